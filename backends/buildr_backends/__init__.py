@@ -1,0 +1,1 @@
+"""The adapters to the engines: one module for each, and what they share."""

@@ -1,0 +1,1 @@
+"""Run a Python script in a container with one decorator."""

@@ -1,0 +1,144 @@
+"""Every error that Buildr raises, in one tree.
+
+::
+
+    BuildrError                      125
+    ├── OptionError                  125   an option has a wrong name, type or value (also a ValueError)
+    ├── EntryError                   125   what was started is no script that can move into a container
+    ├── ContextError                 125   the files of the context cannot be read or must not be sent
+    ├── DependencyError              125   the dependencies of the script cannot be read
+    └── BackendError                 125   an engine failed
+        ├── EngineNotFoundError      125   no engine, or not the named one, is installed
+        ├── EngineUnavailableError   125   the engine is there and does not answer
+        ├── EngineTooOldError        125   the engine's version is not supported
+        ├── EngineLostError          125   the engine went away while it was needed
+        ├── EngineError              125   the engine refused a request, in its own words
+        ├── ImageNotFoundError       125   the image is neither stored nor can it be pulled
+        ├── BuildError               125   a step of the build failed
+        ├── PushError                125   the registry refused the image
+        └── ContainerError           125   the container cannot be created or started
+            ├── NotExecutableError   126   its command is there and cannot be executed
+            └── CommandNotFoundError 127   its command is not in the image
+
+The numbers are the exit statuses that the process ends with when the error reaches the top; they are
+those of the ``docker run`` and ``podman run`` commands. A text says what failed, why, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BackendError",
+    "BuildError",
+    "BuildrError",
+    "CommandNotFoundError",
+    "ContainerError",
+    "ContextError",
+    "DependencyError",
+    "EngineError",
+    "EngineLostError",
+    "EngineNotFoundError",
+    "EngineTooOldError",
+    "EngineUnavailableError",
+    "EntryError",
+    "ImageNotFoundError",
+    "NotExecutableError",
+    "OptionError",
+    "PushError",
+]
+
+
+class BuildrError(Exception):
+    """Base of all errors of Buildr.
+
+    Args:
+        what: what failed and why; one sentence, no final stop needed.
+        hint: what to do about it, naming the choices; may have several lines.
+
+    Attributes:
+        exit_code: the status that the process ends with when nobody handles the error.
+    """
+
+    exit_code = 125
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(f"{what}\n{hint}" if hint else what)
+        self.what = what
+        self.hint = hint
+
+
+class OptionError(BuildrError, ValueError):
+    """An option has a wrong name, type or value."""
+
+
+class EntryError(BuildrError):
+    """What was started (a REPL, ``-c``, a launcher) is no script that can move into a container."""
+
+
+class ContextError(BuildrError):
+    """The files of the context cannot be read, or must not be sent."""
+
+
+class DependencyError(BuildrError):
+    """The dependencies of the script cannot be read."""
+
+
+class BackendError(BuildrError):
+    """An engine failed."""
+
+
+class EngineNotFoundError(BackendError):
+    """No engine is installed, or not the one that was named."""
+
+
+class EngineUnavailableError(BackendError):
+    """An engine is there and does not answer."""
+
+
+class EngineTooOldError(BackendError):
+    """The engine's version is older than what Buildr supports."""
+
+
+class EngineLostError(BackendError):
+    """The engine went away, or its answer broke off, while it was needed."""
+
+
+class EngineError(BackendError):
+    """The engine refused a request.
+
+    Attributes:
+        status: the HTTP status of the answer, 0 where there was none.
+        message: the engine's own words.
+    """
+
+    def __init__(self, what: str, *, status: int = 0, message: str = "", hint: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.status = status
+        self.message = message
+
+
+class ImageNotFoundError(BackendError):
+    """The image is not stored by the engine and cannot be pulled."""
+
+
+class BuildError(BackendError):
+    """A step of the build failed."""
+
+
+class PushError(BackendError):
+    """The registry refused the image, or could not be reached."""
+
+
+class ContainerError(BackendError):
+    """The container cannot be created or started."""
+
+
+class NotExecutableError(ContainerError):
+    """The command of the container is there and cannot be executed."""
+
+    exit_code = 126
+
+
+class CommandNotFoundError(ContainerError):
+    """The command of the container is not in the image."""
+
+    exit_code = 127
