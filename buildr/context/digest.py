@@ -1,0 +1,102 @@
+"""One digest of all that decides the content of an image, as far as the context goes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Final
+
+from buildr.context.entries import normal_mode
+from buildr.context.reading import TreeReader, changed, unreadable
+from buildr.context.sparse import data_extents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from buildr.context.entries import Entry
+
+__all__ = ["ContentReader", "tree_digest"]
+
+_BLOCK: Final = 1024 * 1024
+_NOTHING: Final = bytes(_BLOCK)
+
+
+def tree_digest(
+    entries: Iterable[Entry],
+    root: Path,
+    *,
+    content_digest: Callable[[Entry], bytes] | None = None,
+) -> str:
+    """Digest what will be in the image: paths, kinds, modes as packed, targets of links, contents.
+
+    Times, owners and inodes do not count, nor does where a file has holes.
+
+    Args:
+        entries: from a scan, in its order.
+        root: the directory that was scanned.
+        content_digest: gives the digest of a file's content, for an index that knows it already; the bytes
+            must be those that ``ContentReader`` gives. Called for files with content only.
+
+    Returns:
+        SHA-256, in hexadecimal digits.
+
+    Raises:
+        ContextError: a file cannot be read, or is not as it was when it was scanned.
+    """
+    total = hashlib.sha256()
+    reader = ContentReader(root)
+    digest = content_digest or reader.digest
+    with reader:
+        for entry in entries:
+            content = digest(entry) if entry.kind == "file" and entry.size else b""
+            path, target = os.fsencode(entry.path), os.fsencode(entry.target)
+            mode = normal_mode(entry.mode, entry.kind)
+            # The lengths come first, so that no two lists of fields give the same bytes.
+            head = f"{entry.kind} {mode:o} {len(path)} {len(target)} {len(content)}\n"
+            total.update(b"".join((head.encode(), path, target, content)))
+    return total.hexdigest()
+
+
+class ContentReader(TreeReader):
+    """Gives the digests of files' contents."""
+
+    def digest(self, entry: Entry) -> bytes:
+        """Digest the content of a file: the size it was scanned with, and its blocks of 1 MiB.
+
+        A block of zeros counts as such without being hashed, and a hole without being read, so that a large
+        sparse file costs nothing and gives the same digest as its full copy.
+
+        Returns:
+            32 bytes.
+
+        Raises:
+            ContextError: it cannot be read, or is not as it was when it was scanned.
+        """
+        if entry.size <= _BLOCK:
+            return hashlib.sha256(b"%d\n" % entry.size + self.read(entry)).digest()
+        file, status = self.open(entry)
+        try:
+            return self._digest_blocks(file, entry, status)
+        except OSError as error:
+            raise unreadable(entry.path, error.strerror or str(error)) from error
+        finally:
+            os.close(file)
+
+    @staticmethod
+    def _digest_blocks(file: int, entry: Entry, status: os.stat_result) -> bytes:
+        result = hashlib.sha256(b"%d\n" % entry.size)
+        done = 0
+        for extent in data_extents(file, entry.size, status):
+            after = -(-(extent.offset + extent.length) // _BLOCK)
+            for number in range(max(done, extent.offset // _BLOCK), after):
+                start = number * _BLOCK
+                wanted = min(_BLOCK, entry.size - start)
+                block = os.pread(file, wanted, start)
+                if len(block) < wanted:
+                    raise changed(entry.path)
+                if block != _NOTHING[:wanted]:
+                    result.update(b"%d\n" % number)
+                    result.update(block)
+            done = max(done, after)
+        return result.digest()

@@ -1,0 +1,84 @@
+"""What the parts of the context package hand to each other."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+__all__ = ["Entry", "EntryKind", "Scan", "Skipped", "normal_mode", "printable"]
+
+EntryKind = Literal["file", "dir", "symlink", "hardlink"]
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """Something that travels.
+
+    Positional, unlike other records: a context may have 50,000 of them.
+
+    Attributes:
+        path: relative to the context, components parted by ``/``; bytes that are no UTF-8 are surrogate
+            escapes.
+        kind: ``hardlink`` is a further name of a file that comes earlier.
+        mode: permission bits as they are on the disk, 0 to 0o7777.
+        size: bytes of a file, 0 for all else.
+        mtime_ns: time of the last change of the content, in nanoseconds since the epoch.
+        inode: its number on ``device``.
+        device: the file system's number.
+        target: where a ``symlink`` leads, as it stands there; the path of the first name of a ``hardlink``.
+    """
+
+    path: str
+    kind: EntryKind
+    mode: int
+    size: int
+    mtime_ns: int
+    inode: int
+    device: int
+    target: str = ""
+
+
+class Skipped(NamedTuple):
+    """Something that cannot travel: its path, and what it is."""
+
+    path: str
+    reason: str
+
+
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a walk found.
+
+    Attributes:
+        entries: what travels. A folder comes before what is in it; names of one folder are in the order of
+            their bytes.
+        secrets: paths that were held back as likely secrets; a folder has a final ``/``.
+        skipped: sockets, devices and FIFOs.
+    """
+
+    entries: tuple[Entry, ...]
+    secrets: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def normal_mode(mode: int, kind: EntryKind) -> int:
+    """Give the permission bits that an entry has in the image.
+
+    The group gets what the owner has, so that the image runs under any uid with gid 0 (OpenShift's
+    convention), and that two checkouts with another umask for the group give the same image. The owner may
+    always read, and enter folders. Set-uid, set-gid and sticky bits are dropped: on a shared host they are an
+    accident of the place (a set-gid project folder), and in an image, where root owns the file, set-uid would
+    hand out root.
+
+    Args:
+        mode: the bits on the disk.
+        kind: what it is; a symbolic link has no bits of its own.
+    """
+    if kind == "symlink":
+        return 0o777
+    owner = mode & 0o700 | (0o500 if kind == "dir" else 0o400)
+    return owner | owner >> 3 | mode & 0o007
+
+
+def printable(path: str) -> str:
+    """Give ``path`` as a message can show it: quoted and escaped where it has control or broken characters."""
+    return path if path.isprintable() else ascii(path)

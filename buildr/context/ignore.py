@@ -1,0 +1,237 @@
+"""Ignore files: which paths of the context stay at home.
+
+The semantics are Docker's: the reader of moby/patternmatcher's ``ignorefile`` package and its
+``MatchesUsingParentResults``, which BuildKit (through tonistiigi/fsutil) and the classic builder walk with.
+In short: every pattern is anchored at the context, the last one that matches decides, a match of a folder
+counts for all that is in it, and ``!`` brings back. The one difference is on the careful side: a pattern
+that Docker finds broken only when it comes to use it is refused when the file is read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from buildr.context.pattern import Pattern, PatternSet, clean
+from buildr.errors import ContextError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["IgnoreRules", "find_rules"]
+
+# unicode.IsSpace of Go. str.strip() would also take the separators U+001C to U+001F.
+_BLANK: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+_BOM: Final = codecs.BOM_UTF8.decode()
+
+
+class _Run(NamedTuple):
+    """Patterns that follow each other and have the same sign, so that their order does not matter."""
+
+    brings_back: bool
+    patterns: PatternSet
+
+
+class IgnoreRules:
+    """The rules of one ignore file.
+
+    Paths are relative to the context, with ``/`` between components and without ``.`` or ``..``; bytes that
+    are no UTF-8 are surrogate escapes, as ``os.fsdecode`` gives them.
+
+    Args:
+        patterns: in the order of the file; each with whether a ``!`` stood before it.
+        source: where they come from, for messages.
+        markers: names of files; a folder that holds one of them is left out. No ignore file can say this;
+            it is for Buildr's own defaults.
+    """
+
+    def __init__(
+        self,
+        patterns: list[tuple[bool, Pattern]],
+        *,
+        source: str,
+        markers: frozenset[str] = frozenset(),
+    ) -> None:
+        self.source = source
+        self.markers = markers
+        self._runs = _group(patterns)
+        simple = len(self._runs) == 1 and not self._runs[0].brings_back
+        self._only = self._runs[0].patterns if simple else None
+        named = tuple(p for brings_back, p in patterns if brings_back and _names_something(p))
+        self._asked = PatternSet(named)
+        # For each folder that was looked at: which runs match it or a folder above it.
+        self._states: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._runs)}
+
+    @classmethod
+    def parse(
+        cls, text: str, source: str = ".dockerignore", *, markers: frozenset[str] = frozenset()
+    ) -> IgnoreRules:
+        """Read the text of an ignore file.
+
+        Args:
+            text: the whole file; ``os.fsdecode`` makes it of the bytes.
+            source: what messages call it.
+            markers: see the class.
+
+        Raises:
+            ContextError: a pattern is not valid; names ``source`` and the line.
+        """
+        patterns = []
+        for number, line in enumerate(text.removeprefix(_BOM).split("\n"), start=1):
+            try:
+                pattern = _read_line(line)
+            except ValueError as error:
+                raise ContextError(
+                    f"{source}, line {number}: {line.strip(_BLANK)!r} is not a valid pattern: {error}",
+                    hint="A backslash before a special character takes it literally. "
+                    "The syntax: https://docs.docker.com/build/concepts/context/#syntax",
+                ) from None
+            if pattern is not None:
+                patterns.append(pattern)
+        return cls(patterns, source=source, markers=markers)
+
+    def excludes(self, path: str) -> bool:
+        """Say whether the file or folder ``path`` is left out."""
+        if path in {"", "."}:
+            return False
+        folder, _, name = path.rpartition("/")
+        state = self._states.get(folder)
+        if state is None:
+            state = self._state(folder)
+        if self._only is not None:
+            return state[0] or self._only.matches(path, name)
+        out = False
+        for (brings_back, patterns), inherited in zip(self._runs, state, strict=True):
+            if inherited or (brings_back is out and patterns.matches(path, name)):
+                out = not brings_back
+        return out
+
+    def may_reinclude(self, directory: str) -> bool:
+        """Say whether something below ``directory``, an excluded folder, may be included all the same.
+
+        Only a ``!`` after the last pattern that leaves the folder out can do so, and only if it could match
+        a path below it. False is certain, True is not.
+        """
+        state = self._state(directory)
+        for (brings_back, patterns), matched in zip(
+            reversed(self._runs), reversed(state), strict=True
+        ):
+            if brings_back:
+                if any(pattern.may_match_below(directory) for pattern in patterns.patterns):
+                    return True
+            elif matched:
+                return False
+        return False
+
+    def asks_for(self, path: str) -> bool:
+        """Say whether a ``!`` names ``path`` or a folder above it.
+
+        A pattern whose last component is made of wildcards only, such as ``!src/*``, names nothing.
+        """
+        at = len(path)
+        while at > 0:
+            part = path[:at]
+            at = part.rfind("/")
+            if self._asked.matches(part, part[at + 1 :]):
+                return True
+        return False
+
+    def may_ask_below(self, directory: str) -> bool:
+        """Say whether a ``!`` may name something below ``directory``."""
+        return any(pattern.may_match_below(directory) for pattern in self._asked.patterns)
+
+    def _state(self, folder: str) -> tuple[bool, ...]:
+        """Find which runs match ``folder``, from the nearest folder above it that is known.
+
+        As in moby, a run is looked at only where it would change the verdict, and what is found for a
+        folder holds for everything in it.
+        """
+        missing = []
+        while (state := self._states.get(folder)) is None:
+            missing.append(folder)
+            folder = folder.rpartition("/")[0]
+        for path in reversed(missing):
+            name = path.rpartition("/")[2]
+            matched = []
+            out = False
+            for (brings_back, patterns), inherited in zip(self._runs, state, strict=True):
+                found = inherited or (brings_back is out and patterns.matches(path, name))
+                matched.append(found)
+                if found:
+                    out = not brings_back
+            state = self._states[path] = tuple(matched)
+        return state
+
+
+def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules | None:
+    """Read the ignore file that applies to ``context``.
+
+    The first that exists: ``<containerfile>.dockerignore``, ``<containerfile>.containerignore`` (in this
+    order as in Docker and in Buildah), then ``.containerignore`` and ``.dockerignore`` of the context.
+
+    Args:
+        context: the directory.
+        containerfile: the user's own Containerfile, if there is one.
+
+    Returns:
+        The rules, or None where there is no ignore file: then the defaults apply.
+
+    Raises:
+        ContextError: the ignore file cannot be read, or has an invalid pattern.
+    """
+    candidates = [context / ".containerignore", context / ".dockerignore"]
+    if containerfile is not None:
+        suffixes = (".dockerignore", ".containerignore")
+        candidates[:0] = [
+            containerfile.with_name(containerfile.name + suffix) for suffix in suffixes
+        ]
+    for path in candidates:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ContextError(
+                f"The ignore file {path} cannot be read: {error.strerror}",
+                hint="Make it a readable text file, or remove it.",
+            ) from error
+        return IgnoreRules.parse(os.fsdecode(data), source=os.fspath(path))
+    return None
+
+
+def _read_line(line: str) -> tuple[bool, Pattern] | None:
+    """Read one line as ``ignorefile.ReadAll`` and then ``patternmatcher.New`` do."""
+    if line.startswith("#"):
+        return None
+    text = line.strip(_BLANK)
+    if not text:
+        return None
+    sign = ""
+    if text.startswith("!"):
+        sign, text = "!", text[1:].strip(_BLANK)
+    if text:
+        text = clean(text)
+        if text.startswith("/") and len(text) > 1:
+            text = text[1:]
+    # Docker cleans once more with the ! in front, and that is what makes "!/" an error.
+    text = clean((sign + text).strip(_BLANK))
+    if text == "!":
+        raise ValueError("nothing stands after the !")
+    return text.startswith("!"), Pattern(text.removeprefix("!"))
+
+
+def _group(patterns: list[tuple[bool, Pattern]]) -> tuple[_Run, ...]:
+    runs: list[tuple[bool, list[Pattern]]] = []
+    for brings_back, pattern in patterns:
+        if not runs or runs[-1][0] is not brings_back:
+            runs.append((brings_back, []))
+        runs[-1][1].append(pattern)
+    return tuple(_Run(brings_back, PatternSet(tuple(found))) for brings_back, found in runs)
+
+
+def _names_something(pattern: Pattern) -> bool:
+    return any(char.isalnum() for char in pattern.text.rpartition("/")[2])

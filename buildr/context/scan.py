@@ -1,0 +1,271 @@
+"""Walk a context: which files, folders and links travel, without reading what is in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+from buildr.context.defaults import default_rules
+from buildr.context.entries import Entry, Scan, Skipped, printable
+from buildr.context.links import leaves_context
+from buildr.context.secrets import HEAD_BYTES, SecretTable
+from buildr.errors import ContextError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from buildr.context.entries import EntryKind
+    from buildr.context.ignore import IgnoreRules
+
+__all__ = ["Entry", "Scan", "Skipped", "scan"]
+
+_SPECIAL: Final = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+_name = attrgetter("name")
+
+
+def scan(
+    root: Path,
+    *,
+    rules: IgnoreRules | None,
+    include_secrets: bool = False,
+    exclude: Collection[str] = (),
+) -> Scan:
+    """Find what travels of the directory ``root``.
+
+    Links are kept as links and never followed. A folder that is left out is not entered, unless a rule may
+    bring back something below it. No file is read, but for the beginning of those whose name alone does not
+    tell whether they hold a key. What vanishes during the walk counts as not there.
+
+    Args:
+        root: the context.
+        rules: from its ignore file; None means the defaults.
+        include_secrets: send likely secrets too.
+        exclude: paths, relative to ``root``, that are left out whatever the rules say.
+
+    Raises:
+        ContextError: something that should travel cannot be read, a link leads out of the context, or a
+            name would be taken for a deletion by the engines.
+    """
+    walk = _Walk(os.fspath(root), rules or default_rules(), include_secrets, frozenset(exclude))
+    return walk.run()
+
+
+class _Folder:
+    """A folder on the way down.
+
+    Attributes:
+        items: what is still to be looked at.
+        pending: its entry, while nothing in it has been found to travel; only for a folder that is left
+            out itself.
+        secret: whether it is held back, so that only what the user names travels.
+    """
+
+    __slots__ = ("items", "pending", "secret")
+
+    def __init__(
+        self, items: Iterator[os.DirEntry[str]], pending: Entry | None, *, secret: bool
+    ) -> None:
+        self.items = items
+        self.pending = pending
+        self.secret = secret
+
+
+class _Walk:
+    def __init__(
+        self, root: str, rules: IgnoreRules, include_secrets: bool, exclude: frozenset[str]
+    ) -> None:
+        self._root = root
+        self._cut = len(root.rstrip("/")) + 1
+        self._rules = rules
+        self._table = None if include_secrets else SecretTable(rules)
+        self._exclude = exclude
+        self._euid = os.geteuid()
+        self._entries: list[Entry] = []
+        self._secrets: list[str] = []
+        self._skipped: list[Skipped] = []
+        self._first_names: dict[tuple[int, int], str] = {}
+        self._folders: list[_Folder] = []
+        self._pending = 0  # how many of them have a pending entry
+
+    def run(self) -> Scan:
+        try:
+            items = _list(self._root)
+        except OSError as error:
+            raise ContextError(
+                f"The context {self._root} cannot be read: {error.strerror}",
+                hint="It has to be a directory that you may read and enter.",
+            ) from error
+        self._folders.append(_Folder(iter(items), None, secret=False))
+        while self._folders:
+            item = next(self._folders[-1].items, None)
+            if item is None:
+                self._pending -= self._folders.pop().pending is not None
+                continue
+            path = item.path[self._cut :]
+            if path in self._exclude:
+                continue
+            try:
+                self._visit(item, path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._unreadable(path, error.strerror) from error
+        return Scan(
+            entries=tuple(self._entries),
+            secrets=tuple(self._secrets),
+            skipped=tuple(self._skipped),
+        )
+
+    def _visit(self, item: os.DirEntry[str], path: str) -> None:
+        in_secret = self._folders[-1].secret
+        excluded = self._rules.excludes(path)
+        if not item.is_dir(follow_symlinks=False):
+            if not excluded:
+                self._file(item, path, in_secret=in_secret)
+        elif not excluded:
+            self._folder(item, path, excluded=False, in_secret=in_secret)
+        elif self._rules.may_reinclude(path):
+            # Docker, too, takes it that nothing was meant in an excluded folder that cannot be read.
+            with suppress(PermissionError):
+                self._folder(item, path, excluded=True, in_secret=in_secret)
+
+    def _folder(
+        self, item: os.DirEntry[str], path: str, *, excluded: bool, in_secret: bool
+    ) -> None:
+        secret = self._is_secret_folder(path, item.name, in_secret=in_secret)
+        if secret and not self._rules.may_ask_below(path):
+            if not excluded:
+                self._secrets.append(path + "/")
+            return
+        entry = _entry(path, "dir", item.stat(follow_symlinks=False))
+        items = _list(item.path)
+        if self._rules.markers and not self._rules.markers.isdisjoint([i.name for i in items]):
+            return
+        pending = excluded or secret
+        if pending:
+            self._pending += 1
+        else:
+            self._add(entry)
+        self._folders.append(_Folder(iter(items), entry if pending else None, secret=secret))
+
+    def _file(self, item: os.DirEntry[str], path: str, *, in_secret: bool) -> None:
+        status = item.stat(follow_symlinks=False)
+        is_link = stat.S_ISLNK(status.st_mode)
+        if not is_link and not stat.S_ISREG(status.st_mode):
+            reason = _SPECIAL.get(stat.S_IFMT(status.st_mode), "no file, folder or link")
+            self._skipped.append(Skipped(path, reason))
+        elif self._is_secret_file(item, path, in_secret=in_secret, is_link=is_link):
+            self._secrets.append(path)
+        elif is_link:
+            target = os.readlink(item.path)  # noqa: PTH115 - a Path would normalise and costs more
+            if leaves_context(self._root, path, target):
+                raise ContextError(
+                    f"The symbolic link {printable(path)} leads out of the context: its target is"
+                    f" {printable(target)}, which will not be there in the image",
+                    hint="Make it a relative link to something in the context, put a copy in its place,"
+                    f" or leave it out: add it to {self._ignore_file()}.",
+                )
+            self._add(_entry(path, "symlink", status, target))
+        else:
+            self._add_file(item, path, status)
+
+    def _add_file(self, item: os.DirEntry[str], path: str, status: os.stat_result) -> None:
+        if status.st_nlink > 1:
+            first = self._first_names.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                self._add(_entry(path, "hardlink", status, first))
+                return
+        mine = status.st_uid == self._euid and status.st_mode & stat.S_IRUSR
+        # Only where the mode leaves doubt is the system asked.
+        if not (mine or status.st_mode & 0o444 == 0o444 or _may_read(item.path)):
+            raise self._unreadable(path)
+        self._add(_entry(path, "file", status))
+
+    def _add(self, entry: Entry) -> None:
+        if self._pending:
+            self._pending = 0
+            for folder in self._folders:
+                pending, folder.pending = folder.pending, None
+                if pending is not None:
+                    self._add(pending)
+        if entry.path.rpartition("/")[2].startswith(".wh."):
+            raise ContextError(
+                f"{printable(entry.path)} cannot travel: in the layer of an image, a name that begins with"
+                " .wh. means that a file is deleted",
+                hint=f"Rename it, or leave it out: add it to {self._ignore_file()}.",
+            )
+        self._entries.append(entry)
+
+    def _is_secret_folder(self, path: str, name: str, *, in_secret: bool) -> bool:
+        if self._table is None:
+            return False
+        if in_secret:
+            return not self._rules.asks_for(path)
+        return self._table.holds_back_folder(path, name)
+
+    def _is_secret_file(
+        self, item: os.DirEntry[str], path: str, *, in_secret: bool, is_link: bool
+    ) -> bool:
+        if self._table is None:
+            return False
+        if in_secret:
+            return not self._rules.asks_for(path)
+        row = self._table.find(path, item.name)
+        if row is None:
+            return is_link and self._table.holds_back_folder(path, item.name)
+        if row.head is None:
+            return True
+        return not is_link and row.head.search(_head(item.path)) is not None
+
+    def _unreadable(self, path: str, reason: str | None = "Permission denied") -> ContextError:
+        return ContextError(
+            f"{printable(path)} in the context {self._root} cannot be read: {reason}",
+            hint="Give yourself the right to read it (chmod u+rX), or leave it out: add it to"
+            f" {self._ignore_file()}.",
+        )
+
+    def _ignore_file(self) -> str:
+        return "a .containerignore file" if self._rules is default_rules() else self._rules.source
+
+
+def _entry(path: str, kind: EntryKind, status: os.stat_result, target: str = "") -> Entry:
+    return Entry(
+        path,
+        kind,
+        stat.S_IMODE(status.st_mode),
+        status.st_size if kind == "file" else 0,
+        status.st_mtime_ns,
+        status.st_ino,
+        status.st_dev,
+        target,
+    )
+
+
+def _list(path: str) -> list[os.DirEntry[str]]:
+    with os.scandir(path) as found:
+        items = sorted(found, key=_name)
+    # Code points and UTF-8 bytes sort alike, save for the surrogates that stand for broken bytes.
+    if not "".join(map(_name, items)).isascii():
+        items.sort(key=lambda item: os.fsencode(item.name))
+    return items
+
+
+def _may_read(path: str) -> bool:
+    return os.access(path, os.R_OK, effective_ids=True)
+
+
+def _head(path: str) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(file, HEAD_BYTES)
+    finally:
+        os.close(file)

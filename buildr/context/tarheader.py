@@ -1,0 +1,126 @@
+"""The headers of a tar stream: ustar blocks, and PAX records for what does not fit in one.
+
+POSIX.1-2001, "pax": https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["BLOCK", "DIRECTORY", "FILE", "HARDLINK", "MTIME", "SYMLINK", "header", "padding"]
+
+BLOCK: Final = 512
+
+FILE: Final = b"0"
+HARDLINK: Final = b"1"
+SYMLINK: Final = b"2"
+DIRECTORY: Final = b"5"
+_EXTENDED: Final = b"x"
+
+MTIME: Final = 315_619_200
+"""1980-01-02T00:00:00Z, the time of everything in an archive, in seconds since the epoch.
+
+One constant, so that the same files give the same layer; and no earlier, since a zip file (a wheel that is
+built in the image, say) can hold nothing before 1980, whatever the time zone.
+"""
+
+_MOST_NAME: Final = 100
+_MOST_SIZE: Final = 0o77777777777
+_ZEROS: Final = bytes(BLOCK)
+
+_OWNER: Final = b"0000000\0" * 2  # uid, gid
+_TIME: Final = b"%011o\0" % MTIME
+_BLANK_SUM: Final = b" " * 8  # how the sum counts itself
+# magic, version, user, group, device numbers, prefix: all that is the same everywhere, up to the block's end
+_TAIL: Final = (b"ustar\x0000" + bytes(64) + b"0000000\0" * 2).ljust(BLOCK - 257, b"\0")
+_CONSTANT_SUM: Final = sum(_OWNER) + sum(_TIME) + sum(_BLANK_SUM) + sum(_TAIL)
+
+
+def header(
+    name: bytes,
+    kind: bytes,
+    *,
+    mode: int,
+    size: int = 0,
+    link: bytes = b"",
+    records: dict[bytes, bytes] | None = None,
+) -> bytes:
+    """Write the header of one member, with an extended one before it where that is needed.
+
+    Args:
+        name: as in the archive; a folder's ends with ``/``.
+        kind: one of the constants of this module.
+        mode: permission bits, 0 to 0o7777.
+        size: bytes that follow, without padding.
+        link: target of a link.
+        records: further PAX records, such as those of a sparse file.
+
+    Returns:
+        A multiple of 512 bytes.
+    """
+    extended = dict(records or {})
+    if len(name) > _MOST_NAME or not name.isascii():
+        extended[b"path"] = name
+    if len(link) > _MOST_NAME or not link.isascii():
+        extended[b"linkpath"] = link
+    field = size
+    if size > _MOST_SIZE:
+        extended[b"size"] = b"%d" % size
+        field = 0
+    plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME])
+    return _extended(extended) + plain if extended else plain
+
+
+def padding(size: int) -> bytes:
+    """Give the zeros that fill ``size`` bytes up to a whole block."""
+    return _ZEROS[: -size % BLOCK]
+
+
+def _extended(records: dict[bytes, bytes]) -> bytes:
+    # Values are UTF-8 unless this says otherwise; it has to come before them.
+    head = b"" if all(map(_is_utf8, records.values())) else _record(b"hdrcharset", b"BINARY")
+    data = head + b"".join(_record(key, value) for key, value in records.items())
+    plain = _ustar(b"././@PaxHeader", _EXTENDED, 0o644, len(data), b"")
+    return plain + data + padding(len(data))
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    r"""Write ``<length> <key>=<value>\n``, where the length counts its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _ustar(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
+    mode_field = b"%07o\0" % mode
+    size_field = b"%011o\0" % size
+    total = (
+        _CONSTANT_SUM
+        + sum(name)
+        + sum(mode_field)
+        + sum(size_field)
+        + kind[0]
+        + (sum(link) if link else 0)
+    )
+    return b"".join(
+        (
+            name.ljust(100, b"\0"),
+            mode_field,
+            _OWNER,
+            size_field,
+            _TIME,
+            b"%06o\0 " % total,
+            kind,
+            link.ljust(100, b"\0"),
+            _TAIL,
+        )
+    )
