@@ -1,0 +1,128 @@
+# shellcheck shell=sh
+# What the scripts share. Sourced, never run; `me` is the name of the script that sources it.
+
+# One line on stderr. stdout stays free for what a caller reads.
+say() {
+    printf '%s: %s\n' "${me:-scripts}" "$*" >&2
+}
+
+# A failure: what failed and what to do, then the end with status 1.
+die() {
+    say "error: $*"
+    exit 1
+}
+
+is_root() {
+    [ "$(id -u)" = 0 ]
+}
+
+# True on a machine whose init is systemd.
+has_systemd() {
+    [ -d /run/systemd/system ]
+}
+
+# Prints v2, hybrid or v1.
+cgroup_mode() {
+    if [ "$(stat -f -c %T /sys/fs/cgroup 2>/dev/null)" = cgroup2fs ]; then
+        echo v2
+    elif grep -q ' - cgroup2 ' /proc/self/mountinfo; then
+        echo hybrid
+    else
+        echo v1
+    fi
+}
+
+# True where the process may raise resource limits (CAP_SYS_RESOURCE, bit 24), as root Podman does by default.
+may_raise_limits() {
+    caps=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
+    [ $(((0x$caps >> 24) & 1)) = 1 ]
+}
+
+# The directory for everything that the scripts keep: engines' storage, caches, sockets, logs.
+# /var/tmp is everybody's, so a directory there counts only when it is a real one and ours.
+state_dir() {
+    if is_root; then
+        dir=${BUILDR_TEST_STATE:-/var/tmp/buildr-engines}
+    else
+        dir=${BUILDR_TEST_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/buildr/engines}
+    fi
+    case $dir in
+        /*) ;;
+        *) die "BUILDR_TEST_STATE must be an absolute path, not '$dir'." ;;
+    esac
+    case $dir in
+        *[!A-Za-z0-9/._+-]*) die "the state directory '$dir' has a character that engines' configuration files cannot carry; set BUILDR_TEST_STATE." ;;
+    esac
+    if [ -L "$dir" ] || { [ -e "$dir" ] && [ ! -O "$dir" ]; }; then
+        die "$dir is a link or somebody else's. Set BUILDR_TEST_STATE to a directory of your own."
+    fi
+    mkdir -p "$dir"
+    is_root && chmod 755 "$dir"
+    printf '%s\n' "$dir"
+}
+
+# apt_install PACKAGE... : installs what is missing. Refreshes the package lists only when apt fails without.
+apt_install() {
+    missing=
+    for package in "$@"; do
+        case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) in
+            installed) ;;
+            *) missing="$missing $package" ;;
+        esac
+    done
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null 2>&1 || die "no apt-get here; install$missing by hand and try again."
+    is_root || die "missing:$missing. Install them (sudo apt-get install$missing) or run this as root."
+    say "installing with apt:$missing"
+    apt_log=$(mktemp)
+    # shellcheck disable=SC2086 # package names, split on purpose
+    if ! apt_get install --no-install-recommends $missing; then
+        say "refreshing apt's package lists"
+        apt_get update || say "apt-get update failed; trying with the lists there are"
+        # shellcheck disable=SC2086
+        apt_get install --no-install-recommends $missing || {
+            cat "$apt_log" >&2
+            die "apt could not install$missing (see above)."
+        }
+    fi
+    rm -f "$apt_log"
+}
+
+# apt-get without a question and without a word: its output goes to $apt_log.
+# The timeout is for fresh machines, where unattended upgrades may hold the lock at first.
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+        "$@" >>"$apt_log" 2>&1 </dev/null
+}
+
+# available PACKAGE... : prints those of the packages that this release of the distribution has.
+available() {
+    for package in "$@"; do
+        if apt-cache show --no-all-versions "$package" >/dev/null 2>&1; then
+            printf '%s ' "$package"
+        fi
+    done
+}
+
+# running PIDFILE WORD : true when the process of the pid file lives and has WORD in its command line.
+# The second half keeps us from ever ending a stranger that got a recycled pid.
+running() {
+    [ -s "$1" ] || return 1
+    pid=$(cat "$1")
+    [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2"
+}
+
+# end_process PIDFILE WORD SECONDS : asks the process to go, waits, and forces it in the end.
+end_process() {
+    if running "$1" "$2"; then
+        pid=$(cat "$1")
+        kill "$pid" 2>/dev/null || :
+        ticks=$(($3 * 10))
+        while running "$1" "$2" && [ "$ticks" -gt 0 ]; do
+            sleep 0.1
+            ticks=$((ticks - 1))
+        done
+        ! running "$1" "$2" || kill -9 "$pid" 2>/dev/null || :
+    fi
+    rm -f "$1"
+}
