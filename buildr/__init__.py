@@ -1,1 +1,32 @@
-"""Run a Python script in a container with one decorator."""
+"""Run a Python script in a container with one decorator.
+
+::
+
+    from buildr import Containerize
+
+    @Containerize
+    def main():
+        print("hello from the container")
+
+    if __name__ == "__main__":
+        main()
+"""
+
+from buildr._version import __version__
+from buildr.decorator import Containerize, Containerized
+from buildr.errors import BuildrError
+from buildr.guest.detection import is_in_docker_container
+from buildr.options import Mount, PackageFile, PackageOptions, Port, RuntimeOptions
+
+__all__ = [
+    "BuildrError",
+    "Containerize",
+    "Containerized",
+    "Mount",
+    "PackageFile",
+    "PackageOptions",
+    "Port",
+    "RuntimeOptions",
+    "__version__",
+    "is_in_docker_container",
+]

@@ -1,0 +1,110 @@
+"""The attached streams of a container: one hijacked connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from buildr.errors import EngineLostError
+from buildr_backends._frames import FrameDecoder, RawDecoder
+
+if TYPE_CHECKING:
+    from buildr.backend import Output
+    from buildr_backends._http import Client, Response
+
+_BUFFER = 1 << 18  # bytes; larger ones gain nothing, smaller ones cost system calls
+
+
+class HijackedStreams:
+    """An `buildr.backend.Attachment` over a connection that an engine has handed over.
+
+    Args:
+        connection: the connection.
+        early: bytes that came behind the head of the answer.
+        framed: whether the output comes in frames.
+    """
+
+    def __init__(self, connection: socket.socket, early: bytes, *, framed: bool) -> None:
+        connection.settimeout(None)
+        self._socket = connection
+        self._early = early
+        self._decoder: FrameDecoder | RawDecoder = FrameDecoder() if framed else RawDecoder()
+        self._buffer = memoryview(bytearray(_BUFFER))
+
+    def read(self) -> Output:
+        """Wait for output; see `buildr.backend.Attachment.read`."""
+        while True:
+            if self._early:
+                data, self._early = memoryview(self._early), b""
+            else:
+                try:
+                    count = self._socket.recv_into(self._buffer)
+                except OSError as error:
+                    raise EngineLostError(f"the container's output broke off: {error}") from None
+                if not count:
+                    self._decoder.finish()
+                    return ()
+                data = self._buffer[:count]
+            if pieces := self._decoder.feed(data):
+                return pieces
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send standard input; see `buildr.backend.Attachment.write`."""
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise EngineLostError(f"the container's input broke off: {error}") from None
+
+    def close_write(self) -> None:
+        """End standard input; see `buildr.backend.Attachment.close_write`."""
+        with contextlib.suppress(OSError):  # the other end may be gone already
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Let go; see `buildr.backend.Attachment.close`."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
+        self._socket.close()
+
+
+class ResponseStreams:
+    """An `buildr.backend.Attachment` that can only be read: the body of an answer, as logs come in."""
+
+    def __init__(self, response: Response, *, framed: bool) -> None:
+        self._response = response
+        self._chunks = response.chunks()
+        self._decoder: FrameDecoder | RawDecoder = FrameDecoder() if framed else RawDecoder()
+
+    def read(self) -> Output:
+        """Wait for output; see `buildr.backend.Attachment.read`."""
+        for chunk in self._chunks:
+            if pieces := self._decoder.feed(memoryview(chunk)):
+                return pieces
+        self._decoder.finish()
+        return ()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Refuse: logs take no input."""
+        raise EngineLostError(f"the logs of a container take no input ({len(data)} bytes)")
+
+    def close_write(self) -> None:
+        """Do nothing: logs take no input."""
+
+    def close(self) -> None:
+        """Let go; see `buildr.backend.Attachment.close`."""
+        self._response.close()
+
+
+def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
+    """Attach to all three streams of a container.
+
+    Args:
+        client: of the engine.
+        path: of the attach request.
+        tty: whether the container has a terminal: its output is not framed then.
+    """
+    query = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "1")
+    response = client.request("POST", path, query=query, upgrade=True)
+    connection, early = response.hijack()
+    return HijackedStreams(connection, early, framed=not tty)

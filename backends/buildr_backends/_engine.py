@@ -1,0 +1,337 @@
+"""What the two engines' HTTP APIs have in common: paths, answers and errors that are the same on both.
+
+Podman's libpod API took most of its shape from Docker's; with the right prefix the same paths serve both. Each
+adapter adds what differs. References: Docker Engine API 1.41, Podman's libpod API 4.0.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from buildr.backend import ContainerState, Image, PortBinding
+from buildr.errors import (
+    BuildError,
+    CommandNotFoundError,
+    ContainerError,
+    EngineError,
+    NotExecutableError,
+)
+from buildr_backends import _attach
+from buildr_backends._build_log import follow_build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from buildr.backend import (
+        Attachment,
+        BuildRequest,
+        ContainerSpec,
+        EngineInfo,
+        OnEvent,
+    )
+    from buildr_backends._http import Client
+
+TAR = {"Content-Type": "application/x-tar"}
+
+
+class HttpEngine(ABC):
+    """The shared part of a `buildr.backend.Backend` over HTTP.
+
+    Args:
+        client: to the engine; its prefix makes the shared paths right.
+        info: what was learnt while connecting.
+    """
+
+    def __init__(self, client: Client, info: EngineInfo) -> None:
+        self._client = client
+        self._info = info
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `buildr.backend.Backend.info`."""
+        return self._info
+
+    def ping(self) -> None:
+        """See `buildr.backend.Backend.ping`."""
+        self._client.request("GET", "/_ping", seconds=10).read()
+
+    def close(self) -> None:
+        """See `buildr.backend.Backend.close`."""
+        self._client.close()
+
+    # Images ---------------------------------------------------------------------------------------
+
+    def image(self, reference: str) -> Image | None:
+        """See `buildr.backend.Backend.image`."""
+        response = self._client.request("GET", f"/images/{name(reference)}/json", ok=(200, 404))
+        found: Any = response.json()
+        return read_image(found) if response.status == 200 else None
+
+    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+        """See `buildr.backend.Backend.images`."""
+        query = {"filters": label_filter(labels)}
+        rows: Any = self._client.request("GET", "/images/json", query=query).json()
+        newest_first = sorted(rows or (), key=lambda row: row.get("Created") or 0, reverse=True)
+        return [
+            Image(
+                id=with_algorithm(row["Id"]),
+                labels=row.get("Labels") or {},
+                size=row.get("Size", 0),
+            )
+            for row in newest_first
+        ]
+
+    def build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        """See `buildr.backend.Backend.build`."""
+        # A pull here would be silent and without the user's credentials; the base image is there already.
+        query = {
+            "dockerfile": request.containerfile,
+            "labels": json.dumps(dict(request.labels)),
+            "rm": "1",
+            "forcerm": "1",
+            "nocache": "0" if request.cache else "1",
+            **self._build_query(),
+        }
+        try:
+            response = self._client.request(
+                "POST", "/build", query=query, body=request.context, headers=TAR, seconds=None
+            )
+        except EngineError as error:
+            raise BuildError(f"the engine refused the build: {error.message}") from None
+        image = with_algorithm(follow_build(response.chunks(), on_event))
+        for tag in request.tags:
+            self.tag(image, tag)
+        return image
+
+    def tag(self, image: str, reference: str) -> None:
+        """See `buildr.backend.Backend.tag`."""
+        repository, _, tag = reference.rpartition(":")
+        query = {"repo": repository, "tag": tag}
+        self._client.request("POST", f"/images/{name(image)}/tag", query=query).read()
+
+    def remove_image(self, image: str) -> None:
+        """See `buildr.backend.Backend.remove_image`."""
+        self._client.request(
+            "DELETE", f"/images/{name(image)}", query={"force": "1"}, ok=(200, 404)
+        ).read()
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """See `buildr.backend.Backend.save`."""
+        path = f"/images/{name(image)}/get"
+        return self._client.request("GET", path, query=self._save_query(), seconds=None).chunks()
+
+    # Containers -----------------------------------------------------------------------------------
+
+    def create(self, spec: ContainerSpec) -> str:
+        """See `buildr.backend.Backend.create`."""
+        query = {"name": spec.name} if spec.name else None
+        try:
+            created: Any = self._client.request(
+                "POST", "/containers/create", query=query, json_body=self._create_body(spec)
+            ).json()
+        except EngineError as error:
+            raise ContainerError(
+                f"the container cannot be created: {error.message}", hint=_create_hint(spec, error)
+            ) from None
+        container: str = created["Id"]
+        return container
+
+    def attach(self, container: str, *, tty: bool) -> Attachment:
+        """See `buildr.backend.Backend.attach`."""
+        return _attach.attach(self._client, f"/containers/{container}/attach", tty=tty)
+
+    def start(self, container: str) -> None:
+        """See `buildr.backend.Backend.start`."""
+        try:
+            self._client.request("POST", f"/containers/{container}/start").read()
+        except EngineError as error:
+            raise self._start_error(container, error) from None
+
+    def state(self, container: str) -> ContainerState | None:
+        """See `buildr.backend.Backend.state`."""
+        response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))
+        found: Any = response.json()
+        return read_state(found) if response.status == 200 else None
+
+    def kill(self, container: str, signal: int) -> None:
+        """See `buildr.backend.Backend.kill`."""
+        try:
+            self._client.request(
+                "POST",
+                f"/containers/{container}/kill",
+                query={"signal": str(signal)},
+                ok=(204, 404),
+            ).read()
+        except EngineError:
+            # Refused, with another status on every version, when the container has ended.
+            state = self.state(container)
+            if state is not None and state.running:
+                raise
+
+    def resize(self, container: str, *, rows: int, columns: int) -> None:
+        """See `buildr.backend.Backend.resize`."""
+        query = {"h": str(rows), "w": str(columns)}
+        # 409, 404 and 500 all say that there is no terminal any more.
+        self._client.request(
+            "POST",
+            f"/containers/{container}/resize",
+            query=query,
+            ok=(200, 201, 204, 404, 409, 500),
+        ).read()
+
+    def remove(self, container: str) -> None:
+        """See `buildr.backend.Backend.remove`."""
+        self._client.request(
+            "DELETE", f"/containers/{container}", query=self._remove_query(), ok=(200, 204, 404)
+        ).read()
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+        """See `buildr.backend.Backend.containers`."""
+        query = {"all": "1", "filters": label_filter(labels)}
+        rows: Any = self._client.request("GET", "/containers/json", query=query).json()
+        return [
+            ContainerState(
+                id=row["Id"],
+                status=row.get("State") or "",
+                running=row.get("State") == "running",
+                exit_code=row.get("ExitCode") if row.get("State") == "exited" else None,
+                labels=row.get("Labels") or {},
+            )
+            for row in rows or ()
+        ]
+
+    def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        """See `buildr.backend.Backend.put_archive`."""
+        query = {"path": path}
+        self._client.request(
+            "PUT", f"/containers/{container}/archive", query=query, body=tar, headers=TAR
+        ).read()
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes]:
+        """See `buildr.backend.Backend.get_archive`."""
+        query = {"path": path}
+        path = f"/containers/{container}/archive"
+        return self._client.request("GET", path, query=query, seconds=None).chunks()
+
+    def logs(self, container: str, *, follow: bool = False) -> Attachment:
+        """See `buildr.backend.Backend.logs`."""
+        query = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
+        response = self._client.request(
+            "GET", f"/containers/{container}/logs", query=query, seconds=None
+        )
+        return _attach.ResponseStreams(response, framed=self._logs_are_framed(container))
+
+    # What differs ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _build_query(self) -> dict[str, str]:
+        """Return the parameters of a build that only this engine knows."""
+
+    @abstractmethod
+    def _save_query(self) -> dict[str, str]:
+        """Return the parameters of an archive of the ``docker save`` kind."""
+
+    @abstractmethod
+    def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
+        """Return the specification in the engine's words."""
+
+    @abstractmethod
+    def _remove_query(self) -> dict[str, str]:
+        """Return the parameters of a forced removal that does not wait."""
+
+    @abstractmethod
+    def _logs_are_framed(self, container: str) -> bool:
+        """Return whether logs come in frames."""
+
+    @abstractmethod
+    def _start_status(self, container: str, error: EngineError) -> int | None:
+        """Return 126 or 127 when the command is to blame for a failed start."""
+
+    def _start_error(self, container: str, error: EngineError) -> ContainerError:
+        status = self._start_status(container, error)
+        if status == CommandNotFoundError.exit_code:
+            return CommandNotFoundError(
+                f"the container's command was not found: {error.message}",
+                hint="Buildr needs `python` on the image's PATH. Check base_image or dockerfile.",
+            )
+        if status == NotExecutableError.exit_code:
+            return NotExecutableError(
+                f"the container's command cannot be executed: {error.message}"
+            )
+        in_use = "already allocated" in error.message or "address already in use" in error.message
+        return ContainerError(
+            f"the container cannot start: {error.message}",
+            hint="Another program holds that port: choose another host port, or 0 for a free one."
+            if in_use
+            else "",
+        )
+
+
+def name(reference: str) -> str:
+    """Quote an image reference or id for a path."""
+    return quote(reference, safe="/:@")
+
+
+def label_filter(labels: Mapping[str, str]) -> str:
+    """Return the ``filters`` parameter for labels; an empty value matches any."""
+    return json.dumps({"label": [f"{k}={v}" if v else k for k, v in labels.items()]})
+
+
+def with_algorithm(image: str) -> str:
+    """Return an image id in its long form; Podman leaves the algorithm out."""
+    return image if image.startswith("sha256:") else f"sha256:{image}"
+
+
+def read_image(found: Any) -> Image:
+    """Read an image's inspection, the same fields on both engines."""
+    config = found.get("Config") or {}
+    return Image(
+        id=with_algorithm(found["Id"]),
+        tags=_tags(found),
+        labels=config.get("Labels") or {},
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        environment=tuple(config.get("Env") or ()),
+        user=config.get("User") or "",
+        workdir=config.get("WorkingDir") or "",
+        size=found.get("Size") or 0,
+    )
+
+
+def _tags(row: Any) -> tuple[str, ...]:
+    # Docker lists an image without a name as "<none>:<none>".
+    return tuple(tag for tag in row.get("RepoTags") or () if tag != "<none>:<none>")
+
+
+def read_state(found: Any) -> ContainerState:
+    """Read a container's inspection, the same fields on both engines."""
+    state = found["State"]
+    ended = state["Status"] in ("exited", "dead", "stopped")
+    bound = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    return ContainerState(
+        id=found["Id"],
+        status=state["Status"],
+        running=bool(state.get("Running")),
+        exit_code=state.get("ExitCode", 0) if ended else None,
+        error=state.get("Error") or "",
+        labels=(found.get("Config") or {}).get("Labels") or {},
+        ports=tuple(
+            PortBinding(
+                host_ip=row.get("HostIp") or "",
+                host=int(row["HostPort"]),
+                container=int(port.partition("/")[0]),
+                protocol=port.partition("/")[2] or "tcp",
+            )
+            for port, rows in bound.items()
+            for row in rows or ()
+        ),
+    )
+
+
+def _create_hint(spec: ContainerSpec, error: EngineError) -> str:
+    if spec.name and error.status in (409, 500) and spec.name in error.message:
+        return f"Is there another container named {spec.name}? Remove it, or leave `name` out."
+    return ""

@@ -1,0 +1,271 @@
+"""The Podman backend: rootless or not, through its own libpod API, with no daemon needed."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from buildr.backend import EngineDetails, EngineInfo
+from buildr.errors import (
+    BackendError,
+    EngineError,
+    EngineLostError,
+    EngineTooOldError,
+    EngineUnavailableError,
+)
+from buildr_backends import _podman_endpoint, _podman_service
+from buildr_backends._engine import HttpEngine, name
+from buildr_backends._http import Client, lines
+from buildr_backends._peer import peer_uid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podman import PodmanClient
+
+    from buildr.backend import ContainerSpec, Image, OnEvent, PushRequest, Target
+    from buildr_backends._http import Endpoint
+
+T = TypeVar("T")
+
+OLDEST = (4, 0)
+_PREFIX = "/v4.0.0/libpod"  # what Podman 4.0 serves, all later versions serve
+_ANSWER_SECONDS = (
+    8.0  # to the first request; a new service takes 0.05 s, a socket nobody accepts on for ever
+)
+_WAIT_INTERVAL = "2ms"
+
+
+def connect(target: Target) -> Podman:
+    """Reach Podman: the named socket, else one that exists, else a transient service.
+
+    Raises:
+        EngineNotFoundError: no socket answers and there is no ``podman`` program.
+        EngineUnavailableError: the named socket does not answer, or no service can be started.
+        EngineTooOldError: Podman is older than 4.0.
+    """
+    if chosen := _podman_endpoint.explicit(target.endpoint):
+        return _reach(*chosen)
+    for endpoint, why in _podman_endpoint.discovered():
+        with contextlib.suppress(
+            EngineUnavailableError, EngineLostError
+        ):  # left over, or of another
+            return _reach(endpoint, why)
+    endpoint = _podman_service.service(_podman_service.find_podman())
+    why = f"a transient service (ends by itself after {_podman_service.IDLE_SECONDS} idle seconds)"
+    try:
+        return _reach(endpoint, why)
+    except EngineLostError:
+        # It was just ending, idle, when we came; or it failed, and the second try says how.
+        endpoint = _podman_service.service(_podman_service.find_podman())
+    try:
+        return _reach(endpoint, why)
+    except BackendError as error:
+        raise EngineUnavailableError(
+            f"Podman's service does not start: {error.what}",
+            hint=f"{_podman_service.log_tail(endpoint)}\n`podman info` should work first.".strip(),
+        ) from None
+
+
+def _reach(endpoint: Endpoint, why: str) -> Podman:
+    client = Client(endpoint, _PREFIX)
+    try:
+        response = client.request("GET", "/_ping", seconds=_ANSWER_SECONDS)
+        response.read()
+    except BackendError:
+        client.close()
+        raise
+    version = response.headers.get("libpod-api-version", "")
+    if not version:
+        raise EngineUnavailableError(
+            f"{endpoint.url} answers, but is not Podman",
+            hint="Is it Docker's? Then BUILDR_BACKEND=docker.",
+        )
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST:
+        raise EngineTooOldError(
+            f"Podman {version} at {endpoint.url} is too old",
+            hint="Buildr needs Podman 4.0 or newer.",
+        )
+    info = EngineInfo(
+        backend="podman",
+        version=version,
+        rootless=peer_uid(endpoint) != 0,
+        remote=endpoint.remote,
+        endpoint=endpoint.url,
+        found=why,
+    )
+    return Podman(client, info)
+
+
+class Podman(HttpEngine):
+    """A `buildr.backend.Backend` for Podman."""
+
+    def details(self) -> EngineDetails:
+        """See `buildr.backend.Backend.details`."""
+        found = self._sdk(_info)
+        host, store = found["host"], found["store"]
+        return EngineDetails(
+            storage_driver=store.get("graphDriverName", ""),
+            cgroup_version=str(host.get("cgroupVersion", "")).removeprefix("v"),
+            oci_runtime=(host.get("ociRuntime") or {}).get("name", ""),
+            network=host.get("networkBackend", ""),
+            kernel=host.get("kernel", ""),
+        )
+
+    def pull(self, reference: str, on_event: OnEvent) -> Image:
+        """See `buildr.backend.Backend.pull`."""
+        from buildr_backends import _credentials, _transfer
+
+        # Plain HTTP: podman-py's pull sends tlsVerify=true whatever registries.conf says.
+        try:
+            response = self._client.request(
+                "POST",
+                "/images/pull",
+                query={"reference": reference},
+                headers=_credentials.authorization(reference, podman=True),
+                seconds=None,
+            )
+        except EngineError as error:
+            raise _transfer.pull_error(reference, error.message) from None
+        _transfer.follow_pull(reference, lines(response.chunks()), on_event)
+        image = self.image(reference)
+        if image is None:
+            raise _transfer.pull_error(reference, "the engine named no reason")
+        return image
+
+    def push(self, request: PushRequest, on_event: OnEvent) -> str:
+        """See `buildr.backend.Backend.push`."""
+        from buildr_backends import _credentials, _transfer
+
+        # Plain HTTP: podman-py's push throws the answer's stream away, errors included.
+        try:
+            response = self._client.request(
+                "POST",
+                f"/images/{name(request.image)}/push",
+                query={"destination": request.reference, "quiet": "false"},
+                headers=_credentials.authorization(request.reference, podman=True),
+                seconds=None,
+            )
+        except EngineError as error:
+            raise _transfer.push_error(request.reference, error.message) from None
+        return _transfer.follow_push(request.reference, lines(response.chunks()), on_event)
+
+    def wait(self, container: str) -> int:
+        """See `buildr.backend.Backend.wait`."""
+        status: Any = self._client.request(
+            "POST",
+            f"/containers/{container}/wait",
+            query={"condition": "stopped", "interval": _WAIT_INTERVAL},
+            seconds=None,
+        ).json()
+        return int(status)
+
+    def _sdk(self, use: Callable[[PodmanClient], T]) -> T:
+        """Call podman-py, and turn what it raises into ours: the only place where it is used."""
+        from podman import PodmanClient
+        from podman.errors import APIError, PodmanError
+        from requests import RequestException
+
+        try:
+            with PodmanClient(base_url=self._client.endpoint.url) as podman:
+                return use(podman)
+        except (APIError, PodmanError, RequestException) as error:
+            raise EngineError(f"Podman at {self._client.endpoint.url} failed: {error}") from None
+
+    # What differs from Docker ---------------------------------------------------------------------
+
+    def _build_query(self) -> dict[str, str]:
+        # Without `layers` Podman keeps no cache; the base image has been pulled already.
+        return {
+            "layers": "1",
+            "pullpolicy": "never",
+            "outputformat": "application/vnd.oci.image.manifest.v1+json",
+        }
+
+    def _save_query(self) -> dict[str, str]:
+        return {"format": "docker-archive"}
+
+    def _remove_query(self) -> dict[str, str]:
+        return {"force": "1", "v": "1", "timeout": "0"}
+
+    def _logs_are_framed(self, container: str) -> bool:  # noqa: ARG002 - libpod frames logs of terminals too
+        return True
+
+    def _start_status(self, container: str, error: EngineError) -> int | None:  # noqa: ARG002 - libpod keeps no status of it
+        # The texts of libpod's own error values (libpod/define/errors.go), which `podman run` goes by too.
+        if "OCI runtime attempted to invoke a command that was not found" in error.message:
+            return 127
+        if "OCI permission denied" in error.message:
+            return 126
+        return None
+
+    def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "image": spec.image,
+            "env": dict(spec.environment),
+            "labels": dict(spec.labels),
+            "terminal": spec.tty,
+            "stdin": True,
+            "no_new_privileges": True,
+            "stop_timeout": max(0, round(spec.grace_seconds)),
+            "portmappings": [
+                {
+                    "host_ip": port.host_ip,
+                    "host_port": port.host,
+                    "container_port": port.container,
+                    "protocol": port.protocol,
+                }
+                for port in spec.ports
+            ],
+            "mounts": [
+                {
+                    "type": "bind",
+                    "source": mount.source,
+                    "destination": mount.target,
+                    "options": ["rbind", "ro" if mount.read_only else "rw"]
+                    + ([mount.relabel] if mount.relabel else []),
+                }
+                for mount in spec.mounts
+                if mount.kind == "bind"
+            ],
+            "volumes": [
+                {
+                    "Name": mount.source,
+                    "Dest": mount.target,
+                    "Options": ["ro"] if mount.read_only else [],
+                }
+                for mount in spec.mounts
+                if mount.kind == "volume"
+            ],
+        }
+        if spec.command:
+            body["command"] = list(spec.command)
+        if spec.workdir:
+            body["work_dir"] = spec.workdir
+        if spec.user:
+            body["user"] = spec.user
+        limits: dict[str, Any] = {}
+        if spec.cpus:
+            limits["cpu"] = {"period": 100_000, "quota": round(spec.cpus * 100_000)}
+        if spec.memory:
+            # As `podman run --memory` does: swap as large again.
+            limits["memory"] = {"limit": spec.memory, "swap": 2 * spec.memory}
+        if limits:
+            body["resource_limits"] = limits
+        if spec.hardened:
+            body["cap_drop"] = ["ALL"]
+            body["read_only_filesystem"] = True
+            body["mounts"] += [
+                {
+                    "type": "tmpfs",
+                    "destination": path,
+                    "options": ["rw", "nosuid", "nodev", "mode=1777"],
+                }
+                for path in ("/tmp", spec.home)  # noqa: S108 - inside the container
+                if path
+            ]
+        return body
+
+
+def _info(podman: PodmanClient) -> Any:
+    return podman.info()  # type: ignore[no-untyped-call]  # podman-py has no annotation there

@@ -1,0 +1,264 @@
+"""Running a script in a container, from its options to its exit status: what the decorator and ``buildr run`` share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from buildr import console, registry, terminal
+from buildr.backend import ContainerSpec, MountSpec, PortBinding, PushRequest
+from buildr.containerfile import GUEST_ROOT
+from buildr.errors import BuildrError, OptionError
+from buildr.image import PROJECT, ensure_image
+from buildr.options.mounts import mount_source
+from buildr.progress import Progress
+from buildr.project import plan
+from buildr.run import run
+from buildr.signals import Signals, Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildr.backend import Backend
+    from buildr.entry import Entry
+    from buildr.options import Package, Runtime
+    from buildr.progress import Verbosity
+    from buildr.project import Project
+
+# Labels of the containers: who runs what, so that a later run can tell what was left behind.
+RUN_UID = "buildr.uid"
+RUN_PID = "buildr.pid"
+RUN_STARTED = "buildr.started"
+RUN_BOOT = "buildr.boot"
+
+_LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
+_CANCELLED = 0
+_FORCED = 128 + signal.SIGINT
+
+
+def verbosity(package: Package) -> Verbosity:
+    """Return how much of a build is shown."""
+    return "quiet" if package.quiet else "verbose" if package.verbose else "normal"
+
+
+def guarded(action: Callable[[Signals], int]) -> int:
+    """Do something with an engine; turn every end it can have into an exit status.
+
+    Errors are told on standard error.
+
+    Args:
+        action: given the signal handlers that are in force meanwhile.
+
+    Returns:
+        The action's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
+    """
+    signals = Signals()
+    try:
+        with signals:
+            return action(signals)
+    except KeyboardInterrupt:
+        if signals.interrupts > 1:
+            return _FORCED
+        console.say("cancelled")
+        return _CANCELLED
+    except Terminated as end:
+        return end.exit_code
+    except BrokenPipeError:
+        return _die_of_broken_pipe()
+    except BuildrError as error:
+        console.error(str(error))
+        return error.exit_code
+
+
+def run_entry(
+    entry: Entry, package: Package, runtime: Runtime, signals: Signals, *, flag: str | None = None
+) -> int:
+    """Build if need be, publish if asked for, and run; return the guest's exit status.
+
+    Args:
+        entry: the program.
+        package: validated options.
+        runtime: validated options.
+        signals: the handlers in force.
+        flag: the backend named on the command line.
+
+    Raises:
+        BuildrError: of any kind; see `buildr.errors`.
+    """
+    say = _nothing if package.quiet else console.say
+    project = plan(entry, package)
+    executor = registry.choose(flag=flag, option=runtime.executor)
+    builder = registry.choose(flag=flag, option=package.builder or runtime.executor)
+    backend = registry.connect(executor, say)
+    try:
+        if builder.name in (executor.name, registry.AUTO):
+            image = build_and_publish(backend, project, say)
+        else:
+            image = _build_elsewhere(backend, project, registry.connect(builder, say), say)
+        spec = container_spec(backend, project, image, entry, runtime)
+        return run(
+            backend,
+            spec,
+            signals,
+            interrupt_to_guest=runtime.interrupt == "guest",
+            on_start=lambda container: _tell_ports(backend, container, spec, say),
+        )
+    finally:
+        backend.close()
+
+
+def build_and_publish(
+    backend: Backend, project: Project, say: Callable[[str], None], *, cache: bool = True
+) -> str:
+    """Return the id of the project's image, pushed if its options say so."""
+    package = project.package
+    shown = verbosity(package)
+    image = ensure_image(backend, project, say, verbosity=shown, cache=cache)
+    if package.publish:
+        if package.repository is None:
+            raise OptionError(
+                "package.publish needs package.repository: where shall the image go?",
+                hint='For example repository="registry.example.org/me".',
+            )
+        with Progress(f"pushing {project.reference}", shown) as progress:
+            request = PushRequest(image=image, reference=project.reference)
+            digest = backend.push(request, progress)
+        say(f"pushed {project.reference}" + (f" ({digest})" if digest else ""))
+    return image
+
+
+def _build_elsewhere(
+    executor: Backend, project: Project, builder: Backend, say: Callable[[str], None]
+) -> str:
+    """Build with one engine and run with another: the image goes through its registry."""
+    try:
+        if builder.info.backend != executor.info.backend and not project.package.publish:
+            raise OptionError(
+                f"the image is built by {builder.info.backend} and run by {executor.info.backend},"
+                " so it must be published",
+                hint="Set publish=True and repository=… in package, or name one engine for both.",
+            )
+        image = build_and_publish(builder, project, say)
+        if builder.info.backend == executor.info.backend:
+            return image
+    finally:
+        builder.close()
+    with Progress(f"pulling {project.reference}", verbosity(project.package)) as progress:
+        return executor.pull(project.reference, progress).id
+
+
+def container_spec(
+    backend: Backend, project: Project, image: str, entry: Entry, runtime: Runtime
+) -> ContainerSpec:
+    """Say which container runs an image of a project."""
+    tty = terminal.guest_gets_terminal()
+    own = project.dockerfile is not None
+    command: tuple[str, ...] = project.placement.command
+    if own and (stored := backend.image(image)) is not None:
+        command = stored.command
+    mounts = tuple(
+        MountSpec(
+            # A bare name is a named volume; anything else has become an absolute path.
+            kind="bind" if os.path.isabs(source := mount_source(mount, os.getcwd())) else "volume",
+            source=source,
+            target=mount.target,
+            read_only=mount.read_only,
+            relabel=mount.relabel,
+        )
+        for mount in runtime.mounts
+    )
+    return ContainerSpec(
+        image=image,
+        command=(*command, *entry.arguments),
+        environment=_environment(runtime.env, tty=tty),
+        labels=_labels(project),
+        name=runtime.name,
+        workdir=None if own else project.placement.workdir,
+        user=_user(backend, mounts),
+        tty=tty,
+        ports=tuple(
+            PortBinding(
+                host_ip=port.host_ip,
+                host=port.host,
+                container=port.container,
+                protocol=port.protocol,
+            )
+            for port in runtime.ports
+        ),
+        mounts=mounts,
+        cpus=runtime.cpus,
+        memory=runtime.memory,
+        grace_seconds=runtime.grace_seconds,
+        hardened=runtime.hardened,
+        home="" if own else project.recipe.home,
+    )
+
+
+def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:
+    """Return who the guest runs as, so that what it writes into mounts belongs to the user.
+
+    On a rootless engine uid 0 in the container is the user; on a rootful one it is the user's own uid.
+    """
+    if all(mount.read_only or mount.kind == "volume" for mount in mounts):
+        return None
+    return "0:0" if backend.info.rootless else f"{os.getuid()}:0"
+
+
+def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:
+    """Return the guest's environment beyond the image's: what the user names, the terminal, time zone, locale."""
+    environ = os.environ
+    found = {
+        name: value for name, value in environ.items() if name in _LOCALE or name.startswith("LC_")
+    }
+    if tty and "TERM" in environ:
+        found["TERM"] = environ["TERM"]
+    for name, value in named.items():
+        if value is not None:
+            found[name] = value
+        elif name in environ:
+            found[name] = environ[name]
+    if "PYTHONPATH" in found:  # the guest part is found through it
+        found["PYTHONPATH"] = f"{found['PYTHONPATH']}:{GUEST_ROOT}"
+    return found
+
+
+def _labels(project: Project) -> dict[str, str]:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+    except OSError:
+        boot = ""
+    return {
+        PROJECT: project.key,
+        RUN_UID: str(os.getuid()),
+        RUN_PID: str(os.getpid()),
+        RUN_STARTED: str(int(time.time())),
+        RUN_BOOT: boot,
+    }
+
+
+def _tell_ports(
+    backend: Backend, container: str, spec: ContainerSpec, say: Callable[[str], None]
+) -> None:
+    """Say which host ports the engine chose; asked for only when it had to choose."""
+    if not any(port.host == 0 for port in spec.ports):
+        return
+    state = backend.state(container)
+    for port in state.ports if state else ():
+        host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+        say(f"port {port.container}/{port.protocol} of the guest is {host}:{port.host} here")
+
+
+def _die_of_broken_pipe() -> int:
+    """End as any Unix program does whose reader has gone: by SIGPIPE, without a word."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.stdout = None  # what is buffered has no reader either
+    os.kill(os.getpid(), signal.SIGPIPE)
+    return 128 + signal.SIGPIPE
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing: the user asked for quiet."""

@@ -1,0 +1,340 @@
+"""The interface between Buildr and an engine: one narrow protocol, frozen records on both sides.
+
+A backend is the adapter to one engine. It is found through the entry-point group ``buildr.backends``: the
+entry point names a function ``connect(Target) -> Backend``, which reaches the engine or raises one of the
+errors below `buildr.errors.BackendError`. No exception and no object of an engine's own client passes this line.
+
+Sizes are bytes and durations seconds everywhere. An image id is ``sha256:`` and 64 hexadecimal digits;
+a container id is 64 hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+from msgspec import Struct
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+Output: TypeAlias = Sequence[tuple[int, memoryview]]
+"""Pieces of output, each with its stream: `STDOUT` or `STDERR`."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Which engine a backend shall reach."""
+
+    endpoint: str | None = None
+    """A URL such as ``unix:///run/podman/podman.sock``; ``None``: look where the engine's own command looks."""
+
+
+class EngineInfo(Struct, frozen=True, kw_only=True):
+    """What is known of an engine once it has answered."""
+
+    backend: str
+    """The backend's name: ``podman``, ``docker``."""
+    version: str
+    rootless: bool
+    remote: bool
+    """Whether the engine sees another file system than this process: no bind mounts then."""
+    endpoint: str
+    found: str
+    """Why this endpoint: for people, e.g. ``a transient service, as no socket answered``."""
+
+
+class EngineDetails(Struct, frozen=True, kw_only=True):
+    """What ``buildr doctor`` shows beyond `EngineInfo`; empty where the engine does not tell."""
+
+    storage_driver: str = ""
+    cgroup_version: str = ""
+    oci_runtime: str = ""
+    network: str = ""
+    kernel: str = ""
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One piece of progress of a pull, a build or a push."""
+
+    kind: Literal["step", "log", "upload", "transfer"]
+    """``step``: a build step begins; ``log``: output of a step; ``upload``: the context on its way to the
+    engine; ``transfer``: layers between engine and registry."""
+    text: str = ""
+    current: int = 0
+    """Bytes so far, with ``upload`` and ``transfer``; the number of the step with ``step``."""
+    total: int = 0
+    """Bytes in all, or steps in all; 0: not known."""
+
+
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+class Image(Struct, frozen=True, kw_only=True):
+    """An image that an engine stores."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    """Its names, ``repository:tag`` each."""
+    labels: Mapping[str, str] = {}
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    """``NAME=value`` each."""
+    user: str = ""
+    workdir: str = ""
+    size: int = 0
+
+
+class BuildRequest(Struct, frozen=True, kw_only=True):
+    """A build. The base image must be stored already: a build never pulls."""
+
+    context: Iterable[bytes]
+    """A tar stream; consumed once, sent as it comes."""
+    containerfile: str
+    """Path of the Containerfile inside the tar stream."""
+    labels: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    cache: bool = True
+    """Whether layers of earlier builds may be used."""
+
+
+class PushRequest(Struct, frozen=True, kw_only=True):
+    """A push of a stored image under a full reference ``registry/path:tag``."""
+
+    image: str
+    reference: str
+
+
+class PortBinding(Struct, frozen=True, kw_only=True):
+    """A published port."""
+
+    host_ip: str
+    host: int
+    """0: the engine chooses."""
+    container: int
+    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
+
+
+class MountSpec(Struct, frozen=True, kw_only=True):
+    """A directory or file of the host, or a named volume, inside the container."""
+
+    kind: Literal["bind", "volume"]
+    source: str
+    """An absolute path, or a volume's name."""
+    target: str
+    read_only: bool = False
+    relabel: Literal["", "z", "Z"] = ""
+    """SELinux label: shared or private."""
+
+
+class ContainerSpec(Struct, frozen=True, kw_only=True):
+    """A container to create. What is ``None`` or empty is left as the image has it."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    """In place of the image's CMD; its ENTRYPOINT stays."""
+    environment: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
+    name: str | None = None
+    workdir: str | None = None
+    user: str | None = None
+    tty: bool = False
+    ports: tuple[PortBinding, ...] = ()
+    mounts: tuple[MountSpec, ...] = ()
+    cpus: float | None = None
+    memory: int | None = None
+    """Bytes."""
+    grace_seconds: float = 10
+    """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
+    hardened: bool = False
+    """Drop every capability and mount the root read-only, ``/tmp`` and the home as tmpfs."""
+    home: str = ""
+    """The guest's home directory, for `hardened`."""
+
+
+class ContainerState(Struct, frozen=True, kw_only=True):
+    """A container as the engine sees it now."""
+
+    id: str
+    status: str
+    """The engine's word: ``created``, ``running``, ``exited``, …"""
+    running: bool
+    exit_code: int | None
+    """``None`` until the container has ended."""
+    error: str = ""
+    """Why it could not start, in the engine's words."""
+    labels: Mapping[str, str] = {}
+    ports: tuple[PortBinding, ...] = ()
+    """As they are bound now, with the host ports that the engine chose."""
+
+
+class Attachment(Protocol):
+    """The three standard streams of a container, attached before its start.
+
+    `read` belongs to one thread and the writing methods to one other.
+    """
+
+    def read(self) -> Output:
+        """Wait for output.
+
+        Returns:
+            Pieces in the order in which they came, valid until the next call; empty at the end of the streams.
+
+        Raises:
+            EngineLostError: the stream broke off inside a frame, or is none.
+        """
+        ...
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send standard input.
+
+        Raises:
+            EngineLostError: nobody reads it any more.
+        """
+        ...
+
+    def close_write(self) -> None:
+        """End the guest's standard input; its output goes on."""
+        ...
+
+    def close(self) -> None:
+        """Let go; the container is not touched. May be called twice, and from any thread to end a `read`."""
+        ...
+
+
+class Backend(Protocol):
+    """An engine, reached.
+
+    Every method may raise `EngineLostError` (the connection broke), `EngineUnavailableError` (no answer) and
+    `EngineError` (the engine refused). Methods may be called from several threads.
+    """
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine said of itself when it was reached; costs no request."""
+        ...
+
+    def details(self) -> EngineDetails:
+        """Ask for what `doctor` shows."""
+        ...
+
+    def ping(self) -> None:
+        """Return when the engine answers."""
+        ...
+
+    # Images ---------------------------------------------------------------------------------------
+
+    def image(self, reference: str) -> Image | None:
+        """Look up a stored image by reference or id; ``None`` when it is not stored."""
+        ...
+
+    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+        """List stored images that carry all these labels, newest first (without their configuration)."""
+        ...
+
+    def pull(self, reference: str, on_event: OnEvent) -> Image:
+        """Fetch an image from its registry.
+
+        Raises:
+            ImageNotFoundError: the registry does not have it, refuses, or cannot be reached.
+        """
+        ...
+
+    def build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        """Build an image; return its id.
+
+        Raises:
+            BuildError: a step failed; nothing of the build is left behind but the cache.
+        """
+        ...
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give a stored image one more name."""
+        ...
+
+    def push(self, request: PushRequest, on_event: OnEvent) -> str:
+        """Push; return the digest under which the registry has it, or an empty text when it is not told.
+
+        Raises:
+            PushError: the registry refused or cannot be reached.
+        """
+        ...
+
+    def remove_image(self, image: str) -> None:
+        """Remove an image and its names; an absent one is fine.
+
+        Raises:
+            EngineError: a container uses it.
+        """
+        ...
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """Stream a stored image as an archive of the ``docker save`` kind."""
+        ...
+
+    # Containers -----------------------------------------------------------------------------------
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container; return its id.
+
+        Raises:
+            ContainerError: the specification cannot be met.
+        """
+        ...
+
+    def attach(self, container: str, *, tty: bool) -> Attachment:
+        """Attach to all three streams of a created container."""
+        ...
+
+    def start(self, container: str) -> None:
+        """Start a created container.
+
+        Raises:
+            CommandNotFoundError: its command is not there.
+            NotExecutableError: its command cannot be executed.
+            ContainerError: it cannot start, e.g. since a port is taken.
+        """
+        ...
+
+    def wait(self, container: str) -> int:
+        """Wait for the end of a *started* container; return its exit status, 128 + n when signal n killed it."""
+        ...
+
+    def state(self, container: str) -> ContainerState | None:
+        """Look at a container; ``None`` when there is none."""
+        ...
+
+    def kill(self, container: str, signal: int) -> None:
+        """Send a signal to the container's first process; one that has ended already is fine."""
+        ...
+
+    def resize(self, container: str, *, rows: int, columns: int) -> None:
+        """Tell a container's terminal its size; one that has ended already is fine."""
+        ...
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container with its anonymous volumes; an absent one is fine."""
+        ...
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+        """List containers, ended ones too, that carry all these labels; an empty value matches any."""
+        ...
+
+    def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        """Unpack a tar archive into an existing directory of a container."""
+        ...
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes]:
+        """Stream a path of a container as a tar archive."""
+        ...
+
+    def logs(self, container: str, *, follow: bool = False) -> Attachment:
+        """Read what the container has written so far; go on with what comes if ``follow``."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections. May be called twice."""
+        ...
+
+
+Connect: TypeAlias = Callable[[Target], Backend]
+"""What an entry point in the group ``buildr.backends`` names."""

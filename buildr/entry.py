@@ -1,0 +1,245 @@
+"""What was started on the host: the script or module that the guest runs again, and with which arguments."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from buildr.errors import ContextError, EntryError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+_WAYS = (
+    "What works: `python app.py`, `python -m package.module`, and `buildr run app.py` for any script,"
+    " decorated or not."
+)
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A program that can be started again in a container."""
+
+    kind: Literal["script", "module"]
+    script: str
+    """Absolute path of the file (or the directory with a ``__main__.py``) that runs."""
+    module: str = ""
+    """The name behind ``python -m``."""
+    import_root: str = ""
+    """With a module: the absolute directory that its package lies in."""
+    arguments: tuple[str, ...] = ()
+    """What follows the script: ``sys.argv[1:]``."""
+    interactive: bool = False
+    """Whether the interpreter stays when the script has ended (``python -i``, IPython's ``%run``)."""
+
+    @property
+    def stem(self) -> str:
+        """A name for the image: the script's, or its directory's for a ``__main__.py``."""
+        if self.module:
+            return self.module
+        name, _ = os.path.splitext(os.path.basename(self.script))
+        if name == "__main__":
+            return os.path.basename(os.path.dirname(self.script))
+        return name
+
+
+def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
+    """Return the entry for a script that is named, as ``buildr run`` names it.
+
+    Raises:
+        EntryError: there is no such script, or it is none that Python runs from source.
+    """
+    path = os.path.abspath(script)
+    if os.path.isdir(path):
+        if not os.path.isfile(f"{path}/__main__.py"):
+            raise EntryError(f"{script} is a directory without a __main__.py", hint=_WAYS)
+    elif not os.path.isfile(path):
+        raise EntryError(f"there is no script {script}", hint="Give the path of a Python file.")
+    elif _is_archive(path):
+        raise EntryError(
+            f"{script} is a zip archive, which cannot be taken apart for a container",
+            hint="Run the source instead. " + _WAYS,
+        )
+    return Entry(kind="script", script=path, arguments=arguments)
+
+
+def running_entry() -> Entry:
+    """Return the entry for the program that runs now.
+
+    Raises:
+        EntryError: it is none that can be started again: a REPL, ``-c``, a notebook, a launcher, an archive.
+    """
+    main = sys.modules["__main__"]
+    arguments = tuple(sys.argv[1:])
+    interactive = bool(sys.flags.interactive) or "get_ipython" in _builtins()
+    file = getattr(main, "__file__", None)
+    program = sys.argv[0] if sys.argv else ""
+    _refuse_what_has_no_script(program, file)
+    path = os.path.abspath(str(file))
+    _refuse_launchers(path)
+    spec = getattr(main, "__spec__", None)
+    # `python directory` sets a spec named __main__, `python -m name` one named for the module.
+    if spec is not None and spec.name and spec.name != "__main__":
+        return _module(spec.name, path, arguments, interactive=interactive)
+    if _is_archive(path) or (program and os.path.isfile(program) and _is_archive(program)):
+        raise EntryError(
+            f"{program} is a zip archive, which cannot be taken apart for a container",
+            hint="Run the source instead. " + _WAYS,
+        )
+    if program and os.path.isdir(program):
+        path = os.path.abspath(program)
+    return Entry(kind="script", script=path, arguments=arguments, interactive=interactive)
+
+
+def is_main_script(function_module: str) -> bool:
+    """Whether a function is defined in the script itself, so that an error may end the process."""
+    return function_module == "__main__" and not _is_interactive_prompt()
+
+
+def _module(name: str, path: str, arguments: tuple[str, ...], *, interactive: bool) -> Entry:
+    depth = name.count(".")
+    if name.endswith(".__main__"):  # `python -m package` runs package.__main__
+        name = name.removesuffix(".__main__")
+    root = os.path.dirname(path)
+    for _ in range(depth):
+        root = os.path.dirname(root)
+    return Entry(
+        kind="module",
+        script=path,
+        module=name,
+        import_root=root,
+        arguments=arguments,
+        interactive=interactive,
+    )
+
+
+def _refuse_what_has_no_script(program: str, file: str | None) -> None:
+    if program.endswith("ipykernel_launcher.py") or "ipykernel" in sys.modules:
+        raise EntryError("a notebook cell is no script that can move into a container", hint=_WAYS)
+    if file is not None and os.path.exists(file):
+        return
+    what = {
+        "-c": "`python -c` is no script that can move into a container",
+        "-": "a script read from standard input cannot move into a container",
+    }.get(program, "this is an interactive prompt, not a script that can move into a container")
+    if file is not None:
+        what = f"the script {file} cannot be found any more"
+        if _is_archive(program):
+            what = f"{program} is a zip archive, which cannot be taken apart for a container"
+    raise EntryError(what, hint=_WAYS)
+
+
+def _refuse_launchers(path: str) -> None:
+    """Refuse pytest, uvicorn, console scripts: what was started is a program of an installation."""
+    import sysconfig
+
+    installed = {sysconfig.get_path(name) for name in ("scripts", "purelib", "platlib", "stdlib")}
+    for directory in installed:
+        if directory and path.startswith(directory.rstrip("/") + "/"):
+            launcher = os.path.basename(path)
+            if launcher == "__main__.py":
+                launcher = os.path.basename(os.path.dirname(path))
+            raise EntryError(
+                f"the script was started by {launcher}, which cannot move into a container",
+                hint=_WAYS,
+            )
+
+
+def _is_archive(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    # A zipapp may begin with a #! line (PEP 441).
+    body = head.partition(b"\n")[2] if head.startswith(b"#!") else head
+    return body.startswith(b"PK\x03\x04")
+
+
+def _is_interactive_prompt() -> bool:
+    return hasattr(sys, "ps1") or not hasattr(sys.modules["__main__"], "__file__")
+
+
+def _builtins() -> dict[str, object]:
+    import builtins
+
+    module: ModuleType = builtins
+    return vars(module)
+
+
+class Placement(Struct, frozen=True, kw_only=True):
+    """Where an entry lies in the context, and so in the image."""
+
+    context: str
+    """Absolute path on the host."""
+    command: tuple[str, ...]
+    """The guest's command without the script's arguments: ``python -u /app/…``."""
+    workdir: str
+    """Absolute path in the image: where the current directory of the host is found there."""
+
+
+def place(entry: Entry, context: str | None) -> Placement:
+    """Choose the context and the guest's command.
+
+    The context is the current directory when the script lies in it, otherwise the script's own directory;
+    ``context`` names another.
+
+    Args:
+        entry: the program.
+        context: the option, relative to the current directory.
+
+    Raises:
+        ContextError: the context is no directory, does not hold the script, or is ``/`` or the home directory.
+    """
+    current = os.getcwd()
+    inner = entry.import_root or entry.script
+    own = entry.import_root or os.path.dirname(entry.script)
+    if context is not None:
+        root = os.path.abspath(os.path.expanduser(context))
+        if not os.path.isdir(root):
+            raise ContextError(f"the context {context} is not a directory")
+    else:
+        root = current if _within(inner, current) else own
+        _refuse_wide(root)
+    relative = _within(inner, root)
+    if relative is None:
+        raise ContextError(
+            f"the script {entry.script} does not lie in the context {root}",
+            hint="Name a context that holds it: context=… in package, or --context.",
+        )
+    workdir = _join("/app", _within(current, root) or ".")
+    if entry.kind == "module":
+        # `python -m` searches the current directory first, on the host and in the guest.
+        command = ("python", "-u", "-m", entry.module)
+        return Placement(context=root, command=command, workdir=_join("/app", relative))
+    return Placement(
+        context=root, command=("python", "-u", _join("/app", relative)), workdir=workdir
+    )
+
+
+def _within(path: str, root: str) -> str | None:
+    """Return ``path`` relative to ``root``, or ``None`` when it lies elsewhere."""
+    for inner, outer in ((path, root), (os.path.realpath(path), os.path.realpath(root))):
+        if inner == outer:
+            return "."
+        prefix = outer.rstrip("/") + "/"
+        if inner.startswith(prefix):
+            return inner[len(prefix) :]
+    return None
+
+
+def _refuse_wide(root: str) -> None:
+    home = os.path.realpath(os.path.expanduser("~"))
+    real = os.path.realpath(root)
+    if real in ("/", home) or home.startswith(real.rstrip("/") + "/"):
+        raise ContextError(
+            f"{root} would be sent to the build as a whole, which is hardly meant",
+            hint="Put the script into a directory of its own, or insist: context="
+            f"{root!r} in package, or --context {root}.",
+        )
+
+
+def _join(base: str, relative: str) -> str:
+    return base if relative == "." else f"{base}/{relative}"

@@ -1,0 +1,26 @@
+"""The guest part as files of the build: a package ``buildr`` that holds little more than the public names."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+# From the path in this package to the path below the guest's root in the image.
+_FILES = {
+    "guest/public.py": "buildr/__init__.py",
+    "guest/__init__.py": "buildr/guest/__init__.py",
+    "guest/init.py": "buildr/guest/init.py",
+    "guest/detection.py": "buildr/guest/detection.py",
+    "errors.py": "buildr/errors.py",
+}
+
+
+@cache
+def guest_files() -> tuple[tuple[str, bytes], ...]:
+    """Return paths and contents, paths relative to the guest's root in the image."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = []
+    for source, destination in _FILES.items():
+        with open(f"{here}/{source}", "rb") as file:
+            found.append((destination, file.read()))
+    return tuple(found)

@@ -1,0 +1,87 @@
+"""Progress of pulls, builds and pushes on standard error: moving on a terminal and gone when done, silent elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+
+from buildr import console
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from rich.status import Status
+
+    from buildr.backend import Event
+
+Verbosity: TypeAlias = Literal["quiet", "normal", "verbose"]
+
+_QUICK_SECONDS = (
+    0.5  # what is done sooner is not worth a moving line, nor the import of its library
+)
+_WIDTH = 100  # characters of a step that a moving line shows
+
+
+class Progress:
+    """Shows events as they come; a context manager.
+
+    Args:
+        title: what is going on, e.g. ``building hello``.
+        verbosity: ``verbose`` prints every line of a build, ``normal`` shows a moving line on a terminal,
+            ``quiet`` shows nothing.
+    """
+
+    def __init__(self, title: str, verbosity: Verbosity = "normal") -> None:
+        self._title = title
+        self._verbosity = verbosity
+        self._moving = verbosity == "normal" and console.is_terminal()
+        self._status: Status | None = None
+        self._begun = time.monotonic()
+        self._step = ""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the moving line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        text = self._text(event)
+        if self._verbosity == "verbose" and event.kind != "upload":
+            console.say(text)
+        elif self._moving and time.monotonic() - self._begun > _QUICK_SECONDS:
+            self._show(f"{self._title}: {text}")
+
+    def _text(self, event: Event) -> str:
+        if event.kind == "step":
+            self._step = f"step {event.current}/{event.total} {event.text}"
+            return self._step
+        if event.kind == "log":
+            return (
+                f"  {event.text}"
+                if self._verbosity == "verbose"
+                else f"{self._step[:40]} | {event.text}"
+            )
+        if event.kind == "upload":
+            return f"sending the context, {event.current / 1e6:.1f} MB"
+        if event.kind == "transfer":
+            done = f" {event.current / 1e6:.1f}/{event.total / 1e6:.1f} MB" if event.total else ""
+            return event.text + done
+        assert_never(event.kind)
+
+    def _show(self, text: str) -> None:
+        # Imported when something takes long enough to be shown: half a second hides it.
+        from rich.console import Console
+        from rich.text import Text
+
+        shown = Text(" ".join(text.split())[:_WIDTH])
+        if self._status is None:
+            self._status = Console(stderr=True).status(shown)
+            self._status.start()
+        else:
+            self._status.update(shown)

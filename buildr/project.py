@@ -1,0 +1,181 @@
+"""A project: what an entry and its package options come to, before any engine is asked.
+
+Everything here is decided from files and options alone, so that ``buildr containerfile`` needs no engine and the
+same project gives the same Containerfile on all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.containerfile import DEPENDENCIES_ROOT, CopiedFile, Recipe
+from buildr.dependencies import ProjectFiles, find_dependencies
+from buildr.entry import Placement, place
+from buildr.errors import ContextError
+from buildr.options.reference import image_name_from, image_reference, parse_reference
+from buildr.python_version import infer_python_version
+
+if TYPE_CHECKING:
+    from buildr.dependencies import Dependencies
+    from buildr.entry import Entry
+    from buildr.options import Package, PackageFile
+
+BASE_IMAGE_VARIABLE = "BUILDR_BASE_IMAGE"
+_DEFAULT_VARIANT = "alpine"
+_DEFAULT_VERSION = "3"
+
+
+class ExtraFile(Struct, frozen=True, kw_only=True):
+    """An additional file or directory, found on the host."""
+
+    source: str
+    """Absolute path, links followed."""
+    destination: str
+    mode: int | None
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """All that decides an image, but for the contents of files."""
+
+    name: str
+    """For people, e.g. ``hello``."""
+    reference: str
+    """The image's full reference."""
+    key: str
+    """Names this project among others on this host, in labels."""
+    placement: Placement
+    package: Package
+    recipe: Recipe
+    dependencies: Dependencies | None
+    files: tuple[ExtraFile, ...]
+    dockerfile: str | None
+    """Absolute path of the user's own Containerfile, if there is one."""
+    notes: tuple[str, ...]
+    """What the user should know before a build, a line each."""
+
+    @property
+    def context(self) -> Path:
+        """The context's directory."""
+        return Path(self.placement.context)
+
+
+def plan(entry: Entry, package: Package) -> Project:
+    """Decide how an entry becomes an image.
+
+    Raises:
+        ContextError: the context cannot be one, or a named file is not there or leaves it.
+        DependencyError: the dependencies cannot be read.
+        OptionError: the name that comes of the script makes no image reference.
+    """
+    placement = place(entry, package.context)
+    context = Path(placement.context)
+    reference = image_reference(package, image_name_from(entry.stem))
+    notes: list[str] = []
+    dependencies = None
+    if package.dockerfile is None:
+        dependencies = _dependencies(entry, package, context, notes)
+    files = tuple(_extra_file(file, placement.context) for file in package.additional_files)
+    recipe = Recipe(
+        base_image=_base_image(package, context, dependencies, notes),
+        command=placement.command,
+        user="0" if package.user == "root" else Recipe.user,
+        install=dependencies.arguments(DEPENDENCIES_ROOT) if dependencies else (),
+        source_first=bool(dependencies and dependencies.needs_source),
+        files=tuple(
+            CopiedFile(source=f"files/{index}", destination=file.destination)
+            for index, file in enumerate(files)
+        ),
+    )
+    identity = "\0".join(
+        (placement.context, *placement.command, reference, package.dockerfile or "")
+    )
+    return Project(
+        name=entry.stem,
+        reference=reference,
+        key=hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16],
+        placement=placement,
+        package=package,
+        recipe=recipe,
+        dependencies=dependencies,
+        files=files,
+        dockerfile=_dockerfile(package.dockerfile, placement.context),
+        notes=tuple(notes),
+    )
+
+
+def _dependencies(
+    entry: Entry, package: Package, context: Path, notes: list[str]
+) -> Dependencies | None:
+    script = Path(entry.script)
+    if script.is_dir():
+        script /= "__main__.py"
+    found = find_dependencies(
+        ProjectFiles(
+            context=context,
+            script=script,
+            explicit=package.dependencies_file,
+        )
+    )
+    if found is None:
+        notes.append("no requirements.txt and no inline metadata: nothing is installed")
+        return None
+    notes.extend(found.notes)
+    return found
+
+
+def _base_image(
+    package: Package, context: Path, dependencies: Dependencies | None, notes: list[str]
+) -> str:
+    """Return the base image's full reference."""
+    named = os.environ.get(BASE_IMAGE_VARIABLE) or package.base_image
+    if named:
+        return str(parse_reference(named))
+    version = package.py_version
+    if version is None:
+        inferred = infer_python_version(
+            context, dependencies.requires_python if dependencies else None
+        )
+        if inferred is not None:
+            version, origin = inferred
+            if version != _DEFAULT_VERSION:
+                notes.append(f"Python {version}, from {origin}")
+    variant = package.variant or _DEFAULT_VARIANT
+    return f"docker.io/library/python:{version or _DEFAULT_VERSION}-{variant}"
+
+
+def _extra_file(file: PackageFile, context: str) -> ExtraFile:
+    named = os.path.expanduser(file.src)
+    path = os.path.realpath(os.path.join(context, named))
+    if not os.path.exists(path):
+        raise ContextError(
+            f"the additional file {file.src} is not there",
+            hint=f"It was looked for at {path}; a relative src starts at the context {context}.",
+        )
+    inside = os.path.realpath(context)
+    if not os.path.isabs(named) and path != inside and not path.startswith(inside + "/"):
+        raise ContextError(
+            f"the additional file {file.src} leads out of the context, to {path}",
+            hint="If that is meant, give its absolute path.",
+        )
+    return ExtraFile(
+        source=path,
+        destination=file.dest,
+        mode=int(file.mode, 8) if file.mode is not None else None,
+    )
+
+
+def _dockerfile(named: str | None, context: str) -> str | None:
+    if named is None:
+        return None
+    path = os.path.join(context, os.path.expanduser(named))
+    if not os.path.isfile(path):
+        raise ContextError(
+            f"the dockerfile {named} is not there",
+            hint=f"It was looked for at {path}; a relative path starts at the context.",
+        )
+    return path

@@ -1,0 +1,138 @@
+"""Which Python a project asks for, where the option ``py_version`` does not say."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from buildr.dependencies.files import read_bytes
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.specifiers import SpecifierSet
+
+__all__ = ["infer_python_version"]
+
+_NEWEST = 14
+"""The minor of the newest Python 3 that is certainly released; an older Buildr takes an older image."""
+_OLDEST = 8
+"""The minor of the oldest Python that the guest part runs on."""
+_FAR = 999
+_OPEN = r"\s*>=\s*3(?:\.[0-9]{1,2}){0,2}\s*(?:,\s*<\s*4(?:\.0)*\s*)?"
+"""A range without an upper bound below 4, told without importing ``packaging``."""
+_PIN = r"(?:c?python[-@]?)?(3(?:\.[0-9]{1,2}){0,2})(?:-[a-z].*)?"
+"""``3.12``, ``3.12.4``, ``cpython-3.12``, ``cpython-3.12.4-linux-x86_64-gnu``: pyenv's and uv's forms."""
+
+
+def infer_python_version(context: Path, requires_python: str | None) -> tuple[str, str] | None:
+    """Find the version of Python that a project asks for.
+
+    Args:
+        context: the context.
+        requires_python: ``requires-python`` of the script's inline metadata.
+
+    Returns:
+        The version, ``3``, ``3.12`` or ``3.12.4``, and where it was found; ``None`` where nothing is said.
+        ``.python-version`` comes first, then ``requires_python``, then ``pyproject.toml``. A range
+        without an upper bound gives ``3``, the newest there is; otherwise the newest minor inside it.
+
+    Raises:
+        DependencyError: a file cannot be read, is not valid, or asks for a Python that Buildr cannot run.
+    """
+    pinned = _pinned(context)
+    if pinned is not None:
+        return pinned, ".python-version"
+    if requires_python is not None:
+        where = "requires-python in the script's inline metadata"
+        return _newest(requires_python, where), where
+    asked = _of_project(context)
+    if asked is not None:
+        where = "requires-python in pyproject.toml"
+        return _newest(asked, where), where
+    return None
+
+
+def _read(context: Path, name: str) -> str | None:
+    """Return a file of the context as text; ``None`` where it is not there."""
+    path = os.path.join(context, name)
+    if not os.path.lexists(path):
+        return None
+    try:
+        return read_bytes(path, name).decode("utf-8-sig")
+    except UnicodeError:
+        raise DependencyError(f"{name} is not UTF-8", hint="save it as UTF-8") from None
+
+
+def _pinned(context: Path) -> str | None:
+    """Return the first usable line of ``.python-version``; other implementations are not usable."""
+    for line in (_read(context, ".python-version") or "").splitlines():
+        request = line.partition("#")[0].strip()
+        if request.startswith(("<", ">", "=", "~", "!")):
+            return _newest(request, ".python-version")
+        match = re.fullmatch(_PIN, request, re.ASCII)
+        if match:
+            version = match[1]
+            if "." in version and int(version.split(".")[1]) < _OLDEST:
+                raise _too_old(version, ".python-version")
+            return version
+    return None
+
+
+def _of_project(context: Path) -> str | None:
+    text = _read(context, "pyproject.toml")
+    if text is None or "requires-python" not in text:
+        return None
+    from tomllib import loads
+
+    try:
+        project = loads(text).get("project", {})
+    except (ValueError, RecursionError) as error:
+        raise DependencyError(
+            f"pyproject.toml is no valid TOML: {error}",
+            hint='mend it, or set package={"py_version": …}',
+        ) from None
+    asked = project.get("requires-python") if isinstance(project, dict) else None
+    if asked is not None and not isinstance(asked, str):
+        raise DependencyError(
+            "requires-python in pyproject.toml is no text",
+            hint='accepted: requires-python = ">=3.11"',
+        )
+    return asked
+
+
+def _newest(asked: str, where: str) -> str:
+    """Return the newest Python inside a range, as far as it is known to be released."""
+    if re.fullmatch(_OPEN, asked, re.ASCII):
+        return "3"
+    from packaging.specifiers import SpecifierSet
+
+    try:
+        allowed = SpecifierSet(asked)
+    except ValueError:  # InvalidSpecifier is one, and so is a number of thousands of digits
+        raise DependencyError(
+            f"{where} cannot be {asked[:60]!r}", hint='accepted: a range such as ">=3.11,<3.14"'
+        ) from None
+    if f"3.{_FAR}.{_FAR}" in allowed:
+        return "3"
+    for minor in (*range(_NEWEST, _OLDEST - 1, -1), *range(_NEWEST + 1, 100)):
+        version = _newest_of_minor(allowed, minor)
+        if version is not None:
+            return version
+    raise _too_old(asked, where)
+
+
+def _newest_of_minor(allowed: SpecifierSet, minor: int) -> str | None:
+    if f"3.{minor}.{_FAR}" in allowed:
+        return f"3.{minor}"
+    patches = (f"3.{minor}.{patch}" for patch in range(40, -1, -1))
+    return next((version for version in patches if version in allowed), None)
+
+
+def _too_old(asked: str, where: str) -> DependencyError:
+    return DependencyError(
+        f"{where} asks for Python {asked[:60]}, and Buildr runs scripts on CPython 3.{_OLDEST} or newer",
+        hint='change it, or set package={"py_version": "3.12"}',
+    )

@@ -1,0 +1,127 @@
+"""Which engine: the names of the backends, the choice between them, and the fallback.
+
+The two built-in backends come from a table, since reading entry points costs 40 ms; entry points are read for any
+other name, and to list what there is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
+
+from buildr.backend import Target
+from buildr.errors import (
+    BackendError,
+    EngineNotFoundError,
+    EngineTooOldError,
+    EngineUnavailableError,
+    OptionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.backend import Backend, Connect
+
+ENTRY_POINTS = "buildr.backends"
+VARIABLE = "BUILDR_BACKEND"
+AUTO = "auto"
+
+_BUILT_IN = {"podman": "buildr_backends.podman:connect", "docker": "buildr_backends.docker:connect"}
+_FALLBACK_ORDER = ("podman", "docker")
+_ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """A backend's name and who chose it."""
+
+    name: str
+    origin: str
+
+
+def choose(*, flag: str | None = None, option: str | None = None) -> Choice:
+    """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the decorator, ``auto``.
+
+    Args:
+        flag: of the command line.
+        option: ``executor`` or ``builder`` of the decorator.
+    """
+    for name, origin in (
+        (flag, "--backend"),
+        (os.environ.get(VARIABLE), VARIABLE),
+        (option, "the decorator"),
+    ):
+        if name:
+            return Choice(name=name.strip().lower(), origin=origin)
+    return Choice(name=AUTO, origin="default")
+
+
+def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
+    """Reach the chosen engine.
+
+    Args:
+        choice: a backend's name, or ``auto``: Podman, and Docker where Podman is absent or broken.
+        say: told in one line when ``auto`` falls back.
+
+    Raises:
+        OptionError: there is no backend of that name.
+        EngineNotFoundError: no engine at all, or not the named one.
+        EngineUnavailableError: the named engine does not answer.
+        EngineTooOldError: the named engine is too old.
+    """
+    if choice.name != AUTO:
+        return load(choice)(Target())
+    failures: list[tuple[str, BackendError]] = []
+    for name in _FALLBACK_ORDER:
+        try:
+            backend = _import(_BUILT_IN[name])(Target())
+        except _ABSENT_OR_BROKEN as error:
+            failures.append((name, error))
+            continue
+        for failed, why in failures:
+            say(f"using {name}, since {failed} is not usable here: {why.what}")
+        return backend
+    tried = "\n".join(f"  {name}: {why.what}" for name, why in failures)
+    hints = "\n".join(dict.fromkeys(why.hint for _, why in failures if why.hint))
+    raise EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
+
+
+def load(choice: Choice) -> Connect:
+    """Return the function that connects a backend.
+
+    Raises:
+        OptionError: there is no backend of that name, or it cannot be imported.
+    """
+    if choice.name in _BUILT_IN:
+        return _import(_BUILT_IN[choice.name])
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == choice.name:
+            try:
+                return cast("Connect", point.load())
+            except (ImportError, AttributeError) as error:
+                raise OptionError(
+                    f"the backend {choice.name!r} ({point.value}) cannot be imported: {error}",
+                    hint="Reinstall the distribution that it comes from.",
+                ) from error
+    raise OptionError(
+        f"there is no backend {choice.name!r} (from {choice.origin})",
+        hint=f"Choose one of: {', '.join((AUTO, *names()))}.",
+    )
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all installed backends, the built-in ones first."""
+    from importlib.metadata import entry_points
+
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(_BUILT_IN)
+    return (*_BUILT_IN, *sorted(others))
+
+
+def _import(target: str) -> Connect:
+    module, _, attribute = target.partition(":")
+    return cast("Connect", getattr(importlib.import_module(module), attribute))

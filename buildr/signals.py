@@ -1,0 +1,109 @@
+"""Signals of the host process while an action runs.
+
+Until a container exists a signal ends the action at once, by an exception. From then on signals are collected,
+for the run loop to forward; nothing is lost and nothing is interrupted half-way. The previous handlers come back
+afterwards. Off the main thread Python allows no handlers: there none is installed, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Self
+
+FORWARDED = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+"""Passed on to the guest as they are. SIGINT cancels, SIGWINCH resizes, SIGTSTP suspends."""
+
+_HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
+_FORCE = 3  # interrupts until even an orderly end is given up
+
+
+class Terminated(BaseException):
+    """A signal that ends a process came before there was a guest to forward it to.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """128 + n, as a shell reports death by signal n."""
+        return 128 + self.number
+
+
+class Signals:
+    """The handlers of one action; a context manager.
+
+    Attributes:
+        received: what came since `collect`, for one thread to take.
+        interrupts: how many SIGINT came since then.
+    """
+
+    def __init__(self) -> None:
+        self.received: SimpleQueue[int] = SimpleQueue()
+        self.interrupts = 0
+        self._collecting = False
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        """Install the handlers."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _HANDLED:
+                # A signal that was ignored on purpose (nohup) stays ignored.
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Bring the previous handlers back."""
+        for number, handler in self._previous.items():
+            # None: it was not installed from Python; the best that can be done is the default.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]  # what signal() gave
+        self._previous.clear()
+
+    def collect(self) -> None:
+        """From now on keep signals instead of raising: a container is about to exist."""
+        self._collecting = True
+
+    def request_cancel(self) -> None:
+        """Ask for what a first Ctrl+C asks for; from any thread."""
+        self.received.put(signal.SIGINT)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
+        if number == signal.SIGINT:
+            self.interrupts += 1
+            if not self._collecting or self.interrupts >= _FORCE:
+                raise KeyboardInterrupt
+        elif not self._collecting:
+            if number == signal.SIGTSTP:
+                signal.raise_signal(signal.SIGSTOP)
+                return
+            if number in (signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2):
+                return  # the guest's business, and there is none yet
+            raise Terminated(number)
+        self.received.put(number)
+
+
+def block_signals() -> None:
+    """Block all signals in a helper thread: they must interrupt the main thread, which handles them."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
