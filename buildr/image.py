@@ -36,6 +36,7 @@ PROJECT = "buildr.project"
 VERSION = "buildr.version"
 """Labels of the images that Buildr builds."""
 
+_TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
 _CONTAINERFILE = "Containerfile"
 
@@ -113,15 +114,16 @@ def ensure_image(
         base = None if project.dockerfile else _base(backend, project, progress)
         sources = read_sources(project)
         wanted = fingerprint(project, sources, base)
-        if cache:
-            stored = backend.images({FINGERPRINT: wanted})
-            if stored:
-                return stored[0].id
+        tag = f"{project.local_name}:{wanted[:_TAG_DIGITS]}"
+        if cache and (stored := backend.image(tag)) is not None:
+            return stored.id
         for note in (*project.notes, *_notes(sources)):
             say(note)
         labels = {FINGERPRINT: wanted, PROJECT: project.key, VERSION: __version__}
         build = _build_own if project.dockerfile else _build_generated
         image = build(backend, project, sources, labels, progress, cache=cache)
+        # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
+        backend.tag(image, tag)
     _collect(backend, project, image)
     return image
 
@@ -284,12 +286,21 @@ def _counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
 
 
 def _collect(backend: Backend, project: Project, image: str) -> None:
-    """Remove old images of the project; those with a name of their own, or in use, stay."""
-    old = [
-        row for row in backend.images({PROJECT: project.key}) if row.id != image and not row.tags
-    ]
-    for row in old[_KEPT:]:
+    """Remove old images of the project; those in use, or with a name that somebody else gave them, stay."""
+    kept = 0
+    for row in backend.images({PROJECT: project.key}):
+        if row.id == image or any(not _is_ours(tag, project) for tag in row.tags):
+            continue
+        if row.tags and kept < _KEPT:
+            kept += 1
+            continue
         try:
-            backend.remove_image(row.id)
+            for name in row.tags or (row.id,):
+                backend.remove_image(name)
         except EngineError:
             continue  # a container of it still runs
+
+
+def _is_ours(tag: str, project: Project) -> bool:
+    name, _, version = tag.rpartition(":")
+    return name == project.local_name and len(version) == _TAG_DIGITS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr.containerfile import DEPENDENCIES_ROOT, CopiedFile, Recipe
+from buildr.containerfile import DEPENDENCIES_ROOT, USER_ID, CopiedFile, Recipe
 from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.entry import Placement, place
 from buildr.errors import ContextError
@@ -46,6 +46,8 @@ class Project(Struct, frozen=True, kw_only=True):
     """For people, e.g. ``hello``."""
     reference: str
     """The image's full reference."""
+    local_name: str
+    """Under which images of this project are kept here, a tag for each fingerprint."""
     key: str
     """Names this project among others on this host, in labels."""
     placement: Placement
@@ -83,7 +85,7 @@ def plan(entry: Entry, package: Package) -> Project:
     recipe = Recipe(
         base_image=_base_image(package, context, dependencies, notes),
         command=placement.command,
-        user="0" if package.user == "root" else Recipe.user,
+        user="0" if package.user == "root" else str(USER_ID),
         install=dependencies.arguments(DEPENDENCIES_ROOT) if dependencies else (),
         source_first=bool(dependencies and dependencies.needs_source),
         files=tuple(
@@ -97,6 +99,7 @@ def plan(entry: Entry, package: Package) -> Project:
     return Project(
         name=entry.stem,
         reference=reference,
+        local_name=f"localhost/buildr/{package.name or image_name_from(entry.stem)}",
         key=hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16],
         placement=placement,
         package=package,

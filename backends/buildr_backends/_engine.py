@@ -114,9 +114,8 @@ class HttpEngine(ABC):
 
     def remove_image(self, image: str) -> None:
         """See `buildr.backend.Backend.remove_image`."""
-        self._client.request(
-            "DELETE", f"/images/{name(image)}", query={"force": "1"}, ok=(200, 404)
-        ).read()
+        # Never by force: that would take Podman's containers of the image away with it.
+        self._client.request("DELETE", f"/images/{name(image)}", ok=(200, 404)).read()
 
     def save(self, image: str) -> Iterator[bytes]:
         """See `buildr.backend.Backend.save`."""
