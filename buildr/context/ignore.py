@@ -1,10 +1,15 @@
 """Ignore files: which paths of the context stay at home.
 
-The semantics are Docker's: the reader of moby/patternmatcher's ``ignorefile`` package and its
-``MatchesUsingParentResults``, which BuildKit (through tonistiigi/fsutil) and the classic builder walk with.
-In short: every pattern is anchored at the context, the last one that matches decides, a match of a folder
-counts for all that is in it, and ``!`` brings back. The one difference is on the careful side: a pattern
-that Docker finds broken only when it comes to use it is refused when the file is read.
+The semantics are those that Docker documents (https://docs.docker.com/build/concepts/context/#dockerignore-files)
+and moby/patternmatcher implements, in ``ignorefile.ReadAll`` and ``MatchesOrParentMatches``: every pattern is
+anchored at the context, a match of a folder counts for all that is in it, the last line that matches
+decides, and ``!`` brings back.
+
+Three things differ, each where Docker does not do what it documents. A broken pattern is refused when the file
+is read, not when it is first needed. ``|``, ``{`` and ``}`` are always literal; moby forgets to escape them
+beside a wildcard. And its walk, which carries on what it found for the folder above
+(``MatchesUsingParentResults``), can forget that a line matched a folder that was out already, so that with
+``*``, ``!**/*.json``, ``node_modules`` it sends files of node_modules; here they stay out.
 """
 
 from __future__ import annotations
@@ -59,11 +64,10 @@ class IgnoreRules:
         self.source = source
         self.markers = markers
         self._runs = _group(patterns)
-        simple = len(self._runs) == 1 and not self._runs[0].brings_back
-        self._only = self._runs[0].patterns if simple else None
+        self._last_first = range(len(self._runs))[::-1]
         named = tuple(p for brings_back, p in patterns if brings_back and _names_something(p))
         self._asked = PatternSet(named)
-        # For each folder that was looked at: which runs match it or a folder above it.
+        # For each folder that was looked at: which runs match it, or a folder above it.
         self._states: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._runs)}
 
     @classmethod
@@ -102,13 +106,11 @@ class IgnoreRules:
         state = self._states.get(folder)
         if state is None:
             state = self._state(folder)
-        if self._only is not None:
-            return state[0] or self._only.matches(path, name)
-        out = False
-        for (brings_back, patterns), inherited in zip(self._runs, state, strict=True):
-            if inherited or (brings_back is out and patterns.matches(path, name)):
-                out = not brings_back
-        return out
+        for at in self._last_first:
+            brings_back, patterns = self._runs[at]
+            if state[at] or patterns.matches(path, name):
+                return not brings_back
+        return False
 
     def may_reinclude(self, directory: str) -> bool:
         """Say whether something below ``directory``, an excluded folder, may be included all the same.
@@ -117,13 +119,12 @@ class IgnoreRules:
         a path below it. False is certain, True is not.
         """
         state = self._state(directory)
-        for (brings_back, patterns), matched in zip(
-            reversed(self._runs), reversed(state), strict=True
-        ):
+        for at in self._last_first:
+            brings_back, patterns = self._runs[at]
             if brings_back:
                 if any(pattern.may_match_below(directory) for pattern in patterns.patterns):
                     return True
-            elif matched:
+            elif state[at]:
                 return False
         return False
 
@@ -145,25 +146,18 @@ class IgnoreRules:
         return any(pattern.may_match_below(directory) for pattern in self._asked.patterns)
 
     def _state(self, folder: str) -> tuple[bool, ...]:
-        """Find which runs match ``folder``, from the nearest folder above it that is known.
-
-        As in moby, a run is looked at only where it would change the verdict, and what is found for a
-        folder holds for everything in it.
-        """
+        """Find which runs match ``folder`` or a folder above it, from the nearest one that is known."""
         missing = []
         while (state := self._states.get(folder)) is None:
             missing.append(folder)
             folder = folder.rpartition("/")[0]
         for path in reversed(missing):
             name = path.rpartition("/")[2]
-            matched = []
-            out = False
-            for (brings_back, patterns), inherited in zip(self._runs, state, strict=True):
-                found = inherited or (brings_back is out and patterns.matches(path, name))
-                matched.append(found)
-                if found:
-                    out = not brings_back
-            state = self._states[path] = tuple(matched)
+            state = tuple(
+                above or run.patterns.matches(path, name)
+                for run, above in zip(self._runs, state, strict=True)
+            )
+            self._states[path] = state
         return state
 
 

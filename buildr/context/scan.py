@@ -166,7 +166,7 @@ class _Walk:
         elif self._is_secret_file(item, path, in_secret=in_secret, is_link=is_link):
             self._secrets.append(path)
         elif is_link:
-            target = os.readlink(item.path)  # noqa: PTH115 - a Path would normalise and costs more
+            target = os.readlink(item.path)
             if leaves_context(self._root, path, target):
                 raise ContextError(
                     f"The symbolic link {printable(path)} leads out of the context: its target is"

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.context.ignore import IgnoreRules
+from buildr.context.scan import scan
+from buildr.context.secrets import describe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NO_RULES = IgnoreRules.parse("")
+
+PEM_KEY = b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def write(root: Path, path: str, data: bytes = b"x") -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+
+
+def travelling(root: Path, rules: IgnoreRules = NO_RULES) -> list[str]:
+    return [entry.path for entry in scan(root, rules=rules).entries if entry.kind != "dir"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env",
+        ".env.local",
+        ".env.production",
+        ".env-staging",
+        ".envrc",
+        "config/.env",
+        ".netrc",
+        ".pypirc",
+        ".git-credentials",
+        ".pgpass",
+        ".htpasswd",
+        "deploy/id_rsa",
+        "id_ed25519",
+        "a.p12",
+        "a.pfx",
+        "a.jks",
+        "a.ppk",
+        "safe.kdbx",
+        ".docker/config.json",
+        ".kube/config",
+        "service-account.json",
+        "service_account_prod.json",
+        "my-service-account.json",
+        "client_secret_1.json",
+        "application_default_credentials.json",
+        "terraform.tfstate",
+        ".streamlit/secrets.toml",
+    ],
+)
+def test_a_likely_secret_stays_at_home_and_is_named(tmp_path: Path, path: str) -> None:
+    write(tmp_path, path)
+    write(tmp_path, "app.py")
+    found = scan(tmp_path, rules=NO_RULES)
+    assert found.secrets == (path,)
+    assert [entry.path for entry in found.entries if entry.kind == "file"] == ["app.py"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env.example",
+        ".env.sample",
+        ".env.template",
+        ".env.dist",
+        ".env.production.example",
+        ".env-example",
+        "env",
+        "environment.py",
+        ".environment",
+        "id_rsa.pub",
+        "docker/config.json",
+        "config.json",
+        "secrets.py",
+        "account.json",
+        ".npmrc",
+        "key.py",
+        "monkey",
+    ],
+)
+def test_a_file_that_only_looks_a_little_like_a_secret_travels(tmp_path: Path, path: str) -> None:
+    write(tmp_path, path)
+    assert travelling(tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PEM_KEY,
+        b"-----BEGIN RSA PRIVATE KEY-----\n",
+        b"-----BEGIN EC PRIVATE KEY-----\n",
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        CERTIFICATE * 100 + PEM_KEY,
+        b"Bag Attributes\n    friendlyName: x\n" + PEM_KEY,
+        # PKCS#8 and SEC 1 in DER, beginnings of real keys
+        base64.b64decode("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ=="),
+        base64.b64decode("MHcCAQEEIB7jH1fZ"),
+    ],
+    ids=range(9),
+)
+@pytest.mark.parametrize("name", ["server.pem", "server.key"])
+def test_a_private_key_is_known_by_its_first_bytes(tmp_path: Path, name: str, data: bytes) -> None:
+    write(tmp_path, name, data)
+    assert scan(tmp_path, rules=NO_RULES).secrets == (name,)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CERTIFICATE,
+        b"-----BEGIN PUBLIC KEY-----\n",
+        b"",
+        b"PK\x03\x04 slides",
+        # a certificate in DER
+        base64.b64decode("MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa"),
+    ],
+    ids=range(5),
+)
+@pytest.mark.parametrize("name", ["server.pem", "server.key"])
+def test_a_public_certificate_travels(tmp_path: Path, name: str, data: bytes) -> None:
+    write(tmp_path, name, data)
+    assert travelling(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        (b"//registry.example.org/:_authToken=npm_abc\n", True),
+        (b"registry=https://r.example.org\n_auth = abc=\n", True),
+        (b"//registry.example.org/:_authToken=${NPM_TOKEN}\n", False),
+        (b"# _authToken=abc\nregistry=https://r.example.org\n", False),
+    ],
+)
+def test_a_registry_setting_is_a_secret_only_with_a_token(
+    tmp_path: Path, text: bytes, held: bool
+) -> None:
+    write(tmp_path, ".npmrc", text)
+    assert bool(scan(tmp_path, rules=NO_RULES).secrets) is held
+
+
+@pytest.mark.parametrize("folder", [".ssh", ".gnupg", ".aws", ".azure", ".config/gcloud", "x/.aws"])
+def test_a_folder_of_secrets_is_held_back_as_a_whole(tmp_path: Path, folder: str) -> None:
+    write(tmp_path, f"{folder}/deep/config")
+    write(tmp_path, f"{folder}/known")
+    found = scan(tmp_path, rules=NO_RULES)
+    assert found.secrets == (f"{folder}/",)
+    assert not any(entry.path.startswith(folder) for entry in found.entries)
+
+
+def test_links_to_secrets_are_held_back_by_their_own_name(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/etc/app.env")
+    (tmp_path / ".ssh").symlink_to("/root/.ssh")
+    assert scan(tmp_path, rules=NO_RULES).secrets == (".env", ".ssh")
+
+
+def test_all_secrets_travel_when_asked_for_by_option(tmp_path: Path) -> None:
+    write(tmp_path, ".env")
+    write(tmp_path, ".aws/config")
+    write(tmp_path, "k.pem", PEM_KEY)
+    found = scan(tmp_path, rules=NO_RULES, include_secrets=True)
+    assert found.secrets == ()
+    assert {".env", ".aws/config", "k.pem"} <= {entry.path for entry in found.entries}
+
+
+@pytest.mark.parametrize("text", ["!.env", "*\n!.env", "!**/.env", "!.env*"])
+def test_an_exception_that_names_a_secret_asks_for_it(tmp_path: Path, text: str) -> None:
+    write(tmp_path, ".env")
+    write(tmp_path, ".netrc")
+    found = scan(tmp_path, rules=IgnoreRules.parse(text))
+    assert [entry.path for entry in found.entries] == [".env"]
+
+
+@pytest.mark.parametrize("text", ["*\n!*", "*\n!**", "**\n!**/*"])
+def test_an_exception_made_of_wildcards_asks_for_no_secret(tmp_path: Path, text: str) -> None:
+    write(tmp_path, ".env")
+    write(tmp_path, "a.py")
+    found = scan(tmp_path, rules=IgnoreRules.parse(text))
+    assert found.secrets == (".env",)
+    assert [entry.path for entry in found.entries] == ["a.py"]
+
+
+def test_one_file_of_a_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, ".aws/config")
+    write(tmp_path, ".aws/credentials")
+    write(tmp_path, ".aws/sso/cache/token")
+    found = scan(tmp_path, rules=IgnoreRules.parse("!.aws/config"))
+    assert [entry.path for entry in found.entries] == [".aws", ".aws/config"]
+    assert found.secrets == (".aws/credentials", ".aws/sso/")
+
+
+def test_a_whole_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, ".ssh/id_rsa")
+    write(tmp_path, ".ssh/deep/config")
+    found = scan(tmp_path, rules=IgnoreRules.parse("!.ssh"))
+    assert found.secrets == ()
+    assert ".ssh/id_rsa" in {entry.path for entry in found.entries}
+
+
+def test_what_the_rules_leave_out_is_no_held_back_secret(tmp_path: Path) -> None:
+    write(tmp_path, ".env")
+    write(tmp_path, ".ssh/id_rsa")
+    found = scan(tmp_path, rules=IgnoreRules.parse(".env\n.ssh\n!.sshx"))
+    assert found.secrets == ()
+    assert found.entries == ()
+
+
+def test_a_folder_by_the_name_of_a_secret_file_travels(tmp_path: Path) -> None:
+    write(tmp_path, "fixtures.key/a.txt")
+    assert travelling(tmp_path) == ["fixtures.key/a.txt"]
+
+
+# The line that the build says
+
+
+def test_nothing_held_back_is_nothing_to_say() -> None:
+    assert describe(()) == ""
+
+
+def test_one_secret_is_named_with_how_to_send_it() -> None:
+    assert describe((".env",)) == (
+        "Left out, since it looks like a secret: .env"
+        " (to send one, name it in the ignore file: !.env)"
+    )
+
+
+def test_many_secrets_make_one_line() -> None:
+    line = describe(("a.key", "b.key", "c\n.key", "d.key", "e.key"))
+    assert "a.key, b.key, 'c\\n.key' and 2 more" in line
+    assert "\n" not in line
