@@ -1,0 +1,38 @@
+"""The options of a user: read at decoration time, each checked, each error naming its option.
+
+`package_options` and `runtime_options` take what a user gives and return `Package` and `Runtime`, in which
+every value is valid and in one form.
+"""
+
+from __future__ import annotations
+
+from buildr.options.files import PackageFile
+from buildr.options.mounts import Mount, mount_source
+from buildr.options.package import Package, PackageOptions, package_options
+from buildr.options.ports import Port
+from buildr.options.reference import (
+    Reference,
+    image_name_from,
+    image_reference,
+    parse_reference,
+)
+from buildr.options.runtime import Runtime, RuntimeOptions, runtime_options
+from buildr.options.size import parse_bytes
+
+__all__ = [
+    "Mount",
+    "Package",
+    "PackageFile",
+    "PackageOptions",
+    "Port",
+    "Reference",
+    "Runtime",
+    "RuntimeOptions",
+    "image_name_from",
+    "image_reference",
+    "mount_source",
+    "package_options",
+    "parse_bytes",
+    "parse_reference",
+    "runtime_options",
+]

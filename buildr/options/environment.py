@@ -1,0 +1,52 @@
+"""Environment variables that the guest gets by ``env=``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from buildr.options.values import text
+from buildr.options.wrong import WrongValueError
+
+__all__ = ["RESERVED", "environment"]
+
+RESERVED = ("BUILDR_IN_CONTAINER", "METAPARTICLE_IN_CONTAINER")
+"""The two that tell a script that it is inside; an option must not say otherwise."""
+
+_ACCEPTS = 'a dict such as {"NAME": "value"}; None as value passes the host\'s on'
+_NAME = "a variable's name, without '=' and control characters"
+_VALUE = "text, or None to pass the host's value on"
+
+
+def environment(value: object) -> dict[str, str | None]:
+    """Read the option ``env``. No error shows a value, as it may be a secret.
+
+    Raises:
+        WrongValueError: it is no dict, a name is no name or reserved, or a value is no text.
+    """
+    if not isinstance(value, Mapping):
+        raise WrongValueError(value, _ACCEPTS, secret=True)
+    found: dict[str, str | None] = {}
+    for key, item in value.items():
+        name = text(key, _NAME)
+        if not name or "=" in name:
+            raise WrongValueError(key, _NAME)
+        if name in RESERVED:
+            raise WrongValueError(
+                key, _NAME, problem="it is reserved: images that Buildr builds set it"
+            )
+        found[name] = None if item is None else _value(name, item)
+    return found
+
+
+def _value(name: str, value: object) -> str:
+    """Line breaks may stand in a value, which travels in a request and never in a file."""
+    where = f"[{name!r}]"
+    if not isinstance(value, str):
+        raise WrongValueError(value, _VALUE, path=where, secret=True)
+    if "\0" in value:
+        raise WrongValueError(value, _VALUE, problem="it holds a NUL", path=where, secret=True)
+    if re.search(r"[\ud800-\udfff]", value):
+        problem = "it cannot be written as UTF-8"
+        raise WrongValueError(value, _VALUE, problem=problem, path=where, secret=True)
+    return str.__str__(value)

@@ -1,0 +1,65 @@
+"""Files that are put into the image beside the context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.options.fields import record
+from buildr.options.values import container_path, each, matching, path
+from buildr.options.wrong import WrongValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["PackageFile", "additional_files"]
+
+_ACCEPTS = 'a list of PackageFile(src, dest, mode) or of dicts such as {"src": "a.json", "dest": "/etc/a.json"}'
+_SRC = "the path of a file or directory, absolute or relative to the context"
+_DEST = "an absolute path inside the container, without '..'"
+_MODE = 'three or four octal digits as text, such as "0400"'
+
+
+class PackageFile(Struct, frozen=True):
+    """A file or directory of the host that is copied into the image.
+
+    Attributes:
+        src: where it is, absolute or relative to the context.
+        dest: where it goes, an absolute path inside the container.
+        mode: its permissions, octal digits as text such as ``"0400"``; ``None``: as it has them.
+    """
+
+    src: str
+    dest: str
+    mode: str | None = None
+
+
+_READERS: dict[str, Callable[[Any], str]] = {
+    "src": lambda value: path(value, _SRC),
+    "dest": lambda value: container_path(value, _DEST),
+    "mode": lambda value: matching(value, "[0-7]{3,4}", _MODE),
+}
+
+
+def additional_files(value: object) -> tuple[PackageFile, ...]:
+    """Read the option ``additional_files``.
+
+    Raises:
+        WrongValueError: it is no list of files, or two of them have one destination.
+    """
+    files = tuple(each(value, _file, _ACCEPTS))
+    seen: set[str] = set()
+    for index, file in enumerate(files):
+        if file.dest in seen:
+            problem = "two files go there"
+            raise WrongValueError(file.dest, _DEST, problem=problem, path=f"[{index}].dest")
+        seen.add(file.dest)
+    return files
+
+
+def _file(value: object) -> PackageFile:
+    return PackageFile(
+        **record(value, PackageFile, _READERS, required=("src", "dest"), accepts=_ACCEPTS)
+    )

@@ -1,0 +1,184 @@
+"""The options of the run: ``runtime=``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from msgspec import Struct, structs
+
+from buildr.errors import OptionError
+from buildr.options.environment import environment
+from buildr.options.fields import read, record
+from buildr.options.mounts import Mount, mounts
+from buildr.options.package import backend
+from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, published_ports
+from buildr.options.size import ACCEPTS as SIZE
+from buildr.options.size import parse_bytes
+from buildr.options.values import flag, matching, number, text, typed
+from buildr.options.wrong import WrongValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["LEAST_MEMORY", "Runtime", "RuntimeOptions", "runtime_options"]
+
+LEAST_MEMORY = 6 * 1024 * 1024
+"""Bytes; Docker refuses less, and a Python would not start in it."""
+
+_CPUS = "a number of CPUs from 0.01 to 100000, such as 1.5"
+_MEMORY = f"{SIZE}, at least 6 MiB"
+_NAME = "two or more letters, digits, and _ . - (not first)"
+_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
+"""Docker's grammar; Podman's has one character, too."""
+_GRACE = "seconds from 0 to 86400"
+_INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
+_REPLICAS = "a number from 1 on"
+_SHARDS = 'a dict {"shards": number from 1 on, "urlPattern": text}'
+_JOBS = 'a dict {"iterations": number from 1 on}'
+
+
+class RuntimeOptions(Struct, frozen=True, kw_only=True):
+    """How the container runs. Every option may be left out; `runtime_options` checks them.
+
+    Attributes:
+        executor: the backend that runs the container.
+        ports: published ports: ``8080``, ``"8080:80"``, ``"127.0.0.1:8080:80/udp"``, ranges, or a dict
+            ``{container: host}``.
+        public: whether ports without an address are bound to every address of the host, not to 127.0.0.1.
+        env: environment variables; ``None`` as value passes the host's on.
+        mounts: ``"source:/target[:ro]"``, dicts, or `Mount` objects.
+        cpus: how many CPUs the container may use.
+        memory: how much memory it may use, ``512m`` or a number of bytes.
+        name: the container's name; by default the engine chooses.
+        grace_seconds: how long it may take to end after a signal before it is killed.
+        interrupt: who gets Ctrl+C, ``host`` or ``guest``.
+        hardened: drop every capability and mount the root read-only.
+        replicas: how many instances run; one engine runs one.
+        shard_spec: for clusters; refused on one engine.
+        job_spec: for clusters; refused on one engine.
+    """
+
+    executor: str | None = None
+    ports: Sequence[int | str | Port] | Mapping[Any, int | str | None] = ()
+    public: bool = False
+    env: Mapping[str, str | None] = {}
+    mounts: Sequence[str | Mount | Mapping[str, Any]] = ()
+    cpus: float | None = None
+    memory: str | int | None = None
+    name: str | None = None
+    grace_seconds: float = 10
+    interrupt: Literal["host", "guest"] = "host"
+    hardened: bool = False
+    replicas: int = 1
+    shard_spec: Mapping[str, Any] | None = None
+    job_spec: Mapping[str, Any] | None = None
+
+
+class Runtime(RuntimeOptions, frozen=True, kw_only=True):
+    """Validated `RuntimeOptions`; ``memory`` is in bytes, sources of mounts are as they were written."""
+
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    memory: int | None = None
+    shard_spec: None = None
+    job_spec: None = None
+
+
+def runtime_options(value: RuntimeOptions | Mapping[str, Any] | None) -> Runtime:
+    """Validate the options of the run.
+
+    Args:
+        value: ``None``, a mapping with names in snake_case or camelCase, or typed options.
+
+    Raises:
+        OptionError: options are unknown, ill-typed, no valid values, or not supported on one engine.
+    """
+    found = read(
+        "runtime",
+        value,
+        given=RuntimeOptions,
+        result=Runtime,
+        readers=_READERS,
+        aliases=_ALIASES,
+    )
+    try:
+        ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
+    except WrongValueError as error:
+        raise OptionError(error.within("runtime.ports").what, hint=error.hint) from None
+    return structs.replace(found, ports=ports)
+
+
+_ALIASES = {"public_address": "public"}
+"""The ancestor's name for it."""
+
+
+def _memory(value: object) -> int:
+    try:
+        size = parse_bytes(value)  # type: ignore[arg-type] # it refuses every other type itself
+    except WrongValueError as error:
+        raise WrongValueError(value, _MEMORY, problem=error.problem) from None
+    if size < LEAST_MEMORY:
+        raise WrongValueError(value, _MEMORY, problem="it is less than 6 MiB")
+    return size
+
+
+def _cluster(option: str) -> NoReturn:
+    raise OptionError(
+        f"runtime.{option} is not supported yet: one engine runs one container",
+        hint="leave it out",
+    )
+
+
+def _count(value: object) -> int:
+    count = typed(value, int, _REPLICAS)
+    if count < 1:
+        raise WrongValueError(value, _REPLICAS)
+    return int(count)
+
+
+def _replicas(value: object) -> int:
+    return 1 if _count(value) == 1 else _cluster("replicas")
+
+
+class _ShardSpec(Struct):
+    shards: int
+    url_pattern: str = ""
+    shard_expression: str = ""
+    """The name that the ancestor's Python package had for ``url_pattern``."""
+
+
+class _JobSpec(Struct):
+    iterations: int
+
+
+def _pattern(value: object) -> str:
+    return text(value, "a regular expression")
+
+
+def _shard_spec(value: object) -> NoReturn:
+    readers = {"shards": _count, "url_pattern": _pattern, "shard_expression": _pattern}
+    record(value, _ShardSpec, readers, required=("shards",), accepts=_SHARDS)
+    _cluster("shard_spec")
+
+
+def _job_spec(value: object) -> NoReturn:
+    record(value, _JobSpec, {"iterations": _count}, required=("iterations",), accepts=_JOBS)
+    _cluster("job_spec")
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "executor": backend,
+    "ports": published_ports,
+    "public": flag,
+    "env": environment,
+    "mounts": mounts,
+    "cpus": lambda value: number(value, 0.01, 100_000, _CPUS),
+    "memory": _memory,
+    "name": lambda value: matching(value, _NAME_PATTERN, _NAME),
+    "grace_seconds": lambda value: number(value, 0, 86_400, _GRACE),
+    "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),
+    "hardened": flag,
+    "replicas": _replicas,
+    "shard_spec": _shard_spec,
+    "job_spec": _job_spec,
+}

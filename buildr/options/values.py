@@ -1,0 +1,132 @@
+"""The kinds of value that options have in common: text, paths, numbers, lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from buildr.options.wrong import WrongValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+
+_BREAKS = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+"""The control characters (Unicode's category Cc) and the two separators that end a line."""
+_SURROGATES = r"[\ud800-\udfff]"
+
+
+def typed(value: object, kind: type[T], accepts: str) -> T:
+    """Return the value when it is of a type, without changing text into numbers or the reverse.
+
+    Raises:
+        WrongValueError: it is of another type.
+    """
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError:
+        raise WrongValueError(value, accepts) from None
+
+
+def flag(value: object) -> bool:
+    """Return a value that must be ``True`` or ``False``."""
+    return typed(value, bool, "True or False")
+
+
+def text(value: object, accepts: str) -> str:
+    """Return a text that can stand in a line of a file and in a request to an engine.
+
+    Raises:
+        WrongValueError: it is no text, or holds a control character, a line break or half a surrogate pair.
+    """
+    found = str.__str__(typed(value, str, accepts))
+    if re.search(_BREAKS, found):
+        raise WrongValueError(
+            value, accepts, problem="it holds a control character or a line break"
+        )
+    if re.search(_SURROGATES, found):
+        raise WrongValueError(value, accepts, problem="it cannot be written as UTF-8")
+    return found
+
+
+def matching(value: object, pattern: str, accepts: str) -> str:
+    """Return a text that an expression (ASCII classes) matches from its first to its last character.
+
+    Raises:
+        WrongValueError: it is no text, or does not match.
+    """
+    found = text(value, accepts)
+    if not re.fullmatch(pattern, found, re.ASCII):
+        raise WrongValueError(value, accepts)
+    return found
+
+
+def path(value: object, accepts: str) -> str:
+    """Return the text of a path of the host, given as text or as a path object.
+
+    Raises:
+        WrongValueError: it is neither, or empty, or no plain text.
+    """
+    given = value
+    if isinstance(value, os.PathLike):
+        try:
+            given = os.fspath(value)
+        except TypeError:
+            raise WrongValueError(value, accepts) from None
+    found = text(given, accepts)
+    if not found.strip():
+        raise WrongValueError(value, accepts, problem="it is empty")
+    return found
+
+
+def container_path(value: object, accepts: str) -> str:
+    """Return an absolute path inside the container, without superfluous slashes or dots.
+
+    Raises:
+        WrongValueError: it is relative, the root itself, or holds ``..``.
+    """
+    found = text(value, accepts)
+    if not found.startswith("/"):
+        raise WrongValueError(value, accepts, problem="it is not absolute")
+    parts = [part for part in found.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise WrongValueError(value, accepts, problem="it holds '..'")
+    if not parts:
+        raise WrongValueError(value, accepts, problem="it is the root directory")
+    return "/" + "/".join(parts)
+
+
+def number(value: object, least: float, most: float, accepts: str) -> float:
+    """Return a number from ``least`` to ``most``.
+
+    Raises:
+        WrongValueError: it is no number, or out of these bounds.
+    """
+    found = typed(value, float, accepts)
+    if not least <= found <= most:
+        raise WrongValueError(value, accepts)
+    return found
+
+
+def each(
+    value: object,
+    read: Callable[[Any], T],
+    accepts: str,
+) -> list[T]:
+    """Read every item of a list, tuple or set.
+
+    Raises:
+        WrongValueError: it is none of these, or an item is wrong; the item's place is in the error.
+    """
+    items: Iterable[Any] = typed(value, list, accepts)
+    found: list[T] = []
+    for index, item in enumerate(items):
+        try:
+            found.append(read(item))
+        except WrongValueError as error:
+            raise error.within(f"[{index}]") from None
+    return found

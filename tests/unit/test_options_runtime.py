@@ -1,0 +1,457 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import structs
+
+from buildr.errors import OptionError
+from buildr.options import Mount, Port, Runtime, RuntimeOptions, mount_source, runtime_options
+from buildr.options.runtime import _READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIB = 1024 * 1024
+
+
+def test_every_option_has_a_default() -> None:
+    runtime = runtime_options(None)
+
+    assert runtime == Runtime()
+    assert runtime.grace_seconds == 10
+    assert runtime.interrupt == "host"
+
+
+def test_every_field_of_the_typed_options_is_read() -> None:
+    assert tuple(_READERS) == RuntimeOptions.__struct_fields__ == Runtime.__struct_fields__
+
+
+def test_a_dict_and_typed_options_give_the_same() -> None:
+    given: dict[str, Any] = {
+        "executor": "docker",
+        "ports": [8080],
+        "public": True,
+        "env": {"A": "b", "C": None},
+        "mounts": ["./data:/data"],
+        "cpus": 2,
+        "memory": "1g",
+        "name": "web_1",
+        "grace_seconds": 0.5,
+        "interrupt": "guest",
+        "hardened": True,
+        "replicas": 1,
+    }
+
+    assert runtime_options(given) == runtime_options(RuntimeOptions(**given))
+
+
+def test_validated_options_validate_to_themselves() -> None:
+    once = runtime_options(
+        {"ports": [80, "[::1]:81:82/udp"], "mounts": ["v1:/v:ro,z"], "memory": "1g", "public": True}
+    )
+
+    assert runtime_options(once) == once
+
+
+@pytest.mark.parametrize(
+    ("other", "name", "value"),
+    [
+        ("graceSeconds", "grace_seconds", 3),
+        ("publicAddress", "public", True),
+        ("public_address", "public", True),
+    ],
+)
+def test_the_ancestors_names_work(other: str, name: str, value: object) -> None:
+    assert runtime_options({other: value}) == runtime_options({name: value})
+
+
+# Ports --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "ports"),
+    [
+        (8080, [Port("127.0.0.1", 8080, 8080)]),
+        ("8080", [Port("127.0.0.1", 8080, 8080)]),
+        ("8080:80", [Port("127.0.0.1", 8080, 80)]),
+        ("53:53/udp", [Port("127.0.0.1", 53, 53, "udp")]),
+        ("127.0.0.2:8080:80/udp", [Port("127.0.0.2", 8080, 80, "udp")]),
+        ("0.0.0.0:80:80", [Port("0.0.0.0", 80, 80)]),
+        ("[::1]:80:80", [Port("::1", 80, 80)]),
+        ("[0:0::1]:80:80", [Port("::1", 80, 80)]),
+        ("0:80", [Port("127.0.0.1", 0, 80)]),
+        ("127.0.0.1::80", [Port("127.0.0.1", 0, 80)]),
+        (
+            "8000-8001:9000-9001",
+            [Port("127.0.0.1", 8000, 9000), Port("127.0.0.1", 8001, 9001)],
+        ),
+        ("0:8-9", [Port("127.0.0.1", 0, 8), Port("127.0.0.1", 0, 9)]),
+        ("8-9/sctp", [Port("127.0.0.1", 8, 8, "sctp"), Port("127.0.0.1", 9, 9, "sctp")]),
+        (Port("", 65535, 1), [Port("", 65535, 1)]),
+    ],
+)
+def test_a_port_is_bound_to_loopback_unless_it_says_otherwise(
+    given: int | str | Port, ports: list[Port]
+) -> None:
+    assert list(runtime_options({"ports": [given]}).ports) == ports
+
+
+def test_public_binds_ports_without_an_address_to_every_interface() -> None:
+    runtime = runtime_options({"ports": [80, "127.0.0.1:81:81"], "public": True})
+
+    assert runtime.ports == (Port("", 80, 80), Port("127.0.0.1", 81, 81))
+
+
+def test_a_dict_of_ports_goes_from_container_to_host() -> None:
+    runtime = runtime_options({"ports": {80: 8080, "53/udp": "5353", 90: None}})
+
+    assert runtime.ports == (
+        Port("127.0.0.1", 8080, 80),
+        Port("127.0.0.1", 5353, 53, "udp"),
+        Port("127.0.0.1", 0, 90),
+    )
+
+
+def test_a_port_given_twice_is_published_once() -> None:
+    assert runtime_options({"ports": [80, "80:80"]}).ports == (Port("127.0.0.1", 80, 80),)
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [
+        ["80:1", "80:2"],
+        ["0.0.0.0:80:1", "127.0.0.1:80:1"],
+        ["127.0.0.1:80:1", Port("", 80, 2)],
+    ],
+)
+def test_one_port_of_the_host_cannot_stand_for_two(ports: list[str | Port]) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.ports cannot be .* two of the container"):
+        runtime_options({"ports": ports})
+
+
+@pytest.mark.parametrize("ports", [["80:80", "80:80/udp"], ["127.0.0.1:80:1", "[::1]:80:1"]])
+def test_ports_that_differ_in_protocol_or_address_stand_side_by_side(ports: list[str]) -> None:
+    assert len(runtime_options({"ports": ports}).ports) == 2
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        0,
+        -1,
+        65536,
+        80.0,
+        True,
+        None,
+        b"80",
+        "",
+        "http",
+        "0",
+        "80:0",
+        "80:65536",
+        "65536:80",
+        "-80",
+        "80:",
+        ":80",
+        "80:80:80",
+        "80:80:80:80",
+        "127.0.0.1:80",
+        "1.2.3:80:80",
+        "256.0.0.1:80:80",
+        "localhost:80:80",
+        "::1:80:80",
+        "[::1]:80",
+        "[::1%eth0]:80:80",
+        "[::1:80:80",
+        "[127.0.0.1",
+        "80/",
+        "80/icmp",
+        "80/TCP",
+        "80/tcp/udp",
+        "81-80",
+        "0-1:1-2",
+        "1-2:1-3",
+        "1-3:1",
+        "80\n",
+        " 80",
+        "\uff18\uff10",
+        "80:80\nx",
+        Port("nowhere", 80, 80),
+        Port("", 70000, 80),
+        Port("", 80, 0),
+        Port("", "80", 80),  # type: ignore[arg-type] # users are not checked by mypy
+        Port("", 80, 80, "icmp"),  # type: ignore[arg-type] # as above
+    ],
+)
+def test_a_wrong_port_is_refused_with_its_place(port: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.ports\[1\].* cannot be ") as caught:
+        runtime_options({"ports": [1, port]})
+
+    assert "accepted: " in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [80, "80", {80: 0.5}, {80: "a"}, {None: 80}, {True: 80}, {80: [("x", 1)]}],
+)
+def test_ports_that_are_no_list_or_dict_of_ports_are_refused(ports: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.ports cannot be "):
+        runtime_options({"ports": ports})
+
+
+@pytest.mark.parametrize("wrap", [lambda port: [port], lambda port: {80: port}])
+def test_a_number_too_long_to_be_shown_is_refused(wrap: Callable[[int], Any]) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.ports.* cannot be "):
+        runtime_options({"ports": wrap(10**5000)})
+
+
+# Environment --------------------------------------------------------------------------------------
+
+
+def test_the_environment_takes_any_text_and_none() -> None:
+    env = {"A": "b c\n$'\"", "ü-1": "ü", "HOST": None, "EMPTY": ""}
+
+    assert runtime_options({"env": env}).env == env
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"": "x"},
+        {"A=B": "x"},
+        {"A\0": "x"},
+        {"A\n": "x"},
+        {1: "x"},
+        {"BUILDR_IN_CONTAINER": "1"},
+        {"METAPARTICLE_IN_CONTAINER": None},
+        {"A": 8080},
+        {"A": b"x"},
+        {"A": "x\0"},
+        {"A": "\udcff"},
+        ["A=x"],
+        "A=x",
+    ],
+)
+def test_a_wrong_variable_is_refused(env: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.env"):
+        runtime_options({"env": env})
+
+
+@pytest.mark.parametrize("env", [{"A": b"hunter2"}, {"A": "hunter2\0"}, ["A=hunter2"], "A=hunter2"])
+def test_no_error_shows_a_value_of_the_environment(env: Any) -> None:
+    with pytest.raises(OptionError) as caught:
+        runtime_options({"env": env})
+
+    assert "hunter2" not in str(caught.value)
+
+
+# Mounts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "mount"),
+    [
+        ("./data:/data", Mount("./data", "/data")),
+        ("~/data:/data/:ro", Mount("~/data", "/data", read_only=True)),
+        ("/a b:/c d:rw", Mount("/a b", "/c d")),
+        ("vol-1:/data:Z,ro", Mount("vol-1", "/data", read_only=True, relabel="Z")),
+        ({"source": "/a:b", "target": "/c:d"}, Mount("/a:b", "/c:d")),
+        (
+            {"source": Path("data"), "target": "/data", "readOnly": True, "relabel": "z"},
+            Mount("./data", "/data", read_only=True, relabel="z"),
+        ),
+        (Mount("..", "/up"), Mount("..", "/up")),
+    ],
+)
+def test_a_mount_is_taken(given: Any, mount: Mount) -> None:
+    assert runtime_options({"mounts": [given]}).mounts == (mount,)
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "",
+        "/data",
+        ":/data",
+        "/a:",
+        "/a:b",
+        "/a:/",
+        "/a:/b/..",
+        "/a:/b:",
+        "/a:/b:ro,rw",
+        "/a:/b:z,Z",
+        "/a:/b:ro,ro",
+        "/a:/b:U",
+        "/a:/b:ro:z",
+        "a b:/c",
+        "v:/c",
+        "/a\n:/b",
+        "/a:/b\n",
+        "/\ud800:/b",
+        5,
+        None,
+        {"source": "/a"},
+        {"source": "/a", "target": "/b", "mode": "ro"},
+        {"source": "/a", "target": "/b", "read_only": "yes"},
+        {"source": "/a", "target": "/b", "relabel": "shared"},
+        Mount("", "/b"),
+        Mount("/a", "b"),
+        Mount("/a", "/b", read_only=1),  # type: ignore[arg-type] # users are not checked by mypy
+    ],
+)
+def test_a_wrong_mount_is_refused_with_its_place(mount: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.mounts\[1\].* cannot be "):
+        runtime_options({"mounts": ["/x:/x", mount]})
+
+
+def test_two_mounts_cannot_have_one_target() -> None:
+    with pytest.raises(OptionError, match="two mounts have this target"):
+        runtime_options({"mounts": ["/a:/x", "/b:/x/"]})
+
+
+def test_one_mount_in_place_of_a_list_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.mounts cannot be '/a:/b'"):
+        runtime_options({"mounts": "/a:/b"})
+
+
+def test_a_source_is_absolute_for_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert mount_source(Mount("./data", "/x"), "/project") == "/project/data"
+    assert mount_source(Mount("../data", "/x"), "/project") == "/data"
+    assert mount_source(Mount("~/data", "/x"), "/project") == "/home/me/data"
+    assert mount_source(Mount("/srv", "/x"), "/project") == "/srv"
+    assert mount_source(Mount("data", "/x"), "/project") == "data"
+
+
+def test_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(OptionError, match="home directory"):
+        mount_source(Mount("~no-such-user-here/x", "/x"), "/project")
+
+
+# Limits and the rest ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ("512m", 512 * MIB),
+        ("512mb", 512 * MIB),
+        ("512 MiB", 512 * MIB),
+        ("1.5GiB", 1536 * MIB),
+        ("1g", 1024 * MIB),
+        ("6291456", 6 * MIB),
+        ("6291456b", 6 * MIB),
+        (6 * MIB, 6 * MIB),
+        ("1t", 1024 * 1024 * MIB),
+    ],
+)
+def test_memory_is_in_bytes(given: str | int, size: int) -> None:
+    assert runtime_options({"memory": given}).memory == size
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        "",
+        "m",
+        "5m",
+        "-1g",
+        "1e9",
+        "1gg",
+        "1ib",
+        "1 g b",
+        "1.g",
+        ".5g",
+        "1g\n",
+        "\u0665g",
+        "9" * 19 + "p",
+        "9" * 5000,
+        6 * MIB - 1,
+        0,
+        -1,
+        10**30,
+        1e9,
+        True,
+        b"1g",
+    ],
+)
+def test_a_wrong_size_of_memory_is_refused(memory: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.memory cannot be ") as caught:
+        runtime_options({"memory": memory})
+
+    assert "at least 6 MiB" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cpus", 0),
+        ("cpus", -1),
+        ("cpus", "1"),
+        ("cpus", True),
+        ("cpus", float("nan")),
+        ("cpus", float("inf")),
+        ("cpus", 10**400),
+        ("grace_seconds", -0.1),
+        ("grace_seconds", float("nan")),
+        ("grace_seconds", "10s"),
+        ("name", ""),
+        ("name", "a"),
+        ("name", "-web"),
+        ("name", "web/1"),
+        ("name", "web\n"),
+        ("name", "wéb"),
+        ("name", 1),
+        ("executor", "pod/man"),
+        ("executor", "podman\n"),
+        ("public", "yes"),
+        ("public", []),
+        ("hardened", 1),
+        ("interrupt", "both"),
+        ("interrupt", 1),
+        ("replicas", 0),
+        ("replicas", "2"),
+        ("replicas", 1.0),
+        ("shard_spec", 3),
+        ("shard_spec", {}),
+        ("shard_spec", {"shards": "3"}),
+        ("shard_spec", {"shards": 0}),
+        ("shard_spec", {"shards": 2, "urlPattern": 5}),
+        ("shard_spec", {"shards": 2, "pattern": "x"}),
+        ("job_spec", {"iterations": 0}),
+        ("job_spec", {"iterations": 1, "x": 1}),
+        ("job_spec", []),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_options_name(name: str, value: object) -> None:
+    for given in ({name: value}, structs.replace(RuntimeOptions(), **{name: value})):
+        with pytest.raises(OptionError, match=rf"^runtime\.{name}\S* cannot be ") as caught:
+            runtime_options(given)
+        assert caught.value.hint.startswith("accepted: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("replicas", 2),
+        ("shard_spec", {"shards": 3, "urlPattern": "/users/(.*)"}),
+        ("shardSpec", {"shards": 3, "shardExpression": ".*"}),
+        ("jobSpec", {"iterations": 4}),
+    ],
+)
+def test_what_needs_a_cluster_is_refused_as_not_supported(name: str, value: object) -> None:
+    with pytest.raises(OptionError, match="is not supported yet: one engine runs one container"):
+        runtime_options({name: value})
+
+
+def test_one_replica_is_fine() -> None:
+    assert runtime_options({"replicas": 1}).replicas == 1
+
+
+@pytest.mark.parametrize("unknown", ["port", "tag", "volumes"])
+def test_an_unknown_option_is_refused(unknown: str) -> None:
+    with pytest.raises(OptionError, match=rf"^runtime\.{unknown} is no option"):
+        runtime_options({unknown: 1})
