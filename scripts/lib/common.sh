@@ -6,6 +6,16 @@ say() {
     printf '%s: %s\n' "${me:-scripts}" "$*" >&2
 }
 
+# say_once KEY TEXT : says it the first time since the last `engines down`.
+say_once() {
+    key=$1
+    shift
+    # shellcheck disable=SC2154 # state is what the script has from state_dir
+    mkdir -p "$state/up/said"
+    [ -e "$state/up/said/$key" ] || say "$*"
+    : >"$state/up/said/$key"
+}
+
 # A failure: what failed and what to do, then the end with status 1.
 die() {
     say "error: $*"
@@ -39,10 +49,10 @@ may_raise_limits() {
 }
 
 # The directory for everything that the scripts keep: engines' storage, caches, sockets, logs.
-# /var/tmp is everybody's, so a directory there counts only when it is a real one and ours.
+# Not /var/tmp, where systemd-tmpfiles removes single old files, even out of an engine's storage.
 state_dir() {
     if is_root; then
-        dir=${BUILDR_TEST_STATE:-/var/tmp/buildr-engines}
+        dir=${BUILDR_TEST_STATE:-/var/cache/buildr-engines}
     else
         dir=${BUILDR_TEST_STATE:-${XDG_CACHE_HOME:-$HOME/.cache}/buildr/engines}
     fi
@@ -54,6 +64,7 @@ state_dir() {
         *[!A-Za-z0-9/._+-]*) die "the state directory '$dir' has a character that engines' configuration files cannot carry; set BUILDR_TEST_STATE." ;;
     esac
     if [ -L "$dir" ] || { [ -e "$dir" ] && [ ! -O "$dir" ]; }; then
+        # Root follows neither into a directory that somebody else may change.
         die "$dir is a link or somebody else's. Set BUILDR_TEST_STATE to a directory of your own."
     fi
     mkdir -p "$dir"

@@ -1,0 +1,15 @@
+# Short cuts to the scripts, which do the work.
+
+.PHONY: demo test lint types engines-up engines-down
+
+demo test:
+	scripts/$@
+
+lint types:
+	scripts/check $@
+
+engines-up:
+	scripts/engines up
+
+engines-down:
+	scripts/engines down
