@@ -98,8 +98,9 @@ def _start(podman: str, path: str, log: str) -> None:
         environ = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
         environ.pop("PODMAN_SOCKET", None)  # it would count as an address
         # LISTEN_PID must be the pid of Podman itself, which only a shell that becomes it can know.
-        # Without an address: Podman would remove the socket that an address names.
-        become = 'LISTEN_PID=$$ exec "$0" system service --time="$1"'
+        # Without an address: Podman would remove the socket that an address names. The first user's directory
+        # may go while the service lives, and its umask is not for others.
+        become = 'cd / && umask 022 && LISTEN_PID=$$ exec "$0" system service --time="$1"'
         write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.posix_spawn(
             "/bin/sh",

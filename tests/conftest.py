@@ -1,0 +1,83 @@
+"""Options and fixtures of all tests.
+
+Engine tests run on every engine that ``scripts/engines up`` describes in the file that ``BUILDR_TEST_ENGINES`` names.
+Without one they are skipped, each with its reason; ``--require-engine NAME`` turns that into a failure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.engine.harness import Engine, Registries
+
+ENGINES = ("podman-rootless", "podman-root", "docker")
+VARIABLE = "BUILDR_TEST_ENGINES"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-engine",
+        action="append",
+        default=[],
+        choices=(*ENGINES, "registry"),
+        help="fail, rather than skip, the tests of this engine when it is not there",
+    )
+
+
+def _state() -> dict[str, object]:
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return {}
+    state: dict[str, object] = json.loads(Path(path).read_text())
+    return state
+
+
+def _missing(config: pytest.Config, name: str) -> None:
+    reason = f"{name} is not up: run scripts/engines up, and name its file in {VARIABLE}"
+    if name in config.getoption("--require-engine"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine in turn."""
+    return _engine(request, request.param)
+
+
+@pytest.fixture(scope="session")
+def rootless_podman(request: pytest.FixtureRequest) -> Engine:
+    return _engine(request, "podman-rootless")
+
+
+@pytest.fixture(scope="session")
+def root_podman(request: pytest.FixtureRequest) -> Engine:
+    return _engine(request, "podman-root")
+
+
+@pytest.fixture(scope="session")
+def docker(request: pytest.FixtureRequest) -> Engine:
+    return _engine(request, "docker")
+
+
+def _engine(request: pytest.FixtureRequest, name: str) -> Engine:
+    state = _state()
+    engines = state.get("engines")
+    if not isinstance(engines, dict) or name not in engines:
+        _missing(request.config, name)
+        raise AssertionError("_missing() ends the test")
+    return Engine(name, engines[name], str(state["base_image"]))
+
+
+@pytest.fixture(scope="session")
+def registries(request: pytest.FixtureRequest) -> Registries:
+    """Two registries on loopback: an open one, and one with a password."""
+    found = _state().get("registries")
+    if not isinstance(found, dict) or not found:
+        _missing(request.config, "registry")
+        raise AssertionError("_missing() ends the test")
+    return Registries(found)

@@ -1,0 +1,127 @@
+"""What the engine tests share: an engine as its user sees it, with scripts that run as on a user's terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_KEPT = ("COVERAGE_", "PIP_", "SSL_CERT", "LANG", "LC_")  # and nothing else of our own environment
+_SECONDS = 300  # no single run takes longer, however slow the machine
+
+
+class Engine:
+    """One engine, with the user and the environment that it runs for.
+
+    Attributes:
+        name: ``podman-rootless``, ``podman-root`` or ``docker``.
+        backend: ``podman`` or ``docker``.
+        user: whom its commands run as; ``None``: the user of the tests.
+        environ: the whole environment of its commands.
+        base_image: a stored image that stands in for the default base.
+    """
+
+    def __init__(self, name: str, found: dict[str, Any], base_image: str) -> None:
+        self.name = name
+        self.backend: str = found["backend"]
+        self.user: str | None = found["user"]
+        self.uid: int = found["uid"]
+        self.home: str = found["home"]
+        self.base_image = base_image
+        kept = {k: v for k, v in os.environ.items() if k.startswith(_KEPT)}
+        self.environ: dict[str, str] = {
+            "PATH": os.environ["PATH"],
+            "HOME": self.home,
+            **kept,
+            **found["environ"],
+            "BUILDR_BACKEND": self.backend,
+            "BUILDR_BASE_IMAGE": base_image,
+        }
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def command(self, *words: str) -> list[str]:
+        """Return a command line that runs ``words`` as the engine's user."""
+        if self.user is None:
+            return list(words)
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *words]
+
+    def popen(
+        self, *words: str, cwd: Path, env: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a command as the engine's user, with pipes for all three streams unless told otherwise."""
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=cwd,
+            env={**self.environ, **(env or {})},
+            **{**streams, **kwargs},
+        )
+
+    def run(
+        self, *words: str, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command as the engine's user to its end."""
+        return subprocess.run(
+            self.command(*words),
+            cwd=cwd,
+            env={**self.environ, **(env or {})},
+            input=stdin,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+
+    def python(self, *words: str, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run Python as the engine's user."""
+        return self.run(sys.executable, *words, **kwargs)
+
+    def cli(self, *words: str) -> str:
+        """Run the engine's own command, and return what it prints."""
+        done = self.run(self.backend, *words, cwd=Path("/"))
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def containers(self) -> set[str]:
+        """Return the ids of all containers, ended ones and those of builds too."""
+        external = ["--external"] if self.backend == "podman" else []
+        return set(self.cli("ps", "--all", "--quiet", "--no-trunc", *external).split())
+
+
+class Registries:
+    """The registries on loopback."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self.open: str = found["open"]
+        self.password: str = found["password"]["address"]
+        self.user: str = found["password"]["user"]
+        self.secret: str = found["password"]["password"]
+
+
+def project_directory(engine: Engine, name: str = "project") -> Iterator[Path]:
+    """Make a directory that the engine's user owns; it goes when the test ends."""
+    top = Path(tempfile.mkdtemp(prefix="buildr-test-"))
+    directory = top / name
+    directory.mkdir()
+    top.chmod(0o755)
+    give(engine, directory)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(top)
+
+
+def give(engine: Engine, path: Path) -> None:
+    """Give a file or a tree to the engine's user."""
+    if engine.user is None:
+        return
+    for one in (path, *path.rglob("*")):
+        shutil.chown(one, engine.user, engine.user)
