@@ -1,0 +1,125 @@
+"""Reading the files of dependencies, without leaving the context."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from buildr.dependencies.model import ProjectFiles
+
+__all__ = ["Text", "decode", "inside", "read_bytes"]
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark begins this one
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED = rb"coding[:=]\s*([-\w.]+)"
+"""PEP 263, as pip reads it in a file of requirements, too."""
+_NO_ENCODINGS = ("unicode-escape", "raw-unicode-escape", "undefined", "idna", "punycode")
+"""Codecs of Python that are no encodings of files."""
+
+
+class Text(Struct, frozen=True, kw_only=True):
+    """The text of a file, and how it was encoded."""
+
+    text: str
+    encoding: str
+    mark: bytes
+    """The byte order mark that it began with."""
+
+    def encode(self, text: str) -> bytes:
+        """Encode another text in the same way."""
+        return self.mark + text.encode(self.encoding)
+
+
+def inside(project: ProjectFiles, path: str, where: str) -> str:
+    """Return the real path of a file of the context.
+
+    Args:
+        project: the project.
+        path: relative to the context.
+        where: who names the file, at the beginning of the error: ``requirements.txt:3``.
+
+    Raises:
+        DependencyError: it lies outside the context, perhaps by a symbolic link, or its name holds a
+            control character or cannot be written as UTF-8.
+    """
+    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", path):
+        raise DependencyError(
+            f"{where} names {path!r}, which holds a control character or is not UTF-8",
+            hint="rename the file",
+        )
+    root = os.path.realpath(project.context)
+    real = os.path.realpath(os.path.join(root, path))
+    if os.path.commonpath([root, real]) != root or os.path.normpath(path).split("/")[0] == "..":
+        raise DependencyError(
+            f"{where} names {path!r}, which lies outside the context {root}",
+            hint="move the file into the context, or set package.context to a directory that holds both",
+        )
+    return real
+
+
+def read_bytes(real: str, path: str, where: str = "") -> bytes:
+    """Read a regular file.
+
+    Args:
+        real: its absolute path.
+        path: its path for people.
+        where: who names it, ``requirements.txt:3``; empty when nobody does.
+
+    Raises:
+        DependencyError: it is no regular file, or cannot be read.
+    """
+    label = f"{where}: {path!r}" if where else path
+    try:
+        if not stat.S_ISREG(os.stat(real).st_mode):
+            raise DependencyError(f"{label} is no regular file", hint="put the file itself there")
+        with open(real, "rb") as file:
+            return file.read()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise DependencyError(
+            f"{label} cannot be read: {reason}", hint="mend the name, or the file's permissions"
+        ) from None
+
+
+def decode(data: bytes, path: str) -> Text:
+    """Decode a file: by its byte order mark, else by PEP 263's declaration, else as UTF-8.
+
+    Raises:
+        DependencyError: it is not in that encoding.
+    """
+    mark, encoding = next(
+        ((mark, name) for mark, name in _BOMS if data.startswith(mark)), (b"", "")
+    )
+    try:
+        if not encoding:
+            encoding = _declared(data) or "utf-8"
+        return Text(text=data[len(mark) :].decode(encoding), encoding=encoding, mark=mark)
+    except (LookupError, UnicodeError):
+        raise DependencyError(
+            f"{path} is no text in {encoding or 'the encoding that it declares'}",
+            hint="save it as UTF-8",
+        ) from None
+
+
+def _declared(data: bytes) -> str | None:
+    for line in data.split(b"\n", 2)[:2]:
+        match = re.search(_DECLARED, line) if line.startswith(b"#") else None
+        if match:
+            name = codecs.lookup(match[1].decode("ascii")).name
+            if name.replace("_", "-") in _NO_ENCODINGS:
+                raise LookupError(name)
+            return name
+    return None

@@ -1,0 +1,89 @@
+"""What a source of dependencies is given, and what it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Dependencies", "ProjectFiles", "Source", "StagedFile"]
+
+
+class ProjectFiles(Struct, frozen=True, kw_only=True):
+    """Where dependencies may be written down.
+
+    Attributes:
+        context: the absolute path of the context.
+        script: the script, where there is one: an absolute path, or one relative to the context.
+        explicit: the option ``dependencies_file``: a path, absolute or relative to the context.
+    """
+
+    context: Path
+    script: Path | None = None
+    explicit: str | None = None
+
+
+class StagedFile(Struct, frozen=True, kw_only=True):
+    """A file that the installation needs.
+
+    Attributes:
+        path: relative to the folder of dependencies in the image, with ``/``, without ``..``.
+        data: its bytes.
+    """
+
+    path: str
+    data: bytes
+
+
+class Dependencies(Struct, frozen=True, kw_only=True):
+    """What to install before the script can run.
+
+    Attributes:
+        source: where it is written down, for people: ``requirements.txt``.
+        files: the files that the installation reads.
+        install: what follows ``python -m pip install``; empty: there is nothing to install. The path of
+            one of `files` stands here as it stands there; see `arguments`.
+        needs_source: whether a requirement points into the source. The source must be copied first then,
+            and pip must run in ``/app``.
+        requires_python: the Python that the script asks for, ``>=3.11``.
+        notes: what a user should know, one line each.
+    """
+
+    source: str
+    files: tuple[StagedFile, ...] = ()
+    install: tuple[str, ...] = ()
+    needs_source: bool = False
+    requires_python: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def arguments(self, folder: str) -> tuple[str, ...]:
+        """Return `install` for files that lie in ``folder``, an absolute path inside the image."""
+        staged = {file.path for file in self.files}
+        return tuple(f"{folder}/{word}" if word in staged else word for word in self.install)
+
+
+class Source(Protocol):
+    """A kind of place for dependencies. A module with these three functions is one."""
+
+    def find(self, project: ProjectFiles) -> Dependencies | None:
+        """Return the dependencies that the project has here; ``None`` where there is no such place.
+
+        Raises:
+            DependencyError: it is there and cannot be read.
+        """
+        ...
+
+    def accepts(self, name: str) -> bool:
+        """Return whether a file of this name, which the user named, is of this kind."""
+        ...
+
+    def read(self, project: ProjectFiles, path: str) -> Dependencies:
+        """Read a file that the user named; ``path`` is relative to the context and does not leave it.
+
+        Raises:
+            DependencyError: it cannot be read.
+        """
+        ...
