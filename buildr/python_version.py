@@ -110,18 +110,22 @@ def _newest(asked: str, where: str) -> str:
     from packaging.specifiers import SpecifierSet
 
     try:
-        allowed = SpecifierSet(asked)
+        version = _newest_in(SpecifierSet(asked))
     except ValueError:  # InvalidSpecifier is one, and so is a number of thousands of digits
         raise DependencyError(
             f"{where} cannot be {asked[:60]!r}", hint='accepted: a range such as ">=3.11,<3.14"'
         ) from None
+    if version is None:
+        raise _too_old(asked, where)
+    return version
+
+
+def _newest_in(allowed: SpecifierSet) -> str | None:
     if f"3.{_FAR}.{_FAR}" in allowed:
         return "3"
-    for minor in (*range(_NEWEST, _OLDEST - 1, -1), *range(_NEWEST + 1, 100)):
-        version = _newest_of_minor(allowed, minor)
-        if version is not None:
-            return version
-    raise _too_old(asked, where)
+    minors = (*range(_NEWEST, _OLDEST - 1, -1), *range(_NEWEST + 1, 100))
+    versions = (_newest_of_minor(allowed, minor) for minor in minors)
+    return next((version for version in versions if version is not None), None)
 
 
 def _newest_of_minor(allowed: SpecifierSet, minor: int) -> str | None:
