@@ -50,6 +50,8 @@ class EngineDetails(Struct, frozen=True, kw_only=True):
     oci_runtime: str = ""
     network: str = ""
     kernel: str = ""
+    user_ids: int = 0
+    """How many user ids its containers have; 1 where a rootless user has no subordinate ids; 0: not known."""
 
 
 class Event(Struct, frozen=True, kw_only=True):

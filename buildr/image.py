@@ -21,6 +21,7 @@ from buildr.context.tar import Copy, Member, Tree, pack
 from buildr.errors import ContextError, EngineError, ImageNotFoundError
 from buildr.guest_files import guest_files
 from buildr.progress import Progress
+from buildr.subordinate import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -110,6 +111,7 @@ def ensure_image(
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
     """
+    project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:
         base = None if project.dockerfile else _base(backend, project, progress)
         sources = read_sources(project)

@@ -110,6 +110,9 @@ class Podman(HttpEngine):
             oci_runtime=(host.get("ociRuntime") or {}).get("name", ""),
             network=host.get("networkBackend", ""),
             kernel=host.get("kernel", ""),
+            user_ids=sum(
+                row["size"] for row in (host.get("idMappings") or {}).get("uidmap") or ()
+            ),
         )
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
