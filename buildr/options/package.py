@@ -148,11 +148,9 @@ def _check_reference(package: Package) -> None:
 def _repository(value: object) -> str:
     repository = text(value, _REPOSITORY)
     try:
-        tagged = parse_reference(f"{repository}/app")
+        parse_reference(f"{repository}/app")
     except WrongValueError as error:
         raise WrongValueError(value, _REPOSITORY, problem=error.problem) from None
-    if str(tagged) != f"{repository}/app":
-        raise WrongValueError(value, _REPOSITORY)
     return repository
 
 

@@ -102,6 +102,7 @@ def test_nested_files_are_staged_at_the_same_relative_paths(tmp_path: Path) -> N
         "--requirement=base.txt",
         "-r \\\n base.txt",
         "--pre -r base.txt",
+        "--pre x -r base.txt",
         "-r 'base.txt'",
     ],
 )

@@ -266,6 +266,11 @@ def test_a_version_of_python_is_taken(value: str | int) -> None:
     assert package_options({"py_version": value}).py_version == str(value)
 
 
+def test_a_version_as_a_number_is_refused_with_the_reason() -> None:
+    with pytest.raises(OptionError, match=r"py_version cannot be 3\.1: .* 3\.1 and 3\.10 would be"):
+        package_options({"py_version": 3.10})
+
+
 @pytest.mark.parametrize("value", ["slim", "slim-bookworm", "alpine3.20", ""])
 def test_a_variant_is_taken(value: str) -> None:
     assert package_options({"variant": value}).variant == value
@@ -332,6 +337,17 @@ def test_a_value_that_cannot_show_itself_is_named_by_its_type() -> None:
 
     with pytest.raises(OptionError, match=r"package\.tag cannot be <Shy>"):
         package_options({"tag": Shy()})
+
+
+def test_an_error_stays_on_its_line() -> None:
+    class Loud:
+        def __repr__(self) -> str:
+            return "a\nb\x1b[31m"
+
+    with pytest.raises(OptionError) as caught:
+        package_options({"tag": Loud()})
+
+    assert caught.value.what.isprintable()
 
 
 def test_a_path_object_that_is_none_is_refused() -> None:

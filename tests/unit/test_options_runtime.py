@@ -306,6 +306,11 @@ def test_a_wrong_mount_is_refused_with_its_place(mount: Any) -> None:
         runtime_options({"mounts": ["/x:/x", mount]})
 
 
+def test_a_mount_has_one_label_at_most() -> None:
+    with pytest.raises(OptionError, match=r"mounts\[0\] cannot be '/a:/b:z,Z': .* one of z and Z"):
+        runtime_options({"mounts": ["/a:/b:z,Z"]})
+
+
 def test_two_mounts_cannot_have_one_target() -> None:
     with pytest.raises(OptionError, match="two mounts have this target"):
         runtime_options({"mounts": ["/a:/x", "/b:/x/"]})
