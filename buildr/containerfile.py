@@ -80,6 +80,11 @@ def render(recipe: Recipe) -> str:
     )
 
 
+def identity(recipe: Recipe) -> str:
+    """Return a text that differs whenever the rendered one would; rendering costs an import on every run."""
+    return f"{recipe!r}\n{template_text()}"
+
+
 def render_marker_stage(image: str, entrypoint: tuple[str, ...], command: tuple[str, ...]) -> str:
     """Return the stage that makes an image built from the user's own Containerfile one of ours.
 

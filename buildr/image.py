@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from buildr._version import __version__
 from buildr.backend import BuildRequest, Event
-from buildr.containerfile import render, render_marker_stage
+from buildr.containerfile import identity, render, render_marker_stage
 from buildr.context.digest import tree_digest
 from buildr.context.ignore import find_rules
 from buildr.context.scan import scan
@@ -77,7 +77,7 @@ def fingerprint(project: Project, sources: Sources, base: Image | None) -> str:
     """Return the digest of all that decides the image's content."""
     parts = [
         __version__,
-        render(project.recipe) if project.dockerfile is None else _own_text(project),
+        identity(project.recipe) if project.dockerfile is None else _own_text(project),
         base.id if base else "",
         sources.digest,
         repr([(file.path, file.data) for file in project.dependencies.files])
