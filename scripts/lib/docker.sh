@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # state, run, here, test_user and plain_path come from scripts/engines
+# shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # Docker: the dockerd that answers, or one of our own.
 
 # docker_answers HOST : also a socket nobody accepts on is told in time.
@@ -45,12 +45,12 @@ start_dockerd() {
     if [ -d /sys/class/net/docker0 ]; then
         # Another dockerd is there, or was. Its bridge stays its own.
         command -v ip >/dev/null 2>&1 || apt_install iproute2
-        if [ ! -d /sys/class/net/buildr0 ]; then
-            ip link add buildr0 type bridge
-            ip addr add 10.232.0.1/16 dev buildr0
-            ip link set buildr0 up
+        if [ ! -d "/sys/class/net/$bridge" ]; then
+            ip link add "$bridge" type bridge
+            ip addr add "10.$((232 + ${bridge#bld} % 16)).0.1/16" dev "$bridge"
+            ip link set "$bridge" up
         fi
-        set -- "$@" --bridge buildr0
+        set -- "$@" --bridge "$bridge"
     fi
     say "starting dockerd on $state/docker/docker.sock"
     setsid dockerd "$@" >"$state/docker/log" 2>&1 </dev/null 9>&- &

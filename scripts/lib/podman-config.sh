@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # state, run, here, test_user and plain_path come from scripts/engines
+# shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # Configuration files for Podman, with only what a machine needs, read through environment variables.
 
 # at_most NUMBER LIMIT : prints the smaller of the two, where the limit may be "unlimited".

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # state, run, here, test_user and plain_path come from scripts/engines
+# shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # Podman: what is installed for it, root's and the rootless user's, and the caller's own.
 
 install_podman() {

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # state, run, here, test_user and plain_path come from scripts/engines
+# shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # Two registries on loopback, one open and one with a password.
 
 # Prints the two ports of the registries: chosen once, so that a configuration that an engine has read stays true.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # state, run, here, test_user and plain_path come from scripts/engines
+# shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # What is up: engines.json, and running a command as an engine's user.
 
 # fragment NAME BACKEND USER|- UID HOME [VARIABLE=VALUE...] : notes one engine down for engines.json.
