@@ -90,7 +90,7 @@ def run_entry(
     """
     say = _nothing if package.quiet else console.say
     project = plan(entry, package)
-    executor = registry.choose(flag=flag, option=runtime.executor)
+    executor = registry.choose(flag=flag, option=runtime.executor or package.builder)
     builder = registry.choose(flag=flag, option=package.builder or runtime.executor)
     backend = registry.connect(executor, say)
     try:

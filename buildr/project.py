@@ -83,7 +83,8 @@ def plan(entry: Entry, package: Package) -> Project:
         dependencies = _dependencies(entry, package, context, notes)
     files = tuple(_extra_file(file, placement.context) for file in package.additional_files)
     recipe = Recipe(
-        base_image=_base_image(package, context, dependencies, notes),
+        # Not used with a dockerfile, which names its own.
+        base_image="" if package.dockerfile else _base_image(package, context, dependencies, notes),
         command=placement.command,
         user="0" if package.user == "root" else str(USER_ID),
         install=dependencies.arguments(DEPENDENCIES_ROOT) if dependencies else (),
@@ -137,7 +138,7 @@ def _base_image(
     """Return the base image's full reference."""
     named = os.environ.get(BASE_IMAGE_VARIABLE) or package.base_image
     if named:
-        return str(parse_reference(named))
+        return named if named.startswith("sha256:") else str(parse_reference(named).normalised())
     version = package.py_version
     if version is None:
         inferred = infer_python_version(
@@ -147,8 +148,9 @@ def _base_image(
             version, origin = inferred
             if version != _DEFAULT_VERSION:
                 notes.append(f"Python {version}, from {origin}")
-    variant = package.variant or _DEFAULT_VARIANT
-    return f"docker.io/library/python:{version or _DEFAULT_VERSION}-{variant}"
+    variant = _DEFAULT_VARIANT if package.variant is None else package.variant
+    tag = "-".join(filter(None, (version or _DEFAULT_VERSION, variant)))
+    return f"docker.io/library/python:{tag}"
 
 
 def _extra_file(file: PackageFile, context: str) -> ExtraFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildr.backend import EngineDetails, EngineInfo
@@ -34,6 +35,13 @@ _ANSWER_SECONDS = (
     8.0  # to the first request; a new service takes 0.05 s, a socket nobody accepts on for ever
 )
 _WAIT_INTERVAL = "2ms"
+_STATUS_PAUSES = (
+    0.0,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+)  # seconds before each look at a container that is ending
 
 
 def connect(target: Target) -> Podman:
@@ -110,9 +118,7 @@ class Podman(HttpEngine):
             oci_runtime=(host.get("ociRuntime") or {}).get("name", ""),
             network=host.get("networkBackend", ""),
             kernel=host.get("kernel", ""),
-            user_ids=sum(
-                row["size"] for row in (host.get("idMappings") or {}).get("uidmap") or ()
-            ),
+            user_ids=sum(row["size"] for row in (host.get("idMappings") or {}).get("uidmap") or ()),
         )
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
@@ -155,6 +161,13 @@ class Podman(HttpEngine):
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
+        # libpod's own wait returns only when the container's monitor has cleaned up, 0.1 s after the status is
+        # known. An end of the streams means that the status comes within milliseconds, so look for it first.
+        for pause in _STATUS_PAUSES:
+            time.sleep(pause)
+            state = self.state(container)
+            if state is not None and state.exit_code is not None:
+                return state.exit_code
         status: Any = self._client.request(
             "POST",
             f"/containers/{container}/wait",
