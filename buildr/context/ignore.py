@@ -52,6 +52,11 @@ class IgnoreRules:
         source: where they come from, for messages.
         markers: names of files; a folder that holds one of them is left out. No ignore file can say this;
             it is for Buildr's own defaults.
+
+    Attributes:
+        source: the same.
+        markers: the same.
+        exceptions: the patterns with a ``!``, in their order.
     """
 
     def __init__(
@@ -65,8 +70,7 @@ class IgnoreRules:
         self.markers = markers
         self._runs = _group(patterns)
         self._last_first = range(len(self._runs))[::-1]
-        named = tuple(p for brings_back, p in patterns if brings_back and _names_something(p))
-        self._asked = PatternSet(named)
+        self.exceptions = tuple(pattern for brings_back, pattern in patterns if brings_back)
         # For each folder that was looked at: which runs match it, or a folder above it.
         self._states: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._runs)}
 
@@ -127,23 +131,6 @@ class IgnoreRules:
             elif state[at]:
                 return False
         return False
-
-    def asks_for(self, path: str) -> bool:
-        """Say whether a ``!`` names ``path`` or a folder above it.
-
-        A pattern whose last component is made of wildcards only, such as ``!src/*``, names nothing.
-        """
-        at = len(path)
-        while at > 0:
-            part = path[:at]
-            at = part.rfind("/")
-            if self._asked.matches(part, part[at + 1 :]):
-                return True
-        return False
-
-    def may_ask_below(self, directory: str) -> bool:
-        """Say whether a ``!`` may name something below ``directory``."""
-        return any(pattern.may_match_below(directory) for pattern in self._asked.patterns)
 
     def _state(self, folder: str) -> tuple[bool, ...]:
         """Find which runs match ``folder`` or a folder above it, from the nearest one that is known."""
@@ -225,7 +212,3 @@ def _group(patterns: list[tuple[bool, Pattern]]) -> tuple[_Run, ...]:
             runs.append((brings_back, []))
         runs[-1][1].append(pattern)
     return tuple(_Run(brings_back, PatternSet(tuple(found))) for brings_back, found in runs)
-
-
-def _names_something(pattern: Pattern) -> bool:
-    return any(char.isalnum() for char in pattern.text.rpartition("/")[2])

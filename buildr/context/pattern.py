@@ -58,7 +58,7 @@ class Pattern:
         ValueError: the pattern is not valid; the text says why.
     """
 
-    __slots__ = ("_heads", "_open", "kind", "literal", "regexp", "text")
+    __slots__ = ("_heads", "kind", "literal", "regexp", "text")
 
     def __init__(self, text: str) -> None:
         _check_syntax(text)
@@ -73,22 +73,19 @@ class Pattern:
             self.literal = text[2:]
         else:
             self.regexp = translate(expression)
-        self._heads, self._open = _heads(text)
+        self._heads = _heads(text)
 
     def may_match_below(self, directory: str) -> bool:
-        """Say whether a path below ``directory`` could match; when unsure, it could."""
-        below = directory + "/"
-        if self.kind == "exact":
-            return self.literal.startswith(below)
-        if self.kind == "prefix":
-            return self.literal.startswith(below) or below.startswith(self.literal)
+        """Say whether a path below ``directory``, which itself does not match, could match.
+
+        When unsure, it could.
+        """
         if self.kind == "suffix":
             return True
+        if self.kind != "regexp":
+            return self.literal.startswith(directory + "/")
         parts = directory.split("/")
-        for part, head in zip(parts, self._heads, strict=False):
-            if not head.fullmatch(part):
-                return False
-        return self._open or len(self._heads) > len(parts)
+        return all(map(re.Pattern.fullmatch, self._heads, parts))
 
 
 class PatternSet:
@@ -180,14 +177,14 @@ def _expression(text: str) -> tuple[_Kind, str]:
     return kind, "".join(out)
 
 
-def _heads(text: str) -> tuple[tuple[re.Pattern[str], ...], bool]:
-    """Compile the leading components that match one path component each; say whether more may follow."""
+def _heads(text: str) -> tuple[re.Pattern[str], ...]:
+    """Compile the leading components of which it is certain that each matches one of a path."""
     heads: list[re.Pattern[str]] = []
     for part in text.split("/"):
         if "**" in part or not _UNSURE.isdisjoint(part):
-            return tuple(heads), True
+            break
         heads.append(re.compile(re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")))
-    return tuple(heads), False
+    return tuple(heads)
 
 
 def _check_syntax(text: str) -> None:

@@ -6,7 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from buildr.context.defaults import default_rules
 from buildr.context.entries import Entry, Scan, Skipped, printable
@@ -29,6 +29,8 @@ _SPECIAL: Final = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
+_Secrets = Literal["look", "let", "hold"]
+
 _name = attrgetter("name")
 
 
@@ -66,17 +68,17 @@ class _Folder:
         items: what is still to be looked at.
         pending: its entry, while nothing in it has been found to travel; only for a folder that is left
             out itself.
-        secret: whether it is held back, so that only what the user names travels.
+        secrets: ``look`` for them, ``let`` all travel, or ``hold`` everything back that is not asked for.
     """
 
-    __slots__ = ("items", "pending", "secret")
+    __slots__ = ("items", "pending", "secrets")
 
     def __init__(
-        self, items: Iterator[os.DirEntry[str]], pending: Entry | None, *, secret: bool
+        self, items: Iterator[os.DirEntry[str]], pending: Entry | None, secrets: _Secrets
     ) -> None:
         self.items = items
         self.pending = pending
-        self.secret = secret
+        self.secrets: _Secrets = secrets
 
 
 class _Walk:
@@ -86,7 +88,8 @@ class _Walk:
         self._root = root
         self._cut = len(root.rstrip("/")) + 1
         self._rules = rules
-        self._table = None if include_secrets else SecretTable(rules)
+        self._table = SecretTable(rules)
+        self._at_first: _Secrets = "let" if include_secrets else "look"
         self._exclude = exclude
         self._euid = os.geteuid()
         self._entries: list[Entry] = []
@@ -104,7 +107,7 @@ class _Walk:
                 f"The context {self._root} cannot be read: {error.strerror}",
                 hint="It has to be a directory that you may read and enter.",
             ) from error
-        self._folders.append(_Folder(iter(items), None, secret=False))
+        self._folders.append(_Folder(iter(items), None, self._at_first))
         while self._folders:
             item = next(self._folders[-1].items, None)
             if item is None:
@@ -126,44 +129,40 @@ class _Walk:
         )
 
     def _visit(self, item: os.DirEntry[str], path: str) -> None:
-        in_secret = self._folders[-1].secret
         excluded = self._rules.excludes(path)
         if not item.is_dir(follow_symlinks=False):
             if not excluded:
-                self._file(item, path, in_secret=in_secret)
+                self._file(item, path)
         elif not excluded:
-            self._folder(item, path, excluded=False, in_secret=in_secret)
+            self._folder(item, path, excluded=False)
         elif self._rules.may_reinclude(path):
             # Docker, too, takes it that nothing was meant in an excluded folder that cannot be read.
             with suppress(PermissionError):
-                self._folder(item, path, excluded=True, in_secret=in_secret)
+                self._folder(item, path, excluded=True)
 
-    def _folder(
-        self, item: os.DirEntry[str], path: str, *, excluded: bool, in_secret: bool
-    ) -> None:
-        secret = self._is_secret_folder(path, item.name, in_secret=in_secret)
-        if secret and not self._rules.may_ask_below(path):
-            if not excluded:
-                self._secrets.append(path + "/")
+    def _folder(self, item: os.DirEntry[str], path: str, *, excluded: bool) -> None:
+        secrets = self._secrets_in(path, item.name)
+        if secrets == "hold" and not excluded and not self._table.may_ask_below(path):
+            self._secrets.append(path + "/")
             return
         entry = _entry(path, "dir", item.stat(follow_symlinks=False))
         items = _list(item.path)
         if self._rules.markers and not self._rules.markers.isdisjoint([i.name for i in items]):
             return
-        pending = excluded or secret
+        pending = excluded or secrets == "hold"
         if pending:
             self._pending += 1
         else:
             self._add(entry)
-        self._folders.append(_Folder(iter(items), entry if pending else None, secret=secret))
+        self._folders.append(_Folder(iter(items), entry if pending else None, secrets))
 
-    def _file(self, item: os.DirEntry[str], path: str, *, in_secret: bool) -> None:
+    def _file(self, item: os.DirEntry[str], path: str) -> None:
         status = item.stat(follow_symlinks=False)
         is_link = stat.S_ISLNK(status.st_mode)
         if not is_link and not stat.S_ISREG(status.st_mode):
             reason = _SPECIAL.get(stat.S_IFMT(status.st_mode), "no file, folder or link")
             self._skipped.append(Skipped(path, reason))
-        elif self._is_secret_file(item, path, in_secret=in_secret, is_link=is_link):
+        elif self._is_secret_file(item, path, is_link=is_link):
             self._secrets.append(path)
         elif is_link:
             target = os.readlink(item.path)
@@ -205,23 +204,21 @@ class _Walk:
             )
         self._entries.append(entry)
 
-    def _is_secret_folder(self, path: str, name: str, *, in_secret: bool) -> bool:
-        if self._table is None:
-            return False
-        if in_secret:
-            return not self._rules.asks_for(path)
-        return self._table.holds_back_folder(path, name)
+    def _secrets_in(self, path: str, name: str) -> _Secrets:
+        above = self._folders[-1].secrets
+        if above == "let" or (above == "look" and not self._table.is_secret_folder(path, name)):
+            return above
+        return "let" if self._table.asks_for_folder(path, name) else "hold"
 
-    def _is_secret_file(
-        self, item: os.DirEntry[str], path: str, *, in_secret: bool, is_link: bool
-    ) -> bool:
-        if self._table is None:
+    def _is_secret_file(self, item: os.DirEntry[str], path: str, *, is_link: bool) -> bool:
+        secrets = self._folders[-1].secrets
+        if secrets == "let":
             return False
-        if in_secret:
-            return not self._rules.asks_for(path)
+        if secrets == "hold":
+            return not self._table.asks_for(path, item.name)
         row = self._table.find(path, item.name)
         if row is None:
-            return is_link and self._table.holds_back_folder(path, item.name)
+            return is_link and self._secrets_in(path, item.name) == "hold"
         if row.head is None:
             return True
         return not is_link and row.head.search(_head(item.path)) is not None

@@ -1,8 +1,7 @@
 """Files that probably hold a secret, and are left out of the context unless they are asked for.
 
 One table, decided by name; where a name alone says too little (a ``.pem`` may be a public certificate), the
-first bytes of the file decide. A user asks for a file with a ``!`` in the ignore file that names it, or for
-all of them by option.
+first bytes of the file decide. A user asks for one with a ``!`` in the ignore file that names it.
 """
 
 from __future__ import annotations
@@ -84,19 +83,27 @@ FOLDERS: Final[tuple[Row, ...]] = (
 )
 """Rows for folders, which are left out as a whole."""
 
+_TABLE_NAMES: Final = frozenset(name for row in (*ROWS, *FOLDERS) for name in row.names.split())
+
 
 class SecretTable:
     """The table, ready to be asked about one context.
 
+    A ``!`` of the ignore file asks for a secret when it names it: its last component begins with a letter of
+    the name (``!.env*``) or is a pattern of the table (``!*.pem``). ``!**/*.json`` names none, and neither
+    does ``!src`` for what lies in it. For a folder of secrets, ``!.aws``, ``!.aws/*`` and ``!.aws/**`` ask alike.
+
     Args:
-        rules: the ignore rules that apply, since a ``!`` there may ask for a file.
+        rules: the ignore rules that apply.
     """
 
     def __init__(self, rules: IgnoreRules) -> None:
-        self._rules = rules
         self._rows = tuple(_compile(row) for row in ROWS)
         self._any_row = PatternSet(tuple(p for row in self._rows for p in row.fits.patterns))
         self._folders = PatternSet(tuple(p for row in FOLDERS for p in _compile(row).fits.patterns))
+        self._asked = PatternSet(tuple(filter(_names_something, rules.exceptions)))
+        folders = (_without_wildcards_below(pattern) for pattern in rules.exceptions)
+        self._asked_folders = PatternSet(tuple(filter(_names_something, folders)))
 
     def find(self, path: str, name: str) -> Row | None:
         """Find the row that a file is held back for.
@@ -112,12 +119,36 @@ class SecretTable:
             return None
         for fits, excepted, row in self._rows:
             if fits.matches(path, name) and not excepted.matches(path, name):
-                return None if self._rules.asks_for(path) else row
+                return None if self.asks_for(path, name) else row
         return None
 
-    def holds_back_folder(self, path: str, name: str) -> bool:
-        """Say whether the folder is one that holds secrets, and was not asked for."""
-        return self._folders.matches(path, name) and not self._rules.asks_for(path)
+    def is_secret_folder(self, path: str, name: str) -> bool:
+        """Say whether the folder, or the link by such a name, is one that holds secrets."""
+        return self._folders.matches(path, name)
+
+    def asks_for(self, path: str, name: str) -> bool:
+        """Say whether the ignore file asks for the file ``path``."""
+        return self._asked.matches(path, name)
+
+    def asks_for_folder(self, path: str, name: str) -> bool:
+        """Say whether the ignore file asks for the folder ``path`` with all that is in it."""
+        return self._asked_folders.matches(path, name)
+
+    def may_ask_below(self, directory: str) -> bool:
+        """Say whether the ignore file may ask for something below ``directory``."""
+        asked = (*self._asked.patterns, *self._asked_folders.patterns)
+        return any(pattern.may_match_below(directory) for pattern in asked)
+
+
+def _names_something(pattern: Pattern) -> bool:
+    name = pattern.text.rpartition("/")[2]
+    return name[0] not in "*?[" or name in _TABLE_NAMES
+
+
+def _without_wildcards_below(pattern: Pattern) -> Pattern:
+    text = pattern.text.removesuffix("/**").removesuffix("/*")
+    # Where the slash was escaped, a backslash would be left over.
+    return pattern if text.endswith("\\") else Pattern(text)
 
 
 class _Compiled(NamedTuple):

@@ -280,30 +280,6 @@ def test_an_excluded_folder_is_entered_only_where_something_may_come_back(
     assert rules.may_reinclude(folder) is entered
 
 
-# What a user asks for by name
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "asked"),
-    [
-        ("!.env", ".env", True),
-        ("!.env", "sub/.env", False),
-        ("!**/.env", "sub/.env", True),
-        ("!.env*", ".env.local", True),
-        ("!certs", "certs/my.key", True),
-        ("!certs/my.key", "certs/my.key", True),
-        ("*\n!*", ".env", False),
-        ("*\n!**", ".env", False),
-        ("*\n!src/*", "src/.env", False),
-        ("*\n!src/**", "src/.env", False),
-        ("*\n!src", "src/.env", True),
-        (".env", ".env", False),
-    ],
-)
-def test_a_path_is_asked_for_where_an_exception_names_it(text: str, path: str, asked: bool) -> None:
-    assert IgnoreRules.parse(text).asks_for(path) is asked
-
-
 # Against independent judges
 
 PARTS = st.sampled_from(["a", "b", "ab", "*", "?", "a*", "*b", "**", ".x", "[ab]"])

@@ -4,10 +4,13 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buildr.context.ignore import IgnoreRules
 from buildr.context.scan import scan
-from buildr.context.secrets import describe
+from buildr.context.secrets import SecretTable, describe
+from buildr.errors import ContextError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,6 +169,16 @@ def test_links_to_secrets_are_held_back_by_their_own_name(tmp_path: Path) -> Non
     assert scan(tmp_path, rules=NO_RULES).secrets == (".env", ".ssh")
 
 
+def test_a_link_to_what_may_be_a_key_travels_since_the_key_is_judged_itself(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "real.pem", PEM_KEY)
+    (tmp_path / "link.pem").symlink_to("real.pem")
+    found = scan(tmp_path, rules=NO_RULES)
+    assert found.secrets == ("real.pem",)
+    assert [entry.path for entry in found.entries] == ["link.pem"]
+
+
 def test_all_secrets_travel_when_asked_for_by_option(tmp_path: Path) -> None:
     write(tmp_path, ".env")
     write(tmp_path, ".aws/config")
@@ -175,21 +188,55 @@ def test_all_secrets_travel_when_asked_for_by_option(tmp_path: Path) -> None:
     assert {".env", ".aws/config", "k.pem"} <= {entry.path for entry in found.entries}
 
 
-@pytest.mark.parametrize("text", ["!.env", "*\n!.env", "!**/.env", "!.env*"])
-def test_an_exception_that_names_a_secret_asks_for_it(tmp_path: Path, text: str) -> None:
-    write(tmp_path, ".env")
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("!.env", ".env"),
+        ("*\n!.env", ".env"),
+        ("!**/.env", "sub/.env"),
+        ("!.env*", ".env.local"),
+        ("!certs/my.key", "certs/my.key"),
+        ("!*.key", "my.key"),
+        ("*\n!**/*.key", "certs/my.key"),
+        ("!client*.json", "client_secret_1.json"),
+    ],
+)
+def test_an_exception_that_names_a_secret_asks_for_it(tmp_path: Path, text: str, path: str) -> None:
+    write(tmp_path, path, PEM_KEY)
     write(tmp_path, ".netrc")
-    found = scan(tmp_path, rules=IgnoreRules.parse(text))
-    assert [entry.path for entry in found.entries] == [".env"]
+    assert travelling(tmp_path, IgnoreRules.parse(text)) == [path]
 
 
-@pytest.mark.parametrize("text", ["*\n!*", "*\n!**", "**\n!**/*"])
-def test_an_exception_made_of_wildcards_asks_for_no_secret(tmp_path: Path, text: str) -> None:
-    write(tmp_path, ".env")
-    write(tmp_path, "a.py")
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("*\n!*", ".env"),
+        ("*\n!**", ".env"),
+        ("**\n!**/*", ".env"),
+        ("*\n!src/*", "src/.env"),
+        ("*\n!**/*.json", "service-account.json"),
+        ("!.env", "sub/.env"),
+        ("!sub/.env", ".env"),
+        ("*\n!src/**", "src/.env"),
+        ("*\n!src", "src/.env"),
+        ("*\n!.ssh/[k]ept", ".ssh/kept"),
+    ],
+)
+def test_an_exception_that_only_happens_to_match_asks_for_no_secret(
+    tmp_path: Path, text: str, path: str
+) -> None:
+    write(tmp_path, path)
     found = scan(tmp_path, rules=IgnoreRules.parse(text))
-    assert found.secrets == (".env",)
-    assert [entry.path for entry in found.entries] == ["a.py"]
+    assert found.secrets == (path,)
+    assert [entry for entry in found.entries if entry.kind != "dir"] == []
+
+
+def test_a_folder_of_secrets_that_is_left_out_anyway_is_not_mentioned(tmp_path: Path) -> None:
+    write(tmp_path, ".ssh/id_rsa")
+    write(tmp_path, "app.py")
+    found = scan(tmp_path, rules=IgnoreRules.parse("*\n!**/*.py"))
+    assert found.secrets == ()
+    assert [entry.path for entry in found.entries] == ["app.py"]
 
 
 def test_one_file_of_a_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> None:
@@ -201,12 +248,22 @@ def test_one_file_of_a_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> Non
     assert found.secrets == (".aws/credentials", ".aws/sso/")
 
 
-def test_a_whole_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["!.ssh", "*\n!.ssh", "!.ssh/*", "*\n!.ssh/**", "!**/.ssh"])
+def test_a_whole_folder_of_secrets_can_be_asked_for(tmp_path: Path, text: str) -> None:
     write(tmp_path, ".ssh/id_rsa")
-    write(tmp_path, ".ssh/deep/config")
-    found = scan(tmp_path, rules=IgnoreRules.parse("!.ssh"))
-    assert found.secrets == ()
-    assert ".ssh/id_rsa" in {entry.path for entry in found.entries}
+    write(tmp_path, ".ssh/deep/.env")
+    write(tmp_path, ".aws/config")
+    found = scan(tmp_path, rules=IgnoreRules.parse(text))
+    assert {".ssh", ".ssh/id_rsa", ".ssh/deep/.env"} <= {entry.path for entry in found.entries}
+    assert ".aws" not in {entry.path for entry in found.entries}
+
+
+@pytest.mark.parametrize("text", ["!.ssh/public", "!.ssh/public/*"])
+def test_a_folder_within_a_folder_of_secrets_can_be_asked_for(tmp_path: Path, text: str) -> None:
+    write(tmp_path, ".ssh/id_rsa")
+    write(tmp_path, ".ssh/public/id_rsa")
+    assert travelling(tmp_path, IgnoreRules.parse(text)) == [".ssh/public/id_rsa"]
+    assert scan(tmp_path, rules=IgnoreRules.parse(text)).secrets == (".ssh/id_rsa",)
 
 
 def test_what_the_rules_leave_out_is_no_held_back_secret(tmp_path: Path) -> None:
@@ -220,6 +277,22 @@ def test_what_the_rules_leave_out_is_no_held_back_secret(tmp_path: Path) -> None
 def test_a_folder_by_the_name_of_a_secret_file_travels(tmp_path: Path) -> None:
     write(tmp_path, "fixtures.key/a.txt")
     assert travelling(tmp_path) == ["fixtures.key/a.txt"]
+
+
+@given(st.text(alphabet="as./*!\\[]\n", max_size=20))
+def test_whatever_the_exceptions_are_they_can_be_asked(text: str) -> None:
+    try:
+        rules = IgnoreRules.parse(text)
+    except ContextError:
+        return
+    table = SecretTable(rules)
+    assert table.asks_for("a", "a") in {True, False}
+    assert table.may_ask_below("a") in {True, False}
+
+
+@pytest.mark.parametrize("text", ["!x\\/*", "!*/*", "!**/**", "!.", "!/a/*/**"])
+def test_an_odd_exception_is_no_trouble(text: str) -> None:
+    assert not SecretTable(IgnoreRules.parse(text)).asks_for_folder(".ssh", ".ssh")
 
 
 # The line that the build says

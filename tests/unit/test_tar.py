@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from buildr.context.ignore import IgnoreRules
 from buildr.context.scan import scan
 from buildr.context.tar import CHUNK_BYTES, Copy, Member, Tree, pack
-from buildr.context.tarheader import FILE, header
+from buildr.context.tarheader import FILE, SYMLINK, header
 from buildr.errors import ContextError
 
 NO_RULES = IgnoreRules.parse("")
@@ -226,6 +226,26 @@ def test_a_size_of_8_gib_and_more_is_told_by_a_record(size: int) -> None:
         member = tar.next()
     assert member is not None
     assert (member.name, member.size) == ("a", size)
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "records"),
+    [
+        (b"plain", b"plain", []),
+        (b"\xc3\xa9", b"", [b"path"]),
+        (b"a", b"\xc3\xa9", [b"linkpath"]),
+        (b"n" * 101, b"n" * 101, [b"path", b"linkpath"]),
+        (b"\xff", b"", [b"hdrcharset", b"path"]),
+        (b"a", b"\xff", [b"hdrcharset", b"linkpath"]),
+    ],
+)
+def test_what_does_not_fit_in_a_plain_header_is_told_by_records_as_posix_has_it(
+    name: bytes, link: bytes, records: list[bytes]
+) -> None:
+    head = header(name, SYMLINK if link else FILE, mode=0o644, link=link)
+    found = [line.partition(b" ")[2].partition(b"=")[0] for line in head[512:-512].splitlines()]
+    assert [key for key in found if key] == records
+    assert len(head) == (512 if not records else 1536)
 
 
 @pytest.mark.parametrize("length", [80, 85, 86, 87, 88, 89, 90, 985, 986, 987, 988, 989, 990, 991])
@@ -476,9 +496,19 @@ def test_a_file_that_grew_is_sent_as_it_was(scanned: tuple[Path, Tree]) -> None:
 def test_a_file_that_shrank_is_an_error_that_names_it(scanned: tuple[Path, Tree]) -> None:
     file, part = scanned
     os.truncate(file, 3)
+    before = os.listdir("/proc/self/fd")
     with pytest.raises(ContextError, match="sub/a changed while it was read") as caught:
         archive(part)
     assert "Run again" in caught.value.hint
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_small_file_that_shrinks_under_the_reading_is_an_error(
+    scanned: tuple[Path, Tree], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "read", lambda _file, _size: b"012")
+    with pytest.raises(ContextError, match="sub/a changed"):
+        archive(scanned[1])
 
 
 def test_a_file_that_was_rewritten_is_an_error(scanned: tuple[Path, Tree]) -> None:
