@@ -195,7 +195,9 @@ def place(entry: Entry, context: str | None) -> Placement:
     """
     current = os.getcwd()
     inner = entry.import_root or entry.script
-    own = entry.import_root or os.path.dirname(entry.script)
+    own = entry.import_root or (
+        entry.script if os.path.isdir(entry.script) else os.path.dirname(entry.script)
+    )
     if context is not None:
         root = os.path.abspath(os.path.expanduser(context))
         if not os.path.isdir(root):

@@ -34,6 +34,9 @@ _BUILT_IN = {"podman": "buildr_backends.podman:connect", "docker": "buildr_backe
 _FALLBACK_ORDER = ("podman", "docker")
 _ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
 
+substitute: Callable[[str], Connect] | None = None
+"""Gives the backend of each name while it is set: the seam of `buildr.testing`."""
+
 
 class Choice(Struct, frozen=True, kw_only=True):
     """A backend's name and who chose it."""
@@ -77,7 +80,7 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
     failures: list[tuple[str, BackendError]] = []
     for name in _FALLBACK_ORDER:
         try:
-            backend = _import(_BUILT_IN[name])(Target())
+            backend = load(Choice(name=name, origin=choice.origin))(Target())
         except _ABSENT_OR_BROKEN as error:
             failures.append((name, error))
             continue
@@ -95,19 +98,28 @@ def load(choice: Choice) -> Connect:
     Raises:
         OptionError: there is no backend of that name, or it cannot be imported.
     """
+    if substitute is not None:
+        return substitute(choice.name)
     if choice.name in _BUILT_IN:
         return _import(_BUILT_IN[choice.name])
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS):
-        if point.name == choice.name:
+        if point.name.lower() == choice.name:
             try:
-                return cast("Connect", point.load())
-            except (ImportError, AttributeError) as error:
+                connect_it = point.load()
+            except Exception as error:  # somebody else's code: whatever it raises
                 raise OptionError(
-                    f"the backend {choice.name!r} ({point.value}) cannot be imported: {error}",
+                    f"the backend {choice.name!r} ({point.value}) cannot be imported:"
+                    f" {type(error).__name__}: {error}",
                     hint="Reinstall the distribution that it comes from.",
                 ) from error
+            if not callable(connect_it):
+                raise OptionError(
+                    f"the backend {choice.name!r} ({point.value}) is no function that connects",
+                    hint="Tell the authors of the distribution that it comes from.",
+                )
+            return cast("Connect", connect_it)
     raise OptionError(
         f"there is no backend {choice.name!r} (from {choice.origin})",
         hint=f"Choose one of: {', '.join((AUTO, *names()))}.",

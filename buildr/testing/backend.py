@@ -1,0 +1,341 @@
+"""An engine that lives in memory: `FakeBackend`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import threading
+from signal import SIGKILL
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec.structs import replace
+
+from buildr.backend import ContainerState, EngineDetails, EngineInfo, Event, Image
+from buildr.errors import ContainerError, EngineError
+from buildr.testing.archive import below, pack, saved, unpack
+from buildr.testing.build import configuration, read_build
+from buildr.testing.container import FakeContainer
+from buildr.testing.images import ImageStore, carries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from buildr.backend import (
+        Attachment,
+        BuildRequest,
+        ContainerSpec,
+        OnEvent,
+        PortBinding,
+        PushRequest,
+    )
+    from buildr.errors import BackendError
+    from buildr.testing.build import FakeBuild
+    from buildr.testing.container import Guest
+
+Operation: TypeAlias = Literal[
+    "attach",
+    "build",
+    "close",
+    "containers",
+    "create",
+    "details",
+    "get_archive",
+    "image",
+    "images",
+    "kill",
+    "logs",
+    "ping",
+    "pull",
+    "push",
+    "put_archive",
+    "remove",
+    "remove_image",
+    "resize",
+    "save",
+    "start",
+    "state",
+    "tag",
+    "wait",
+]
+"""The methods of `buildr.backend.Backend`."""
+
+_FIRST_PORT = 49152  # IANA's dynamic range, from which engines choose
+
+
+def nothing(container: FakeContainer) -> int:  # noqa: ARG001 - a guest's signature
+    """Be a guest that does nothing and succeeds."""
+    return 0
+
+
+class FakeBackend:
+    """A `buildr.backend.Backend` without an engine. Every registry has every image; nothing is really run.
+
+    Args:
+        guest: what runs in each container; the attribute may be changed at any time.
+        name: of the backend.
+        rootless: whether the engine counts as rootless.
+        remote: whether it counts as one that sees another file system.
+
+    Attributes:
+        operations: the names of the methods that were called, in order.
+        builds: what was built, whether it went well or not.
+        pulled: references that were pulled.
+        pushed: what was pushed.
+        runs: every container that was created, removed ones too.
+        closed: whether the last user has closed it; it can be used again all the same.
+    """
+
+    def __init__(
+        self,
+        guest: Guest = nothing,
+        *,
+        name: str = "fake",
+        rootless: bool = True,
+        remote: bool = False,
+    ) -> None:
+        self.guest = guest
+        self.operations: list[Operation] = []
+        self.builds: list[FakeBuild] = []
+        self.pulled: list[str] = []
+        self.pushed: list[PushRequest] = []
+        self.runs: list[FakeContainer] = []
+        self.closed = False
+        self._info = EngineInfo(
+            backend=name,
+            version="1.0",
+            rootless=rootless,
+            remote=remote,
+            endpoint=f"memory:{name}",
+            found="a fake for tests",
+        )
+        self._lock = threading.RLock()
+        self._faults: list[tuple[Operation, BackendError, int | None]] = []
+        self._images = ImageStore()
+        self._ids = itertools.count(1)
+        self._ports = itertools.count(_FIRST_PORT)
+
+    # For tests ------------------------------------------------------------------------------------
+
+    def fail(self, operation: Operation, error: BackendError, *, times: int | None = 1) -> None:
+        """Let an operation raise an error in the place of doing its work.
+
+        Args:
+            operation: the name of the method.
+            error: what it raises.
+            times: how often; ``None``: from now on.
+        """
+        self._faults.append((operation, error, times))
+
+    def add_image(self, reference: str, image: Image | None = None) -> Image:
+        """Store an image, as if it had been pulled.
+
+        Args:
+            reference: its name.
+            image: its configuration, whose id may be empty; by default that of a Python image.
+        """
+        image = image or Image(id="", command=("python3",), environment=("LANG=C.UTF-8",))
+        return self._images.name(self._images.add(image, reference).id, reference)
+
+    def _called(self, operation: Operation) -> None:
+        with self._lock:
+            self.operations.append(operation)
+            for index, (name, error, times) in enumerate(self._faults):
+                if name != operation:
+                    continue
+                if times is not None and times <= 1:
+                    del self._faults[index]
+                elif times is not None:
+                    self._faults[index] = (name, error, times - 1)
+                raise error
+
+    # The protocol ---------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `buildr.backend.Backend.info`."""
+        return self._info
+
+    def details(self) -> EngineDetails:
+        """See `buildr.backend.Backend.details`."""
+        self._called("details")
+        return EngineDetails(storage_driver="memory", cgroup_version="2", user_ids=65537)
+
+    def ping(self) -> None:
+        """See `buildr.backend.Backend.ping`."""
+        self._called("ping")
+
+    def image(self, reference: str) -> Image | None:
+        """See `buildr.backend.Backend.image`."""
+        self._called("image")
+        return self._images.find(reference)
+
+    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+        """See `buildr.backend.Backend.images`."""
+        self._called("images")
+        return self._images.list(labels)
+
+    def pull(self, reference: str, on_event: OnEvent) -> Image:
+        """See `buildr.backend.Backend.pull`."""
+        self._called("pull")
+        self.pulled.append(reference)
+        on_event(Event(kind="transfer", text=f"pulling {reference}"))
+        return self.add_image(reference)
+
+    def build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        """See `buildr.backend.Backend.build`."""
+        build = read_build(request)
+        self.builds.append(build)
+        self._called("build")
+        image = configuration(build.containerfile, self._images.find, on_event)
+        image = replace(image, labels={**image.labels, **build.labels})
+        # What was built before from the same files is the same image, unless no cache may serve.
+        fresh = "" if build.cache else str(next(self._ids))
+        digest = hashlib.sha256(build.archive).hexdigest()
+        stored = self._images.add(image, f"{digest} {sorted(build.labels.items())} {fresh}")
+        for tag in build.tags:
+            self._images.name(stored.id, tag)
+        return stored.id
+
+    def tag(self, image: str, reference: str) -> None:
+        """See `buildr.backend.Backend.tag`."""
+        self._called("tag")
+        self._images.name(image, reference)
+
+    def push(self, request: PushRequest, on_event: OnEvent) -> str:
+        """See `buildr.backend.Backend.push`."""
+        self._called("push")
+        image = self._images.get(request.image)
+        on_event(Event(kind="transfer", text=f"pushing {request.reference}"))
+        self.pushed.append(request)
+        return image.id
+
+    def remove_image(self, image: str) -> None:
+        """See `buildr.backend.Backend.remove_image`."""
+        self._called("remove_image")
+        found = self._images.find(image)
+        if found is None:
+            return
+        if any(run.spec.image == found.id and not run.removed for run in self.runs):
+            raise EngineError("a container uses the image", status=409, message="in use")
+        self._images.remove(image)
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """See `buildr.backend.Backend.save`; the archive has no layers."""
+        self._called("save")
+        return iter((saved(self._images.get(image)),))
+
+    def create(self, spec: ContainerSpec) -> str:
+        """See `buildr.backend.Backend.create`."""
+        self._called("create")
+        image = self._images.find(spec.image)
+        if image is None:
+            raise ContainerError(f"the container cannot be created: no such image: {spec.image}")
+        with self._lock:
+            there = [run for run in self.runs if not run.removed]
+            if spec.name and any(run.spec.name == spec.name for run in there):
+                raise ContainerError(
+                    f"the container cannot be created: the name {spec.name} is taken"
+                )
+            number = next(self._ids)
+            identity = hashlib.sha256(f"{self._info.backend} {number}".encode()).hexdigest()
+            container = FakeContainer(identity, spec, image, tuple(map(self._bound, spec.ports)))
+            self.runs.append(container)
+        return identity
+
+    def _bound(self, port: PortBinding) -> PortBinding:
+        return port if port.host else replace(port, host=next(self._ports))
+
+    def _container(self, container: str) -> FakeContainer:
+        with self._lock:
+            for run in self.runs:
+                if run.id == container and not run.removed:
+                    return run
+        raise EngineError(
+            f"no such container: {container}", status=404, message="no such container"
+        )
+
+    def attach(self, container: str, *, tty: bool) -> Attachment:  # noqa: ARG002 - the protocol's signature
+        """See `buildr.backend.Backend.attach`."""
+        self._called("attach")
+        return self._container(container).attach()
+
+    def start(self, container: str) -> None:
+        """See `buildr.backend.Backend.start`."""
+        self._called("start")
+        self._container(container).start(self.guest)
+
+    def wait(self, container: str) -> int:
+        """See `buildr.backend.Backend.wait`."""
+        self._called("wait")
+        found = self._container(container)
+        return found.wait() if found.started else 0  # as engines answer before the start
+
+    def state(self, container: str) -> ContainerState | None:
+        """See `buildr.backend.Backend.state`."""
+        self._called("state")
+        try:
+            return _state(self._container(container))
+        except EngineError:
+            return None
+
+    def kill(self, container: str, signal: int) -> None:
+        """See `buildr.backend.Backend.kill`."""
+        self._called("kill")
+        with contextlib.suppress(EngineError):
+            self._container(container).signals.send(signal)
+
+    def resize(self, container: str, *, rows: int, columns: int) -> None:
+        """See `buildr.backend.Backend.resize`."""
+        self._called("resize")
+        with contextlib.suppress(EngineError):
+            self._container(container).resize(rows, columns)
+
+    def remove(self, container: str) -> None:
+        """See `buildr.backend.Backend.remove`."""
+        self._called("remove")
+        with contextlib.suppress(EngineError):
+            found = self._container(container)
+            found.removed = True
+            found.signals.send(SIGKILL)
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+        """See `buildr.backend.Backend.containers`."""
+        self._called("containers")
+        with self._lock:
+            there = [run for run in self.runs if not run.removed]
+        return [_state(run) for run in there if carries(run.spec.labels, labels)]
+
+    def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        """See `buildr.backend.Backend.put_archive`; files only."""
+        self._called("put_archive")
+        self._container(container).files.update(unpack(tar, path))
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes]:
+        """See `buildr.backend.Backend.get_archive`; files only."""
+        self._called("get_archive")
+        files = below(self._container(container).files, path)
+        if not files:
+            raise EngineError(f"no such path: {path}", status=404, message="no such path")
+        return iter((pack(files),))
+
+    def logs(self, container: str, *, follow: bool = False) -> Attachment:
+        """See `buildr.backend.Backend.logs`."""
+        self._called("logs")
+        return self._container(container).attach(from_start=True, follow=follow)
+
+    def close(self) -> None:
+        """See `buildr.backend.Backend.close`."""
+        self._called("close")
+        self.closed = True
+
+
+def _state(container: FakeContainer) -> ContainerState:
+    return ContainerState(
+        id=container.id,
+        status=container.status,
+        running=container.running,
+        exit_code=container.exit_code if container.started else None,
+        labels=container.spec.labels,
+        ports=container.ports if container.running else (),
+    )

@@ -1,0 +1,205 @@
+"""A container of a fake engine: a function in a thread, with streams and signals as a process has them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from buildr.backend import STDERR, STDOUT
+from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildr.backend import ContainerSpec, Image, PortBinding
+
+_HARMLESS = {
+    signal.SIGCHLD,
+    signal.SIGCONT,
+    signal.SIGURG,
+    signal.SIGWINCH,
+    signal.SIGSTOP,  # stopping and going on look the same from outside
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+}
+
+
+class FakeContainer:
+    """A container, and what its guest has in hand.
+
+    Attributes:
+        id: 64 hexadecimal digits.
+        spec: what it was created from.
+        ports: its published ports, as they are bound.
+        argv: the whole command without the image's ENTRYPOINT.
+        environment: the image's variables, and those of ``spec``.
+        files: what the guest has by absolute path: put there by an archive or by the guest, read back by an archive.
+        stdin: bytes from the host, read as from a file.
+        stdout: takes bytes for the host; nothing is buffered.
+        stderr: likewise; with a terminal it is one stream with ``stdout``.
+        signals: what the guest does about signals.
+        terminal_size: rows and columns, once the host has told them.
+        started: whether it was started.
+        removed: whether it was removed.
+        error: an exception that the guest let out; its exit status is 1 then.
+    """
+
+    def __init__(
+        self, identity: str, spec: ContainerSpec, image: Image, ports: tuple[PortBinding, ...]
+    ) -> None:
+        plumbing = Plumbing()
+        self.id = identity
+        self.spec = spec
+        self.ports = ports
+        self.argv: tuple[str, ...] = spec.command or image.command
+        own = dict(line.split("=", 1) for line in image.environment)
+        self.environment: Mapping[str, str] = {**own, **spec.environment}
+        self.files: dict[str, bytes] = {}
+        self.stdin = io.BufferedReader(GuestInput(plumbing))
+        self.stdout = GuestOutput(plumbing, STDOUT)
+        self.stderr = GuestOutput(plumbing, STDOUT if spec.tty else STDERR)
+        self.signals = GuestSignals(plumbing)
+        self.terminal_size: tuple[int, int] | None = None
+        self.started = False
+        self.removed = False
+        self.error: BaseException | None = None
+        self._plumbing = plumbing
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit status; ``None`` until it has ended."""
+        return self._plumbing.exit_code
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self.started and not self._plumbing.ended
+
+    @property
+    def status(self) -> str:
+        """The engine's word: ``created``, ``running`` or ``exited``."""
+        if not self.started:
+            return "created"
+        return "exited" if self._plumbing.ended else "running"
+
+    def cut(self, reason: str = "the connection broke") -> None:
+        """Break the attached streams, as when an engine goes away; the guest itself goes on.
+
+        What was written until now still reaches the host.
+        """
+        with self._plumbing.changed:
+            self._plumbing.cut = reason
+            self._plumbing.changed.notify_all()
+
+    def start(self, guest: Guest) -> None:
+        """Start a guest in a thread of its own."""
+        self.started = True
+        name = f"guest-{self.id[:12]}"
+        threading.Thread(target=self._serve, args=(guest,), name=name, daemon=True).start()
+
+    def wait(self) -> int:
+        """Wait for the end; return the exit status."""
+        with self._plumbing.changed:
+            self._plumbing.changed.wait_for(lambda: self._plumbing.ended)
+            return self._plumbing.exit_code or 0
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size of the terminal, of which the guest hears by SIGWINCH."""
+        self.terminal_size = (rows, columns)
+        self.signals.send(signal.SIGWINCH)
+
+    def attach(self, *, from_start: bool = False, follow: bool = True) -> FakeAttachment:
+        """Return the host's end of the streams.
+
+        Args:
+            from_start: whether to read what was written already.
+            follow: whether to wait for what is still to come.
+        """
+        with self._plumbing.changed:
+            position = 0 if from_start else len(self._plumbing.output)
+        return FakeAttachment(self._plumbing, position, follow=follow)
+
+    def _serve(self, guest: Guest) -> None:
+        status = 1
+        try:
+            status = guest(self) or 0
+        except GuestEnded:
+            pass  # the status is that of the signal already
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException as error:  # noqa: BLE001 - whatever ends a script is no fault of the test's thread
+            self.error = error
+            with contextlib.suppress(GuestEnded):
+                self.stderr.write(traceback.format_exc().encode())
+        with self._plumbing.changed:
+            if not self._plumbing.ended:
+                self._plumbing.exit_code = status & 0xFF
+                self._plumbing.changed.notify_all()
+
+
+Guest: TypeAlias = Callable[[FakeContainer], int | None]
+"""What runs in the place of a script; returns its exit status, ``None`` being 0."""
+
+
+class GuestSignals:
+    """What a guest does about signals. Until it says otherwise, a signal does what it does to any process.
+
+    Attributes:
+        received: every signal that was sent, in order.
+    """
+
+    def __init__(self, plumbing: Plumbing) -> None:
+        self.received: list[int] = []
+        self._plumbing = plumbing
+        self._caught: set[int] = set()
+        self._ignored: set[int] = set()
+        self._pending: deque[int] = deque()
+
+    def catch(self, *numbers: int) -> None:
+        """From now on keep these signals for `wait`."""
+        with self._plumbing.changed:
+            self._caught.update(numbers)
+
+    def ignore(self, *numbers: int) -> None:
+        """From now on let these signals do nothing."""
+        with self._plumbing.changed:
+            self._ignored.update(numbers)
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Wait for a signal that is caught, and return it.
+
+        Args:
+            seconds: at most; ``None``: for ever.
+
+        Raises:
+            TimeoutError: none came.
+            GuestEnded: the container was killed.
+        """
+        with self._plumbing.changed:
+            self._plumbing.changed.wait_for(lambda: self._pending or self._plumbing.ended, seconds)
+            if self._pending:
+                return self._pending.popleft()
+            if self._plumbing.ended:
+                raise GuestEnded
+        raise TimeoutError(f"no signal came within {seconds} s")
+
+    def send(self, number: int) -> None:
+        """Let a signal arrive; after the end it is lost."""
+        with self._plumbing.changed:
+            if self._plumbing.ended:
+                return
+            self.received.append(number)
+            if number != signal.SIGKILL and number in self._ignored | _HARMLESS - self._caught:
+                return
+            if number != signal.SIGKILL and number in self._caught:
+                self._pending.append(number)
+            else:
+                self._plumbing.exit_code = 128 + number
+            self._plumbing.changed.notify_all()
