@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-import time
+import threading
 from typing import TYPE_CHECKING
 
-from buildr import console, registry, terminal
+from buildr import console, identity, registry, terminal
 from buildr.backend import ContainerSpec, MountSpec, PortBinding, PushRequest
+from buildr.cleanup import sweep
 from buildr.containerfile import GUEST_ROOT
-from buildr.errors import BuildrError, OptionError
+from buildr.errors import BackendError, BuildrError, OptionError
 from buildr.image import PROJECT, ensure_image
 from buildr.options.mounts import mount_source
 from buildr.progress import Progress
 from buildr.project import plan
 from buildr.run import run
-from buildr.signals import Signals, Terminated
+from buildr.signals import Signals, Terminated, block_signals
+from buildr.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Self
 
     from buildr.backend import Backend
     from buildr.entry import Entry
@@ -28,14 +32,9 @@ if TYPE_CHECKING:
     from buildr.progress import Verbosity
     from buildr.project import Project
 
-# Labels of the containers: who runs what, so that a later run can tell what was left behind.
-RUN_UID = "buildr.uid"
-RUN_PID = "buildr.pid"
-RUN_STARTED = "buildr.started"
-RUN_BOOT = "buildr.boot"
-
 _LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
 _CANCELLED = 0
+_SWEEP_SECONDS = 5.0  # how long the end of a run waits for the removal of what others left
 _FORCED = 128 + signal.SIGINT
 
 
@@ -99,13 +98,25 @@ def run_entry(
         else:
             image = _build_elsewhere(backend, project, registry.connect(builder, say), say)
         spec = container_spec(backend, project, image, entry, runtime)
-        return run(
-            backend,
-            spec,
-            signals,
-            interrupt_to_guest=runtime.interrupt == "guest",
-            on_start=lambda container: _tell_ports(backend, container, spec, say),
+        watchdog = Watchdog(
+            backend.info.backend,
+            backend.info.endpoint,
+            spec.labels[identity.RUN],
+            runtime.grace_seconds,
         )
+        with watchdog, _Sweep(backend) as sweeping:
+
+            def on_start(container: str) -> None:
+                sweeping.begin()
+                _tell_ports(backend, container, spec, say)
+
+            return run(
+                backend,
+                spec,
+                signals,
+                interrupt_to_guest=runtime.interrupt == "guest",
+                on_start=on_start,
+            )
     finally:
         backend.close()
 
@@ -174,7 +185,7 @@ def container_spec(
         image=image,
         command=(*command, *entry.arguments),
         environment=_environment(runtime.env, tty=tty),
-        labels=_labels(project),
+        labels={PROJECT: project.key, **identity.labels(runtime.grace_seconds)},
         name=runtime.name,
         workdir=None if own else project.placement.workdir,
         user=_user(backend, mounts),
@@ -225,19 +236,28 @@ def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str
     return found
 
 
-def _labels(project: Project) -> dict[str, str]:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read().strip()
-    except OSError:
-        boot = ""
-    return {
-        PROJECT: project.key,
-        RUN_UID: str(os.getuid()),
-        RUN_PID: str(os.getpid()),
-        RUN_STARTED: str(int(time.time())),
-        RUN_BOOT: boot,
-    }
+class _Sweep:
+    """Removes what earlier runs left behind, while the guest runs; a context manager."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.join(_SWEEP_SECONDS)
+
+    def begin(self) -> None:
+        self._thread = threading.Thread(target=self._sweep, name="buildr-sweep", daemon=True)
+        self._thread.start()
+
+    def _sweep(self) -> None:
+        block_signals()
+        with contextlib.suppress(BackendError):  # the guest matters more; the next run tries again
+            sweep(self._backend)
 
 
 def _tell_ports(

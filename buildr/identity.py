@@ -1,0 +1,84 @@
+"""Who runs a container, in labels: enough for a later run to tell a live one from one that was left behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUN = "buildr.run"
+"""An id of its own for every run."""
+UID = "buildr.uid"
+PID = "buildr.pid"
+STARTED = "buildr.started"
+"""When the host process started, in clock ticks since boot (proc(5), ``/proc/pid/stat`` field 22)."""
+BOOT = "buildr.boot"
+NAMESPACE = "buildr.pid-namespace"
+"""In which pids mean something: the inode of ``/proc/self/ns/pid``."""
+GRACE = "buildr.grace-seconds"
+CREATED = "buildr.created"
+"""Seconds since the epoch, for people."""
+
+
+def labels(grace_seconds: float) -> dict[str, str]:
+    """Return the labels of a container that this process is about to create."""
+    return {
+        RUN: uuid4().hex,
+        UID: str(os.getuid()),
+        PID: str(os.getpid()),
+        STARTED: started("self"),
+        BOOT: _boot(),
+        NAMESPACE: _namespace(),
+        GRACE: str(grace_seconds),
+        CREATED: str(int(time.time())),
+    }
+
+
+def is_left_behind(found: Mapping[str, str]) -> bool:
+    """Whether a container's host process, one of this user's, is certainly gone.
+
+    Args:
+        found: the container's labels.
+
+    Returns:
+        ``False`` in every case of doubt: another user's, another pid namespace's, or labels that are not ours.
+    """
+    if found.get(UID) != str(os.getuid()) or not found.get(RUN):
+        return False
+    if not found.get(BOOT) or not found.get(PID, "").isdecimal() or not found.get(STARTED):
+        return False
+    if found[BOOT] != _boot():
+        return True  # that process ended with the machine
+    if found.get(NAMESPACE) != _namespace():
+        return False
+    return started(found[PID]) != found[STARTED]
+
+
+def started(pid: str) -> str:
+    """Return when a process started, in clock ticks since boot; empty when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name of the program stands in parentheses and may hold anything, parentheses too.
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return ""
+    return fields[19].decode("ascii")
+
+
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return ""
