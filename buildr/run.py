@@ -106,9 +106,11 @@ def _run(
         try:
             _move_output(attachment, control)
         except EngineLostError as error:
-            return _after_loss(backend, container, control, error)
+            return _after_loss(backend, container, control.failure or error.what)
+        if control.failure:  # the streams were closed on our side
+            return _after_loss(backend, container, control.failure)
         status = backend.wait(container)
-    return 0 if control.cancelled and not control.killed else status
+    return 0 if control.cancelled and not control.forced else status
 
 
 def _move_output(attachment: Attachment, control: Control) -> None:
@@ -138,7 +140,7 @@ def _write(fd: int, data: memoryview) -> None:
         data = data[written:]
 
 
-def _after_loss(backend: Backend, container: str, control: Control, error: EngineLostError) -> int:
+def _after_loss(backend: Backend, container: str, why: str) -> int:
     """Return the status of a guest whose streams broke, where the engine still knows it.
 
     Raises:
@@ -148,12 +150,12 @@ def _after_loss(backend: Backend, container: str, control: Control, error: Engin
         state = backend.state(container)
     except BackendError:
         raise EngineLostError(
-            f"the engine was lost while the container ran: {control.failure or error.what}",
+            f"the engine was lost while the container ran: {why}",
             hint="Its end is not known. `buildr doctor` tells whether the engine is back.",
         ) from None
     if state is None or state.exit_code is None:
         raise EngineLostError(
-            f"the container's streams were lost: {error.what}",
+            f"the container's streams were lost: {why}",
             hint="The container was stopped, since nobody could follow it any more.",
         )
     return state.exit_code
@@ -165,7 +167,7 @@ class Control:
     Attributes:
         heard: set by whoever moves output, whenever there is some.
         cancelled: whether the user asked for the end.
-        killed: whether the guest had to be killed after that.
+        forced: whether the user then asked once more, and the guest was killed before its grace was over.
         failure: why the engine was given up; empty otherwise.
     """
 
@@ -180,7 +182,7 @@ class Control:
     ) -> None:
         self.heard = False
         self.cancelled = False
-        self.killed = False
+        self.forced = False
         self.failure = ""
         self._backend = backend
         self._container = container
@@ -241,6 +243,7 @@ class Control:
         elif number != signal.SIGINT:
             self._backend.kill(self._container, number)
         elif self.cancelled:
+            self.forced = True
             self._kill()
         else:
             self.cancelled = True
@@ -248,7 +251,6 @@ class Control:
             self._backend.kill(self._container, signal.SIGINT)
 
     def _kill(self) -> None:
-        self.killed = True
         self._backend.kill(self._container, signal.SIGKILL)
 
     def _suspend(self) -> None:

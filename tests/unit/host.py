@@ -1,0 +1,98 @@
+"""Scripts in processes of their own, with a fake engine behind them: for all that belongs to a whole process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_KEPT = ("COVERAGE_", "LANG", "LC_", "PATH", "TMPDIR")
+SECONDS = 60
+"""No process here takes longer, however slow the machine; one that does is killed."""
+
+APP = """\
+import signal, sys, threading
+from buildr import Containerize
+from buildr.errors import *
+from buildr.testing import FakeBackend, using
+
+{setup}
+
+def guest(container):
+{guest}
+
+backend = FakeBackend(guest)
+{faults}
+
+@Containerize({options})
+def main():
+    print("this line never runs on the host")
+
+if __name__ == "__main__":
+    with using(backend):
+        {call}
+    print("this line runs only where the call returns")
+"""
+
+
+def app(
+    guest: str = "return 0",
+    *,
+    setup: str = "",
+    faults: str = "",
+    options: str = "",
+    call: str = "main()",
+) -> str:
+    """Return a decorated script whose guest is a function's body."""
+    return APP.format(
+        setup=setup,
+        guest=textwrap.indent(textwrap.dedent(guest), "    "),
+        faults=faults,
+        options=options,
+        call=textwrap.indent(call, " " * 8).strip(),
+    )
+
+
+def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment in which nothing of ours decides anything."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
+    return {**kept, "HOME": str(home), **(more or {})}
+
+
+def popen(
+    *words: str | Path, cwd: Path, env: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start Python, with pipes for all three streams unless told otherwise."""
+    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=environment(cwd / "home", env),
+        **{**streams, **options},
+    )
+
+
+def python(
+    *words: str | Path, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run Python to its end."""
+    process = popen(*words, cwd=cwd, env=env)
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def line(process: subprocess.Popen[bytes]) -> bytes:
+    """Wait for one line of a process's output: the way to know how far it is."""
+    assert process.stdout is not None
+    return process.stdout.readline()

@@ -1,0 +1,392 @@
+"""The run loop: from a created container to a removed one, with the streams and the status of its guest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr import run as run_module
+from buildr.backend import ContainerSpec, ContainerState
+from buildr.errors import (
+    BackendError,
+    CommandNotFoundError,
+    ContainerError,
+    EngineError,
+    EngineLostError,
+)
+from buildr.run import run
+from buildr.signals import Signals
+from buildr.testing import FakeBackend, FakeContainer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from buildr.testing import Guest, Operation
+
+NO_GRACE = 0.0
+LONG_GRACE = 3600.0
+
+
+@contextlib.contextmanager
+def descriptor(number: int, replacement: int) -> Iterator[None]:
+    """Put another file in the place of a standard stream."""
+    saved = os.dup(number)
+    os.dup2(replacement, number)
+    try:
+        yield
+    finally:
+        os.dup2(saved, number)
+        os.close(saved)
+
+
+@pytest.fixture(autouse=True)
+def empty_input() -> Iterator[None]:
+    with open(os.devnull, "rb") as nothing, descriptor(0, nothing.fileno()):
+        yield
+
+
+def go(
+    guest: Guest | FakeBackend,
+    *,
+    signals: Signals | None = None,
+    grace_seconds: float = LONG_GRACE,
+    on_start: Callable[[str], None] | None = None,
+) -> tuple[FakeBackend, int]:
+    backend = guest if isinstance(guest, FakeBackend) else FakeBackend(guest)
+    spec = ContainerSpec(image=backend.add_image("base").id, grace_seconds=grace_seconds)
+    return backend, run(backend, spec, signals or Signals(), on_start=on_start)
+
+
+def nothing(_container: FakeContainer) -> int:
+    return 0
+
+
+def until_killed(container: FakeContainer) -> int:
+    container.signals.ignore(signal.SIGINT)
+    return container.signals.wait()
+
+
+# The life of a container ------------------------------------------------------------------------------
+
+
+def test_a_container_is_attached_before_it_starts_and_removed_at_the_end() -> None:
+    backend, _ = go(nothing)
+    assert backend.operations == ["create", "attach", "start", "wait", "remove"]
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 125, 255])
+def test_the_guests_status_is_the_result(status: int) -> None:
+    assert go(lambda _container: status)[1] == status
+
+
+def test_death_by_a_signal_is_128_more() -> None:
+    def guest(container: FakeContainer) -> int:
+        container.signals.send(signal.SIGKILL)
+        return 0
+
+    assert go(guest)[1] == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("operation", ["attach", "start", "wait"])
+def test_a_container_is_removed_whatever_fails(operation: Operation) -> None:
+    backend = FakeBackend()
+    backend.fail(operation, EngineError("refused"))
+    with pytest.raises(EngineError, match="refused"):
+        go(backend)
+    assert backend.runs[0].removed
+
+
+def test_what_keeps_it_from_starting_is_told_as_it_is() -> None:
+    backend = FakeBackend()
+    backend.fail("start", CommandNotFoundError("python is not there"))
+    with pytest.raises(CommandNotFoundError):
+        go(backend)
+    assert backend.runs[0].removed
+
+
+def test_a_container_that_cannot_be_created_is_not_removed() -> None:
+    backend = FakeBackend()
+    backend.fail("create", ContainerError("no room"))
+    with pytest.raises(ContainerError, match="no room"):
+        go(backend)
+    assert backend.operations == ["create"]
+
+
+def test_a_removal_that_fails_is_said_and_changes_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    backend = FakeBackend(lambda _container: 3)
+    backend.fail("remove", EngineLostError("the engine has gone"))
+    _, status = go(backend)
+    assert status == 3
+    assert capfd.readouterr().err == (
+        f"buildr: warning: the container {backend.runs[0].id[:12]} is left behind: the engine has gone\n"
+    )
+
+
+def test_who_wants_to_know_is_told_when_it_runs() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(signal.SIGUSR1)
+        return container.signals.wait()
+
+    backend = FakeBackend(guest)
+
+    def on_start(container: str) -> None:
+        seen.append((container, backend.runs[0].started))
+        backend.runs[0].signals.send(signal.SIGUSR1)
+
+    go(backend, on_start=on_start)
+    assert seen == [(backend.runs[0].id, True)]
+
+
+# Output -----------------------------------------------------------------------------------------------
+
+
+def test_output_is_exact_and_its_streams_stay_apart(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    data = bytes(range(256)) * 1000
+
+    def guest(container: FakeContainer) -> None:
+        container.stdout.write(data)
+        container.stderr.write(data[::-1])
+        container.stdout.write(b"no newline at the end")
+
+    go(guest)
+    assert capfdbinary.readouterr() == (data + b"no newline at the end", data[::-1])
+
+
+def test_what_the_script_printed_before_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def guest(container: FakeContainer) -> None:
+        container.stdout.write(b"guest\n")
+
+    read, write = os.pipe()
+    with descriptor(1, write), open(1, "w", closefd=False) as buffered:
+        monkeypatch.setattr(sys, "stdout", buffered)
+        buffered.write("host\n")
+        go(guest)
+    os.close(write)
+    with open(read, "rb") as file:
+        assert file.read() == b"host\nguest\n"
+
+
+def test_a_slow_reader_of_a_non_blocking_descriptor_gets_everything() -> None:
+    data = b"x" * 300_000  # more than a pipe holds
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    received: list[bytes] = []
+
+    def reader() -> None:
+        with open(read, "rb") as file:
+            received.append(file.read())
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    with descriptor(1, write):
+        go(lambda container: container.stdout.write(data) and 0)
+        os.close(write)
+    thread.join()
+    assert received == [data]
+
+
+def test_a_reader_that_has_gone_ends_the_run_and_the_container() -> None:
+    def guest(container: FakeContainer) -> int:
+        container.stdout.write(b"x")
+        return container.signals.wait()
+
+    backend = FakeBackend(guest)
+    read, write = os.pipe()
+    os.close(read)
+    with descriptor(1, write), pytest.raises(BrokenPipeError):
+        go(backend)
+    os.close(write)
+    assert backend.runs[0].removed
+
+
+# Cancelling -------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_guest_gets_sigint_and_the_run_ends_with_0() -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(signal.SIGINT)
+        signals.request_cancel()
+        assert container.signals.wait() == signal.SIGINT
+        container.stdout.write(b"bye")
+        return 130
+
+    backend, status = go(guest, signals=signals)
+    assert status == 0
+    assert backend.runs[0].signals.received == [signal.SIGINT]
+    assert backend.runs[0].exit_code == 130
+
+
+def test_after_the_grace_a_cancelled_guest_is_killed_and_the_run_ends_with_0() -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.ignore(signal.SIGINT)
+        signals.request_cancel()
+        return container.signals.wait()
+
+    backend, status = go(guest, signals=signals, grace_seconds=NO_GRACE)
+    assert status == 0
+    assert backend.runs[0].signals.received == [signal.SIGINT, signal.SIGKILL]
+
+
+def test_a_second_cancel_kills_and_the_status_says_so() -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.ignore(signal.SIGINT)
+        signals.request_cancel()
+        signals.request_cancel()
+        return container.signals.wait()
+
+    backend, status = go(guest, signals=signals, grace_seconds=LONG_GRACE)
+    assert status == 128 + signal.SIGKILL
+    assert backend.runs[0].signals.received == [signal.SIGINT, signal.SIGKILL]
+
+
+def test_an_interrupt_before_the_start_keeps_it_from_starting() -> None:
+    signals = Signals()
+
+    class Interrupted(FakeBackend):
+        def create(self, spec: ContainerSpec) -> str:
+            signals.interrupts += 1
+            return super().create(spec)
+
+    backend, status = go(Interrupted(), signals=signals)
+    assert status == 0
+    assert backend.operations == ["create", "attach", "remove"]
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+)
+def test_other_signals_are_forwarded_as_they_are(number: int) -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(number)
+        signals.received.put(number)
+        return container.signals.wait()
+
+    backend, status = go(guest, signals=signals)
+    assert status == number
+    assert backend.runs[0].signals.received == [number]
+
+
+def test_without_a_terminal_a_change_of_size_is_not_passed_on() -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        signals.received.put(signal.SIGWINCH)
+        signals.received.put(signal.SIGTERM)
+        return container.signals.wait()
+
+    backend, _ = go(guest, signals=signals)
+    assert "resize" not in backend.operations
+
+
+# An engine that goes away -----------------------------------------------------------------------------
+
+
+class KnowsTheEnd(FakeBackend):
+    """An engine that has lost the streams, and tells the guest's end once it is there."""
+
+    def state(self, container: str) -> ContainerState | None:
+        self.runs[0].wait()
+        return super().state(container)
+
+
+def test_when_the_streams_are_lost_the_status_comes_from_the_engine(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def guest(container: FakeContainer) -> int:
+        container.stdout.write(b"partial\n")
+        container.cut()
+        return 7
+
+    backend, status = go(KnowsTheEnd(guest))
+    assert status == 7
+    assert capfd.readouterr().out == "partial\n"
+    assert backend.runs[0].removed
+
+
+def cut_and_wait(container: FakeContainer) -> int:
+    container.cut("the connection was reset")
+    return container.signals.wait()
+
+
+def test_a_lost_guest_that_still_runs_is_stopped_and_no_status_is_made_up() -> None:
+    backend = FakeBackend(cut_and_wait)
+    with pytest.raises(EngineLostError, match="the connection was reset") as lost:
+        go(backend)
+    assert "was stopped" in lost.value.hint
+    assert backend.runs[0].removed
+    assert backend.runs[0].exit_code == 128 + signal.SIGKILL
+
+
+def test_an_engine_that_has_gone_is_named_as_the_reason(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    backend = FakeBackend(cut_and_wait)
+    for operation in ("state", "remove"):
+        backend.fail(operation, EngineLostError("nobody answers"))
+    with pytest.raises(EngineLostError, match="the connection was reset") as lost:
+        go(backend)
+    assert "doctor" in lost.value.hint
+    assert "left behind" in capfd.readouterr().err
+
+
+def test_a_silent_engine_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
+    backend = FakeBackend(until_killed)
+    backend.fail("ping", EngineLostError("no answer within 10 s"), times=None)
+    for operation in ("state", "wait"):
+        backend.fail(operation, EngineLostError("no answer"), times=None)
+    with pytest.raises(EngineLostError, match="no answer within 10 s"):
+        go(backend)
+    assert "wait" not in backend.operations
+
+
+def test_a_silent_guest_is_waited_for_while_its_engine_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
+    pinged = threading.Event()
+
+    class Answering(FakeBackend):
+        def ping(self) -> None:
+            super().ping()
+            pinged.set()
+
+    def guest(_container: FakeContainer) -> int:
+        assert pinged.wait(60)
+        return 5
+
+    assert go(Answering(guest))[1] == 5
+
+
+def test_a_signal_that_cannot_be_forwarded_gives_the_engine_up() -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        signals.received.put(signal.SIGTERM)
+        return container.signals.wait()
+
+    backend = FakeBackend(guest)
+    backend.fail("kill", EngineLostError("the engine went away"))
+    with pytest.raises(BackendError, match="the engine went away"):
+        go(backend, signals=signals)
+    assert backend.runs[0].removed
