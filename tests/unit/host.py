@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _KEPT = ("COVERAGE_", "LANG", "LC_", "PATH", "TMPDIR")
@@ -59,36 +60,51 @@ def app(
     )
 
 
-def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which nothing of ours decides anything."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
-    return {**kept, "HOME": str(home), **(more or {})}
+    return {**kept, "HOME": "/nonexistent", **(more or {})}
 
 
-def popen(
+@contextlib.contextmanager
+def running(
     *words: str | Path, cwd: Path, env: Mapping[str, str] | None = None, **options: Any
-) -> subprocess.Popen[bytes]:
-    """Start Python, with pipes for all three streams unless told otherwise."""
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start Python, with pipes for all three streams unless told otherwise; kill it if it still runs at the end."""
     streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=cwd,
-        env=environment(cwd / "home", env),
+        env=environment(env),
         **{**streams, **options},
     )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        process.wait()
 
 
 def python(
-    *words: str | Path, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    *words: str | Path,
+    cwd: Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run Python to its end."""
-    process = popen(*words, cwd=cwd, env=env)
-    try:
-        stdout, stderr = process.communicate(stdin, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise
+    with running(*words, cwd=cwd, env=env, **options) as process:
+        return end(process, stdin)
+
+
+def end(process: subprocess.Popen[bytes], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Wait for a process's end; return its status and the rest of its output."""
+    stdout, stderr = process.communicate(stdin, timeout=SECONDS)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
