@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -184,6 +185,30 @@ def test_a_file_that_changed_since_the_scan_is_an_error(tmp_path: Path, size: in
     (tmp_path / "a").write_bytes(os.urandom(size))
     found = entries(tmp_path)
     os.truncate(tmp_path / "a", size // 2)
+    with pytest.raises(ContextError, match="a changed while it was read"):
+        tree_digest(found, tmp_path)
+
+
+def test_a_disk_that_fails_under_the_reading_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(bytes(3 * MIB))
+    found = entries(tmp_path)
+
+    def failing(*_: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", failing)
+    with pytest.raises(ContextError, match="a cannot be read: Input/output error"):
+        tree_digest(found, tmp_path)
+
+
+def test_a_large_file_that_shrinks_under_the_reading_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(bytes(3 * MIB))
+    found = entries(tmp_path)
+    monkeypatch.setattr(os, "pread", lambda _file, size, _offset: bytes(size - 1))
     with pytest.raises(ContextError, match="a changed while it was read"):
         tree_digest(found, tmp_path)
 

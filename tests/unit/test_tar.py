@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -600,6 +601,28 @@ def test_a_file_that_can_no_longer_be_read_is_an_error(
     monkeypatch.setattr(os, "open", refusing)
     with pytest.raises(ContextError, match="sub/a cannot be read: Permission denied"):
         archive(scanned[1])
+
+
+@pytest.mark.parametrize(("call", "size"), [("read", 10), ("pread", 2 * MIB)])
+def test_a_disk_that_fails_under_the_reading_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, size: int
+) -> None:
+    write(tmp_path, "a", bytes(size))
+    part = tree(tmp_path)
+
+    def failing(*_: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, call, failing)
+    with pytest.raises(ContextError, match="a cannot be read: Input/output error"):
+        archive(part)
+
+
+def test_a_context_that_is_gone_is_an_error_that_names_it(scanned: tuple[Path, Tree]) -> None:
+    _, part = scanned
+    shutil.rmtree(part.root)
+    with pytest.raises(ContextError, match=r"/in cannot be read: No such file"):
+        archive(part)
 
 
 def test_a_file_with_another_inode_and_nothing_else_changed_is_taken(
