@@ -84,18 +84,22 @@ apt_install() {
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null 2>&1 || die "no apt-get here; install$missing by hand and try again."
     is_root || die "missing:$missing. Install them (sudo apt-get install$missing) or run this as root."
-    say "installing with apt:$missing"
     apt_log=$(mktemp)
-    # shellcheck disable=SC2086 # package names, split on purpose
-    if ! apt_get install --no-install-recommends $missing; then
-        say "refreshing apt's package lists"
-        apt_get update || say "apt-get update failed; trying with the lists there are"
-        # shellcheck disable=SC2086
-        apt_get install --no-install-recommends $missing || {
-            cat "$apt_log" >&2
-            die "apt could not install$missing (see above)."
-        }
-    fi
+    # One at a time: apt waits for another's installation, but not for another's refreshing of the lists.
+    (
+        flock 7
+        say "installing with apt:$missing"
+        # shellcheck disable=SC2086 # package names, split on purpose
+        if ! apt_get install --no-install-recommends $missing; then
+            say "refreshing apt's package lists"
+            apt_get update || say "apt-get update failed; trying with the lists there are"
+            # shellcheck disable=SC2086
+            apt_get install --no-install-recommends $missing || {
+                cat "$apt_log" >&2
+                die "apt could not install$missing (see above)."
+            }
+        fi
+    ) 7>"$(state_dir)/apt.lock"
     rm -f "$apt_log"
 }
 

@@ -10,10 +10,12 @@ install_podman() {
     if ! is_root; then
         die "Podman is not complete here (podman, newuidmap, and slirp4netns or pasta are needed) and only root may install it: sudo apt-get install podman uidmap slirp4netns"
     fi
+    runtime=crun
+    [ "$(cgroup_mode)" != hybrid ] || runtime='crun runc'
     # Not every release has all of these, and what podman itself needs comes as its dependency.
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086
     apt_install podman uidmap slirp4netns catatonit iptables \
-        $(available crun netavark aardvark-dns passt fuse-overlayfs)
+        $(available $runtime netavark aardvark-dns passt fuse-overlayfs)
 }
 
 install_runtime() {
