@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from buildr.context.entries import normal_mode
 from buildr.context.ignore import IgnoreRules
 from buildr.context.scan import scan
 from buildr.context.tar import CHUNK_BYTES, Copy, Member, Tree, pack
@@ -278,7 +279,6 @@ def test_owner_and_time_of_everything_are_the_same(tmp_path: Path) -> None:
         (0o755, 0o775),
         (0o700, 0o770),
         (0o400, 0o440),
-        (0o070, 0o440),
         (0o500, 0o550),
         (0o4755, 0o775),
         (0o2664, 0o664),
@@ -290,6 +290,11 @@ def test_the_group_gets_what_the_owner_has_and_special_bits_go(
 ) -> None:
     write(tmp_path, "a", b"", on_disk)
     assert members(archive(tree(tmp_path)))["context/a"].mode == packed
+
+
+def test_what_only_root_could_read_on_the_host_the_owner_can_read_in_the_image() -> None:
+    assert normal_mode(0o070, "file") == 0o440
+    assert normal_mode(0o000, "dir") == 0o550
 
 
 @pytest.mark.parametrize(
