@@ -54,6 +54,7 @@ def guarded(action: Callable[[Signals], int]) -> int:
     Returns:
         The action's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
     """
+    _occupy_standard_streams()
     signals = Signals()
     try:
         with signals:
@@ -70,6 +71,17 @@ def guarded(action: Callable[[Signals], int]) -> int:
     except BuildrError as error:
         console.error(str(error))
         return error.exit_code
+
+
+def _occupy_standard_streams() -> None:
+    """Open ``/dev/null`` for a standard stream that is closed.
+
+    Otherwise the next thing that is opened, a connection to the engine say, would be that stream, and the guest's
+    output would be written into it.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 def run_entry(

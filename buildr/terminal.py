@@ -84,7 +84,8 @@ class Terminal:
     def suspend(self) -> None:
         """Stop this process, as Ctrl+Z asks for, with the terminal put back; return when it goes on."""
         self.leave()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this thread: sent to the process, it would let this thread go on until another one has taken it.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         self.enter()
 
 

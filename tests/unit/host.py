@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import pty
+import select
 import subprocess
 import sys
+import termios
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,3 +116,65 @@ def line(process: subprocess.Popen[bytes]) -> bytes:
     """Wait for one line of a process's output: the way to know how far it is."""
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+class OnTerminal:
+    """Python on a terminal of its own, which it controls; a context manager.
+
+    Attributes:
+        process: as it runs.
+        seen: all that it has written so far.
+    """
+
+    def __init__(self, *words: str | Path, cwd: Path, rows: int = 24, columns: int = 80) -> None:
+        self._words = words
+        self._cwd = cwd
+        self._size = (rows, columns)
+        self.seen = b""
+
+    def __enter__(self) -> Self:
+        self._ours, self.slave = pty.openpty()
+        self.resize(*self._size)
+        self._stack = contextlib.ExitStack()
+        for fd in (self._ours, self.slave):
+            self._stack.callback(os.close, fd)
+        self.process = self._stack.enter_context(
+            running(
+                *self._words,
+                cwd=self._cwd,
+                env={"TERM": "xterm"},
+                stdin=self.slave,
+                stdout=self.slave,
+                stderr=self.slave,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            )
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the terminal's size."""
+        termios.tcsetwinsize(self._ours, (rows, columns))
+
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._ours, keys)
+
+    def modes(self) -> list[Any]:
+        """Return how the terminal is set, as termios.tcgetattr() tells it."""
+        return termios.tcgetattr(self.slave)
+
+    def wait_for(self, text: bytes) -> None:
+        """Read until a text has been written that was not there at the last call."""
+        while text not in self.seen:
+            ready, _, _ = select.select((self._ours,), (), (), SECONDS)
+            assert ready, f"{text!r} did not come: {self.seen!r}"
+            self.seen += os.read(self._ours, 65536)
+        self.seen = self.seen.partition(text)[2]
+
+    def end(self) -> int:
+        """Wait for the end of the process; return its status."""
+        return self.process.wait(SECONDS)
