@@ -155,7 +155,7 @@ def _build_generated(
     for index, (file, tree) in enumerate(sources.extra):
         name = f"files/{index}"
         if tree is None:
-            parts.append(Copy(path=name, source=Path(file.source), mode=file.mode))
+            parts.append(Copy(path=f"{name}/{file.name}", source=Path(file.source), mode=file.mode))
         else:
             parts.append(
                 Tree(entries=tree.entries, root=Path(file.source), prefix=name, mode=file.mode)

@@ -35,7 +35,10 @@ class ExtraFile(Struct, frozen=True, kw_only=True):
 
     source: str
     """Absolute path, links followed."""
+    name: str
+    """That of the file, as the user gave it; empty for a directory."""
     destination: str
+    """Ends with ``/`` when a file goes into a directory under its own name."""
     mode: int | None
 
 
@@ -90,7 +93,10 @@ def plan(entry: Entry, package: Package) -> Project:
         install=dependencies.arguments(DEPENDENCIES_ROOT) if dependencies else (),
         source_first=bool(dependencies and dependencies.needs_source),
         files=tuple(
-            CopiedFile(source=f"files/{index}", destination=file.destination)
+            CopiedFile(
+                source=f"files/{index}/*" if file.name else f"files/{index}/",
+                destination=file.destination,
+            )
             for index, file in enumerate(files)
         ),
     )
@@ -115,8 +121,8 @@ def plan(entry: Entry, package: Package) -> Project:
 def _dependencies(
     entry: Entry, package: Package, context: Path, notes: list[str]
 ) -> Dependencies | None:
-    script = Path(entry.script)
-    if script.is_dir():
+    script = Path(entry.script) if entry.script else None
+    if script is not None and script.is_dir():
         script /= "__main__.py"
     found = find_dependencies(
         ProjectFiles(
@@ -161,6 +167,11 @@ def _extra_file(file: PackageFile, context: str) -> ExtraFile:
             f"the additional file {file.src} is not there",
             hint=f"It was looked for at {path}; a relative src starts at the context {context}.",
         )
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise ContextError(
+            f"the additional file {file.src} is no file and no directory",
+            hint="FIFOs, sockets and devices cannot travel.",
+        )
     inside = os.path.realpath(context)
     if not os.path.isabs(named) and path != inside and not path.startswith(inside + "/"):
         raise ContextError(
@@ -169,6 +180,7 @@ def _extra_file(file: PackageFile, context: str) -> ExtraFile:
         )
     return ExtraFile(
         source=path,
+        name="" if os.path.isdir(path) else os.path.basename(named.rstrip("/")),
         destination=file.dest,
         mode=int(file.mode, 8) if file.mode is not None else None,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.options.fields import record
-from buildr.options.values import container_path, each, matching, path
+from buildr.options.values import container_path, each, matching, path, text
 from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["PackageFile", "additional_files"]
 
 _ACCEPTS = 'a list of PackageFile(src, dest, mode) or of dicts such as {"src": "a.json", "dest": "/etc/a.json"}'
 _SRC = "the path of a file or directory, absolute or relative to the context"
-_DEST = "an absolute path inside the container, without '..'"
+_DEST = "an absolute path inside the container, without '..'; with a final / the directory that a file goes into"
 _MODE = 'three or four octal digits as text, such as "0400"'
 
 
@@ -27,7 +27,9 @@ class PackageFile(Struct, frozen=True):
 
     Attributes:
         src: where it is, absolute or relative to the context.
-        dest: where it goes, an absolute path inside the container.
+        dest: where it goes, an absolute path inside the container. A file goes under its own name into a
+            directory that the image has there, or that is meant by a final ``/``; what is in a directory goes
+            into ``dest``.
         mode: its permissions, octal digits as text such as ``"0400"``; ``None``: as it has them.
     """
 
@@ -36,9 +38,18 @@ class PackageFile(Struct, frozen=True):
     mode: str | None = None
 
 
+def _dest(value: object) -> str:
+    given = text(value, _DEST)
+    found = container_path(given, _DEST)
+    if any(part.startswith(".wh.") for part in found.split("/")):
+        problem = "a name that begins with .wh. means, in an image, that a file is deleted"
+        raise WrongValueError(value, _DEST, problem=problem)
+    return f"{found}/" if given.endswith("/") else found
+
+
 _READERS: dict[str, Callable[[Any], str]] = {
     "src": lambda value: path(value, _SRC),
-    "dest": lambda value: container_path(value, _DEST),
+    "dest": _dest,
     "mode": lambda value: matching(value, "[0-7]{3,4}", _MODE),
 }
 
@@ -50,12 +61,14 @@ def additional_files(value: object) -> tuple[PackageFile, ...]:
         WrongValueError: it is no list of files, or two of them have one destination.
     """
     files = tuple(each(value, _file, _ACCEPTS))
-    seen: set[str] = set()
+    # For each destination, whether it is a directory, which takes any number of files.
+    shared: dict[str, bool] = {}
     for index, file in enumerate(files):
-        if file.dest in seen:
+        place, is_directory = file.dest.rstrip("/"), file.dest.endswith("/")
+        if place in shared and not (shared[place] and is_directory):
             problem = "two files go there"
             raise WrongValueError(file.dest, _DEST, problem=problem, path=f"[{index}].dest")
-        seen.add(file.dest)
+        shared[place] = is_directory
     return files
 
 

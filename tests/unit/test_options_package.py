@@ -246,6 +246,17 @@ def test_two_additional_files_cannot_have_one_destination() -> None:
         package_options({"additional_files": [PackageFile("a", "/a"), PackageFile("b", "//a/")]})
 
 
+def test_files_that_go_into_a_directory_may_share_it() -> None:
+    files = (PackageFile("a", "/etc/app/"), PackageFile("b", "//etc/./app/"))
+    found = package_options({"additional_files": files}).additional_files
+    assert [file.dest for file in found] == ["/etc/app/", "/etc/app/"]
+
+
+def test_a_destination_that_means_a_deletion_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"dest cannot be .*a file is deleted"):
+        package_options({"additional_files": [PackageFile("a", "/etc/.wh.passwd")]})
+
+
 def test_paths_may_be_path_objects() -> None:
     package = package_options(
         {

@@ -1,0 +1,217 @@
+"""Images as the engine tests see them: built by a script, taken apart, compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tests.engine.harness import project_directory
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+
+    from tests.engine.harness import Engine
+
+SCRIPT = """\
+{imports}
+from buildr import Containerize
+
+@Containerize(package={package!r}, runtime={runtime!r})
+def main():
+{body}
+
+if __name__ == "__main__":
+    main()
+"""
+
+_PYC_HEADER_BYTES = 16  # PEP 552
+
+_SAVE = """\
+import sys
+from buildr import registry
+backend = registry.connect(registry.choose(), print)
+for chunk in backend.save(sys.argv[1]):
+    sys.stdout.buffer.write(chunk)
+"""
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """One path of an image."""
+
+    kind: str
+    """``-``, ``d`` and ``l``, as ``ls -l`` shows them."""
+    mode: int
+    owner: str
+    """``uid:gid``."""
+    target: str = ""
+    """Of a symbolic link."""
+    digest: str = ""
+    """Of a file's content, SHA-256; of bytecode without its header, which holds the time of the source."""
+    time: float = 0
+    """Of the last change, in seconds since the epoch."""
+    names: tuple[str, ...] = ()
+    """All paths of a file that has more than one."""
+
+
+class Site:
+    """A project of an engine's user, whose images have a name that nobody else uses.
+
+    Attributes:
+        engine: that runs it.
+        directory: where its files are.
+        name: the option ``name``.
+    """
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self.engine = engine
+        self.directory = directory
+        self.name = f"t-{secrets.token_hex(5)}"
+
+    @property
+    def reference(self) -> str:
+        """The name of the image that was built last."""
+        return f"localhost/buildr/{self.name}:latest"
+
+    def write(self, files: Mapping[str, str | bytes]) -> None:
+        """Write files, with the folders that they need."""
+        for name, content in files.items():
+            path = self.directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.own()
+
+    def own(self) -> None:
+        """Give all files to the engine's user."""
+        if os.geteuid() == 0:  # otherwise they are its own already
+            os.chown(self.directory, self.engine.uid, self.engine.uid)
+            for folder, folders, files in os.walk(self.directory):
+                for name in (*folders, *files):
+                    path = os.path.join(folder, name)
+                    os.chown(path, self.engine.uid, self.engine.uid, follow_symlinks=False)
+
+    def script(
+        self,
+        body: str = "pass",
+        *,
+        imports: str = "",
+        package: Mapping[str, Any] | None = None,
+        runtime: Mapping[str, Any] | None = None,
+        path: str = "app.py",
+    ) -> None:
+        """Write a script with a decorated function."""
+        text = SCRIPT.format(
+            imports=imports,
+            package={"name": self.name, **(package or {})},
+            runtime=dict(runtime or {}),
+            body="\n".join(f"    {line}" for line in body.splitlines()),
+        )
+        self.write({path: text})
+
+    def run(self, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
+        """Run Python in the project, ``app.py`` unless told otherwise."""
+        return self.engine.python(*(words or ("app.py",)), **{"cwd": self.directory, **more})
+
+    def images(self) -> list[str]:
+        """Return the ids of all images that have this project's name."""
+        return images(self.engine, f"localhost/buildr/{self.name}")
+
+    def remove(self) -> None:
+        """Remove all images that have this project's name."""
+        if found := self.images():
+            self.engine.cli("rmi", "--force", *found)
+
+
+def site(engine: Engine, name: str = "project") -> Iterator[Site]:
+    """Make a project; its files and images go when the test ends."""
+    for directory in project_directory(engine, name):
+        made = Site(engine, directory)
+        try:
+            yield made
+        finally:
+            made.remove()
+
+
+def images(engine: Engine, reference: str) -> list[str]:
+    """Return the ids of the images that match a reference, each once."""
+    found = engine.cli(
+        "images", "--quiet", "--no-trunc", "--filter", f"reference={reference}"
+    ).split()
+    return list(dict.fromkeys(found))
+
+
+def inspect(engine: Engine, reference: str) -> dict[str, Any]:
+    """Return what the engine knows of an image."""
+    found: dict[str, Any] = json.loads(engine.cli("image", "inspect", reference))[0]
+    return found
+
+
+def files_of(engine: Engine, reference: str) -> dict[str, File]:
+    """Return the files that an image has on top of its base, by their absolute paths.
+
+    What a layer deletes shows as a path with a name that begins with ``.wh.``.
+    """
+    base = len(inspect(engine, engine.base_image)["RootFS"]["Layers"])
+    found: dict[str, File] = {}
+    with tempfile.TemporaryFile() as archive:
+        process = engine.popen(
+            sys.executable, "-c", _SAVE, reference, cwd=Path("/"), stdout=archive
+        )
+        _, said = process.communicate()
+        assert process.returncode == 0, said.decode()
+        archive.seek(0)
+        with tarfile.open(fileobj=archive) as saved:
+            manifest = json.loads(_content(saved, saved.getmember("manifest.json")))
+            for name in manifest[0]["Layers"][base:]:
+                with tarfile.open(fileobj=saved.extractfile(name)) as layer:
+                    found |= _layer(layer)
+    return found
+
+
+def _layer(layer: tarfile.TarFile) -> dict[str, File]:
+    found: dict[str, File] = {}
+    names: dict[str, list[str]] = {}  # of one file, by the first that the layer has
+    for member in layer:
+        path = f"/{member.name}".rstrip("/")
+        first = f"/{member.linkname}" if member.islnk() else path
+        names.setdefault(first, []).append(path)
+        found[path] = replace(found[first]) if member.islnk() else _file(layer, member)
+    for same in names.values():
+        if len(same) > 1:
+            found |= {path: replace(found[path], names=tuple(sorted(same))) for path in same}
+    return found
+
+
+def _file(layer: tarfile.TarFile, member: tarfile.TarInfo) -> File:
+    kind = {tarfile.DIRTYPE: "d", tarfile.SYMTYPE: "l", tarfile.REGTYPE: "-"}[member.type]
+    digest = ""
+    if kind == "-":
+        content = _content(layer, member)
+        if member.name.endswith(".pyc"):
+            content = content[_PYC_HEADER_BYTES:]
+        digest = hashlib.sha256(content).hexdigest()
+    return File(
+        kind=kind,
+        mode=stat.S_IMODE(member.mode),
+        owner=f"{member.uid}:{member.gid}",
+        target=member.linkname,
+        digest=digest,
+        time=member.mtime,
+    )
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None, member.name
+    return file.read()
