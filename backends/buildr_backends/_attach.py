@@ -11,13 +11,14 @@ from buildr_backends._frames import FrameDecoder, RawDecoder
 
 if TYPE_CHECKING:
     from buildr.backend import Output
+    from buildr_backends._endpoint import Connection
     from buildr_backends._http import Client, Response
 
 _BUFFER = 1 << 18  # bytes; larger ones gain nothing, smaller ones cost system calls
 
 
 class HijackedStreams:
-    """An `buildr.backend.Attachment` over a connection that an engine has handed over.
+    """A `buildr.backend.Attachment` over a connection that an engine has handed over.
 
     Args:
         connection: the connection.
@@ -25,15 +26,18 @@ class HijackedStreams:
         framed: whether the output comes in frames.
     """
 
-    def __init__(self, connection: socket.socket, early: bytes, *, framed: bool) -> None:
+    def __init__(self, connection: Connection, early: bytes, *, framed: bool) -> None:
         connection.settimeout(None)
         self._socket = connection
+        self._closed = False
         self._early = early
         self._decoder: FrameDecoder | RawDecoder = FrameDecoder() if framed else RawDecoder()
         self._buffer = memoryview(bytearray(_BUFFER))
 
     def read(self) -> Output:
         """Wait for output; see `buildr.backend.Attachment.read`."""
+        if self._decoder.failure is not None:
+            raise self._decoder.failure
         while True:
             if self._early:
                 data, self._early = memoryview(self._early), b""
@@ -42,6 +46,8 @@ class HijackedStreams:
                     count = self._socket.recv_into(self._buffer)
                 except OSError as error:
                     raise EngineLostError(f"the container's output broke off: {error}") from None
+                if self._closed:
+                    raise EngineLostError("the container's output was let go")
                 if not count:
                     self._decoder.finish()
                     return ()
@@ -63,13 +69,14 @@ class HijackedStreams:
 
     def close(self) -> None:
         """Let go; see `buildr.backend.Attachment.close`."""
+        self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
         self._socket.close()
 
 
 class ResponseStreams:
-    """An `buildr.backend.Attachment` that can only be read: the body of an answer, as logs come in."""
+    """A `buildr.backend.Attachment` that can only be read: the body of an answer, as logs come in."""
 
     def __init__(self, response: Response, *, framed: bool) -> None:
         self._response = response
@@ -78,6 +85,8 @@ class ResponseStreams:
 
     def read(self) -> Output:
         """Wait for output; see `buildr.backend.Attachment.read`."""
+        if self._decoder.failure is not None:
+            raise self._decoder.failure
         for chunk in self._chunks:
             if pieces := self._decoder.feed(memoryview(chunk)):
                 return pieces

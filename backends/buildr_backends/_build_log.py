@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from buildr.backend import Event
 from buildr.errors import BuildError
-from buildr_backends._http import lines
+from buildr_backends._documents import documents
+from buildr_backends._transfer import failure_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildr.backend import OnEvent
 
-# "Step 3/9 : RUN …" from Docker, "STEP 3/9: RUN …" from Podman.
-_STEP = re.compile(r"step (\d+)/(\d+)\s?: (.*)", re.IGNORECASE)
+# "Step 3/9 : RUN …" from Docker, "STEP 3/9: RUN …" from Podman, "[1/2] STEP 3/9: RUN …" from its stages.
+_STAGE = r"(?:\[\d+/\d+\] )?"
+_STEP = re.compile(_STAGE + r"step (\d+)/(\d+) ?: (.*)", re.IGNORECASE | re.DOTALL)
 _IMAGE = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 # What an engine says of its own book-keeping between the lines of a step.
-_NOISE = re.compile(r"-{2,3}> .*|Removing intermediate container .*|Successfully built .*|COMMIT.*")
+_NOISE = re.compile(
+    r" ?-{2,3}> (?:[0-9a-f]{11,64}|Using cache(?: [0-9a-f]+)?|Running in [0-9a-f]+|Pushing cache .*)"
+    rf"|{_STAGE}COMMIT|Removing intermediate container [0-9a-f]+|Successfully (?:built|tagged) \S+"
+)
+_STDERR = ("\x1b[91m", "\x1b[0m")  # Docker wraps what a step writes there in red
 _TAIL = 40  # lines of a failed step that an error repeats
+_LONGEST = 1 << 13  # characters of one line; a longer one is told in pieces
 
 
 def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
@@ -35,33 +42,84 @@ def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
         EngineLostError: the stream broke off.
     """
     image = ""
-    tail: deque[str] = deque(maxlen=_TAIL)
-    step = ""
-    for document in lines(chunks):
-        if not isinstance(document, dict):
-            continue
-        answer: dict[str, Any] = document
-        if failure := (answer.get("errorDetail") or {}).get("message") or answer.get("error"):
-            raise _failed(str(failure), step, tail)
-        if found := (answer.get("aux") or {}).get("ID"):
-            image = str(found).removeprefix("sha256:")
-        for line in str(answer.get("stream") or "").splitlines():
-            if match := _STEP.fullmatch(line.strip()):
-                step = match[3].strip()
-                tail.clear()
-                on_event(Event(kind="step", text=step, current=int(match[1]), total=int(match[2])))
-            elif line.strip() and not _NOISE.fullmatch(line.strip()):
-                # Podman ends with the bare id; some versions send no `aux`.
-                if whole := _IMAGE.fullmatch(line.strip()):
-                    image = whole[1]
-                    continue
-                tail.append(line.rstrip())
-                on_event(Event(kind="log", text=line.rstrip()))
+    log = _Log(on_event)
+    for document in documents(chunks):
+        if failure := failure_of(document):
+            raise log.failed(failure)
+        if found := _IMAGE.fullmatch(text_of(document, "aux", "ID")):
+            image = found[1]
+        if text := text_of(document, "stream"):
+            log.add(text)
+    image = image or log.image
     if not image:
-        raise _failed("the engine named no image at the end of the build", step, tail)
+        raise log.failed("the engine named no image at the end of the build")
     return image
 
 
-def _failed(failure: str, step: str, tail: Iterable[str]) -> BuildError:
-    where = f" in `{step}`" if step else ""
-    return BuildError(f"the build failed{where}: {failure.strip()}", hint="\n".join(tail))
+class _Log:
+    """Tells the engine's words from the output of a step, and puts the latter together to lines.
+
+    Each of the engine's own words is a document of its own. Output comes as it was written, cut anywhere.
+
+    Attributes:
+        image: the id with which the log ended, as Podman's does.
+    """
+
+    def __init__(self, on_event: OnEvent) -> None:
+        self.image = ""
+        self._on_event = on_event
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._step = ""
+        self._partial = ""
+
+    def add(self, text: str) -> None:
+        """Take the text of one document."""
+        if self.image:  # it was not the last word, hence output
+            self._say(self.image)
+            self.image = ""
+        words = text.rstrip("\r\n")
+        if match := _STEP.fullmatch(words):
+            self._flush()
+            self._tail.clear()
+            self._step = match[3].strip()
+            self._on_event(
+                Event(
+                    kind="step", text=self._step, current=int(match[1][:9]), total=int(match[2][:9])
+                )
+            )
+        elif _NOISE.fullmatch(words):
+            self._flush()
+        elif (found := _IMAGE.fullmatch(words)) and not self._partial:
+            self.image = found[1]
+        else:
+            self._output(text)
+
+    def failed(self, failure: str) -> BuildError:
+        """Say that the build failed."""
+        if self.image:
+            self._say(self.image)
+        self._flush()
+        where = f" in `{self._step}`" if self._step else ""
+        return BuildError(f"the build failed{where}: {failure.strip()}", hint="\n".join(self._tail))
+
+    def _output(self, text: str) -> None:
+        start, end = _STDERR
+        if text.startswith(start):
+            text = text.removeprefix(start).removesuffix(end)
+        *lines, self._partial = (self._partial + text).split("\n")
+        for line in lines:
+            self._say(line)
+        while len(self._partial) > _LONGEST:
+            self._say(self._partial[:_LONGEST])
+            self._partial = self._partial[_LONGEST:]
+
+    def _flush(self) -> None:
+        """Tell a line that its step did not end."""
+        partial, self._partial = self._partial, ""
+        self._say(partial)
+
+    def _say(self, line: str) -> None:
+        # A progress bar draws over itself: what it shows last counts.
+        if shown := line.rstrip().rpartition("\r")[2].rstrip():
+            self._tail.append(shown[:_LONGEST])
+            self._on_event(Event(kind="log", text=shown))

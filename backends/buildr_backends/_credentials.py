@@ -12,29 +12,38 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-_DOCKER_HUB = "https://index.docker.io/v1/"
+_HUB = "docker.io"
+_HUB_HOST = "index.docker.io"
+_HUB_KEY = f"https://{_HUB_HOST}/v1/"
 
 
 def login_files(*, podman: bool) -> Iterator[str]:
     """Yield the files that may hold a login, the engine's own ones first.
 
     Args:
-        podman: whether Podman's files come first.
+        podman: whether the engine is Podman. ``REGISTRY_AUTH_FILE`` is then the only one, as for Podman itself.
     """
     environ = os.environ
+    named = environ.get("REGISTRY_AUTH_FILE")
+    if podman and named:
+        yield named
+        return
     home = os.path.expanduser("~")
-    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+    uid = os.geteuid()
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     of_podman = [
-        environ.get("REGISTRY_AUTH_FILE", ""),
         f"{runtime}/containers/auth.json",
-        f"/run/containers/{os.geteuid()}/auth.json",
+        f"/run/containers/{uid}/auth.json",
         f"{config}/containers/auth.json",
     ]
     of_docker = [f"{environ.get('DOCKER_CONFIG') or f'{home}/.docker'}/config.json"]
-    yield from filter(None, of_podman + of_docker if podman else of_docker + of_podman)
+    if podman:
+        yield from of_podman + of_docker
+    else:
+        yield from of_docker + ([named] if named else of_podman)
 
 
 def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
@@ -50,8 +59,8 @@ def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
     for path in login_files(podman=podman):
         try:
             with open(path, "rb") as file:
-                table: Any = json.load(file)
-        except (OSError, ValueError):
+                table: object = json.load(file)
+        except (OSError, ValueError, RecursionError):
             continue  # absent, unreadable or not ours to judge: the registry will say what it misses
         if isinstance(table, dict) and (found := _look_up(table, reference)):
             return found
@@ -69,24 +78,35 @@ def authorization(reference: str, *, podman: bool) -> dict[str, str]:
 
 def _look_up(table: dict[str, Any], reference: str) -> dict[str, str] | None:
     registry = reference.partition("/")[0]
-    keys = list(_keys(reference))
-    helpers = table.get("credHelpers") or {}
-    helper = next((helpers[key] for key in keys if key in helpers), table.get("credsStore"))
-    if helper and (found := _ask_helper(helper, keys)):
+    # Helpers know registries only, no paths below them (containers-auth.json(5)).
+    hosts = (_HUB_KEY, _HUB_HOST, registry) if registry == _HUB else (registry,)
+    helpers = _table(table, "credHelpers")
+    helper = next((helpers[host] for host in hosts if host in helpers), table.get("credsStore"))
+    if isinstance(helper, str) and helper and (found := _ask_helper(helper, hosts)):
         return {**found, "serveraddress": registry}
-    logins = {_host(key): row for key, row in (table.get("auths") or {}).items()}
-    for key in keys:
-        row = logins.get(_host(key))
-        if not isinstance(row, dict):
-            continue
-        if token := row.get("identitytoken"):
-            return {"identitytoken": token, "serveraddress": registry}
-        try:
-            user, _, password = base64.b64decode(row["auth"]).decode().partition(":")
-        except (KeyError, TypeError, ValueError):
-            continue
-        return {"username": user, "password": password.rstrip("\0"), "serveraddress": registry}
+    logins = {_plain(key): row for key, row in _table(table, "auths").items()}
+    for key in _keys(reference):
+        if found := _login(logins.get(key)):
+            return {**found, "serveraddress": registry}
     return None
+
+
+def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
+    found = table.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _login(row: object) -> dict[str, str] | None:
+    """Read one row of ``auths``; ``None`` when it holds nothing, as beside a credential helper."""
+    if not isinstance(row, dict):
+        return None
+    if isinstance(token := row.get("identitytoken"), str) and token:
+        return {"identitytoken": token}
+    try:
+        user, _, password = base64.b64decode(row["auth"]).decode().partition(":")
+    except (KeyError, TypeError, ValueError):
+        return None
+    return {"username": user, "password": password.rstrip("\0")} if user else None
 
 
 def _keys(reference: str) -> Iterator[str]:
@@ -97,28 +117,33 @@ def _keys(reference: str) -> Iterator[str]:
     while path:
         yield path
         path = path.rpartition("/")[0]
-    if reference.startswith("docker.io/"):
-        yield _DOCKER_HUB
+    if reference.startswith(f"{_HUB}/"):
+        yield _HUB_HOST
 
 
-def _host(key: str) -> str:
-    """Bring a key to one form: older Docker wrote URLs."""
-    key = key.removeprefix("https://").removeprefix("http://").rstrip("/")
-    return key.removesuffix("/v1").removesuffix("/v2")
+def _plain(key: str) -> str:
+    """Return a key without what older Docker wrote: a URL, of which only the host counts."""
+    _, scheme, rest = key.partition("://")
+    return rest.partition("/")[0] if scheme else key.rstrip("/")
 
 
-def _ask_helper(helper: str, keys: list[str]) -> dict[str, str] | None:
+def _ask_helper(helper: str, hosts: Iterable[str]) -> dict[str, str] | None:
+    import warnings
+
     from docker.credentials import Store
-    from docker.credentials.errors import StoreError
 
-    store: Any = Store(helper)
-    for key in keys:
+    with warnings.catch_warnings(action="ignore"):  # "not installed": then it knows nothing
+        store: Any = Store(helper)
+    for host in hosts:
         try:
-            found: Any = store.get(key)
-        except StoreError:
-            continue  # it knows nothing of this key, or is not installed
-        if found.get("Username") == "<token>":
-            return {"identitytoken": found["Secret"]}
-        if found.get("Secret"):
-            return {"username": found["Username"], "password": found["Secret"]}
+            found: Any = store.get(host)
+            user, secret = found["Username"], found["Secret"]
+        except Exception:  # noqa: BLE001, S112 - a program of the user's, of which nothing may be shown
+            continue
+        if secret and isinstance(secret, str):
+            return (
+                {"identitytoken": secret}
+                if user == "<token>"
+                else {"username": str(user), "password": secret}
+            )
     return None

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from buildr.errors import EngineUnavailableError
-from buildr_backends._http import Endpoint
-from buildr_backends._podman_endpoint import parse_endpoint
+from buildr_backends._endpoint import Endpoint, parse_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+SYSTEM_SOCKET = "/var/run/docker.sock"
 
 
 def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
     """Return the endpoint that the user named by URL or context, and where it was named.
 
     Raises:
-        EngineUnavailableError: the named context does not exist, or its address is of no kind we speak.
+        EngineUnavailableError: the named context does not exist, or its address is of no kind that Buildr speaks.
     """
     if endpoint:
-        return parse_endpoint(endpoint), "named explicitly"
+        return _with_tls(parse_endpoint(endpoint)), "named explicitly"
     if url := os.environ.get("DOCKER_HOST"):
-        found = parse_endpoint(url)
-        verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
-        if not found.path and (verify or os.environ.get("DOCKER_TLS")):
-            directory = os.environ.get("DOCKER_CERT_PATH") or _config_directory()
-            found = replace(found, tls_directory=directory, tls_verify=verify)
-        return found, "DOCKER_HOST"
+        return _with_tls(parse_endpoint(url)), "DOCKER_HOST"
     if (name := _current_context()) and name != "default":
         return _context(name), f"the Docker context {name!r}"
     return None
@@ -40,11 +36,20 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
     """Yield the sockets that exist, best first, with the reason for each."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     for path, why in (
-        ("/var/run/docker.sock", "the system's Docker socket"),
+        (SYSTEM_SOCKET, "the system's Docker socket"),
         (f"{runtime}/docker.sock", "the user's rootless Docker socket"),
     ):
         if os.path.exists(path):
             yield Endpoint(url=f"unix://{path}", path=path), why
+
+
+def _with_tls(found: Endpoint) -> Endpoint:
+    """Add what the environment says of TLS, as Docker's own command reads it."""
+    verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
+    if found.path or not (verify or os.environ.get("DOCKER_TLS")):
+        return found
+    directory = os.environ.get("DOCKER_CERT_PATH") or _config_directory()
+    return replace(found, tls_directory=directory, tls_verify=verify)
 
 
 def _config_directory() -> str:
@@ -62,19 +67,30 @@ def _current_context() -> str:
 
 
 def _context(name: str) -> Endpoint:
-    # docker-py knows where contexts are kept; it is only imported when one is in use.
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
+    """Read a context where Docker's command keeps it (docker/cli, cli/context/store).
 
+    Not through docker-py: its import would cost every run of a user of contexts as much as the run itself.
+    """
+    import hashlib
+
+    contexts = f"{_config_directory()}/contexts"
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
     try:
-        context = ContextAPI.get_context(name)
-    except DockerException as error:
-        raise EngineUnavailableError(
-            f"the Docker context {name!r} cannot be read: {error}"
-        ) from None
-    if context is None:
+        with open(f"{contexts}/meta/{digest}/meta.json", "rb") as file:
+            endpoint: Any = json.load(file)["Endpoints"]["docker"]
+        found = parse_endpoint(endpoint["Host"])
+        verify = not endpoint.get("SkipTLSVerify")
+    except FileNotFoundError:
         raise EngineUnavailableError(
             f"there is no Docker context {name!r}",
             hint="`docker context ls` lists them; `docker context use default` goes back.",
-        )
-    return parse_endpoint(context.Host or "")
+        ) from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EngineUnavailableError(
+            f"the Docker context {name!r} cannot be read: {type(error).__name__}: {error}",
+            hint="`docker context use default` goes back to the default one.",
+        ) from None
+    directory = f"{contexts}/tls/{digest}/docker"
+    if found.path or (verify and not os.path.isdir(directory)):
+        return found
+    return replace(found, tls_directory=directory, tls_verify=verify)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildr.backend import ContainerState, Image, PortBinding
 from buildr.errors import (
@@ -21,9 +20,10 @@ from buildr.errors import (
 )
 from buildr_backends import _attach
 from buildr_backends._build_log import follow_build
+from buildr_backends._http import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from buildr.backend import (
         Attachment,
@@ -32,8 +32,13 @@ if TYPE_CHECKING:
         EngineInfo,
         OnEvent,
     )
-    from buildr_backends._http import Client
+    from buildr_backends._http import Client, Response
 
+T = TypeVar("T")
+
+_ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
+TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
+"""How a hardened container mounts what stays writable; all said, as the engines' defaults differ."""
 TAR = {"Content-Type": "application/x-tar"}
 
 
@@ -66,23 +71,13 @@ class HttpEngine(ABC):
 
     def image(self, reference: str) -> Image | None:
         """See `buildr.backend.Backend.image`."""
-        response = self._client.request("GET", f"/images/{name(reference)}/json", ok=(200, 404))
-        found: Any = response.json()
-        return read_image(found) if response.status == 200 else None
+        response = self._client.request("GET", f"/images/{quote(reference)}/json", ok=(200, 404))
+        return _found(response, read_image)
 
     def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
         """See `buildr.backend.Backend.images`."""
         query = {"filters": label_filter(labels)}
-        rows: Any = self._client.request("GET", "/images/json", query=query).json()
-        newest_first = sorted(rows or (), key=lambda row: row.get("Created") or 0, reverse=True)
-        return [
-            Image(
-                id=with_algorithm(row["Id"]),
-                labels=row.get("Labels") or {},
-                size=row.get("Size", 0),
-            )
-            for row in newest_first
-        ]
+        return self._client.request("GET", "/images/json", query=query).json(read_images)
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
         """See `buildr.backend.Backend.build`."""
@@ -101,42 +96,46 @@ class HttpEngine(ABC):
             )
         except EngineError as error:
             raise BuildError(f"the engine refused the build: {error.message}") from None
-        image = with_algorithm(follow_build(response.chunks(), on_event))
+        try:
+            image = with_algorithm(follow_build(response.chunks(), on_event))
+        finally:
+            response.close()  # a build that nobody follows any more must not go on
         for tag in request.tags:
             self.tag(image, tag)
         return image
 
     def tag(self, image: str, reference: str) -> None:
         """See `buildr.backend.Backend.tag`."""
-        repository, _, tag = reference.rpartition(":")
-        query = {"repo": repository, "tag": tag}
-        self._client.request("POST", f"/images/{name(image)}/tag", query=query).read()
+        head, slash, last = reference.rpartition("/")  # a colon before it belongs to a port
+        repository, _, tag = last.partition(":")
+        query = {"repo": f"{head}{slash}{repository}", "tag": tag or "latest"}
+        self._client.request("POST", f"/images/{quote(image)}/tag", query=query).read()
 
     def remove_image(self, image: str) -> None:
         """See `buildr.backend.Backend.remove_image`."""
         # Never by force: that would take Podman's containers of the image away with it.
-        self._client.request("DELETE", f"/images/{name(image)}", ok=(200, 404)).read()
+        self._client.request("DELETE", f"/images/{quote(image)}", ok=(200, 404)).read()
 
     def save(self, image: str) -> Iterator[bytes]:
         """See `buildr.backend.Backend.save`."""
-        path = f"/images/{name(image)}/get"
+        path = f"/images/{quote(image)}/get"
         return self._client.request("GET", path, query=self._save_query(), seconds=None).chunks()
 
     # Containers -----------------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> str:
         """See `buildr.backend.Backend.create`."""
-        query = {"name": spec.name} if spec.name else None
         try:
-            created: Any = self._client.request(
-                "POST", "/containers/create", query=query, json_body=self._create_body(spec)
-            ).json()
+            return self._client.request(
+                "POST",
+                "/containers/create",
+                query=self._create_query(spec),
+                json_body=self._create_body(spec),
+            ).json(lambda created: str(created["Id"]))
         except EngineError as error:
             raise ContainerError(
                 f"the container cannot be created: {error.message}", hint=_create_hint(spec, error)
             ) from None
-        container: str = created["Id"]
-        return container
 
     def attach(self, container: str, *, tty: bool) -> Attachment:
         """See `buildr.backend.Backend.attach`."""
@@ -152,8 +151,7 @@ class HttpEngine(ABC):
     def state(self, container: str) -> ContainerState | None:
         """See `buildr.backend.Backend.state`."""
         response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))
-        found: Any = response.json()
-        return read_state(found) if response.status == 200 else None
+        return _found(response, read_state)
 
     def kill(self, container: str, signal: int) -> None:
         """See `buildr.backend.Backend.kill`."""
@@ -183,24 +181,19 @@ class HttpEngine(ABC):
 
     def remove(self, container: str) -> None:
         """See `buildr.backend.Backend.remove`."""
-        self._client.request(
-            "DELETE", f"/containers/{container}", query=self._remove_query(), ok=(200, 204, 404)
-        ).read()
+        try:
+            self._client.request(
+                "DELETE", f"/containers/{container}", query=self._remove_query(), ok=(200, 204, 404)
+            ).read()
+        except EngineError as error:
+            # 409: somebody else is just removing it.
+            if error.status != 409 or not self._going(container):
+                raise
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
         """See `buildr.backend.Backend.containers`."""
         query = {"all": "1", "filters": label_filter(labels)}
-        rows: Any = self._client.request("GET", "/containers/json", query=query).json()
-        return [
-            ContainerState(
-                id=row["Id"],
-                status=row.get("State") or "",
-                running=row.get("State") == "running",
-                exit_code=row.get("ExitCode") if row.get("State") == "exited" else None,
-                labels=row.get("Labels") or {},
-            )
-            for row in rows or ()
-        ]
+        return self._client.request("GET", "/containers/json", query=query).json(read_containers)
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
         """See `buildr.backend.Backend.put_archive`."""
@@ -217,11 +210,12 @@ class HttpEngine(ABC):
 
     def logs(self, container: str, *, follow: bool = False) -> Attachment:
         """See `buildr.backend.Backend.logs`."""
+        framed = self._logs_are_framed(container)
         query = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
         response = self._client.request(
             "GET", f"/containers/{container}/logs", query=query, seconds=None
         )
-        return _attach.ResponseStreams(response, framed=self._logs_are_framed(container))
+        return _attach.ResponseStreams(response, framed=framed)
 
     # What differs ---------------------------------------------------------------------------------
 
@@ -232,6 +226,10 @@ class HttpEngine(ABC):
     @abstractmethod
     def _save_query(self) -> dict[str, str]:
         """Return the parameters of an archive of the ``docker save`` kind."""
+
+    @abstractmethod
+    def _create_query(self, spec: ContainerSpec) -> dict[str, str]:
+        """Return the part of the specification that the engine takes as parameters."""
 
     @abstractmethod
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
@@ -248,6 +246,10 @@ class HttpEngine(ABC):
     @abstractmethod
     def _start_status(self, container: str, error: EngineError) -> int | None:
         """Return 126 or 127 when the command is to blame for a failed start."""
+
+    def _going(self, container: str) -> bool:
+        state = self.state(container)
+        return state is None or state.status == "removing"
 
     def _start_error(self, container: str, error: EngineError) -> ContainerError:
         status = self._start_status(container, error)
@@ -269,19 +271,58 @@ class HttpEngine(ABC):
         )
 
 
-def name(reference: str) -> str:
-    """Quote an image reference or id for a path."""
-    return quote(reference, safe="/:@")
+def writable_paths(spec: ContainerSpec) -> list[str]:
+    """Return what a hardened container may write to, beside the mounts that it has anyway."""
+    mounted = {mount.target for mount in spec.mounts}
+    return [path for path in dict.fromkeys(("/tmp", spec.home)) if path and path not in mounted]  # noqa: S108 - inside the container
 
 
 def label_filter(labels: Mapping[str, str]) -> str:
     """Return the ``filters`` parameter for labels; an empty value matches any."""
+    if not labels:
+        return "{}"  # Podman refuses an empty list
     return json.dumps({"label": [f"{k}={v}" if v else k for k, v in labels.items()]})
 
 
 def with_algorithm(image: str) -> str:
     """Return an image id in its long form; Podman leaves the algorithm out."""
     return image if image.startswith("sha256:") else f"sha256:{image}"
+
+
+def _found(response: Response, read: Callable[[Any], T]) -> T | None:
+    """Return what an inspection found; ``None`` when there is no such thing."""
+    if response.status == 404:
+        response.read()
+        return None
+    return response.json(read)
+
+
+def read_images(rows: Any) -> list[Image]:
+    """Read a list of images, newest first."""
+    newest_first = sorted(rows or (), key=lambda row: row.get("Created") or 0, reverse=True)
+    return [
+        Image(
+            id=with_algorithm(row["Id"]),
+            tags=_tags(row),
+            labels=row.get("Labels") or {},
+            size=row.get("Size") or 0,
+        )
+        for row in newest_first
+    ]
+
+
+def read_containers(rows: Any) -> list[ContainerState]:
+    """Read a list of containers. Docker's has no exit status."""
+    return [
+        ContainerState(
+            id=row["Id"],
+            status=row.get("State") or "",
+            running=row.get("State") == "running",
+            exit_code=row.get("ExitCode") if row.get("State") in _ENDED else None,
+            labels=row.get("Labels") or {},
+        )
+        for row in rows or ()
+    ]
 
 
 def read_image(found: Any) -> Image:
@@ -308,7 +349,7 @@ def _tags(row: Any) -> tuple[str, ...]:
 def read_state(found: Any) -> ContainerState:
     """Read a container's inspection, the same fields on both engines."""
     state = found["State"]
-    ended = state["Status"] in ("exited", "dead", "stopped")
+    ended = state["Status"] in _ENDED
     bound = (found.get("NetworkSettings") or {}).get("Ports") or {}
     return ContainerState(
         id=found["Id"],
@@ -326,6 +367,7 @@ def read_state(found: Any) -> ContainerState:
             )
             for port, rows in bound.items()
             for row in rows or ()
+            if row.get("HostPort")
         ),
     )
 

@@ -2,81 +2,45 @@
 
 Engines speak a narrow HTTP: fixed length or chunked answers, and a connection that is handed over whole
 ("hijacked") for attached streams. Importing the standard library's client and an SDK costs about as much as
-a whole run, so this module speaks just that HTTP, after RFC 9112. `Client` keeps idle connections and is safe
-to use from several threads; a `Response` belongs to one.
+a whole run, so this module speaks just that HTTP, after RFC 9110 and 9112. `Client` keeps idle connections and is
+safe to use from several threads; a `Response` belongs to one, though any may close it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socket
 import threading
-from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
-
-from msgspec import Struct
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+
+    from buildr_backends._endpoint import Connection, Endpoint
+
+T = TypeVar("T")
 
 _BUFFER = 1 << 16
-_MAX_HEAD = 1 << 16  # bytes of status line and headers; engines send a few hundred
+_MAX_HEAD = 1 << 16  # bytes of status line and headers, or of trailers; engines send a few hundred
+_MAX_BODY = (
+    1 << 26
+)  # bytes of an answer that is read whole; a list of thousands of images takes a few MiB
 _MAX_ERROR = 1 << 16  # bytes of an error's body that are read for its message
+_MAX_MESSAGE = 4000  # characters of it that are shown
+_CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """How long an ordinary request may take: creating a container on a cold disk is the slowest of them."""
 
-
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where an engine listens: a Unix socket, or TCP with or without TLS."""
-
-    url: str
-    """For people and errors."""
-    path: str = ""
-    """Of a Unix socket; empty for TCP."""
-    host: str = ""
-    port: int = 0
-    tls_directory: str | None = None
-    """A directory with ``ca.pem``, ``cert.pem`` and ``key.pem``; ``None``: no TLS."""
-    tls_verify: bool = True
-
-    @property
-    def remote(self) -> bool:
-        """Whether another machine may be at the other end."""
-        return not self.path
-
-    def connect(self, timeout: float) -> socket.socket:
-        """Open a connection.
-
-        Args:
-            timeout: seconds until the peer must have accepted.
-
-        Raises:
-            OSError: as `socket.socket.connect`.
-        """
-        if not self.path:
-            plain = socket.create_connection((self.host, self.port), timeout)
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return plain if self.tls_directory is None else self._wrap(plain, self.tls_directory)
-        unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            unix.settimeout(timeout)
-            unix.connect(self.path)
-        except BaseException:
-            unix.close()
-            raise
-        return unix
-
-    def _wrap(self, plain: socket.socket, directory: str) -> socket.socket:
-        import ssl
-
-        context = ssl.create_default_context(cafile=f"{directory}/ca.pem")
-        if not self.tls_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        context.load_cert_chain(f"{directory}/cert.pem", f"{directory}/key.pem")
-        return context.wrap_socket(plain, server_hostname=self.host)
+_STATUS = re.compile(r"(HTTP/1\.[01]) (\d{3})(?: .*)?", re.ASCII)
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_QUOTED = re.compile(rb"[^A-Za-z0-9_.~-]")
+_QUOTED_IN_PATH = re.compile(rb"[^A-Za-z0-9_.~/:@-]")
 
 
 class Response:
@@ -85,45 +49,60 @@ class Response:
     Attributes:
         status: the HTTP status.
         headers: by lower-case name; of a repeated one the last.
+
+    Args:
+        client: who asked.
+        connection: where the answer comes.
+        method: of the request.
+        deadline: of the head, on the clock of `time.monotonic`; ``None``: none.
+        keep: whether the connection may serve another request afterwards.
     """
 
-    def __init__(self, client: Client, connection: socket.socket, method: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        connection: Connection,
+        method: str,
+        deadline: float | None = None,
+        *,
+        keep: bool = True,
+    ) -> None:
         self._client = client
-        self._socket: socket.socket | None = connection
+        self._socket: Connection | None = connection
         self._buffer = bytearray()
-        head = self._read_head()
-        status, *lines = head.split("\r\n")
-        try:
-            version, code, *_ = status.split(" ", 2)
-            self.status = int(code)
-        except ValueError:
-            raise EngineLostError(
-                f"{client.endpoint.url} does not speak HTTP: {status[:80]!r}"
-            ) from None
-        self.headers = {
-            name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
-        self._keep = version == "HTTP/1.1" and self.headers.get("connection", "").lower() != "close"
-        chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
+        self.status, version, self.headers = self._read_head(deadline)
+        while self.status < 200 and self.status != 101:  # "100 Continue": the answer comes yet
+            self.status, version, self.headers = self._read_head(deadline)
+        closing = "close" in self.headers.get("connection", "").lower()
+        self._keep = keep and version == "HTTP/1.1" and not closing
         length = self.headers.get("content-length")
-        if method == "HEAD" or self.status in (204, 304) or self.status < 200:
+        if method == "HEAD" or self.status in (101, 204, 304):
             self._body: Iterator[bytes] = iter(())
-        elif chunked:
+        elif "chunked" in self.headers.get("transfer-encoding", "").lower():
             self._body = self._chunked()
-        elif length is not None and length.isdecimal():
-            self._body = self._sized(int(length))
-        else:
+        elif length is None:
             self._keep = False
             self._body = self._until_close()
+        elif _LENGTH.fullmatch(length):
+            self._body = self._sized(int(length))
+        else:
+            raise self._nonsense(f"a length of {length[:80]!r}")
+
+    @property
+    def connection(self) -> Connection:
+        """Where the answer comes, as long as its body has not been read."""
+        if self._socket is None:
+            raise EngineLostError(f"the connection to the engine at {self._url} is closed")
+        return self._socket
 
     # Reading --------------------------------------------------------------------------------------
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes, None, None]:
         """Yield the body as it comes; the connection is free again at its end.
 
         Raises:
             EngineLostError: the body broke off.
+            EngineUnavailableError: the engine has fallen silent.
         """
         try:
             yield from self._body
@@ -133,35 +112,62 @@ class Response:
         self._release()
 
     def read(self) -> bytes:
-        """Return the whole body."""
-        return b"".join(self.chunks())
-
-    def json(self) -> object:
-        """Return the whole body, decoded.
+        """Return the whole body.
 
         Raises:
-            EngineLostError: it is no JSON.
+            EngineLostError: it broke off, or is larger than any that makes sense.
+            EngineUnavailableError: the engine has fallen silent.
+        """
+        body = bytearray()
+        with contextlib.closing(self.chunks()) as chunks:
+            for chunk in chunks:
+                body += chunk
+                if len(body) > _MAX_BODY:
+                    raise self._nonsense(f"more than {_MAX_BODY >> 20} MiB")
+        return bytes(body)
+
+    def json(self, read: Callable[[Any], T]) -> T:
+        """Return what ``read`` makes of the whole body, decoded.
+
+        Args:
+            read: given the document, which is ``None`` for an empty body. It need not guard against documents that
+                are not as they should be: what it raises then becomes an `EngineLostError`.
+
+        Raises:
+            EngineLostError: the body broke off, is no JSON, or not of the form that ``read`` understands.
+            EngineUnavailableError: the engine has fallen silent.
         """
         body = self.read()
         try:
-            return json.loads(body) if body.strip() else None
-        except ValueError:
-            raise EngineLostError(
-                f"{self._client.endpoint.url} answered with something that is no JSON: {body[:80]!r}"
+            return read(json.loads(body) if body.strip() else None)
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
+            raise self._nonsense(
+                f"something that is not what was asked for: {body[:80]!r}"
             ) from None
 
-    def hijack(self) -> tuple[socket.socket, bytes]:
+    def hijack(self) -> tuple[Connection, bytes]:
         """Take the connection over, with the bytes that came behind the head already."""
-        connection, self._socket = self._socket, None
-        if connection is None:
-            raise AssertionError("the response is closed")
+        connection, self._socket = self.connection, None
         return connection, bytes(self._buffer)
 
     def close(self) -> None:
-        """Close the connection if the body was not read to its end."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        """Close the connection if the body was not read to its end; wakes whoever waits for it."""
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    @property
+    def _url(self) -> str:
+        return self._client.endpoint.url
 
     def _release(self) -> None:
         connection, self._socket = self._socket, None
@@ -169,38 +175,57 @@ class Response:
             self._client._give_back(connection, keep=self._keep and not self._buffer)  # noqa: SLF001 - the two are one
 
     def _fill(self) -> bool:
-        if self._socket is None:
-            raise AssertionError("the response is closed")
+        connection = self.connection
         try:
-            data = self._socket.recv(_BUFFER)
+            data = connection.recv(_BUFFER)
         except TimeoutError:
             self.close()
-            raise EngineUnavailableError(
-                f"the engine at {self._client.endpoint.url} does not answer",
-                hint="Is it stopped or overloaded? `buildr doctor` tells what answers.",
-            ) from None
+            raise _silent(self._url) from None
         except OSError as error:
             self.close()
             raise EngineLostError(
-                f"the connection to the engine at {self._client.endpoint.url} broke: {error}"
+                f"the connection to the engine at {self._url} broke: {error.strerror or error}"
             ) from None
+        if self._socket is None:  # by another thread, which woke this one
+            raise EngineLostError(f"the answer of the engine at {self._url} was let go")
         self._buffer += data
         return bool(data)
 
-    def _read_head(self) -> str:
+    def _read_head(self, deadline: float | None) -> tuple[int, str, dict[str, str]]:
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            if len(self._buffer) > _MAX_HEAD or not self._fill():
+            if not b"HTTP/1.".startswith(self._buffer[:7]):
+                raise self._nonsense(f"{bytes(self._buffer[:80])!r}, which is not HTTP")
+            if len(self._buffer) > _MAX_HEAD:
+                raise self._nonsense("a head without an end")
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    self.close()
+                    raise _silent(self._url)
+                self.connection.settimeout(left)
+            if not self._fill():
                 self.close()
                 raise EngineLostError(
-                    f"the engine at {self._client.endpoint.url} closed the connection without an answer"
+                    f"the engine at {self._url} closed the connection without an answer"
                 )
-        head = self._buffer[:end].decode("latin-1")
+        first, *rest = self._buffer[:end].decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
-        return head
+        if (match := _STATUS.fullmatch(first)) is None:
+            raise self._nonsense(f"{first[:80]!r}, which is not HTTP")
+        headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in rest)
+        }
+        return int(match[2]), match[1], headers
 
     def _take(self, count: int) -> bytes:
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
+        if count >= len(self._buffer):
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        else:
+            with memoryview(self._buffer) as view:
+                data = bytes(view[:count])
+            del self._buffer[:count]
         return data
 
     def _sized(self, left: int) -> Iterator[bytes]:
@@ -213,20 +238,29 @@ class Response:
 
     def _chunked(self) -> Iterator[bytes]:
         while True:
-            size = int(self._line().split(b";", 1)[0], 16)
+            line = self._line()
+            if (match := _CHUNK_SIZE.fullmatch(line)) is None:
+                raise self._nonsense(f"a chunk of size {line[:80]!r}")
+            size = int(match[1], 16)
             if not size:
-                while self._line():
-                    pass  # trailers
-                return
+                break
             yield from self._sized(size)
-            self._line()
+            if self._line():
+                raise self._nonsense("a chunk that is longer than its size")
+        trailers = 0
+        while line := self._line():
+            trailers += len(line)
+            if trailers > _MAX_HEAD:
+                raise self._nonsense("trailers without an end")
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
-            if len(self._buffer) > _MAX_HEAD or not self._fill():
+            if len(self._buffer) > _MAX_HEAD:
+                raise self._nonsense("a line without an end")
+            if not self._fill():
                 raise self._broken()
         line = self._take(end)
-        self._take(2)
+        del self._buffer[:2]
         return line
 
     def _until_close(self) -> Iterator[bytes]:
@@ -234,9 +268,11 @@ class Response:
             yield self._take(_BUFFER)
 
     def _broken(self) -> EngineLostError:
-        return EngineLostError(
-            f"the answer of the engine at {self._client.endpoint.url} broke off before its end"
-        )
+        return EngineLostError(f"the answer of the engine at {self._url} broke off before its end")
+
+    def _nonsense(self, what: str) -> EngineLostError:
+        self.close()
+        return EngineLostError(f"what is at {self._url} answered with {what}")
 
 
 class Client:
@@ -250,7 +286,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, prefix: str = "") -> None:
         self.endpoint = endpoint
         self.prefix = prefix
-        self._idle: list[socket.socket] = []
+        self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -274,15 +310,16 @@ class Client:
             path: behind the prefix; every character that is not of a path must be quoted already.
             query: parameters.
             json_body: sent as JSON.
-            body: sent as it is, an iterable in chunks.
+            body: sent as it is, an iterable in chunks. What the iterable raises passes through.
             headers: more headers.
-            seconds: how long each wait for the peer may last; ``None``: for ever.
+            seconds: how long the engine may take to accept and to answer, and then each wait for more of its body
+                may last; ``None``: for ever, save accepting.
             ok: statuses that are no error.
             upgrade: ask for the connection to be handed over.
 
         Raises:
             EngineUnavailableError: nobody accepts, or no answer in time.
-            EngineLostError: the connection broke.
+            EngineLostError: the connection broke, or what answers does not speak HTTP.
             EngineError: the engine answered with a status outside ``ok``.
         """
         fields = {"Host": "buildr", "User-Agent": "buildr", **(headers or {})}
@@ -291,12 +328,13 @@ class Client:
             fields["Content-Type"] = "application/json"
         if upgrade:
             fields |= {"Connection": "Upgrade", "Upgrade": "tcp"}
-        streamed = body is not None and not isinstance(body, bytes)
-        if streamed:
+        if isinstance(body, bytes):
+            fields["Content-Length"] = str(len(body))
+        elif body is not None:
             fields["Transfer-Encoding"] = "chunked"
-        elif method != "GET":
-            fields["Content-Length"] = str(len(body) if isinstance(body, bytes) else 0)
-        target = self.prefix + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        elif method not in ("GET", "HEAD"):
+            fields["Content-Length"] = "0"
+        target = self.prefix + path + (f"?{encode_query(query)}" if query else "")
         head = f"{method} {target} HTTP/1.1\r\n" + "".join(
             f"{k}: {v}\r\n" for k, v in fields.items()
         )
@@ -318,55 +356,78 @@ class Client:
     def _exchange(
         self, method: str, head: bytes, body: bytes | Iterable[bytes] | None, seconds: float | None
     ) -> Response:
-        streamed = not (body is None or isinstance(body, bytes))
+        deadline = None if seconds is None else time.monotonic() + seconds
         while True:
-            connection, fresh = self._take(seconds)
+            connection, fresh = self._take(deadline)
             try:
-                refused = _send(connection, head, body)
+                delivered, refused = _send(connection, head, body)
             except BaseException:
                 connection.close()
                 raise
-            try:
-                if refused is not None and fresh:
-                    # An engine that refuses a body early answers before it closes: its words matter most.
-                    try:
-                        return Response(self, connection, method)
-                    except EngineLostError:
-                        raise EngineLostError(
-                            f"the engine at {self.endpoint.url} closed the connection: {refused}"
-                        ) from None
-                if refused is None:
-                    return Response(self, connection, method)
-            except EngineLostError:
+            if not delivered and not fresh:
+                # The engine had closed a connection that was idle, and has seen nothing of this request.
                 connection.close()
-                if fresh or method not in ("GET", "HEAD"):
+                continue
+            if body is not None and seconds is not None:
+                deadline = time.monotonic() + seconds
+            try:
+                response = self._answer(connection, method, deadline, refused)
+            except EngineLostError:
+                if fresh or refused is not None or method not in ("GET", "HEAD"):
                     raise  # the engine may have done what it was asked
-            # The engine had closed a connection that was idle: a fresh one carries the request.
-            connection.close()
-            if refused is not None and streamed:
-                raise EngineLostError(
-                    f"the engine at {self.endpoint.url} closed the connection: {refused}"
-                )
-
-    def _take(self, seconds: float | None) -> tuple[socket.socket, bool]:
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is not None:
-            if not _readable(connection):
+            else:
                 connection.settimeout(seconds)
-                return connection, False
-            connection.close()  # the engine has hung up
+                return response
+
+    def _answer(
+        self, connection: Connection, method: str, deadline: float | None, refused: OSError | None
+    ) -> Response:
+        """Read the head of an answer; the connection is closed when there is none.
+
+        An engine that refuses a body early answers before it closes: its words matter most.
+        """
+        if isinstance(refused, TimeoutError):
+            connection.close()
+            raise _silent(self.endpoint.url)
         try:
-            connection = self.endpoint.connect(min(seconds or 10.0, 10.0))
+            return Response(self, connection, method, deadline, keep=refused is None)
+        except EngineLostError:
+            connection.close()
+            if refused is None:
+                raise
+            raise EngineLostError(
+                f"the engine at {self.endpoint.url} closed the connection: {refused}"
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
+
+    def _take(self, deadline: float | None) -> tuple[Connection, bool]:
+        """Return a connection, and whether it is a fresh one."""
+        left = None if deadline is None else max(0.001, deadline - time.monotonic())
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                break
+            if not _hung_up(connection):
+                connection.settimeout(left)
+                return connection, False
+            connection.close()
+        try:
+            connection = self.endpoint.connect(
+                _CONNECT_SECONDS if left is None else min(left, _CONNECT_SECONDS)
+            )
         except OSError as error:
             raise EngineUnavailableError(
                 f"the engine at {self.endpoint.url} cannot be reached: {error.strerror or error}",
                 hint="Is it running? `buildr doctor` tells what answers.",
             ) from None
-        connection.settimeout(seconds)
+        left = None if deadline is None else max(0.001, deadline - time.monotonic())
+        connection.settimeout(left)
         return connection, True
 
-    def _give_back(self, connection: socket.socket, *, keep: bool) -> None:
+    def _give_back(self, connection: Connection, *, keep: bool) -> None:
         with self._lock:
             if keep and not self._closed:
                 self._idle.append(connection)
@@ -375,36 +436,42 @@ class Client:
 
 
 def _send(
-    connection: socket.socket, head: bytes, body: bytes | Iterable[bytes] | None
-) -> OSError | None:
-    """Send a request; return the error if the peer would not take all of it."""
+    connection: Connection, head: bytes, body: bytes | Iterable[bytes] | None
+) -> tuple[bool, OSError | None]:
+    """Send a request.
+
+    Returns:
+        Whether the peer may have got any of it, and the error if it would not take all of it.
+    """
+    first = head + body if isinstance(body, bytes) else head
     try:
-        if body is None or isinstance(body, bytes):
-            connection.sendall(head + (body or b""))
-            return None
-        connection.sendall(head)
+        sent = connection.send(first)
     except OSError as error:
-        return error
+        return False, error
+    try:
+        connection.sendall(memoryview(first)[sent:])
+    except OSError as error:
+        return True, error
+    if body is None or isinstance(body, bytes):
+        return True, None
     for chunk in body:  # its own errors (a file that cannot be read) are not the connection's
         if chunk:
             try:
-                connection.sendall(b"%x\r\n" % len(chunk))
-                connection.sendall(chunk)
-                connection.sendall(b"\r\n")
+                connection.sendall(b"".join((b"%x\r\n" % len(chunk), chunk, b"\r\n")))
             except OSError as error:
-                return error
+                return True, error
     try:
         connection.sendall(b"0\r\n\r\n")
     except OSError as error:
-        return error
-    return None
+        return True, error
+    return True, None
 
 
-def _readable(connection: socket.socket) -> bool:
-    """Whether an idle connection has something to say, which can only be its end."""
-    connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+def _hung_up(connection: Connection) -> bool:
+    """Whether the other end of an idle connection has ended it, or speaks out of turn."""
+    connection.settimeout(0)
     try:
-        connection.recv(1, socket.MSG_PEEK)
+        connection.recv(1)
     except BlockingIOError:
         return False
     except OSError:
@@ -412,63 +479,46 @@ def _readable(connection: socket.socket) -> bool:
     return True
 
 
+def _silent(url: str) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"the engine at {url} does not answer",
+        hint="Is it stopped or overloaded? `buildr doctor` tells what answers.",
+    )
+
+
 def _refusal(method: str, path: str, response: Response) -> EngineError:
     body = bytearray()
-    try:
+    # What has come of the message is all there is.
+    with contextlib.suppress(EngineLostError, EngineUnavailableError):
         for chunk in response.chunks():
             body += chunk
             if len(body) > _MAX_ERROR:
                 break
-    except EngineLostError:
-        pass  # what has come of the message is all there is
-    finally:
-        response.close()
-    message = bytes(body).decode(errors="replace").strip()
-    try:
-        document = json.loads(message)
-        message = document.get("message") or document.get("cause") or message
-    except (ValueError, AttributeError):
-        pass  # some answers are plain text
+    response.close()
+    text = bytes(body).decode(errors="replace").strip()
+    message: object = ""
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):  # some are plain text
+        document = json.loads(text)
+        message = document.get("message") or document.get("cause")
+    words = str(message or text)[:_MAX_MESSAGE]
     return EngineError(
-        f"the engine refused {method} {path}: {message or response.status}",
+        f"the engine refused {method} {path}: {words or response.status}",
         status=response.status,
-        message=str(message),
+        message=words,
     )
 
 
-def lines(chunks: Iterable[bytes]) -> Iterator[object]:
-    """Decode a stream of JSON documents, however it is cut: one may span chunks, and a chunk may hold several.
-
-    Raises:
-        EngineLostError: the stream is no JSON, or ends inside a document.
-    """
-    decoder = json.JSONDecoder()
-    text = ""
-    pending = b""
-    for chunk in chunks:
-        pending += chunk
-        # Documents end in a line break; only a whole line can be decoded (UTF-8 may be cut anywhere).
-        *whole, pending = pending.split(b"\n")
-        if not whole:
-            continue
-        text += b"\n".join(whole).decode(errors="replace") + "\n"
-        text = yield from _documents(decoder, text)
-    text += pending.decode(errors="replace")
-    text = yield from _documents(decoder, text)
-    if text.strip():
-        raise EngineLostError(f"the engine's answer broke off: {text.strip()[:80]!r}")
+def quote(text: str) -> str:
+    """Quote text for a path, in which ``/``, ``:`` and ``@`` may stand (RFC 3986)."""
+    return _percent(_QUOTED_IN_PATH, text)
 
 
-def _documents(decoder: json.JSONDecoder, text: str) -> Generator[object, None, str]:
-    """Yield the whole documents at the start of ``text``; return what is left."""
-    at = 0
-    while True:
-        while at < len(text) and text[at].isspace():
-            at += 1
-        if at == len(text):
-            return ""
-        try:
-            document, at = decoder.raw_decode(text, at)
-        except ValueError:
-            return text[at:]
-        yield document
+def encode_query(query: Mapping[str, str]) -> str:
+    """Return parameters as they stand behind the ``?``."""
+    return "&".join(f"{_percent(_QUOTED, k)}={_percent(_QUOTED, v)}" for k, v in query.items())
+
+
+def _percent(quoted: re.Pattern[bytes], text: str) -> str:
+    # A file name that is no UTF-8 goes as the bytes that it is.
+    data = text.encode(errors="surrogateescape")
+    return quoted.sub(lambda found: b"%%%02X" % found[0][0], data).decode("ascii")

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from buildr_backends._http import Endpoint
+    from buildr_backends._endpoint import Connection
 
-_OVERFLOW_UID = 65534  # a uid that our user namespace does not map
 _UCRED = struct.Struct("3i")  # pid, uid, gid
+_OVERFLOW_UID = 65534  # stands for every uid that our own user namespace does not know
 
 
-def peer_uid(endpoint: Endpoint) -> int:
-    """Return the uid that listens, as the kernel tells it (unix(7), ``SO_PEERCRED``).
+def is_rootless(connection: Connection) -> bool:
+    """Return whether the engine at the other end runs without root's rights.
 
-    An engine is rootless when it is not root's. Over TCP nobody can tell: 0, the cautious answer, as an engine
-    on a TCP port is a rootful one as a rule.
+    It does when its socket is not root's, as the kernel tells (unix(7), ``SO_PEERCRED``: who listens). The cautious
+    answer is no. It is given where nobody can tell: over TCP, where an engine is a rootful one as a rule, and from
+    inside a user namespace that does not know the owner, who then is not the user and hence most likely root.
     """
-    if endpoint.remote:
-        return 0
-    with endpoint.connect(1.0) as connection:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    uid: int = _UCRED.unpack(credentials)[1]
-    # A rootless engine whose socket was opened inside its user namespace is seen as its user from here.
-    return uid if uid != _OVERFLOW_UID else os.geteuid()
+    if not isinstance(connection, socket.socket) or connection.family != socket.AF_UNIX:
+        return False
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return _UCRED.unpack(credentials)[1] not in (0, _OVERFLOW_UID)

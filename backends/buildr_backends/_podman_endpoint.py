@@ -7,40 +7,30 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineUnavailableError
-from buildr_backends._http import Endpoint
+from buildr_backends._endpoint import Endpoint, parse_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def parse_endpoint(url: str) -> Endpoint:
-    """Read an engine's URL: ``unix:///path`` or ``tcp://host:port``.
+def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
+    """Return the endpoint that the user named, by URL or as one of Podman's connections, and where it was named.
 
     Raises:
-        EngineUnavailableError: the URL is of another kind, or incomplete.
+        EngineUnavailableError: there is no such connection, or the address is of no kind that Buildr speaks.
     """
-    scheme, _, rest = url.partition("://")
-    if scheme in ("unix", "http+unix") and rest.startswith("/"):
-        return Endpoint(url=f"unix://{rest}", path=rest)
-    if scheme in ("tcp", "http", "https"):
-        host, _, port = rest.rstrip("/").rpartition(":")
-        if host and port.isdecimal():
-            return Endpoint(url=url, host=host.strip("[]"), port=int(port))
-    hint = "Buildr speaks unix:///path/to/socket and tcp://host:port."
-    if scheme == "ssh":
-        hint += (
-            "\nForward the socket first: ssh -nNT -L /tmp/engine.sock:/run/podman/podman.sock HOST"
-            "\nthen name unix:///tmp/engine.sock."
-        )
-    raise EngineUnavailableError(f"the engine's address {url!r} cannot be used", hint=hint)
-
-
-def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
-    """Return the endpoint that the user named, and where it was named."""
     if endpoint:
         return parse_endpoint(endpoint), "named explicitly"
     if url := os.environ.get("CONTAINER_HOST"):
         return parse_endpoint(url), "CONTAINER_HOST"
+    if name := os.environ.get("CONTAINER_CONNECTION"):
+        found = _connection(name)
+        if found is None:
+            raise EngineUnavailableError(
+                f"there is no Podman connection {name!r} (from CONTAINER_CONNECTION)",
+                hint="`podman system connection list` shows what there is.",
+            )
+        return parse_endpoint(found[1]), f"the Podman connection {name!r}"
     return None
 
 
@@ -60,21 +50,28 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
 
 def default_connection() -> tuple[Endpoint, str] | None:
     """Return the default of ``podman system connection``, if it is one that needs no ssh."""
-    name = os.environ.get("CONTAINER_CONNECTION", "")
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    for read in (_connections_json, _containers_conf):
-        found = read(f"{config}/containers", name)
-        if found:
-            label, url = found
-            if url.startswith(("unix://", "tcp://")):
+    if found := _connection(""):
+        label, url = found
+        if url.startswith(("unix://", "tcp://")):
+            try:
                 return parse_endpoint(url), f"the Podman connection {label!r}"
+            except EngineUnavailableError:
+                return None  # nobody asked for it here
     return None
+
+
+def _connection(name: str) -> tuple[str, str] | None:
+    """Return the name and the URL of a connection; an empty name means the default one."""
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    directory = f"{config}/containers"
+    return _connections_json(directory, name) or _containers_conf(directory, name)
 
 
 def _connections_json(directory: str, name: str) -> tuple[str, str] | None:
     """Podman 5 and later."""
+    path = os.environ.get("PODMAN_CONNECTIONS_CONF") or f"{directory}/podman-connections.json"
     try:
-        with open(f"{directory}/podman-connections.json", "rb") as file:
+        with open(path, "rb") as file:
             table = json.load(file)["Connection"]
         label = name or table["Default"]
         return label, str(table["Connections"][label]["URI"])
@@ -83,7 +80,7 @@ def _connections_json(directory: str, name: str) -> tuple[str, str] | None:
 
 
 def _containers_conf(directory: str, name: str) -> tuple[str, str] | None:
-    """Podman before 5."""
+    """Podman before 5, and what is written by hand."""
     path = os.environ.get("CONTAINERS_CONF") or f"{directory}/containers.conf"
     try:
         with open(path, "rb") as file:

@@ -14,13 +14,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
+import signal
 import socket
 import stat
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
-from buildr_backends._http import Endpoint
+from buildr_backends._endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +29,10 @@ IDLE_SECONDS = 120
 """How long the service outlives its last request."""
 
 _BACKLOG = 128  # of the listening socket, for fifty runs at once
+_LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
+_LISTEN_FD = 3  # SD_LISTEN_FDS_START
+_LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
+_TAIL = 2000  # bytes of the log that an error shows
 
 # The service keeps the environment of its first user, so a run with another one needs another service.
 _FROZEN_PREFIXES = (
@@ -38,10 +42,49 @@ _FROZEN_PREFIXES = (
     "REGISTRY_",
     "SSL_CERT_",
     "STORAGE_",
-    "XDG_",
 )
-_FROZEN = {"DOCKER_CONFIG", "HOME", "NETAVARK_FW", "PATH", "TMPDIR"}
-_LISTEN_FD = 3  # SD_LISTEN_FDS_START
+_FROZEN = {
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DOCKER_CONFIG",
+    "HOME",
+    "NETAVARK_FW",
+    "PATH",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+}
+# Files that the service reads once, when it starts, and the variables that name others in their place.
+_CONFIGURATION = {
+    "containers.conf": "CONTAINERS_CONF",
+    "registries.conf": "CONTAINERS_REGISTRIES_CONF",
+    "storage.conf": "CONTAINERS_STORAGE_CONF",
+}
+
+# What would make Podman speak to another engine, or to systemd on behalf of somebody else.
+_NOT_FOR_SERVICE = {
+    "CONTAINER_CONNECTION",
+    "CONTAINER_HOST",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "PODMAN_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+}
+# A signal that is ignored here stays ignored in whatever the service starts; Python itself ignores the last two.
+_SIGNALS = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
+
+_started: list[int] = []  # processes that are ours to collect when they have ended
 
 
 def service(podman: str) -> Endpoint:
@@ -53,21 +96,30 @@ def service(podman: str) -> Endpoint:
     Raises:
         EngineUnavailableError: the service cannot be started here.
     """
-    directory = _private_directory()
-    base = f"{directory}/podman-{_key(podman)}"
+    base = f"{_private_directory()}/podman-{_key(podman)}"
     endpoint = Endpoint(url=f"unix://{base}.sock", path=f"{base}.sock")
     if _listens(endpoint):
         return endpoint
-    with _locked(f"{base}.lock"):
-        if not _listens(endpoint):  # another run may have been quicker
-            _start(podman, endpoint.path, f"{base}.log")
+    try:
+        with _locked(f"{base}.lock"):
+            if not _listens(endpoint):  # another run may have been quicker
+                _start(podman, endpoint.path, f"{base}.log")
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"a Podman service cannot be started on {endpoint.path}: {error.strerror or error}",
+            hint="Start one yourself: podman system service --time=0 unix:///path/to/socket &"
+            "\nand name it: CONTAINER_HOST=unix:///path/to/socket",
+        ) from None
     return endpoint
 
 
 def log_tail(endpoint: Endpoint) -> str:
     """Return the last words of a service that failed, for an error's hint."""
-    with contextlib.suppress(OSError), open(endpoint.path.removesuffix(".sock") + ".log") as file:
-        return "".join(file.readlines()[-5:]).strip()
+    path = endpoint.path.removesuffix(".sock") + ".log"
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+        lines = file.read(_TAIL).decode(errors="replace").splitlines()
+        return "\n".join(lines[-5:]).strip()
     return ""
 
 
@@ -77,69 +129,101 @@ def find_podman() -> str:
     Raises:
         EngineNotFoundError: there is none on ``PATH``.
     """
-    podman = shutil.which("podman")
-    if podman is None:
-        raise EngineNotFoundError(
-            "Podman is not installed: there is no `podman` on PATH and no Podman socket",
-            hint="Install it (Debian, Ubuntu: sudo apt-get install podman; Fedora: sudo dnf install podman),"
-            "\nor use Docker: BUILDR_BACKEND=docker.",
-        )
-    return podman
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        podman = os.path.join(directory, "podman")
+        if os.access(podman, os.X_OK) and not os.path.isdir(podman):
+            return os.path.abspath(podman)
+    raise EngineNotFoundError(
+        "Podman is not installed: there is no `podman` on PATH and no Podman socket",
+        hint="Install it (Debian, Ubuntu: sudo apt-get install podman; Fedora: sudo dnf install podman),"
+        "\nor use Docker: BUILDR_BACKEND=docker.",
+    )
 
 
 def _start(podman: str, path: str, log: str) -> None:
+    _collect()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(_BACKLOG)
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
-        environ.pop("PODMAN_SOCKET", None)  # it would count as an address
+        environ = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_SERVICE}
         # LISTEN_PID must be the pid of Podman itself, which only a shell that becomes it can know.
         # Without an address: Podman would remove the socket that an address names. The first user's directory
         # may go while the service lives, and its umask is not for others.
         become = 'cd / && umask 022 && LISTEN_PID=$$ exec "$0" system service --time="$1"'
         write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        os.posix_spawn(
+        pid = os.posix_spawn(
             "/bin/sh",
             ["sh", "-c", become, podman, str(IDLE_SECONDS)],
             environ | {"LISTEN_FDS": "1"},
             file_actions=[
+                # First of all: where a standard stream was closed, the listener may have its number.
+                (os.POSIX_SPAWN_DUP2, listener.fileno(), _LISTEN_FD),
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log, write, 0o600),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
-                (os.POSIX_SPAWN_DUP2, listener.fileno(), _LISTEN_FD),
+                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
             ],
             setsid=True,
+            setsigmask=(),
+            setsigdef=_SIGNALS,
         )
-    except OSError as error:
-        raise EngineUnavailableError(
-            f"a Podman service cannot be started on {path}: {error.strerror or error}",
-            hint="Start one yourself: podman system service --time=0 unix:///path/to/socket &"
-            "\nand name it: CONTAINER_HOST=unix:///path/to/socket",
-        ) from None
-    finally:
-        listener.close()
+    _started.append(pid)
+
+
+def _inherited() -> list[int]:
+    """Return the descriptors that this process was started with, and that a service must not hold for minutes."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):
+            descriptor = int(name)
+            with contextlib.suppress(OSError):  # that of the listing itself
+                if descriptor > _LISTEN_FD and os.get_inheritable(descriptor):
+                    found.append(descriptor)
+    return found
+
+
+def _collect() -> None:
+    """Let the kernel forget services of this process that have ended."""
+    for pid in tuple(_started):
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            ended = True  # somebody else has collected it
+        if ended:
+            _started.remove(pid)
 
 
 def _listens(endpoint: Endpoint) -> bool:
     try:
-        endpoint.connect(1.0).close()
+        endpoint.connect(_LISTEN_SECONDS).close()
     except OSError:
         return False
     return True
 
 
 def _key(podman: str) -> str:
-    """Name the environment that a service freezes, and the program's version."""
-    program = os.stat(podman)
-    parts = [podman, str(program.st_ino), str(program.st_mtime_ns)]
+    """Name what a service freezes: its environment, its configuration, and the program."""
+    parts = []
     for name, value in sorted(os.environ.items()):
         if name in _FROZEN or name.startswith(_FROZEN_PREFIXES) or name.lower().endswith("_proxy"):
             parts.append(f"{name}={value}")
+    for path in (podman, *_configuration()):
+        with contextlib.suppress(OSError):
+            found = os.stat(path)
+            parts.append(f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns}")
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def _configuration() -> Iterator[str]:
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    for name, variable in _CONFIGURATION.items():
+        yield f"/etc/containers/{name}"
+        yield f"{config}/containers/{name}"
+        if named := os.environ.get(variable):
+            yield named
 
 
 def _private_directory() -> str:
@@ -151,21 +235,41 @@ def _private_directory() -> str:
     uid = os.geteuid()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     candidates = [f"{runtime}/buildr", f"/tmp/buildr-{uid}"]  # noqa: S108 - its owner and mode are checked
-    for path in candidates:
-        with contextlib.suppress(OSError):
-            os.mkdir(path, 0o700)
-        try:
-            found = os.lstat(path)
-        except OSError:
-            continue
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == uid:
-            if found.st_mode & 0o077:
-                os.chmod(path, 0o700)
+    # Under sudo the variable may name somebody else's directory, in which root must leave nothing.
+    usable = candidates if _owner(runtime) == uid else candidates[1:]
+    for path in usable:
+        if _socket_fits(path) and _is_private(path, uid):
             return path
     raise EngineUnavailableError(
         f"there is no private directory for a Podman service: tried {' and '.join(candidates)}",
-        hint="Set XDG_RUNTIME_DIR to a directory of your own with mode 0700.",
+        hint="Set XDG_RUNTIME_DIR to a directory of your own with mode 0700 and a short path.",
     )
+
+
+def _owner(path: str) -> int | None:
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return None
+
+
+def _socket_fits(directory: str) -> bool:
+    return len(os.fsencode(f"{directory}/podman-{'0' * 12}.sock")) <= _LONGEST_PATH
+
+
+def _is_private(path: str, uid: int) -> bool:
+    """Make a directory if need be; return whether it is ours alone, and has been so."""
+    with contextlib.suppress(OSError):
+        os.mkdir(path, 0o700)
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
+            return False  # whoever may write there may have put a socket of his own into it
+        if found.st_mode & 0o077:
+            os.chmod(path, 0o700)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from buildr.backend import Event
 from buildr.errors import ImageNotFoundError, PushError
@@ -20,7 +20,7 @@ def follow_pull(reference: str, documents: Iterable[object], on_event: OnEvent) 
         ImageNotFoundError: the engine's stream holds an error.
     """
     for document in documents:
-        if failure := _failure(document):
+        if failure := failure_of(document):
             raise pull_error(reference, failure)
         _progress(document, on_event)
 
@@ -33,11 +33,9 @@ def follow_push(reference: str, documents: Iterable[object], on_event: OnEvent) 
     """
     digest = ""
     for document in documents:
-        if failure := _failure(document):
+        if failure := failure_of(document):
             raise push_error(reference, failure)
-        if isinstance(document, dict):
-            aux = document.get("aux") or {}
-            digest = aux.get("Digest") or document.get("manifestdigest") or digest
+        digest = text_of(document, "aux", "Digest") or text_of(document, "manifestdigest") or digest
         _progress(document, on_event)
     return digest
 
@@ -62,29 +60,42 @@ def push_error(reference: str, failure: str) -> PushError:
     )
 
 
-def _failure(document: object) -> str:
-    if not isinstance(document, dict):
-        return ""
-    answer: dict[str, Any] = document
-    detail = answer.get("errorDetail") or {}
-    return str(detail.get("message") or answer.get("error") or "")
+def failure_of(document: object) -> str:
+    """Return the error that a document of an engine's stream tells, or an empty text."""
+    return text_of(document, "errorDetail", "message") or text_of(document, "error")
+
+
+def text_of(document: object, *path: str) -> str:
+    """Return the text at a place in a document, or an empty text when there is none."""
+    found = _at(document, *path)
+    return found if isinstance(found, str) else ""
+
+
+def _at(document: object, *path: str) -> object:
+    for key in path:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(key)
+    return document
 
 
 def _progress(document: object, on_event: OnEvent) -> None:
-    if not isinstance(document, dict):
-        return
-    detail = document.get("progressDetail") or {}
-    text = str(document.get("status") or document.get("stream") or "").strip()
+    text = (text_of(document, "status") or text_of(document, "stream")).strip()
     if text:
-        layer = document.get("id")
+        layer = text_of(document, "id")
         on_event(
             Event(
                 kind="transfer",
                 text=f"{layer}: {text}" if layer else text,
-                current=int(detail.get("current") or 0),
-                total=int(detail.get("total") or 0),
+                current=_bytes_of(document, "current"),
+                total=_bytes_of(document, "total"),
             )
         )
+
+
+def _bytes_of(document: object, key: str) -> int:
+    found = _at(document, "progressDetail", key)
+    return found if isinstance(found, int) else 0
 
 
 def _one_line(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+import time
+from typing import TYPE_CHECKING, Any
 
 from buildr.backend import EngineDetails, EngineInfo
 from buildr.errors import (
@@ -17,24 +18,22 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends import _docker_endpoint
-from buildr_backends._engine import HttpEngine
-from buildr_backends._http import Client
-from buildr_backends._peer import peer_uid
+from buildr_backends._endpoint import REACH_SECONDS
+from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
+from buildr_backends._http import ANSWER_SECONDS, Client
+from buildr_backends._reach import half_way, ping, version_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from docker import APIClient
 
     from buildr.backend import ContainerSpec, Image, OnEvent, PushRequest, Target
-    from buildr_backends._http import Endpoint
-
-T = TypeVar("T")
+    from buildr_backends._endpoint import Endpoint
 
 OLDEST = (1, 41)
 """The API of Docker 20.10."""
 _NEWEST = (1, 44)  # the newest API this module was written for; Docker 29 serves nothing older
-_ANSWER_SECONDS = 8.0  # to the first request, which a socket nobody accepts on never gives
 _HOST_NAME = "host.containers.internal"  # the name that Podman gives to the host
 _GATEWAY = "host-gateway"
 
@@ -42,26 +41,23 @@ _GATEWAY = "host-gateway"
 def connect(target: Target) -> Docker:
     """Reach Docker: the named address or context, else the sockets that exist.
 
+    All attempts together last `buildr_backends._endpoint.REACH_SECONDS` at most.
+
     Raises:
         EngineNotFoundError: there is no socket.
         EngineUnavailableError: none answers.
         EngineTooOldError: Docker is older than 20.10.
     """
+    deadline = time.monotonic() + REACH_SECONDS
     if chosen := _docker_endpoint.explicit(target.endpoint):
-        return _reach(*chosen)
-    failure: BackendError | None = None
+        return _reach(*chosen, deadline)
+    failure: EngineUnavailableError | None = None
     for endpoint, why in _docker_endpoint.discovered():
         try:
-            return _reach(endpoint, why)
-        except (EngineUnavailableError, EngineLostError) as error:
-            failure = failure or error
+            return _reach(endpoint, why, half_way(deadline))
+        except EngineUnavailableError as error:
+            failure = failure or _forbidden(endpoint) or error
     if failure is not None:
-        if _forbidden():
-            failure = EngineUnavailableError(
-                "you may not open Docker's socket /var/run/docker.sock",
-                hint="Its owner decides who may (membership in the group `docker` is as good as root)."
-                "\nRootless Podman needs no such right: BUILDR_BACKEND=podman.",
-            )
         raise failure
     raise EngineNotFoundError(
         "Docker is not running: there is no /var/run/docker.sock, no rootless socket, no DOCKER_HOST",
@@ -69,32 +65,46 @@ def connect(target: Target) -> Docker:
     )
 
 
-def _forbidden() -> bool:
-    path = "/var/run/docker.sock"
-    return os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK)
+def _forbidden(endpoint: Endpoint) -> EngineUnavailableError | None:
+    if os.access(endpoint.path, os.R_OK | os.W_OK):
+        return None
+    return EngineUnavailableError(
+        f"you may not open Docker's socket {endpoint.path}",
+        hint="Its owner decides who may (membership in the group `docker` is as good as root)."
+        "\nRootless Podman needs no such right: BUILDR_BACKEND=podman.",
+    )
 
 
-def _reach(endpoint: Endpoint, why: str) -> Docker:
+def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
     client = Client(endpoint)
     try:
-        response = client.request("GET", "/_ping", seconds=_ANSWER_SECONDS)
-        response.read()
+        headers, rootless = ping(client, deadline)
+        server = headers.get("server", "")
+        if "libpod-api-version" in headers:
+            raise EngineUnavailableError(
+                f"{endpoint.url} answers, but is Podman",
+                hint=f"For Podman: BUILDR_BACKEND=podman and CONTAINER_HOST={endpoint.url}",
+            )
+        api = version_number(headers.get("api-version", ""))
+        if api is None:
+            raise EngineUnavailableError(
+                f"{endpoint.url} answers, but is not Docker", hint="`buildr doctor` tells what is."
+            )
+        match = re.match(r"Docker/(\d[^ ]*)", server)
+        version = match[1] if match else server
+        if api < OLDEST:
+            raise EngineTooOldError(
+                f"Docker {version} at {endpoint.url} is too old (API {api[0]}.{api[1]})",
+                hint="Buildr needs Docker 20.10 or newer.",
+            )
     except BackendError:
         client.close()
         raise
-    api = tuple(int(part) for part in response.headers.get("api-version", "0.0").split("."))
-    server = response.headers.get("server", "")
-    version = match[1] if (match := re.match(r"Docker/(\d[^ ]*)", server)) else server
-    if api < OLDEST:
-        raise EngineTooOldError(
-            f"Docker {version} at {endpoint.url} is too old (API {'.'.join(map(str, api))})",
-            hint="Buildr needs Docker 20.10 or newer.",
-        )
     client.prefix = "/v{}.{}".format(*min(api, _NEWEST))
     info = EngineInfo(
         backend="docker",
         version=version,
-        rootless=peer_uid(endpoint) != 0,
+        rootless=rootless,
         remote=endpoint.remote,
         endpoint=endpoint.url,
         found=why,
@@ -107,28 +117,21 @@ class Docker(HttpEngine):
 
     def details(self) -> EngineDetails:
         """See `buildr.backend.Backend.details`."""
-        found: Any = self._sdk(lambda docker: docker.info())
-        return EngineDetails(
-            storage_driver=found.get("Driver", ""),
-            cgroup_version=found.get("CgroupVersion", ""),
-            oci_runtime=found.get("DefaultRuntime", ""),
-            network="libnetwork",
-            kernel=found.get("KernelVersion", ""),
-        )
+        with self._sdk(ANSWER_SECONDS) as docker, self._mapped():
+            return read_details(docker.info())
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.backend.Backend.pull`."""
         from buildr_backends import _credentials, _transfer
 
-        auth = _credentials.credentials(reference, podman=False)
+        # Never None: docker-py would look for a login by its own rules, and fail over a broken helper.
+        auth = _credentials.credentials(reference, podman=False) or {}
         try:
-            self._sdk(
-                lambda docker: _transfer.follow_pull(
-                    reference,
-                    docker.pull(reference, stream=True, decode=True, auth_config=auth),
-                    on_event,
+            with self._sdk() as docker:
+                progress = self._documents(
+                    lambda: docker.pull(reference, stream=True, decode=True, auth_config=auth)
                 )
-            )
+                _transfer.follow_pull(reference, progress, on_event)
         except EngineError as error:
             raise _transfer.pull_error(reference, error.message) from None
         image = self.image(reference)
@@ -141,55 +144,89 @@ class Docker(HttpEngine):
         from buildr_backends import _credentials, _transfer
 
         self.tag(request.image, request.reference)
-        auth = _credentials.credentials(request.reference, podman=False)
+        auth = _credentials.credentials(request.reference, podman=False) or {}
         try:
-            return self._sdk(
-                lambda docker: _transfer.follow_push(
-                    request.reference,
-                    docker.push(request.reference, stream=True, decode=True, auth_config=auth),
-                    on_event,
+            with self._sdk() as docker:
+                progress = self._documents(
+                    lambda: docker.push(
+                        request.reference, stream=True, decode=True, auth_config=auth
+                    )
                 )
-            )
+                return _transfer.follow_push(request.reference, progress, on_event)
         except EngineError as error:
             raise _transfer.push_error(request.reference, error.message) from None
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
         query = {"condition": "not-running"}
-        answer: Any = self._client.request(
+        return self._client.request(
             "POST", f"/containers/{container}/wait", query=query, seconds=None
-        ).json()
-        return int(answer["StatusCode"])
+        ).json(lambda answer: int(answer["StatusCode"]))
 
-    def _sdk(self, use: Callable[[APIClient], T]) -> T:
-        """Call docker-py, and turn what it raises into ours: the only place where it is used."""
+    # docker-py ------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _sdk(self, seconds: float | None = None) -> Iterator[APIClient]:
+        """Open a client of docker-py's: the only place where it is used.
+
+        Args:
+            seconds: how long each wait for the engine may last; ``None``: for ever.
+        """
         from docker import APIClient
-        from docker.errors import APIError, DockerException
         from docker.tls import TLSConfig
-        from requests import RequestException
 
         endpoint = self._client.endpoint
-        tls: Any = None
-        if endpoint.tls_directory is not None:
-            directory = endpoint.tls_directory
-            tls = TLSConfig(
-                client_cert=(f"{directory}/cert.pem", f"{directory}/key.pem"),
-                ca_cert=f"{directory}/ca.pem",
-                verify=endpoint.tls_verify,
-            )
+        with contextlib.ExitStack() as stack:
+            with self._mapped():
+                tls: Any = False
+                if endpoint.tls_directory is not None:
+                    certificate, key = endpoint.tls_file("cert"), endpoint.tls_file("key")
+                    tls = TLSConfig(
+                        client_cert=(certificate, key) if certificate and key else None,
+                        ca_cert=endpoint.tls_file("ca"),
+                        verify=endpoint.tls_verify,
+                    )
+                version = self._client.prefix.removeprefix("/v")
+                docker = APIClient(endpoint.url, version=version, tls=tls, timeout=seconds)  # type: ignore[arg-type]  # requests takes None
+                stack.callback(docker.close)
+                docker.trust_env = False  # a proxy for HTTP is none for an engine
+            yield docker
+
+    def _documents(self, start: Callable[[], Any]) -> Iterator[object]:
+        """Yield what a call of docker-py streams; only its own errors are turned into ours."""
+        with self._mapped():
+            documents = iter(start())
+        while True:
+            with self._mapped():
+                try:
+                    document = next(documents)
+                except StopIteration:
+                    return
+            yield document
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """Turn what docker-py raises into our errors."""
+        from docker.errors import APIError, DockerException
+        from requests import Timeout
+        from urllib3.exceptions import TimeoutError as PoolTimeout
+
+        url = self._client.endpoint.url
         try:
-            with contextlib.closing(
-                APIClient(endpoint.url, version=self._client.prefix.removeprefix("/v"), tls=tls)
-            ) as docker:
-                return use(docker)
+            yield
         except APIError as error:
-            status = error.status_code or 0
             message = str(error.explanation or error)
             raise EngineError(
-                f"Docker at {endpoint.url} refused: {message}", status=status, message=message
+                f"Docker at {url} refused: {message}",
+                status=error.status_code or 0,
+                message=message,
             ) from None
-        except (DockerException, RequestException) as error:
-            raise EngineLostError(f"Docker at {endpoint.url} failed: {error}") from None
+        except DockerException as error:
+            raise EngineError(f"Docker at {url} failed: {error}", message=str(error)) from None
+        except (Timeout, PoolTimeout, TimeoutError):
+            raise EngineUnavailableError(f"Docker at {url} does not answer") from None
+        except sdk_errors() as error:
+            raise EngineLostError(f"Docker at {url} failed: {error}") from None
 
     # What differs from Podman ---------------------------------------------------------------------
 
@@ -202,13 +239,21 @@ class Docker(HttpEngine):
     def _remove_query(self) -> dict[str, str]:
         return {"force": "1", "v": "1"}
 
+    def _create_query(self, spec: ContainerSpec) -> dict[str, str]:
+        return {"name": spec.name} if spec.name else {}
+
     def _logs_are_framed(self, container: str) -> bool:
-        found: Any = self._client.request("GET", f"/containers/{container}/json").json()
-        return not found["Config"]["Tty"]
+        return self._client.request("GET", f"/containers/{container}/json").json(
+            lambda found: not found["Config"]["Tty"]
+        )
 
     def _start_status(self, container: str, error: EngineError) -> int | None:  # noqa: ARG002 - Docker keeps it with the container
-        found: Any = self._client.request("GET", f"/containers/{container}/json").json()
-        status = found["State"].get("ExitCode")
+        try:
+            status = self._client.request("GET", f"/containers/{container}/json").json(
+                lambda found: int(found["State"]["ExitCode"])
+            )
+        except BackendError:
+            return None  # the failure that is asked about says more than this one
         return status if status in (126, 127) else None
 
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
@@ -251,12 +296,30 @@ class Docker(HttpEngine):
         if spec.hardened:
             host["CapDrop"] = ["ALL"]
             host["ReadonlyRootfs"] = True
-            host["Tmpfs"] = {
-                path: "rw,nosuid,nodev,mode=1777"
-                for path in ("/tmp", spec.home)  # noqa: S108 - inside the container
-                if path
-            }
+            host["Tmpfs"] = dict.fromkeys(writable_paths(spec), ",".join(TMPFS))
         return body
+
+
+def read_details(found: Any) -> EngineDetails:
+    """Read what ``docker info`` tells."""
+    return EngineDetails(
+        storage_driver=found.get("Driver", ""),
+        cgroup_version=found.get("CgroupVersion", ""),
+        oci_runtime=found.get("DefaultRuntime", ""),
+        network="libnetwork",
+        kernel=found.get("KernelVersion", ""),
+    )
+
+
+def sdk_errors() -> tuple[type[Exception], ...]:
+    """Return what docker-py raises: its own classes, its transport's, and what answers of another form lead to."""
+    from http.client import HTTPException
+
+    from docker.errors import DockerException, StreamParseError
+    from urllib3.exceptions import HTTPError
+
+    of_form = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+    return (DockerException, StreamParseError, HTTPException, HTTPError, OSError, *of_form)
 
 
 def _port_bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:

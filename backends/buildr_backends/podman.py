@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,14 +9,16 @@ from buildr.backend import EngineDetails, EngineInfo
 from buildr.errors import (
     BackendError,
     EngineError,
-    EngineLostError,
+    EngineNotFoundError,
     EngineTooOldError,
     EngineUnavailableError,
 )
 from buildr_backends import _podman_endpoint, _podman_service
-from buildr_backends._engine import HttpEngine, name
-from buildr_backends._http import Client, lines
-from buildr_backends._peer import peer_uid
+from buildr_backends._documents import documents
+from buildr_backends._endpoint import REACH_SECONDS
+from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
+from buildr_backends._http import ANSWER_SECONDS, Client, quote
+from buildr_backends._reach import half_way, ping, version_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,79 +26,85 @@ if TYPE_CHECKING:
     from podman import PodmanClient
 
     from buildr.backend import ContainerSpec, Image, OnEvent, PushRequest, Target
-    from buildr_backends._http import Endpoint
+    from buildr_backends._endpoint import Endpoint
 
 T = TypeVar("T")
 
 OLDEST = (4, 0)
 _PREFIX = "/v4.0.0/libpod"  # what Podman 4.0 serves, all later versions serve
-_ANSWER_SECONDS = (
-    8.0  # to the first request; a new service takes 0.05 s, a socket nobody accepts on for ever
-)
 _WAIT_INTERVAL = "2ms"
-_STATUS_PAUSES = (
-    0.0,
-    0.002,
-    0.005,
-    0.01,
-    0.02,
-)  # seconds before each look at a container that is ending
+# Seconds before each look at a container that is ending.
+_STATUS_PAUSES = (0.0, 0.002, 0.005, 0.01, 0.02)
 
 
 def connect(target: Target) -> Podman:
     """Reach Podman: the named socket, else one that exists, else a transient service.
+
+    All attempts together last `buildr_backends._endpoint.REACH_SECONDS` at most.
 
     Raises:
         EngineNotFoundError: no socket answers and there is no ``podman`` program.
         EngineUnavailableError: the named socket does not answer, or no service can be started.
         EngineTooOldError: Podman is older than 4.0.
     """
+    deadline = time.monotonic() + REACH_SECONDS
     if chosen := _podman_endpoint.explicit(target.endpoint):
-        return _reach(*chosen)
+        return _reach(*chosen, deadline)
+    failure: EngineUnavailableError | None = None
     for endpoint, why in _podman_endpoint.discovered():
-        with contextlib.suppress(
-            EngineUnavailableError, EngineLostError
-        ):  # left over, or of another
-            return _reach(endpoint, why)
-    endpoint = _podman_service.service(_podman_service.find_podman())
+        try:
+            return _reach(endpoint, why, half_way(deadline))
+        except EngineUnavailableError as error:  # left over, or of another engine
+            failure = failure or error
+    try:
+        program = _podman_service.find_podman()
+    except EngineNotFoundError:
+        if failure is not None:
+            raise failure from None
+        raise
+    return _reach_service(program, deadline)
+
+
+def _reach_service(program: str, deadline: float) -> Podman:
     why = f"a transient service (ends by itself after {_podman_service.IDLE_SECONDS} idle seconds)"
+    endpoint = _podman_service.service(program)
     try:
-        return _reach(endpoint, why)
-    except EngineLostError:
+        return _reach(endpoint, why, deadline)
+    except EngineUnavailableError:
         # It was just ending, idle, when we came; or it failed, and the second try says how.
-        endpoint = _podman_service.service(_podman_service.find_podman())
+        endpoint = _podman_service.service(program)
     try:
-        return _reach(endpoint, why)
-    except BackendError as error:
+        return _reach(endpoint, why, deadline)
+    except EngineUnavailableError as error:
         raise EngineUnavailableError(
             f"Podman's service does not start: {error.what}",
             hint=f"{_podman_service.log_tail(endpoint)}\n`podman info` should work first.".strip(),
         ) from None
 
 
-def _reach(endpoint: Endpoint, why: str) -> Podman:
+def _reach(endpoint: Endpoint, why: str, deadline: float) -> Podman:
     client = Client(endpoint, _PREFIX)
     try:
-        response = client.request("GET", "/_ping", seconds=_ANSWER_SECONDS)
-        response.read()
+        headers, rootless = ping(client, deadline)
+        version = headers.get("libpod-api-version", "")
+        number = version_number(version)
+        if number is None:
+            raise EngineUnavailableError(
+                f"{endpoint.url} answers, but is not Podman",
+                hint="Is it Docker's? Then BUILDR_BACKEND=docker.",
+            )
+        if number < OLDEST:
+            raise EngineTooOldError(
+                f"Podman {version} at {endpoint.url} is too old",
+                hint="Buildr needs Podman 4.0 or newer.",
+            )
     except BackendError:
         client.close()
         raise
-    version = response.headers.get("libpod-api-version", "")
-    if not version:
-        raise EngineUnavailableError(
-            f"{endpoint.url} answers, but is not Podman",
-            hint="Is it Docker's? Then BUILDR_BACKEND=docker.",
-        )
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST:
-        raise EngineTooOldError(
-            f"Podman {version} at {endpoint.url} is too old",
-            hint="Buildr needs Podman 4.0 or newer.",
-        )
     info = EngineInfo(
         backend="podman",
         version=version,
-        rootless=peer_uid(endpoint) != 0,
+        rootless=rootless,
         remote=endpoint.remote,
         endpoint=endpoint.url,
         found=why,
@@ -110,16 +117,7 @@ class Podman(HttpEngine):
 
     def details(self) -> EngineDetails:
         """See `buildr.backend.Backend.details`."""
-        found = self._sdk(_info)
-        host, store = found["host"], found["store"]
-        return EngineDetails(
-            storage_driver=store.get("graphDriverName", ""),
-            cgroup_version=str(host.get("cgroupVersion", "")).removeprefix("v"),
-            oci_runtime=(host.get("ociRuntime") or {}).get("name", ""),
-            network=host.get("networkBackend", ""),
-            kernel=host.get("kernel", ""),
-            user_ids=sum(row["size"] for row in (host.get("idMappings") or {}).get("uidmap") or ()),
-        )
+        return self._sdk(lambda podman: read_details(_info(podman)))
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.backend.Backend.pull`."""
@@ -136,7 +134,7 @@ class Podman(HttpEngine):
             )
         except EngineError as error:
             raise _transfer.pull_error(reference, error.message) from None
-        _transfer.follow_pull(reference, lines(response.chunks()), on_event)
+        _transfer.follow_pull(reference, documents(response.chunks()), on_event)
         image = self.image(reference)
         if image is None:
             raise _transfer.pull_error(reference, "the engine named no reason")
@@ -150,14 +148,14 @@ class Podman(HttpEngine):
         try:
             response = self._client.request(
                 "POST",
-                f"/images/{name(request.image)}/push",
+                f"/images/{quote(request.image)}/push",
                 query={"destination": request.reference, "quiet": "false"},
                 headers=_credentials.authorization(request.reference, podman=True),
                 seconds=None,
             )
         except EngineError as error:
             raise _transfer.push_error(request.reference, error.message) from None
-        return _transfer.follow_push(request.reference, lines(response.chunks()), on_event)
+        return _transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
@@ -168,25 +166,24 @@ class Podman(HttpEngine):
             state = self.state(container)
             if state is not None and state.exit_code is not None:
                 return state.exit_code
-        status: Any = self._client.request(
+        return self._client.request(
             "POST",
             f"/containers/{container}/wait",
             query={"condition": "stopped", "interval": _WAIT_INTERVAL},
             seconds=None,
-        ).json()
-        return int(status)
+        ).json(int)
 
     def _sdk(self, use: Callable[[PodmanClient], T]) -> T:
         """Call podman-py, and turn what it raises into ours: the only place where it is used."""
         from podman import PodmanClient
-        from podman.errors import APIError, PodmanError
-        from requests import RequestException
 
+        url = self._client.endpoint.url
         try:
-            with PodmanClient(base_url=self._client.endpoint.url) as podman:
+            with PodmanClient(base_url=url, timeout=ANSWER_SECONDS) as podman:
+                podman.api.trust_env = False  # a proxy for HTTP is none for an engine
                 return use(podman)
-        except (APIError, PodmanError, RequestException) as error:
-            raise EngineError(f"Podman at {self._client.endpoint.url} failed: {error}") from None
+        except sdk_errors() as error:
+            raise EngineError(f"Podman at {url} failed: {error}", message=str(error)) from None
 
     # What differs from Docker ---------------------------------------------------------------------
 
@@ -203,6 +200,9 @@ class Podman(HttpEngine):
 
     def _remove_query(self) -> dict[str, str]:
         return {"force": "1", "v": "1", "timeout": "0"}
+
+    def _create_query(self, spec: ContainerSpec) -> dict[str, str]:  # noqa: ARG002 - libpod takes all of it in the body
+        return {}
 
     def _logs_are_framed(self, container: str) -> bool:  # noqa: ARG002 - libpod frames logs of terminals too
         return True
@@ -248,12 +248,15 @@ class Podman(HttpEngine):
                 {
                     "Name": mount.source,
                     "Dest": mount.target,
-                    "Options": ["ro"] if mount.read_only else [],
+                    "Options": ["ro" if mount.read_only else "rw"]
+                    + ([mount.relabel] if mount.relabel else []),
                 }
                 for mount in spec.mounts
                 if mount.kind == "volume"
             ],
         }
+        if spec.name:
+            body["name"] = spec.name
         if spec.command:
             body["command"] = list(spec.command)
         if spec.workdir:
@@ -272,15 +275,42 @@ class Podman(HttpEngine):
             body["cap_drop"] = ["ALL"]
             body["read_only_filesystem"] = True
             body["mounts"] += [
-                {
-                    "type": "tmpfs",
-                    "destination": path,
-                    "options": ["rw", "nosuid", "nodev", "mode=1777"],
-                }
-                for path in ("/tmp", spec.home)  # noqa: S108 - inside the container
-                if path
+                {"type": "tmpfs", "destination": path, "options": list(TMPFS)}
+                for path in writable_paths(spec)
             ]
         return body
+
+
+def read_details(found: Any) -> EngineDetails:
+    """Read what ``podman info`` tells."""
+    host, store = found["host"], found["store"]
+    return EngineDetails(
+        storage_driver=store.get("graphDriverName", ""),
+        cgroup_version=str(host.get("cgroupVersion", "")).removeprefix("v"),
+        oci_runtime=(host.get("ociRuntime") or {}).get("name", ""),
+        network=host.get("networkBackend", ""),
+        kernel=host.get("kernel", ""),
+        user_ids=sum(row["size"] for row in (host.get("idMappings") or {}).get("uidmap") or ()),
+    )
+
+
+def sdk_errors() -> tuple[type[Exception], ...]:
+    """Return what podman-py raises: its own classes, its transport's, and what answers of another form lead to."""
+    from http.client import HTTPException
+
+    from podman.errors import APIError, DockerException, StreamParseError
+    from urllib3.exceptions import HTTPError
+
+    of_form = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+    return (
+        APIError,
+        DockerException,
+        StreamParseError,
+        HTTPException,
+        HTTPError,
+        OSError,
+        *of_form,
+    )
 
 
 def _info(podman: PodmanClient) -> Any:

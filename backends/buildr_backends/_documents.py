@@ -1,0 +1,62 @@
+"""Streams of JSON documents, as builds, pulls and pushes are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from buildr.errors import EngineLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
+_MAX_DOCUMENT = (
+    1 << 23
+)  # characters; engines send some hundred, and as much as a step writes at once
+_SPACE = re.compile(r"\s*")
+
+
+def documents(chunks: Iterable[bytes]) -> Iterator[object]:
+    """Decode a stream of JSON documents, however it is cut: one may span chunks, and a chunk may hold several.
+
+    Engines end each document with a line break. What follows the last line break is kept as bytes, since UTF-8
+    may be cut anywhere.
+
+    Raises:
+        EngineLostError: the stream is no JSON, or ends inside a document.
+    """
+    decoder = json.JSONDecoder()
+    text = ""
+    pending = bytearray()
+    for chunk in chunks:
+        end = chunk.rfind(b"\n") + 1
+        pending += chunk[:end] if end else chunk
+        if end:
+            text = yield from _whole(decoder, text + pending.decode(errors="replace"))
+            pending[:] = chunk[end:]
+        if len(text) + len(pending) > _MAX_DOCUMENT:
+            raise _no_json(text or pending[:80].decode(errors="replace"))
+    text = yield from _whole(decoder, text + pending.decode(errors="replace"))
+    if text:
+        raise EngineLostError(f"the engine's answer broke off: {text[:80]!r}")
+
+
+def _whole(decoder: json.JSONDecoder, text: str) -> Generator[object, None, str]:
+    """Yield the whole documents at the start of ``text``; return what is left."""
+    at = 0
+    while (at := _SPACE.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches anywhere
+        try:
+            document, at = decoder.raw_decode(text, at)
+        except RecursionError:
+            raise _no_json(text[at:]) from None
+        except ValueError:
+            if text[at] not in "{[":  # anything else is whole at the end of its line
+                raise _no_json(text[at:]) from None
+            return text[at:]
+        yield document
+    return ""
+
+
+def _no_json(text: str) -> EngineLostError:
+    return EngineLostError(f"the engine's answer is no JSON: {text[:80]!r}")
