@@ -33,6 +33,7 @@ T = TypeVar("T")
 OLDEST = (4, 0)
 _PREFIX = "/v4.0.0/libpod"  # what Podman 4.0 serves, all later versions serve
 _WAIT_INTERVAL = "2ms"
+_SHM_BYTES = 64 << 20  # Docker's; Podman's own is 1.5 MB less
 # Seconds before each look at a container that is ending.
 _STATUS_PAUSES = (0.0, 0.002, 0.005, 0.01, 0.02)
 
@@ -115,9 +116,21 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Podman:
 class Podman(HttpEngine):
     """A `buildr.backend.Backend` for Podman."""
 
+    def __init__(self, client: Client, info: EngineInfo) -> None:
+        super().__init__(client, info)
+        self._variables: dict[str, set[str]] = {}  # names in the environment of images, by id
+
     def details(self) -> EngineDetails:
         """See `buildr.backend.Backend.details`."""
         return self._sdk(lambda podman: read_details(_info(podman)))
+
+    def image(self, reference: str) -> Image | None:
+        """See `buildr.backend.Backend.image`."""
+        image = super().image(reference)
+        if image is not None:
+            names = {variable.partition("=")[0] for variable in image.environment}
+            self._variables[image.id] = names
+        return image
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.backend.Backend.pull`."""
@@ -192,7 +205,9 @@ class Podman(HttpEngine):
         return {
             "layers": "1",
             "pullpolicy": "never",
-            "outputformat": "application/vnd.oci.image.manifest.v1+json",
+            # What Docker builds, too: OCI's format has no place for HEALTHCHECK, SHELL and ONBUILD.
+            "outputformat": "application/vnd.docker.distribution.manifest.v2+json",
+            "identitylabel": "0",
         }
 
     def _save_query(self) -> dict[str, str]:
@@ -215,10 +230,21 @@ class Podman(HttpEngine):
             return 126
         return None
 
+    def _own_variables(self, spec: ContainerSpec) -> list[str]:
+        """Return the variables that Podman would set of itself, and Docker does not."""
+        if spec.image not in self._variables and (image := self.image(spec.image)) is not None:
+            self._variables[spec.image] = self._variables[image.id]
+        of_image = self._variables.get(spec.image, set())
+        found = ("container",) if spec.tty else ("container", "TERM")
+        return [name for name in found if name not in of_image]
+
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
         body: dict[str, Any] = {
             "image": spec.image,
             "env": dict(spec.environment),
+            "unsetenv": self._own_variables(spec),
+            "manage_password": False,  # no entry in /etc/passwd for whoever the guest runs as
+            "shm_size": _SHM_BYTES,
             "labels": dict(spec.labels),
             "terminal": spec.tty,
             "stdin": True,
