@@ -1,0 +1,63 @@
+"""The command ``buildr``.
+
+Only click is imported to read a command line; each command imports its work when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from buildr._version import __version__
+from buildr.cli.build import build
+from buildr.cli.containerfile import containerfile
+from buildr.cli.doctor import doctor
+from buildr.cli.run import run
+
+__all__ = ["app", "main"]
+
+# \b keeps click from filling a paragraph.
+_EPILOG = """\b
+Environment:
+  BUILDR_BACKEND     podman, docker or auto (Podman, else Docker)
+  BUILDR_BASE_IMAGE  base image, in place of the official Python image
+
+Exit status: the script's own; 125 when Buildr or the engine failed, 126 and 127 when the command
+could not be started, as with docker and podman; 2 for a wrong command line.
+"""
+
+
+class _Group(click.Group):
+    """The commands, in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names as they were added."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a script in its place is a likely slip."""
+        if args[0] not in self.commands and (args[0].endswith(".py") or os.path.isfile(args[0])):
+            ctx.fail(f"No such command {args[0]!r}. To run a script: buildr run {args[0]}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Group,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, "--version", prog_name="buildr", message="%(prog)s %(version)s")
+def app() -> None:
+    """Run Python scripts in containers: rootless Podman first, Docker just the same."""
+
+
+for _command in (run, build, containerfile, doctor):
+    app.add_command(_command)
+
+
+def main() -> None:
+    """Read the command line and do what it says; ends the process."""
+    app()

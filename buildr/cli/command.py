@@ -1,0 +1,71 @@
+"""What Buildr's commands add to click's: options in sections, several usage lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.decorators import FC
+
+OTHER = "Other options"
+"""The section of what belongs to no other, ``--help`` among it; shown last."""
+
+_WIDEST_NAME = 25
+"""Characters of an option with its value; the text of a longer one begins on the next line."""
+
+
+class Option(click.Option):
+    """An option that stands in a section of the help.
+
+    Args:
+        section: the section's heading.
+    """
+
+    def __init__(self, *declarations: Any, section: str = OTHER, **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command whose help has sections.
+
+    Args:
+        usages: what follows the command's name, one text for each way to call it; empty: as click has it.
+    """
+
+    def __init__(self, *arguments: Any, usages: tuple[str, ...] = (), **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.usages = usages
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage, one line for each way."""
+        if not self.usages:
+            super().format_usage(ctx, formatter)
+            return
+        for number, usage in enumerate(self.usages):
+            # The second line stands under the first.
+            formatter.write_usage(ctx.command_path, usage, "Usage: " if number == 0 else " " * 7)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by sections, in the order in which they were declared, in one column."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is not None:
+                section = param.section if isinstance(param, Option) else OTHER
+                sections.setdefault(section, []).append(record)
+        names = [len(name) for rows in sections.values() for name, _ in rows]
+        column = max(length for length in names if length <= _WIDEST_NAME)
+        for section in sorted(sections, key=OTHER.__eq__):
+            with formatter.section(section if len(sections) > 1 else "Options"):
+                rows = [(name.ljust(column), text) for name, text in sections[section]]
+                formatter.write_dl(rows, col_max=column)
+
+
+def option(*declarations: str, section: str = OTHER, **attributes: Any) -> Callable[[FC], FC]:
+    """Declare an option in a section; otherwise like `click.option`."""
+    return click.option(*declarations, cls=Option, section=section, **attributes)

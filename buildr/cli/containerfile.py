@@ -1,0 +1,45 @@
+"""``buildr containerfile``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildr.cli.command import Command, option
+from buildr.cli.options import build_options, module_option, options
+from buildr.cli.values import in_words_of, read
+
+if TYPE_CHECKING:
+    from buildr.signals import Signals
+
+_quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),)
+
+
+@click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
+@click.argument("script", required=False)
+@options(module_option, build_options, _quiet)
+@click.pass_context
+def containerfile(
+    context: click.Context, /, script: str | None, module: str | None, **values: Any
+) -> None:
+    """Print the Containerfile that a build of a script would use.
+
+    No engine is needed, and nothing is written to the project.
+    """
+    from buildr import console
+    from buildr.action import guarded
+    from buildr.cli import target
+    from buildr.containerfile import render
+    from buildr.project import plan
+
+    def action(_signals: Signals) -> int:
+        with in_words_of(context):
+            package = read(context, values).package
+            project = plan(target.find(script, module), package)
+        for note in () if package.quiet else project.notes:
+            console.say(note)
+        click.echo(render(project.recipe), nl=False)
+        return 0
+
+    context.exit(guarded(action))

@@ -1,0 +1,228 @@
+"""The options of the commands, most of which the decorator has, too.
+
+A parameter is named for the field that it sets, ``package__py_version``: see `buildr.cli.values`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr.cli.command import option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from click.decorators import FC
+
+BUILD = "Build options"
+IMAGE = "Image options"
+CONTAINER = "Container options"
+
+
+def options(*groups: Sequence[Callable[[FC], FC]]) -> Callable[[FC], FC]:
+    """Declare groups of options, shown in this order."""
+
+    def decorate(command: FC) -> FC:
+        for group in reversed(groups):
+            for declare in reversed(group):
+                command = declare(command)
+        return command
+
+    return decorate
+
+
+module_option = (
+    option("-m", "module", metavar="MODULE", help="A module instead, as `python -m` finds it."),
+)
+
+build_options = (
+    option(
+        "--py-version",
+        "package__py_version",
+        metavar="VERSION",
+        section=BUILD,
+        help="Python of the image, such as 3.12.  [default: what the project asks for, else 3]",
+    ),
+    option(
+        "--variant",
+        "package__variant",
+        metavar="NAME",
+        section=BUILD,
+        help="Variant of the Python image, such as slim.  [default: alpine]",
+    ),
+    option(
+        "--base-image",
+        "package__base_image",
+        metavar="IMAGE",
+        section=BUILD,
+        help="Another base image, with a Python in it.",
+    ),
+    option(
+        "--context",
+        "package__context",
+        metavar="DIRECTORY",
+        section=BUILD,
+        help="What is sent to the build.  [default: the current directory if the script is in it,"
+        " else the script's]",
+    ),
+    option(
+        "--dependencies-file",
+        "package__dependencies_file",
+        metavar="FILE",
+        section=BUILD,
+        help="What to install.  [default: requirements.txt, else the script's inline metadata]",
+    ),
+    option(
+        "--additional-file",
+        "package__additional_files",
+        metavar="SRC:DEST[:MODE]",
+        multiple=True,
+        section=BUILD,
+        help="One more file or directory for the image; repeatable.",
+    ),
+    option(
+        "--user",
+        "package__user",
+        metavar="root",
+        section=BUILD,
+        help="Run as root inside, not as uid 1000.",
+    ),
+)
+
+image_options = (
+    option(
+        "--dockerfile",
+        "package__dockerfile",
+        metavar="FILE",
+        section=BUILD,
+        help="A Containerfile of your own, built as it is.",
+    ),
+    option(
+        "--include-secrets",
+        "package__include_secrets",
+        is_flag=True,
+        section=BUILD,
+        help="Send files, too, that look like secrets.",
+    ),
+    option(
+        "--name",
+        "package__name",
+        metavar="NAME",
+        section=IMAGE,
+        help="Name of the image.  [default: the script's]",
+    ),
+    option(
+        "--tag",
+        "package__tag",
+        metavar="TAG",
+        section=IMAGE,
+        help="Tag of the image.  [default: latest]",
+    ),
+    option(
+        "--repository",
+        "package__repository",
+        metavar="REPOSITORY",
+        section=IMAGE,
+        help="Where the image belongs, such as registry.example.org/me.",
+    ),
+    option(
+        "--push",
+        "--publish",
+        "package__publish",
+        is_flag=True,
+        section=IMAGE,
+        help="Push the image, with the logins of podman and docker.",
+    ),
+)
+
+container_options = (
+    option(
+        "-p",
+        "--port",
+        "runtime__ports",
+        metavar="[HOST:]PORT",
+        multiple=True,
+        section=CONTAINER,
+        help="Publish a port on 127.0.0.1; repeatable. Also IP:HOST:PORT, ranges, and /udp at the end.",
+    ),
+    option(
+        "--public",
+        "runtime__public",
+        is_flag=True,
+        section=CONTAINER,
+        help="Publish ports on every address of this machine.",
+    ),
+    option(
+        "-e",
+        "--env",
+        "runtime__env",
+        metavar="NAME[=VALUE]",
+        multiple=True,
+        section=CONTAINER,
+        help="Set a variable, or pass the value it has here; repeatable.",
+    ),
+    option(
+        "-v",
+        "--mount",
+        "runtime__mounts",
+        metavar="SRC:DEST[:ro]",
+        multiple=True,
+        section=CONTAINER,
+        help="Show the script a directory or file (./data) or a volume (data); repeatable.",
+    ),
+    option(
+        "--cpus",
+        "runtime__cpus",
+        metavar="NUMBER",
+        section=CONTAINER,
+        help="How many CPUs it may use, such as 1.5.",
+    ),
+    option(
+        "--memory",
+        "runtime__memory",
+        metavar="SIZE",
+        section=CONTAINER,
+        help="How much memory it may use, such as 512m.",
+    ),
+    option(
+        "--hardened",
+        "runtime__hardened",
+        is_flag=True,
+        section=CONTAINER,
+        help="Drop all capabilities; root directory read-only.",
+    ),
+    option(
+        "--grace-seconds",
+        "runtime__grace_seconds",
+        metavar="SECONDS",
+        section=CONTAINER,
+        help="From Ctrl+C until it is killed.  [default: 10]",
+    ),
+    option(
+        "--interrupt",
+        "runtime__interrupt",
+        metavar="host|guest",
+        section=CONTAINER,
+        help="Ctrl+C stops the container (host), or is passed to the script (guest).  [default: host]",
+    ),
+    option(
+        "--container-name",
+        "runtime__name",
+        metavar="NAME",
+        section=CONTAINER,
+        help="Name of the container.  [default: the engine chooses]",
+    ),
+)
+
+backend_option = (
+    option(
+        "--backend",
+        metavar="NAME",
+        help="podman, docker or auto.  [default: $BUILDR_BACKEND, else auto]",
+    ),
+)
+
+output_options = (
+    option("--verbose", "package__verbose", is_flag=True, help="Show all output of a build."),
+    option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),
+)

@@ -1,0 +1,131 @@
+"""``buildr run``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildr.cli.command import Command
+from buildr.cli.options import (
+    backend_option,
+    build_options,
+    container_options,
+    image_options,
+    module_option,
+    options,
+    output_options,
+)
+from buildr.cli.values import in_words_of, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from buildr.entry import Entry
+    from buildr.signals import Signals
+
+
+class _RunCommand(Command):
+    """A command whose options end at the script or module: what follows belongs to that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; see `_end_options_at_module`."""
+        return super().parse_args(ctx, _end_options_at_module(self.get_params(ctx), args))
+
+
+def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[str]) -> list[str]:
+    """Put ``--`` behind ``-m MODULE``, where Python's own command ends its options, too.
+
+    Args:
+        params: what the command declares, to know which options have a value.
+        words: the command line.
+    """
+    valued = {
+        name
+        for param in params
+        if isinstance(param, click.Option) and not param.is_flag
+        for name in param.opts
+    }
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if not word.startswith("-") or word in ("-", "--"):
+            break
+        position += 1
+        if word.startswith("--"):
+            position += word in valued  # --name=value is one word
+            continue
+        for index, letter in enumerate(word[1:], start=2):  # -qm is -q -m
+            if f"-{letter}" in valued:
+                position += not word[index:]
+                if letter == "m":
+                    return [*words[:position], "--", *words[position:]]
+                break
+    return list(words)
+
+
+@click.command(
+    cls=_RunCommand,
+    usages=("[OPTIONS] SCRIPT [ARGS]...", "[OPTIONS] -m MODULE [ARGS]..."),
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@options(
+    module_option,
+    build_options,
+    image_options,
+    container_options,
+    backend_option,
+    output_options,
+)
+@click.pass_context
+def run(
+    context: click.Context,
+    /,
+    words: tuple[str, ...],
+    module: str | None,
+    backend: str | None,
+    **values: Any,
+) -> None:
+    """Run a Python script in a container, decorated or not.
+
+    The image is built if need be. Then the script runs in it from the top, with this terminal's
+    input and output, and buildr ends with its exit status. Everything behind SCRIPT belongs to the
+    script, --help and dashes too.
+
+    A @Containerize in the script is not read: its options are given here instead. Files that the
+    script writes go with the container; --mount keeps them.
+    """
+    from buildr.action import guarded, run_entry
+    from buildr.cli import target
+
+    script = words[0] if words and module is None else None
+    arguments = words if script is None else words[1:]
+
+    def action(signals: Signals) -> int:
+        with in_words_of(context):
+            given = read(context, values)
+            entry = target.find(script, module, arguments)
+            _run_here_inside(entry)
+            return run_entry(entry, given.package, given.runtime, signals, flag=backend)
+
+    context.exit(guarded(action))
+
+
+def _run_here_inside(entry: Entry) -> None:
+    """In a container become the script, as a decorated script would just run there."""
+    from buildr import console
+    from buildr.guest.detection import detect
+
+    found = detect()
+    for warning in found.warnings:
+        console.warn(warning)
+    if not found.inside:
+        return
+    way_out = "" if found.explicit else "; BUILDR_IN_CONTAINER=0 says otherwise"
+    console.say(f"this is a container already ({found.reason}), so the script runs here{way_out}")
+    program = ("-m", entry.module) if entry.module else (entry.script,)
+    command = (sys.executable, *program, *entry.arguments)
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted: the script takes this process's place

@@ -1,0 +1,103 @@
+"""What ``buildr doctor`` finds out: whether scripts can run in containers here, and what mends what is missing.
+
+Each check is a function of what it looks at: a `Host` (a root directory, an environment, a user) or an engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr import registry
+from buildr.doctor import cgroups, distribution, engines, rootless
+from buildr.doctor.model import Check, Findings, Host, Status, this_host
+from buildr.guest.detection import detect
+from buildr.options.package import DEFAULT_VARIANT
+from buildr.project import BASE_IMAGE_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Check", "Findings", "Host", "Status", "examine"]
+
+
+def examine(
+    *, flag: str | None = None, base_image: str | None = None, host: Host | None = None
+) -> Findings:
+    """Look at the engines and at what they need here.
+
+    Args:
+        flag: the backend named on the command line.
+        base_image: the base image to look for; by default what a build would take.
+        host: the machine; by default this one.
+
+    Raises:
+        OptionError: there is no backend of the chosen name, or the base image is no reference.
+    """
+    host = host or this_host()
+    with engines.probe(registry.choose(flag=flag)) as found:
+        chosen = found.chosen
+        return Findings(
+            host=distribution.release(host).get("PRETTY_NAME", "an unknown system"),
+            engine=chosen.info.backend if chosen is not None else None,
+            checks=tuple(_checks(host, found, base_image)),
+        )
+
+
+def _checks(host: Host, found: engines.Probe, base_image: str | None) -> Iterator[Check]:
+    yield from engines.checks(host, found)
+    chosen = found.chosen
+    bad: Status = "fail"
+    engine = None
+    if chosen is not None:
+        bad = "warn"
+        engine = engines.ask(chosen)
+    if chosen is None or not chosen.info.remote:
+        yield from _of_machine(host, found, engine, bad)
+    if engine is not None:
+        yield engines.storage(host, engine)
+        yield engines.base_image(engine, _base_image(host, base_image))
+    yield _detection(host)
+
+
+def _of_machine(
+    host: Host, found: engines.Probe, engine: engines.Engine | None, bad: Status
+) -> Iterator[Check]:
+    """Yield what an engine on this machine needs of it."""
+    info = engine.backend.info if engine else None
+    podman = found.reached.get("podman")
+    if host.uid != 0 and (info is None or host.program("podman") or podman is not None):
+        of_podman = engine is not None and info is not None and info.backend == "podman"
+        yield from rootless.checks(
+            host,
+            bad=bad,
+            user_ids=engine.details.user_ids if engine and of_podman else 0,
+            podman=podman.info.version if podman is not None else "",
+        )
+    yield cgroups.check(
+        host,
+        rootless=info.rootless if info else host.uid != 0,
+        engine_says=engine.details.cgroup_version if engine else "",
+    )
+
+
+def _base_image(host: Host, named: str | None) -> str:
+    default = f"docker.io/library/python:3-{DEFAULT_VARIANT}"
+    return named or host.environ.get(BASE_IMAGE_VARIABLE) or default
+
+
+def _detection(host: Host) -> Check:
+    """Check where a decorated script would believe itself to be."""
+    found = detect(host.root or "/", host.environ)
+    warnings = "".join(f"; {warning}" for warning in found.warnings)
+    if not found.inside:
+        status: Status = "warn" if found.warnings else "ok"
+        return Check(
+            name="detection", status=status, text=f"no container: {found.reason}{warnings}"
+        )
+    return Check(
+        name="detection",
+        status="warn",
+        text=f"this is a container, so scripts run right here: {found.reason}{warnings}",
+        mend=() if found.explicit else ("export BUILDR_IN_CONTAINER=0",),
+        advice="Unset that variable, if this is none.",
+    )

@@ -1,0 +1,82 @@
+"""Control groups: whether limits of memory and CPUs hold."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from buildr.doctor.distribution import boot_with_cgroup_2
+from buildr.doctor.model import Check
+
+if TYPE_CHECKING:
+    from buildr.doctor.model import Host
+
+_NAME = "cgroups"
+_WANTED = ("cpu", "memory", "pids")
+_DELEGATE = (
+    "sudo mkdir -p /etc/systemd/system/user@.service.d",
+    r"printf '[Service]\nDelegate=cpu cpuset io memory pids\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf",
+    "sudo systemctl daemon-reload  # then log in again",
+)
+
+
+def version(host: Host) -> Literal["1", "2", ""]:
+    """Return the version that this machine uses; empty where it has none mounted.
+
+    With both mounted ("hybrid"), version 1 has the controllers.
+    """
+    base = f"{host.root}/sys/fs/cgroup"
+    if os.path.exists(f"{base}/cgroup.controllers"):
+        return "2"
+    return "1" if os.path.isdir(base) and os.listdir(base) else ""
+
+
+def check(host: Host, *, rootless: bool, engine_says: str = "") -> Check:
+    """Check whether limits hold for containers of this user.
+
+    Args:
+        host: the machine.
+        rootless: whether the engine is.
+        engine_says: the version that the engine names, if one does.
+    """
+    found = engine_says or version(host)
+    if found not in ("1", "2"):
+        return Check(
+            name=_NAME, status="warn", text="none are mounted, so `memory` and `cpus` cannot hold"
+        )
+    if not rootless:
+        return Check(name=_NAME, status="ok", text=f"version {found}: limits hold")
+    if found == "1":
+        return Check(
+            name=_NAME,
+            status="warn",
+            text="version 1, where a rootless engine ignores `memory` and `cpus`",
+            mend=boot_with_cgroup_2(host),
+            advice="Boot with cgroup version 2, if you need these limits.",
+        )
+    return _delegated(host)
+
+
+def _delegated(host: Host) -> Check:
+    """Check the controllers that systemd hands to the user.
+
+    See systemd.resource-control(5), ``Delegate=``; CPUs are not among them by default in older versions.
+    """
+    service = f"/sys/fs/cgroup/user.slice/user-{host.uid}.slice/user@{host.uid}.service"
+    controllers = host.read(f"{service}/cgroup.controllers").split()
+    missing = [name for name in _WANTED if name not in controllers]
+    if not missing:
+        return Check(name=_NAME, status="ok", text="version 2, delegated to you: limits hold")
+    if not controllers:
+        return Check(
+            name=_NAME,
+            status="warn",
+            text="version 2, but you have no systemd session, so `memory` and `cpus` may not hold",
+            mend=(f"sudo loginctl enable-linger {host.user}  # then log in again",),
+        )
+    return Check(
+        name=_NAME,
+        status="warn",
+        text=f"version 2, but not delegated to you: {', '.join(missing)}; those limits do not hold",
+        mend=_DELEGATE,
+    )

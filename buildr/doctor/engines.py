@@ -1,0 +1,178 @@
+"""The engines: which one a script would run on, why, and what is known of the others."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr import registry
+from buildr.backend import EngineDetails, Target
+from buildr.doctor.distribution import install
+from buildr.doctor.model import Check
+from buildr.errors import BackendError, EngineNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.backend import Backend, EngineInfo
+    from buildr.doctor.model import Host, Status
+
+BUILT_IN = ("podman", "docker")
+_SLOW_DRIVER = "vfs"
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """The engine that would run a script."""
+
+    backend: Backend
+    details: EngineDetails
+    failure: str
+    """Why it did not tell its details; empty otherwise."""
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What came of reaching for the engines.
+
+    Attributes:
+        choice: the name that was chosen, and by whom.
+        reached: those that answer, by name.
+        failures: the others.
+    """
+
+    choice: registry.Choice
+    reached: dict[str, Backend]
+    failures: dict[str, BackendError]
+
+    @property
+    def name(self) -> str | None:
+        """The one that would run a script, as `buildr.registry.connect` decides."""
+        asked = BUILT_IN if self.choice.name == registry.AUTO else (self.choice.name,)
+        return next((name for name in asked if name in self.reached), None)
+
+    @property
+    def chosen(self) -> Backend | None:
+        """The engine of that name."""
+        return self.reached[self.name] if self.name is not None else None
+
+
+@contextlib.contextmanager
+def probe(choice: registry.Choice) -> Iterator[Probe]:
+    """Reach for the chosen engine and the built-in ones; let go of them afterwards.
+
+    Raises:
+        OptionError: there is no backend of the chosen name.
+    """
+    reached: dict[str, Backend] = {}
+    failures: dict[str, BackendError] = {}
+    chosen = () if choice.name == registry.AUTO else (choice.name,)
+    try:
+        for name in dict.fromkeys((*chosen, *BUILT_IN)):
+            connect = registry.load(registry.Choice(name=name, origin=choice.origin))
+            try:
+                reached[name] = connect(Target())
+            except BackendError as error:
+                failures[name] = error
+        yield Probe(choice=choice, reached=reached, failures=failures)
+    finally:
+        for backend in reached.values():
+            backend.close()
+
+
+def ask(backend: Backend) -> Engine:
+    """Ask the chosen engine for its details."""
+    try:
+        return Engine(backend=backend, details=backend.details(), failure="")
+    except BackendError as error:
+        return Engine(backend=backend, details=EngineDetails(), failure=error.what)
+
+
+def checks(host: Host, found: Probe) -> Iterator[Check]:
+    """Yield one check for the chosen engine, one for its address, and one for each other."""
+    chosen = found.chosen
+    if chosen is not None:
+        info = chosen.info
+        text = f"{info.backend} {_describe(info)}; {_why(found)}"
+        yield Check(name="engine", status="ok", text=text)
+        yield Check(name="socket", status="ok", text=f"{info.endpoint}: {info.found}")
+    elif found.choice.name == registry.AUTO:
+        yield Check(name="engine", status="fail", text="no engine can be used")
+    else:
+        text = f"{found.choice.name} cannot be used, and {found.choice.origin} names it"
+        yield Check(name="engine", status="fail", text=text)
+    for name, backend in found.reached.items():
+        if backend is not chosen:
+            text = f"{_describe(backend.info)}, not used; {backend.info.endpoint}"
+            yield Check(name=name, status="ok", text=text)
+    for name, error in found.failures.items():
+        yield _unreached(host, name, error, found)
+
+
+def _describe(info: EngineInfo) -> str:
+    kind = "rootless" if info.rootless else "rootful"
+    return f"{info.version}, {'remote' if info.remote else kind}"
+
+
+def _why(found: Probe) -> str:
+    if found.choice.name != registry.AUTO:
+        return f"chosen by {found.choice.origin}"
+    if failed := [name for name in BUILT_IN if name in found.failures]:
+        return f"chosen since {' and '.join(failed)} cannot be used"
+    return "chosen since Podman comes first"
+
+
+def _unreached(host: Host, name: str, error: BackendError, found: Probe) -> Check:
+    """Say why an engine is out of reach; how to mend it, where it would be used."""
+    if found.choice.name not in (name, registry.AUTO) or found.name == BUILT_IN[0]:
+        return Check(name=name, status="ok", text=f"not usable, and not asked for: {error.what}")
+    absent = isinstance(error, EngineNotFoundError) and host.program(name) is None
+    mend = install(host, (name,)) if absent and name == "podman" else ()
+    status: Status = "fail" if found.chosen is None else "warn"
+    return Check(name=name, status=status, text=error.what, mend=mend, advice=error.hint)
+
+
+def storage(host: Host, engine: Engine) -> Check:
+    """Check how the engine stores layers."""
+    name = "storage"
+    details = engine.details
+    if engine.failure:
+        return Check(name=name, status="warn", text=f"the engine does not tell: {engine.failure}")
+    if details.storage_driver != _SLOW_DRIVER:
+        runtime = f", runtime {details.oci_runtime}" if details.oci_runtime else ""
+        text = f"{details.storage_driver or 'the engine does not tell'}{runtime}"
+        return Check(name=name, status="ok", text=text)
+    text = "vfs copies every layer whole: builds are slow and fill the disk"
+    if engine.backend.info.backend == "podman":
+        return Check(
+            name=name,
+            status="warn",
+            text=f"{text}; a reset, which removes all images and containers, takes overlay",
+            mend=(*install(host, ("fuse-overlayfs",)), "podman system reset"),
+        )
+    return Check(
+        name=name,
+        status="warn",
+        text=text,
+        advice='Set "storage-driver": "overlay2" in /etc/docker/daemon.json and restart Docker.',
+    )
+
+
+def base_image(engine: Engine, named: str) -> Check:
+    """Check whether the base image is stored.
+
+    Raises:
+        OptionError: ``named`` is no reference to an image.
+    """
+    from buildr.options import parse_reference
+
+    name = "base image"
+    reference = named if named.startswith("sha256:") else str(parse_reference(named).normalised())
+    try:
+        stored = engine.backend.image(reference)
+    except BackendError as error:
+        return Check(name=name, status="warn", text=f"{reference}: {error.what}")
+    if stored is not None:
+        return Check(name=name, status="ok", text=f"{reference} is stored")
+    text = f"{reference} is not stored yet; the first build pulls it"
+    return Check(name=name, status="ok", text=text)

@@ -1,0 +1,475 @@
+"""The command line: what it reads, what it refuses, and in which words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import buildr
+from buildr import action
+from buildr.cli import app
+from buildr.errors import BuildrError
+from buildr.testing import using
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from buildr.entry import Entry
+    from buildr.options import Package, Runtime
+
+COMMANDS = ("run", "build", "containerfile", "doctor")
+
+
+class Call:
+    """What the run that a command line asks for was given."""
+
+    entry: Entry
+    package: Package
+    runtime: Runtime
+    flag: str | None
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "app.py").write_text("print('hello')\n")
+    monkeypatch.chdir(tmp_path)
+    for name in ("BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "METAPARTICLE_IN_CONTAINER", "PYTHONPATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BUILDR_IN_CONTAINER", "0")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_engine() -> Iterator[None]:
+    with using({}):
+        yield
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    found = Call()
+
+    def run_entry(
+        entry: Entry, package: Package, runtime: Runtime, signals: object, *, flag: str | None
+    ) -> int:
+        assert signals
+        found.entry, found.package, found.runtime, found.flag = entry, package, runtime, flag
+        return 7
+
+    monkeypatch.setattr(action, "run_entry", run_entry)
+    return found
+
+
+def buildr_command(*words: str) -> Result:
+    return CliRunner().invoke(app, words, prog_name="buildr", terminal_width=80)
+
+
+def refused(capfd: pytest.CaptureFixture[str], *words: str, status: int = 125) -> str:
+    """Run a command that must fail; return what it says."""
+    result = buildr_command(*words)
+    assert result.exit_code == status
+    return capfd.readouterr().err + result.stderr
+
+
+# Help ---------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert buildr_command("--version").output == f"buildr {buildr.__version__}\n"
+
+
+def test_the_help_lists_the_commands_in_the_order_of_need() -> None:
+    lines = buildr_command("--help").output.splitlines()
+    first_words = [line.split()[0] for line in lines if line.startswith("  ") and line.split()]
+    assert [word for word in first_words if word in COMMANDS] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_no_line_of_a_help_is_wider_than_a_terminal(command: str) -> None:
+    result = buildr_command(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_text_of_a_command_is_cut_short(command: str) -> None:
+    line = next(
+        line for line in buildr_command("-h").output.splitlines() if line.startswith(f"  {command}")
+    )
+    assert not line.endswith("...")
+
+
+def test_the_help_has_a_section_for_each_kind_of_option() -> None:
+    output = buildr_command("run", "--help").output
+    headings = [line for line in output.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == ["Build options:", "Image options:", "Container options:", "Other options:"]
+
+
+def test_every_option_of_a_run_has_a_text() -> None:
+    options = [param for param in app.commands["run"].params if isinstance(param, click.Option)]
+    assert len(options) > 20
+    assert [option.name for option in options if not option.help] == []
+
+
+def test_the_help_says_that_files_in_the_container_go_with_it() -> None:
+    assert "go with the container" in buildr_command("run", "--help").output
+
+
+def test_reading_a_command_line_imports_neither_engines_nor_templates() -> None:
+    code = (
+        "import sys\nfrom buildr.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'docker', 'podman', 'jinja2', 'rich', 'requests', 'buildr_backends', 'buildr.action'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stderr == b"[]\n"
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "buildr", "--version"], capture_output=True, check=True
+    )
+    assert done.stdout.decode() == f"buildr {buildr.__version__}\n"
+
+
+# Where the options end ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("-q", "--name", "x"),
+        ("--", "-m", "other"),
+        ("a b", "$HOME", "'", "ü", ""),
+        ("-p", "80"),
+    ],
+)
+def test_what_follows_the_script_belongs_to_it(call: Call, words: tuple[str, ...]) -> None:
+    assert buildr_command("run", "-q", "app.py", *words).exit_code == 7
+    assert call.entry.arguments == words
+    assert call.package.quiet
+    assert call.package.name is None
+
+
+@pytest.mark.parametrize(
+    "flags", [("-m",), ("-qm",), ("--cpus", "2", "-qm"), ("--memory=1g", "-m")]
+)
+@pytest.mark.parametrize("words", [("--help",), ("-q", "-m", "other"), ("--", "x")])
+def test_what_follows_the_module_belongs_to_it(
+    call: Call, flags: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert buildr_command("run", *flags, "http.server", *words).exit_code == 7
+    assert (call.entry.module, call.entry.arguments) == ("http.server", words)
+
+
+def test_a_module_may_be_named_in_one_word(call: Call) -> None:
+    buildr_command("run", "-mjson.tool", "-h")
+    assert (call.entry.module, call.entry.arguments) == ("json.tool", ("-h",))
+
+
+def test_a_script_whose_name_begins_with_a_dash_follows_two_dashes(
+    call: Call, project: Path
+) -> None:
+    (project / "-app.py").touch()
+    buildr_command("run", "--", "-app.py", "-x")
+    assert (call.entry.script, call.entry.arguments) == (str(project / "-app.py"), ("-x",))
+
+
+def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> None:
+    buildr_command("run", "--name", "app", "-e", "-m", "app.py", "x")
+    assert (call.entry.script[-6:], call.runtime.env) == ("app.py", {"-m": None})
+
+
+# Options ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "value"),
+    [
+        ("--py-version 3.12", "py_version", "3.12"),
+        ("--variant slim", "variant", "slim"),
+        ("--base-image python:3.12", "base_image", "python:3.12"),
+        ("--context sub", "context", "sub"),
+        ("--dependencies-file r.txt", "dependencies_file", "r.txt"),
+        ("--user root", "user", "root"),
+        ("--dockerfile D", "dockerfile", "D"),
+        ("--include-secrets", "include_secrets", True),
+        ("--name hello", "name", "hello"),
+        ("--tag v1", "tag", "v1"),
+        ("--repository localhost:5000/me", "repository", "localhost:5000/me"),
+        ("--repository r.example/me --push", "publish", True),
+        ("--repository r.example/me --publish", "publish", True),
+        ("--verbose", "verbose", True),
+        ("--quiet", "quiet", True),
+        ("-q", "quiet", True),
+    ],
+)
+def test_an_option_of_the_image_is_the_decorator_s(
+    call: Call, words: str, option: str, value: Any
+) -> None:
+    assert buildr_command("run", *words.split(), "app.py").exit_code == 7
+    assert getattr(call.package, option) == value
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "value"),
+    [
+        ("--public", "public", True),
+        ("--cpus 1.5", "cpus", 1.5),
+        ("--memory 512m", "memory", 512 << 20),
+        ("--hardened", "hardened", True),
+        ("--grace-seconds 0.5", "grace_seconds", 0.5),
+        ("--interrupt guest", "interrupt", "guest"),
+        ("--container-name box", "name", "box"),
+        ("-e A=1 --env B= -e C -e D=x=y", "env", {"A": "1", "B": "", "C": None, "D": "x=y"}),
+    ],
+)
+def test_an_option_of_the_container_is_the_decorator_s(
+    call: Call, words: str, option: str, value: Any
+) -> None:
+    assert buildr_command("run", *words.split(), "app.py").exit_code == 7
+    assert getattr(call.runtime, option) == value
+
+
+def test_ports_and_mounts_may_be_given_again_and_again(call: Call) -> None:
+    buildr_command(
+        "run", "-p", "80", "--port", "8080:81/udp", "-v", "./a:/a", "-v", "b2:/b:ro", "app.py"
+    )
+    assert [(port.host, port.container) for port in call.runtime.ports] == [(80, 80), (8080, 81)]
+    assert [mount.target for mount in call.runtime.mounts] == ["/a", "/b"]
+
+
+def test_an_additional_file_has_a_source_a_destination_and_perhaps_a_mode(call: Call) -> None:
+    buildr_command(
+        "run", "--additional-file", "a:/etc/a", "--additional-file", "b:/etc/b:0400", "app.py"
+    )
+    files = [(file.src, file.dest, file.mode) for file in call.package.additional_files]
+    assert files == [("a", "/etc/a", None), ("b", "/etc/b", "0400")]
+
+
+def test_what_is_not_given_has_the_decorator_s_default(call: Call) -> None:
+    buildr_command("run", "app.py")
+    from buildr.options import package_options, runtime_options
+
+    assert call.package == package_options(None)
+    assert call.runtime == runtime_options(None)
+    assert call.flag is None
+
+
+def test_the_backend_is_a_flag(call: Call) -> None:
+    buildr_command("run", "--backend", "docker", "app.py")
+    assert call.flag == "docker"
+
+
+@pytest.mark.parametrize("option", ["--base-image=other", "--py-version=3.12", "--variant=slim"])
+def test_a_flag_about_the_base_image_wins_over_the_variable(
+    monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv("BUILDR_BASE_IMAGE", "from-the-variable")
+    assert "from-the-variable" not in buildr_command("containerfile", option, "app.py").output
+
+
+def test_without_such_a_flag_the_variable_names_the_base_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BUILDR_BASE_IMAGE", "from-the-variable")
+    assert "from-the-variable" in buildr_command("containerfile", "app.py").output
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--py-version 2.7", "--py-version cannot be '2.7'"),
+        ("-p http", "--port cannot be 'http'"),
+        ("-p 80 -p 1:2:3:4", "--port cannot be '1:2:3:4'"),
+        ("--memory 1k", "--memory cannot be '1k': it is less than 6 MiB"),
+        ("--cpus many", "--cpus cannot be 'many'"),
+        ("--cpus nan", "--cpus cannot be nan"),
+        ("--grace-seconds soon", "--grace-seconds cannot be 'soon'"),
+        ("--interrupt both", "--interrupt cannot be 'both'"),
+        ("-e =1", "--env cannot be ''"),
+        ("-e BUILDR_IN_CONTAINER=0", "--env cannot be 'BUILDR_IN_CONTAINER': it is reserved"),
+        ("-v ./a:b", "--mount cannot be 'b': it is not absolute"),
+        ("--additional-file a", "--additional-file cannot be 'a'"),
+        ("--additional-file a:b", "--additional-file dest cannot be 'b': it is not absolute"),
+        ("--push", "--push needs --repository"),
+        ("--base-image x --variant slim", "--variant has no effect beside --base-image"),
+        ("--verbose --quiet", "--verbose and --quiet exclude one another"),
+        ("--user me", "--user cannot be 'me'"),
+        ("--name Hello", "--name cannot be 'Hello': it has upper-case letters"),
+    ],
+)
+def test_a_wrong_value_is_named_as_the_command_line_names_it(
+    capfd: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    text = refused(capfd, "run", *words.split(), "app.py")
+    assert text.startswith(f"buildr: error: {said}")
+    assert "accepted" in text
+    assert "package." not in text
+    assert "runtime." not in text
+
+
+def test_all_wrong_values_of_a_container_are_told_at_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    text = refused(capfd, "run", "--cpus", "x", "--memory", "y", "-p", "z", "app.py")
+    assert "3 options are wrong" in text
+    assert all(f"- {flag} cannot be" in text for flag in ("--cpus", "--memory", "--port"))
+
+
+def test_an_error_speaks_of_no_dict(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "dict {" not in refused(capfd, "run", "-v", "a", "app.py")
+
+
+def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_entry(*_arguments: object, **_options: object) -> int:
+        raise BuildrError(
+            "no such image", hint="Another: base_image=… in package. See package.nothing."
+        )
+
+    monkeypatch.setattr(action, "run_entry", run_entry)
+    assert "Another: --base-image. See package.nothing." in refused(capfd, "run", "app.py")
+
+
+@pytest.mark.parametrize("command", ["run", "build", "containerfile"])
+def test_a_script_that_is_not_there_is_an_error(
+    capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    text = refused(capfd, command, "nope.py")
+    assert text == "buildr: error: there is no script nope.py\nGive the path of a Python file.\n"
+
+
+@pytest.mark.parametrize("command", ["run", "build", "containerfile"])
+def test_naming_neither_script_nor_module_is_a_wrong_command_line(
+    capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert "Missing argument 'SCRIPT'" in refused(capfd, command, status=2)
+
+
+@pytest.mark.parametrize("command", ["build", "containerfile"])
+def test_only_a_run_takes_arguments_for_the_script(
+    capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert "unexpected extra argument" in refused(capfd, command, "app.py", "x", status=2)
+
+
+@pytest.mark.parametrize("command", ["build", "containerfile"])
+def test_a_script_beside_a_module_is_a_wrong_command_line(
+    capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert "not both" in refused(capfd, command, "-m", "json.tool", "app.py", status=2)
+
+
+def test_a_misspelt_option_gets_a_suggestion(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "'--py-version'" in refused(capfd, "run", "--pyversion", "3", "app.py", status=2)
+
+
+def test_a_misspelt_command_gets_a_suggestion(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "'doctor'" in refused(capfd, "docter", status=2)
+
+
+@pytest.mark.parametrize("script", ["app.py", "not-there.py", "tool"])
+def test_a_script_in_the_place_of_a_command_gets_the_command_that_runs_it(
+    capfd: pytest.CaptureFixture[str], project: Path, script: str
+) -> None:
+    (project / "tool").touch()
+    assert f"To run a script: buildr run {script}" in refused(capfd, script, status=2)
+
+
+# Modules ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(project: Path) -> Path:
+    directory = project / "pkg"
+    directory.mkdir()
+    (directory / "__init__.py").write_text("raise SystemExit('imported on the host')\n")
+    (directory / "__main__.py").touch()
+    (directory / "tool.py").touch()
+    return directory
+
+
+@pytest.mark.parametrize(("name", "file"), [("pkg", "__main__.py"), ("pkg.tool", "tool.py")])
+def test_a_module_is_found_without_importing_anything(
+    call: Call, package: Path, name: str, file: str
+) -> None:
+    assert buildr_command("run", "-m", name).exit_code == 7
+    assert call.entry.kind == "module"
+    assert call.entry.script == str(package / file)
+    assert call.entry.import_root == str(package.parent)
+
+
+def test_a_module_is_found_by_pythonpath_too(
+    call: Call, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f":{package}")
+    buildr_command("run", "-m", "tool")
+    assert (call.entry.script, call.entry.import_root) == (str(package / "tool.py"), str(package))
+
+
+def test_a_module_that_is_not_here_is_left_to_the_image(call: Call, project: Path) -> None:
+    assert buildr_command("run", "-m", "http.server", "8000").exit_code == 7
+    assert (call.entry.script, call.entry.import_root) == ("", str(project))
+
+
+def test_a_folder_that_is_no_package_does_not_hide_a_module_of_the_image(
+    call: Call, project: Path
+) -> None:
+    (project / "build").mkdir()
+    assert buildr_command("run", "-m", "build").exit_code == 7
+    assert call.entry.script == ""
+
+
+def test_the_containerfile_of_a_module_of_the_image_needs_no_script() -> None:
+    output = buildr_command("containerfile", "-q", "-m", "http.server").output
+    assert output.endswith('CMD ["python", "-u", "-m", "http.server"]\n')
+
+
+@pytest.mark.usefixtures("package")
+def test_a_module_that_a_package_here_does_not_hold_is_an_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    text = refused(capfd, "run", "-m", "pkg.missing")
+    assert "there is no module pkg.missing" in text
+    assert "pkg/missing.py" in text
+
+
+def test_a_path_in_the_place_of_a_module_gets_advice(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "leave -m out" in refused(capfd, "run", "-m", "./app.py")
+
+
+# Containerfile ------------------------------------------------------------------------------------
+
+
+def test_the_containerfile_goes_to_standard_output_and_notes_to_standard_error(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    result = buildr_command("containerfile", "--py-version", "3.12", "app.py")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1] == "FROM docker.io/library/python:3.12-alpine"
+    assert result.stdout.endswith('CMD ["python", "-u", "/app/app.py"]\n')
+    assert "nothing is installed" in capfd.readouterr().err
+
+
+def test_quiet_leaves_the_notes_out(capfd: pytest.CaptureFixture[str]) -> None:
+    assert buildr_command("containerfile", "-q", "app.py").exit_code == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_printing_the_containerfile_leaves_the_project_as_it_is(project: Path) -> None:
+    before = sorted(project.rglob("*"))
+    buildr_command("containerfile", "app.py")
+    assert sorted(project.rglob("*")) == before

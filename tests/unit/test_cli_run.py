@@ -1,0 +1,213 @@
+"""`buildr run` and `buildr build` from the command line to the engine, here one that lives in memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.backend import PushRequest
+from buildr.errors import BuildError, CommandNotFoundError, EngineUnavailableError
+from buildr.testing import FakeBackend, FakeContainer, ScriptResult, run_script, using
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DECORATED = """\
+from buildr import Containerize
+
+@Containerize(package={"name": "from-the-decorator"}, runtime={"env": {"FROM": "decorator"}})
+def main():
+    raise SystemExit("this ran on the host")
+
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "app.py").write_text("print('this ran on the host')\n")
+    (tmp_path / "command").mkdir()
+    (tmp_path / "command" / "tool.py").write_text("from buildr.cli import main\nmain()\n")
+    monkeypatch.chdir(directory)
+    for name in ("BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "METAPARTICLE_IN_CONTAINER"):
+        monkeypatch.delenv(name, raising=False)
+    return directory
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeBackend]:
+    with using(FakeBackend()) as backend:
+        yield backend
+
+
+def buildr(*words: str, stdin: bytes = b"") -> ScriptResult:
+    return run_script("../command/tool.py", *words, stdin=stdin)
+
+
+# run ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_moves_streams_arguments_and_status(engine: FakeBackend) -> None:
+    def guest(container: FakeContainer) -> int:
+        container.stdout.write(container.stdin.read().upper())
+        container.stderr.write(b"to stderr")
+        return 3
+
+    engine.guest = guest
+    result = buildr("run", "-q", "app.py", "--help", "-x", stdin=b"input")
+    assert (result.status, result.stdout, result.stderr) == (3, b"INPUT", b"to stderr")
+    assert engine.runs[0].argv == ("python", "-u", "/app/app.py", "--help", "-x")
+
+
+def test_a_module_runs_as_a_module(engine: FakeBackend) -> None:
+    assert buildr("run", "-m", "json.tool", "--help").status == 0
+    assert engine.runs[0].argv == ("python", "-u", "-m", "json.tool", "--help")
+
+
+def test_the_decorator_of_a_script_is_not_read(engine: FakeBackend, project: Path) -> None:
+    (project / "app.py").write_text(DECORATED)
+    result = buildr("run", "app.py")
+    assert result.status == 0
+    assert b"on the host" not in result.stderr
+    assert engine.builds[0].tags == ("localhost/buildr/app:latest",)
+    assert "FROM" not in engine.runs[0].environment
+
+
+def test_options_reach_image_and_container(engine: FakeBackend) -> None:
+    buildr(
+        "run", "--name", "hello", "--py-version", "3.12", "-e", "A=1", "--memory", "1g", "app.py"
+    )
+    assert engine.builds[0].tags == ("localhost/buildr/hello:latest",)
+    assert engine.pulled == ["docker.io/library/python:3.12-alpine"]
+    assert engine.runs[0].environment["A"] == "1"
+    assert engine.runs[0].spec.memory == 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "status"),
+    [
+        ("build", BuildError("step 3 failed"), 125),
+        ("start", CommandNotFoundError("no python"), 127),
+    ],
+)
+def test_a_failure_ends_with_its_status_and_one_message(
+    engine: FakeBackend, operation: str, error: BuildError, status: int
+) -> None:
+    engine.fail(operation, error)  # type: ignore[arg-type] # the parameter is one of its names
+    result = buildr("run", "-q", "app.py")
+    assert (result.status, result.stderr) == (status, f"buildr: error: {error.what}\n".encode())
+
+
+def test_verbose_shows_the_steps_of_a_build(engine: FakeBackend) -> None:
+    assert b"buildr: step " in buildr("run", "--verbose", "app.py").stderr
+    assert engine.builds
+
+
+def test_the_flag_chooses_the_engine_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDR_BACKEND", "podman")
+    docker = FakeBackend()
+    with using({"docker": docker, "podman": EngineUnavailableError("asleep")}):
+        assert buildr("run", "--backend", "docker", "app.py").status == 0
+    assert len(docker.runs) == 1
+
+
+# Inside a container -------------------------------------------------------------------------------
+
+
+def inside(project: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BUILDR_")}
+    return subprocess.run(
+        [sys.executable, "-m", "buildr", *words],
+        cwd=project,
+        env={**kept, **environ},
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_inside_a_container_the_script_runs_right_there(project: Path) -> None:
+    (project / "app.py").write_text("import sys\nprint(sys.argv)\nsys.exit(4)\n")
+    done = inside(project, "run", "--name", "x", "app.py", "--help", BUILDR_IN_CONTAINER="true")
+    assert done.returncode == 4
+    assert done.stdout.decode() == f"{[str(project / 'app.py'), '--help']}\n"
+    assert done.stderr.decode() == (
+        "buildr: this is a container already (BUILDR_IN_CONTAINER=true), so the script runs here\n"
+    )
+
+
+def test_inside_a_container_a_module_runs_right_there(project: Path) -> None:
+    (project / "tool.py").write_text("import sys\nprint(__name__, sys.argv[1:])\n")
+    done = inside(project, "run", "-m", "tool", "-q", METAPARTICLE_IN_CONTAINER="1")
+    assert done.stdout == b"__main__ ['-q']\n"
+
+
+def test_inside_a_container_a_wrong_option_is_wrong_all_the_same(project: Path) -> None:
+    done = inside(project, "run", "--cpus", "x", "app.py", BUILDR_IN_CONTAINER="true")
+    assert (done.returncode, done.stdout) == (125, b"")
+
+
+# build --------------------------------------------------------------------------------------------
+
+
+def test_a_build_prints_name_and_id_and_runs_nothing(engine: FakeBackend) -> None:
+    result = buildr("build", "app.py")
+    name, identity = result.stdout.decode().split()
+    assert (result.status, name) == (0, "localhost/buildr/app:latest")
+    stored = engine.image(name)
+    assert stored is not None
+    assert stored.id == identity
+    assert engine.runs == []
+    assert engine.closed
+
+
+def test_a_quiet_build_prints_the_id_alone(engine: FakeBackend) -> None:
+    result = buildr("build", "--quiet", "app.py")
+    assert result.stdout.decode().strip() in {image.id for image in engine.images({})}
+    assert result.stderr == b""
+
+
+def test_what_is_stored_is_not_built_again_unless_asked_for(engine: FakeBackend) -> None:
+    for words, builds in (((), 1), ((), 1), (("--no-cache",), 2)):
+        assert buildr("build", *words, "app.py").status == 0
+        assert len(engine.builds) == builds
+    assert not engine.builds[1].cache
+
+
+def test_the_name_goes_back_with_the_source(engine: FakeBackend, project: Path) -> None:
+    first = buildr("build", "app.py").stdout
+    (project / "app.py").write_text("print('another')\n")
+    assert buildr("build", "app.py").stdout != first
+    (project / "app.py").write_text("print('this ran on the host')\n")
+    name, identity = buildr("build", "app.py").stdout.decode().split()
+    assert f"{name} {identity}\n".encode() == first
+    stored = engine.image(name)
+    assert stored is not None
+    assert stored.id == identity
+
+
+def test_a_build_pushes_when_asked_to(engine: FakeBackend) -> None:
+    result = buildr("build", "--push", "--repository", "registry.example.org/me", "app.py")
+    identity = result.stdout.decode().split()[1]
+    assert result.status == 0
+    expected = PushRequest(image=identity, reference="registry.example.org/me/app:latest")
+    assert engine.pushed == [expected]
+
+
+def test_a_failed_build_prints_nothing_on_standard_output(engine: FakeBackend) -> None:
+    engine.fail("build", BuildError("step 3 failed"))
+    result = buildr("build", "app.py")
+    assert (result.status, result.stdout) == (125, b"")
+
+
+def test_a_build_works_inside_a_container_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with using(FakeBackend()) as engine:
+        monkeypatch.setenv("BUILDR_IN_CONTAINER", "true")
+        assert buildr("build", "app.py").status == 0
+    assert len(engine.builds) == 1
