@@ -24,7 +24,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     kind: Literal["script", "module"]
     script: str
-    """Absolute path of the file (or the directory with a ``__main__.py``) that runs."""
+    """Absolute path of the file (or the directory with a ``__main__.py``) that runs; empty for a module that only
+    the image has."""
     module: str = ""
     """The name behind ``python -m``."""
     import_root: str = ""
