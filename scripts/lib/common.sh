@@ -124,7 +124,7 @@ available() {
 running() {
     [ -s "$1" ] || return 1
     pid=$(cat "$1")
-    [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2"
+    { tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2"; } 2>/dev/null
 }
 
 # end_process PIDFILE WORD SECONDS : asks the process to go, waits, and forces it in the end.

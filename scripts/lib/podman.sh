@@ -145,9 +145,10 @@ end_podman() {
         helpers='podman|catatonit|conmon|slirp4netns|pasta|rootlessport|fuse-overlayfs|aardvark-dns'
         is_root || helpers=podman
         for directory in /proc/[0-9]*; do
-            if grep -qxE "$helpers" "$directory/comm" 2>/dev/null &&
-                tr '\0' '\n' <"$directory/environ" 2>/dev/null |
-                grep -qE "^CONTAINERS_(REGISTRIES_)?CONF=$state/$engine/"; then
+            if {
+                grep -qxE "$helpers" "$directory/comm" &&
+                    tr '\0' '\n' <"$directory/environ" | grep -qE "^CONTAINERS_(REGISTRIES_)?CONF=$state/$engine/"
+            } 2>/dev/null; then
                 kill "${directory#/proc/}" 2>/dev/null || :
             fi
         done
