@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from buildr.doctor.model import Host, Status
 
 BUILT_IN = ("podman", "docker")
+"""In the order in which ``auto`` takes them."""
 _SLOW_DRIVER = "vfs"
 
 
@@ -117,9 +118,9 @@ def _describe(info: EngineInfo) -> str:
 def _why(found: Probe) -> str:
     if found.choice.name != registry.AUTO:
         return f"chosen by {found.choice.origin}"
-    if failed := [name for name in BUILT_IN if name in found.failures]:
-        return f"chosen since {' and '.join(failed)} cannot be used"
-    return "chosen since Podman comes first"
+    if found.name == BUILT_IN[0]:
+        return "chosen since Podman comes first"
+    return f"chosen since {BUILT_IN[0]} cannot be used"
 
 
 def _unreached(host: Host, name: str, error: BackendError, found: Probe) -> Check:

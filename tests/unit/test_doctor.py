@@ -1,0 +1,532 @@
+"""`buildr doctor`: what each check finds, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.backend import EngineDetails
+from buildr.doctor import Check, Findings, Host, cgroups, distribution, examine, report, rootless
+from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError, OptionError
+from buildr.testing import FakeBackend, using
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from buildr.backend import Backend
+    from buildr.errors import BackendError
+
+DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
+UBUNTU = 'PRETTY_NAME="Ubuntu 24.04 LTS"\nID=ubuntu\nID_LIKE=debian\n'
+FEDORA = "PRETTY_NAME='Fedora Linux 42'\nID=fedora\n"
+ROCKY = 'PRETTY_NAME="Rocky Linux 9"\nID="rocky"\nID_LIKE="rhel centos fedora"\n'
+ARCH = "ID=arch\n"
+LEAP = 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n'
+ALPINE = "ID=alpine\n"
+UNKNOWN = "# nothing that anybody knows\nID=plan10\nBROKEN='\n"
+
+
+class Machine:
+    """A directory in the place of a machine's root, with all that rootless Podman needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.uid = os.geteuid() or 1000
+        self.environ = {"PATH": str(root / "bin"), "XDG_RUNTIME_DIR": self.runtime}
+        self.write("etc/os-release", DEBIAN)
+        self.write("etc/subuid", "someone:100000:65536\nme:165536:65536\n")
+        self.write("etc/subgid", "me:165536:65536\n")
+        self.write("dev/net/tun", "")
+        self.write("proc/sys/user/max_user_namespaces", "95986\n")
+        self.write("proc/1/cgroup", "0::/init.scope\n")
+        self.write("sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
+        self.write(self.controllers, "cpu memory pids\n")
+        for name in ("newuidmap", "newgidmap", "pasta", "slirp4netns", "podman"):
+            self.write(f"bin/{name}", "#!/bin/sh\n").chmod(0o4755)
+        self.directory(self.runtime)
+
+    @property
+    def runtime(self) -> str:
+        return f"/run/user/{self.uid}"
+
+    @property
+    def controllers(self) -> str:
+        slices = f"user.slice/user-{self.uid}.slice/user@{self.uid}.service"
+        return f"sys/fs/cgroup/{slices}/cgroup.controllers"
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def directory(self, path: str) -> None:
+        """Make a directory of the user's."""
+        found = self.root / path.strip("/")
+        found.mkdir(parents=True)
+        if os.geteuid() == 0:
+            os.chown(found, self.uid, -1)
+
+    def remove(self, *paths: str) -> None:
+        for path in paths:
+            (self.root / path).unlink()
+
+    @property
+    def host(self) -> Host:
+        return Host(root=str(self.root), environ=self.environ, uid=self.uid, user="me")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.delenv("BUILDR_BACKEND", raising=False)
+    return Machine(tmp_path)
+
+
+class Podman(FakeBackend):
+    """A fake Podman whose details can be chosen."""
+
+    def __init__(
+        self, *, rootless: bool = True, remote: bool = False, **details: str | int
+    ) -> None:
+        super().__init__(name="podman", rootless=rootless, remote=remote)
+        self.chosen_details = details
+
+    def details(self) -> EngineDetails:
+        """See `buildr.backend.Backend.details`."""
+        super().details()
+        return EngineDetails(
+            **{"storage_driver": "overlay", "cgroup_version": "2", **self.chosen_details}  # type: ignore[arg-type] # each value is of its field's type
+        )
+
+
+ABSENT = EngineNotFoundError("it is not installed", hint="Install it.")
+BROKEN = EngineUnavailableError("nobody answers", hint="Start it.")
+
+
+def examined(
+    machine: Machine,
+    engines: Mapping[str, Backend | BackendError],
+    *,
+    flag: str | None = None,
+    base_image: str | None = None,
+) -> Findings:
+    with using(engines):
+        return examine(flag=flag, base_image=base_image, host=machine.host)
+
+
+def by_name(findings: Findings) -> dict[str, Check]:
+    found = {check.name: check for check in findings.checks}
+    assert len(found) == len(findings.checks)
+    return found
+
+
+# Distributions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (DEBIAN, "sudo apt-get install -y podman"),
+        (UBUNTU, "sudo apt-get install -y podman"),
+        (FEDORA, "sudo dnf install -y podman"),
+        (ROCKY, "sudo dnf install -y podman"),
+        (ARCH, "sudo pacman -S --needed podman"),
+        (LEAP, "sudo zypper install -y podman"),
+        (ALPINE, "sudo apk add podman"),
+    ],
+)
+def test_packages_are_installed_as_the_distribution_does_it(
+    machine: Machine, text: str, command: str
+) -> None:
+    machine.write("etc/os-release", text)
+    assert distribution.install(machine.host, ("podman",)) == (command,)
+
+
+def test_for_an_unknown_distribution_no_command_is_made_up(machine: Machine) -> None:
+    machine.write("etc/os-release", UNKNOWN)
+    machine.remove("bin/newuidmap")
+    check = rootless.id_mapping(machine.host, "fail")
+    assert check.mend == ()
+    assert "newuidmap" in check.advice
+
+
+def test_the_release_may_lie_below_usr(machine: Machine) -> None:
+    machine.remove("etc/os-release")
+    machine.write("usr/lib/os-release", FEDORA)
+    assert distribution.release(machine.host)["PRETTY_NAME"] == "Fedora Linux 42"
+
+
+# What rootless Podman needs -----------------------------------------------------------------------
+
+
+def test_a_machine_with_all_that_is_needed_is_well(machine: Machine) -> None:
+    checks = list(rootless.checks(machine.host, bad="fail"))
+    assert [check for check in checks if check.status != "ok"] == []
+    assert len(checks) == 5
+
+
+@pytest.mark.parametrize("owner", ["me", "{uid}"])
+def test_subordinate_ids_are_listed_by_name_or_number(machine: Machine, owner: str) -> None:
+    line = f"{owner.format(uid=machine.uid)}:100000:65536\n"
+    machine.write("etc/subuid", line)
+    machine.write("etc/subgid", line)
+    assert rootless.subordinate_ids(machine.host, "fail").status == "ok"
+
+
+def test_without_subordinate_ids_the_command_takes_a_free_range(machine: Machine) -> None:
+    machine.write("etc/subuid", "someone:100000:65536\n")
+    machine.write("etc/subgid", "other:165536:65536\n")
+    check = rootless.subordinate_ids(machine.host, "fail")
+    assert check.status == "fail"
+    assert check.mend == (
+        "echo me:231072:65536 | sudo tee -a /etc/subuid /etc/subgid",
+        "podman system migrate",
+    )
+
+
+def test_only_the_file_that_lacks_the_user_is_mended(machine: Machine) -> None:
+    machine.remove("etc/subgid")
+    check = rootless.subordinate_ids(machine.host, "warn")
+    assert check.mend[0] == "echo me:231072:65536 | sudo tee -a /etc/subgid"
+    assert "me has 65536 in /etc/subuid and 0 in /etc/subgid" in check.text
+
+
+@pytest.mark.parametrize(
+    "line", ["me:100000:100", "me", "me:x:65536", "me:100000", "", "me::65536"]
+)
+def test_a_range_that_is_small_or_no_range_does_not_count(machine: Machine, line: str) -> None:
+    machine.write("etc/subuid", f"{line}\n")
+    assert rootless.subordinate_ids(machine.host, "fail").status == "fail"
+
+
+def test_ids_that_the_engine_has_from_elsewhere_count(machine: Machine) -> None:
+    machine.remove("etc/subuid", "etc/subgid")
+    assert rootless.subordinate_ids(machine.host, "fail", user_ids=65537).status == "ok"
+    assert rootless.subordinate_ids(machine.host, "fail", user_ids=1).status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "package"),
+    [(DEBIAN, "uidmap"), (FEDORA, "shadow-utils"), (ARCH, "shadow"), (ALPINE, "shadow-subids")],
+)
+def test_newuidmap_comes_from_the_package_of_the_distribution(
+    machine: Machine, text: str, package: str
+) -> None:
+    machine.write("etc/os-release", text)
+    machine.remove("bin/newuidmap")
+    check = rootless.id_mapping(machine.host, "fail")
+    assert check.text == "newuidmap is not installed"
+    assert check.mend[0].endswith(f" {package}")
+
+
+def test_newuidmap_needs_to_be_setuid_or_to_have_a_capability(machine: Machine) -> None:
+    program = machine.root / "bin/newgidmap"
+    program.chmod(0o755)
+    check = rootless.id_mapping(machine.host, "fail")
+    assert check.mend == (f"sudo chmod u+s {program}",)
+
+
+def test_without_the_tun_device_its_module_is_loaded(machine: Machine) -> None:
+    machine.remove("dev/net/tun")
+    assert rootless.network(machine.host, "fail").mend == ("sudo modprobe tun",)
+
+
+def test_a_tun_device_that_cannot_be_opened_is_made_accessible(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
+    assert rootless.network(machine.host, "fail").mend == ("sudo chmod 666 /dev/net/tun",)
+
+
+@pytest.mark.parametrize(
+    ("podman", "missing", "package"),
+    [("4.3.1", "slirp4netns", "slirp4netns"), ("5.4.2", "pasta", "passt")],
+)
+def test_the_network_program_is_the_one_of_this_podman(
+    machine: Machine, podman: str, missing: str, package: str
+) -> None:
+    assert missing in rootless.network(machine.host, "fail", podman).text
+    machine.remove(f"bin/{missing}")
+    check = rootless.network(machine.host, "fail", podman)
+    assert check.status == "fail"
+    assert check.mend == (f"sudo apt-get install -y {package}",)
+
+
+def test_one_network_program_does_where_the_podman_is_not_known(machine: Machine) -> None:
+    machine.remove("bin/slirp4netns")
+    assert rootless.network(machine.host, "fail").status == "ok"
+    machine.remove("bin/pasta")
+    assert "slirp4netns or pasta" in rootless.network(machine.host, "fail").text
+
+
+@pytest.mark.parametrize("key", ["user/max_user_namespaces", "kernel/unprivileged_userns_clone"])
+def test_user_namespaces_that_are_forbidden_are_allowed_for_good(
+    machine: Machine, key: str
+) -> None:
+    machine.write(f"proc/sys/{key}", "0\n")
+    check = rootless.user_namespaces(machine.host, "fail")
+    assert check.status == "fail"
+    assert f"echo {key.replace('/', '.')}=" in check.mend[0]
+    assert check.mend[1] == "sudo sysctl --system"
+
+
+def test_a_runtime_directory_that_is_not_named_is_found(machine: Machine) -> None:
+    del machine.environ["XDG_RUNTIME_DIR"]
+    assert rootless.runtime_directory(machine.host).status == "ok"
+
+
+def test_a_runtime_directory_of_somebody_else_gives_way_to_the_user_s(machine: Machine) -> None:
+    machine.environ["XDG_RUNTIME_DIR"] = "/run/user/0"
+    check = rootless.runtime_directory(machine.host)
+    assert check.status == "warn"
+    assert check.mend == (f"export XDG_RUNTIME_DIR={machine.runtime}",)
+
+
+def test_without_a_runtime_directory_systemd_makes_one(machine: Machine) -> None:
+    (machine.root / machine.runtime.strip("/")).rmdir()
+    machine.write("run/systemd/system/x", "")
+    check = rootless.runtime_directory(machine.host)
+    assert check.mend[0] == "sudo loginctl enable-linger me"
+
+
+def test_without_systemd_a_runtime_directory_is_made_by_hand(machine: Machine) -> None:
+    (machine.root / machine.runtime.strip("/")).rmdir()
+    assert rootless.runtime_directory(machine.host).mend[0].startswith("mkdir -p -m 700 ")
+
+
+# Control groups -----------------------------------------------------------------------------------
+
+
+def test_limits_hold_where_all_controllers_are_delegated(machine: Machine) -> None:
+    check = cgroups.check(machine.host, rootless=True)
+    assert (check.status, check.text) == ("ok", "version 2, delegated to you: limits hold")
+
+
+def test_controllers_that_are_not_delegated_are_named(machine: Machine) -> None:
+    machine.write(machine.controllers, "memory pids\n")
+    check = cgroups.check(machine.host, rootless=True)
+    assert check.status == "warn"
+    assert "not delegated to you: cpu;" in check.text
+    assert any("Delegate=cpu" in command for command in check.mend)
+
+
+def test_without_a_session_nothing_is_delegated(machine: Machine) -> None:
+    machine.remove(machine.controllers)
+    check = cgroups.check(machine.host, rootless=True)
+    assert "no systemd session" in check.text
+    assert check.mend[0].startswith("sudo loginctl enable-linger me")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [(DEBIAN, "update-grub"), (FEDORA, "grubby"), (ALPINE, "rc_cgroup_mode"), (ARCH, "")],
+)
+def test_version_1_does_not_limit_rootless_containers(
+    machine: Machine, text: str, command: str
+) -> None:
+    machine.write("etc/os-release", text)
+    machine.remove("sys/fs/cgroup/cgroup.controllers")
+    machine.write("sys/fs/cgroup/memory/tasks", "")
+    check = cgroups.check(machine.host, rootless=True)
+    assert check.status == "warn"
+    assert "ignores" in check.text
+    assert command in " ".join(check.mend)
+    assert check.advice
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_rootful_engine_s_limits_hold_with_either_version(machine: Machine, version: str) -> None:
+    check = cgroups.check(machine.host, rootless=False, engine_says=version)
+    assert (check.status, check.text) == ("ok", f"version {version}: limits hold")
+
+
+def test_a_machine_without_control_groups_has_no_limits(machine: Machine) -> None:
+    machine.remove("sys/fs/cgroup/cgroup.controllers", machine.controllers)
+    for path in sorted((machine.root / "sys").rglob("*"), reverse=True):
+        path.rmdir()
+    assert cgroups.check(machine.host, rootless=True).status == "warn"
+
+
+# Engines ------------------------------------------------------------------------------------------
+
+
+def test_a_machine_that_is_well_has_no_warning(machine: Machine) -> None:
+    findings = examined(machine, {"podman": Podman(), "docker": ABSENT})
+    assert [check for check in findings.checks if check.status != "ok"] == []
+    assert findings.usable
+    checks = by_name(findings)
+    assert checks["engine"].text == "podman 1.0, rootless; chosen since Podman comes first"
+    assert checks["socket"].text == "memory:podman: a fake for tests"
+    assert checks["docker"].text == "not usable, and not asked for: it is not installed"
+    assert checks["storage"].text == "overlay"
+    assert checks["base image"].text.startswith("docker.io/library/python:3-alpine is not stored")
+    assert checks["detection"].text.startswith("no container: ")
+
+
+def test_the_other_engine_s_state_is_told_too(machine: Machine) -> None:
+    findings = examined(machine, {"podman": Podman(), "docker": FakeBackend(rootless=False)})
+    assert by_name(findings)["docker"].text == "1.0, rootful, not used; memory:fake"
+
+
+def test_docker_in_the_place_of_a_broken_podman_is_a_warning(machine: Machine) -> None:
+    findings = examined(machine, {"podman": BROKEN, "docker": FakeBackend(name="docker")})
+    checks = by_name(findings)
+    assert findings.engine == "docker"
+    assert "chosen since podman cannot be used" in checks["engine"].text
+    assert (checks["podman"].status, checks["podman"].advice) == ("warn", "Start it.")
+
+
+@pytest.mark.parametrize("origin", ["--backend", "BUILDR_BACKEND"])
+def test_a_named_engine_that_cannot_be_used_is_a_failure(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    flag = "docker" if origin == "--backend" else None
+    monkeypatch.setenv("BUILDR_BACKEND", "docker")
+    findings = examined(machine, {"podman": Podman(), "docker": BROKEN}, flag=flag)
+    checks = by_name(findings)
+    assert not findings.usable
+    assert checks["engine"].text == f"docker cannot be used, and {origin} names it"
+    assert checks["docker"].status == "fail"
+    assert checks["podman"].status == "ok"
+
+
+def test_a_backend_of_an_unknown_name_is_an_error(machine: Machine) -> None:
+    with pytest.raises(OptionError, match="no backend 'nope'"):
+        examine(flag="nope", host=machine.host)
+
+
+def test_without_any_engine_everything_that_is_missing_is_a_failure(machine: Machine) -> None:
+    machine.remove("bin/podman", "bin/newuidmap", "dev/net/tun")
+    findings = examined(machine, {"podman": ABSENT, "docker": ABSENT})
+    failed = {check.name for check in findings.checks if check.status == "fail"}
+    assert failed == {"engine", "podman", "docker", "id mapping", "network"}
+    assert by_name(findings)["podman"].mend == ("sudo apt-get install -y podman",)
+    assert not findings.usable
+
+
+def test_where_an_engine_works_what_is_missing_is_a_warning(machine: Machine) -> None:
+    machine.remove("dev/net/tun")
+    findings = examined(machine, {"podman": Podman()})
+    assert by_name(findings)["network"].status == "warn"
+    assert findings.usable
+
+
+def test_what_rootless_podman_needs_is_not_asked_of_a_machine_for_docker(machine: Machine) -> None:
+    machine.remove("bin/podman", "dev/net/tun")
+    findings = examined(machine, {"docker": FakeBackend(name="docker")}, flag="docker")
+    assert "network" not in by_name(findings)
+
+
+def test_what_rootless_podman_needs_is_not_asked_of_root(machine: Machine) -> None:
+    machine.uid = 0
+    findings = examined(machine, {"podman": Podman(rootless=False)})
+    assert "subordinate ids" not in by_name(findings)
+
+
+def test_a_remote_engine_s_machine_is_not_this_one(machine: Machine) -> None:
+    machine.remove("dev/net/tun")
+    checks = by_name(examined(machine, {"podman": Podman(remote=True)}))
+    assert "remote" in checks["engine"].text
+    assert not {"network", "cgroups"} & set(checks)
+
+
+def test_the_engine_knows_its_control_groups_best(machine: Machine) -> None:
+    checks = by_name(examined(machine, {"podman": Podman(cgroup_version="1")}))
+    assert "version 1" in checks["cgroups"].text
+
+
+def test_vfs_is_slow_and_a_reset_mends_it(machine: Machine) -> None:
+    check = by_name(examined(machine, {"podman": Podman(storage_driver="vfs")}))["storage"]
+    assert check.status == "warn"
+    assert check.mend == ("sudo apt-get install -y fuse-overlayfs", "podman system reset")
+    assert "removes all images" in check.text
+
+
+def test_an_engine_that_does_not_tell_its_details_is_a_warning(machine: Machine) -> None:
+    podman = Podman()
+    podman.fail("details", EngineError("something broke"))
+    findings = examined(machine, {"podman": podman})
+    assert by_name(findings)["storage"].status == "warn"
+    assert findings.usable
+
+
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_the_base_image_is_looked_up_under_its_full_name(
+    machine: Machine, by_variable: bool
+) -> None:
+    podman = Podman()
+    podman.add_image("docker.io/library/python:3.12-slim")
+    named = None if by_variable else "python:3.12-slim"
+    if by_variable:
+        machine.environ["BUILDR_BASE_IMAGE"] = "python:3.12-slim"
+    check = by_name(examined(machine, {"podman": podman}, base_image=named))["base image"]
+    assert check.text == "docker.io/library/python:3.12-slim is stored"
+
+
+def test_every_engine_is_let_go_of(machine: Machine) -> None:
+    engines = {"podman": Podman(), "docker": FakeBackend()}
+    examined(machine, engines)
+    assert [engine.closed for engine in engines.values()] == [True, True]
+
+
+# Detection ----------------------------------------------------------------------------------------
+
+
+def test_inside_a_container_the_evidence_and_the_way_out_are_told(machine: Machine) -> None:
+    machine.environ["container"] = "podman"
+    check = by_name(examined(machine, {"podman": Podman()}))["detection"]
+    assert check.status == "warn"
+    assert "container=podman is in the environment" in check.text
+    assert check.mend == ("export BUILDR_IN_CONTAINER=0",)
+
+
+def test_a_variable_that_is_ignored_is_told(machine: Machine) -> None:
+    machine.environ["BUILDR_IN_CONTAINER"] = "maybe"
+    check = by_name(examined(machine, {"podman": Podman()}))["detection"]
+    assert check.status == "warn"
+    assert "'maybe'" in check.text
+
+
+# The report ---------------------------------------------------------------------------------------
+
+CHECKS = (
+    Check(name="engine", status="ok", text="podman 5.4.2, rootless"),
+    Check(name="network", status="warn", text="word " * 30, mend=("sudo " + "x" * 90, "then this")),
+    Check(name="podman", status="fail", text="it is not there", advice="Install it.\nOr another."),
+)
+FINDINGS = Findings(host="Debian", engine="podman", checks=CHECKS)
+
+
+def test_the_report_has_marks_texts_commands_and_a_verdict() -> None:
+    lines = list(report.lines(FINDINGS, width=80))
+    assert lines[0].startswith("buildr ")
+    assert lines[2] == "ok    engine           podman 5.4.2, rootless"
+    assert lines[3].startswith("warn  network          word word")
+    assert "      mend: then this" in lines
+    assert lines[-5:-2] == [
+        "fail  podman           it is not there",
+        "      Install it.",
+        "      Or another.",
+    ]
+    assert lines[-1] == "Scripts can run in containers here, by podman, with 2 warnings."
+
+
+def test_no_text_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
+    lines = list(report.lines(FINDINGS, width=60))
+    assert "      mend: sudo " + "x" * 90 in lines
+    assert max(len(line) for line in lines if "mend:" not in line and line is not lines[-1]) <= 60
+
+
+def test_without_an_engine_the_verdict_says_so() -> None:
+    findings = Findings(host="Debian", engine=None, checks=CHECKS)
+    assert list(report.lines(findings, width=80))[-1].startswith("Scripts cannot run")
+
+
+def test_the_json_has_every_check_and_the_verdict() -> None:
+    found = json.loads(report.as_json(FINDINGS))
+    assert (found["usable"], found["engine"], len(found["checks"])) == (True, "podman", 3)
+    assert found["checks"][1]["mend"][1] == "then this"
