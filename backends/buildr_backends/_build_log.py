@@ -53,6 +53,7 @@ def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
     image = image or log.image
     if not image:
         raise log.failed("the engine named no image at the end of the build")
+    log.flush()
     return image
 
 
@@ -67,19 +68,19 @@ class _Log:
 
     def __init__(self, on_event: OnEvent) -> None:
         self.image = ""
+        self._held = ""
         self._on_event = on_event
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._step = ""
         self._partial = ""
+        self._stderr = False
 
     def add(self, text: str) -> None:
         """Take the text of one document."""
-        if self.image:  # it was not the last word, hence output
-            self._say(self.image)
-            self.image = ""
+        self._release()
         words = text.rstrip("\r\n")
         if match := _STEP.fullmatch(words):
-            self._flush()
+            self.flush()
             self._tail.clear()
             self._step = match[3].strip()
             self._on_event(
@@ -88,23 +89,36 @@ class _Log:
                 )
             )
         elif _NOISE.fullmatch(words):
-            self._flush()
-        elif (found := _IMAGE.fullmatch(words)) and not self._partial:
-            self.image = found[1]
+            self.flush()
+        elif found := _IMAGE.fullmatch(words):
+            self.image, self._held = found[1], text
         else:
             self._output(text)
 
+    def flush(self) -> None:
+        """Tell a line that nothing has ended."""
+        partial, self._partial = self._partial, ""
+        self._say(partial)
+
     def failed(self, failure: str) -> BuildError:
         """Say that the build failed."""
-        if self.image:
-            self._say(self.image)
-        self._flush()
+        self._release()
+        self.flush()
         where = f" in `{self._step}`" if self._step else ""
         return BuildError(f"the build failed{where}: {failure.strip()}", hint="\n".join(self._tail))
 
+    def _release(self) -> None:
+        """Take what looked like the image's id for output: it was not the last word."""
+        if self.image:
+            self.image = ""
+            self._output(self._held)
+
     def _output(self, text: str) -> None:
         start, end = _STDERR
-        if text.startswith(start):
+        if text.startswith(start) is not self._stderr:
+            self.flush()
+            self._stderr = not self._stderr
+        if self._stderr:
             text = text.removeprefix(start).removesuffix(end)
         *lines, self._partial = (self._partial + text).split("\n")
         for line in lines:
@@ -112,11 +126,6 @@ class _Log:
         while len(self._partial) > _LONGEST:
             self._say(self._partial[:_LONGEST])
             self._partial = self._partial[_LONGEST:]
-
-    def _flush(self) -> None:
-        """Tell a line that its step did not end."""
-        partial, self._partial = self._partial, ""
-        self._say(partial)
 
     def _say(self, line: str) -> None:
         # A progress bar draws over itself: what it shows last counts.

@@ -1,0 +1,134 @@
+"""The framing of attached streams, after the Docker Engine API's stream format."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildr.backend import STDERR, STDIN, STDOUT
+from buildr.errors import EngineLostError
+from buildr_backends._frames import FrameDecoder, RawDecoder
+from tests.unit.backends.server import cut
+
+FRAME = st.tuples(st.sampled_from([STDIN, STDOUT, STDERR]), st.binary(max_size=40))
+
+
+def frame(stream: int, payload: bytes, length: int | None = None) -> bytes:
+    size = len(payload) if length is None else length
+    return bytes([stream, 0, 0, 0]) + size.to_bytes(4, "big") + payload
+
+
+def decode(*pieces: bytes) -> list[tuple[int, bytes]]:
+    """Return what comes out, with neighbours of one stream joined."""
+    decoder = FrameDecoder()
+    joined: list[tuple[int, bytes]] = []
+    for piece in pieces:
+        for stream, data in decoder.feed(memoryview(piece)):
+            if joined and joined[-1][0] == stream:
+                joined[-1] = (stream, joined[-1][1] + data)
+            else:
+                joined.append((stream, bytes(data)))
+    decoder.finish()
+    return joined
+
+
+@given(frames=st.lists(FRAME, max_size=12), places=st.lists(st.integers(0, 1 << 16), max_size=12))
+def test_any_cut_gives_the_same_bytes_in_the_same_order(
+    frames: list[tuple[int, bytes]], places: list[int]
+) -> None:
+    expected: list[tuple[int, bytes]] = []
+    for stream, payload in frames:
+        number = STDOUT if stream == STDIN else stream
+        if expected and expected[-1][0] == number:
+            expected[-1] = (number, expected[-1][1] + payload)
+        elif payload:
+            expected.append((number, payload))
+    data = b"".join(frame(stream, payload) for stream, payload in frames)
+    assert decode(*cut(data, places)) == expected
+    assert decode(*(data[i : i + 1] for i in range(len(data)))) == expected
+    assert decode(data) == expected
+
+
+def test_output_is_passed_on_before_its_frame_ends() -> None:
+    decoder = FrameDecoder()
+    decoder.feed(memoryview(frame(STDERR, b"", length=100)))
+    assert [(s, bytes(d)) for s, d in decoder.feed(memoryview(b"now"))] == [(STDERR, b"now")]
+
+
+def test_an_empty_frame_is_no_output() -> None:
+    assert decode(frame(STDOUT, b""), frame(STDERR, b"x")) == [(STDERR, b"x")]
+
+
+def test_a_frame_that_announces_four_gibibytes_costs_no_memory() -> None:
+    decoder = FrameDecoder()
+    piece = memoryview(b"x" * 65536)
+    decoder.feed(memoryview(frame(STDOUT, b"", length=(1 << 32) - 1)))
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            assert len(decoder.feed(piece)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 65536
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"plain text that is no frame",
+        bytes([4, 0, 0, 0, 0, 0, 0, 1]),
+        bytes([1, 0, 0, 1]) + b"\0" * 4,
+    ],
+)
+def test_a_header_that_is_none_is_an_error(data: bytes) -> None:
+    with pytest.raises(EngineLostError, match="not in frames"):
+        decode(data)
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_an_end_inside_a_frame_is_an_error(cut: int) -> None:
+    with pytest.raises(EngineLostError, match="middle of a frame"):
+        decode(frame(STDOUT, b"abcd")[:cut])
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_engine_s_own_error_is_told_whole_however_it_is_cut(size: int) -> None:
+    data = frame(3, b"the stream failed\n")
+    with pytest.raises(EngineLostError, match=r"output: the stream failed$"):
+        decode(*(data[i : i + size] for i in range(0, len(data), size)))
+
+
+def test_the_engine_s_own_error_may_break_off() -> None:
+    with pytest.raises(EngineLostError, match=r"output: the str$"):
+        decode(frame(3, b"the stream failed")[:15])
+
+
+def test_the_engine_s_own_error_may_be_empty() -> None:
+    with pytest.raises(EngineLostError, match="does not say why"):
+        decode(frame(3, b""))
+
+
+def test_the_engine_s_own_error_is_not_kept_without_an_end() -> None:
+    with pytest.raises(EngineLostError) as caught:
+        decode(frame(3, b"x" * 5000, length=1 << 31))
+    assert len(str(caught.value)) < 1200
+
+
+def test_output_before_an_error_is_not_lost() -> None:
+    decoder = FrameDecoder()
+    pieces = decoder.feed(memoryview(frame(STDOUT, b"last words") + b"garbage that is no frame"))
+    assert [bytes(data) for _, data in pieces] == [b"last words"]
+    assert decoder.failure is not None
+    with pytest.raises(EngineLostError, match="not in frames"):
+        decoder.finish()
+
+
+def test_a_terminal_s_output_comes_as_it_is() -> None:
+    decoder = RawDecoder()
+    assert [(s, bytes(d)) for s, d in decoder.feed(memoryview(b"\1\0raw"))] == [
+        (STDOUT, b"\1\0raw")
+    ]
+    decoder.finish()
