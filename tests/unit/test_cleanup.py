@@ -1,0 +1,143 @@
+"""What was left behind is told from what is alive, and only the former is removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from buildr import identity
+from buildr.backend import ContainerSpec
+from buildr.cleanup import end_run, sweep
+from buildr.errors import EngineError
+from buildr.testing import FakeBackend, FakeContainer
+
+
+def labels_of_a_dead_process() -> dict[str, str]:
+    """Return labels as a process that has ended since would have given them."""
+    code = "from buildr import identity; print(identity.labels(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
+    return found
+
+
+def create(backend: FakeBackend, labels: dict[str, str]) -> str:
+    image = backend.add_image("localhost/test:latest")
+    return backend.create(ContainerSpec(image=image.id, labels=labels))
+
+
+def test_a_container_of_a_process_that_has_ended_is_left_behind() -> None:
+    assert identity.is_left_behind(labels_of_a_dead_process())
+
+
+def test_a_container_of_a_live_process_is_not() -> None:
+    assert not identity.is_left_behind(identity.labels(1))
+
+
+def test_a_pid_that_another_process_has_now_counts_as_ended() -> None:
+    reused = identity.labels(1) | {identity.STARTED: "1"}
+    assert identity.is_left_behind(reused)
+
+
+def test_everything_before_the_last_boot_has_ended() -> None:
+    assert identity.is_left_behind(identity.labels(1) | {identity.BOOT: "another"})
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        {identity.UID: "4242"},
+        {identity.NAMESPACE: "1"},
+        {identity.RUN: ""},
+        {identity.PID: ""},
+        {identity.PID: "-1"},
+        {identity.STARTED: ""},
+        {identity.BOOT: ""},
+    ],
+    ids=lambda doubt: next(iter(doubt)),
+)
+def test_in_doubt_a_container_stays(doubt: dict[str, str]) -> None:
+    assert not identity.is_left_behind(labels_of_a_dead_process() | doubt)
+
+
+def test_the_start_of_a_process_is_read_behind_any_name() -> None:
+    odd = subprocess.Popen(
+        [sys.executable, "-c", "open('/proc/self/comm','w').write('a) R 1 2'); print(); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with odd:
+        assert odd.stdout is not None
+        odd.stdout.readline()
+        assert identity.started(str(odd.pid)).isdecimal()
+        odd.kill()
+    assert identity.started(str(odd.pid)) == ""
+
+
+def test_a_sweep_removes_only_what_was_left_behind() -> None:
+    backend = FakeBackend()
+    dead = create(backend, labels_of_a_dead_process())
+    live = create(backend, identity.labels(1))
+    foreign = create(backend, {"somebody": "else"})
+    assert sweep(backend) == 1
+    assert backend.state(dead) is None
+    assert backend.state(live) is not None
+    assert backend.state(foreign) is not None
+
+
+def test_a_sweep_goes_on_when_one_container_cannot_be_removed() -> None:
+    backend = FakeBackend()
+    for _ in range(2):
+        create(backend, labels_of_a_dead_process())
+    backend.fail("remove", EngineError("busy"))
+    assert sweep(backend) == 1
+    assert sweep(backend) == 1
+
+
+def test_the_end_of_a_run_is_graceful() -> None:
+    ready = threading.Event()
+    seen: list[int] = []
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(signal.SIGTERM)
+        ready.set()
+        seen.append(container.signals.wait())
+        return 0
+
+    backend = FakeBackend(guest)
+    labels = identity.labels(1)
+    container = create(backend, labels)
+    backend.start(container)
+    ready.wait()
+    end_run(backend, labels[identity.RUN], grace_seconds=60)
+    assert seen == [signal.SIGTERM]
+    assert backend.state(container) is None
+
+
+def test_a_guest_that_ignores_the_signal_is_killed_after_the_grace() -> None:
+    ready = threading.Event()
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.ignore(signal.SIGTERM)
+        ready.set()
+        return container.signals.wait()
+
+    backend = FakeBackend(guest)
+    labels = identity.labels(1)
+    container = create(backend, labels)
+    backend.start(container)
+    ready.wait()
+    end_run(backend, labels[identity.RUN], grace_seconds=0)
+    assert backend.state(container) is None
+
+
+def test_other_runs_are_not_touched() -> None:
+    backend = FakeBackend()
+    other = create(backend, identity.labels(1))
+    end_run(backend, "a run that is not there", grace_seconds=0)
+    assert backend.state(other) is not None
+    assert identity.labels(1)[identity.UID] == str(os.getuid())
