@@ -12,6 +12,7 @@ _FILES = {
     "guest/init.py": "buildr/guest/init.py",
     "guest/detection.py": "buildr/guest/detection.py",
     "errors.py": "buildr/errors.py",
+    "_version.py": "buildr/_version.py",
 }
 
 

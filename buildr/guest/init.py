@@ -30,6 +30,10 @@ _FAULTS = {
 }
 
 
+# How long to wait for the size of a terminal; it comes within some hundredths of a second, if at all.
+_SIZE_SECONDS = 0.5
+
+
 def main(command: list[str]) -> int:
     """Run ``command`` as the only child that counts; return the status to end with.
 
@@ -40,20 +44,41 @@ def main(command: list[str]) -> int:
     waited = set(signal.valid_signals()) - _FAULTS
     # Blocked signals wait for `sigwait`, those that come before the command has started too.
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+    # If whoever started this process ignores it, no child would be reported.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _await_size()
     child = os.fork()
     if child == 0:
         _become(command)
     return _serve(child, waited)
 
 
+def _await_size() -> None:
+    """Wait until the terminal, if there is one, has a size: the host can tell it only after the start."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError:
+        return  # no terminal
+    if size == (0, 0):
+        # SIGWINCH is blocked, so one that came before this line is not lost.
+        signal.sigtimedwait({signal.SIGWINCH}, _SIZE_SECONDS)
+
+
+def _take_terminal() -> None:
+    """Get a process group of one's own, in the foreground: the terminal's keys reach the command once, not twice."""
+    try:
+        if os.isatty(0):
+            os.setpgid(0, 0)
+            # SIGTTOU is blocked here, as tcsetpgrp(3) wants it from a background process.
+            os.tcsetpgrp(0, os.getpid())
+    except OSError:
+        pass  # a terminal that is not this session's sends it no keys
+
+
 def _become(command: list[str]) -> None:
     """Turn this process, the child, into the command."""
     try:
-        if os.isatty(0):
-            # A group of its own, in the foreground: the terminal's keys reach the command once, not twice.
-            # SIGTTOU is blocked here, as tcsetpgrp(3) wants it from a background process.
-            os.setpgid(0, 0)
-            os.tcsetpgrp(0, os.getpid())
+        _take_terminal()
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # Python ignores them, and its child would too
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

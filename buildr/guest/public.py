@@ -6,45 +6,100 @@ the decorated function simply runs, and options are taken as they come, since th
 
 from __future__ import annotations
 
+# Importing typing would cost more than all the rest; type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from buildr._version import __version__
+    from buildr.errors import BuildrError
+
 __all__ = [
+    "BuildrError",
     "Containerize",
+    "Containerized",
     "Mount",
     "PackageFile",
     "PackageOptions",
+    "Port",
     "RuntimeOptions",
+    "__version__",
     "is_in_docker_container",
 ]
 
 
 class _Options(object):
-    """Options as given; nobody reads them here."""
+    """Options as given, to be read as on the host; defaults are attributes of the class."""
 
-    def __init__(self, *args: object, **options: object) -> None:
-        self.__dict__.update(options)
+    _order: tuple[str, ...] = ()  # of what may be given without a name
+
+    def __init__(self, *values: object, **options: object) -> None:
+        self.__dict__.update(zip(self._order, values), **options)  # noqa: B905 - `strict` came with 3.10
 
 
 class PackageFile(_Options):
     """A file beyond the context."""
 
+    _order = ("src", "dest", "mode")
+    mode = None
+
 
 class Mount(_Options):
     """A directory of the host in the container."""
+
+    _order = ("source", "target", "read_only", "relabel")
+    read_only = False
+    relabel = ""
+
+
+class Port(_Options):
+    """A port that the host publishes."""
+
+    _order = ("host_ip", "host", "container", "protocol")
+    protocol = "tcp"
 
 
 class PackageOptions(_Options):
     """How the image is built."""
 
+    repository = name = py_version = variant = base_image = dockerfile = None
+    dependencies_file = context = user = builder = None
+    tag = "latest"
+    publish = verbose = quiet = include_secrets = False
+    additional_files = ()
+
 
 class RuntimeOptions(_Options):
     """How the container runs."""
+
+    executor = cpus = memory = name = shard_spec = job_spec = None
+    ports = mounts = ()
+    env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
+    public = hardened = False
+    grace_seconds = 10
+    interrupt = "host"
+    replicas = 1
+
+
+class Containerized(object):
+    """The type of a decorated function on the host, for annotations; here it stays a plain function."""
+
+    def __class_getitem__(cls, _parameters: object) -> type:
+        return cls
 
 
 def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # noqa: N802 - its name is the host's, its types are checked there
     """Leave the function as it is: this is the container it was to run in."""
     if function is None:
         return Containerize
-    function.local = function
+    try:
+        function.local = function
+        function.cancel = _nothing
+    except AttributeError:
+        pass  # a callable that takes no attributes
     return function
+
+
+def _nothing() -> None:
+    """Cancel nothing: there is no container in the container."""
 
 
 def is_in_docker_container() -> bool:
@@ -52,3 +107,16 @@ def is_in_docker_container() -> bool:
     from buildr.guest import detection  # only when it is asked: every start pays for imports
 
     return detection.is_in_docker_container()
+
+
+def __getattr__(name: str) -> object:
+    """Import what few scripts ask for when it is asked for (PEP 562)."""
+    if name == "BuildrError":
+        from buildr.errors import BuildrError
+
+        return BuildrError
+    if name == "__version__":
+        from buildr._version import __version__
+
+        return __version__
+    raise AttributeError("module %r has no attribute %r" % (__name__, name))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_KEPT = ("COVERAGE_", "LANG", "LC_", "PATH", "TMPDIR")
+_KEPT = ("COVERAGE_", "LANG", "LC_", "PATH", "PYTHONPATH", "TMPDIR")
 SECONDS = 60
 """No process here takes longer, however slow the machine; one that does is killed."""
 

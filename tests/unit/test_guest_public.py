@@ -1,0 +1,207 @@
+"""The guest part: what travels into every image, and what ``import buildr`` means there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+import buildr
+from buildr import errors
+from buildr.guest_files import guest_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLDEST = (3, 8)
+SMALL = 64 * 1024
+"""Bytes: all of the guest part is less."""
+
+
+@pytest.fixture(scope="module")
+def guest_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that looks as the guest's root in an image."""
+    root = tmp_path_factory.mktemp("guest")
+    for path, data in guest_files():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    return root
+
+
+def in_guest(root: Path, code: str, *, variable: str = "true") -> Any:
+    """Run code as in an image: nothing but the standard library and the guest part; return what it prints."""
+    prepared = f"import json, sys; sys.path.insert(0, {str(root)!r})\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-ISB", "-c", prepared],
+        env={"BUILDR_IN_CONTAINER": variable},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+# What travels -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "data"), guest_files())
+def test_it_is_valid_for_the_oldest_python(path: str, data: bytes) -> None:
+    ast.parse(data, filename=path, feature_version=OLDEST)
+
+
+@pytest.mark.parametrize(("path", "data"), guest_files())
+def test_it_imports_nothing_but_the_standard_library_and_itself(path: str, data: bytes) -> None:
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(data, filename=path)):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level
+            imported.add(str(node.module))
+    own = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for name, _ in guest_files()
+    }
+    assert {
+        name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names
+    } <= own
+
+
+def test_it_is_small() -> None:
+    assert sum(len(data) for _, data in guest_files()) < SMALL
+
+
+def test_it_is_only_what_is_needed() -> None:
+    assert [path for path, _ in guest_files()] == [
+        "buildr/__init__.py",
+        "buildr/guest/__init__.py",
+        "buildr/guest/init.py",
+        "buildr/guest/detection.py",
+        "buildr/errors.py",
+        "buildr/_version.py",
+    ]
+
+
+# What it means ----------------------------------------------------------------------------------------
+
+
+def test_every_public_name_of_the_host_is_there(guest_root: Path) -> None:
+    code = """\
+import buildr
+print(json.dumps([sorted(buildr.__all__), [name for name in buildr.__all__ if not hasattr(buildr, name)]]))
+"""
+    assert in_guest(guest_root, code) == [sorted(buildr.__all__), []]
+
+
+def test_a_star_import_gives_them_too(guest_root: Path) -> None:
+    code = "from buildr import *\nprint(json.dumps([BuildrError.__name__, __version__]))"
+    assert in_guest(guest_root, code) == ["BuildrError", buildr.__version__]
+
+
+def test_importing_it_loads_no_other_module(guest_root: Path) -> None:
+    code = "before = set(sys.modules); import buildr; print(json.dumps(sorted(set(sys.modules) - before)))"
+    assert in_guest(guest_root, code) == ["__future__", "buildr"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error(guest_root: Path) -> None:
+    code = "import buildr\nprint(json.dumps(hasattr(buildr, 'nothing')))"
+    assert in_guest(guest_root, code) is False
+
+
+def test_all_errors_can_be_caught_there(guest_root: Path) -> None:
+    code = "import buildr.errors as e\nprint(json.dumps([sorted(e.__all__), issubclass(e.OptionError, e.BuildrError)]))"
+    assert in_guest(guest_root, code) == [sorted(errors.__all__), True]
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    ["Containerize", "Containerize()", "Containerize(package={'name': 'x'}, runtime={})"],
+)
+def test_a_decorated_function_just_runs(guest_root: Path, decorator: str) -> None:
+    code = f"""\
+from buildr import Containerize
+@{decorator}
+def main(a, *, b=2):
+    "The documentation."
+    return [a, b]
+print(json.dumps([main(1), main.local(1, b=3), main.__doc__, main.__name__, main.cancel()]))
+"""
+    assert in_guest(guest_root, code) == [[1, 2], [1, 3], "The documentation.", "main", None]
+
+
+def test_a_decorated_coroutine_function_stays_one(guest_root: Path) -> None:
+    code = """\
+import asyncio, inspect
+from buildr import Containerize
+@Containerize
+async def main():
+    return 3
+print(json.dumps([inspect.iscoroutinefunction(main), asyncio.run(main())]))
+"""
+    assert in_guest(guest_root, code) == [True, 3]
+
+
+def test_methods_and_callables_without_attributes_can_be_decorated(guest_root: Path) -> None:
+    code = """\
+from buildr import Containerize
+class App:
+    @Containerize
+    def run(self):
+        return 4
+    @staticmethod
+    @Containerize
+    def go():
+        return 5
+print(json.dumps([App().run(), App.go(), Containerize(len)("six")]))
+"""
+    assert in_guest(guest_root, code) == [4, 5, 3]
+
+
+@pytest.mark.parametrize(("variable", "inside"), [("true", True), ("false", False)])
+def test_a_script_can_ask_where_it_is(guest_root: Path, variable: str, inside: bool) -> None:
+    code = "import buildr; print(json.dumps(buildr.is_in_docker_container()))"
+    assert in_guest(guest_root, code, variable=variable) is inside
+
+
+def test_the_type_of_a_decorated_function_can_stand_in_annotations(guest_root: Path) -> None:
+    code = "from buildr import Containerized\ndef f(x: Containerized[[int], str]): pass\nprint(json.dumps(1))"
+    assert in_guest(guest_root, code) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [buildr.Mount, buildr.PackageFile, buildr.PackageOptions, buildr.Port, buildr.RuntimeOptions],
+)
+def test_options_can_be_read_as_on_the_host(
+    guest_root: Path, options: type[msgspec.Struct]
+) -> None:
+    fields, defaults = options.__struct_fields__, options.__struct_defaults__
+    required = {name: name.upper() for name in fields[: len(fields) - len(defaults)]}
+    host = msgspec.structs.asdict(options(**required))
+    code = f"""\
+import buildr
+options = buildr.{options.__name__}(**{required!r})
+print(json.dumps({{name: getattr(options, name) for name in {list(host)!r}}}))
+"""
+    assert in_guest(guest_root, code) == json.loads(json.dumps(host))
+
+
+@pytest.mark.parametrize(
+    ("call", "attributes"),
+    [
+        ("PackageFile('a', '/b', '0600')", {"src": "a", "dest": "/b", "mode": "0600"}),
+        ("Mount('a', '/b', True)", {"source": "a", "target": "/b", "read_only": True}),
+        ("Port('', 80, 8080)", {"host": 80, "container": 8080, "protocol": "tcp"}),
+        ("PackageOptions(name='x')", {"name": "x", "tag": "latest"}),
+    ],
+)
+def test_options_keep_what_they_were_given(
+    guest_root: Path, call: str, attributes: dict[str, object]
+) -> None:
+    code = f"import buildr; o = buildr.{call}\nprint(json.dumps({{n: getattr(o, n) for n in {list(attributes)!r}}}))"
+    assert in_guest(guest_root, code) == attributes
