@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import buildr
-from buildr import action
+from buildr import action, registry
 from buildr.cli import app
 from buildr.errors import BuildrError
-from buildr.testing import using
+from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -473,3 +474,41 @@ def test_printing_the_containerfile_leaves_the_project_as_it_is(project: Path) -
     before = sorted(project.rglob("*"))
     buildr_command("containerfile", "app.py")
     assert sorted(project.rglob("*")) == before
+
+
+# Doctor -------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_ends_with_1_where_no_engine_can_be_used() -> None:
+    result = buildr_command("doctor")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("Scripts cannot run")
+
+
+def test_the_doctor_ends_with_0_where_the_named_engine_works() -> None:
+    with using({"docker": FakeBackend(name="docker")}):
+        result = buildr_command("doctor", "--backend", "docker", "--base-image", "python:3.12")
+    assert result.exit_code == 0
+    assert "docker.io/library/python:3.12 is not stored" in " ".join(result.output.split())
+
+
+def test_the_doctor_speaks_json() -> None:
+    found = json.loads(buildr_command("doctor", "--json").output)
+    assert not found["usable"]
+    assert {"name", "status", "text", "mend", "advice"} == set(found["checks"][0])
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_the_doctor_s_marks_have_colours_unless_they_are_unwanted(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    output = CliRunner().invoke(app, ["doctor"], color=True).output
+    assert (click.style("fail", fg="red") in output) == coloured
+
+
+def test_a_backend_that_nobody_knows_is_an_error_of_the_doctor_s_too(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "substitute", None)
+    assert "there is no backend 'nope'" in refused(capfd, "doctor", "--backend", "nope")
