@@ -1,0 +1,3 @@
+"""A module that does not survive its import."""
+
+raise RuntimeError("libengine.so was not found")
