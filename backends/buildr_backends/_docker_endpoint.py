@@ -49,7 +49,7 @@ def _with_tls(found: Endpoint) -> Endpoint:
     if found.path or not (verify or os.environ.get("DOCKER_TLS")):
         return found
     directory = os.environ.get("DOCKER_CERT_PATH") or _config_directory()
-    return replace(found, tls_directory=directory, tls_verify=verify)
+    return replace(found, tls=True, tls_directory=directory, tls_verify=verify)
 
 
 def _config_directory() -> str:
@@ -91,6 +91,6 @@ def _context(name: str) -> Endpoint:
             hint="`docker context use default` goes back to the default one.",
         ) from None
     directory = f"{contexts}/tls/{digest}/docker"
-    if found.path or (verify and not os.path.isdir(directory)):
+    if found.path or not (found.tls or not verify or os.path.isdir(directory)):
         return found
-    return replace(found, tls_directory=directory, tls_verify=verify)
+    return replace(found, tls=True, tls_directory=directory, tls_verify=verify)

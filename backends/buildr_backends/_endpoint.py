@@ -29,8 +29,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Of a Unix socket; empty for TCP."""
     host: str = ""
     port: int = 0
-    tls_directory: str | None = None
-    """A directory that may hold ``ca.pem``, ``cert.pem`` and ``key.pem``; ``None``: no TLS."""
+    tls: bool = False
+    tls_directory: str = ""
+    """May hold ``ca.pem``, ``cert.pem`` and ``key.pem``; without the first the system's authorities are trusted."""
     tls_verify: bool = True
     """Whether the engine must prove who it is."""
 
@@ -56,13 +57,13 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     def tls_file(self, name: str) -> str | None:
         """Return the path of a PEM file of the TLS directory, ``None`` when it is not there."""
         path = f"{self.tls_directory}/{name}.pem"
-        return path if os.path.exists(path) else None
+        return path if self.tls_directory and os.path.exists(path) else None
 
     def _connect(self, timeout: float) -> Connection:
         if not self.path:
             plain = socket.create_connection((self.host, self.port), timeout)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.tls_directory is None:
+            if not self.tls:
                 return plain
             from buildr_backends._tls import wrap
 
@@ -78,7 +79,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 def parse_endpoint(url: str) -> Endpoint:
-    """Read an engine's URL: ``unix:///path`` or ``tcp://host:port``.
+    """Read an engine's URL: ``unix:///path``, ``tcp://host:port``, or ``https://host:port`` for TLS.
 
     Raises:
         EngineUnavailableError: the URL is of another kind, or incomplete.
@@ -86,14 +87,13 @@ def parse_endpoint(url: str) -> Endpoint:
     scheme, _, rest = url.partition("://")
     if scheme in ("unix", "http+unix") and rest.startswith("/"):
         return Endpoint(url=f"unix://{rest}", path=rest)
-    if scheme in ("tcp", "http"):
+    if scheme in ("tcp", "http", "https"):
         host, _, port = rest.rstrip("/").rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if host and port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16:
-            return Endpoint(url=url, host=host, port=int(port))
+            # TLS or not is said apart; docker-py wants to read one scheme for both.
+            return Endpoint(url=f"tcp://{rest}", host=host, port=int(port), tls=scheme == "https")
     hint = "Buildr speaks unix:///path/to/socket and tcp://host:port."
-    if scheme == "https":
-        hint += " For TLS with Docker: DOCKER_HOST=tcp://host:port and DOCKER_TLS_VERIFY=1."
     if scheme == "ssh":
         hint += (
             "\nForward the socket first: ssh -nNT -L /tmp/engine.sock:/run/podman/podman.sock HOST"

@@ -179,7 +179,7 @@ class Docker(HttpEngine):
         with contextlib.ExitStack() as stack:
             with self._mapped():
                 tls: Any = False
-                if endpoint.tls_directory is not None:
+                if endpoint.tls:
                     certificate, key = endpoint.tls_file("cert"), endpoint.tls_file("key")
                     tls = TLSConfig(
                         client_cert=(certificate, key) if certificate and key else None,
