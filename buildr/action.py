@@ -13,7 +13,7 @@ from buildr import console, identity, registry, terminal
 from buildr.backend import ContainerSpec, MountSpec, PortBinding, PushRequest
 from buildr.cleanup import sweep
 from buildr.containerfile import GUEST_ROOT
-from buildr.errors import BackendError, BuildrError, OptionError
+from buildr.errors import BackendError, BuildrError, ImageNotFoundError, OptionError
 from buildr.image import PROJECT, ensure_image
 from buildr.options.mounts import mount_source
 from buildr.progress import Progress
@@ -105,32 +105,50 @@ def run_entry(
     builder = registry.choose(flag=flag, option=package.builder or runtime.executor)
     backend = registry.connect(executor, say)
     try:
-        if builder.name in (executor.name, registry.AUTO):
-            image = build_and_publish(backend, project, say)
-        else:
-            image = _build_elsewhere(backend, project, registry.connect(builder, say), say)
-        spec = container_spec(backend, project, image, entry, runtime)
-        watchdog = Watchdog(
-            backend.info.backend,
-            backend.info.endpoint,
-            spec.labels[identity.RUN],
-            runtime.grace_seconds,
-        )
-        with watchdog, _Sweep(backend) as sweeping:
 
-            def on_start(container: str) -> None:
-                sweeping.begin()
-                _tell_ports(backend, container, spec, say)
+        def prepare() -> ContainerSpec:
+            if builder.name in (executor.name, registry.AUTO):
+                image = build_and_publish(backend, project, say)
+            else:
+                image = _build_elsewhere(backend, project, registry.connect(builder, say), say)
+            return container_spec(backend, project, image, entry, runtime)
 
-            return run(
-                backend,
-                spec,
-                signals,
-                interrupt_to_guest=runtime.interrupt == "guest",
-                on_start=on_start,
-            )
+        spec = prepare()
+        try:
+            return _run(backend, spec, runtime, signals, say)
+        except ImageNotFoundError:  # somebody's clean-up of images came between
+            signals.release()
+        return _run(backend, prepare(), runtime, signals, say)
     finally:
         backend.close()
+
+
+def _run(
+    backend: Backend,
+    spec: ContainerSpec,
+    runtime: Runtime,
+    signals: Signals,
+    say: Callable[[str], None],
+) -> int:
+    watchdog = Watchdog(
+        backend.info.backend,
+        backend.info.endpoint,
+        spec.labels[identity.RUN],
+        runtime.grace_seconds,
+    )
+    with watchdog, _Sweep(backend) as sweeping:
+
+        def on_start(container: str) -> None:
+            sweeping.begin()
+            _tell_ports(backend, container, spec, say)
+
+        return run(
+            backend,
+            spec,
+            signals,
+            interrupt_to_guest=runtime.interrupt == "guest",
+            on_start=on_start,
+        )
 
 
 def build_and_publish(

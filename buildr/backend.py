@@ -279,6 +279,7 @@ class Backend(Protocol):
         """Create a container; return its id.
 
         Raises:
+            ImageNotFoundError: the image is not stored (any more).
             ContainerError: the specification cannot be met.
         """
         ...

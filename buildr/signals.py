@@ -25,6 +25,7 @@ FORWARDED = (
 )
 """Passed on to the guest as they are. SIGINT cancels, SIGWINCH resizes, SIGTSTP suspends."""
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
 _FORCE = 3  # interrupts until even an orderly end is given up
 
@@ -84,6 +85,21 @@ class Signals:
     def collect(self) -> None:
         """From now on keep signals instead of raising: a container is about to exist."""
         self._collecting = True
+
+    def release(self) -> None:
+        """Raise again: there is no container after all.
+
+        Raises:
+            KeyboardInterrupt: an interrupt came meanwhile.
+            Terminated: another signal that ends a process did.
+        """
+        self._collecting = False
+        while not self.received.empty():
+            number = self.received.get()
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            if number in _ENDING:
+                raise Terminated(number)
 
     def request_cancel(self) -> None:
         """Ask for what a first Ctrl+C asks for; from any thread."""

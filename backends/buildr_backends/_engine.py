@@ -16,6 +16,7 @@ from buildr.errors import (
     CommandNotFoundError,
     ContainerError,
     EngineError,
+    ImageNotFoundError,
     NotExecutableError,
 )
 from buildr_backends import _attach
@@ -133,6 +134,11 @@ class HttpEngine(ABC):
                 json_body=self._create_body(spec),
             ).json(lambda created: str(created["Id"]))
         except EngineError as error:
+            if self.image(spec.image) is None:
+                raise ImageNotFoundError(
+                    f"the image {spec.image} is not stored any more",
+                    hint="Somebody removed it just now; run again.",
+                ) from None
             raise ContainerError(
                 f"the container cannot be created: {error.message}", hint=_create_hint(spec, error)
             ) from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec.structs import replace
 
 from buildr.backend import ContainerState, EngineDetails, EngineInfo, Event, Image
-from buildr.errors import ContainerError, EngineError
+from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, saved, unpack
 from buildr.testing.build import configuration, read_build
 from buildr.testing.container import FakeContainer
@@ -230,7 +230,7 @@ class FakeBackend:
         self._called("create")
         image = self._images.find(spec.image)
         if image is None:
-            raise ContainerError(f"the container cannot be created: no such image: {spec.image}")
+            raise ImageNotFoundError(f"the image {spec.image} is not stored any more")
         with self._lock:
             there = [run for run in self.runs if not run.removed]
             if spec.name and any(run.spec.name == spec.name for run in there):

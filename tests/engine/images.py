@@ -10,6 +10,7 @@ import stat
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,3 +216,37 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
     assert file is not None, member.name
     return file.read()
+
+
+def snapshot(directory: Path) -> dict[str, tuple[int, int, int, str]]:
+    """Return mode, owner, time of the last change, and content of everything below a directory."""
+    found = {}
+    for folder, folders, files in os.walk(directory):
+        for name in (".", *folders, *files):
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            content = ""
+            if stat.S_ISLNK(status.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                with open(path, "rb") as file:
+                    content = hashlib.file_digest(file, "sha256").hexdigest()
+            found[path] = (status.st_mode, status.st_uid, status.st_mtime_ns, content)
+    return found
+
+
+def nothing_left(engine: Engine, seconds: float = 10) -> Iterator[None]:
+    """Check, when the tests have ended, that none of their containers is left, those of builds among them.
+
+    Args:
+        engine: whose containers are looked at.
+        seconds: how long others that use the engine meanwhile have for theirs.
+    """
+    before = engine.containers()
+    yield
+    left = engine.containers() - before
+    deadline = time.monotonic() + seconds
+    while left and time.monotonic() < deadline:
+        time.sleep(0.5)
+        left &= engine.containers()
+    assert not left, engine.cli("ps", "--all", "--no-trunc")
