@@ -63,8 +63,6 @@ def build(
             engine = registry.connect(choice, say)
             try:
                 image = build_and_publish(engine, project, say, cache=not no_cache)
-                # The name may belong to a later state of the source; what was asked for is this one.
-                engine.tag(image, project.reference)
             finally:
                 engine.close()
         click.echo(image if package.quiet else f"{project.reference} {image}")
