@@ -121,11 +121,12 @@ def _refuse_what_has_no_script(program: str, file: str | None) -> None:
         raise EntryError("a notebook cell is no script that can move into a container", hint=_WAYS)
     if file is not None and os.path.exists(file):
         return
-    what = {
-        "-c": "`python -c` is no script that can move into a container",
-        "-": "a script read from standard input cannot move into a container",
-    }.get(program, "this is an interactive prompt, not a script that can move into a container")
-    if file is not None:
+    what = "this is an interactive prompt, not a script that can move into a container"
+    if program == "-c":
+        what = "`python -c` is no script that can move into a container"
+    elif file == "<stdin>":
+        what = "a script read from standard input cannot move into a container"
+    elif file is not None:
         what = f"the script {file} cannot be found any more"
         if _is_archive(program):
             what = f"{program} is a zip archive, which cannot be taken apart for a container"
