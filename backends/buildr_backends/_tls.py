@@ -1,27 +1,22 @@
 """A connection with TLS that behaves as a socket does.
 
 `ssl.SSLSocket` cannot end one direction and go on with the other, and must not be used by two threads at once;
-an attached container needs both. So each step of OpenSSL is taken under a lock, on a socket that never blocks,
-and waiting is done outside.
+an attached container needs both. So TLS is done in memory, each step under a lock, and waiting is left to the
+socket below.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import select
 import socket
 import ssl
 import threading
-import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from buildr_backends._endpoint import Endpoint
 
-T = TypeVar("T")
+_BUFFER = 1 << 16
 
 
 def wrap(plain: socket.socket, endpoint: Endpoint) -> TlsConnection:
@@ -38,7 +33,7 @@ def wrap(plain: socket.socket, endpoint: Endpoint) -> TlsConnection:
         certificate, key = endpoint.tls_file("cert"), endpoint.tls_file("key")
         if certificate and key:
             context.load_cert_chain(certificate, key)
-        return TlsConnection(context.wrap_socket(plain, server_hostname=endpoint.host))
+        return TlsConnection(plain, context, endpoint.host)
     except BaseException:
         plain.close()
         raise
@@ -48,19 +43,35 @@ class TlsConnection:
     """The methods of a socket that the transport uses, with the same meaning and the same exceptions.
 
     Args:
-        connection: after the handshake.
+        plain: a fresh connection.
+        context: what to trust, and who we are.
+        host: whose certificate is expected.
+
+    Raises:
+        OSError: one side does not trust the other.
     """
 
-    def __init__(self, connection: ssl.SSLSocket) -> None:
-        self._socket = connection
-        self._timeout = connection.gettimeout()
-        self._lock = threading.Lock()
-        self._ended = False
-        connection.settimeout(0)
+    def __init__(self, plain: socket.socket, context: ssl.SSLContext, host: str) -> None:
+        self._socket = plain
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._lock = threading.Lock()  # of all of TLS; never held while waiting
+        self._sending = threading.Lock()  # keeps the records in their order
+        self._early = bytearray()  # output that came before the end of writing
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            else:
+                break
+            finally:
+                self._flush()  # also the word that the other side is not trusted
 
     def settimeout(self, seconds: float | None) -> None:
         """As of a socket."""
-        self._timeout = seconds
+        self._socket.settimeout(seconds)
 
     def recv(self, size: int) -> bytes:
         """As of a socket."""
@@ -69,54 +80,79 @@ class TlsConnection:
 
     def recv_into(self, buffer: bytearray | memoryview) -> int:
         """As of a socket."""
-        if self._ended:
-            return 0
-        try:
-            return self._step(lambda: self._socket.recv_into(buffer))
-        except ssl.SSLZeroReturnError:
-            return 0
+        while True:
+            with self._lock:
+                if self._early:
+                    count = min(len(buffer), len(self._early))
+                    buffer[:count] = self._early[:count]
+                    del self._early[:count]
+                    return count
+                try:
+                    # Into a buffer it returns a count, which typeshed does not know, nor that a view will do.
+                    return cast(int, self._tls.read(len(buffer), cast(bytearray, buffer)))
+                except ssl.SSLWantReadError:
+                    pass
+                except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                    return 0
+            self._answer()
+            self._fill()
 
     def send(self, data: bytes | memoryview) -> int:
         """As of a socket."""
-        return self._step(lambda: self._socket.send(data))
+        with self._lock:
+            count = self._tls.write(memoryview(data)[:_BUFFER])
+        self._flush()
+        return count
 
     def sendall(self, data: bytes | memoryview) -> None:
-        """As of a socket, but the timeout is one of each step."""
-        left = memoryview(data).cast("B")
+        """As of a socket, but the timeout is one of each piece."""
+        left = memoryview(data)
         while left:
             left = left[self.send(left) :]
 
     def shutdown(self, how: int) -> None:
-        """As of a socket; the end of writing is TLS's own, so that reading goes on."""
+        """As of a socket; the end of writing is TLS's own word for it, so that reading goes on."""
         if how != socket.SHUT_WR:
-            socket.socket.shutdown(self._socket, how)  # SSLSocket's own would forget the keys
+            self._socket.shutdown(how)
             return
-        with self._lock, contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._socket.unwrap()  # sends the word, and would wait for the peer's
-            self._ended = True
+        with self._lock:
+            with contextlib.suppress(ssl.SSLError):
+                while data := self._tls.read(_BUFFER):  # OpenSSL gives up on what comes afterwards
+                    self._early += data
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self._tls.unwrap()
+        self._flush()
 
     def close(self) -> None:
         """As of a socket."""
         self._socket.close()
 
-    def _step(self, operation: Callable[[], T]) -> T:
-        timeout = self._timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
+    def _fill(self) -> None:
+        """Wait for bytes from the other side."""
+        data = self._socket.recv(_BUFFER)
+        with self._lock:
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
+
+    def _flush(self) -> None:
+        """Send what TLS has to say."""
+        with self._sending:
+            self._send_pending()
+
+    def _answer(self) -> None:
+        """Send what TLS answers to what has come, such as new keys; a thread that is just sending does it as well."""
+        if self._outgoing.pending and self._sending.acquire(blocking=False):
             try:
-                with self._lock:
-                    return operation()
-            except ssl.SSLWantReadError:
-                event = select.POLLIN
-            except ssl.SSLWantWriteError:
-                event = select.POLLOUT
-            if timeout == 0:
-                raise BlockingIOError
-            descriptor = self._socket.fileno()
-            if descriptor < 0:
-                raise OSError(errno.EBADF, "the connection was closed")
-            poll = select.poll()
-            poll.register(descriptor, event)
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not poll.poll(None if left is None else left * 1000):
-                raise TimeoutError("timed out")
+                self._send_pending()
+            finally:
+                self._sending.release()
+
+    def _send_pending(self) -> None:
+        while True:
+            with self._lock:
+                data = self._outgoing.read()
+            if not data:
+                return
+            self._socket.sendall(data)
