@@ -114,7 +114,9 @@ def test_the_containerfile_that_is_printed_is_the_one_that_is_built(
 
 def test_the_containerfile_that_is_printed_passes_hadolint(engine: Engine, plain: Path) -> None:
     printed = buildr(engine, plain, "containerfile", "-q", "app.py").stdout
-    done = subprocess.run([f"{sys.prefix}/bin/hadolint", "-"], input=printed, capture_output=True, check=False)
+    done = subprocess.run(
+        [f"{sys.prefix}/bin/hadolint", "-"], input=printed, capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, b"")
 
 
