@@ -35,6 +35,21 @@ class Entry(Struct, frozen=True, kw_only=True):
     interactive: bool = False
     """Whether the interpreter stays when the script has ended (``python -i``, IPython's ``%run``)."""
 
+    def __post_init__(self) -> None:
+        """Refuse what the engines' APIs, which are JSON, cannot carry.
+
+        Raises:
+            EntryError: the path of the script or an argument is not UTF-8.
+        """
+        for what, text in (("path", self.script), *(("argument", word) for word in self.arguments)):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise EntryError(
+                    f"the {what} {text!a} is not UTF-8, and engines carry nothing else",
+                    hint="Rename the script, or hand such bytes over in a file or on standard input.",
+                ) from None
+
     @property
     def stem(self) -> str:
         """A name for the image: the script's, or its directory's for a ``__main__.py``."""

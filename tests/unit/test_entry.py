@@ -409,3 +409,10 @@ def test_the_root_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     entry = Entry(kind="script", script="/app.py")
     with pytest.raises(ContextError, match=r"^/ would be sent"):
         placed(entry, Path("/"), monkeypatch)
+
+
+def test_an_argument_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
+    script = tmp_path / "app.py"
+    script.touch()
+    with pytest.raises(EntryError, match=r"the argument 'a\\udcff' is not UTF-8"):
+        script_entry(str(script), (os.fsdecode(b"a\xff"),))
