@@ -42,8 +42,8 @@ start_dockerd() {
     rm -f "$state/docker/pid" "$state/docker/docker.sock"
     set -- --data-root "$state/docker/data" --exec-root "$run/docker" --pidfile "$state/docker/pid" \
         --host "unix://$state/docker/docker.sock"
-    if [ -d /sys/class/net/docker0 ]; then
-        # Another dockerd is there, or was. Its bridge stays its own.
+    if grep -qx dockerd /proc/[0-9]*/comm 2>/dev/null; then
+        # Another dockerd is there. Its bridge stays its own.
         command -v ip >/dev/null 2>&1 || apt_install iproute2
         if [ ! -d "/sys/class/net/$bridge" ]; then
             ip link add "$bridge" type bridge
