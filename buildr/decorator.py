@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from buildr import console
 from buildr.entry import is_main_script, running_entry
@@ -15,12 +16,16 @@ from buildr.options import package_options, runtime_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Self
 
     from buildr.options import Package, PackageOptions, Runtime, RuntimeOptions
     from buildr.signals import Signals
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Q = ParamSpec("Q")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Containerized(Generic[P, R]):
@@ -38,7 +43,7 @@ class Containerized(Generic[P, R]):
         self.local = function
         self._package = package
         self._runtime = runtime
-        self._signals: Signals | None = None
+        self._running: list[Signals] = []
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the script in a container and leave with its status; or, inside one, run the function.
@@ -61,13 +66,22 @@ class Containerized(Generic[P, R]):
             return self.local(*args, **kwargs)
         return cast("R", self._move())
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(
+        self: Containerized[Concatenate[S, Q], T], instance: S, owner: type | None = None
+    ) -> Containerized[Q, T]: ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> Containerized[..., Any]:
         """Bind like a function, so that a method may be decorated too."""
-        return (
-            self
-            if instance is None
-            else functools.partial(cast("Callable[..., R]", self), instance)
-        )
+        if instance is None:
+            return self
+        method = MethodType(self.local, instance)
+        bound: Containerized[..., Any] = Containerized(method, self._package, self._runtime)
+        bound._running = self._running  # so that `cancel` means the same run
+        return bound
 
     def cancel(self) -> None:
         """Stop the container that this function's call runs now, as Ctrl+C does; from any thread.
@@ -75,8 +89,8 @@ class Containerized(Generic[P, R]):
         The guest gets SIGINT, and after its grace SIGKILL; the call then leaves with status 0. Without a running
         container nothing happens.
         """
-        if self._signals is not None:
-            self._signals.request_cancel()
+        for signals in tuple(self._running):
+            signals.request_cancel()
 
     def _move(self) -> Any:
         from buildr.action import guarded, run_entry
@@ -89,11 +103,11 @@ class Containerized(Generic[P, R]):
             raise
 
         def action(signals: Signals) -> int:
-            self._signals = signals
+            self._running.append(signals)
             try:
                 return run_entry(entry, self._package, self._runtime, signals)
             finally:
-                self._signals = None
+                self._running.remove(signals)
 
         status = guarded(action)
         if entry.interactive and status == 0:

@@ -1,0 +1,106 @@
+"""What type checkers know of the public interface: `mypy` checks this file, and runs of it prove little.
+
+Every ``type: ignore`` here is a call that must be an error; mypy reports one that is none as unused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_type
+
+import pytest
+
+from buildr import Containerize, Containerized, PackageOptions, RuntimeOptions
+from buildr.testing import FakeBackend, using
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from buildr.backend import Backend, Connect, Target
+
+
+@pytest.fixture(autouse=True)
+def inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDR_IN_CONTAINER", "true")
+
+
+@Containerize
+def bare(a: int, *, b: str = "") -> float:
+    return a + len(b)
+
+
+@Containerize()
+def called(a: int) -> str:
+    return str(a)
+
+
+@Containerize(package={"name": "x"}, runtime=RuntimeOptions(cpus=1))
+def with_options() -> None:
+    pass
+
+
+@Containerize(package=PackageOptions(name="x"), runtime={"ports": [8080]})
+async def coroutine(a: int) -> bytes:
+    return bytes(a)
+
+
+class App:
+    @Containerize
+    def run(self, a: int) -> str:
+        return str(a)
+
+    @staticmethod
+    @Containerize
+    def static(a: int) -> str:
+        return str(a)
+
+
+def test_a_decorated_function_keeps_its_signature() -> None:
+    assert_type(bare(1, b="x"), float)
+    assert_type(bare.local(1), float)
+    assert_type(called(1), str)
+    assert_type(with_options, Containerized[[], None])
+    with pytest.raises(TypeError):
+        bare("x")  # type: ignore[arg-type] # must be an error
+    with pytest.raises(TypeError):
+        bare(1, c=1)  # type: ignore[call-arg] # must be an error
+    with pytest.raises(TypeError):
+        called()  # type: ignore[call-arg] # must be an error
+
+
+def test_a_decorated_coroutine_function_gives_its_coroutine() -> None:
+    promise: Coroutine[Any, Any, bytes] = coroutine(1)
+    promise.close()
+
+
+def test_a_decorated_method_is_bound() -> None:
+    assert_type(App().run(1), str)
+    assert_type(App().run.local(1), str)
+    assert_type(App.run(App(), 1), str)
+    assert_type(App.static(1), str)
+    with pytest.raises(TypeError):
+        App().run("x", 2)  # type: ignore[call-arg, arg-type] # must be an error
+
+
+def test_a_decorated_function_can_be_passed_on() -> None:
+    def takes(function: Containerized[[int], str]) -> str:
+        return function(1)
+
+    assert takes(called) == "1"
+
+
+def test_options_are_checked_by_name_and_type() -> None:
+    with pytest.raises(TypeError):
+        PackageOptions(nmae="x")  # type: ignore[call-arg] # must be an error
+    PackageOptions(publish="yes")  # type: ignore[arg-type] # must be an error
+    PackageOptions(user="admin")  # type: ignore[arg-type] # must be an error
+    RuntimeOptions(interrupt="nobody")  # type: ignore[arg-type] # must be an error
+
+
+def test_a_fake_backend_is_a_backend_and_its_use_keeps_its_type() -> None:
+    def connect(_target: Target) -> Backend:
+        return FakeBackend()
+
+    _: Connect = connect
+    with using(FakeBackend()) as backend:
+        assert_type(backend, FakeBackend)
