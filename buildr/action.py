@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from buildr import console, identity, registry, terminal
 from buildr.backend import ContainerSpec, MountSpec, PortBinding, PushRequest
 from buildr.cleanup import sweep
-from buildr.containerfile import GUEST_ROOT
+from buildr.containerfile import GUEST_ROOT, PROJECT
 from buildr.errors import BackendError, BuildrError, ImageNotFoundError, OptionError
-from buildr.image import PROJECT, ensure_image
+from buildr.image import ensure_image
 from buildr.options.mounts import mount_source
 from buildr.progress import Progress
 from buildr.project import plan

@@ -93,7 +93,8 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     """A tar stream; consumed once, sent as it comes."""
     containerfile: str
     """Path of the Containerfile inside the tar stream."""
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] = {}
+    """Beyond those that the Containerfile sets; engines make a step of each."""
     tags: tuple[str, ...] = ()
     cache: bool = True
     """Whether layers of earlier builds may be used."""

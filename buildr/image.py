@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from buildr._version import __version__
 from buildr.backend import BuildRequest
-from buildr.containerfile import identity, render
+from buildr.containerfile import PROJECT, identity, render
 from buildr.context.tar import Member, Tree, pack
 from buildr.errors import EngineError, OptionError
 from buildr.guest_files import guest_files
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from buildr.progress import Verbosity
     from buildr.project import Project
     from buildr.staging import Sources
-
-FINGERPRINT = "buildr.fingerprint"
-PROJECT = "buildr.project"
-VERSION = "buildr.version"
-"""Labels of the images that Buildr builds."""
 
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
@@ -100,12 +95,11 @@ def ensure_image(
             return stored.id
         for note in (*project.notes, *notes(sources)):
             say(note)
-        labels = {FINGERPRINT: wanted, PROJECT: project.key, VERSION: __version__}
         if project.dockerfile is None:
             build = _build_generated
         else:
             from buildr.own_image import build_own as build
-        image = build(backend, project, sources, labels, progress, cache=cache)
+        image = build(backend, project, sources, progress, cache=cache)
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, tag)
     _collect(backend, project, image)
@@ -138,7 +132,6 @@ def _build_generated(
     backend: Backend,
     project: Project,
     sources: Sources,
-    labels: dict[str, str],
     progress: Progress,
     *,
     cache: bool,
@@ -155,7 +148,6 @@ def _build_generated(
     request = BuildRequest(
         context=counted(pack(parts), progress),
         containerfile=CONTAINERFILE,
-        labels=labels,
         tags=(project.reference,),
         cache=cache,
     )

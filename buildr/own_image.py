@@ -30,7 +30,6 @@ def build_own(
     backend: Backend,
     project: Project,
     sources: Sources,
-    labels: dict[str, str],
     progress: Progress,
     *,
     cache: bool,
@@ -46,7 +45,6 @@ def build_own(
         BuildRequest(
             context=counted(pack([_IGNORE, text, tree]), progress),
             containerfile=text.path,
-            labels={},  # it goes with the image on top of it
             cache=cache,
         ),
         progress,
@@ -55,13 +53,13 @@ def build_own(
     if image is None:
         raise ImageNotFoundError(f"the image {own} vanished after its build")
     command = _command(backend, image, project)
-    stage = render_marker_stage(image, command, project.recipe.files, user=project.package.user)
+    user = "0:0" if project.package.user == "root" else None
+    stage = render_marker_stage(image, project.key, command, project.recipe.files, user=user)
     parts: list[Part] = [Member(path=CONTAINERFILE, data=stage.encode())]
     return backend.build(
         BuildRequest(
             context=pack([*parts, *guest_members(), *extra_members(sources)]),
             containerfile=CONTAINERFILE,
-            labels=labels,
             tags=(project.reference,),
             cache=cache,
         ),

@@ -85,7 +85,12 @@ def plan(entry: Entry, package: Package) -> Project:
     if package.dockerfile is None:
         dependencies = _dependencies(entry, package, context, notes)
     files = tuple(_extra_file(file, placement.context) for file in package.additional_files)
+    identity = "\0".join(
+        (placement.context, *placement.command, reference, package.dockerfile or "")
+    )
+    key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
     recipe = Recipe(
+        project=key,
         # Not used with a dockerfile, which names its own.
         base_image="" if package.dockerfile else _base_image(package, context, dependencies, notes),
         command=placement.command,
@@ -100,14 +105,11 @@ def plan(entry: Entry, package: Package) -> Project:
             for index, file in enumerate(files)
         ),
     )
-    identity = "\0".join(
-        (placement.context, *placement.command, reference, package.dockerfile or "")
-    )
     return Project(
         name=entry.stem,
         reference=reference,
         local_name=f"localhost/buildr/{package.name or image_name_from(entry.stem)}",
-        key=hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16],
+        key=key,
         placement=placement,
         package=package,
         recipe=recipe,

@@ -436,7 +436,7 @@ def test_a_folder_that_is_no_package_does_not_hide_a_module_of_the_image(
 
 def test_the_containerfile_of_a_module_of_the_image_needs_no_script() -> None:
     output = buildr_command("containerfile", "-q", "-m", "http.server").output
-    assert output.endswith('CMD ["python", "-u", "-m", "http.server"]\n')
+    assert '\nCMD ["python", "-u", "-m", "http.server"]\n' in output
 
 
 @pytest.mark.usefixtures("package")
@@ -461,7 +461,7 @@ def test_the_containerfile_goes_to_standard_output_and_notes_to_standard_error(
     result = buildr_command("containerfile", "--py-version", "3.12", "app.py")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1] == "FROM docker.io/library/python:3.12-alpine"
-    assert result.stdout.endswith('CMD ["python", "-u", "/app/app.py"]\n')
+    assert '\nCMD ["python", "-u", "/app/app.py"]\n' in result.stdout
     assert "nothing is installed" in capfd.readouterr().err
 
 
