@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from buildr import console, terminal
 from buildr.backend import STDOUT
-from buildr.errors import BackendError, EngineLostError
+from buildr.errors import BackendError, BuildrError, EngineLostError
 from buildr.signals import Signals, block_signals
 from buildr.stdin import StdinPump
 
@@ -56,6 +56,7 @@ def run(
         ContainerError: it cannot be created or started.
         EngineLostError: the engine went away, and its end is not known.
         BrokenPipeError: nobody reads our output any more.
+        BuildrError: our output cannot be written, since a disk is full, say.
     """
     signals.collect()
     container = backend.create(spec)
@@ -137,6 +138,14 @@ def _write(fd: int, data: memoryview) -> None:
 
             select.select((), (fd,), ())
             continue
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            stream = "output" if fd == 1 else "error"
+            raise BuildrError(
+                f"standard {stream} cannot be written: {error.strerror}",
+                hint="The container was stopped, since what it wrote would have been lost.",
+            ) from None
         data = data[written:]
 
 

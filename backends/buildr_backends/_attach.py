@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineLostError
+from buildr.signals import block_signals
 from buildr_backends._frames import FrameDecoder, RawDecoder
 
 if TYPE_CHECKING:
@@ -105,6 +107,43 @@ class ResponseStreams:
         self._response.close()
 
 
+class SplitStreams:
+    """An `buildr.backend.Attachment` whose input takes a connection of its own.
+
+    Args:
+        output: where output is read from.
+        input_: where input goes. Output comes from it too: it is thrown away, as a reader too few would stop all.
+    """
+
+    def __init__(self, output: HijackedStreams, input_: HijackedStreams) -> None:
+        self._output = output
+        self._input = input_
+        threading.Thread(target=self._drain, name="buildr-drain", daemon=True).start()
+
+    def read(self) -> Output:
+        """Wait for output; see `buildr.backend.Attachment.read`."""
+        return self._output.read()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Send standard input; see `buildr.backend.Attachment.write`."""
+        self._input.write(data)
+
+    def close_write(self) -> None:
+        """End standard input; see `buildr.backend.Attachment.close_write`."""
+        self._input.close_write()
+
+    def close(self) -> None:
+        """Let go; see `buildr.backend.Attachment.close`."""
+        self._input.close()
+        self._output.close()
+
+    def _drain(self) -> None:
+        block_signals()
+        with contextlib.suppress(EngineLostError):
+            while self._input.read():
+                pass
+
+
 def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
     """Attach to all three streams of a container.
 
@@ -117,3 +156,13 @@ def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
     response = client.request("POST", path, query=query, upgrade=True)
     connection, early = response.hijack()
     return HijackedStreams(connection, early, framed=not tty)
+
+
+def attach_split(client: Client, path: str) -> SplitStreams:
+    """Attach to all three streams of a container without a terminal, with two connections."""
+    output = attach(client, path, tty=False)
+    try:
+        return SplitStreams(output, attach(client, path, tty=False))
+    except BaseException:
+        output.close()
+        raise

@@ -13,7 +13,7 @@ from buildr.errors import (
     EngineTooOldError,
     EngineUnavailableError,
 )
-from buildr_backends import _podman_endpoint, _podman_service
+from buildr_backends import _attach, _podman_endpoint, _podman_service
 from buildr_backends._documents import documents
 from buildr_backends._endpoint import REACH_SECONDS
 from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from podman import PodmanClient
 
-    from buildr.backend import ContainerSpec, Image, OnEvent, PushRequest, Target
+    from buildr.backend import Attachment, ContainerSpec, Image, OnEvent, PushRequest, Target
     from buildr_backends._endpoint import Endpoint
 
 T = TypeVar("T")
@@ -33,6 +33,8 @@ T = TypeVar("T")
 OLDEST = (4, 0)
 _PREFIX = "/v4.0.0/libpod"  # what Podman 4.0 serves, all later versions serve
 _WAIT_INTERVAL = "2ms"
+_ENDING = "container state improper"  # libpod's ErrCtrStateInvalid
+_CLEAN_UP_SECONDS = 10.0  # for the monitor of a container that has ended
 _SHM_BYTES = 64 << 20  # Docker's; Podman's own is 1.5 MB less
 # Seconds before each look at a container that is ending.
 _STATUS_PAUSES = (0.0, 0.002, 0.005, 0.01, 0.02)
@@ -170,6 +172,14 @@ class Podman(HttpEngine):
             raise _transfer.push_error(request.reference, error.message) from None
         return _transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
+    def attach(self, container: str, *, tty: bool) -> Attachment:
+        """See `buildr.backend.Backend.attach`."""
+        if tty:
+            return super().attach(container, tty=tty)
+        # When a guest ends with input unread, its monitor resets the connection that the input came by. Podman
+        # stops reading output from there, and writes the error to standard error as if it were the guest's.
+        return _attach.attach_split(self._client, f"/containers/{container}/attach")
+
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
         # libpod's own wait returns only when the container's monitor has cleaned up, 0.1 s after the status is
@@ -179,12 +189,26 @@ class Podman(HttpEngine):
             state = self.state(container)
             if state is not None and state.exit_code is not None:
                 return state.exit_code
+        return self._wait(container, seconds=None)
+
+    def _wait(self, container: str, *, seconds: float | None) -> int:
         return self._client.request(
             "POST",
             f"/containers/{container}/wait",
             query={"condition": "stopped", "interval": _WAIT_INTERVAL},
-            seconds=None,
+            seconds=seconds,
         ).json(int)
+
+    def remove(self, container: str) -> None:
+        """See `buildr.backend.Backend.remove`."""
+        try:
+            super().remove(container)
+        except EngineError as error:
+            if _ENDING not in error.message:
+                raise
+            # It ended while libpod was about to kill it. It can be removed when its monitor has cleaned up.
+            self._wait(container, seconds=_CLEAN_UP_SECONDS)
+            super().remove(container)
 
     def _sdk(self, use: Callable[[PodmanClient], T]) -> T:
         """Call podman-py, and turn what it raises into ours: the only place where it is used."""
