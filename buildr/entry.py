@@ -200,8 +200,8 @@ class Placement(Struct, frozen=True, kw_only=True):
 def place(entry: Entry, context: str | None) -> Placement:
     """Choose the context and the guest's command.
 
-    The context is the current directory when the script lies in it, otherwise the script's own directory;
-    ``context`` names another.
+    The context is the current directory when the script lies in it and it is no wide one such as the home
+    directory, otherwise the script's own directory; ``context`` names another.
 
     Args:
         entry: the program.
@@ -212,16 +212,24 @@ def place(entry: Entry, context: str | None) -> Placement:
     """
     current = os.getcwd()
     inner = entry.import_root or entry.script
-    own = entry.import_root or (
-        entry.script if os.path.isdir(entry.script) else os.path.dirname(entry.script)
-    )
     if context is not None:
         root = os.path.abspath(os.path.expanduser(context))
         if not os.path.isdir(root):
             raise ContextError(f"the context {context} is not a directory")
     else:
-        root = current if _within(inner, current) else own
-        _refuse_wide(root)
+        root = current
+        if _within(inner, current) is None or _is_wide(current):
+            root = _directory(inner)
+    if entry.kind == "script" and _within(os.path.realpath(inner), root) is None:
+        # A link that leads out of the context stands for its target: Python imports from there, too.
+        inner = os.path.realpath(inner)
+        root = root if context is not None else _directory(inner)
+    if context is None and _is_wide(root):
+        raise ContextError(
+            f"{root} would be sent to the build as a whole, which is hardly meant",
+            hint="Put the script into a directory of its own, or insist: context="
+            f"{root!r} in package, or --context {root}.",
+        )
     relative = _within(inner, root)
     if relative is None:
         raise ContextError(
@@ -249,15 +257,15 @@ def _within(path: str, root: str) -> str | None:
     return None
 
 
-def _refuse_wide(root: str) -> None:
+def _directory(path: str) -> str:
+    return path if os.path.isdir(path) else os.path.dirname(path)
+
+
+def _is_wide(directory: str) -> bool:
+    """Whether this is ``/``, the home directory or one above it, which holds much that no image is meant to have."""
     home = os.path.realpath(os.path.expanduser("~"))
-    real = os.path.realpath(root)
-    if real in ("/", home) or home.startswith(real.rstrip("/") + "/"):
-        raise ContextError(
-            f"{root} would be sent to the build as a whole, which is hardly meant",
-            hint="Put the script into a directory of its own, or insist: context="
-            f"{root!r} in package, or --context {root}.",
-        )
+    real = os.path.realpath(directory)
+    return real in ("/", home) or home.startswith(real.rstrip("/") + "/")
 
 
 def _join(base: str, relative: str) -> str:
