@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -96,6 +98,77 @@ class Engine:
         return set(self.cli("ps", "--all", "--quiet", "--no-trunc", *external).split())
 
 
+class Guest:
+    """The script ``guest/app.py``, which does what its arguments say, in a project of its own.
+
+    Attributes:
+        engine: that runs it.
+        directory: the project's.
+    """
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self.engine = engine
+        self.directory = directory
+        shutil.copy(Path(__file__).parent / "guest" / "app.py", directory)
+        give(engine, directory)
+        self._plain = directory.parent / "plain"
+        plain_buildr(self._plain)
+
+    def run(
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        **options: object,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run the script to its end; ``options`` are those of the run."""
+        return self.engine.python(
+            "app.py",
+            *words,
+            cwd=cwd or self.directory,
+            stdin=stdin,
+            env={**_options(options), **(env or {})},
+        )
+
+    def without_buildr(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """Run the script as if its decorator did nothing."""
+        return self.engine.python(
+            "app.py", *words, cwd=self.directory, env={"PYTHONPATH": str(self._plain)}
+        )
+
+    def line(self, *words: str) -> str:
+        """Return a shell's command line for the script."""
+        return shlex.join([sys.executable, "app.py", *words])
+
+    def shell(self, command: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command of the shell in the project."""
+        return self.engine.run("sh", "-c", command, cwd=self.directory)
+
+    def start(
+        self, *words: str, env: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[bytes]:
+        """Start the script; ``options`` are those of the run."""
+        return self.engine.popen(
+            sys.executable,
+            "app.py",
+            *words,
+            cwd=self.directory,
+            env={**_options(options), **(env or {})},
+        )
+
+    def facts(self, *names: str, **more: Any) -> dict[str, Any]:
+        """Run the script, and return what it sees of its surroundings."""
+        done = self.run("facts", *names, **more)
+        assert done.returncode == 0, done.stderr.decode()
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+def _options(options: dict[str, object]) -> dict[str, str]:
+    return {"RUNTIME_OPTIONS": json.dumps(options)} if options else {}
+
+
 class Registries:
     """The registries on loopback."""
 
@@ -117,6 +190,15 @@ def project_directory(engine: Engine, name: str = "project") -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(top)
+
+
+def plain_buildr(directory: Path) -> None:
+    """Make a directory for ``PYTHONPATH`` with a ``buildr`` whose decorator does nothing."""
+    directory.mkdir()
+    (directory / "buildr.py").write_text(
+        "def Containerize(function=None, **options):\n"
+        "    return function or (lambda function: function)\n"
+    )
 
 
 def give(engine: Engine, path: Path) -> None:
