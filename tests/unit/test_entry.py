@@ -404,6 +404,41 @@ def test_a_directory_in_home_is_a_context(tmp_path: Path, monkeypatch: pytest.Mo
     assert found.context == str(tmp_path / "project")
 
 
+@pytest.mark.parametrize("cwd", [".", ".."])
+def test_a_script_below_home_is_not_sent_with_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cwd: str
+) -> None:
+    home = tmp_path / "home"
+    entry = script(home / "project" / "app.py")
+    monkeypatch.setenv("HOME", str(home))
+    assert placed(entry, home / cwd, monkeypatch) == Placement(
+        context=str(home / "project"), command=("python", "-u", "/app/app.py"), workdir="/app"
+    )
+
+
+def test_a_link_out_of_the_current_directory_stands_for_its_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "project" / "tool.py")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
+    entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
+    assert placed(entry, tmp_path / "bin", monkeypatch) == Placement(
+        context=str(tmp_path / "project"), command=("python", "-u", "/app/tool.py"), workdir="/app"
+    )
+
+
+def test_a_link_out_of_the_named_context_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "project" / "tool.py")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
+    entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
+    with pytest.raises(ContextError, match="does not lie in the context"):
+        placed(entry, tmp_path / "bin", monkeypatch, ".")
+
+
 def test_the_root_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     entry = Entry(kind="script", script="/app.py")

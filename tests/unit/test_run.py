@@ -15,6 +15,7 @@ from buildr import run as run_module
 from buildr.backend import ContainerSpec, ContainerState
 from buildr.errors import (
     BackendError,
+    BuildrError,
     CommandNotFoundError,
     ContainerError,
     EngineError,
@@ -208,6 +209,19 @@ def test_a_reader_that_has_gone_ends_the_run_and_the_container() -> None:
     with descriptor(1, write), pytest.raises(BrokenPipeError):
         go(backend)
     os.close(write)
+    assert backend.runs[0].removed
+
+
+def test_an_output_that_cannot_be_written_is_an_error_and_ends_the_container() -> None:
+    def guest(container: FakeContainer) -> int:
+        container.stdout.write(b"x")
+        return container.signals.wait()
+
+    backend = FakeBackend(guest)
+    full = os.open("/dev/full", os.O_WRONLY)
+    with descriptor(1, full), pytest.raises(BuildrError, match="No space left on device"):
+        go(backend)
+    os.close(full)
     assert backend.runs[0].removed
 
 
