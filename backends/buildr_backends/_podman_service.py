@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IDLE_SECONDS = 120
-"""How long the service outlives its last request."""
+"""How long the service outlives its last request, unless `IDLE_VARIABLE` says otherwise."""
+IDLE_VARIABLE = "BUILDR_PODMAN_IDLE_SECONDS"
 
 _BACKLOG = 128  # of the listening socket, for fifty runs at once
 _LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
 _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
+_TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
 _TAIL = 2000  # bytes of the log that an error shows
 
 # The service keeps the environment of its first user, so a run with another one needs another service.
@@ -44,6 +46,7 @@ _FROZEN_PREFIXES = (
     "STORAGE_",
 )
 _FROZEN = {
+    IDLE_VARIABLE,
     "DBUS_SESSION_BUS_ADDRESS",
     "DOCKER_CONFIG",
     "HOME",
@@ -113,6 +116,21 @@ def service(podman: str) -> Endpoint:
     return endpoint
 
 
+def idle_seconds() -> int:
+    """Return how long the service outlives its last request, in seconds.
+
+    Raises:
+        EngineUnavailableError: the variable holds no such number.
+    """
+    text = os.environ.get(IDLE_VARIABLE) or str(IDLE_SECONDS)
+    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+        raise EngineUnavailableError(
+            f"{IDLE_VARIABLE} cannot be {text!r}",
+            hint="It is a number of seconds, 1 or more. Without it: 120.",
+        )
+    return int(text)
+
+
 def log_tail(endpoint: Endpoint) -> str:
     """Return the last words of a service that failed, for an error's hint."""
     path = endpoint.path.removesuffix(".sock") + ".log"
@@ -156,7 +174,7 @@ def _start(podman: str, path: str, log: str) -> None:
         write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         pid = os.posix_spawn(
             "/bin/sh",
-            ["sh", "-c", become, podman, str(IDLE_SECONDS)],
+            ["sh", "-c", become, podman, str(idle_seconds())],
             environ | {"LISTEN_FDS": "1"},
             file_actions=[
                 # First of all: where a standard stream was closed, the listener may have its number.
@@ -234,7 +252,7 @@ def _private_directory() -> str:
     """
     uid = os.geteuid()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
-    candidates = [f"{runtime}/buildr", f"/tmp/buildr-{uid}"]  # noqa: S108 - its owner and mode are checked
+    candidates = [f"{runtime}/buildr", f"{_TEMPORARY}/buildr-{uid}"]
     # Under sudo the variable may name somebody else's directory, in which root must leave nothing.
     usable = candidates if _owner(runtime) == uid else candidates[1:]
     for path in usable:

@@ -69,7 +69,9 @@ def connect(target: Target) -> Podman:
 
 
 def _reach_service(program: str, deadline: float) -> Podman:
-    why = f"a transient service (ends by itself after {_podman_service.IDLE_SECONDS} idle seconds)"
+    why = (
+        f"a transient service (ends by itself after {_podman_service.idle_seconds()} idle seconds)"
+    )
     endpoint = _podman_service.service(program)
     try:
         return _reach(endpoint, why, deadline)

@@ -1,0 +1,90 @@
+"""No daemon: with no socket of Podman and no dockerd, a plain user's script runs in a container."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.harness import give, project_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engine.harness import Engine
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "hello.py"
+SECONDS = 60  # far beyond the idle time that these tests set
+
+
+@pytest.fixture
+def runtime_directory(rootless_podman: Engine) -> Iterator[Path]:
+    """A fresh XDG_RUNTIME_DIR of the plain user: no socket in it."""
+    directory = Path(tempfile.mkdtemp(prefix="bt-"))  # short: a socket's path has 107 bytes at most
+    directory.chmod(0o700)
+    give(rootless_podman, directory)
+    yield directory
+    # Podman's own pause process keeps its pid file here; the user's other Podman still needs that process.
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def hello(rootless_podman: Engine) -> Iterator[Path]:
+    for directory in project_directory(rootless_podman, "hello"):
+        shutil.copy(EXAMPLE, directory)
+        yield directory
+
+
+def processes(directory: Path) -> dict[int, list[bytes]]:
+    """Return the command lines of the processes whose standard error goes to a log in a directory, by pid."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdecimal() and str(directory) in os.readlink(process / "fd" / "2"):
+                found[int(process.name)] = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended, or is not ours to look at
+    return found
+
+
+def test_a_script_runs_and_only_the_idle_service_stays_and_goes_by_itself(
+    rootless_podman: Engine, hello: Path, runtime_directory: Path
+) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(runtime_directory), "BUILDR_PODMAN_IDLE_SECONDS": "5"}
+    done = rootless_podman.python("hello.py", cwd=hello, env=environ)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.startswith(b"hello world, from ")
+
+    directory = runtime_directory / "buildr"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    (socket,) = directory.glob("podman-*.sock")
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+
+    left = processes(directory)
+    assert any(command[1:3] == [b"system", b"service"] for command in left.values())
+    for pid in left:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue  # a helper of the service that was ending
+        try:
+            ended, _, _ = select.select([descriptor], [], [], SECONDS)
+        finally:
+            os.close(descriptor)
+        assert ended, f"{left[pid]} does not end"
+
+
+def test_two_runs_share_one_service(
+    rootless_podman: Engine, hello: Path, runtime_directory: Path
+) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(runtime_directory), "BUILDR_PODMAN_IDLE_SECONDS": "20"}
+    for _ in range(2):
+        assert rootless_podman.python("hello.py", cwd=hello, env=environ).returncode == 0
+    assert len(list((runtime_directory / "buildr").glob("podman-*.sock"))) == 1
+    assert len(list((runtime_directory / "buildr").glob("podman-*.log"))) == 1
