@@ -13,9 +13,10 @@ install_podman() {
     runtime=crun
     [ "$(cgroup_mode)" != hybrid ] || runtime='crun runc'
     # Not every release has all of these, and what podman itself needs comes as its dependency.
+    # netavark runs iptables in older releases and nft in newer ones, and depends on neither.
     # shellcheck disable=SC2046,SC2086
     apt_install podman uidmap slirp4netns catatonit iptables \
-        $(available $runtime netavark aardvark-dns passt fuse-overlayfs)
+        $(available $runtime netavark aardvark-dns nftables passt fuse-overlayfs)
 }
 
 install_runtime() {
@@ -50,7 +51,8 @@ up_podman_root() {
     fragment podman-root podman - 0 /root \
         "CONTAINERS_CONF=$state/podman-root/containers.conf" \
         "CONTAINERS_STORAGE_CONF=$state/podman-root/storage.conf" \
-        "CONTAINERS_REGISTRIES_CONF=$state/podman-root/registries.conf"
+        "CONTAINERS_REGISTRIES_CONF=$state/podman-root/registries.conf" \
+        PODMAN_IGNORE_CGROUPSV1_WARNING=1
     answers podman-root podman info
 }
 
@@ -103,7 +105,8 @@ up_podman_rootless() {
         "XDG_RUNTIME_DIR=/run/user/$uid" \
         "CONTAINERS_CONF=$state/podman-rootless/containers.conf" \
         "CONTAINERS_STORAGE_CONF=$state/podman-rootless/storage.conf" \
-        "CONTAINERS_REGISTRIES_CONF=$state/podman-rootless/registries.conf"
+        "CONTAINERS_REGISTRIES_CONF=$state/podman-rootless/registries.conf" \
+        PODMAN_IGNORE_CGROUPSV1_WARNING=1
     answers podman-rootless podman info
 }
 
