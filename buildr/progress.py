@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
@@ -19,7 +20,9 @@ Verbosity: TypeAlias = Literal["quiet", "normal", "verbose"]
 _QUICK_SECONDS = (
     0.5  # what is done sooner is not worth a moving line, nor the import of its library
 )
-_WIDTH = 100  # characters of a step that a moving line shows
+_WIDTH = 100  # columns of a moving line, where the terminal has them
+# Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6.
+_SEQUENCES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
 
 
 class Progress:
@@ -79,9 +82,16 @@ class Progress:
         from rich.console import Console
         from rich.text import Text
 
-        shown = Text(" ".join(text.split())[:_WIDTH])
         if self._status is None:
-            self._status = Console(stderr=True).status(shown)
+            self._status = Console(stderr=True).status("")
             self._status.start()
-        else:
-            self._status.update(shown)
+        shown = Text(_plain(text))
+        room = self._status.console.width - 2  # beside the spinner
+        shown.truncate(min(_WIDTH, room), overflow="ellipsis")
+        self._status.update(shown)
+
+
+def _plain(text: str) -> str:
+    """Return a build's output as one line that cannot move the cursor."""
+    line = " ".join(re.sub(_SEQUENCES, "", text).split())
+    return "".join(character for character in line if character.isprintable())

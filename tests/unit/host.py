@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import textwrap
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -123,13 +124,15 @@ class OnTerminal:
 
     Attributes:
         process: as it runs.
-        seen: all that it has written so far.
+        all: all that it has written so far.
+        seen: what of it nobody has waited for yet.
     """
 
     def __init__(self, *words: str | Path, cwd: Path, rows: int = 24, columns: int = 80) -> None:
         self._words = words
         self._cwd = cwd
         self._size = (rows, columns)
+        self.all = b""
         self.seen = b""
 
     def __enter__(self) -> Self:
@@ -169,10 +172,13 @@ class OnTerminal:
 
     def wait_for(self, text: bytes) -> None:
         """Read until a text has been written that was not there at the last call."""
+        limit = time.monotonic() + SECONDS
         while text not in self.seen:
-            ready, _, _ = select.select((self._ours,), (), (), SECONDS)
-            assert ready, f"{text!r} did not come: {self.seen!r}"
-            self.seen += os.read(self._ours, 65536)
+            ready, _, _ = select.select((self._ours,), (), (), max(0.0, limit - time.monotonic()))
+            assert ready, f"{text!r} did not come: {self.seen[-1000:]!r}"
+            written = os.read(self._ours, 65536)
+            self.all += written
+            self.seen += written
         self.seen = self.seen.partition(text)[2]
 
     def end(self) -> int:
