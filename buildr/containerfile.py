@@ -150,9 +150,14 @@ def template_text() -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value)
+    r"""Write JSON with printable characters as they are, and a backslash as ``\u005c``.
+
+    Engines read all forms; hadolint takes ``"\\"``, and in a COPY most ``\u`` escapes, for no JSON at all.
+    """
+    text = json.dumps(value, ensure_ascii=False).replace("\\\\", "\\u005c")
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _copy(words: list[str]) -> str:
     """Write the words of a COPY so that the engine's expansion gives them back."""
-    return json.dumps(["".join(f"\\{c}" if c in "\\$'\"" else c for c in word) for word in words])
+    return _json(["".join(f"\\{c}" if c in "\\$'\"" else c for c in word) for word in words])

@@ -1,0 +1,327 @@
+"""The generated Containerfile: what users give never becomes an instruction, and hadolint finds nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from buildr import containerfile
+from buildr.backend import Image
+from buildr.containerfile import (
+    ENTRYPOINT,
+    GUEST_ROOT,
+    CopiedFile,
+    Recipe,
+    identity,
+    render,
+    render_marker_stage,
+)
+
+HADOLINT = Path(sys.executable).parent / "hadolint"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+PLAIN = Recipe(
+    project="0123456789abcdef",
+    base_image="docker.io/library/python:3.12-alpine",
+    command=("python", "-u", "/app/app.py"),
+)
+HOSTILE = (
+    "",
+    " ",
+    "a b",
+    "-x",
+    "$HOME",
+    "${HOME:-x}",
+    "$(id)",
+    "`id`",
+    '"',
+    "'",
+    "\\",
+    "\\n",
+    "\n",
+    "\nRUN touch /pwned",
+    "\r\nUSER root",
+    "]",
+    '"]\nRUN id\n["',
+    "#",
+    "# escape=`",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "größe ☃ 💣",
+    "\u2028",
+    "\x1b[31m",
+    "\udcff",
+    "*",
+    "[a-z]",
+    "<<EOF",
+)
+
+
+def instructions(text: str) -> list[tuple[str, str]]:
+    """Read a Containerfile as an engine does: continued lines joined, comments left out."""
+    found = []
+    held = ""
+    for line in text.split("\n"):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        held += line
+        if held.endswith("\\"):
+            held = held[:-1]
+            continue
+        word, _, rest = held.strip().partition(" ")
+        found.append((word, rest.strip()))
+        held = ""
+    return found
+
+
+def one(text: str, word: str) -> str:
+    (rest,) = (rest for found, rest in instructions(text) if found == word)
+    return rest
+
+
+def words(text: str) -> list[str]:
+    return [word for word, _ in instructions(text)]
+
+
+def copied(rest: str) -> list[str]:
+    """Return the words of a COPY after the engine's expansion, in which a backslash quotes what follows."""
+    given: list[str] = json.loads(rest[rest.index("[") :])
+    assert not any(re.search(r"(?<!\\)(?:\\\\)*\$", word) for word in given)
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in given]
+
+
+# Hostile values ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_command_comes_out_as_it_went_in(value: str) -> None:
+    command = ("python", "-u", value, f"/app/{value}")
+    text = render(replace(PLAIN, command=command))
+    assert tuple(json.loads(one(text, "CMD"))) == command
+    assert words(text) == words(render(PLAIN))
+
+
+@given(st.lists(st.text(st.characters(codec=None)), min_size=1))
+def test_any_command_comes_out_as_it_went_in(command: list[str]) -> None:
+    text = render(replace(PLAIN, command=tuple(command)))
+    assert json.loads(one(text, "CMD")) == command
+    assert words(text) == words(render(PLAIN))
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_destination_comes_out_as_it_went_in(value: str) -> None:
+    file = CopiedFile(source="files/0/*", destination=f"/srv/{value}")
+    text = render(replace(PLAIN, files=(file,)))
+    last = [rest for word, rest in instructions(text) if word == "COPY"][-1]
+    assert copied(last) == [file.source, file.destination]
+    assert words(text) == [*words(render(PLAIN)), "COPY"]
+
+
+@pytest.mark.parametrize("value", [value for value in HOSTILE if "\n" not in value])
+def test_arguments_of_pip_come_out_as_they_went_in(value: str) -> None:
+    install = ("-r", f"/deps/{value}.txt")
+    text = render(replace(PLAIN, install=install))
+    run = [rest for word, rest in instructions(text) if word == "RUN"][-1]
+    assert tuple(shlex.split(run)[-2:]) == install
+    assert words(text).count("RUN") == words(render(PLAIN)).count("RUN") + 1
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_the_stage_on_top_of_a_users_own_image_keeps_hostile_values_too(value: str) -> None:
+    image = Image(id=DIGEST, entrypoint=("run", value), command=("x",), user=value)
+    file = CopiedFile(source="files/0/*", destination=f"/srv/{value}")
+    text = render_marker_stage(image, "0123", ("python", value), (file,))
+    assert json.loads(one(text, "ENTRYPOINT")) == [*ENTRYPOINT, "run", value]
+    assert json.loads(one(text, "CMD")) == ["python", value]
+    assert (
+        copied([rest for word, rest in instructions(text) if word == "COPY"][-1])[1]
+        == file.destination
+    )
+    assert words(text) == ["FROM", "LABEL", "ENV", "COPY", "COPY", "ENTRYPOINT", "CMD"]
+
+
+def test_the_first_line_shuts_out_parser_directives() -> None:
+    """A directive counts only above everything else, comments included (Dockerfile reference)."""
+    assert render(PLAIN).startswith("# Generated by Buildr ")
+    assert render_marker_stage(Image(id=DIGEST), "0", ("x",)).startswith("# Generated by Buildr ")
+
+
+# What is in it ----------------------------------------------------------------------------------------
+
+
+def test_the_markers_and_the_guest_part_are_in_every_image() -> None:
+    for text in (render(PLAIN), render_marker_stage(Image(id=DIGEST), "0", ("x",))):
+        environment = one(text, "ENV")
+        assert 'BUILDR_IN_CONTAINER="true"' in environment
+        assert 'METAPARTICLE_IN_CONTAINER="true"' in environment
+        assert GUEST_ROOT in environment
+        assert tuple(json.loads(one(text, "ENTRYPOINT"))) == ENTRYPOINT
+        assert f'COPY ["guest/", "{GUEST_ROOT}/"]' in text
+
+
+def test_it_runs_as_an_ordinary_user_of_group_0() -> None:
+    text = render(PLAIN)
+    assert one(text, "USER") == "1000:0"
+    assert 'HOME="/home/app"' in text
+    assert "chown 1000:0 /app /home/app && chmod 0775 /app /home/app" in text
+
+
+def test_root_is_root_at_home() -> None:
+    text = render(replace(PLAIN, user="0"))
+    assert one(text, "USER") == "0:0"
+    assert 'HOME="/root"' in text
+    assert "/etc/passwd" not in text
+
+
+def test_nothing_is_installed_unless_it_is_asked_for() -> None:
+    assert "pip" not in render(PLAIN)
+    assert "dependencies" not in render(PLAIN)
+
+
+def test_dependencies_come_before_the_source_so_that_a_change_does_not_reinstall_them() -> None:
+    text = render(replace(PLAIN, install=("-r", "/deps/requirements.txt")))
+    assert text.index("pip install") < text.index('"context/"')
+
+
+def test_a_requirement_in_the_source_needs_the_source_first() -> None:
+    text = render(replace(PLAIN, install=("-e", "/app"), source_first=True))
+    assert text.index('"context/"') < text.index("pip install")
+    assert text.count('"context/"') == 1
+
+
+def test_additional_files_come_last_so_that_they_may_replace_others() -> None:
+    files = tuple(CopiedFile(source=f"files/{n}/*", destination=f"/app/{n}") for n in range(2))
+    copies = [
+        rest for word, rest in instructions(render(replace(PLAIN, files=files))) if word == "COPY"
+    ]
+    assert [copied(rest)[1] for rest in copies[-2:]] == ["/app/0", "/app/1"]
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [("", "0:0"), ("www", "www:0"), ("1:2", "1:2"), ("a b", "0:0"), ("$U", "0:0")],
+)
+def test_additional_files_belong_to_the_user_of_an_image_of_ones_own(user: str, owner: str) -> None:
+    file = CopiedFile(source="files/0/*", destination="/x")
+    text = render_marker_stage(Image(id=DIGEST, user=user), "0", ("x",), (file,))
+    assert f"COPY --chown={owner} " in text
+    assert "USER" not in words(text)
+
+
+def test_root_can_be_had_on_an_image_of_ones_own() -> None:
+    text = render_marker_stage(Image(id=DIGEST, user="www"), "0", ("x",), user="0:0")
+    assert one(text, "USER") == "0:0"
+
+
+def test_the_same_recipe_gives_the_same_text() -> None:
+    assert render(PLAIN) == render(replace(PLAIN))
+    assert identity(PLAIN) == identity(replace(PLAIN))
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"project": "fedcba9876543210"},
+    {"base_image": "docker.io/library/python:3.13-alpine"},
+    {"command": ("python", "-u", "/app/other.py")},
+    {"user": "0"},
+    {"install": ("-r", "x.txt")},
+    {"source_first": True},
+    {"files": (CopiedFile(source="files/0/*", destination="/x"),)},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_the_identity_changes_with_every_field(change: dict[str, Any]) -> None:
+    assert identity(replace(PLAIN, **change)) != identity(PLAIN)
+
+
+def test_every_field_has_its_change_above() -> None:
+    assert sorted(name for change in CHANGES for name in change) == sorted(Recipe.__struct_fields__)
+
+
+def test_the_identity_changes_with_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity(PLAIN)
+    monkeypatch.setattr(containerfile, "template_text", lambda: "FROM scratch")
+    assert identity(PLAIN) != before
+
+
+def test_an_installation_without_its_template_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containerfile, "__file__", str(tmp_path / "a" / "containerfile.py"))
+    with pytest.raises(FileNotFoundError, match=r"Containerfile\.j2 is missing"):
+        render(PLAIN)
+
+
+# Hadolint ---------------------------------------------------------------------------------------------
+
+HOSTILE_FILES = tuple(
+    CopiedFile(source=f"files/{index}/*", destination=f"/srv/{value}")
+    for index, value in enumerate(HOSTILE)
+    if value.isprintable() and value not in ("*", "[a-z]")
+)
+VARIANTS = {
+    "plain": PLAIN,
+    "untagged": replace(PLAIN, base_image="docker.io/library/python"),
+    "registry with a port, untagged": replace(PLAIN, base_image="localhost:5000/python"),
+    "latest": replace(PLAIN, base_image="docker.io/library/python:latest"),
+    "digest": replace(PLAIN, base_image=f"docker.io/library/python@{DIGEST}"),
+    "tag and digest": replace(PLAIN, base_image=f"docker.io/library/python:3@{DIGEST}"),
+    "image id": replace(PLAIN, base_image=DIGEST),
+    "root": replace(PLAIN, user="0"),
+    "dependencies": replace(PLAIN, install=("-r", "/deps/a b.txt")),
+    "source first": replace(PLAIN, install=("-e", "/app"), source_first=True),
+    "files": replace(PLAIN, files=HOSTILE_FILES),
+    "module": replace(PLAIN, command=("python", "-u", "-m", "pkg.mod")),
+    "hostile command": replace(PLAIN, command=HOSTILE),
+    "everything": replace(
+        PLAIN,
+        base_image="localhost:5000/python",
+        user="0",
+        install=("-r", "x"),
+        source_first=True,
+        files=HOSTILE_FILES,
+    ),
+}
+
+
+def lint(text: str) -> str:
+    """Return what hadolint says, without any configuration of its own."""
+    done = subprocess.run(
+        [HADOLINT, "--no-color", "-"],
+        input=text.encode(),
+        cwd="/",
+        env={"HOME": "/nonexistent"},
+        capture_output=True,
+        check=False,
+    )
+    return (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_hadolint_finds_nothing(variant: str) -> None:
+    assert lint(render(VARIANTS[variant])) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "user"),
+    [
+        (Image(id=DIGEST), None),
+        (Image(id=DIGEST, entrypoint=("x",), user="www"), None),
+        (Image(id=DIGEST), "0:0"),
+    ],
+)
+def test_hadolint_finds_nothing_in_the_stage_on_top(image: Image, user: str | None) -> None:
+    assert lint(render_marker_stage(image, "0123", ("python", "x"), HOSTILE_FILES, user=user)) == ""
+
+
+def test_hadolint_would_find_something() -> None:
+    assert "DL3006" in lint("FROM python\n")
