@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import TYPE_CHECKING
 
 from buildr._version import __version__
 from buildr.backend import BuildRequest
+from buildr.build_lock import alone, building
 from buildr.containerfile import PROJECT, identity, render
 from buildr.context.tar import Member, Tree, pack
-from buildr.errors import EngineError, OptionError
+from buildr.errors import BackendError, EngineError, OptionError
 from buildr.guest_files import guest_files
 from buildr.progress import Progress
 from buildr.staging import (
@@ -99,10 +101,14 @@ def ensure_image(
             build = _build_generated
         else:
             from buildr.own_image import build_own as build
-        image = build(backend, project, sources, progress, cache=cache)
-        # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
-        backend.tag(image, tag)
-    _collect(backend, project, image)
+        with building():
+            image = build(backend, project, sources, progress, cache=cache)
+            # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
+            backend.tag(image, tag)
+    # Old images are a matter of disk space, never a reason for a run to fail.
+    with alone() as nobody_builds, contextlib.suppress(BackendError):
+        if nobody_builds:
+            _collect(backend, project, image)
     return image
 
 
@@ -156,8 +162,12 @@ def _build_generated(
 
 def _collect(backend: Backend, project: Project, image: str) -> None:
     """Remove old images of the project; those in use, or with a name that somebody else gave them, stay."""
+    try:
+        rows = backend.images({PROJECT: project.key})
+    except EngineError:
+        return  # Podman cannot list images while somebody removes one
     kept = 0
-    for row in backend.images({PROJECT: project.key}):
+    for row in rows:
         if row.id == image or any(not _is_ours(tag, project) for tag in row.tags):
             continue
         if row.tags and kept < _KEPT:

@@ -1,0 +1,46 @@
+"""Old images are removed only while nobody builds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.build_lock import alone, building
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_several_builds_share_the_lock() -> None:
+    with building(), building():
+        pass
+
+
+def test_while_somebody_builds_nobody_is_alone() -> None:
+    with building(), alone() as nobody_builds:
+        assert not nobody_builds
+
+
+def test_after_the_build_one_is() -> None:
+    with building():
+        pass
+    with alone() as nobody_builds:
+        assert nobody_builds
+
+
+def test_only_one_removes_at_a_time() -> None:
+    with alone(), alone() as again:
+        assert not again
+
+
+def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(cache: Path) -> None:
+    cache.write_text("a file in the way")
+    with building(), alone() as nobody_builds:
+        assert not nobody_builds
