@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import tarfile
 from collections.abc import Callable, Mapping
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildr.backend import BuildRequest, OnEvent
+
+# One reference inside another, as in ${A:+${A}:}, is as deep as it goes.
+_VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:(:[-+])((?:\$\{\w+\}|[^}])*))?\})"
 
 Stored: TypeAlias = Callable[[str], Image | None]
 
@@ -122,7 +126,7 @@ def configuration(text: str, stored: Stored, on_event: OnEvent) -> Image:
             found = stages.get(base) or stored(base)
             if found is None:
                 raise BuildError(f"{base}: the base image is not stored", hint="Pull it first.")
-            image = replace(found, id="", tags=(), labels={})
+            image = replace(found, id="", tags=())
         else:
             image = _applied(image, word, rest)
         stages[name] = image
@@ -159,9 +163,22 @@ def _applied(image: Image, word: str, rest: str) -> Image:
     if word == "LABEL":
         return replace(image, labels={**image.labels, **_pairs(rest)})
     if word == "ENV":
-        environment = dict(line.split("=", 1) for line in image.environment) | _pairs(rest)
+        known = dict(line.split("=", 1) for line in image.environment)
+        environment = known | _pairs(_expanded(rest, known))
         return replace(image, environment=tuple(f"{k}={v}" for k, v in environment.items()))
     return image
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Put variables into a text, as ENV does: ``$A``, ``${A}``, ``${A:-otherwise}``, ``${A:+if so}``."""
+
+    def value(match: re.Match[str]) -> str:
+        found = variables.get(match[1] or match[2], "")
+        if match[3] == ":+":
+            return _expanded(match[4], variables) if found else ""
+        return found or _expanded(match[4] or "", variables)
+
+    return re.sub(_VARIABLE, value, text)
 
 
 def _pairs(rest: str) -> dict[str, str]:

@@ -193,8 +193,28 @@ WORKDIR /app
     assert image.entrypoint == ("init",)
     assert image.command == ("python", "app.py")
     assert image.environment == ("LANG=C.UTF-8", "A=1 2", "B=3")
-    assert image.labels == {"own": "2"}
+    assert image.labels == {"l": "1", "own": "2"}
     assert (image.user, image.workdir, image.tags) == ("1000:0", "/app", ("localhost/app:1",))
+
+
+def test_variables_are_put_into_variables() -> None:
+    backend = FakeBackend()
+    text = """\
+FROM scratch
+ENV A=1 B=2
+ENV C="$A-${B}" D="${A:+${A}:}x" E="${Z:+${Z}:}x" F="${Z:-${B}}" G="${A:-3}"
+"""
+    image = backend.image(backend.build(build_request(text), ignore))
+    assert image is not None
+    assert image.environment == ("A=1", "B=2", "C=1-2", "D=1:x", "E=x", "F=2", "G=1")
+
+
+def test_labels_of_the_base_stay() -> None:
+    backend = FakeBackend()
+    base = backend.build(build_request("FROM scratch\nLABEL a=1 b=1\n"), ignore)
+    image = backend.image(backend.build(build_request(f"FROM {base}\nLABEL b=2\n"), ignore))
+    assert image is not None
+    assert image.labels == {"a": "1", "b": "2"}
 
 
 def test_a_shell_form_runs_by_a_shell() -> None:
