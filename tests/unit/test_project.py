@@ -1,0 +1,248 @@
+"""What an entry and its options come to, before any engine is asked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildr.entry import Entry
+from buildr.errors import ContextError, DependencyError
+from buildr.options import PackageFile, package_options
+from buildr.project import Project, plan
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
+
+
+def planned(script: str = "app.py", text: str = "", **options: Any) -> Project:
+    """Plan a script in the current directory."""
+    path = Path(script)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return plan(Entry(kind="script", script=str(path.absolute())), package_options(options))
+
+
+# Names ------------------------------------------------------------------------------------------------
+
+
+def test_the_image_is_named_for_the_script_and_stays_local() -> None:
+    project = planned("hello.py")
+    assert project.name == "hello"
+    assert project.reference == "localhost/buildr/hello:latest"
+    assert project.local_name == "localhost/buildr/hello"
+
+
+def test_options_name_the_image() -> None:
+    project = planned(repository="registry.example.org/me", name="team/app", tag="1.0")
+    assert project.reference == "registry.example.org/me/team/app:1.0"
+    assert project.local_name == "localhost/buildr/team/app"
+
+
+@pytest.mark.parametrize(
+    "script", ["My App.py", "größe.py", "-x.py", "☃.py", "_.py", "A" * 200 + ".py"]
+)
+def test_any_scripts_name_makes_an_image_name(script: str) -> None:
+    reference = planned(script).reference
+    assert reference.isascii()
+    assert reference == reference.lower()
+    assert reference.startswith("localhost/buildr/")
+    assert reference.endswith(":latest")
+
+
+def test_a_project_has_a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = planned().key
+    assert planned().key == first
+    others = {planned("other.py").key, planned(name="x").key, planned(tag="1").key}
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    others.add(planned().key)
+    assert len(others - {first}) == 4
+
+
+# The base image ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "base"),
+    [
+        ({}, "docker.io/library/python:3-alpine"),
+        ({"py_version": "3.12"}, "docker.io/library/python:3.12-alpine"),
+        ({"variant": "slim"}, "docker.io/library/python:3-slim"),
+        ({"variant": ""}, "docker.io/library/python:3"),
+        (
+            {"py_version": "3.12.4", "variant": "slim-bookworm"},
+            "docker.io/library/python:3.12.4-slim-bookworm",
+        ),
+        ({"base_image": "debian:12"}, "docker.io/library/debian:12"),
+        ({"base_image": "registry.example.org/base"}, "registry.example.org/base"),
+        ({"base_image": f"python@{DIGEST}"}, f"docker.io/library/python@{DIGEST}"),
+        ({"base_image": DIGEST}, DIGEST),
+    ],
+)
+def test_options_choose_the_base_image(options: dict[str, Any], base: str) -> None:
+    assert planned(**options).recipe.base_image == base
+
+
+def test_a_variable_stands_in_for_every_base_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDR_BASE_IMAGE", "localhost/base:1")
+    assert planned(py_version="3.12").recipe.base_image == "localhost/base:1"
+    assert planned(base_image="debian:12").recipe.base_image == "localhost/base:1"
+
+
+def test_the_project_says_which_python_and_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".python-version").write_text("3.12\n")
+    project = planned()
+    assert project.recipe.base_image == "docker.io/library/python:3.12-alpine"
+    assert "Python 3.12, from .python-version" in project.notes
+
+
+def test_the_option_comes_before_what_the_project_says(tmp_path: Path) -> None:
+    (tmp_path / ".python-version").write_text("3.12\n")
+    project = planned(py_version="3.13")
+    assert project.recipe.base_image == "docker.io/library/python:3.13-alpine"
+    assert not any("3.12" in note for note in project.notes)
+
+
+def test_inline_metadata_says_which_python() -> None:
+    text = '# /// script\n# requires-python = "<3.12"\n# dependencies = ["rich"]\n# ///\n'
+    assert planned(text=text).recipe.base_image == "docker.io/library/python:3.11-alpine"
+
+
+# Dependencies -----------------------------------------------------------------------------------------
+
+
+def test_without_dependencies_nothing_is_installed_and_that_is_told() -> None:
+    project = planned()
+    assert project.recipe.install == ()
+    assert any("nothing is installed" in note for note in project.notes)
+
+
+def test_a_file_of_requirements_is_staged_and_installed(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("rich\n")
+    project = planned()
+    assert project.dependencies is not None
+    assert [file.path for file in project.dependencies.files] == ["requirements.txt"]
+    assert project.recipe.install == ("-r", "/usr/local/share/buildr/dependencies/requirements.txt")
+    assert not project.recipe.source_first
+
+
+def test_a_requirement_in_the_source_puts_the_source_first(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("-e .\n")
+    assert planned().recipe.source_first
+
+
+def test_the_main_of_a_directory_may_have_inline_metadata(tmp_path: Path) -> None:
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool" / "__main__.py").write_text(
+        '# /// script\n# dependencies = ["rich"]\n# ///\n'
+    )
+    project = plan(Entry(kind="script", script=str(tmp_path / "tool")), package_options(None))
+    assert project.recipe.install
+
+
+def test_requirements_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").symlink_to("gone.txt")
+    with pytest.raises(DependencyError):
+        planned()
+
+
+# User -------------------------------------------------------------------------------------------------
+
+
+def test_the_image_runs_as_an_ordinary_user_unless_root_is_asked_for() -> None:
+    assert (planned().recipe.user, planned().recipe.home) == ("1000", "/home/app")
+    assert (planned(user="root").recipe.user, planned(user="root").recipe.home) == ("0", "/root")
+
+
+# Additional files -------------------------------------------------------------------------------------
+
+
+def extra(*files: PackageFile) -> Project:
+    return planned(additional_files=files)
+
+
+def test_an_additional_file_is_found_from_the_context_on(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.json").write_text("{}")
+    (file,) = extra(PackageFile("data/a.json", "/etc/a.json", "0400")).files
+    assert (file.source, file.destination, file.mode) == (
+        str(tmp_path / "data" / "a.json"),
+        "/etc/a.json",
+        0o400,
+    )
+
+
+def test_an_additional_file_may_be_elsewhere_by_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    other = tmp_path / "a.json"
+    other.write_text("{}")
+    (file,) = extra(PackageFile(str(other), "/etc/a.json")).files
+    assert file.source == str(other)
+
+
+def test_an_additional_file_may_be_in_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "a.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(home))
+    project = planned("src/app.py", additional_files=[PackageFile("~/a.json", "/a")], context="src")
+    assert project.files[0].source == str(home / "a.json")
+
+
+@pytest.mark.parametrize("src", ["../a.json", "link", "folder/a.json"])
+def test_an_additional_file_does_not_leave_the_context_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, src: str
+) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link").symlink_to("../a.json")
+    (inside / "folder").symlink_to("..")
+    monkeypatch.chdir(inside)
+    with pytest.raises(ContextError, match=f"leads out of the context, to {tmp_path / 'a.json'}"):
+        extra(PackageFile(src, "/etc/a.json"))
+
+
+def test_an_additional_file_must_be_there() -> None:
+    with pytest.raises(ContextError, match=r"the additional file gone\.json is not there"):
+        extra(PackageFile("gone.json", "/etc/a.json"))
+
+
+def test_a_fifo_cannot_be_an_additional_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ContextError, match="no file and no directory"):
+        extra(PackageFile("pipe", "/pipe"))
+
+
+# An own Containerfile ---------------------------------------------------------------------------------
+
+
+def test_a_users_own_containerfile_decides_all_that_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "My Dockerfile").write_text("FROM debian:12\n")
+    (tmp_path / "requirements.txt").write_text("rich\n")
+    project = planned(dockerfile="My Dockerfile")
+    assert project.dockerfile == str(tmp_path / "My Dockerfile")
+    assert project.dependencies is None
+    assert project.recipe.base_image == ""
+    assert project.notes == ()
+
+
+def test_a_users_own_containerfile_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("gone", "folder"):
+        with pytest.raises(ContextError, match=f"the dockerfile {name} is not there"):
+            planned(dockerfile=name)
