@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
@@ -34,6 +35,8 @@ _LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
 _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
 _TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
+_APART = "build-"  # how the sockets of services apart begin
+_LEFT_SECONDS = 60.0  # after which a socket where nobody listens is a left-over
 _TAIL = 2000  # bytes of the log that an error shows
 
 # The service keeps the environment of its first user, so a run with another one needs another service.
@@ -116,6 +119,29 @@ def service(podman: str) -> Endpoint:
     return endpoint
 
 
+def start_apart(podman: str) -> tuple[Endpoint, int]:
+    """Start a service that nobody else uses; return its socket and its process id.
+
+    Whoever starts it ends it and removes the socket; left alone it ends like any other.
+
+    Args:
+        podman: path of the program.
+
+    Raises:
+        EngineUnavailableError: it cannot be started here.
+    """
+    directory = _private_directory()
+    _remove_left_sockets(directory)
+    path = f"{directory}/{_APART}{os.urandom(6).hex()}.sock"
+    try:
+        pid = _start(podman, path, os.devnull)
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"a Podman service cannot be started on {path}: {error.strerror or error}"
+        ) from None
+    return Endpoint(url=f"unix://{path}", path=path), pid
+
+
 def idle_seconds() -> int:
     """Return how long the service outlives its last request, in seconds.
 
@@ -158,7 +184,7 @@ def find_podman() -> str:
     )
 
 
-def _start(podman: str, path: str, log: str) -> None:
+def _start(podman: str, path: str, log: str) -> int:
     _collect()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -189,6 +215,19 @@ def _start(podman: str, path: str, log: str) -> None:
             setsigdef=_SIGNALS,
         )
     _started.append(pid)
+    return pid
+
+
+def _remove_left_sockets(directory: str) -> None:
+    """Remove sockets of services apart whose users were killed before they could."""
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        if name.startswith(_APART):
+            with contextlib.suppress(OSError):
+                # A young one may not listen yet.
+                young = time.time() - os.stat(path).st_mtime < _LEFT_SECONDS
+                if not young and not _listens(Endpoint(url=f"unix://{path}", path=path)):
+                    os.unlink(path)
 
 
 def _inherited() -> list[int]:

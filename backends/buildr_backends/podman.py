@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
 
     from podman import PodmanClient
 
-    from buildr.backend import Attachment, ContainerSpec, Image, OnEvent, PushRequest, Target
+    from buildr.backend import (
+        Attachment,
+        BuildRequest,
+        ContainerSpec,
+        Image,
+        OnEvent,
+        PushRequest,
+        Target,
+    )
     from buildr_backends._endpoint import Endpoint
 
 T = TypeVar("T")
@@ -74,12 +83,12 @@ def _reach_service(program: str, deadline: float) -> Podman:
     )
     endpoint = _podman_service.service(program)
     try:
-        return _reach(endpoint, why, deadline)
+        return _reach(endpoint, why, deadline, program)
     except EngineUnavailableError:
         # It was just ending, idle, when we came; or it failed, and the second try says how.
         endpoint = _podman_service.service(program)
     try:
-        return _reach(endpoint, why, deadline)
+        return _reach(endpoint, why, deadline, program)
     except EngineUnavailableError as error:
         raise EngineUnavailableError(
             f"Podman's service does not start: {error.what}",
@@ -87,7 +96,7 @@ def _reach_service(program: str, deadline: float) -> Podman:
         ) from None
 
 
-def _reach(endpoint: Endpoint, why: str, deadline: float) -> Podman:
+def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = None) -> Podman:
     client = Client(endpoint, _PREFIX)
     try:
         headers, rootless = ping(client, deadline)
@@ -114,14 +123,21 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Podman:
         endpoint=endpoint.url,
         found=why,
     )
-    return Podman(client, info)
+    return Podman(client, info, program)
 
 
 class Podman(HttpEngine):
-    """A `buildr.backend.Backend` for Podman."""
+    """A `buildr.backend.Backend` for Podman.
 
-    def __init__(self, client: Client, info: EngineInfo) -> None:
+    Args:
+        client: to the engine.
+        info: what was learnt while connecting.
+        program: path of ``podman``, when the service is one that we start ourselves.
+    """
+
+    def __init__(self, client: Client, info: EngineInfo, program: str | None = None) -> None:
         super().__init__(client, info)
+        self._program = program
         self._variables: dict[str, set[str]] = {}  # names in the environment of images, by id
 
     def details(self) -> EngineDetails:
@@ -135,6 +151,25 @@ class Podman(HttpEngine):
             names = {variable.partition("=")[0] for variable in image.environment}
             self._variables[image.id] = names
         return image
+
+    def build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        """See `buildr.backend.Backend.build`."""
+        if self._program is None:
+            return super().build(request, on_event)
+        from buildr_backends._podman_build import BuildService
+
+        with (
+            BuildService(self._program, self._working_containers) as service,
+            contextlib.closing(Podman(Client(service.endpoint, _PREFIX), self._info)) as builder,
+        ):
+            return builder.build(request, on_event)
+
+    def _working_containers(self) -> set[str]:
+        """Return the ids of the containers that builds have made and not yet removed."""
+        query = {"external": "true", "all": "true"}
+        return self._client.request("GET", "/containers/json", query=query).json(
+            lambda rows: {row["Id"] for row in rows or () if row.get("State") == "storage"}
+        )
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.backend.Backend.pull`."""
