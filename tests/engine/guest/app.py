@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 from buildr import Containerize
@@ -133,11 +134,40 @@ def stubborn() -> None:
         signal.pause()
 
 
+def leave(number: str) -> None:
+    """End at once, from whichever thread."""
+    os._exit(int(number))
+
+
 @Containerize(runtime=json.loads(os.environ.get("RUNTIME_OPTIONS", "{}")))
 def main() -> None:
     case, *values = sys.argv[1:]
     globals()[case](*values)
 
 
+def handlers_around_main() -> None:
+    """Call the function as a program with signal handlers of its own would; say whether they are still there."""
+
+    def mine(number: int, frame: object) -> None:
+        pass
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH, signal.SIGTSTP)
+    for number in numbers:
+        signal.signal(number, mine)
+    try:
+        main()
+    except SystemExit as end:
+        restored = all(signal.getsignal(number) is mine for number in numbers)
+        print(f"left with {end.code}, handlers restored: {restored}")
+
+
+def main_in_a_thread() -> None:
+    thread = threading.Thread(target=main)
+    thread.start()
+    thread.join()
+
+
 if __name__ == "__main__":
-    main()
+    {"handlers": handlers_around_main, "thread": main_in_a_thread}.get(
+        os.environ.get("CALL", ""), main
+    )()

@@ -1,0 +1,129 @@
+"""Signals to the host process, and what becomes of the guest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.harness import give
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from tests.engine.harness import Engine, Guest
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+SECONDS = 120  # a run that ought to end has long ended by then
+FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM")
+
+
+def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
+    """Read standard output up to the line that says that something has happened."""
+    assert process.stdout is not None
+    seen = b""
+    while wanted not in (line := process.stdout.readline()):
+        seen += line
+        assert line, (seen, process.stderr and process.stderr.read())
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
+    output, errors = process.communicate(timeout=SECONDS)
+    return process.returncode, output, errors
+
+
+def test_an_interrupt_reaches_the_guest_and_the_run_ends_with_0(guest: Guest) -> None:
+    process = guest.start("interrupted")
+    await_line(process, b"ready")
+    process.send_signal(signal.SIGINT)
+    status, output, errors = end(process)
+    assert (status, output) == (0, b"interrupted\n")
+    assert b"Traceback" not in errors
+
+
+def test_a_guest_that_ignores_an_interrupt_is_killed_after_its_grace(guest: Guest) -> None:
+    process = guest.start("stubborn", grace_seconds=0.1)
+    await_line(process, b"ready")
+    process.send_signal(signal.SIGINT)
+    assert end(process)[:2] == (0, b"")
+
+
+def test_a_second_interrupt_kills(guest: Guest) -> None:
+    process = guest.start("signals", "SIGINT", grace_seconds=3600)
+    await_line(process, b"ready")
+    process.send_signal(signal.SIGINT)
+    await_line(process, b"SIGINT")
+    process.send_signal(signal.SIGINT)
+    assert end(process)[:2] == (128 + signal.SIGKILL, b"")
+
+
+def test_a_guest_that_handles_signals_gets_each_and_ends_as_it_likes(guest: Guest) -> None:
+    process = guest.start("signals", *FORWARDED)
+    await_line(process, b"ready")
+    for name in FORWARDED:
+        process.send_signal(getattr(signal, name))
+        await_line(process, name.encode())
+    assert end(process) == (7, b"", b"")
+
+
+def test_death_by_a_forwarded_signal_is_128_and_its_number(guest: Guest) -> None:
+    processes = {name: guest.start("signals") for name in FORWARDED}
+    for name, process in processes.items():
+        await_line(process, b"ready")
+        process.send_signal(getattr(signal, name))
+    found = {name: end(process) for name, process in processes.items()}
+    assert found == {name: (128 + getattr(signal, name), b"", b"") for name in FORWARDED}
+
+
+def test_the_handlers_of_the_script_come_back(guest: Guest) -> None:
+    done = guest.run("status", "3", env={"CALL": "handlers"})
+    assert done.stdout == b"left with 3, handlers restored: True\n", done.stderr
+    assert done.returncode == 0
+
+
+def test_a_call_from_another_thread_ends_the_process_with_the_status(guest: Guest) -> None:
+    done = guest.run("leave", "3", env={"CALL": "thread"})
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
+
+
+BUILDING = """\
+from buildr import Containerize
+
+@Containerize(package={"dockerfile": "Slowly", "verbose": True})
+def main():
+    print("never")
+
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_during_a_build_ends_it_and_leaves_nothing(
+    engine: Engine, project: Path, number: int, status: int
+) -> None:
+    (project / "app.py").write_text(BUILDING)
+    (project / "Slowly").write_text(
+        f"FROM {engine.base_image}\nRUN echo step has begun && exec sleep 7200\n"
+    )
+    give(engine, project)
+    before = engine.containers()
+    process = engine.popen(sys.executable, "app.py", cwd=project)
+    assert process.stderr is not None
+    # As it happens: a log that comes at the end of the build would never be seen.
+    seen = b""
+    while b"step has begun" not in (line := process.stderr.readline()) or b"RUN" in line:
+        assert line, seen
+        seen += line
+    process.send_signal(number)
+    found, output, errors = end(process)
+    assert (found, output) == (status, b""), errors
+    assert b"Traceback" not in errors
+    assert sorted(os.listdir(project)) == ["Slowly", "app.py"]
+    assert engine.containers() <= before
