@@ -149,7 +149,7 @@ def idle_seconds() -> int:
         EngineUnavailableError: the variable holds no such number.
     """
     text = os.environ.get(IDLE_VARIABLE) or str(IDLE_SECONDS)
-    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) == 0:
         raise EngineUnavailableError(
             f"{IDLE_VARIABLE} cannot be {text!r}",
             hint="It is a number of seconds, 1 or more. Without it: 120.",

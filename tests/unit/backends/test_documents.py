@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildr.errors import EngineLostError
@@ -21,6 +21,7 @@ VALUE = st.text(max_size=6) | st.integers() | st.lists(st.booleans(), max_size=2
 DOCUMENT = st.dictionaries(st.text(max_size=3), VALUE, max_size=3)
 
 
+@settings(deadline=None)
 @given(
     found=st.lists(DOCUMENT, max_size=4),
     separator=st.sampled_from(["\n", "\r\n", "", " ", "\n\n"]),

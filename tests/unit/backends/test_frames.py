@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildr.backend import STDERR, STDIN, STDOUT
@@ -35,6 +35,7 @@ def decode(*pieces: bytes) -> list[tuple[int, bytes]]:
     return joined
 
 
+@settings(deadline=None)
 @given(frames=st.lists(FRAME, max_size=12), places=st.lists(st.integers(0, 1 << 16), max_size=12))
 def test_any_cut_gives_the_same_bytes_in_the_same_order(
     frames: list[tuple[int, bytes]], places: list[int]

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tests.unit.backends.conftest import Serve
 
 NOWHERE = Client(Endpoint(url="unix:///nowhere", path="/nowhere"))
+NOWHERE.close()  # it keeps no connection that a test made up
 
 
 class Pieces:
@@ -87,6 +88,7 @@ FRAMED = {
 
 
 @pytest.mark.parametrize("data", FRAMED.values(), ids=FRAMED)
+@settings(deadline=None)
 @given(places=st.lists(st.integers(0, 1 << 16), max_size=8))
 def test_a_body_is_read_however_it_is_framed_and_cut(data: bytes, places: list[int]) -> None:
     assert response(*cut(data, places)).read() == b"hello world"
@@ -169,21 +171,52 @@ def test_a_body_that_is_none_is_an_engine_lost(data: bytes) -> None:
         found.hijack()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_answer_at_all_leads_to_another_error(data: bytes) -> None:
     with contextlib.suppress(EngineLostError):
         response(b"HTTP/1.1 200 OK\r\n" + data).json(lambda found: found)
 
 
-def test_a_body_without_an_end_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "_MAX_BODY", 1000)
-    endless = response(b"HTTP/1.1 200 OK\r\n\r\n", *[b"x" * 600] * 2)
-    with pytest.raises(EngineLostError, match="MiB"):
-        endless.read()
+class Endless(Pieces):
+    """A connection on which one thing comes for ever; whoever reads too much of it is told so."""
+
+    def __init__(self, start: bytes, rest: bytes) -> None:
+        super().__init__(start)
+        self._rest = rest
+        self._left = 200
+
+    def recv(self, size: int) -> bytes:
+        self._left -= 1
+        assert self._left, "too much was read"
+        return super().recv(size) or self._rest * (size // len(self._rest))
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b'{"a":', b"\xff\xfe", b"[" * 100_000, b'{"Id": 3}', b"[]", b'"Id"', b""]
+    ("start", "rest"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"y"),
+        (CHUNKED, b"1"),
+        (CHUNKED + b"0\r\n", b"X: y\r\n"),
+        (CHUNKED + b"0\r\n", b"X"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"fffffffffffffff\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n", b"x"),
+    ],
+)
+def test_nothing_without_an_end_is_kept_in_memory(
+    monkeypatch: pytest.MonkeyPatch, start: bytes, rest: bytes
+) -> None:
+    monkeypatch.setattr(_http, "_MAX_BODY", 100_000)
+    with pytest.raises(EngineLostError, match=r"without an end|MiB|a chunk of size"):
+        Response(NOWHERE, cast("Connection", Endless(start, rest)), "GET").read()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", b'{"a":', b"\xff\xfe", b"[" * 100_000, b'{"Id": 3}', b"{}", b"[]", b'"Id"', b""],
 )
 def test_a_document_of_another_form_is_an_engine_lost(body: bytes) -> None:
     with pytest.raises(EngineLostError, match="not what was asked for"):
@@ -362,6 +395,7 @@ def test_a_request_with_all_its_parts(serve: Serve) -> None:
     assert request.headers["x-registry-auth"] == "abc"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_in_a_path_or_query_can_end_the_line(text: str) -> None:
     quoted = (quote(text) if text.isprintable() else "") + encode_query({text: text})
@@ -524,8 +558,9 @@ def test_a_refusal_without_an_end_is_cut(serve: Serve) -> None:
     def endless(peer: Peer) -> None:
         peer.request()
         peer.say(b"HTTP/1.1 500 X\r\n\r\n")
-        while True:
+        for _ in range(1000):
             peer.say(b"x" * 65536)
+        pytest.fail("the client has read 64 MB")
 
     with pytest.raises(EngineError) as caught:
         serve(endless).client().request("GET", "/x")
@@ -580,6 +615,15 @@ def test_an_engine_that_accepts_and_says_nothing(serve: Serve) -> None:
         serve(Peer.hear).client().request("POST", "/", seconds=0.05)
 
 
+def test_another_protocol_is_told_at_once(serve: Serve) -> None:
+    def greet(peer: Peer) -> None:
+        peer.say(b"SSH-2.0-OpenSSH_9.2\r\n")
+        peer.hear()
+
+    with pytest.raises(EngineLostError, match=r"SSH-2\.0.*which is not HTTP"):
+        serve(greet).client().request("GET", "/", seconds=60)
+
+
 def test_an_engine_that_never_comes_to_the_point(serve: Serve) -> None:
     def dribble(peer: Peer) -> None:
         peer.say(b"HTTP/1.1 200 OK\r\nX: ")
@@ -592,6 +636,13 @@ def test_an_engine_that_never_comes_to_the_point(serve: Serve) -> None:
 
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         serve(dribble).client().request("GET", "/", seconds=0.1)
+
+
+def test_a_head_that_comes_too_late() -> None:
+    connection = Pieces(b"HTTP/1.1 200 OK\r\n", b"\r\n")
+    with pytest.raises(EngineUnavailableError, match="does not answer"):
+        Response(NOWHERE, cast("Connection", connection), "GET", deadline=0.0)
+    assert connection.closed
 
 
 def test_an_engine_that_does_not_take_a_body(serve: Serve) -> None:

@@ -1,0 +1,467 @@
+"""The transient service, with a stand-in for the ``podman`` program."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.backend import Target
+from buildr.errors import EngineNotFoundError, EngineUnavailableError
+from buildr_backends import _podman_service, podman
+from buildr_backends._endpoint import Endpoint
+from tests.unit.backends import fake_podman
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVES = f'exec {sys.executable} -I {fake_podman.__file__} "$@"'
+
+
+class Host:
+    """A host with a user's runtime directory and a ``podman`` program.
+
+    Attributes:
+        runtime: ``$XDG_RUNTIME_DIR``.
+        temporary: in place of ``/tmp``.
+    """
+
+    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runtime = top / "run"
+        self.temporary = top / "tmp"
+        self.notes = top / "notes"
+        self.program = top / "bin/podman"
+        for directory in (self.runtime, self.temporary, self.notes, self.program.parent):
+            directory.mkdir(mode=0o700)
+        self.install(f"grep '^Sig[BI]' /proc/self/status > {self.notes}/signals\n{SERVES}")
+        for name in ("CONTAINER_CONNECTION", "CONTAINER_HOST", _podman_service.IDLE_VARIABLE):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("FAKE_NOTES", str(self.notes))
+        monkeypatch.setenv("HOME", str(top))
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(self.runtime))
+        monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setattr(_podman_service, "_TEMPORARY", str(self.temporary))
+        monkeypatch.setattr(_podman_service, "_started", [])
+        # The system's own sockets are none of this host's.
+        monkeypatch.setattr("buildr_backends._podman_endpoint.discovered", lambda: iter(()))
+
+    def install(self, script: str) -> None:
+        """Make ``podman`` a shell script."""
+        self.program.write_text(f"#!/bin/sh\n{script}\n")
+        self.program.chmod(0o755)
+
+    def started(self) -> list[dict[str, Any]]:
+        """Return the notes of all services so far."""
+        return [json.loads(path.read_text()) for path in sorted(self.notes.glob("*.json"))]
+
+    def end(self) -> None:
+        """End every service."""
+        for pid in _podman_service._started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # collected by whoever comes next
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    # Not in tmp_path, whose name may be longer than that of a socket.
+    top = Path(tempfile.mkdtemp(prefix="buildr-"))
+    found = Host(top, monkeypatch)
+    try:
+        yield found
+    finally:
+        found.end()
+        _podman_service._collect()
+        shutil.rmtree(top)
+
+
+def connect() -> Endpoint:
+    """Reach Podman; return where it was found."""
+    engine = podman.connect(Target())
+    try:
+        return engine._client.endpoint
+    finally:
+        engine.close()
+
+
+# Starting -----------------------------------------------------------------------------------------
+
+
+def test_podman_is_reached_with_no_socket_at_all(host: Host) -> None:
+    engine = podman.connect(Target())
+    engine.close()
+    assert engine.info.version == "4.3.1"
+    assert engine.info.found == "a transient service (ends by itself after 120 idle seconds)"
+    assert engine.info.rootless is (os.geteuid() != 0)
+    assert engine.info.endpoint.startswith(f"unix://{host.runtime}/buildr/podman-")
+
+
+def test_a_service_is_shared(host: Host) -> None:
+    assert connect() == connect()
+    assert len(host.started()) == 1
+
+
+def test_ten_first_users_at_once_start_one_service(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Endpoint] = []
+    barrier = threading.Barrier(10)
+    looked = threading.local()
+    listens = _podman_service._listens
+
+    def look(endpoint: Endpoint) -> bool:
+        answer = listens(endpoint)
+        if not hasattr(looked, "once"):
+            looked.once = True
+            barrier.wait(10)  # all ten see that there is none yet
+        return answer
+
+    monkeypatch.setattr(_podman_service, "_listens", look)
+    threads = [threading.Thread(target=lambda: found.append(connect())) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 10
+    assert len(set(found)) == 1
+    assert len(host.started()) == 1
+
+
+def test_nobody_else_can_open_the_socket(host: Host) -> None:
+    path = Path(connect().path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.with_suffix(".log").stat().st_mode) == 0o600
+    assert path.parent.parent == host.runtime
+
+
+def test_the_service_is_handed_its_socket_as_systemd_does_it(host: Host) -> None:
+    connect()
+    (note,) = host.started()
+    assert note["environ"]["LISTEN_PID"] == str(note["pid"])
+    assert note["environ"]["LISTEN_FDS"] == "1"
+    assert note["arguments"] == ["system", "service", "--time=120"]
+
+
+def test_the_user_says_how_long_the_service_stays(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect()
+    monkeypatch.setenv(_podman_service.IDLE_VARIABLE, "7")
+    connect()
+    assert [note["arguments"][-1] for note in host.started()] in (
+        ["--time=120", "--time=7"],
+        ["--time=7", "--time=120"],
+    )
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "٣", "soon", " 5", "9" * 5000])
+def test_a_time_that_is_none_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv(_podman_service.IDLE_VARIABLE, text)
+    with pytest.raises(EngineUnavailableError, match=_podman_service.IDLE_VARIABLE):
+        connect()
+    assert host.started() == []
+
+
+def test_the_service_holds_nothing_of_its_first_user(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)  # noqa: FBT003 - as a shell's 9>lock hands it over
+    before = os.umask(0o077)
+    try:
+        endpoint = connect()
+    finally:
+        os.umask(before)
+        os.close(writing)
+        os.close(reading)
+    (note,) = host.started()
+    assert note["session"] == note["pid"]
+    assert (note["directory"], note["umask"]) == ("/", 0o022)
+    log = endpoint.path.replace(".sock", ".log")
+    assert note["descriptors"] == {"0": "/dev/null", "1": log, "2": log, "3": "socket"}
+
+
+def test_the_service_ignores_and_blocks_no_signal(host: Host) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        connect()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    lines = (host.notes / "signals").read_text().splitlines()
+    masks = {name: int(mask, 16) for name, _, mask in (line.partition(":") for line in lines)}
+    assert masks["SigBlk"] == 0
+    ignored = {number for number in _podman_service._SIGNALS if masks["SigIgn"] >> number - 1 & 1}
+    assert ignored == set()
+
+
+def test_closed_standard_streams_do_no_harm(host: Host) -> None:
+    # The socket then gets a number that the service needs for its own standard streams.
+    kept = [os.dup(number) for number in (0, 1)]
+    os.closerange(0, 2)
+    try:
+        connect()
+    finally:
+        for number, copy in enumerate(kept):
+            os.dup2(copy, number)
+            os.close(copy)
+    assert host.started()[0]["descriptors"]["3"] == "socket"
+
+
+def test_the_service_speaks_for_itself_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = (
+        "CONTAINER_HOST",
+        "LISTEN_FDNAMES",
+        "NOTIFY_SOCKET",
+        "PODMAN_SOCKET",
+        "WATCHDOG_USEC",
+    )
+    for name in foreign:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/auth.json")
+    endpoint = _podman_service.service(str(host.program))
+    with contextlib.closing(endpoint.connect(10)) as connection:
+        connection.sendall(b"GET /_ping HTTP/1.1\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    environ = host.started()[0]["environ"]
+    assert environ["REGISTRY_AUTH_FILE"] == "/auth.json"
+    assert not environ.keys() & set(foreign)
+
+
+def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
+    first = connect()
+    host.end()
+    assert Path(first.path).exists(), "nobody has removed its socket"
+    assert connect() == first
+    assert len(host.started()) == 2
+    assert len(_podman_service._started) == 1, "the first one was collected"
+
+
+def test_a_service_that_ends_just_as_we_come_is_started_again(host: Host) -> None:
+    # The first one takes the connection and goes, as one whose idle time is over.
+    host.install(f"test -e {host.notes}/once && {SERVES}\n: > {host.notes}/once\nexit 0")
+    connect()
+    assert len(host.started()) == 1
+
+
+# Failures -----------------------------------------------------------------------------------------
+
+
+def test_a_program_that_ends_at_once_is_quoted(host: Host) -> None:
+    host.install(
+        "for n in 1 2 3 4 5 6; do echo line $n; done\necho 'Error: no subuid ranges' >&2\nexit 125"
+    )
+    with pytest.raises(EngineUnavailableError, match="service does not start") as caught:
+        connect()
+    assert caught.value.hint == (
+        "line 3\nline 4\nline 5\nline 6\nError: no subuid ranges\n`podman info` should work first."
+    )
+
+
+def test_a_program_that_never_answers_is_given_up(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.install("echo 'migrating storage'\nexec sleep 60")
+    monkeypatch.setattr(podman, "REACH_SECONDS", 0.4)
+    with pytest.raises(EngineUnavailableError, match="does not answer") as caught:
+        connect()
+    assert "migrating storage" in caught.value.hint
+
+
+def test_a_program_that_cannot_be_executed(host: Host) -> None:
+    host.program.write_text("#!/nonexistent/interpreter\n")
+    with pytest.raises(EngineUnavailableError, match="does not start") as caught:
+        connect()
+    assert "not found" in caught.value.hint
+
+
+def test_a_directory_in_which_nothing_can_be_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        with pytest.raises(EngineUnavailableError, match="No space left on device") as caught:
+            _podman_service.service(str(host.program))
+    assert "CONTAINER_HOST" in caught.value.hint
+
+
+def test_a_log_of_any_bytes_and_size(host: Host) -> None:
+    path = host.runtime / "x.log"
+    endpoint = Endpoint(url="", path=str(host.runtime / "x.sock"))
+    assert _podman_service.log_tail(endpoint) == ""
+    path.write_bytes(b"x" * 10_000_000 + b"\n\xff\xfe\nlast words\n")
+    assert _podman_service.log_tail(endpoint).endswith("\n��\nlast words")
+    assert len(_podman_service.log_tail(endpoint)) < 2001
+
+
+# The program --------------------------------------------------------------------------------------
+
+
+def test_the_first_program_on_path_is_taken(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    shadows = host.temporary / "podman"
+    shadows.mkdir()  # a directory of that name is no program
+    plain = host.runtime / "podman"
+    plain.write_text("not executable")
+    monkeypatch.setenv("PATH", f"{host.temporary}:{host.runtime}:/absent:{host.program.parent}")
+    assert _podman_service.find_podman() == str(host.program)
+
+
+def test_a_program_in_a_relative_directory_is_found_from_anywhere(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(host.program.parent.parent)
+    monkeypatch.setenv("PATH", "bin")
+    assert _podman_service.find_podman() == str(host.program)
+
+
+def test_no_program_is_an_engine_not_found(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(host.temporary))
+    with pytest.raises(EngineNotFoundError, match="Podman is not installed") as caught:
+        connect()
+    assert "apt-get install podman" in caught.value.hint
+
+
+# The key ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BUILDAH_ISOLATION",
+        "CONTAINERS_CONF",
+        "CONTAINERS_STORAGE_CONF",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "DOCKER_CONFIG",
+        "HOME",
+        "HTTPS_PROXY",
+        "PATH",
+        "REGISTRY_AUTH_FILE",
+        "SSL_CERT_FILE",
+        "STORAGE_DRIVER",
+        "TMPDIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "http_proxy",
+        "no_proxy",
+    ],
+)
+def test_what_a_service_keeps_decides_which_one_serves(
+    host: Host, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = _podman_service._key(str(host.program))
+    monkeypatch.setenv(name, "/another")
+    assert _podman_service._key(str(host.program)) != before
+
+
+@pytest.mark.parametrize("name", ["TERM", "LANG", "XDG_SESSION_ID", "PWD", "BUILDR_BACKEND"])
+def test_what_a_service_does_not_need_decides_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = _podman_service._key(str(host.program))
+    monkeypatch.setenv(name, "another")
+    assert _podman_service._key(str(host.program)) == before
+
+
+def test_another_program_or_configuration_is_another_service(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [_podman_service._key(str(host.program))]
+    host.install("exit 1")
+    keys.append(_podman_service._key(str(host.program)))
+    own = host.runtime.parent / "config/containers/storage.conf"
+    own.parent.mkdir(parents=True)
+    own.write_text("[storage]")
+    keys.append(_podman_service._key(str(host.program)))
+    named = host.temporary / "named.conf"
+    monkeypatch.setenv("CONTAINERS_CONF", str(named))
+    keys.append(_podman_service._key(str(host.program)))
+    named.write_text("[containers]")
+    keys.append(_podman_service._key(str(host.program)))
+    assert len(set(keys)) == len(keys)
+
+
+# The directory ------------------------------------------------------------------------------------
+
+
+def test_a_directory_of_ours_is_closed_to_others(host: Host) -> None:
+    directory = host.runtime / "buildr"
+    directory.mkdir(mode=0o755)
+    assert _podman_service._private_directory() == str(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o702])
+def test_a_directory_that_others_could_write_to_is_not_trusted(host: Host, mode: int) -> None:
+    directory = host.runtime / "buildr"
+    directory.mkdir()
+    directory.chmod(mode)
+    uid = os.geteuid()
+    assert _podman_service._private_directory() == f"{host.temporary}/buildr-{uid}"
+    (host.temporary / f"buildr-{uid}").chmod(mode)
+    with pytest.raises(EngineUnavailableError, match="no private directory") as caught:
+        _podman_service._private_directory()
+    assert str(directory) in caught.value.what
+
+
+def test_a_link_in_place_of_the_directory_is_not_followed(host: Host) -> None:
+    (host.runtime / "buildr").symlink_to(host.notes)
+    assert _podman_service._private_directory().startswith(str(host.temporary))
+
+
+def test_a_file_in_place_of_the_directory_is_left_alone(host: Host) -> None:
+    file = host.runtime / "buildr"
+    file.touch(mode=0o600)
+    assert _podman_service._private_directory().startswith(str(host.temporary))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_somebody_else_s_directory_is_left_alone(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    with pytest.raises(EngineUnavailableError, match="no private directory"):
+        _podman_service._private_directory()
+    assert not (host.runtime / "buildr").exists(), "root leaves nothing in a user's directory"
+
+
+def test_a_runtime_directory_that_is_too_deep_for_a_socket(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = host.runtime / ("d" * 90)
+    deep.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+    assert connect().path.startswith(str(host.temporary))
+
+
+def test_no_runtime_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(host.runtime / "absent"))
+    assert _podman_service._private_directory().startswith(str(host.temporary))
+
+
+def test_a_path_that_just_fits() -> None:
+    directory = "/" + "d" * (107 - len("//podman-000000000000.sock"))
+    assert _podman_service._socket_fits(directory)
+    assert not _podman_service._socket_fits(directory + "d")
+    with socket.socket(socket.AF_UNIX) as listener, pytest.raises(FileNotFoundError):
+        listener.bind(f"{directory}/podman-000000000000.sock")
