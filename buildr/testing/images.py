@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr.backend import Image
-from buildr.errors import EngineError
+from buildr.errors import EngineError, OptionError
+from buildr.options.reference import parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +29,8 @@ class ImageStore:
             for identity in (reference, f"sha256:{reference}"):
                 if identity in self._images:
                     return self._images[identity]
-            tag = tagged(reference)
-            return next((image for image in self._images.values() if tag in image.tags), None)
+            names = {tagged(reference), tagged(_with_registry(reference))}
+            return next((image for image in self._images.values() if names & set(image.tags)), None)
 
     def get(self, reference: str) -> Image:
         """Return an image.
@@ -100,6 +101,14 @@ class ImageStore:
 
 def _without(image: Image, tag: str) -> Image:
     return replace(image, tags=tuple(name for name in image.tags if name != tag))
+
+
+def _with_registry(reference: str) -> str:
+    """Return what a short name such as ``python:3`` stands for."""
+    try:
+        return str(parse_reference(reference).normalised())
+    except OptionError:
+        return reference  # an id
 
 
 def tagged(reference: str) -> str:

@@ -68,7 +68,8 @@ def app(
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which nothing of ours decides anything."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
-    return {**kept, "HOME": "/nonexistent", **(more or {})}
+    # A home in which nothing can be written, by root either.
+    return {**kept, "HOME": "/dev/null", **(more or {})}
 
 
 @contextlib.contextmanager

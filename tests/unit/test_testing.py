@@ -155,6 +155,13 @@ def test_a_name_without_a_tag_means_latest() -> None:
     assert backend.image("localhost:5000/app:latest") == image
 
 
+def test_a_short_name_means_the_registry_of_all() -> None:
+    backend = FakeBackend()
+    image = backend.add_image("docker.io/library/python:3")
+    assert backend.image("python:3") == image
+    assert backend.image("python:4") is None
+
+
 def test_a_build_can_be_read_back() -> None:
     backend = FakeBackend()
     request = BuildRequest(
