@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 BASE_IMAGE_VARIABLE = "BUILDR_BASE_IMAGE"
 _DEFAULT_VARIANT = "alpine"
 _DEFAULT_VERSION = "3"
+_USTAR_NAME = 100  # bytes
+_PATTERN = r"[*?[\\]"
 
 
 class ExtraFile(Struct, frozen=True, kw_only=True):
@@ -36,9 +39,9 @@ class ExtraFile(Struct, frozen=True, kw_only=True):
     source: str
     """Absolute path, links followed."""
     name: str
-    """That of the file, as the user gave it; empty for a directory."""
+    """That of the file in the build; empty for a directory."""
     destination: str
-    """Ends with ``/`` when a file goes into a directory under its own name."""
+    """Ends with ``/`` when a file goes into a directory under this name."""
     mode: int | None
 
 
@@ -99,7 +102,7 @@ def plan(entry: Entry, package: Package) -> Project:
         source_first=bool(dependencies and dependencies.needs_source),
         files=tuple(
             CopiedFile(
-                source=f"files/{index}/*" if file.name else f"files/{index}/",
+                source=f"files/{index}/{'*' if file.name and file.destination[-1] != '/' else ''}",
                 destination=file.destination,
             )
             for index, file in enumerate(files)
@@ -180,12 +183,29 @@ def _extra_file(file: PackageFile, context: str) -> ExtraFile:
             f"the additional file {file.src} leads out of the context, to {path}",
             hint="If that is meant, give its absolute path.",
         )
+    name, destination = _staged(os.path.basename(named.rstrip("/")), file.dest)
+    if os.path.isdir(path):
+        name, destination = "", file.dest
     return ExtraFile(
         source=path,
-        name="" if os.path.isdir(path) else os.path.basename(named.rstrip("/")),
-        destination=file.dest,
+        name=name,
+        destination=destination,
         mode=int(file.mode, 8) if file.mode is not None else None,
     )
+
+
+def _staged(name: str, destination: str) -> tuple[str, str]:
+    """Return a file's name in the build, and where its folder there or, without a final slash, itself goes.
+
+    Buildah takes paths for patterns once more, and cannot give a file a name that has no place in the header of a
+    tar archive of 1988 (ustar). Such a name it gets in the build.
+    """
+    leaf = os.path.basename(destination)
+    if leaf and (len(leaf) > _USTAR_NAME or not leaf.isascii() or re.search(_PATTERN, leaf)):
+        return leaf, destination.removesuffix(leaf)
+    if leaf and re.search(_PATTERN, name):
+        return "file", destination
+    return name, destination
 
 
 def _dockerfile(named: str | None, context: str) -> str | None:
