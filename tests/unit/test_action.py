@@ -1,0 +1,475 @@
+"""Running a script in a container: what is asked of the engine, and how every end becomes an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.action import guarded, run_entry
+from buildr.backend import ContainerSpec, ContainerState, MountSpec, PortBinding
+from buildr.containerfile import GUEST_ROOT
+from buildr.entry import Entry
+from buildr.errors import (
+    BuildError,
+    BuildrError,
+    CommandNotFoundError,
+    ContainerError,
+    EngineNotFoundError,
+    ImageNotFoundError,
+    NotExecutableError,
+    OptionError,
+    PushError,
+)
+from buildr.options import Mount, package_options, runtime_options
+from buildr.signals import Signals
+from buildr.testing import FakeBackend, using
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from buildr.backend import Backend
+    from buildr.errors import BackendError
+    from buildr.testing import Operation
+
+VARIABLES = ("TZ", "LANG", "LANGUAGE", "TERM", "BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "PYTHONPATH")
+
+
+@pytest.fixture(autouse=True)
+def project_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "app.py").write_text("")
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in (*VARIABLES, *(name for name in os.environ if name.startswith("LC_"))):
+        monkeypatch.delenv(name, raising=False)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def empty_input() -> Iterator[None]:
+    saved = os.dup(0)
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    yield
+    os.dup2(saved, 0)
+    os.close(saved)
+
+
+def run(
+    backends: FakeBackend | Mapping[str, Backend | BackendError],
+    *arguments: str,
+    package: dict[str, Any] | None = None,
+    runtime: dict[str, Any] | None = None,
+    flag: str | None = None,
+) -> int:
+    entry = Entry(kind="script", script=str(Path("app.py").absolute()), arguments=arguments)
+    with using(backends):
+        return run_entry(
+            entry, package_options(package), runtime_options(runtime), Signals(), flag=flag
+        )
+
+
+def spec_of(
+    *arguments: str,
+    backend: FakeBackend | None = None,
+    package: dict[str, Any] | None = None,
+    **runtime: Any,
+) -> ContainerSpec:
+    backend = backend or FakeBackend()
+    run(backend, *arguments, package=package, runtime=runtime)
+    return backend.runs[0].spec
+
+
+# The container ----------------------------------------------------------------------------------------
+
+
+def test_the_image_that_was_built_runs_with_the_scripts_arguments() -> None:
+    backend = FakeBackend(lambda _container: 3)
+    assert run(backend, "-x", "a b", "") == 3
+    spec = backend.runs[0].spec
+    image = backend.image("localhost/buildr/app:latest")
+    assert image is not None
+    assert spec.image == image.id
+    assert spec.command == ("python", "-u", "/app/app.py", "-x", "a b", "")
+    assert spec.workdir == "/app"
+
+
+def test_options_of_the_run_reach_the_container() -> None:
+    spec = spec_of(cpus=1.5, memory="64m", name="mine", grace_seconds=3, hardened=True)
+    assert (spec.cpus, spec.memory, spec.name) == (1.5, 64 * 1024 * 1024, "mine")
+    assert (spec.grace_seconds, spec.hardened, spec.home) == (3, True, "/home/app")
+
+
+def test_what_is_not_asked_for_is_left_to_the_image() -> None:
+    spec = spec_of()
+    assert (spec.cpus, spec.memory, spec.name, spec.user) == (None, None, None, None)
+    assert (spec.ports, spec.mounts, spec.tty) == ((), (), False)
+
+
+def test_a_container_is_labelled_with_its_project_and_its_host_process() -> None:
+    labels = spec_of().labels
+    assert len(labels["buildr.project"]) == 16
+    assert labels["buildr.uid"] == str(os.getuid())
+    assert labels["buildr.pid"] == str(os.getpid())
+    assert labels["buildr.run"] != spec_of().labels["buildr.run"]
+
+
+def test_the_containers_project_is_that_of_its_image() -> None:
+    backend = FakeBackend()
+    run(backend)
+    image = backend.image(backend.runs[0].spec.image)
+    assert image is not None
+    assert image.labels["buildr.project"] == backend.runs[0].spec.labels["buildr.project"]
+
+
+def test_everything_is_closed_and_removed_in_the_end() -> None:
+    backend = FakeBackend()
+    run(backend)
+    assert backend.closed
+    assert backend.runs[0].removed
+
+
+@pytest.mark.parametrize("operation", ["build", "create", "attach", "start"])
+def test_everything_is_closed_and_removed_after_a_failure(operation: Operation) -> None:
+    backend = FakeBackend()
+    backend.fail(operation, ContainerError("no"))
+    with pytest.raises(ContainerError):
+        run(backend)
+    assert backend.closed
+    assert all(container.removed for container in backend.runs)
+
+
+# Environment ------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_the_hosts_environment_leaks_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    assert spec_of().environment == {}
+
+
+def test_the_time_zone_and_the_locale_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = {
+        "TZ": "Europe/Vienna",
+        "LANG": "C.UTF-8",
+        "LANGUAGE": "de",
+        "LC_ALL": "C",
+        "LC_TIME": "C",
+    }
+    for name, value in host.items():
+        monkeypatch.setenv(name, value)
+    assert spec_of().environment == host
+
+
+def test_the_terminals_name_comes_only_with_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert "TERM" not in spec_of().environment
+
+
+def test_the_guest_gets_what_the_option_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSED", "from the host")
+    monkeypatch.delenv("ABSENT", raising=False)
+    env = {"A": "1 $B\n", "EMPTY": "", "PASSED": None, "ABSENT": None}
+    assert spec_of(env=env).environment == {"A": "1 $B\n", "EMPTY": "", "PASSED": "from the host"}
+
+
+def test_the_option_comes_before_the_locale_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "de_AT.UTF-8")
+    assert spec_of(env={"LANG": "C"}).environment == {"LANG": "C"}
+
+
+def test_a_module_search_path_of_the_users_keeps_the_guest_part_in_reach() -> None:
+    assert spec_of(env={"PYTHONPATH": "/srv/lib"}).environment == {
+        "PYTHONPATH": f"/srv/lib:{GUEST_ROOT}"
+    }
+
+
+# Ports and mounts -------------------------------------------------------------------------------------
+
+
+def test_ports_are_bound_to_this_host_alone_unless_they_are_public() -> None:
+    assert spec_of(ports=[8080]).ports == (
+        PortBinding(host_ip="127.0.0.1", host=8080, container=8080),
+    )
+    assert spec_of(ports=["9000:80/udp"], public=True).ports == (
+        PortBinding(host_ip="", host=9000, container=80, protocol="udp"),
+    )
+
+
+def test_a_port_that_the_engine_chose_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    run(Waiting(), runtime={"ports": ["0:80", "[::1]:0:81", "8080:82"]})
+    told = [line for line in capfd.readouterr().err.splitlines() if "of the guest is" in line]
+    assert told == [
+        "buildr: port 80/tcp of the guest is 127.0.0.1:49152 here",
+        "buildr: port 81/tcp of the guest is [::1]:49153 here",
+        "buildr: port 82/tcp of the guest is 127.0.0.1:8080 here",
+    ]
+
+
+class Waiting(FakeBackend):
+    """An engine whose guest runs until somebody has asked for its ports."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda container: container.signals.wait() and 0)
+
+    def create(self, spec: ContainerSpec) -> str:
+        identity = super().create(spec)
+        self.runs[-1].signals.catch(signal.SIGUSR1)
+        return identity
+
+    def state(self, container: str) -> ContainerState | None:
+        state = super().state(container)
+        self.runs[-1].signals.send(signal.SIGUSR1)
+        return state
+
+
+def test_ports_that_were_chosen_here_are_not_asked_for() -> None:
+    backend = FakeBackend()
+    run(backend, runtime={"ports": [8080]})
+    assert "state" not in backend.operations
+
+
+def test_mounts_start_from_the_current_directory(project_directory: Path) -> None:
+    (project_directory / "data").mkdir()
+    spec = spec_of(mounts=["./data:/data:ro", "cache:/cache", Mount("/srv", "/srv", relabel="Z")])
+    assert spec.mounts == (
+        MountSpec(kind="bind", source=f"{project_directory}/data", target="/data", read_only=True),
+        MountSpec(kind="volume", source="cache", target="/cache"),
+        MountSpec(kind="bind", source="/srv", target="/srv", relabel="Z"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rootless", "mount", "user"),
+    [
+        (True, "./data:/data", "0:0"),
+        (False, "./data:/data", f"{os.getuid()}:0"),
+        (True, "./data:/data:ro", None),
+        (False, "volume:/data", None),
+    ],
+)
+def test_what_the_guest_writes_into_a_mount_belongs_to_the_user(
+    rootless: bool, mount: str, user: str | None
+) -> None:
+    assert spec_of(backend=FakeBackend(rootless=rootless), mounts=[mount]).user == user
+
+
+# An own Containerfile ---------------------------------------------------------------------------------
+
+
+def test_an_image_of_the_users_own_keeps_its_command_and_directory(project_directory: Path) -> None:
+    (project_directory / "Dockerfile").write_text('FROM debian:12\nCMD ["serve", "--fast"]\n')
+    spec = spec_of("-x", package={"dockerfile": "Dockerfile"})
+    assert spec.command == ("serve", "--fast", "-x")
+    assert (spec.workdir, spec.home) == (None, "")
+
+
+# Publishing -------------------------------------------------------------------------------------------
+
+PUBLISH = {"publish": True, "repository": "registry.example.org/me", "name": "app"}
+
+
+def test_a_published_image_is_pushed_before_it_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    backend = FakeBackend()
+    run(backend, package=PUBLISH)
+    (push,) = backend.pushed
+    assert push.reference == "registry.example.org/me/app:latest"
+    assert push.image == backend.runs[0].spec.image
+    assert backend.operations.index("push") < backend.operations.index("create")
+    assert "buildr: pushed registry.example.org/me/app:latest (sha256:" in capfd.readouterr().err
+
+
+def test_a_refused_push_keeps_it_from_running() -> None:
+    backend = FakeBackend()
+    backend.fail("push", PushError("access denied"))
+    with pytest.raises(PushError, match="access denied"):
+        run(backend, package=PUBLISH)
+    assert backend.runs == []
+
+
+def test_without_publish_nothing_is_pushed() -> None:
+    backend = FakeBackend()
+    run(backend, package={"repository": "registry.example.org/me"})
+    assert backend.pushed == []
+
+
+# Two engines ------------------------------------------------------------------------------------------
+
+TWO: dict[str, Any] = {
+    "package": {"builder": "docker"},
+    "runtime": {"executor": "podman"},
+}
+
+
+def engines() -> tuple[FakeBackend, FakeBackend]:
+    return FakeBackend(name="podman"), FakeBackend(name="docker")
+
+
+def test_built_by_one_engine_and_run_by_another_an_image_goes_through_its_registry() -> None:
+    podman, docker = engines()
+    run(
+        {"podman": podman, "docker": docker},
+        package={**PUBLISH, "builder": "docker"},
+        runtime={"executor": "podman"},
+    )
+    assert (len(docker.builds), len(docker.runs)) == (1, 0)
+    assert (len(podman.builds), len(podman.runs)) == (0, 1)
+    assert podman.pulled == ["registry.example.org/me/app:latest"]
+    assert podman.closed
+    assert docker.closed
+
+
+def test_between_two_engines_an_image_must_be_published() -> None:
+    podman, docker = engines()
+    with pytest.raises(
+        OptionError, match="built by docker and run by podman, so it must be published"
+    ):
+        run({"podman": podman, "docker": docker}, **TWO)
+    assert podman.closed
+    assert docker.closed
+
+
+@pytest.mark.parametrize(
+    ("package", "runtime"),
+    [
+        ({"builder": "docker"}, {}),
+        ({}, {"executor": "docker"}),
+        ({"builder": "docker"}, {"executor": "docker"}),
+    ],
+)
+def test_one_name_is_enough_for_both(package: dict[str, Any], runtime: dict[str, Any]) -> None:
+    podman, docker = engines()
+    run({"podman": podman, "docker": docker}, package=package, runtime=runtime)
+    assert (len(docker.builds), len(docker.runs)) == (1, 1)
+    assert podman.operations == []
+
+
+def test_the_flag_and_the_variable_decide_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flag, variable in (("docker", ""), (None, "docker")):
+        monkeypatch.setenv("BUILDR_BACKEND", variable)
+        podman, docker = engines()
+        run({"podman": podman, "docker": docker}, flag=flag, runtime={"executor": "podman"})
+        assert (len(docker.runs), len(podman.runs)) == (1, 0)
+
+
+def test_the_same_engine_by_another_name_needs_no_registry() -> None:
+    same = FakeBackend(name="podman")
+    run({"podman": same, "mine": same}, package={"builder": "mine"}, runtime={"executor": "podman"})
+    assert (len(same.builds), len(same.runs), same.pushed) == (1, 1, [])
+
+
+# What is said -----------------------------------------------------------------------------------------
+
+
+def only_docker() -> dict[str, Backend | BackendError]:
+    return {"podman": EngineNotFoundError("not installed"), "docker": FakeBackend(name="docker")}
+
+
+def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    run(only_docker(), package={"quiet": True})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_fallback_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    run(only_docker())
+    assert capfd.readouterr().err.count("using docker, since podman is not usable here") == 1
+
+
+# An image that vanishes -------------------------------------------------------------------------------
+
+
+class Vanishing(FakeBackend):
+    """An engine whose image somebody removes before the container is created."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(lambda _container: 4)
+        self.times = times
+
+    def create(self, spec: ContainerSpec) -> str:
+        if self.times:
+            self.times -= 1
+            image = self.image(spec.image)
+            assert image is not None
+            for tag in image.tags:
+                self.remove_image(tag)
+        return super().create(spec)
+
+
+def test_an_image_that_vanishes_before_it_runs_is_built_again() -> None:
+    backend = Vanishing(1)
+    assert run(backend) == 4
+    assert len(backend.builds) == 2
+
+
+def test_an_image_that_vanishes_again_is_an_error() -> None:
+    with pytest.raises(ImageNotFoundError, match="not stored any more"):
+        run(Vanishing(2))
+
+
+# Every end --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OptionError("wrong"), 125),
+        (BuildError("failed", hint="Mend it."), 125),
+        (NotExecutableError("no"), 126),
+        (CommandNotFoundError("no"), 127),
+    ],
+)
+def test_an_error_is_told_and_gives_its_status(
+    error: BuildrError, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def action(_signals: Signals) -> int:
+        raise error
+
+    assert guarded(action) == status
+    assert capfd.readouterr() == ("", f"buildr: error: {error}\n")
+
+
+def test_the_status_of_the_action_is_the_status() -> None:
+    assert guarded(lambda _signals: 42) == 42
+
+
+def test_an_interrupt_cancels_and_that_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    def action(_signals: Signals) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return 1
+
+    assert guarded(action) == 0
+    assert capfd.readouterr().err == "buildr: cancelled\n"
+
+
+def test_a_third_interrupt_ends_at_once() -> None:
+    def action(signals: Signals) -> int:
+        signals.collect()
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        return 1
+
+    assert guarded(action) == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_another_signal_ends_with_its_status(number: int) -> None:
+    def action(_signals: Signals) -> int:
+        signal.raise_signal(number)
+        return 1
+
+    assert guarded(action) == 128 + number
+
+
+def test_an_unknown_exception_is_a_fault_of_ours_and_shows_itself() -> None:
+    def action(_signals: Signals) -> int:
+        raise ZeroDivisionError
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError):
+        guarded(action)
+    assert signal.getsignal(signal.SIGTERM) == before
