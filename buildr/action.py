@@ -234,8 +234,15 @@ def container_spec(
         memory=runtime.memory,
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
-        home="" if own else project.recipe.home,
+        home=_home(backend, image) if runtime.hardened else "",
     )
+
+
+def _home(backend: Backend, image: str) -> str:
+    """Return the home directory that an image names: the project's does not tell, as its user may have been fitted."""
+    stored = backend.image(image)
+    named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
+    return named[-1].removeprefix("HOME=") if named else ""
 
 
 def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:

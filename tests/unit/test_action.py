@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildr import subordinate
 from buildr.action import guarded, run_entry
-from buildr.backend import ContainerSpec, ContainerState, MountSpec, PortBinding
+from buildr.backend import ContainerSpec, ContainerState, EngineDetails, MountSpec, PortBinding
 from buildr.containerfile import GUEST_ROOT
 from buildr.entry import Entry
 from buildr.errors import (
@@ -104,6 +105,19 @@ def test_options_of_the_run_reach_the_container() -> None:
     spec = spec_of(cpus=1.5, memory="64m", name="mine", grace_seconds=3, hardened=True)
     assert (spec.cpus, spec.memory, spec.name) == (1.5, 64 * 1024 * 1024, "mine")
     assert (spec.grace_seconds, spec.hardened, spec.home) == (3, True, "/home/app")
+
+
+def test_a_hardened_container_can_write_into_the_home_that_its_image_has(
+    project_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OneId(FakeBackend):
+        def details(self) -> EngineDetails:
+            return EngineDetails(user_ids=1)
+
+    monkeypatch.setattr(subordinate, "_listed", lambda _uid: False)
+    assert spec_of(backend=OneId(), hardened=True).home == "/root"
+    (project_directory / "Dockerfile").write_text('FROM debian:12\nENV HOME=/srv\nCMD ["x"]\n')
+    assert spec_of(package={"dockerfile": "Dockerfile"}, hardened=True).home == "/srv"
 
 
 def test_what_is_not_asked_for_is_left_to_the_image() -> None:
