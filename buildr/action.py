@@ -13,7 +13,13 @@ from buildr import console, identity, registry, terminal
 from buildr.backend import ContainerSpec, MountSpec, PortBinding, PushRequest
 from buildr.cleanup import sweep
 from buildr.containerfile import GUEST_ROOT, PROJECT
-from buildr.errors import BackendError, BuildrError, ImageNotFoundError, OptionError
+from buildr.errors import (
+    BackendError,
+    BuildrError,
+    ContainerError,
+    ImageNotFoundError,
+    OptionError,
+)
 from buildr.image import ensure_image
 from buildr.options.mounts import mount_source
 from buildr.progress import Progress
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from buildr.backend import Backend
     from buildr.entry import Entry
     from buildr.options import Package, Runtime
+    from buildr.options.mounts import Mount
     from buildr.progress import Verbosity
     from buildr.project import Project
 
@@ -36,6 +43,7 @@ _LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
 _CANCELLED = 0
 _SWEEP_SECONDS = 5.0  # how long the end of a run waits for the removal of what others left
 _FORCED = 128 + signal.SIGINT
+_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 alone, see cgroups(7)
 
 
 def verbosity(package: Package) -> Verbosity:
@@ -105,6 +113,7 @@ def run_entry(
     builder = registry.choose(flag=flag, option=package.builder or runtime.executor)
     backend = registry.connect(executor, say)
     try:
+        _warn_of_limits(backend, runtime)
 
         def prepare() -> ContainerSpec:
             if builder.name in (executor.name, registry.AUTO):
@@ -200,17 +209,7 @@ def container_spec(
     command: tuple[str, ...] = project.placement.command
     if own and (stored := backend.image(image)) is not None:
         command = stored.command
-    mounts = tuple(
-        MountSpec(
-            # A bare name is a named volume; anything else has become an absolute path.
-            kind="bind" if os.path.isabs(source := mount_source(mount, os.getcwd())) else "volume",
-            source=source,
-            target=mount.target,
-            read_only=mount.read_only,
-            relabel=mount.relabel,
-        )
-        for mount in runtime.mounts
-    )
+    mounts = tuple(_mount(backend, mount) for mount in runtime.mounts)
     return ContainerSpec(
         image=image,
         command=(*command, *entry.arguments),
@@ -243,6 +242,48 @@ def _home(backend: Backend, image: str) -> str:
     stored = backend.image(image)
     named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
     return named[-1].removeprefix("HOME=") if named else ""
+
+
+def _mount(backend: Backend, mount: Mount) -> MountSpec:
+    """Find what a mount shows.
+
+    Raises:
+        ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
+    """
+    # A bare name is a named volume; anything else becomes an absolute path.
+    source = mount_source(mount, os.getcwd())
+    is_path = os.path.isabs(source)
+    if is_path and not backend.info.remote:
+        try:
+            os.stat(source)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ContainerError(
+                f"the source of a mount is not there: {source}",
+                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at the"
+                " current directory.",
+            ) from None
+        except OSError:
+            pass  # the engine may see more than this user does
+    return MountSpec(
+        kind="bind" if is_path else "volume",
+        source=source,
+        target=mount.target,
+        read_only=mount.read_only,
+        relabel=mount.relabel,
+    )
+
+
+def _warn_of_limits(backend: Backend, runtime: Runtime) -> None:
+    """Say so when limits will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
+    info = backend.info
+    if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):
+        return
+    limits = (("cpus", runtime.cpus), ("memory", runtime.memory))
+    if ignored := [name for name, value in limits if value is not None]:
+        console.warn(
+            f"{' and '.join(ignored)} will not hold: a rootless engine can set limits only where the host has"
+            " cgroups version 2"
+        )
 
 
 def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:

@@ -286,7 +286,11 @@ class Backend(Protocol):
         ...
 
     def attach(self, container: str, *, tty: bool) -> Attachment:
-        """Attach to all three streams of a created container."""
+        """Attach to all three streams of a created container.
+
+        Raises:
+            ContainerError: it cannot start, as with `start`: some engines do part of that here.
+        """
         ...
 
     def start(self, container: str) -> None:

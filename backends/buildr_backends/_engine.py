@@ -145,7 +145,10 @@ class HttpEngine(ABC):
 
     def attach(self, container: str, *, tty: bool) -> Attachment:
         """See `buildr.backend.Backend.attach`."""
-        return _attach.attach(self._client, f"/containers/{container}/attach", tty=tty)
+        try:
+            return self._attach(f"/containers/{container}/attach", tty=tty)
+        except EngineError as error:  # Podman does half of the start here: it binds the ports
+            raise self._start_error(container, error) from None
 
     def start(self, container: str) -> None:
         """See `buildr.backend.Backend.start`."""
@@ -224,6 +227,10 @@ class HttpEngine(ABC):
         return _attach.ResponseStreams(response, framed=framed)
 
     # What differs ---------------------------------------------------------------------------------
+
+    def _attach(self, path: str, *, tty: bool) -> Attachment:
+        """Open the streams of a container."""
+        return _attach.attach(self._client, path, tty=tty)
 
     @abstractmethod
     def _build_query(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from buildr.backend import EngineDetails, EngineInfo
+from buildr.backend import ContainerSpec, EngineDetails, EngineInfo, MountSpec
 from buildr.errors import (
     BackendError,
     EngineError,
@@ -20,15 +20,15 @@ from buildr.errors import (
 from buildr_backends import _docker_endpoint
 from buildr_backends._endpoint import REACH_SECONDS
 from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
-from buildr_backends._http import ANSWER_SECONDS, Client
+from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import half_way, ping, version_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from docker import APIClient
 
-    from buildr.backend import ContainerSpec, Image, OnEvent, PushRequest, Target
+    from buildr.backend import Image, OnEvent, PushRequest, Target
     from buildr_backends._endpoint import Endpoint
 
 OLDEST = (1, 41)
@@ -155,6 +155,47 @@ class Docker(HttpEngine):
                 return _transfer.follow_push(request.reference, progress, on_event)
         except EngineError as error:
             raise _transfer.push_error(request.reference, error.message) from None
+
+    def create(self, spec: ContainerSpec) -> str:
+        """See `buildr.backend.Backend.create`."""
+        if new := [mount.source for mount in spec.mounts if self._is_new_volume(mount)]:
+            self._make_volumes(new, spec)
+        return super().create(spec)
+
+    def _is_new_volume(self, mount: MountSpec) -> bool:
+        if mount.kind != "volume":
+            return False
+        response = self._client.request("GET", f"/volumes/{quote(mount.source)}", ok=(200, 404))
+        response.read()
+        return response.status == 404
+
+    def _make_volumes(self, names: list[str], spec: ContainerSpec) -> None:
+        """Make volumes that belong to whoever the guest runs as, as Podman does; Docker's are root's.
+
+        A container that never starts shows them, and an archive that is unpacked into it gives them their owner.
+        Where the image has something at a volume's target, Docker copies it later, its owner included.
+        """
+        image = None if spec.user else self.image(spec.image)
+        uid, _, gid = (spec.user or (image.user if image else "")).partition(":")
+        if not uid.isdecimal() or not int(uid):
+            return
+        places = {f"buildr-volume-{index}": name for index, name in enumerate(names)}
+        helper = super().create(
+            ContainerSpec(
+                image=spec.image,
+                command=("true",),
+                labels=spec.labels,
+                mounts=tuple(
+                    MountSpec(kind="volume", source=name, target=f"/{place}")
+                    for place, name in places.items()
+                ),
+            )
+        )
+        try:
+            owner = (int(uid), int(gid) if gid.isdecimal() else 0)
+            self.put_archive(helper, "/", _directories(places, *owner))
+        finally:
+            self.remove(helper)
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
@@ -328,6 +369,20 @@ def _port_bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
         row = {"HostIp": port.host_ip, "HostPort": str(port.host) if port.host else ""}
         bindings.setdefault(f"{port.container}/{port.protocol}", []).append(row)
     return bindings
+
+
+def _directories(names: Iterable[str], uid: int, gid: int) -> bytes:
+    """Return a tar archive of directories that a user and a group may write to."""
+    import io
+    import tarfile
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.uid, member.gid = tarfile.DIRTYPE, 0o775, uid, gid
+            tar.addfile(member)
+    return buffer.getvalue()
 
 
 def _mount(mount: Any) -> dict[str, Any]:

@@ -209,14 +209,6 @@ class Podman(HttpEngine):
             raise _transfer.push_error(request.reference, error.message) from None
         return _transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
-    def attach(self, container: str, *, tty: bool) -> Attachment:
-        """See `buildr.backend.Backend.attach`."""
-        if tty:
-            return super().attach(container, tty=tty)
-        # When a guest ends with input unread, its monitor resets the connection that the input came by. Podman
-        # stops reading output from there, and writes the error to standard error as if it were the guest's.
-        return _attach.attach_split(self._client, f"/containers/{container}/attach")
-
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
         # libpod's own wait returns only when the container's monitor has cleaned up, 0.1 s after the status is
@@ -260,6 +252,13 @@ class Podman(HttpEngine):
             raise EngineError(f"Podman at {url} failed: {error}", message=str(error)) from None
 
     # What differs from Docker ---------------------------------------------------------------------
+
+    def _attach(self, path: str, *, tty: bool) -> Attachment:
+        if tty:
+            return super()._attach(path, tty=tty)
+        # When a guest ends with input unread, its monitor resets the connection that the input came by. Podman
+        # stops reading output from there, and writes the error to standard error as if it were the guest's.
+        return _attach.attach_split(self._client, path)
 
     def _build_query(self) -> dict[str, str]:
         # Without `layers` Podman keeps no cache; the base image has been pulled already.

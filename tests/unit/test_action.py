@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import subordinate
+from buildr import action, subordinate
 from buildr.action import guarded, run_entry
 from buildr.backend import ContainerSpec, ContainerState, EngineDetails, MountSpec, PortBinding
 from buildr.containerfile import GUEST_ROOT
@@ -268,12 +268,57 @@ def test_mounts_start_from_the_current_directory(project_directory: Path) -> Non
     ],
 )
 def test_what_the_guest_writes_into_a_mount_belongs_to_the_user(
-    rootless: bool, mount: str, user: str | None
+    project_directory: Path, rootless: bool, mount: str, user: str | None
 ) -> None:
+    (project_directory / "data").mkdir()
     assert spec_of(backend=FakeBackend(rootless=rootless), mounts=[mount]).user == user
 
 
 # An own Containerfile ---------------------------------------------------------------------------------
+
+
+def test_a_mount_of_nothing_is_refused_before_the_engine_makes_something_of_it(
+    project_directory: Path,
+) -> None:
+    backend = FakeBackend()
+    with pytest.raises(ContainerError, match=f"{project_directory}/absent"):
+        run(backend, runtime={"mounts": ["./absent:/data:z"]})
+    assert not backend.runs
+
+
+@pytest.mark.parametrize(
+    ("rootless", "unified", "told"),
+    [
+        (True, False, "buildr: warning: cpus and memory will not hold"),
+        (True, True, ""),
+        (False, False, ""),
+    ],
+)
+def test_limits_that_the_engine_ignores_are_told_in_one_line(
+    project_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    rootless: bool,
+    unified: bool,
+    told: str,
+) -> None:
+    controllers = project_directory.parent / "cgroup.controllers"
+    if unified:
+        controllers.touch()
+    monkeypatch.setattr(action, "_UNIFIED_CGROUPS", str(controllers))
+    backend = FakeBackend(rootless=rootless)
+    run(backend, package={"quiet": True}, runtime={"cpus": 0.5, "memory": "256m"})
+    said = capfd.readouterr().err
+    assert said.startswith(told)
+    assert said.count("\n") == bool(told)
+
+
+def test_without_limits_nothing_is_told_of_them(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(action, "_UNIFIED_CGROUPS", "/absent")
+    run(FakeBackend(rootless=True), package={"quiet": True})
+    assert capfd.readouterr().err == ""
 
 
 def test_an_image_of_the_users_own_keeps_its_command_and_directory(project_directory: Path) -> None:

@@ -7,7 +7,7 @@ from queue import Queue
 import pytest
 
 from buildr.backend import STDOUT, EngineInfo
-from buildr.errors import EngineError
+from buildr.errors import ContainerError, EngineError
 from buildr_backends.podman import Podman
 from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging
 from tests.unit.backends.test_frames import frame
@@ -52,10 +52,20 @@ def test_a_terminal_needs_one_connection() -> None:
         assert server.connections == 1
 
 
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_port_that_is_taken_already_shows_when_the_streams_are_opened(tty: bool) -> None:
+    taken = answer_json({"message": "listen tcp 127.0.0.1:80: bind: address already in use"}, 500)
+    with (
+        Server(always(taken)) as server,
+        pytest.raises(ContainerError, match="choose another host port"),
+    ):
+        podman(server).attach("c", tty=tty)
+
+
 def test_a_failed_second_connection_closes_the_first() -> None:
     with (
         Server(hanging(OPEN), always(answer_json({"message": "no"}, 500))) as server,
-        pytest.raises(EngineError),
+        pytest.raises(ContainerError),
     ):
         podman(server).attach("c", tty=False)
 

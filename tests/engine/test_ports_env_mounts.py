@@ -1,0 +1,387 @@
+"""What the options of a run come to in the container: ports, environment, mounts, limits, rights, its name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import re
+import secrets
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine.images import nothing_left as check_nothing_left
+from tests.engine.images import site as make_site
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+
+    from tests.engine.harness import Engine
+    from tests.engine.images import Site
+
+LOOPBACK, OTHER_LOOPBACK = "127.0.0.1", "127.0.0.2"
+FAILED = 125
+MIB = 1 << 20
+SECONDS = 60  # for one answer, however slow the machine
+PORT = 8080  # of the guest
+
+# The options come from outside, so that all cases share one image.
+SCRIPT = """\
+import json, os, sys
+from buildr import Containerize
+
+@Containerize(package={{"name": {name!r}}}, runtime=json.loads(os.environ.get("OPTIONS", "{{}}")))
+def main():
+    exec(sys.argv[1], globals())
+
+if __name__ == "__main__":
+    main()
+"""
+
+SERVE = """
+import socket
+server = socket.create_server(("", 8080))
+print("ready")
+while True:
+    connection, _ = server.accept()
+    connection.sendall(b"hello from the guest")
+    connection.close()
+"""
+WAIT = """
+print("ready")
+sys.stdin.read()
+"""
+ENVIRONMENT = "print(json.dumps(dict(os.environ)))"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(engine: Engine) -> Iterator[None]:
+    yield from check_nothing_left(engine)
+
+
+@pytest.fixture(scope="module")
+def site(engine: Engine) -> Iterator[Site]:
+    """A project whose image is built already."""
+    for made in make_site(engine):
+        made.write({"app.py": SCRIPT.format(name=made.name)})
+        done = made.run("app.py", "pass")
+        assert done.returncode == 0, done.stderr.decode()
+        yield made
+
+
+@pytest.fixture
+def name() -> str:
+    """A container's name that nobody else uses."""
+    return f"buildr-test-{secrets.token_hex(5)}"
+
+
+def run(
+    site: Site,
+    code: str,
+    options: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    return site.run("app.py", code, env={"OPTIONS": json.dumps(options or {}), **(env or {})})
+
+
+def printed(
+    site: Site,
+    code: str,
+    options: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Any:
+    """Return what the guest printed, which is JSON."""
+    done = run(site, code, options, env)
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def running(site: Site, code: str, options: Mapping[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a guest that says when it is ready; its input ends with the block, and it is cancelled."""
+    with site.engine.popen(
+        sys.executable,
+        "app.py",
+        code,
+        cwd=site.directory,
+        env={"OPTIONS": json.dumps(options)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        guard = threading.Timer(SECONDS, process.kill)  # ends every wait for a line
+        guard.start()
+        try:
+            if process.stdout.readline() != b"ready\n":
+                pytest.fail(process.stderr.read().decode())
+            yield process
+            process.terminate()
+            process.communicate(timeout=SECONDS)
+        finally:
+            guard.cancel()
+            process.kill()
+
+
+def inspect(engine: Engine, container: str) -> Any:
+    return json.loads(engine.cli("container", "inspect", container))[0]
+
+
+def bound_addresses(engine: Engine, container: str) -> set[str]:
+    """Return the addresses of the host that the guest's port is bound to, as the engine sees it."""
+    rows = inspect(engine, container)["NetworkSettings"]["Ports"][f"{PORT}/tcp"]
+    return {row["HostIp"] for row in rows}
+
+
+def free_port() -> int:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def answer(address: str, port: int) -> bytes:
+    with socket.create_connection((address, port), timeout=SECONDS) as connection:
+        return connection.makefile("rb").read()
+
+
+# Ports --------------------------------------------------------------------------------------------
+
+
+def test_a_port_is_published_on_loopback_alone(engine: Engine, site: Site, name: str) -> None:
+    port = free_port()
+    with running(site, SERVE, {"ports": [f"{port}:{PORT}"], "name": name}):
+        assert answer(LOOPBACK, port) == b"hello from the guest"
+        assert bound_addresses(engine, name) == {LOOPBACK}
+        with pytest.raises(ConnectionRefusedError):
+            answer(OTHER_LOOPBACK, port)
+
+
+def test_a_public_port_is_published_on_every_address(engine: Engine, site: Site, name: str) -> None:
+    port = free_port()
+    with running(site, SERVE, {"ports": [f"{port}:{PORT}"], "name": name, "public": True}):
+        assert answer(OTHER_LOOPBACK, port) == b"hello from the guest"
+        addresses = bound_addresses(engine, name)
+        assert addresses
+        assert addresses <= {"", "0.0.0.0", "::"}
+
+
+def test_a_port_that_the_engine_chose_is_told(site: Site) -> None:
+    with running(site, SERVE, {"ports": [f"0:{PORT}"]}) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline().decode()
+        match = re.search(rf"port {PORT}/tcp of the guest is 127\.0\.0\.1:(\d+) here", told)
+        assert match, told
+        assert answer(LOOPBACK, int(match[1])) == b"hello from the guest"
+
+
+def test_a_taken_port_is_an_error_that_names_it(site: Site) -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        done = run(site, "print('ran')", {"ports": [f"{port}:{PORT}"]})
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    said = done.stderr.decode()
+    assert str(port) in said
+    assert "choose another host port" in said
+    assert "Traceback" not in said
+
+
+# Environment --------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "BLANKS": "  a  b ",
+    "BACKSLASH": "a\\nb\\",
+    "DOLLAR": "$HOME ${PATH} $$ `id` $(id)",
+    "EMPTY": "",
+    "EQUALS": "=a=b=",
+    "HASH": "# no comment",
+    "LINES": "one\ntwo\r\n\tthree\n",
+    "QUOTES": 'it\'s "quoted"',
+    "UNICODE": "grüße 日本 🐍",
+    "with.dots-and-dashes": "1",
+}
+
+
+def test_values_arrive_exactly(site: Site) -> None:
+    found = printed(site, ENVIRONMENT, {"env": HOSTILE})
+    assert {key: found.get(key) for key in HOSTILE} == HOSTILE
+
+
+def test_none_passes_the_value_of_the_host(site: Site) -> None:
+    found = printed(
+        site, ENVIRONMENT, {"env": {"GIVEN": None, "ABSENT": None}}, {"GIVEN": "of the\nhost"}
+    )
+    assert found["GIVEN"] == "of the\nhost"
+    assert "ABSENT" not in found
+
+
+def test_nothing_else_gets_in(site: Site) -> None:
+    leaks = {
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+        "TERM": "xterm",  # there is no terminal
+        "http_proxy": "http://127.0.0.1:9",
+    }
+    found = printed(site, ENVIRONMENT, env=leaks)
+    found.pop("LANG", None)  # of the host, where it has one
+    assert re.fullmatch("[0-9a-f]{12}", found.pop("HOSTNAME"))  # the container's own
+    assert {key: value for key, value in found.items() if not key.startswith("LC_")} == {
+        "BUILDR_IN_CONTAINER": "true",
+        "HOME": "/home/app",
+        "METAPARTICLE_IN_CONTAINER": "true",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": "/usr/local/lib/buildr",
+    }
+
+
+def test_time_zone_and_locale_get_in(site: Site) -> None:
+    given = {"TZ": "Asia/Kolkata", "LANG": "C.UTF-8", "LANGUAGE": "de:en", "LC_TIME": "de_DE.UTF-8"}
+    found = printed(site, ENVIRONMENT, env=given)
+    assert {key: found.get(key) for key in given} == given
+
+
+# Mounts -------------------------------------------------------------------------------------------
+
+
+def test_what_the_guest_writes_belongs_to_the_user(engine: Engine, site: Site) -> None:
+    site.write({"out/before": ""})
+    code = "os.makedirs('/out/sub'); print('text', file=open('/out/sub/file', 'w'))"
+    done = run(site, code, {"mounts": [f"{site.directory}/out:/out"]})
+    assert done.returncode == 0, done.stderr.decode()
+    file = site.directory / "out/sub/file"
+    assert file.read_text() == "text\n"
+    assert (file.stat().st_uid, file.parent.stat().st_uid) == (engine.uid, engine.uid)
+
+
+def test_a_read_only_mount_refuses_to_be_written(site: Site) -> None:
+    site.write({"in/file": "from the host"})
+    code = """
+with open("/in/file") as file:
+    found = [file.read()]
+for path in ("/in/file", "/in/new"):
+    try:
+        open(path, "w")
+    except OSError as error:
+        found.append(error.errno)
+print(json.dumps(found))
+"""
+    found = printed(site, code, {"mounts": [f"{site.directory}/in:/in:ro"]})
+    assert found == ["from the host", errno.EROFS, errno.EROFS]
+    assert not (site.directory / "in/new").exists()
+
+
+def test_a_relative_source_starts_from_the_current_directory(site: Site) -> None:
+    site.write({"in/file": "from the host"})
+    found = printed(site, "print(json.dumps(os.listdir('/in')))", {"mounts": ["./in:/in:ro"]})
+    assert found == ["file"]
+
+
+def test_a_named_volume_keeps_what_was_written(engine: Engine, site: Site, name: str) -> None:
+    options = {"mounts": [f"{name}:/data"]}
+    try:
+        done = run(site, "print('kept', file=open('/data/file', 'w'))", options)
+        assert done.returncode == 0, done.stderr.decode()
+        done = run(site, "print(open('/data/file').read())", options)
+        assert done.stdout == b"kept\n\n"
+    finally:
+        engine.cli("volume", "rm", name)
+
+
+@pytest.mark.parametrize("suffix", ["", ":ro", ":z"])
+def test_a_missing_source_is_an_error_that_names_it(site: Site, suffix: str) -> None:
+    done = run(site, "print('ran')", {"mounts": [f"./absent:/in{suffix}"]})
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    said = done.stderr.decode()
+    assert f"{site.directory}/absent" in said
+    assert "Traceback" not in said
+    assert not (site.directory / "absent").exists()
+
+
+# Limits -------------------------------------------------------------------------------------------
+
+LIMITS = """
+def read(*paths):
+    for path in paths:
+        if os.path.exists("/sys/fs/cgroup/" + path):
+            return open("/sys/fs/cgroup/" + path).read().split()
+cpu = read("cpu.max") or read("cpu/cpu.cfs_quota_us") + read("cpu/cpu.cfs_period_us")
+print(json.dumps([int(cpu[0]) / int(cpu[1]), int(read("memory.max", "memory/memory.limit_in_bytes")[0])]))
+"""
+UNLIMITED = Path("/sys/fs/cgroup/cgroup.controllers")
+"""Absent where the host has version 1 of cgroups, which nobody but root can set limits in."""
+
+
+def test_limits_are_in_force_or_said_to_be_ignored(engine: Engine, site: Site) -> None:
+    options = {"cpus": 0.5, "memory": "256m"}
+    if engine.name == "podman-rootless" and not UNLIMITED.exists():
+        done = run(site, "print('ran')", options)
+        assert (done.returncode, done.stdout) == (0, b"ran\n")
+        said = done.stderr.decode()
+        assert said.count("\n") == 1
+        assert "cpus and memory will not hold" in said
+    else:
+        assert printed(site, LIMITS, options) == [0.5, 256 * MIB]
+
+
+# Rights -------------------------------------------------------------------------------------------
+
+STATUS = """
+fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps({key: int(fields[key], 16) for key in ("CapEff", "CapPrm", "CapBnd", "NoNewPrivs")}))
+"""
+
+
+def test_no_guest_can_gain_rights(site: Site) -> None:
+    found = printed(site, STATUS)
+    assert (found["NoNewPrivs"], found["CapEff"]) == (1, 0)
+
+
+def test_a_hardened_guest_has_no_capability(site: Site) -> None:
+    site.write({"out/before": ""})
+    # A writable mount makes it uid 0 on a rootless engine.
+    options = {"hardened": True, "mounts": ["./out:/out"]}
+    found = printed(site, STATUS, options)
+    assert found == {"CapEff": 0, "CapPrm": 0, "CapBnd": 0, "NoNewPrivs": 1}
+
+
+def test_a_hardened_guest_writes_to_its_home_and_tmp_alone(site: Site) -> None:
+    code = """
+found = {}
+for folder in ("/", "/app", "/usr/local/lib/buildr", "/tmp", os.environ["HOME"]):
+    try:
+        open(folder + "/new", "w").close()
+        found[folder] = 0
+    except OSError as error:
+        found[folder] = error.errno
+print(json.dumps(found))
+"""
+    assert printed(site, code, {"hardened": True}) == {
+        "/": errno.EROFS,
+        "/app": errno.EROFS,
+        "/usr/local/lib/buildr": errno.EROFS,
+        "/tmp": 0,
+        "/home/app": 0,
+    }
+
+
+# Name ---------------------------------------------------------------------------------------------
+
+
+def test_a_container_has_the_name_that_was_asked_for(engine: Engine, site: Site, name: str) -> None:
+    with running(site, WAIT, {"name": name}):
+        assert inspect(engine, name)["Name"].lstrip("/") == name
+
+
+def test_a_taken_name_is_an_error_that_names_it(engine: Engine, site: Site, name: str) -> None:
+    with running(site, WAIT, {"name": name}):
+        before = engine.containers()
+        done = run(site, "print('ran')", {"name": name})
+        assert engine.containers() == before
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    said = done.stderr.decode()
+    assert f"another container named {name}" in said
+    assert "Traceback" not in said
