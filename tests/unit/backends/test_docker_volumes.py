@@ -1,0 +1,112 @@
+"""A new volume on Docker belongs to whoever the guest runs as; by itself Docker gives it to root."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from buildr.backend import ContainerSpec, EngineInfo, MountSpec
+from buildr.errors import BackendError
+from buildr_backends.docker import Docker
+from tests.unit.backends.server import Request, Server, always, answer, answer_json
+
+ABSENT = answer_json({"message": "no such volume"}, 404)
+PRESENT = answer_json({"Name": "data"})
+HELPER, CONTAINER = answer_json({"Id": "helper"}, 201), answer_json({"Id": "c"}, 201)
+DONE, REMOVED = answer(200), answer(204)
+VOLUME = MountSpec(kind="volume", source="data", target="/data")
+LABELS = {"run": "1"}
+
+
+def image(user: str) -> bytes:
+    return answer_json({"Id": "sha256:i", "Config": {"User": user}})
+
+
+def create(*answers: bytes, user: str | None = None, mount: MountSpec = VOLUME) -> list[Request]:
+    """Create a container with a mount, and return what was asked of the engine."""
+    with Server(always(*answers)) as server:
+        assert docker(server).create(spec(user, mount)) == "c"
+        return server.requests
+
+
+def spec(user: str | None = None, mount: MountSpec = VOLUME) -> ContainerSpec:
+    return ContainerSpec(image="i", user=user, mounts=(mount,), labels=LABELS, hardened=True)
+
+
+def docker(server: Server) -> Docker:
+    info = EngineInfo(
+        backend="docker",
+        version="20.10",
+        rootless=False,
+        remote=False,
+        endpoint="",
+        found="a test",
+    )
+    return Docker(server.client(), info)
+
+
+def paths(requests: list[Request]) -> list[tuple[str, str]]:
+    return [(request.method, request.path) for request in requests]
+
+
+@pytest.mark.parametrize(
+    ("user", "of_image", "owner"),
+    [(None, "1000:0", (1000, 0)), (None, "1000", (1000, 0)), ("1001:7", "1000:0", (1001, 7))],
+)
+def test_a_new_volume_is_given_to_the_user_of_the_guest(
+    user: str | None, of_image: str, owner: tuple[int, int]
+) -> None:
+    looked_up = [] if user else [image(of_image)]
+    requests = create(ABSENT, *looked_up, HELPER, DONE, REMOVED, CONTAINER, user=user)
+    archive = next(request for request in requests if request.path == "/containers/helper/archive")
+    with tarfile.open(fileobj=io.BytesIO(archive.body)) as tar:
+        (member,) = tar.getmembers()
+    assert member.isdir()
+    assert (member.uid, member.gid, member.mode) == (*owner, 0o775)
+    helper = next(request for request in requests if request.path == "/containers/create").json
+    (mount,) = helper["HostConfig"]["Mounts"]
+    assert (mount["Source"], mount["Target"]) == ("data", f"/{member.name}")
+
+
+def test_the_helper_is_removed_and_never_started() -> None:
+    requests = create(ABSENT, image("1000:0"), HELPER, DONE, REMOVED, CONTAINER)
+    assert paths(requests)[2:] == [
+        ("POST", "/containers/create"),
+        ("PUT", "/containers/helper/archive"),
+        ("DELETE", "/containers/helper"),
+        ("POST", "/containers/create"),
+    ]
+
+
+def test_the_helper_is_one_that_a_sweep_finds() -> None:
+    requests = create(ABSENT, image("1000:0"), HELPER, DONE, REMOVED, CONTAINER)
+    assert requests[2].json["Labels"] == LABELS
+
+
+def test_the_helper_is_removed_after_a_failure() -> None:
+    refused = answer_json({"message": "no space left"}, 500)
+    with Server(always(ABSENT, image("1000:0"), HELPER, refused, REMOVED)) as server:
+        with pytest.raises(BackendError, match="no space left"):
+            docker(server).create(spec())
+        assert paths(server.requests)[-1] == ("DELETE", "/containers/helper")
+
+
+def test_a_volume_that_is_there_is_left_alone() -> None:
+    assert paths(create(PRESENT, CONTAINER)) == [
+        ("GET", "/volumes/data"),
+        ("POST", "/containers/create"),
+    ]
+
+
+@pytest.mark.parametrize("of_image", ["", "0", "0:0", "root", "somebody"])
+def test_a_new_volume_is_left_to_docker_for_root_and_for_names(of_image: str) -> None:
+    requests = create(ABSENT, image(of_image), CONTAINER)
+    assert paths(requests)[-1] == ("POST", "/containers/create")
+    assert len(requests) == 3
+
+
+def test_other_mounts_are_not_looked_up() -> None:
+    mount = MountSpec(kind="bind", source="/data", target="/data")
+    assert paths(create(CONTAINER, mount=mount)) == [("POST", "/containers/create")]
