@@ -1,0 +1,266 @@
+"""Publishing: the image goes to its registry, with the login that the user has, and runs there by anybody's command."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.harness import give
+from tests.engine.images import Site, nothing_left, site
+from tests.engine.test_failures import assert_failed, closed_port
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Mapping
+
+    from tests.engine.harness import Engine, Registries
+
+OTHER = {"podman-rootless": "docker", "podman-root": "docker", "docker": "rootless_podman"}
+WRONG = "not-the-password"
+
+BODY = """\
+if os.environ.get("WAIT"):
+    print("waiting", flush=True)
+    time.sleep(600)
+print("inside:", os.environ["BUILDR_IN_CONTAINER"])
+sys.exit(7)
+"""
+
+
+# The base that the other tests use would be compressed, sent and fetched a dozen times.
+SMALL = """\
+FROM {base} AS whole
+RUN cd /usr/lib/python3.11 && rm -rf test idlelib ensurepip lib2to3 config-* pydoc_data \\
+    && find . -name __pycache__ -prune -exec rm -r {{}} + \\
+    && cd / && mkdir -p slim/usr/bin slim/usr/lib slim/usr/lib64 slim/tmp && cp -a bin lib lib64 slim \\
+    && programs="bin/sh bin/chmod bin/chown bin/grep bin/mkdir usr/bin/python3.11" \\
+    && cp --parents -L $programs $(ldd $programs | grep -o '/lib[^ ]*' | cut -c2- | sort -u) slim \\
+    && cp --parents -a etc/passwd etc/group usr/local/bin/python usr/bin/python3 usr/lib/python3.11 slim
+FROM scratch
+COPY --from=whole /slim /
+ENV PATH=/usr/local/bin:/usr/bin
+"""
+
+
+class Bases:
+    """A small base image on each engine, made when it is first asked for."""
+
+    name = "localhost/buildr-test/small:latest"
+
+    def __init__(self) -> None:
+        self._engines: dict[str, Engine] = {}
+
+    def on(self, engine: Engine) -> dict[str, str]:
+        """Return the environment in which builds of an engine start from the small image."""
+        if engine.name not in self._engines:
+            done = engine.run(
+                *(engine.backend, "build", "--tag", self.name, "-"),
+                cwd=Path("/"),
+                stdin=SMALL.format(base=engine.base_image).encode(),
+            )
+            assert done.returncode == 0, done.stderr.decode()
+            self._engines[engine.name] = engine
+        return {"BUILDR_BASE_IMAGE": self.name}
+
+    def remove(self) -> None:
+        for engine in self._engines.values():
+            engine.cli("rmi", "--force", self.name)
+
+
+@pytest.fixture(scope="module")
+def bases() -> Iterator[Bases]:
+    found = Bases()
+    yield found
+    found.remove()
+
+
+@pytest.fixture(scope="module")
+def _clean(engine: Engine) -> Iterator[None]:
+    yield from nothing_left(engine)
+
+
+@pytest.fixture
+def own(engine: Engine, bases: Bases, _clean: None) -> Iterator[Site]:
+    for made in site(engine):
+        environ = engine.environ
+        engine.environ = {**environ, **bases.on(engine)}
+        try:
+            yield made
+        finally:
+            engine.environ = environ
+
+
+def publish(
+    own: Site, registry: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the script with an image that is pushed to ``test/`` and the project's name."""
+    package = {"repository": f"{registry}/test", "publish": True}
+    own.script(BODY, imports="import os, sys, time", package=package)
+    return own.run(env=env)
+
+
+def assert_published(
+    own: Site, done: subprocess.CompletedProcess[bytes], registries: Registries, registry: str
+) -> None:
+    """Check that the run said so, that the script ran, and that the registry has the image."""
+    assert (done.returncode, done.stdout) == (7, b"inside: true\n"), done.stderr.decode()
+    assert f"buildr: pushed {registry}/test/{own.name}:latest" in done.stderr.decode()
+    for secret in (registries.secret, login(registries, registries.secret)):
+        assert secret not in done.stderr.decode()
+    assert tags(registries, registry, own.name) == ["latest"]
+
+
+def tags(registries: Registries, registry: str, name: str) -> list[str]:
+    """Return the tags that the registry has of a project's image."""
+    request = urllib.request.Request(f"http://{registry}/v2/test/{name}/tags/list")
+    if registry == registries.password:
+        request.add_header("Authorization", f"Basic {login(registries, registries.secret)}")
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, by the line above
+        found: list[str] = json.load(answer)["tags"]
+        return found
+
+
+def login(registries: Registries, password: str) -> str:
+    return base64.b64encode(f"{registries.user}:{password}".encode()).decode()
+
+
+def docker_config(own: Site, registries: Registries, password: str) -> dict[str, str]:
+    """Write what ``docker login`` writes, and return the environment in which it is found."""
+    directory = own.directory.parent / "docker-config"
+    directory.mkdir()
+    auths = {registries.password: {"auth": login(registries, password)}}
+    (directory / "config.json").write_text(json.dumps({"auths": auths}))
+    give(own.engine, directory)
+    return {"DOCKER_CONFIG": str(directory), "REGISTRY_AUTH_FILE": f"{directory}/absent.json"}
+
+
+def podman_login(own: Site, registries: Registries) -> dict[str, str]:
+    """Log in by Podman's own command, and return the environment in which the login is found."""
+    directory = own.directory.parent / "podman-login"
+    directory.mkdir()
+    give(own.engine, directory)
+    done = own.engine.run(
+        *("podman", "login", "--tls-verify=false", "--authfile", f"{directory}/auth.json"),
+        *("--username", registries.user, "--password-stdin", registries.password),
+        cwd=directory,
+        stdin=registries.secret.encode(),
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return {"REGISTRY_AUTH_FILE": f"{directory}/auth.json", "DOCKER_CONFIG": str(directory)}
+
+
+def test_what_one_engine_publishes_the_other_runs_by_its_own_command(
+    own: Site, registries: Registries, request: pytest.FixtureRequest
+) -> None:
+    done = publish(own, registries.open)
+    assert_published(own, done, registries, registries.open)
+    other: Engine = request.getfixturevalue(OTHER[own.engine.name])
+    image = f"{registries.open}/test/{own.name}:latest"
+    other.cli("pull", image)
+    try:
+        plain = other.run(other.backend, "run", "--rm", image, cwd=Path("/"))
+        assert (plain.returncode, plain.stdout) == (7, b"inside: true\n"), plain.stderr.decode()
+        assert status_on_sigterm(other, image) == 143
+    finally:
+        other.cli("rmi", "--force", image)
+
+
+def status_on_sigterm(engine: Engine, image: str) -> int:
+    """Run an image that waits, send SIGTERM, and return the status that it ends with."""
+    container = engine.cli("run", "--detach", "--env", "WAIT=1", image).strip()
+    try:
+        deadline = time.monotonic() + 60
+        while engine.cli("logs", container) != "waiting\n" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        engine.cli("kill", "--signal", "TERM", container)
+        return int(engine.cli("wait", container))
+    finally:
+        engine.cli("rm", "--force", container)
+
+
+def test_the_login_of_either_command_is_used(own: Site, registries: Registries) -> None:
+    for env in (
+        podman_login(own, registries),
+        docker_config(own, registries, registries.secret),
+    ):
+        done = publish(own, registries.password, env)
+        assert_published(own, done, registries, registries.password)
+
+
+def test_a_refused_push_is_an_error_that_shows_no_secret(own: Site, registries: Registries) -> None:
+    env = docker_config(own, registries, WRONG)
+    refused = publish(own, registries.password, env)
+    (own.directory.parent / "docker-config" / "config.json").write_text("{}")
+    nobody = publish(own, registries.password, env)
+    for done in (refused, nobody):
+        assert_failed(
+            done,
+            f"the image cannot be pushed to {registries.password}/test/{own.name}:latest",
+            f"podman login {registries.password} or docker login {registries.password}",
+        )
+        for secret in (WRONG, login(registries, WRONG)):
+            assert secret not in done.stderr.decode()
+
+
+def test_a_registry_that_is_not_there_is_an_error(own: Site) -> None:
+    registry = f"127.0.0.1:{closed_port()}"
+    done = publish(own, registry)
+    assert_failed(
+        done,
+        f"the image cannot be pushed to {registry}/test/{own.name}:latest",
+        "refused",
+        "Is the registry right and reachable?",
+    )
+
+
+@pytest.mark.parametrize("builder", ["docker", "podman"])
+def test_one_engine_builds_and_another_runs_by_way_of_the_registry(
+    docker: Engine, root_podman: Engine, bases: Bases, registries: Registries, builder: str
+) -> None:
+    builds, runs = (docker, root_podman) if builder == "docker" else (root_podman, docker)
+    for own in site(builds):
+        package = {"repository": f"{registries.open}/test", "publish": True, "builder": builder}
+        own.script(
+            BODY,
+            imports="import os, sys, time",
+            package=package,
+            runtime={"executor": runs.backend},
+        )
+        env = {**docker.environ, **root_podman.environ, **bases.on(builds)}
+        left = [nothing_left(engine) for engine in (builds, runs)]
+        for check in left:
+            next(check)
+        done = own.run(*without_choice("app.py"), env=env)
+        try:
+            assert_published(own, done, registries, registries.open)
+            runs.cli("image", "inspect", f"{registries.open}/test/{own.name}:latest")
+        finally:
+            runs.cli("rmi", "--force", f"{registries.open}/test/{own.name}:latest")
+        for check in left:
+            next(check, None)
+
+
+def test_two_engines_without_a_registry_between_them_are_refused(
+    docker: Engine, root_podman: Engine
+) -> None:
+    for own in site(root_podman):
+        own.script(BODY, package={"builder": "docker"}, runtime={"executor": "podman"})
+        env = {**docker.environ, **root_podman.environ}
+        done = own.run(*without_choice("app.py"), env=env)
+        assert_failed(
+            done,
+            "the image is built by docker and run by podman, so it must be published",
+            "Set publish=True and repository=",
+        )
+
+
+def without_choice(*words: str) -> tuple[str, ...]:
+    """Return the words for Python that run a script with no engine chosen by the environment."""
+    program = "import os, sys; del os.environ['BUILDR_BACKEND']; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    return ("-c", program, *words)
