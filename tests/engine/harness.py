@@ -128,7 +128,7 @@ class Guest:
             *words,
             cwd=cwd or self.directory,
             stdin=stdin,
-            env={**_options(options), **(env or {})},
+            env={**as_environment(options), **(env or {})},
         )
 
     def without_buildr(self, *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -154,7 +154,7 @@ class Guest:
             "app.py",
             *words,
             cwd=self.directory,
-            env={**_options(options), **(env or {})},
+            env={**as_environment(options), **(env or {})},
         )
 
     def facts(self, *names: str, **more: Any) -> dict[str, Any]:
@@ -165,7 +165,8 @@ class Guest:
         return found
 
 
-def _options(options: dict[str, object]) -> dict[str, str]:
+def as_environment(options: Mapping[str, object]) -> dict[str, str]:
+    """Return the environment that gives ``guest/app.py`` options of the run."""
     return {"RUNTIME_OPTIONS": json.dumps(options)} if options else {}
 
 

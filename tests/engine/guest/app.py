@@ -134,6 +134,28 @@ def stubborn() -> None:
         signal.pause()
 
 
+def terminal() -> None:
+    """Say what the terminal is, and what comes from it, until its end."""
+
+    def tell_size(*_: object) -> None:
+        columns, rows = os.get_terminal_size()
+        print(f"size {rows}x{columns}", flush=True)
+
+    signal.signal(signal.SIGWINCH, tell_size)
+    print("terminals", [os.isatty(fd) for fd in (0, 1, 2)], os.environ.get("TERM"))
+    sys.stderr.write("a word on standard error\n")
+    if sys.stdin.isatty():
+        tell_size()
+    print("ready", flush=True)
+    try:
+        for line in sys.stdin:
+            print("heard", repr(line), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        sys.exit(9)
+    sys.exit(5)
+
+
 def leave(number: str) -> None:
     """End at once, from whichever thread."""
     os._exit(int(number))
