@@ -202,7 +202,7 @@ class Docker(HttpEngine):
         query = {"condition": "not-running"}
         return self._client.request(
             "POST", f"/containers/{container}/wait", query=query, seconds=None
-        ).json(lambda answer: int(answer["StatusCode"]))
+        ).json(read_wait)
 
     # docker-py ------------------------------------------------------------------------------------
 
@@ -350,6 +350,17 @@ def read_details(found: Any) -> EngineDetails:
         network="libnetwork",
         kernel=found.get("KernelVersion", ""),
     )
+
+
+def read_wait(answer: Any) -> int:
+    """Read how a container ended.
+
+    Raises:
+        EngineError: Docker could not wait for it.
+    """
+    if error := (answer.get("Error") or {}).get("Message"):
+        raise EngineError(f"Docker could not wait for the container: {error}", message=error)
+    return int(answer["StatusCode"])
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:

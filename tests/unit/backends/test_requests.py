@@ -1,0 +1,692 @@
+"""What the two backends ask of their engines, and how they read the answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec.structs import asdict, replace
+
+from buildr.backend import (
+    BuildRequest,
+    ContainerSpec,
+    ContainerState,
+    Image,
+    MountSpec,
+    PortBinding,
+)
+from buildr.errors import (
+    BuildError,
+    CommandNotFoundError,
+    ContainerError,
+    EngineError,
+    EngineLostError,
+    ImageNotFoundError,
+    NotExecutableError,
+)
+from tests.unit.backends.engines import PREFIX, REAL, engine, reach, with_routes
+from tests.unit.backends.server import (
+    always,
+    answer,
+    answer_json,
+    answer_stream,
+    hanging,
+    routes,
+)
+from tests.unit.backends.test_frames import frame
+
+if TYPE_CHECKING:
+    from tests.unit.backends.conftest import Serve
+
+ENGINES = pytest.mark.parametrize("name", ["podman", "docker"])
+ID = "a" * 64
+IMAGE = f"sha256:{ID}"
+
+# Creating -----------------------------------------------------------------------------------------
+
+FULL = ContainerSpec(
+    image=IMAGE,
+    command=("python", "-u", "/app/app.py", "--x=$y"),
+    environment={"A": "1", "B": "two words=ü"},
+    labels={"buildr.uid": "1000"},
+    name="mine",
+    workdir="/app",
+    user="1000:0",
+    tty=True,
+    ports=(
+        PortBinding(host_ip="127.0.0.1", host=8080, container=80),
+        PortBinding(host_ip="", host=0, container=80),
+        PortBinding(host_ip="::1", host=53, container=53, protocol="udp"),
+    ),
+    mounts=(
+        MountSpec(kind="bind", source="/home/me/a:b", target="/data"),
+        MountSpec(kind="bind", source="/home/me", target="/ro", read_only=True, relabel="Z"),
+        MountSpec(kind="volume", source="cache", target="/cache", read_only=True),
+    ),
+    cpus=1.5,
+    memory=512 << 20,
+    grace_seconds=2.6,
+    hardened=True,
+    home="/home/app",
+)
+
+# After the definition of SpecGenerator in Podman's API, version 4.0.
+OF_PODMAN = {
+    "image": IMAGE,
+    "name": "mine",
+    "command": ["python", "-u", "/app/app.py", "--x=$y"],
+    "env": {"A": "1", "B": "two words=ü"},
+    "unsetenv": ["container"],
+    "labels": {"buildr.uid": "1000"},
+    "work_dir": "/app",
+    "user": "1000:0",
+    "manage_password": False,
+    "terminal": True,
+    "stdin": True,
+    "no_new_privileges": True,
+    "stop_timeout": 3,
+    "shm_size": 64 << 20,
+    "portmappings": [
+        {"host_ip": "127.0.0.1", "host_port": 8080, "container_port": 80, "protocol": "tcp"},
+        {"host_ip": "", "host_port": 0, "container_port": 80, "protocol": "tcp"},
+        {"host_ip": "::1", "host_port": 53, "container_port": 53, "protocol": "udp"},
+    ],
+    "mounts": [
+        {
+            "type": "bind",
+            "source": "/home/me/a:b",
+            "destination": "/data",
+            "options": ["rbind", "rw"],
+        },
+        {
+            "type": "bind",
+            "source": "/home/me",
+            "destination": "/ro",
+            "options": ["rbind", "ro", "Z"],
+        },
+        {
+            "type": "tmpfs",
+            "destination": "/tmp",
+            "options": ["rw", "nosuid", "nodev", "noexec", "mode=1777"],
+        },
+        {
+            "type": "tmpfs",
+            "destination": "/home/app",
+            "options": ["rw", "nosuid", "nodev", "noexec", "mode=1777"],
+        },
+    ],
+    "volumes": [{"Name": "cache", "Dest": "/cache", "Options": ["ro"]}],
+    "resource_limits": {
+        "cpu": {"period": 100_000, "quota": 150_000},
+        "memory": {"limit": 512 << 20, "swap": 1024 << 20},
+    },
+    "cap_drop": ["ALL"],
+    "read_only_filesystem": True,
+}
+
+# After ContainerCreate in Docker's Engine API, version 1.41.
+OF_DOCKER = {
+    "Image": IMAGE,
+    "Cmd": ["python", "-u", "/app/app.py", "--x=$y"],
+    "Env": ["A=1", "B=two words=ü"],
+    "Labels": {"buildr.uid": "1000"},
+    "WorkingDir": "/app",
+    "User": "1000:0",
+    "Tty": True,
+    "OpenStdin": True,
+    "StdinOnce": True,
+    "AttachStdin": True,
+    "AttachStdout": True,
+    "AttachStderr": True,
+    "StopTimeout": 3,
+    "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
+    "HostConfig": {
+        "PortBindings": {
+            "80/tcp": [
+                {"HostIp": "127.0.0.1", "HostPort": "8080"},
+                {"HostIp": "", "HostPort": ""},
+            ],
+            "53/udp": [{"HostIp": "::1", "HostPort": "53"}],
+        },
+        "Mounts": [
+            {"Type": "bind", "Source": "/home/me/a:b", "Target": "/data", "ReadOnly": False},
+            {"Type": "volume", "Source": "cache", "Target": "/cache", "ReadOnly": True},
+        ],
+        "Binds": ["/home/me:/ro:ro,Z"],
+        "NanoCpus": 1_500_000_000,
+        "Memory": 512 << 20,
+        "SecurityOpt": ["no-new-privileges"],
+        "ExtraHosts": ["host.containers.internal:host-gateway"],
+        "CapDrop": ["ALL"],
+        "ReadonlyRootfs": True,
+        "Tmpfs": {
+            "/tmp": "rw,nosuid,nodev,noexec,mode=1777",
+            "/home/app": "rw,nosuid,nodev,noexec,mode=1777",
+        },
+    },
+}
+
+
+def created(name: str, serve: Serve, spec: ContainerSpec) -> tuple[Any, dict[str, str]]:
+    """Return the body and the parameters with which an engine is asked for a container."""
+    server = serve(with_routes(name, {"POST /containers/create": answer_json({"Id": ID}, 201)}))
+    assert reach(name, server).create(spec) == ID
+    request = server.requests[-1]
+    return request.json, request.query
+
+
+def test_every_wish_in_podman_s_words(serve: Serve) -> None:
+    assert created("podman", serve, FULL) == (OF_PODMAN, {})
+
+
+def test_every_wish_in_docker_s_words(serve: Serve) -> None:
+    assert created("docker", serve, FULL) == (OF_DOCKER, {"name": "mine"})
+
+
+@ENGINES
+def test_what_is_not_wished_for_is_left_to_the_image(name: str, serve: Serve) -> None:
+    body, query = created(name, serve, ContainerSpec(image=IMAGE))
+    assert query == {}
+    text = json.dumps(body).lower()
+    for word in ("cmd", "command", "entrypoint", "work", "user", "memory", "cpu", '"name"', "cap"):
+        assert word not in text
+
+
+BIND = MountSpec(kind="bind", source="/s", target="/t")
+PORT = PortBinding(host_ip="127.0.0.1", host=1, container=2)
+PLAIN = ContainerSpec(image=IMAGE, ports=(PORT,), mounts=(BIND,), hardened=True)
+
+# For each field something else than in PLAIN.
+OTHERS: dict[str, object] = {
+    "image": "sha256:" + "b" * 64,
+    "command": ("true",),
+    "environment": {"A": "b"},
+    "labels": {"a": "b"},
+    "name": "other",
+    "workdir": "/other",
+    "user": "other",
+    "tty": True,
+    "ports": (),
+    "mounts": (),
+    "cpus": 2.0,
+    "memory": 1 << 30,
+    "grace_seconds": 20,
+    "hardened": False,
+    "home": "/other",
+}
+OTHER_PORTS = {"host_ip": "::1", "host": 9, "container": 9, "protocol": "udp"}
+OTHER_MOUNTS = {
+    "kind": "volume",
+    "source": "/other",
+    "target": "/other",
+    "read_only": True,
+    "relabel": "z",
+}
+
+
+def test_the_tables_know_every_field() -> None:
+    """A new field belongs into both backends, and then into these tables."""
+    assert OTHERS.keys() == asdict(PLAIN).keys()
+    assert OTHER_PORTS.keys() == asdict(PORT).keys()
+    assert OTHER_MOUNTS.keys() == asdict(BIND).keys()
+
+
+@ENGINES
+@pytest.mark.parametrize("field", OTHERS)
+def test_every_field_reaches_the_engine(name: str, serve: Serve, field: str) -> None:
+    changed = replace(PLAIN, **{field: OTHERS[field]})
+    assert created(name, serve, changed) != created(name, serve, PLAIN)
+
+
+@ENGINES
+@pytest.mark.parametrize("field", OTHER_PORTS)
+def test_every_field_of_a_port_reaches_the_engine(name: str, serve: Serve, field: str) -> None:
+    changed = replace(PLAIN, ports=(replace(PORT, **{field: OTHER_PORTS[field]}),))
+    assert created(name, serve, changed) != created(name, serve, PLAIN)
+
+
+@ENGINES
+@pytest.mark.parametrize("kind", ["bind", "volume"])
+@pytest.mark.parametrize("field", OTHER_MOUNTS)
+def test_every_field_of_a_mount_reaches_the_engine(
+    name: str, serve: Serve, kind: str, field: str
+) -> None:
+    mount = replace(BIND, kind=kind)
+    value = "bind" if (field, kind) == ("kind", "volume") else OTHER_MOUNTS[field]
+    changed = replace(PLAIN, mounts=(replace(mount, **{field: value}),))
+    assert created(name, serve, changed) != created(name, serve, replace(PLAIN, mounts=(mount,)))
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("home", "mounted", "expected"),
+    [
+        ("", "/x", ["/tmp"]),
+        ("/tmp", "/x", ["/tmp"]),
+        ("/h", "/h", ["/tmp"]),
+        ("/h", "/tmp", ["/h"]),
+    ],
+)
+def test_nothing_is_mounted_twice_in_a_hardened_container(
+    name: str, serve: Serve, home: str, mounted: str, expected: list[str]
+) -> None:
+    spec = replace(PLAIN, home=home, mounts=(replace(BIND, target=mounted),))
+    body, _ = created(name, serve, spec)
+    if name == "podman":
+        found = [mount["destination"] for mount in body["mounts"] if mount["type"] == "tmpfs"]
+    else:
+        found = list(body["HostConfig"]["Tmpfs"])
+    assert found == expected
+
+
+@ENGINES
+def test_a_name_that_is_taken_is_told_as_such(name: str, serve: Serve) -> None:
+    taken = answer_json({"message": "the container name mine is already in use"}, 409)
+    script = with_routes(name, {"POST /containers/create": taken})
+    with pytest.raises(ContainerError, match="already in use") as caught:
+        engine(name, serve, script).create(FULL)
+    assert "Is there another container named mine?" in caught.value.hint
+
+
+@ENGINES
+def test_an_image_that_has_gone_is_told_as_such(name: str, serve: Serve) -> None:
+    gone = answer_json({"message": "no such image"}, 404)
+    script = routes({"GET .*": gone, "POST .*": gone})
+    with pytest.raises(ImageNotFoundError):
+        engine(name, serve, script).create(ContainerSpec(image=IMAGE))
+
+
+@ENGINES
+@pytest.mark.parametrize("document", [None, [], "x", {}, {"id": "x"}])
+def test_a_creation_that_is_answered_with_nonsense(
+    name: str, serve: Serve, document: object
+) -> None:
+    script = with_routes(name, {"POST /containers/create": answer_json(document, 201)})
+    with pytest.raises(EngineLostError, match="not what was asked for"):
+        engine(name, serve, script).create(ContainerSpec(image=IMAGE))
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def state(name: str, serve: Serve, moment: str) -> ContainerState:
+    found = engine(name, serve, always(answer_json(REAL[name][moment]))).state(ID)
+    assert found is not None
+    assert len(found.id) == 64
+    assert found.labels["probe"] == "1"
+    return found
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("moment", "running", "exit_code"),
+    [
+        ("created", False, None),
+        ("running", True, None),
+        ("exited", False, 3),
+        ("killed", False, 137),
+        ("not-started", False, None),
+    ],
+)
+def test_a_container_at_each_moment_of_its_life(
+    name: str, serve: Serve, moment: str, *, running: bool, exit_code: int | None
+) -> None:
+    found = state(name, serve, moment)
+    assert (found.running, found.exit_code) == (running, exit_code)
+
+
+@ENGINES
+def test_the_ports_that_the_engine_chose(name: str, serve: Serve) -> None:
+    ports = {(port.container, port.protocol): port for port in state(name, serve, "running").ports}
+    assert ports.keys() == {(80, "tcp"), (53, "udp")}
+    assert all(port.host_ip == "127.0.0.1" and port.host > 1024 for port in ports.values())
+    assert state(name, serve, "exited").ports == ()
+
+
+@ENGINES
+def test_a_port_that_is_not_bound_yet(name: str, serve: Serve) -> None:
+    found = dict(REAL[name]["running"])
+    found["NetworkSettings"] = {
+        "Ports": {"80/tcp": None, "81/tcp": [{"HostIp": "", "HostPort": ""}]}
+    }
+    read = engine(name, serve, always(answer_json(found))).state(ID)
+    assert read is not None
+    assert read.ports == ()
+
+
+@ENGINES
+def test_containers_are_listed(name: str, serve: Serve) -> None:
+    server = serve(
+        always(answer_json(REAL[name]["list-running"]), answer_json(REAL[name]["list-ended"]))
+    )
+    backend = reach(name, server)
+    (running,) = backend.containers({"probe": "1", "any": ""})
+    (ended,) = backend.containers({})
+    assert (running.running, running.exit_code) == (True, None)
+    assert not ended.running
+    assert ended.exit_code == (3 if name == "podman" else None), "Docker's list does not tell"
+    assert running.labels["probe"] == "1"
+    assert server.requests[0].path == f"{PREFIX[name]}/containers/json"
+    assert server.requests[0].query == {"all": "1", "filters": '{"label": ["probe=1", "any"]}'}
+    assert server.requests[1].query == {"all": "1", "filters": "{}"}
+
+
+@ENGINES
+def test_an_image_is_read_alike(name: str, serve: Serve) -> None:
+    server = serve(always(answer_json(REAL[name]["image"])))
+    found = reach(name, server).image("localhost:5000/me/x y:1")
+    assert found is not None
+    assert found.id.startswith("sha256:")
+    assert len(found.id) == 71
+    assert found.tags == ("localhost/buildr/offline-base:bookworm-python3.11",)
+    assert found.command == ("python3",)
+    assert found.environment == (
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    )
+    assert (found.entrypoint, found.user, found.workdir) == ((), "", "")
+    assert found.labels["org.opencontainers.image.title"] == "offline-base"
+    assert server.requests[0].path == f"{PREFIX[name]}/images/localhost:5000/me/x%20y:1/json"
+
+
+@ENGINES
+def test_images_are_listed_with_their_names(name: str, serve: Serve) -> None:
+    (row,) = REAL[name]["images"]
+    older = {**row, "Id": "b" * 64, "Created": 1, "RepoTags": ["<none>:<none>"], "Labels": None}
+    server = serve(always(answer_json([older, row])))
+    newest, oldest = reach(name, server).images({"a": "b"})
+    assert newest.tags == ("localhost/buildr/offline-base:bookworm-python3.11",)
+    assert newest.size > 0
+    assert oldest == Image(id="sha256:" + "b" * 64, size=row["Size"])
+    assert server.requests[0].query == {"filters": '{"label": ["a=b"]}'}
+
+
+@ENGINES
+def test_no_images_at_all(name: str, serve: Serve) -> None:
+    assert engine(name, serve, always(answer_json(None))).images({}) == []
+
+
+@ENGINES
+def test_what_is_absent_is_none(name: str, serve: Serve) -> None:
+    backend = engine(name, serve, always(answer_json({"message": "no such thing"}, 404)))
+    assert backend.image("x") is None
+    assert backend.state(ID) is None
+    backend.remove_image("x")
+    backend.remove(ID)
+    backend.kill(ID, 15)
+    backend.resize(ID, rows=1, columns=1)
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    "document", [None, [], "x", {}, {"Id": 7}, {"Id": ID, "State": {}}, {"Id": ID, "State": None}]
+)
+def test_inspections_of_another_form_are_an_engine_lost(
+    name: str, serve: Serve, document: object
+) -> None:
+    backend = engine(name, serve, always(answer_json(document)))
+    with pytest.raises(EngineLostError, match="not what was asked for"):
+        backend.state(ID)
+    if not isinstance(document, dict) or not isinstance(document.get("Id"), str):
+        with pytest.raises(EngineLostError, match="not what was asked for"):
+            backend.image("x")
+
+
+@ENGINES
+@pytest.mark.parametrize("document", ["x", {"a": "b"}, [None], [[]], [{}], [{"Id": 7}]])
+def test_lists_of_another_form_are_an_engine_lost(
+    name: str, serve: Serve, document: object
+) -> None:
+    backend = engine(name, serve, always(answer_json(document)))
+    with pytest.raises(EngineLostError, match="not what was asked for"):
+        backend.images({})
+
+
+# Building -----------------------------------------------------------------------------------------
+
+REQUEST = BuildRequest(
+    context=[b"tar", b"ball"],
+    containerfile="Containerfile",
+    labels={"a": "b"},
+    tags=("localhost:5000/me/hello", "hello:1"),
+)
+BUILT = answer_stream({"stream": "STEP 1/1: FROM x\n"}, {"stream": f"{ID}\n"})
+
+
+@ENGINES
+def test_a_build_and_its_names(name: str, serve: Serve) -> None:
+    server = serve(always(BUILT, answer(201)))
+    events: list[object] = []
+    assert reach(name, server).build(REQUEST, events.append) == IMAGE
+    build, *tags = server.requests
+    assert (build.path, build.body) == (f"{PREFIX[name]}/build", b"tarball")
+    assert build.headers["content-type"] == "application/x-tar"
+    shared = {
+        "dockerfile": "Containerfile",
+        "labels": '{"a": "b"}',
+        "rm": "1",
+        "forcerm": "1",
+        "nocache": "0",
+    }
+    assert shared.items() <= build.query.items()
+    assert {tuple(request.query.values()) for request in tags} == {
+        ("localhost:5000/me/hello", "latest"),
+        ("hello", "1"),
+    }
+    assert {request.path for request in tags} == {f"{PREFIX[name]}/images/{IMAGE}/tag"}
+    assert len(events) == 1
+
+
+def test_what_only_one_engine_knows_of_a_build(serve: Serve) -> None:
+    found = {}
+    for name in ("podman", "docker"):
+        server = serve(always(BUILT, answer(201)))
+        reach(name, server).build(replace(REQUEST, context=[b""], cache=False), lambda _: None)
+        found[name] = server.requests[0].query
+        assert found[name]["nocache"] == "1"
+    assert found["podman"]["layers"] == "1"
+    assert found["podman"]["pullpolicy"] == "never"
+    assert found["docker"]["version"] == "1", "the builder that every Docker has"
+    assert "pull" not in found["docker"]
+
+
+@ENGINES
+def test_a_build_that_is_refused(name: str, serve: Serve) -> None:
+    backend = engine(name, serve, always(answer_json({"message": "unknown instruction: FRO"}, 400)))
+    with pytest.raises(BuildError, match="refused the build: unknown instruction: FRO"):
+        backend.build(REQUEST, lambda _: None)
+
+
+@ENGINES
+def test_a_failed_build_lets_go_of_its_connection(name: str, serve: Serve) -> None:
+    server = serve(hanging(answer_stream({"error": "no"}, {"stream": "more"})[:-5]))
+    with pytest.raises(BuildError):
+        reach(name, server).build(REQUEST, lambda _: None)
+    server.close()
+
+
+@ENGINES
+def test_a_build_whose_teller_is_interrupted_lets_go_of_its_connection(
+    name: str, serve: Serve
+) -> None:
+    server = serve(hanging(BUILT[:-5]))
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reach(name, server).build(REQUEST, interrupt)
+    server.close()
+
+
+# Living -------------------------------------------------------------------------------------------
+
+
+@ENGINES
+def test_orders_to_a_container(name: str, serve: Serve) -> None:
+    server = serve(routes({"DELETE .*/images/.*": answer_json([]), ".*": answer(204)}))
+    backend = reach(name, server)
+    backend.start(ID)
+    backend.kill(ID, 15)
+    backend.resize(ID, rows=24, columns=80)
+    backend.put_archive(ID, "/tmp/a b", b"tar")
+    backend.remove(ID)
+    backend.remove_image(IMAGE)
+    lines = [f"{request.method} {request.target}" for request in server.requests]
+    prefix = f"{PREFIX[name]}/containers/{ID}"
+    removal = "force=1&v=1&timeout=0" if name == "podman" else "force=1&v=1"
+    assert lines == [
+        f"POST {prefix}/start",
+        f"POST {prefix}/kill?signal=15",
+        f"POST {prefix}/resize?h=24&w=80",
+        f"PUT {prefix}/archive?path=%2Ftmp%2Fa%20b",
+        f"DELETE {prefix}?{removal}",
+        f"DELETE {PREFIX[name]}/images/{IMAGE}",
+    ]
+
+
+@ENGINES
+@pytest.mark.parametrize("status", [409, 500])
+def test_killing_what_has_ended_is_fine(name: str, serve: Serve, status: int) -> None:
+    refused = answer_json({"message": "is not running"}, status)
+    engine(name, serve, always(refused, answer_json(REAL[name]["exited"]))).kill(ID, 15)
+
+
+@ENGINES
+def test_a_running_container_that_cannot_be_killed_is_an_error(name: str, serve: Serve) -> None:
+    refused = answer_json({"message": "permission denied"}, 500)
+    backend = engine(name, serve, always(refused, answer_json(REAL[name]["running"])))
+    with pytest.raises(EngineError, match="permission denied"):
+        backend.kill(ID, 15)
+
+
+@ENGINES
+def test_removing_what_somebody_else_is_just_removing_is_fine(name: str, serve: Serve) -> None:
+    refused = answer_json({"message": "removal is already in progress"}, 409)
+    removing = {**REAL[name]["exited"], "State": {"Status": "removing"}}
+    engine(name, serve, always(refused, answer_json(removing))).remove(ID)
+    engine(name, serve, always(refused, answer_json({}, 404))).remove(ID)
+
+
+@ENGINES
+def test_what_cannot_be_removed_is_an_error(name: str, serve: Serve) -> None:
+    refused = answer_json({"message": "in use"}, 409)
+    backend = engine(name, serve, always(refused, answer_json(REAL[name]["exited"])))
+    with pytest.raises(EngineError, match="in use"):
+        backend.remove(ID)
+
+
+@ENGINES
+@pytest.mark.parametrize("status", [404, 409, 500])
+def test_a_terminal_that_has_gone_needs_no_size(name: str, serve: Serve, status: int) -> None:
+    backend = engine(name, serve, always(answer_json({"message": "no"}, status)))
+    backend.resize(ID, rows=1, columns=1)
+
+
+@ENGINES
+def test_a_command_that_is_not_there_as_the_engines_say_it(name: str, serve: Serve) -> None:
+    real = REAL[name]["start-answer"]
+    refused = answer_json({"message": real["message"]}, real["status"])
+    backend = engine(name, serve, always(refused, answer_json(REAL[name]["not-started"])))
+    with pytest.raises(CommandNotFoundError, match="nothing-of-that-name") as caught:
+        backend.start(ID)
+    assert caught.value.exit_code == 127
+
+
+@ENGINES
+def test_a_command_that_cannot_be_executed(name: str, serve: Serve) -> None:
+    refused = answer_json({"message": "exec: permission denied: OCI permission denied"}, 500)
+    container = {**REAL[name]["not-started"], "State": {"Status": "created", "ExitCode": 126}}
+    with pytest.raises(NotExecutableError):
+        engine(name, serve, always(refused, answer_json(container))).start(ID)
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    "message",
+    ["Bind for 127.0.0.1:8080 failed: port is already allocated", "bind: address already in use"],
+)
+def test_a_port_that_is_taken(name: str, serve: Serve, message: str) -> None:
+    refused = answer_json({"message": message}, 500)
+    container = {**REAL[name]["not-started"], "State": {"Status": "created", "ExitCode": 128}}
+    with pytest.raises(ContainerError, match="cannot start") as caught:
+        engine(name, serve, always(refused, answer_json(container))).start(ID)
+    assert "choose another host port" in caught.value.hint
+    assert caught.value.exit_code == 125
+
+
+@ENGINES
+def test_a_start_that_fails_says_why_even_if_the_container_has_gone(
+    name: str, serve: Serve
+) -> None:
+    refused = answer_json({"message": "no space left"}, 500)
+    backend = engine(name, serve, always(refused, answer_json({"message": "no such"}, 404)))
+    with pytest.raises(ContainerError, match="no space left"):
+        backend.start(ID)
+
+
+def test_podman_waits(serve: Serve) -> None:
+    ended = answer_json(REAL["podman"]["exited"])
+    assert engine("podman", serve, always(ended)).wait(ID) == 3
+    running = answer_json(REAL["podman"]["running"])
+    server = serve(routes({"GET .*": running, "POST .*/wait": answer_json(137)}))
+    assert reach("podman", server).wait(ID) == 137
+    assert server.requests[-1].query == {"condition": "stopped", "interval": "2ms"}
+
+
+def test_docker_waits(serve: Serve) -> None:
+    server = serve(always(answer_json({"StatusCode": 137, "Error": None})))
+    assert reach("docker", server).wait(ID) == 137
+    assert server.requests[0].query == {"condition": "not-running"}
+
+
+def test_docker_cannot_wait(serve: Serve) -> None:
+    failed = answer_json({"StatusCode": 0, "Error": {"Message": "containerd is gone"}})
+    with pytest.raises(EngineError, match="containerd is gone"):
+        engine("docker", serve, always(failed)).wait(ID)
+
+
+@ENGINES
+@pytest.mark.parametrize("document", [None, "x", {}, [], {"StatusCode": None}])
+def test_a_wait_that_is_answered_with_nonsense(name: str, serve: Serve, document: object) -> None:
+    state = answer_json(REAL[name]["running"])
+    script = routes({"GET .*": state, "POST .*/wait": answer_json(document)})
+    with pytest.raises(EngineLostError, match="not what was asked for"):
+        engine(name, serve, script).wait(ID)
+
+
+@ENGINES
+def test_archives_come_as_they_are(name: str, serve: Serve) -> None:
+    server = serve(always(answer(200, b"tar")))
+    backend = reach(name, server)
+    assert b"".join(backend.get_archive(ID, "/a b")) == b"tar"
+    assert b"".join(backend.save(IMAGE)) == b"tar"
+    archive, save = server.requests
+    assert archive.target == f"{PREFIX[name]}/containers/{ID}/archive?path=%2Fa%20b"
+    assert save.path == f"{PREFIX[name]}/images/{IMAGE}/get"
+    assert save.query == ({"format": "docker-archive"} if name == "podman" else {})
+
+
+@ENGINES
+@pytest.mark.parametrize("tty", [False, True])
+def test_logs_are_framed_as_the_engine_frames_them(name: str, serve: Serve, *, tty: bool) -> None:
+    container = {**REAL[name]["exited"], "Config": {"Tty": tty}}
+    framed = name == "podman" or not tty
+    data = frame(2, b"text") if framed else b"text"
+    script = routes({".*/json": answer_json(container), ".*/logs": answer(200, data)})
+    server = serve(script)
+    attachment = reach(name, server).logs(ID, follow=True)
+    assert [bytes(piece) for _, piece in attachment.read()] == [b"text"]
+    assert list(attachment.read()) == []
+    attachment.close()
+    assert server.requests[-1].query == {"stdout": "1", "stderr": "1", "follow": "1"}
+
+
+@ENGINES
+def test_a_ping_is_one_question(name: str, serve: Serve) -> None:
+    server = serve(always(answer(200, b"OK")))
+    backend = reach(name, server)
+    backend.ping()
+    backend.close()
+    backend.close()
+    assert [request.path for request in server.requests] == [f"{PREFIX[name]}/_ping"]
