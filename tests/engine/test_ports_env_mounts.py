@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.engine.harness import Engine
 from tests.engine.images import nothing_left as check_nothing_left
 from tests.engine.images import site as make_site
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
 
-    from tests.engine.harness import Engine
     from tests.engine.images import Site
 
 LOOPBACK, OTHER_LOOPBACK = "127.0.0.1", "127.0.0.2"
@@ -255,6 +255,33 @@ def test_what_the_guest_writes_belongs_to_the_user(engine: Engine, site: Site) -
     file = site.directory / "out/sub/file"
     assert file.read_text() == "text\n"
     assert (file.stat().st_uid, file.parent.stat().st_uid) == (engine.uid, engine.uid)
+
+
+class OfGroup(Engine):
+    """Docker for a user who is not root, and may open its socket as a member of the socket's group."""
+
+    def __init__(self, docker: Engine, member: Engine) -> None:
+        self.__dict__.update(docker.__dict__)
+        self.user, self.uid, self.home = member.user, member.uid, member.home
+        self.environ = {**docker.environ, "HOME": member.home}
+        self.socket = Path(docker.environ["DOCKER_HOST"].removeprefix("unix://"))
+
+    def command(self, *words: str) -> list[str]:
+        user, group = f"--reuid={self.user}", f"--regid={self.user}"
+        return ["setpriv", user, group, f"--groups={self.socket.stat().st_gid}", *words]
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_what_a_guest_of_the_systems_docker_writes_belongs_to_the_user_all_the_same(
+    engine: Engine, rootless_podman: Engine
+) -> None:
+    if engine.user == rootless_podman.user:
+        pytest.skip("the tests run as a plain user, whom the test above is about")
+    for site in make_site(OfGroup(engine, rootless_podman)):
+        site.write({"app.py": SCRIPT.format(name=site.name), "out/before": ""})
+        done = run(site, "print('text', file=open('/out/file', 'w'))", {"mounts": ["./out:/out"]})
+        assert done.returncode == 0, done.stderr.decode()
+        assert (site.directory / "out/file").stat().st_uid == rootless_podman.uid
 
 
 def test_a_read_only_mount_refuses_to_be_written(site: Site) -> None:
