@@ -66,7 +66,7 @@ def connect(target: Target) -> Docker:
 
 
 def _forbidden(endpoint: Endpoint) -> EngineUnavailableError | None:
-    if os.access(endpoint.path, os.R_OK | os.W_OK):
+    if not os.path.exists(endpoint.path) or os.access(endpoint.path, os.R_OK | os.W_OK):
         return None
     return EngineUnavailableError(
         f"you may not open Docker's socket {endpoint.path}",

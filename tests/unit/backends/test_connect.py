@@ -1,0 +1,340 @@
+"""Reaching an engine: what answers, how old it is, and how long all attempts together may take."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.backend import Target
+from buildr.errors import (
+    EngineNotFoundError,
+    EngineTooOldError,
+    EngineUnavailableError,
+)
+from buildr_backends import _docker_endpoint, _podman_endpoint, docker, podman
+from buildr_backends._endpoint import Endpoint
+from buildr_backends._http import Client
+from buildr_backends._reach import half_way, ping, version_number
+from tests.unit.backends.engines import REAL
+from tests.unit.backends.server import Peer, always, answer, answer_json, hanging, routes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.unit.backends.conftest import Serve
+
+CONNECT: dict[str, Callable[[Target], Any]] = {"podman": podman.connect, "docker": docker.connect}
+ENGINES = pytest.mark.parametrize("name", CONNECT)
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no engine to be found."""
+    for name in tuple(os.environ):
+        if name.startswith(("CONTAINER", "DOCKER_", "PODMAN_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(_podman_endpoint, "discovered", lambda: iter(()))
+    monkeypatch.setattr(_docker_endpoint, "discovered", lambda: iter(()))
+
+
+def answering(headers: Mapping[str, str]) -> Callable[[Peer], object]:
+    """Return a script of an engine that answers pings with these headers."""
+    pong = answer(200, b"OK", headers)
+    return routes({"GET (/v4.0.0/libpod)?/_ping": pong, ".*": answer_json({"Id": "x"})})
+
+
+def reach(name: str, serve: Serve, script: Callable[[Peer], object]) -> Any:
+    backend = CONNECT[name](Target(endpoint=f"unix://{serve(script).path}"))
+    backend.close()
+    return backend
+
+
+def found_at(
+    monkeypatch: pytest.MonkeyPatch, name: str, *endpoints: Endpoint, why: str = "a test"
+) -> None:
+    module = _podman_endpoint if name == "podman" else _docker_endpoint
+    monkeypatch.setattr(module, "discovered", lambda: ((one, why) for one in endpoints))
+
+
+def dead(path: Path, count: int) -> list[Endpoint]:
+    """Return sockets that somebody has left behind."""
+    endpoints = []
+    for index in range(count):
+        with socket.socket(socket.AF_UNIX) as listener:
+            os.chdir(path)  # a path of any length
+            listener.bind(f"{index}")
+        endpoints.append(Endpoint(url=f"unix:///dead/{index}", path=f"{index}"))
+    return endpoints
+
+
+# What answers -------------------------------------------------------------------------------------
+
+
+@ENGINES
+def test_a_real_engine_is_known_by_its_first_words(name: str, serve: Serve) -> None:
+    server = serve(always(answer(200, b"OK", REAL[name]["ping"])))
+    backend = CONNECT[name](Target(endpoint=f"unix://{server.path}"))
+    backend.close()
+    info = backend.info
+    assert info.backend == name
+    assert info.version == {"podman": "4.3.1", "docker": "20.10.24+dfsg1"}[name]
+    assert info.endpoint == f"unix://{server.path}"
+    assert info.found == "named explicitly"
+    assert info.rootless is (os.getuid() not in (0, 65534))
+    assert not info.remote
+    assert len(server.requests) == 1, "one question is all that it costs"
+
+
+@pytest.mark.parametrize(
+    "version", ["4.0.0", "4.0.0-dev", "4.9.3", "5.8.0-rc1", "10.0.0", "5.0", "4.3.1+ds1-8+b1"]
+)
+def test_podman_that_is_new_enough(serve: Serve, version: str) -> None:
+    backend = reach("podman", serve, answering({"Libpod-API-Version": version}))
+    assert backend.info.version == version
+
+
+@pytest.mark.parametrize("version", ["3.4.4", "3.99.0-dev", "1.0.0", "0.1"])
+def test_podman_that_is_too_old(serve: Serve, version: str) -> None:
+    with pytest.raises(
+        EngineTooOldError, match=rf"Podman {version} at unix://.* is too old"
+    ) as caught:
+        reach("podman", serve, answering({"Libpod-API-Version": version}))
+    assert "4.0 or newer" in caught.value.hint
+
+
+@pytest.mark.parametrize("version", ["", "soon", "-1.2", "v4.0.0", "4", "4."])
+def test_what_is_not_podman(serve: Serve, version: str) -> None:
+    with pytest.raises(EngineUnavailableError, match="is not Podman"):
+        reach("podman", serve, answering({"Libpod-API-Version": version}))
+
+
+@pytest.mark.parametrize(
+    ("api", "prefix"),
+    [
+        ("1.41", "/v1.41"),
+        ("1.43", "/v1.43"),
+        ("1.44", "/v1.44"),
+        ("1.52", "/v1.44"),  # Docker 29 serves 1.44 to 1.52
+        ("2.0", "/v1.44"),
+    ],
+)
+def test_docker_is_spoken_to_as_both_understand(serve: Serve, api: str, prefix: str) -> None:
+    server = serve(answering({"Api-Version": api, "Server": "Docker/29.0.0 (linux)"}))
+    backend = docker.connect(Target(endpoint=f"unix://{server.path}"))
+    assert backend.info.version == "29.0.0"
+    backend.ping()
+    backend.close()
+    assert [request.path for request in server.requests] == ["/_ping", f"{prefix}/_ping"]
+
+
+@pytest.mark.parametrize("api", ["1.40", "1.24", "0.9"])
+def test_docker_that_is_too_old(serve: Serve, api: str) -> None:
+    headers = {"Api-Version": api, "Server": "Docker/19.03.1 (linux)"}
+    with pytest.raises(EngineTooOldError, match=rf"Docker 19\.03\.1 .* \(API {api}\)") as caught:
+        reach("docker", serve, answering(headers))
+    assert "20.10 or newer" in caught.value.hint
+
+
+@pytest.mark.parametrize("api", ["", "1", "one.two", "1.x"])
+def test_what_is_not_docker(serve: Serve, api: str) -> None:
+    with pytest.raises(EngineUnavailableError, match="is not Docker"):
+        reach("docker", serve, answering({"Api-Version": api} if api else {}))
+
+
+def test_docker_at_podman_s_address(serve: Serve) -> None:
+    # Docker has no page at libpod's path, and says so.
+    script = routes({"GET /_ping": answer(200, b"OK", REAL["docker"]["ping"])})
+    with pytest.raises(EngineUnavailableError, match="no container engine seems to be"):
+        reach("podman", serve, script)
+
+
+def test_podman_at_docker_s_address(serve: Serve) -> None:
+    with pytest.raises(EngineUnavailableError, match="answers, but is Podman") as caught:
+        reach("docker", serve, answering(REAL["podman"]["ping"]))
+    assert "BUILDR_BACKEND=podman and CONTAINER_HOST=unix://" in caught.value.hint
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    "script",
+    [
+        Peer.close,
+        hanging(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        hanging(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+        always(answer(500, b"broken")),
+        always(answer(200, b"<html>")),
+        always(answer(204)),
+    ],
+    ids=["hangs up", "another protocol", "half an answer", "500", "a web server", "nothing"],
+)
+def test_an_address_where_no_engine_is(
+    name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, script: Callable[[Peer], object]
+) -> None:
+    monkeypatch.setattr(podman, "REACH_SECONDS", 0.3)
+    monkeypatch.setattr(docker, "REACH_SECONDS", 0.3)
+    with pytest.raises(EngineUnavailableError):
+        reach(name, serve, script)
+
+
+# Which one ----------------------------------------------------------------------------------------
+
+
+@ENGINES
+def test_sockets_that_were_left_behind_are_passed_over(
+    name: str, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = serve(always(answer(200, b"OK", REAL[name]["ping"])))
+    found_at(monkeypatch, name, *dead(tmp_path, 2), server.endpoint)
+    backend = CONNECT[name](Target())
+    backend.close()
+    assert (backend.info.endpoint, backend.info.found) == (f"unix://{server.path}", "a test")
+
+
+@ENGINES
+def test_sockets_of_another_engine_are_passed_over(
+    name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "docker" if name == "podman" else "podman"
+    wrong = serve(always(answer(200, b"OK", REAL[other]["ping"])))
+    right = serve(always(answer(200, b"OK", REAL[name]["ping"])))
+    found_at(monkeypatch, name, wrong.endpoint, right.endpoint)
+    backend = CONNECT[name](Target())
+    backend.close()
+    assert backend.info.endpoint == right.endpoint.url
+
+
+@ENGINES
+def test_the_first_failure_is_told_when_nothing_answers(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found_at(monkeypatch, name, *dead(tmp_path, 2))
+    with pytest.raises(
+        EngineUnavailableError, match=r"unix:///dead/0 cannot be reached: .*refused"
+    ):
+        CONNECT[name](Target())
+
+
+@ENGINES
+def test_nothing_is_there(name: str) -> None:
+    with pytest.raises(EngineNotFoundError) as caught:
+        CONNECT[name](Target())
+    other = "docker" if name == "podman" else "podman"
+    assert f"BUILDR_BACKEND={other}" in caught.value.hint
+
+
+def test_a_socket_that_is_forbidden_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found_at(monkeypatch, "docker", *dead(tmp_path, 1))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(EngineUnavailableError, match="may not open Docker's socket 0") as caught:
+        docker.connect(Target())
+    assert "group `docker`" in caught.value.hint
+
+
+@ENGINES
+def test_a_named_engine_that_is_dead_is_not_replaced(
+    name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = serve(always(answer(200, b"OK", REAL[name]["ping"])))
+    found_at(monkeypatch, name, living.endpoint)
+    monkeypatch.setenv("CONTAINER_HOST", "unix:///nowhere")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    with pytest.raises(EngineUnavailableError, match="unix:///nowhere cannot be reached"):
+        CONNECT[name](Target())
+    assert living.requests == []
+
+
+@ENGINES
+def test_an_engine_over_tcp_is_remote_and_taken_for_a_rootful_one(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = podman if name == "podman" else docker
+    headers = {key.lower(): value for key, value in REAL[name]["ping"].items()}
+    monkeypatch.setattr(module, "ping", lambda *_: (headers, False))
+    info = CONNECT[name](Target(endpoint="tcp://127.0.0.1:1")).info
+    assert (info.remote, info.rootless) == (True, False)
+
+
+# How long -----------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Time that passes only while an engine is waited for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.waited: list[float] = []
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(Client, "request", self.request)
+
+    def request(self, *_: object, seconds: float, **__: object) -> None:
+        self.waited.append(seconds)
+        self.now += seconds
+        raise EngineUnavailableError("silence")
+
+
+@ENGINES
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_sockets_that_do_not_answer_share_one_deadline(
+    name: str, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    found_at(monkeypatch, name, *[Endpoint(url=f"unix:///{i}", path=f"/{i}") for i in range(count)])
+    clock = Clock(monkeypatch)
+    with pytest.raises(EngineUnavailableError, match="silence"):
+        CONNECT[name](Target())
+    assert len(clock.waited) == count
+    assert min(clock.waited) >= 0.2, "an engine that lives has the time to say so"
+    assert sum(clock.waited) < 10.5 if count == 10 else sum(clock.waited) < 10
+
+
+@ENGINES
+def test_a_named_engine_has_all_the_time_that_there_is(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    with pytest.raises(EngineUnavailableError, match="silence"):
+        CONNECT[name](Target(endpoint="unix:///x"))
+    assert clock.waited == [9.0]
+
+
+def test_the_time_is_halved_and_never_negative() -> None:
+    now = time.monotonic()
+    assert now + 4 < half_way(now + 10) < now + 6
+    assert now <= half_way(now - 10)
+
+
+def test_an_engine_that_lives_is_heard_even_when_the_time_is_over(serve: Serve) -> None:
+    server = serve(always(answer(200, b"OK", {"X": "y"})))
+    headers, _ = ping(server.client(), deadline=0.0)
+    assert headers["x"] == "y"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("4.3.1", (4, 3)),
+        ("4.0.0-dev", (4, 0)),
+        ("1.41", (1, 41)),
+        ("10.20", (10, 20)),
+        ("4", None),
+        ("", None),
+        ("4.x", None),
+        ("x4.1", None),
+        ("4.1234567890", None),
+        ("9" * 5000 + ".1", None),
+        ("\u0664.\u0660", None),
+    ],
+)
+def test_versions(text: str, number: tuple[int, int] | None) -> None:
+    assert version_number(text) == number
