@@ -137,7 +137,7 @@ def docker_config(own: Site, registries: Registries, password: str) -> dict[str,
     auths = {registries.password: {"auth": login(registries, password)}}
     (directory / "config.json").write_text(json.dumps({"auths": auths}))
     give(own.engine, directory)
-    return {"DOCKER_CONFIG": str(directory), "REGISTRY_AUTH_FILE": f"{directory}/absent.json"}
+    return {"DOCKER_CONFIG": str(directory)}
 
 
 def podman_login(own: Site, registries: Registries) -> dict[str, str]:
