@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -110,6 +110,7 @@ def test_a_command_comes_out_as_it_went_in(value: str) -> None:
     assert words(text) == words(render(PLAIN))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec=None)), min_size=1))
 def test_any_command_comes_out_as_it_went_in(command: list[str]) -> None:
     text = render(replace(PLAIN, command=tuple(command)))
