@@ -23,6 +23,11 @@ json.dump(
 END
 }
 
+# True when engines.json is of this boot: no process has outlived the last one.
+is_up() {
+    [ -s "$state/engines.json" ] && [ "$(cat "$state/up/boot" 2>/dev/null)" = "$(cat /proc/sys/kernel/random/boot_id)" ]
+}
+
 # Puts engines.json together from the fragments, the registries and the name of the base image.
 write_state() {
     # shellcheck disable=SC2046 # two numbers
@@ -51,6 +56,8 @@ text = json.dumps({"base_image": base_image, "engines": engines, "registries": r
 (state / "engines.json.new").write_text(text + "\n")
 os.replace(state / "engines.json.new", state / "engines.json")
 END
+    mkdir -p "$state/up"
+    cat /proc/sys/kernel/random/boot_id >"$state/up/boot"
 }
 
 left_out() {
