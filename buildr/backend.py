@@ -315,6 +315,10 @@ class Backend(Protocol):
         """Send a signal to the container's first process; one that has ended already is fine."""
         ...
 
+    def processes(self, container: str) -> int:
+        """Count the processes in a container; 0 when it does not run."""
+        ...
+
     def resize(self, container: str, *, rows: int, columns: int) -> None:
         """Tell a container's terminal its size; one that has ended already is fine."""
         ...

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from buildr.terminal import Terminal
 
 _SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it lives
+_START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
+_START_PAUSE_SECONDS = 0.01  # between two looks whether it is
 _OUTPUT_FD = {STDOUT: 1}  # everything else is standard error
 
 
@@ -200,6 +202,7 @@ class Control:
         self._grace_seconds = grace_seconds
         self._keys = keys
         self._deadline: float | None = None
+        self._started = False
         self._thread = threading.Thread(target=self._serve, name="buildr-control", daemon=True)
 
     def __enter__(self) -> Self:
@@ -250,14 +253,26 @@ class Control:
         elif number == signal.SIGTSTP:
             self._suspend()
         elif number != signal.SIGINT:
-            self._backend.kill(self._container, number)
+            self._forward(number)
         elif self.cancelled:
             self.forced = True
             self._kill()
         else:
             self.cancelled = True
             self._deadline = time.monotonic() + self._grace_seconds
-            self._backend.kill(self._container, signal.SIGINT)
+            self._forward(signal.SIGINT)
+
+    def _forward(self, number: int) -> None:
+        # The kernel drops what is sent to a first process that does not expect it yet (pid_namespaces(7)). Ours starts
+        # the command when it does; and a command that has been heard has been started.
+        until = time.monotonic() + _START_SECONDS
+        self._started = self._started or self.heard
+        while not self._started and time.monotonic() < until:
+            self._started = self._backend.processes(self._container) != 1
+            if not self._started:
+                time.sleep(_START_PAUSE_SECONDS)
+        self._started = True
+        self._backend.kill(self._container, number)
 
     def _kill(self) -> None:
         self._backend.kill(self._container, signal.SIGKILL)

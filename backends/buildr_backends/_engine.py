@@ -177,6 +177,17 @@ class HttpEngine(ABC):
             if state is not None and state.running:
                 raise
 
+    def processes(self, container: str) -> int:
+        """See `buildr.backend.Backend.processes`."""
+        # Of a container that does not run Docker answers 409; Podman with nothing, or 500 before it is sure.
+        response = self._client.request(
+            "GET", f"/containers/{container}/top", ok=(200, 404, 409, 500)
+        )
+        if response.status != 200:
+            response.read()
+            return 0
+        return response.json(lambda found: len(found["Processes"]) if found else 0)
+
     def resize(self, container: str, *, rows: int, columns: int) -> None:
         """See `buildr.backend.Backend.resize`."""
         query = {"h": str(rows), "w": str(columns)}

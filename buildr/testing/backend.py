@@ -46,6 +46,7 @@ Operation: TypeAlias = Literal[
     "kill",
     "logs",
     "ping",
+    "processes",
     "pull",
     "push",
     "put_archive",
@@ -284,6 +285,14 @@ class FakeBackend:
         self._called("kill")
         with contextlib.suppress(EngineError):
             self._container(container).signals.send(signal)
+
+    def processes(self, container: str) -> int:
+        """See `buildr.backend.Backend.processes`: the first one, and the guest."""
+        self._called("processes")
+        try:
+            return 2 if _state(self._container(container)).running else 0
+        except EngineError:
+            return 0
 
     def resize(self, container: str, *, rows: int, columns: int) -> None:
         """See `buildr.backend.Backend.resize`."""

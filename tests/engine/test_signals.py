@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,6 @@ from tests.engine.harness import give
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
     from tests.engine.harness import Engine, Guest
 
@@ -78,6 +79,26 @@ def test_death_by_a_forwarded_signal_is_128_and_its_number(guest: Guest) -> None
         process.send_signal(getattr(signal, name))
     found = {name: end(process) for name, process in processes.items()}
     assert found == {name: (128 + getattr(signal, name), b"", b"") for name in FORWARDED}
+
+
+def test_a_signal_that_comes_while_the_guest_starts_is_not_lost(guest: Guest) -> None:
+    words = ("signals", "SIGUSR1", "SIGHUP", "SIGUSR1", "SIGUSR2")  # as no other test has them
+    process = guest.start(*words)
+    while not first_process_of(*words):
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGTERM)
+    status, _, errors = end(process)
+    assert (status, errors) == (128 + signal.SIGTERM, b"")
+
+
+def first_process_of(*words: str) -> bool:
+    """Whether the first process of a guest with these arguments is there, ready or not."""
+    wanted = b"\0".join(word.encode() for word in ("/app/app.py", *words)) + b"\0"
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdecimal() and Path(f"/proc/{name}/cmdline").read_bytes().endswith(wanted):
+                return True
+    return False
 
 
 def test_the_handlers_of_the_script_come_back(guest: Guest) -> None:

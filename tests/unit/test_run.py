@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -298,6 +298,55 @@ def test_other_signals_are_forwarded_as_they_are(number: int) -> None:
     backend, status = go(guest, signals=signals)
     assert status == number
     assert backend.runs[0].signals.received == [number]
+
+
+def test_a_signal_waits_until_the_first_process_has_started_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before that it would be dropped."""
+    monkeypatch.setattr(run_module, "_START_PAUSE_SECONDS", 0)
+    signals = Signals()
+
+    class Starting(FakeBackend):
+        counts: ClassVar = [2, 1, 1]
+
+        def processes(self, container: str) -> int:
+            super().processes(container)
+            return self.counts.pop()
+
+    def guest(container: FakeContainer) -> int:
+        signals.received.put(signal.SIGUSR1)
+        container.signals.catch(signal.SIGUSR1)
+        assert container.signals.wait() == signal.SIGUSR1
+        signals.received.put(signal.SIGTERM)
+        return container.signals.wait()
+
+    backend, status = go(Starting(guest), signals=signals)
+    assert status == 128 + signal.SIGTERM
+    sent = [name for name in backend.operations if name in ("processes", "kill")]
+    assert sent == ["processes"] * 3 + ["kill", "kill"]
+
+
+def test_a_guest_that_was_heard_has_started() -> None:
+    signals = Signals()
+
+    def guest(container: FakeContainer) -> int:
+        container.stdout.write(b"ready")
+        return container.signals.wait()
+
+    heard, write = os.pipe()
+
+    def send() -> None:
+        os.read(heard, 5)
+        signals.received.put(signal.SIGTERM)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    with descriptor(1, write):
+        backend, status = go(guest, signals=signals)
+    thread.join()
+    assert status == 128 + signal.SIGTERM
+    assert "processes" not in backend.operations
 
 
 def test_without_a_terminal_a_change_of_size_is_not_passed_on() -> None:

@@ -457,6 +457,15 @@ def test_a_terminal_has_the_size_that_it_was_told() -> None:
     assert container.terminal_size == (24, 80)
 
 
+def test_a_container_has_processes_while_it_runs() -> None:
+    backend, container, attachment = started(lambda container: len(container.stdin.read()))
+    assert backend.processes(container.id) == 2
+    attachment.close_write()
+    backend.wait(container.id)
+    assert backend.processes(container.id) == 0
+    assert backend.processes("gone") == 0
+
+
 def test_a_state_follows_the_life_of_a_container() -> None:
     backend = FakeBackend(lambda container: len(container.stdin.read()))
     image = backend.add_image("base")

@@ -584,6 +584,23 @@ def test_a_terminal_that_has_gone_needs_no_size(name: str, serve: Serve, status:
 
 
 @ENGINES
+def test_the_processes_of_a_container_are_counted(name: str, serve: Serve) -> None:
+    rows = {"Titles": ["UID", "PID"], "Processes": [["0", "1"], ["1000", "7"]]}
+    server = serve(always(answer_json(rows)))
+    assert reach(name, server).processes(ID) == 2
+    assert server.requests[0].path.endswith(f"/containers/{ID}/top")
+
+
+@ENGINES
+@pytest.mark.parametrize("status", [200, 404, 409, 500])
+def test_a_container_that_does_not_run_has_no_processes(
+    name: str, serve: Serve, status: int
+) -> None:
+    said = answer(200) if status == 200 else answer_json({"message": "not running"}, status)
+    assert engine(name, serve, always(said)).processes(ID) == 0
+
+
+@ENGINES
 def test_a_command_that_is_not_there_as_the_engines_say_it(name: str, serve: Serve) -> None:
     real = REAL[name]["start-answer"]
     refused = answer_json({"message": real["message"]}, real["status"])
