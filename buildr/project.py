@@ -67,6 +67,17 @@ class Project(Struct, frozen=True, kw_only=True):
     """What the user should know before a build, a line each."""
 
     @property
+    def script(self) -> str:
+        """What runs, relative to the context; empty for a module."""
+        *options, path = self.placement.command
+        if "-m" in options:
+            return ""
+        relative = os.path.relpath(path, "/app")
+        if os.path.isdir(os.path.join(self.placement.context, relative)):
+            return os.path.normpath(os.path.join(relative, "__main__.py"))
+        return relative
+
+    @property
     def context(self) -> Path:
         """The context's directory."""
         return Path(self.placement.context)

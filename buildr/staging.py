@@ -49,12 +49,15 @@ def read_sources(project: Project) -> Sources:
         ContextError: something cannot be read, or must not be sent.
     """
     dockerfile = Path(project.dockerfile) if project.dockerfile else None
+    rules = find_rules(project.context, dockerfile)
     found = scan(
         project.context,
-        rules=find_rules(project.context, dockerfile),
+        rules=rules,
         include_secrets=project.package.include_secrets,
         exclude=IGNORE_FILES if dockerfile else (),
     )
+    if dockerfile is None:
+        _check_script(project, found, rules.source if rules else "what Buildr leaves out by itself")
     extra = tuple((file, _scan_extra(file)) for file in project.files)
     digests = [tree_digest(found.entries, project.context)]
     for file, tree in extra:
@@ -101,6 +104,19 @@ def counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
         yield chunk
         sent += len(chunk)
         progress(Event(kind="upload", current=sent))
+
+
+def _check_script(project: Project, found: Scan, source: str) -> None:
+    script = project.script
+    if not script:
+        return
+    top = os.path.realpath(project.context)
+    real = os.path.relpath(os.path.realpath(os.path.join(top, script)), top)
+    if not any(entry.path in (script, real) for entry in found.entries):
+        raise ContextError(
+            f"the script {script} is left out of the context, by {source}",
+            hint=f"Add a line !{script} to the ignore file, or rename the script.",
+        )
 
 
 def _scan_extra(file: ExtraFile) -> Scan | None:
