@@ -21,8 +21,8 @@ class Hello(BaseHTTPRequestHandler):
 def main() -> None:
     # Every address of the container; outside, the port is open on 127.0.0.1 only.
     server = ThreadingHTTPServer(("", PORT), Hello)
-    print(f"serving on http://127.0.0.1:{PORT}")
     try:
+        print(f"serving on http://127.0.0.1:{PORT}")
         server.serve_forever()
     except KeyboardInterrupt:
         print("bye")

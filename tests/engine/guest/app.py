@@ -116,8 +116,8 @@ def signals(*handled: str) -> None:
 
 def interrupted() -> None:
     """End in an orderly way when interrupted."""
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)  # from here on an interrupt is caught
         while True:
             signal.pause()
     except KeyboardInterrupt:
@@ -146,8 +146,8 @@ def terminal() -> None:
     sys.stderr.write("a word on standard error\n")
     if sys.stdin.isatty():
         tell_size()
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)  # from here on an interrupt is caught
         for line in sys.stdin:
             print("heard", repr(line), flush=True)
     except KeyboardInterrupt:
