@@ -35,9 +35,15 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
 
 
 def discovered() -> Iterator[tuple[Endpoint, str]]:
-    """Yield the sockets that exist, best first, with the reason for each."""
+    """Yield the sockets that exist, best first, with the reason for each.
+
+    Whoever names a storage of their own by ``CONTAINERS_STORAGE_CONF`` means that one: a service that somebody else
+    started has another, so its socket does not count.
+    """
     if connection := default_connection():
         yield connection
+    if os.environ.get("CONTAINERS_STORAGE_CONF"):
+        return
     uid = os.geteuid()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     candidates = [(f"{runtime}/podman/podman.sock", "the user's Podman socket")]

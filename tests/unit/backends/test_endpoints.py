@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 VARIABLES = (
     "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
     "CONTAINER_CONNECTION",
     "CONTAINER_HOST",
     "DOCKER_CERT_PATH",
@@ -184,6 +185,15 @@ def test_a_connection_that_is_named_is_used_or_fails(
     with pytest.raises(EngineUnavailableError, match="no Podman connection 'unknown'") as caught:
         _podman_endpoint.explicit(None)
     assert "podman system connection list" in caught.value.hint
+
+
+def test_a_storage_of_ones_own_is_not_that_of_a_service_somebody_started(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home / "run" / "podman" / "podman.sock", "")
+    assert len(urls(_podman_endpoint.discovered())) == 1
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(home / "storage.conf"))
+    assert urls(_podman_endpoint.discovered()) == []
 
 
 def test_the_order_of_podman_s_sockets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
