@@ -262,8 +262,8 @@ def _listens(endpoint: Endpoint) -> bool:
 
 
 def _key(podman: str) -> str:
-    """Name what a service freezes: its environment, its configuration, and the program."""
-    parts = []
+    """Name what a service freezes: its environment, its priority, its configuration, and the program."""
+    parts = [f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"]  # containers inherit it
     for name, value in sorted(os.environ.items()):
         if name in _FROZEN or name.startswith(_FROZEN_PREFIXES) or name.lower().endswith("_proxy"):
             parts.append(f"{name}={value}")

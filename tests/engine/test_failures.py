@@ -146,15 +146,6 @@ def own(engine: Engine, _clean: None) -> Iterator[Site]:
 PLAIN = SCRIPT.format(imports="", package={}, runtime={}, body="    print('ran')")
 
 
-def test_the_root_of_the_file_system_is_no_context(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(PLAIN)
-    script = str(tmp_path / "app.py")
-    done = subprocess.run(
-        [sys.executable, script], cwd="/", capture_output=True, timeout=30, check=False
-    )
-    assert_failed(done, "/ would be sent to the build as a whole", "context='/'")
-
-
 @pytest.mark.parametrize("depth", [0, 1])
 def test_the_home_directory_and_what_holds_it_are_no_context(tmp_path: Path, depth: int) -> None:
     (tmp_path / "app.py").write_text(PLAIN)

@@ -465,3 +465,12 @@ def test_a_path_that_just_fits() -> None:
     assert not _podman_service._socket_fits(directory + "d")
     with socket.socket(socket.AF_UNIX) as listener, pytest.raises(FileNotFoundError):
         listener.bind(f"{directory}/podman-000000000000.sock")
+
+
+def test_a_run_of_lower_priority_has_a_service_of_its_own(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _podman_service._key(str(host.program))
+    lower = os.getpriority(os.PRIO_PROCESS, 0) + 1
+    monkeypatch.setattr(os, "getpriority", lambda *_: lower)
+    assert _podman_service._key(str(host.program)) != before
