@@ -76,7 +76,7 @@ def run(
 
 
 def _remove(backend: Backend, container: str) -> None:
-    """Remove the container; if the engine has gone, the next run does it (see `buildr.labels`)."""
+    """Remove the container; if the engine has gone, the next run does it (see `buildr.cleanup`)."""
     try:
         backend.remove(container)
     except BackendError as error:
