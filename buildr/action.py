@@ -9,19 +9,17 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from buildr import console, identity, registry, terminal
-from buildr.backend import ContainerSpec, MountSpec, PortBinding, PushRequest
+from buildr import console, identity, registry
+from buildr.backend import PushRequest
 from buildr.cleanup import sweep
-from buildr.containerfile import GUEST_ROOT, PROJECT
+from buildr.container import container_spec, warn_of_limits
 from buildr.errors import (
     BackendError,
     BuildrError,
-    ContainerError,
     ImageNotFoundError,
     OptionError,
 )
 from buildr.image import ensure_image
-from buildr.options.mounts import mount_source
 from buildr.progress import Progress
 from buildr.project import plan
 from buildr.run import run
@@ -29,21 +27,18 @@ from buildr.signals import Signals, Terminated, block_signals
 from buildr.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Self
 
-    from buildr.backend import Backend
+    from buildr.backend import Backend, ContainerSpec
     from buildr.entry import Entry
     from buildr.options import Package, Runtime
-    from buildr.options.mounts import Mount
     from buildr.progress import Verbosity
     from buildr.project import Project
 
-_LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
 _CANCELLED = 0
 _SWEEP_SECONDS = 5.0  # how long the end of a run waits for the removal of what others left
 _FORCED = 128 + signal.SIGINT
-_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 alone, see cgroups(7)
 
 
 def verbosity(package: Package) -> Verbosity:
@@ -113,7 +108,7 @@ def run_entry(
     builder = registry.choose(flag=flag, option=package.builder or runtime.executor)
     backend = registry.connect(executor, say)
     try:
-        _warn_of_limits(backend, runtime)
+        warn_of_limits(backend, runtime)
 
         def prepare() -> ContainerSpec:
             if builder.name in (executor.name, registry.AUTO):
@@ -168,11 +163,6 @@ def build_and_publish(
     shown = verbosity(package)
     image = ensure_image(backend, project, say, verbosity=shown, cache=cache)
     if package.publish:
-        if package.repository is None:
-            raise OptionError(
-                "package.publish needs package.repository: where shall the image go?",
-                hint='For example repository="registry.example.org/me".',
-            )
         with Progress(f"pushing {project.reference}", shown) as progress:
             request = PushRequest(image=image, reference=project.reference)
             digest = backend.push(request, progress)
@@ -198,120 +188,6 @@ def _build_elsewhere(
         builder.close()
     with Progress(f"pulling {project.reference}", verbosity(project.package)) as progress:
         return executor.pull(project.reference, progress).id
-
-
-def container_spec(
-    backend: Backend, project: Project, image: str, entry: Entry, runtime: Runtime
-) -> ContainerSpec:
-    """Say which container runs an image of a project."""
-    tty = terminal.guest_gets_terminal()
-    own = project.dockerfile is not None
-    command: tuple[str, ...] = project.placement.command
-    if own and (stored := backend.image(image)) is not None:
-        command = stored.command
-    mounts = tuple(_mount(backend, mount) for mount in runtime.mounts)
-    return ContainerSpec(
-        image=image,
-        command=(*command, *entry.arguments),
-        environment=_environment(runtime.env, tty=tty),
-        labels={PROJECT: project.key, **identity.labels(runtime.grace_seconds)},
-        name=runtime.name,
-        workdir=None if own else project.placement.workdir,
-        user=_user(backend, mounts),
-        tty=tty,
-        ports=tuple(
-            PortBinding(
-                host_ip=port.host_ip,
-                host=port.host,
-                container=port.container,
-                protocol=port.protocol,
-            )
-            for port in runtime.ports
-        ),
-        mounts=mounts,
-        cpus=runtime.cpus,
-        memory=runtime.memory,
-        grace_seconds=runtime.grace_seconds,
-        hardened=runtime.hardened,
-        home=_home(backend, image) if runtime.hardened else "",
-    )
-
-
-def _home(backend: Backend, image: str) -> str:
-    """Return the home directory that an image names: the project's does not tell, as its user may have been fitted."""
-    stored = backend.image(image)
-    named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
-    return named[-1].removeprefix("HOME=") if named else ""
-
-
-def _mount(backend: Backend, mount: Mount) -> MountSpec:
-    """Find what a mount shows.
-
-    Raises:
-        ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
-    """
-    # A bare name is a named volume; anything else becomes an absolute path.
-    source = mount_source(mount, os.getcwd())
-    is_path = os.path.isabs(source)
-    if is_path and not backend.info.remote:
-        try:
-            os.stat(source)
-        except (FileNotFoundError, NotADirectoryError):
-            raise ContainerError(
-                f"the source of a mount is not there: {source}",
-                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at the"
-                " current directory.",
-            ) from None
-        except OSError:
-            pass  # the engine may see more than this user does
-    return MountSpec(
-        kind="bind" if is_path else "volume",
-        source=source,
-        target=mount.target,
-        read_only=mount.read_only,
-        relabel=mount.relabel,
-    )
-
-
-def _warn_of_limits(backend: Backend, runtime: Runtime) -> None:
-    """Say so when limits will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
-    info = backend.info
-    if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):
-        return
-    limits = (("cpus", runtime.cpus), ("memory", runtime.memory))
-    if ignored := [name for name, value in limits if value is not None]:
-        console.warn(
-            f"{' and '.join(ignored)} will not hold: a rootless engine can set limits only where the host has"
-            " cgroups version 2"
-        )
-
-
-def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:
-    """Return who the guest runs as, so that what it writes into mounts belongs to the user.
-
-    On a rootless engine uid 0 in the container is the user; on a rootful one it is the user's own uid.
-    """
-    if all(mount.read_only or mount.kind == "volume" for mount in mounts):
-        return None
-    return "0:0" if backend.info.rootless else f"{os.getuid()}:0"
-
-
-def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:
-    """Return the guest's environment beyond the image's: what the user names, the terminal, time zone, locale."""
-    environ = os.environ
-    found = {
-        name: value for name, value in environ.items() if name in _LOCALE or name.startswith("LC_")
-    }
-    if tty and "TERM" in environ:
-        found["TERM"] = environ["TERM"]
-    for name, value in named.items():
-        if value is not None:
-            found[name] = value
-        elif name in environ:
-            found[name] = environ[name]
-    if "PYTHONPATH" in found:  # the guest part is found through it
-        found["PYTHONPATH"] = f"{found['PYTHONPATH']}:{GUEST_ROOT}"
-    return found
 
 
 class _Sweep:

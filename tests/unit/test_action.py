@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import action, subordinate
+from buildr import container, subordinate
 from buildr.action import guarded, run_entry
 from buildr.backend import ContainerSpec, ContainerState, EngineDetails, MountSpec, PortBinding
 from buildr.containerfile import GUEST_ROOT
@@ -305,7 +305,7 @@ def test_limits_that_the_engine_ignores_are_told_in_one_line(
     controllers = project_directory.parent / "cgroup.controllers"
     if unified:
         controllers.touch()
-    monkeypatch.setattr(action, "_UNIFIED_CGROUPS", str(controllers))
+    monkeypatch.setattr(container, "_UNIFIED_CGROUPS", str(controllers))
     backend = FakeBackend(rootless=rootless)
     run(backend, package={"quiet": True}, runtime={"cpus": 0.5, "memory": "256m"})
     said = capfd.readouterr().err
@@ -316,7 +316,7 @@ def test_limits_that_the_engine_ignores_are_told_in_one_line(
 def test_without_limits_nothing_is_told_of_them(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(action, "_UNIFIED_CGROUPS", "/absent")
+    monkeypatch.setattr(container, "_UNIFIED_CGROUPS", "/absent")
     run(FakeBackend(rootless=True), package={"quiet": True})
     assert capfd.readouterr().err == ""
 

@@ -1,0 +1,138 @@
+"""Which container runs an image: the guest's command, user, environment, ports and mounts, from the user's options."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildr import console, identity, terminal
+from buildr.backend import ContainerSpec, MountSpec, PortBinding
+from buildr.containerfile import GUEST_ROOT, PROJECT
+from buildr.errors import ContainerError
+from buildr.options.mounts import mount_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildr.backend import Backend
+    from buildr.entry import Entry
+    from buildr.options import Runtime
+    from buildr.options.mounts import Mount
+    from buildr.project import Project
+
+_LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
+_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 alone, see cgroups(7)
+
+
+def container_spec(
+    backend: Backend, project: Project, image: str, entry: Entry, runtime: Runtime
+) -> ContainerSpec:
+    """Say which container runs an image of a project."""
+    tty = terminal.guest_gets_terminal()
+    own = project.dockerfile is not None
+    command: tuple[str, ...] = project.placement.command
+    if own and (stored := backend.image(image)) is not None:
+        command = stored.command
+    mounts = tuple(_mount(backend, mount) for mount in runtime.mounts)
+    return ContainerSpec(
+        image=image,
+        command=(*command, *entry.arguments),
+        environment=_environment(runtime.env, tty=tty),
+        labels={PROJECT: project.key, **identity.labels(runtime.grace_seconds)},
+        name=runtime.name,
+        workdir=None if own else project.placement.workdir,
+        user=_user(backend, mounts),
+        tty=tty,
+        ports=tuple(
+            PortBinding(
+                host_ip=port.host_ip,
+                host=port.host,
+                container=port.container,
+                protocol=port.protocol,
+            )
+            for port in runtime.ports
+        ),
+        mounts=mounts,
+        cpus=runtime.cpus,
+        memory=runtime.memory,
+        grace_seconds=runtime.grace_seconds,
+        hardened=runtime.hardened,
+        home=_home(backend, image) if runtime.hardened else "",
+    )
+
+
+def _home(backend: Backend, image: str) -> str:
+    """Return the home directory that an image names: the project's does not tell, as its user may have been fitted."""
+    stored = backend.image(image)
+    named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
+    return named[-1].removeprefix("HOME=") if named else ""
+
+
+def _mount(backend: Backend, mount: Mount) -> MountSpec:
+    """Find what a mount shows.
+
+    Raises:
+        ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
+    """
+    # A bare name is a named volume; anything else becomes an absolute path.
+    source = mount_source(mount, os.getcwd())
+    is_path = os.path.isabs(source)
+    if is_path and not backend.info.remote:
+        try:
+            os.stat(source)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ContainerError(
+                f"the source of a mount is not there: {source}",
+                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at the"
+                " current directory.",
+            ) from None
+        except OSError:
+            pass  # the engine may see more than this user does
+    return MountSpec(
+        kind="bind" if is_path else "volume",
+        source=source,
+        target=mount.target,
+        read_only=mount.read_only,
+        relabel=mount.relabel,
+    )
+
+
+def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
+    """Say so when limits will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
+    info = backend.info
+    if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):
+        return
+    limits = (("cpus", runtime.cpus), ("memory", runtime.memory))
+    if ignored := [name for name, value in limits if value is not None]:
+        console.warn(
+            f"{' and '.join(ignored)} will not hold: a rootless engine can set limits only where the host has"
+            " cgroups version 2"
+        )
+
+
+def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:
+    """Return who the guest runs as, so that what it writes into mounts belongs to the user.
+
+    On a rootless engine uid 0 in the container is the user; on a rootful one it is the user's own uid.
+    """
+    if all(mount.read_only or mount.kind == "volume" for mount in mounts):
+        return None
+    return "0:0" if backend.info.rootless else f"{os.getuid()}:0"
+
+
+def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:
+    """Return the guest's environment beyond the image's: what the user names, the terminal, time zone, locale."""
+    environ = os.environ
+    found = {
+        name: value for name, value in environ.items() if name in _LOCALE or name.startswith("LC_")
+    }
+    if tty and "TERM" in environ:
+        found["TERM"] = environ["TERM"]
+    for name, value in named.items():
+        if value is not None:
+            found[name] = value
+        elif name in environ:
+            found[name] = environ[name]
+    if "PYTHONPATH" in found:  # the guest part is found through it
+        found["PYTHONPATH"] = f"{found['PYTHONPATH']}:{GUEST_ROOT}"
+    return found
