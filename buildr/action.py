@@ -13,13 +13,14 @@ from buildr import console, identity, registry
 from buildr.backend import PushRequest
 from buildr.cleanup import sweep
 from buildr.container import container_spec, warn_of_limits
+from buildr.containerfile import APP
 from buildr.errors import (
     BackendError,
     BuildrError,
     ImageNotFoundError,
     OptionError,
 )
-from buildr.image import ensure_image
+from buildr.image import Ready, ensure_image, make_ready
 from buildr.progress import Progress
 from buildr.project import plan
 from buildr.run import run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from buildr.backend import Backend, ContainerSpec
     from buildr.entry import Entry
+    from buildr.image import Growth
     from buildr.options import Package, Runtime
     from buildr.progress import Verbosity
     from buildr.project import Project
@@ -110,26 +112,42 @@ def run_entry(
     try:
         warn_of_limits(backend, runtime)
 
-        def prepare() -> ContainerSpec:
-            if builder.name in (executor.name, registry.AUTO):
-                image = build_and_publish(backend, project, say)
+        def prepare() -> tuple[ContainerSpec, bytes]:
+            if builder.name not in (executor.name, registry.AUTO):
+                elsewhere = registry.connect(builder, say)
+                ready = Ready(image=_build_elsewhere(backend, project, elsewhere, say))
+            elif package.publish:
+                ready = Ready(image=build_and_publish(backend, project, say))
             else:
-                image = _build_elsewhere(backend, project, registry.connect(builder, say), say)
-            return container_spec(backend, project, image, entry, runtime)
+                growth, shown = _growth(runtime), verbosity(package)
+                ready = make_ready(backend, project, say, growth=growth, verbosity=shown)
+            return container_spec(backend, project, ready.image, entry, runtime), ready.files
 
-        spec = prepare()
+        prepared = prepare()
         try:
-            return _run(backend, spec, runtime, signals, say)
+            return _run(backend, *prepared, runtime, signals, say)
         except ImageNotFoundError:  # somebody's clean-up of images came between
             signals.release()
-        return _run(backend, prepare(), runtime, signals, say)
+        return _run(backend, *prepare(), runtime, signals, say)
     finally:
         backend.close()
+
+
+def _growth(runtime: Runtime) -> Growth:
+    """Return how small changes may come into the container.
+
+    Where the root is read-only engines put no files into a container, and below a mount they would put them into what
+    is mounted.
+    """
+    targets = (f"{mount.target.rstrip('/')}/" for mount in runtime.mounts)
+    covered = any(t.startswith(f"{APP}/") or f"{APP}/".startswith(t) for t in targets)
+    return "images" if runtime.hardened or covered else "files"
 
 
 def _run(
     backend: Backend,
     spec: ContainerSpec,
+    files: bytes,
     runtime: Runtime,
     signals: Signals,
     say: Callable[[str], None],
@@ -150,6 +168,7 @@ def _run(
             backend,
             spec,
             signals,
+            files=files,
             interrupt_to_guest=runtime.interrupt == "guest",
             on_start=on_start,
         )

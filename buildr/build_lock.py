@@ -12,6 +12,8 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from buildr import cache
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,10 +51,9 @@ def _exclusive(lock: int) -> bool:
 
 
 def _open() -> int | None:
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    directory = f"{cache}/buildr"
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        return os.open(f"{directory}/build.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(
+            f"{cache.make_directory()}/build.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
     except OSError:
         return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from buildr._version import __version__
 from buildr.backend import BuildRequest
@@ -13,6 +15,7 @@ from buildr.build_lock import alone, building
 from buildr.containerfile import PROJECT, identity, render
 from buildr.context.tar import Member, Tree, pack
 from buildr.errors import BackendError, EngineError, OptionError
+from buildr.growing import Past
 from buildr.guest_files import guest_files
 from buildr.progress import Progress
 from buildr.staging import (
@@ -35,11 +38,45 @@ if TYPE_CHECKING:
     from buildr.staging import Sources
 
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
+_GROWN = "-grown"  # ends the tag of an image that grew by deltas
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
 
+Growth = Literal["clean", "images", "files"]
+"""What may come of small changes: nothing but a clean build; an image on top of the last one, too; or files that are put
+into the container before it starts, too."""
 
-def fingerprint(project: Project, sources: Sources, bases: Sequence[Image]) -> str:
-    """Return the digest of all that decides the image's content.
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """What a container is made of."""
+
+    image: str
+    """Its image's id."""
+    files: bytes = b""
+    """A tar archive to unpack into ``/app`` before it starts: what has changed since the image was built."""
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """All that decides an image, but for the context."""
+
+    digest: str
+    local_name: str
+
+    def fingerprint(self, tree: str) -> str:
+        """Return the digest of all that decides the image's content.
+
+        Args:
+            tree: the digest of the context.
+        """
+        return hashlib.sha256(f"{self.digest} {tree}".encode()).hexdigest()
+
+    def tag(self, tree: str, *, grown: bool = False) -> str:
+        """Return the name by which the image of a context is found again."""
+        digits = self.fingerprint(tree)[:_TAG_DIGITS]
+        return f"{self.local_name}:{digits}{_GROWN if grown else ''}"
+
+
+def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
+    """Return what decides the image beside the context.
 
     Raises:
         ContextError: the user's own Containerfile cannot be read.
@@ -54,14 +91,15 @@ def fingerprint(project: Project, sources: Sources, bases: Sequence[Image]) -> s
         identity(project.recipe),
         own,
         *(base.id for base in bases),
-        sources.digest,
+        sources.extra_digest,
         repr([(file.path, file.data) for file in project.dependencies.files])
         if project.dependencies
         else "",
         repr(guest_files()),
         repr(project.placement.command),
     ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return Frame(digest=digest, local_name=project.local_name)
 
 
 def ensure_image(
@@ -72,7 +110,7 @@ def ensure_image(
     verbosity: Verbosity = "normal",
     cache: bool = True,
 ) -> str:
-    """Return the id of the project's image, building it when it is not stored as it should be.
+    """Return the id of the project's image, built clean when it is not stored as it should be.
 
     Args:
         backend: the engine.
@@ -86,29 +124,78 @@ def ensure_image(
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
     """
+    return make_ready(backend, project, say, verbosity=verbosity, cache=cache).image
+
+
+def make_ready(
+    backend: Backend,
+    project: Project,
+    say: Callable[[str], None],
+    *,
+    growth: Growth = "clean",
+    verbosity: Verbosity = "normal",
+    cache: bool = True,
+) -> Ready:
+    """Return what a container of the project is made of, building no more than need be.
+
+    Args:
+        backend: the engine.
+        project: what to run.
+        say: told in one line each what the user should know of a build.
+        growth: how small changes may come into the container.
+        verbosity: how much progress is shown.
+        cache: whether an image, or layers, of an earlier build may serve.
+
+    Raises:
+        ContextError: the files cannot be read or must not be sent.
+        ImageNotFoundError: the base image can neither be found nor pulled.
+        BuildError: a step failed.
+    """
     project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:
         sources = read_sources(project)
-        wanted = fingerprint(project, sources, _bases(backend, project, progress))
-        tag = f"{project.local_name}:{wanted[:_TAG_DIGITS]}"
+        around = frame(project, sources, _bases(backend, project, progress))
+        past = Past(backend, project, around)
+        tag = around.tag(sources.tree.digest)
         if cache and (stored := backend.image(tag)) is not None:
             if project.reference not in stored.tags:  # an earlier state of the source, come back
                 backend.tag(stored.id, project.reference)
-            return stored.id
-        for note in (*project.notes, *notes(sources)):
-            say(note)
-        if project.dockerfile is None:
-            build = _build_generated
+            past.remember(sources.tree)
+            return Ready(image=stored.id)
+        if cache and growth != "clean" and (grown := past.grow(sources.tree, growth, progress)):
+            image, files = grown
+            if files:
+                return Ready(image=image, files=files)
         else:
-            from buildr.own_image import build_own as build
-        with building():
-            image = build(backend, project, sources, progress, cache=cache)
-            # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
-            backend.tag(image, tag)
+            image = _build(backend, project, sources, say, progress, tag, cache=cache)
+            past.remember(sources.tree)
     # Old images are a matter of disk space, never a reason for a run to fail.
     with alone() as nobody_builds, contextlib.suppress(BackendError):
         if nobody_builds:
             _collect(backend, project, image)
+    return Ready(image=image)
+
+
+def _build(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    say: Callable[[str], None],
+    progress: Progress,
+    tag: str,
+    *,
+    cache: bool,
+) -> str:
+    for note in (*project.notes, *notes(sources)):
+        say(note)
+    if project.dockerfile is None:
+        build = _build_generated
+    else:
+        from buildr.own_image import build_own as build
+    with building():
+        image = build(backend, project, sources, progress, cache=cache)
+        # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
+        backend.tag(image, tag)
     return image
 
 
@@ -149,7 +236,7 @@ def _build_generated(
             Member(path=f"dependencies/{file.path}", data=file.data)
             for file in project.dependencies.files
         ]
-    parts.append(Tree(entries=sources.scan.entries, root=project.context, prefix="context"))
+    parts.append(Tree(entries=sources.tree.scan.entries, root=project.context, prefix="context"))
     parts += extra_members(sources)
     request = BuildRequest(
         context=counted(pack(parts), progress),
@@ -182,4 +269,4 @@ def _collect(backend: Backend, project: Project, image: str) -> None:
 
 def _is_ours(tag: str, project: Project) -> bool:
     name, _, version = tag.rpartition(":")
-    return name == project.local_name and len(version) == _TAG_DIGITS
+    return name == project.local_name and len(version.removesuffix(_GROWN)) == _TAG_DIGITS

@@ -40,7 +40,7 @@ def build_own(
         BuildError: a step failed, or the image names no command and does not hold the script.
     """
     text = Member(path=_NAME, data=read_dockerfile(project.dockerfile or ""))
-    tree = Tree(entries=sources.scan.entries, root=project.context)
+    tree = Tree(entries=sources.tree.scan.entries, root=project.context)
     own = backend.build(
         BuildRequest(
             context=counted(pack([_IGNORE, text, tree]), progress),

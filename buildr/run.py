@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from buildr import console, terminal
 from buildr.backend import STDOUT
+from buildr.containerfile import APP
 from buildr.errors import BackendError, BuildrError, EngineLostError
 from buildr.signals import Signals, block_signals
 from buildr.stdin import StdinPump
@@ -39,6 +40,7 @@ def run(
     spec: ContainerSpec,
     signals: Signals,
     *,
+    files: bytes = b"",
     interrupt_to_guest: bool = False,
     on_start: Callable[[str], None] | None = None,
 ) -> int:
@@ -48,6 +50,7 @@ def run(
         backend: the engine.
         spec: the container. ``spec.tty`` must say whether the streams are a terminal.
         signals: the handlers of this action.
+        files: a tar archive to unpack into its ``/app`` before it starts.
         interrupt_to_guest: whether Ctrl+C on a terminal is a key like any other.
         on_start: told the container's id once it runs.
 
@@ -63,6 +66,8 @@ def run(
     signals.collect()
     container = backend.create(spec)
     try:
+        if files:
+            backend.put_archive(container, APP, files)
         return _run(
             backend,
             container,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr._version import __version__
 from buildr.backend import Event
-from buildr.context.digest import tree_digest
-from buildr.context.ignore import find_rules
-from buildr.context.scan import scan
+from buildr.context.ignore import read_ignore_file
+from buildr.context.index import look
+from buildr.context.scan import scan, scan_file
 from buildr.context.secrets import describe
 from buildr.context.tar import Copy, Member, Tree
 from buildr.errors import ContextError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildr.context.entries import Scan
+    from buildr.context.index import Snapshot
     from buildr.context.tar import Part
     from buildr.progress import Progress
     from buildr.project import ExtraFile, Project
@@ -36,10 +38,16 @@ engines would read them once more, each in its own way; so there they stay behin
 class Sources(Struct, frozen=True, kw_only=True):
     """What a project's files are right now."""
 
-    scan: Scan
-    extra: tuple[tuple[ExtraFile, Scan | None], ...]
-    """Additional files; with a scan where it is a directory."""
-    digest: str
+    tree: Snapshot
+    """The context."""
+    extra: tuple[tuple[ExtraFile, Snapshot], ...]
+    """Additional files and directories."""
+
+    @property
+    def extra_digest(self) -> str:
+        """The digest of all additional files."""
+        parts = [(tree.digest, file.name, file.destination, file.mode) for file, tree in self.extra]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def read_sources(project: Project) -> Sources:
@@ -48,34 +56,49 @@ def read_sources(project: Project) -> Sources:
     Raises:
         ContextError: something cannot be read, or must not be sent.
     """
-    dockerfile = Path(project.dockerfile) if project.dockerfile else None
-    rules = find_rules(project.context, dockerfile)
-    found = scan(
-        project.context,
-        rules=rules,
-        include_secrets=project.package.include_secrets,
-        exclude=IGNORE_FILES if dockerfile else (),
-    )
-    if dockerfile is None:
-        _check_script(project, found, rules.source if rules else "what Buildr leaves out by itself")
-    extra = tuple((file, _scan_extra(file)) for file in project.files)
-    digests = [tree_digest(found.entries, project.context)]
-    for file, tree in extra:
-        if tree is None:
-            digests.append(_file_digest(file.source))
-        else:
-            digests.append(tree_digest(tree.entries, Path(file.source)))
-        digests.append(f"{file.name} {file.destination} {file.mode}")
     return Sources(
-        scan=found, extra=extra, digest=hashlib.sha256(repr(digests).encode()).hexdigest()
+        tree=_look_at_context(project),
+        extra=tuple((file, _look_at_extra(file)) for file in project.files),
     )
+
+
+def _look_at_context(project: Project) -> Snapshot:
+    dockerfile = Path(project.dockerfile) if project.dockerfile else None
+    ignore_file = read_ignore_file(project.context, dockerfile)
+    exclude = IGNORE_FILES if dockerfile else ()
+    include_secrets = project.package.include_secrets
+    script = "" if dockerfile else project.script
+
+    def find() -> Scan:
+        found = scan(
+            project.context,
+            rules=ignore_file.parse() if ignore_file else None,
+            include_secrets=include_secrets,
+            exclude=exclude,
+        )
+        if script:
+            source = ignore_file.source if ignore_file else "what Buildr leaves out by itself"
+            _check_script(project.context, script, found, source)
+        return found
+
+    settings = repr((__version__, ignore_file, include_secrets, exclude, script))
+    return look(project.context, settings, find)
+
+
+def _look_at_extra(file: ExtraFile) -> Snapshot:
+    path = Path(file.source)
+    if not file.name:
+        return look(
+            path, f"{__version__} all", lambda: scan(path, rules=None, include_secrets=True)
+        )
+    return look(path.parent, f"{__version__} {path.name}", lambda: scan_file(path))
 
 
 def notes(sources: Sources) -> Iterator[str]:
     """Yield what the user should know of what does not travel, a line each."""
-    if held_back := describe(sources.scan.secrets):
+    if held_back := describe(sources.tree.scan.secrets):
         yield held_back
-    for skipped in sources.scan.skipped:
+    for skipped in sources.tree.scan.skipped:
         yield f"left out: {skipped.path} is {skipped.reason}"
 
 
@@ -90,10 +113,10 @@ def extra_members(sources: Sources) -> list[Part]:
     for index, (file, tree) in enumerate(sources.extra):
         name = f"files/{index}"
         source = Path(file.source)
-        if tree is None:
+        if file.name:
             parts.append(Copy(path=f"{name}/{file.name}", source=source, mode=file.mode))
         else:
-            parts.append(Tree(entries=tree.entries, root=source, prefix=name, mode=file.mode))
+            parts.append(Tree(entries=tree.scan.entries, root=source, prefix=name, mode=file.mode))
     return parts
 
 
@@ -106,32 +129,11 @@ def counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
         progress(Event(kind="upload", current=sent))
 
 
-def _check_script(project: Project, found: Scan, source: str) -> None:
-    script = project.script
-    if not script:
-        return
-    top = os.path.realpath(project.context)
+def _check_script(context: Path, script: str, found: Scan, source: str) -> None:
+    top = os.path.realpath(context)
     real = os.path.relpath(os.path.realpath(os.path.join(top, script)), top)
     if not any(entry.path in (script, real) for entry in found.entries):
         raise ContextError(
             f"the script {script} is left out of the context, by {source}",
             hint=f"Add a line !{script} to the ignore file, or rename the script.",
         )
-
-
-def _scan_extra(file: ExtraFile) -> Scan | None:
-    if not os.path.isdir(file.source):
-        return None
-    return scan(Path(file.source), rules=None, include_secrets=True)
-
-
-def _file_digest(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            return f"{mode:o} {hashlib.file_digest(file, 'sha256').hexdigest()}"
-    except OSError as error:
-        raise ContextError(
-            f"the additional file {path} cannot be read: {error.strerror}",
-            hint="Make it readable for you, or leave it out.",
-        ) from None

@@ -217,7 +217,7 @@ class HttpEngine(ABC):
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
         """See `buildr.backend.Backend.put_archive`."""
-        query = {"path": path}
+        query = {"path": path, **self._archive_query()}
         self._client.request(
             "PUT", f"/containers/{container}/archive", query=query, body=tar, headers=TAR
         ).read()
@@ -262,6 +262,10 @@ class HttpEngine(ABC):
     @abstractmethod
     def _remove_query(self) -> dict[str, str]:
         """Return the parameters of a forced removal that does not wait."""
+
+    @abstractmethod
+    def _archive_query(self) -> dict[str, str]:
+        """Return the parameters that let an archive's members keep their owners."""
 
     @abstractmethod
     def _logs_are_framed(self, container: str) -> bool:

@@ -277,6 +277,9 @@ class Docker(HttpEngine):
     def _save_query(self) -> dict[str, str]:
         return {}
 
+    def _archive_query(self) -> dict[str, str]:
+        return {}
+
     def _remove_query(self) -> dict[str, str]:
         return {"force": "1", "v": "1"}
 

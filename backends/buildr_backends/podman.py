@@ -273,6 +273,10 @@ class Podman(HttpEngine):
     def _save_query(self) -> dict[str, str]:
         return {"format": "docker-archive"}
 
+    def _archive_query(self) -> dict[str, str]:
+        # Otherwise all of it goes to the user that the container runs as.
+        return {"copyUIDGID": "false"}
+
     def _remove_query(self) -> dict[str, str]:
         return {"force": "1", "v": "1", "timeout": "0"}
 

@@ -27,6 +27,7 @@ def tree_digest(
     root: Path,
     *,
     content_digest: Callable[[Entry], bytes] | None = None,
+    seen: Callable[[bytes], object] | None = None,
 ) -> str:
     """Digest what will be in the image: paths, kinds, modes as packed, targets of links, contents.
 
@@ -37,6 +38,7 @@ def tree_digest(
         root: the directory that was scanned.
         content_digest: gives the digest of a file's content, for an index that knows it already; the bytes
             must be those that ``ContentReader`` gives. Called for files with content only.
+        seen: told the digest of each entry's content, empty where it has none.
 
     Returns:
         SHA-256, in hexadecimal digits.
@@ -50,6 +52,8 @@ def tree_digest(
     with reader:
         for entry in entries:
             content = digest(entry) if entry.kind == "file" and entry.size else b""
+            if seen is not None:
+                seen(content)
             path, target = os.fsencode(entry.path), os.fsencode(entry.target)
             mode = normal_mode(entry.mode, entry.kind)
             # The lengths come first, so that no two lists of fields give the same bytes.

@@ -11,7 +11,7 @@ __all__ = ["Entry", "EntryKind", "Scan", "Skipped", "normal_mode", "printable"]
 EntryKind = Literal["file", "dir", "symlink", "hardlink"]
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Something that travels.
 
     Positional, unlike other records: a context may have 50,000 of them.
@@ -26,6 +26,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         inode: its number on ``device``.
         device: the file system's number.
         target: where a ``symlink`` leads, as it stands there; the path of the first name of a ``hardlink``.
+        ctime_ns: time of the last change of anything about it, which no program can set, in nanoseconds since
+            the epoch.
     """
 
     path: str
@@ -36,6 +38,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     inode: int
     device: int
     target: str = ""
+    ctime_ns: int = 0
 
 
 class Skipped(NamedTuple):
@@ -45,7 +48,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Scan(msgspec.Struct, frozen=True, kw_only=True):
+class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What a walk found.
 
     Attributes:
@@ -53,11 +56,14 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True):
             their bytes.
         secrets: paths that were held back as likely secrets; a folder has a final ``/``.
         skipped: sockets, devices and FIFOs.
+        watched: what else was looked at and decided what travels: folders that were listed, the root (whose
+            path is empty) first, and files whose beginning was read.
     """
 
     entries: tuple[Entry, ...]
     secrets: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+    watched: tuple[Entry, ...] = ()
 
 
 def normal_mode(mode: int, kind: EntryKind) -> int:

@@ -24,7 +24,7 @@ from buildr.errors import ContextError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["IgnoreRules", "find_rules"]
+__all__ = ["IgnoreFile", "IgnoreRules", "find_rules", "read_ignore_file"]
 
 # unicode.IsSpace of Go. str.strip() would also take the separators U+001C to U+001F.
 _BLANK: Final = (
@@ -148,11 +148,28 @@ class IgnoreRules:
         return state
 
 
-def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules | None:
-    """Read the ignore file that applies to ``context``.
+class IgnoreFile(NamedTuple):
+    """An ignore file that was read and not yet understood.
 
-    The first that exists: ``<containerfile>.dockerignore``, ``<containerfile>.containerignore`` (in this
-    order as in Docker and in Buildah), then ``.containerignore`` and ``.dockerignore`` of the context.
+    Attributes:
+        source: its path.
+        text: all of it.
+    """
+
+    source: str
+    text: str
+
+    def parse(self) -> IgnoreRules:
+        """Understand it.
+
+        Raises:
+            ContextError: it has an invalid pattern.
+        """
+        return IgnoreRules.parse(self.text, source=self.source)
+
+
+def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules | None:
+    """Read the ignore file that applies to ``context``, and understand it.
 
     Args:
         context: the directory.
@@ -163,6 +180,26 @@ def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules 
 
     Raises:
         ContextError: the ignore file cannot be read, or has an invalid pattern.
+    """
+    found = read_ignore_file(context, containerfile)
+    return found.parse() if found is not None else None
+
+
+def read_ignore_file(context: Path, containerfile: Path | None = None) -> IgnoreFile | None:
+    """Read the ignore file that applies to ``context``.
+
+    The first that exists: ``<containerfile>.dockerignore``, ``<containerfile>.containerignore`` (in this
+    order as in Docker and in Buildah), then ``.containerignore`` and ``.dockerignore`` of the context.
+
+    Args:
+        context: the directory.
+        containerfile: the user's own Containerfile, if there is one.
+
+    Returns:
+        None where there is no ignore file: then the defaults apply.
+
+    Raises:
+        ContextError: the ignore file cannot be read.
     """
     candidates = [context / ".containerignore", context / ".dockerignore"]
     if containerfile is not None:
@@ -180,7 +217,7 @@ def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules 
                 f"The ignore file {path} cannot be read: {error.strerror}",
                 hint="Make it a readable text file, or remove it.",
             ) from error
-        return IgnoreRules.parse(os.fsdecode(data), source=os.fspath(path))
+        return IgnoreFile(os.fspath(path), os.fsdecode(data))
     return None
 
 

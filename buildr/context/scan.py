@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from buildr.context.entries import EntryKind
     from buildr.context.ignore import IgnoreRules
 
-__all__ = ["Entry", "Scan", "Skipped", "scan"]
+__all__ = ["Entry", "Scan", "Skipped", "scan", "scan_file"]
 
 _SPECIAL: Final = {
     stat.S_IFIFO: "a FIFO",
@@ -61,6 +62,27 @@ def scan(
     return walk.run()
 
 
+def scan_file(path: Path) -> Scan:
+    """Find one file, as if it were all that is in its folder.
+
+    Args:
+        path: a regular file, its links followed.
+
+    Raises:
+        ContextError: it is not there, or cannot be read.
+    """
+    try:
+        status = os.stat(path, follow_symlinks=False)
+        if not _may_read(os.fspath(path)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ContextError(
+            f"the additional file {printable(os.fspath(path))} cannot be read: {error.strerror}",
+            hint="Make it readable for you, or leave it out.",
+        ) from error
+    return Scan(entries=(_entry(path.name, "file", status),), secrets=(), skipped=())
+
+
 class _Folder:
     """A folder on the way down.
 
@@ -95,12 +117,15 @@ class _Walk:
         self._entries: list[Entry] = []
         self._secrets: list[str] = []
         self._skipped: list[Skipped] = []
+        self._watched: list[Entry] = []
         self._first_names: dict[tuple[int, int], str] = {}
         self._folders: list[_Folder] = []
         self._pending = 0  # how many of them have a pending entry
 
     def run(self) -> Scan:
         try:
+            # Before it is listed, as with all folders: what comes into it meanwhile then shows.
+            self._watched.append(_entry("", "dir", os.stat(self._root)))
             items = _list(self._root)
         except OSError as error:
             raise ContextError(
@@ -126,6 +151,7 @@ class _Walk:
             entries=tuple(self._entries),
             secrets=tuple(self._secrets),
             skipped=tuple(self._skipped),
+            watched=tuple(self._watched),
         )
 
     def _visit(self, item: os.DirEntry[str], path: str) -> None:
@@ -146,10 +172,13 @@ class _Walk:
             self._secrets.append(path + "/")
             return
         entry = _entry(path, "dir", item.stat(follow_symlinks=False))
+        pending = excluded or secrets == "hold"
+        if pending:
+            self._watched.append(entry)
         items = _list(item.path)
         if self._rules.markers and not self._rules.markers.isdisjoint([i.name for i in items]):
+            self._watched.append(entry)
             return
-        pending = excluded or secrets == "hold"
         if pending:
             self._pending += 1
         else:
@@ -164,6 +193,7 @@ class _Walk:
             self._skipped.append(Skipped(path, reason))
         elif self._is_secret_file(item, path, is_link=is_link):
             self._secrets.append(path)
+            self._watched.append(_entry(path, "symlink" if is_link else "file", status))
         elif is_link:
             target = os.readlink(item.path)
             if leaves_context(self._root, path, target):
@@ -244,6 +274,7 @@ def _entry(path: str, kind: EntryKind, status: os.stat_result, target: str = "")
         status.st_ino,
         status.st_dev,
         target,
+        status.st_ctime_ns,
     )
 
 

@@ -1,6 +1,6 @@
 """Write the tar stream that an engine builds from: no temporary file, bounded memory, the same bytes each time.
 
-Everything belongs to uid 0 and gid 0 without names and has one time, so that the same files give the same
+Everything belongs to one uid and gid 0 without names and has one time, so that the same files give the same
 stream on every host. Sparse files are in GNU's PAX format 1.0, which Go's archive/tar, GNU tar and Python
 read: https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -85,7 +85,9 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
 Part = Tree | Member | Copy
 
 
-def pack(parts: Iterable[Part], *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+def pack(
+    parts: Iterable[Part], *, owner: int = 0, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[bytes]:
     """Give the archive of ``parts``, in their order, as a stream.
 
     Folders that a prefix or a member's path needs are added with mode 0755 (the last one of a prefix: 0775),
@@ -93,13 +95,14 @@ def pack(parts: Iterable[Part], *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[b
 
     Args:
         parts: what goes in.
+        owner: uid that everything belongs to, with gid 0.
         chunk_bytes: about how large a chunk is.
 
     Raises:
         ContextError: a file cannot be read, or is no longer the one that was scanned.
         ValueError: a path in the archive is empty, absolute, not canonical, or has a NUL in it.
     """
-    stream = _Stream(chunk_bytes)
+    stream = _Stream(chunk_bytes, owner)
     for part in parts:
         if isinstance(part, Tree):
             yield from stream.tree(part)
@@ -114,8 +117,9 @@ def pack(parts: Iterable[Part], *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[b
 class _Stream:
     """What was written and not yet handed on."""
 
-    def __init__(self, chunk_bytes: int) -> None:
+    def __init__(self, chunk_bytes: int, owner: int) -> None:
         self._chunk = chunk_bytes
+        self._owner = owner
         self._held: list[bytes] = []
         self._size = 0
         self._folders = {""}
@@ -123,6 +127,9 @@ class _Stream:
     def put(self, data: bytes) -> None:
         self._held.append(data)
         self._size += len(data)
+
+    def put_header(self, name: bytes, kind: bytes, **fields: Any) -> None:
+        self.put(header(name, kind, owner=self._owner, **fields))
 
     def take(self) -> bytes:
         data = b"".join(self._held)
@@ -152,14 +159,14 @@ class _Stream:
                     hard = entry.kind == "hardlink"
                     target = os.fsencode(prefix + entry.target if hard else entry.target)
                     kind = HARDLINK if hard else SYMLINK
-                    self.put(header(os.fsencode(path), kind, mode=mode, link=target))
+                    self.put_header(os.fsencode(path), kind, mode=mode, link=target)
                 if self._size >= self._chunk:
                     yield self.take()
 
     def member(self, part: Member) -> Iterator[bytes]:
         self._parents(_checked(part.path))
         size = len(part.data)
-        self.put(header(os.fsencode(part.path), FILE, mode=part.mode, size=size))
+        self.put_header(os.fsencode(part.path), FILE, mode=part.mode, size=size)
         rest = memoryview(part.data)
         while rest:
             if self._size >= self._chunk:
@@ -189,7 +196,7 @@ class _Stream:
 
     def _small_file(self, reader: TreeReader, entry: Entry, name: bytes, mode: int) -> None:
         size = entry.size
-        self.put(header(name, FILE, mode=mode, size=size))
+        self.put_header(name, FILE, mode=mode, size=size)
         if size:
             self.put(reader.read(entry))
             self.put(padding(size))
@@ -212,12 +219,12 @@ class _Stream:
             sparse_map = _sparse_map(extents, size)
             stored += len(sparse_map)
             records = _sparse_records(name, size)
-            self.put(header(_SPARSE_NAME, FILE, mode=mode, size=stored, records=records))
+            self.put_header(_SPARSE_NAME, FILE, mode=mode, size=stored, records=records)
             self.put(sparse_map)
         else:
             extents = [Extent(0, size)]
             stored = size
-            self.put(header(name, FILE, mode=mode, size=size))
+            self.put_header(name, FILE, mode=mode, size=size)
         for extent in extents:
             yield from self._extent(file, path, extent)
         self.put(padding(stored))
@@ -248,7 +255,7 @@ class _Stream:
 
     def _folder(self, path: str, mode: int) -> None:
         self._folders.add(path)
-        self.put(header(os.fsencode(path) + b"/", DIRECTORY, mode=mode))
+        self.put_header(os.fsencode(path) + b"/", DIRECTORY, mode=mode)
 
 
 def _mode(forced: int | None, entry: Entry) -> int:

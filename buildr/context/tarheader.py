@@ -28,12 +28,12 @@ _MOST_NAME: Final = 100
 _MOST_SIZE: Final = 0o77777777777
 _ZEROS: Final = bytes(BLOCK)
 
-_OWNER: Final = b"0000000\0" * 2  # uid, gid
+_GROUP: Final = b"0000000\0"
 _TIME: Final = b"%011o\0" % MTIME
 _BLANK_SUM: Final = b" " * 8  # how the sum counts itself
 # magic, version, user, group, device numbers, prefix: all that is the same everywhere, up to the block's end
 _TAIL: Final = (b"ustar\x0000" + bytes(64) + b"0000000\0" * 2).ljust(BLOCK - 257, b"\0")
-_CONSTANT_SUM: Final = sum(_OWNER) + sum(_TIME) + sum(_BLANK_SUM) + sum(_TAIL)
+_CONSTANT_SUM: Final = sum(_GROUP) + sum(_TIME) + sum(_BLANK_SUM) + sum(_TAIL)
 
 
 def header(
@@ -44,6 +44,7 @@ def header(
     size: int = 0,
     link: bytes = b"",
     records: dict[bytes, bytes] | None = None,
+    owner: int = 0,
 ) -> bytes:
     """Write the header of one member, with an extended one before it where that is needed.
 
@@ -54,6 +55,7 @@ def header(
         size: bytes that follow, without padding.
         link: target of a link.
         records: further PAX records, such as those of a sparse file.
+        owner: uid, 0 to 0o7777777; the group is 0.
 
     Returns:
         A multiple of 512 bytes.
@@ -67,7 +69,7 @@ def header(
     if size > _MOST_SIZE:
         extended[b"size"] = b"%d" % size
         field = 0
-    plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME])
+    plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME], owner)
     return _extended(extended) + plain if extended else plain
 
 
@@ -100,13 +102,15 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _ustar(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
+def _ustar(name: bytes, kind: bytes, mode: int, size: int, link: bytes, owner: int = 0) -> bytes:
     mode_field = b"%07o\0" % mode
+    owner_field = b"%07o\0" % owner
     size_field = b"%011o\0" % size
     total = (
         _CONSTANT_SUM
         + sum(name)
         + sum(mode_field)
+        + sum(owner_field)
         + sum(size_field)
         + kind[0]
         + (sum(link) if link else 0)
@@ -115,7 +119,8 @@ def _ustar(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes
         (
             name.ljust(100, b"\0"),
             mode_field,
-            _OWNER,
+            owner_field,
+            _GROUP,
             size_field,
             _TIME,
             b"%06o\0 " % total,

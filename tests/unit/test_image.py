@@ -18,7 +18,7 @@ from buildr.errors import (
     EngineLostError,
     ImageNotFoundError,
 )
-from buildr.image import ensure_image, fingerprint
+from buildr.image import ensure_image, frame
 from buildr.options import PackageFile, package_options
 from buildr.progress import Progress
 from buildr.project import Project, plan
@@ -211,7 +211,9 @@ def test_what_does_not_decide_the_content_builds_nothing(
 
 
 def digest(project: Project, bases: tuple[str, ...] = ("sha256:1",)) -> str:
-    return fingerprint(project, read_sources(project), [Image(id=base) for base in bases])
+    sources = read_sources(project)
+    found = frame(project, sources, [Image(id=base) for base in bases])
+    return found.fingerprint(sources.tree.digest)
 
 
 def write(path: Path, text: str) -> None:

@@ -81,7 +81,14 @@ def test_a_file_is_found_with_what_the_disk_says_of_it(tmp_path: Path) -> None:
     file.chmod(0o640)
     status = file.stat()
     assert only(tmp_path) == Entry(
-        "a.txt", "file", 0o640, 5, status.st_mtime_ns, status.st_ino, status.st_dev
+        "a.txt",
+        "file",
+        0o640,
+        5,
+        status.st_mtime_ns,
+        status.st_ino,
+        status.st_dev,
+        ctime_ns=status.st_ctime_ns,
     )
 
 
