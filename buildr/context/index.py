@@ -107,13 +107,20 @@ class Snapshot:
         return self._body
 
 
-def look(root: Path, settings: str, find: Callable[[], Scan]) -> Snapshot:
+def look(
+    root: Path,
+    settings: str,
+    find: Callable[[], Scan],
+    *,
+    now_ns: Callable[[], int] = time.time_ns,
+) -> Snapshot:
     """Find what travels of a directory, with as little reading as can be.
 
     Args:
         root: the directory.
         settings: names everything else that decides what ``find`` returns.
         find: walks it.
+        now_ns: the clock that file systems take their times from, in nanoseconds since the epoch.
 
     Raises:
         ContextError: ``find`` raised it, or a file cannot be read or changes meanwhile.
@@ -126,7 +133,7 @@ def look(root: Path, settings: str, find: Callable[[], Scan]) -> Snapshot:
     if head is not None and not head.racy and _is_unchanged(top, head):
         return Snapshot(head.digest, body)
     known = _Known(head, body)
-    began = time.time_ns()
+    began = now_ns()
     scan = find()
     contents: list[bytes] = []
     with ContentReader(root) as reader:

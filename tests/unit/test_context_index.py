@@ -1,0 +1,443 @@
+"""The index: what has not changed is not read again, and what has changed is never missed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from buildr import cache
+from buildr.context import index
+from buildr.context.digest import ContentReader, tree_digest
+from buildr.context.ignore import IgnoreRules
+from buildr.context.scan import scan, scan_file
+from buildr.errors import ContextError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.context.entries import Entry, Scan
+
+RULES = "*.log\nout\n!out/kept\n"
+LATER_NS = 60_000_000_000
+
+
+class Site:
+    """A directory, and looks at it that say what they had to do.
+
+    Attributes:
+        root: the directory.
+        walks: how often it was walked.
+        read: paths of the files that were read.
+    """
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.walks = 0
+        self.read: list[str] = []
+        digest = ContentReader.digest
+
+        def counting(reader: ContentReader, entry: Entry) -> bytes:
+            self.read.append(entry.path)
+            return digest(reader, entry)
+
+        monkeypatch.setattr(ContentReader, "digest", counting)
+
+    def find(self) -> Scan:
+        self.walks += 1
+        return scan(self.root, rules=IgnoreRules.parse(RULES))
+
+    def look(self, *, later_ns: int = LATER_NS, settings: str = "") -> str:
+        """Look, by default as if long after the last change; afterwards times are other ones than before."""
+        self.walks, self.read = 0, []
+        found = index.look(self.root, settings, self.find, now_ns=lambda: time.time_ns() + later_ns)
+        tick(self.root.parent)
+        return found.digest
+
+    def truth(self) -> str:
+        """Return the digest that a full scan gives."""
+        read = self.read.copy()
+        digest = tree_digest(scan(self.root, rules=IgnoreRules.parse(RULES)).entries, self.root)
+        self.read = read
+        return digest
+
+
+def tick(folder: Path) -> None:
+    """Wait until the file system gives another time than it gave before."""
+    probe = folder / "probe"
+    probe.write_bytes(b"")
+    before = now = probe.stat().st_ctime_ns
+    while now == before:
+        probe.write_bytes(b"x")
+        os.utime(probe)
+        now = probe.stat().st_ctime_ns
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "root"
+    (root / "sub" / "deep").mkdir(parents=True)
+    (root / "app.py").write_bytes(b"print(1)\n")
+    (root / "sub" / "a").write_bytes(b"aaaa")
+    (root / "sub" / "deep" / "b").write_bytes(b"bbbb")
+    (root / "link").symlink_to("app.py")
+    os.link(root / "app.py", root / "same.py")
+    (root / "out").mkdir()
+    (root / "out" / "kept").write_bytes(b"kept")
+    (root / "out" / "dropped").write_bytes(b"dropped")
+    (root / "key.pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\n")
+    (root / "env").mkdir()
+    (root / "env" / "c").write_bytes(b"c")
+    tick(tmp_path)
+    return Site(root, monkeypatch)
+
+
+def test_the_first_look_finds_what_a_scan_finds(site: Site) -> None:
+    assert site.look() == site.truth()
+
+
+def test_what_has_not_changed_is_neither_walked_nor_read(site: Site) -> None:
+    first = site.look()
+    assert site.look() == first
+    assert (site.walks, site.read) == (0, [])
+
+
+def test_of_what_has_changed_only_that_is_read(site: Site) -> None:
+    first = site.look()
+    (site.root / "sub" / "a").write_bytes(b"AAAA")
+    second = site.look()
+    assert second == site.truth() != first
+    assert site.read == ["sub/a"]
+
+
+def test_what_an_unchanged_look_gives_can_be_built_from(site: Site) -> None:
+    found = index.look(site.root, "", site.find, now_ns=lambda: time.time_ns() + LATER_NS)
+    again = index.look(site.root, "", site.find)
+    assert site.walks == 1
+    assert again.scan == found.scan
+    assert again.contents == found.contents
+
+
+def write(path: str, data: bytes) -> Callable[[Path], None]:
+    return lambda root: (root / path).write_bytes(data) and None
+
+
+def put_back_with_its_time(root: Path) -> None:
+    """Change a file so that neither its size nor the time of its content tells."""
+    path = root / "sub" / "a"
+    times = path.stat()
+    path.write_bytes(b"AAAA")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def replace_with_its_time(root: Path) -> None:
+    path, new = root / "sub" / "a", root / "sub" / "new"
+    shutil.copy2(path, new)
+    times = new.stat()
+    new.write_bytes(b"AAAA")
+    os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
+    new.rename(path)
+
+
+def relink(root: Path) -> None:
+    (root / "link").unlink()
+    (root / "link").symlink_to("sub/a")
+
+
+def become_a_folder(root: Path) -> None:
+    (root / "sub" / "a").unlink()
+    (root / "sub" / "a").mkdir()
+
+
+def become_another_folder(root: Path) -> None:
+    shutil.copytree(root / "sub", root / "other", copy_function=shutil.copy2)
+    (root / "other" / "a").write_bytes(b"AAAA")
+    shutil.rmtree(root / "sub")
+    (root / "other").rename(root / "sub")
+
+
+def part_from_the_other_name(root: Path) -> None:
+    (root / "same.py").unlink()
+    (root / "same.py").write_bytes(b"print(1)\n")
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "content": write("sub/a", b"AAAA"),
+    "content with the old time": put_back_with_its_time,
+    "file replaced with the old time": replace_with_its_time,
+    "mode": lambda root: (root / "app.py").chmod(0o755),
+    "mode of a folder": lambda root: (root / "sub").chmod(0o700),
+    "new file": write("sub/deep/new", b""),
+    "removed file": lambda root: (root / "sub" / "deep" / "b").unlink(),
+    "renamed folder": lambda root: (root / "sub").rename(root / "sup") and None,
+    "target of a link": relink,
+    "file that is now a folder": become_a_folder,
+    "folder replaced": become_another_folder,
+    "hard link that is now a copy": part_from_the_other_name,
+    "file in a folder that is out": write("out/kept", b"KEPT"),
+    "renamed file in a folder that is out": lambda root: (
+        (root / "out" / "kept").rename(root / "out" / "left") and None
+    ),
+    "key that is none any more": write("key.pem", b"-----BEGIN CERTIFICATE-----\n"),
+    "folder that is now an environment": write("env/pyvenv.cfg", b"x"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_seen(site: Site, change: Callable[[Path], None]) -> None:
+    first = site.look()
+    change(site.root)
+    second = site.look()
+    assert second == site.truth()
+    # By default rules nothing with pyvenv.cfg travels; the rules here know no such marker.
+    assert second != first
+
+
+def test_an_environment_that_is_none_any_more_is_seen(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "find", lambda: scan(site.root, rules=None))
+    (site.root / "env" / "pyvenv.cfg").write_bytes(b"")
+    tick(site.root.parent)
+    first = site.look()
+    (site.root / "env" / "pyvenv.cfg").unlink()
+    second = site.look()
+    assert second != first
+    assert second == tree_digest(site.find().entries, site.root)
+
+
+def test_what_is_left_out_may_change_without_a_look(site: Site) -> None:
+    (site.root / "a.log").write_bytes(b"1")
+    (site.root / "out" / "dropped").write_bytes(b"1")
+    site.look()
+    (site.root / "a.log").write_bytes(b"2")
+    (site.root / "out" / "dropped").write_bytes(b"2")
+    site.look()
+    assert site.walks == 0
+
+
+def test_a_file_too_young_to_be_trusted_is_read_again(site: Site) -> None:
+    # All in one tick of the file system's clock, as far as that can be.
+    site.look(later_ns=0)
+    site.look(later_ns=0)
+    assert site.walks == 1
+    assert "app.py" in site.read
+    site.look()
+    site.look()
+    assert (site.walks, site.read) == (0, [])
+
+
+def test_a_clock_that_was_set_back_makes_everything_young(site: Site) -> None:
+    site.look()
+    (site.root / "sub" / "a").write_bytes(b"AAAA")
+    site.look(later_ns=-3600 * 10**9)
+    site.look()
+    assert site.walks == 1
+    assert site.look() == site.truth()
+
+
+@pytest.mark.parametrize("setting", ["other rules", "é\udcff"])
+def test_with_other_settings_another_look_is_taken(site: Site, setting: str) -> None:
+    site.look()
+    site.look(settings=setting)
+    assert site.walks == 1
+
+
+def test_another_installation_of_buildr_takes_another_look(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.look()
+    monkeypatch.setattr(index, "_code", lambda: "another")
+    site.look()
+    assert site.walks == 1
+
+
+def stored(site: Site) -> Path:
+    (path,) = (site.root.parent / "cache" / "buildr" / "index").iterdir()
+    return path
+
+
+def test_a_damaged_index_is_none(site: Site) -> None:
+    truth = site.look()
+    data = stored(site).read_bytes()
+    for damaged in (b"", data[:-1], data[:100], data.replace(b"app.py", b"APP.py"), b"x" * 999):
+        stored(site).write_bytes(damaged)
+        assert site.look() == truth
+        assert site.walks == 1
+
+
+def test_an_index_of_another_directory_is_none(site: Site) -> None:
+    site.look()
+    other = site.root.with_name("other")
+    shutil.copytree(site.root, other, symlinks=True)
+    (other / "app.py").write_bytes(b"print(2)\n")
+    mine = stored(site)
+    name = cache.key(str(other), f" {index._code()}")
+    mine.rename(mine.with_name(name))
+    site.root = other
+    assert site.look() == site.truth()
+    assert "app.py" in site.read
+
+
+@pytest.mark.parametrize("parts", [(), (b"",), (b"\xff", b""), (b"\x90", b"\x90"), (b"x",) * 3])
+def test_an_index_that_makes_no_sense_is_none(site: Site, parts: tuple[bytes, ...]) -> None:
+    truth = site.look()
+    cache.store("index", stored(site).name, *parts)
+    assert site.look() == truth
+    assert site.walks == 1
+
+
+def test_without_a_place_for_it_everything_is_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    site.look()
+    assert site.look() == site.truth()
+    assert "app.py" in site.read
+
+
+def test_a_name_that_is_no_text_goes_without_an_index(site: Site) -> None:
+    Path(os.fsdecode(os.fsencode(site.root) + b"/\xff")).write_bytes(b"x")
+    site.look()
+    assert site.look() == site.truth()
+
+
+def test_looks_at_once_agree(site: Site) -> None:
+    truth = site.truth()
+    with ThreadPoolExecutor(8) as pool:
+        looks = [pool.submit(index.look, site.root, "", site.find) for _ in range(24)]
+    assert {future.result().digest for future in looks} == {truth}
+    assert site.look() == truth
+
+
+def test_what_cannot_be_found_is_an_error_and_leaves_the_index_alone(site: Site) -> None:
+    first = site.look()
+    (site.root / "bad").symlink_to("/etc/passwd")
+    with pytest.raises(ContextError, match="leads out of the context"):
+        site.look()
+    (site.root / "bad").unlink()
+    assert site.look() == first
+    assert site.read == []
+
+
+def test_a_single_file_has_an_index_too(site: Site) -> None:
+    path = site.root / "sub" / "a"
+
+    def look() -> str:
+        site.read = []
+        clock = time.time_ns() + LATER_NS
+        return index.look(path.parent, "a", lambda: scan_file(path), now_ns=lambda: clock).digest
+
+    first = look()
+    assert look() == first
+    assert site.read == []
+    path.write_bytes(b"AAAA")
+    assert look() != first
+    assert site.read == ["a"]
+
+
+# Any change -------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["a", "b", "c.log", "out", "d", "key.pem", "é"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+CONTENTS = st.sampled_from(
+    [b"", b"1", b"2", b"-----BEGIN PRIVATE KEY-----", b"x" * 70_000, b"y" * 70_000]
+)
+STEPS = st.one_of(
+    st.tuples(st.just("write"), PATHS, CONTENTS),
+    st.tuples(st.just("keep time"), PATHS, CONTENTS),
+    st.tuples(st.just("replace"), PATHS, CONTENTS),
+    st.tuples(st.just("mkdir"), PATHS),
+    st.tuples(st.just("remove"), PATHS),
+    st.tuples(st.just("rename"), PATHS, PATHS),
+    st.tuples(st.just("link"), PATHS, NAMES),
+    st.tuples(st.just("hard link"), PATHS, PATHS),
+    st.tuples(st.just("chmod"), PATHS, st.sampled_from([0o600, 0o644, 0o755, 0o700])),
+    st.tuples(st.just("look"), st.sampled_from([0, LATER_NS, -LATER_NS])),
+)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _rewrite(target: Path, *step: object) -> None:
+    match step:
+        case "write", bytes(data):
+            target.write_bytes(data)
+        case "keep time", bytes(data):
+            times = target.stat()
+            target.write_bytes(data)
+            os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+        case "replace", bytes(data):
+            target.with_name("new").write_bytes(data)
+            target.with_name("new").rename(target)
+
+
+def take(root: Path, step: tuple[object, ...]) -> None:
+    """Take one step; one that the tree does not allow does nothing."""
+    action, path, *more = step
+    target = root / str(path)
+    _rewrite(target, action, *more)
+    match action, *more:
+        case ("mkdir",):
+            target.mkdir()
+        case ("remove",):
+            remove(target)
+        case "rename", str(new):
+            target.rename(root / new)
+        case "link", str(to):
+            target.symlink_to(to)
+        case "hard link", str(new):
+            os.link(target, root / new)
+        case "chmod", int(mode):
+            if target.is_dir():
+                mode |= 0o700
+            target.chmod(mode)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=st.lists(STEPS, max_size=25))
+def test_whatever_changes_the_index_and_a_full_scan_agree(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[tuple[object, ...]],
+) -> None:
+    top = tmp_path_factory.mktemp("tree")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(top / "cache"))
+    root = top / "root"
+    root.mkdir()
+    site = Site(root, monkeypatch)
+    for step in [*steps, ("look", LATER_NS)]:
+        if step[0] == "look":
+            # Only one who looks "later" needs other times from here on: the others distrust what is young.
+            late = step[1] == LATER_NS
+            if late:
+                tick(top)
+            assert isinstance(step[1], int)
+            later = step[1]
+            found = index.look(
+                root, "", site.find, now_ns=lambda later=later: time.time_ns() + later
+            )
+            assert found.digest == site.truth()
+            if late:
+                tick(top)
+        else:
+            try:
+                take(root, step)
+            except OSError:
+                continue
+    shutil.rmtree(top)
