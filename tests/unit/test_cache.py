@@ -95,7 +95,7 @@ def test_a_full_disk_leaves_the_old_one_and_nothing_else(
     def full(_file: int, _data: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     cache.store("kind", NAME, b"new")
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent.parent))

@@ -126,8 +126,8 @@ def test_what_an_unchanged_look_gives_can_be_built_from(site: Site) -> None:
     assert again.contents == found.contents
 
 
-def write(path: str, data: bytes) -> Callable[[Path], None]:
-    return lambda root: (root / path).write_bytes(data) and None
+def write(path: str, data: bytes) -> Callable[[Path], object]:
+    return lambda root: (root / path).write_bytes(data)
 
 
 def put_back_with_its_time(root: Path) -> None:
@@ -169,7 +169,7 @@ def part_from_the_other_name(root: Path) -> None:
     (root / "same.py").write_bytes(b"print(1)\n")
 
 
-CHANGES: dict[str, Callable[[Path], None]] = {
+CHANGES: dict[str, Callable[[Path], object]] = {
     "content": write("sub/a", b"AAAA"),
     "content with the old time": put_back_with_its_time,
     "file replaced with the old time": replace_with_its_time,
@@ -177,14 +177,14 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "mode of a folder": lambda root: (root / "sub").chmod(0o700),
     "new file": write("sub/deep/new", b""),
     "removed file": lambda root: (root / "sub" / "deep" / "b").unlink(),
-    "renamed folder": lambda root: (root / "sub").rename(root / "sup") and None,
+    "renamed folder": lambda root: (root / "sub").rename(root / "sup"),
     "target of a link": relink,
     "file that is now a folder": become_a_folder,
     "folder replaced": become_another_folder,
     "hard link that is now a copy": part_from_the_other_name,
     "file in a folder that is out": write("out/kept", b"KEPT"),
-    "renamed file in a folder that is out": lambda root: (
-        (root / "out" / "kept").rename(root / "out" / "left") and None
+    "renamed file in a folder that is out": lambda root: (root / "out" / "kept").rename(
+        root / "out" / "left"
     ),
     "key that is none any more": write("key.pem", b"-----BEGIN CERTIFICATE-----\n"),
     "folder that is now an environment": write("env/pyvenv.cfg", b"x"),
@@ -192,7 +192,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_is_seen(site: Site, change: Callable[[Path], None]) -> None:
+def test_a_change_is_seen(site: Site, change: Callable[[Path], object]) -> None:
     first = site.look()
     change(site.root)
     second = site.look()
@@ -372,6 +372,10 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
+def shifted(by_ns: int) -> Callable[[], int]:
+    return lambda: time.time_ns() + by_ns
+
+
 def _rewrite(target: Path, *step: object) -> None:
     match step:
         case "write", bytes(data):
@@ -429,9 +433,7 @@ def test_whatever_changes_the_index_and_a_full_scan_agree(
                 tick(top)
             assert isinstance(step[1], int)
             later = step[1]
-            found = index.look(
-                root, "", site.find, now_ns=lambda later=later: time.time_ns() + later
-            )
+            found = index.look(root, "", site.find, now_ns=shifted(later))
             assert found.digest == site.truth()
             if late:
                 tick(top)

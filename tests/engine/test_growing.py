@@ -1,0 +1,187 @@
+"""The edit-run loop: whatever changes between two runs, the guest sees what a clean build would show it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.context.entries import normal_mode
+from tests.engine.harness import give
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engine.harness import Engine
+
+# What is in /app, as the guest sees it: kind, mode, owner, content or target of each path.
+SCRIPT = """\
+import hashlib, json, os, stat, sys
+from buildr import Containerize
+
+@Containerize(runtime=json.loads(os.environ.get("RUNTIME_OPTIONS", "{}")))
+def main():
+    found = {}
+    for folder, names, files in os.walk("/app"):
+        for name in names + files:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            what = ""
+            if stat.S_ISLNK(status.st_mode):
+                what = os.readlink(path)
+            elif stat.S_ISREG(status.st_mode):
+                what = hashlib.sha256(open(path, "rb").read()).hexdigest()
+            found[os.path.relpath(path, "/app")] = [
+                stat.filemode(status.st_mode), status.st_uid, status.st_gid, what
+            ]
+    json.dump(found, sys.stdout)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def expected(project: Path) -> dict[str, list[object]]:
+    """Return what a clean build puts into ``/app``, from the host's files."""
+    found: dict[str, list[object]] = {}
+    for folder, names, files in os.walk(project):
+        for name in names + files:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            what = ""
+            mode = status.st_mode
+            if stat.S_ISLNK(mode):
+                what = os.readlink(path)
+            else:
+                is_folder = stat.S_ISDIR(mode)
+                mode = stat.S_IFMT(mode) | normal_mode(
+                    stat.S_IMODE(mode), "dir" if is_folder else "file"
+                )
+                if not is_folder:
+                    with open(path, "rb") as file:
+                        what = hashlib.sha256(file.read()).hexdigest()
+            found[os.path.relpath(path, project)] = [stat.filemode(mode), 1000, 0, what]
+    return found
+
+
+class Loop:
+    """A project that is edited and run, edited and run."""
+
+    def __init__(self, engine: Engine, project: Path) -> None:
+        self.engine = engine
+        self.project = project
+        self.built = ""
+
+    def check(self, **options: object) -> None:
+        """Run, and compare what the guest sees with what it should."""
+        give(self.engine, self.project)
+        done = self.engine.python(
+            "app.py", cwd=self.project, env={"RUNTIME_OPTIONS": json.dumps(options)}
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert json.loads(done.stdout) == expected(self.project)
+
+    def images(self) -> set[str]:
+        """Return the ids of the images that Buildr has made of this project."""
+        names = self.engine.cli("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}")
+        own = f"localhost/buildr/{self.project.name}"
+        return {line.split()[0] for line in names.splitlines() if line.split()[1] == own}
+
+
+@pytest.fixture
+def loop(engine: Engine, project: Path) -> Loop:
+    name = f"loop-{os.urandom(4).hex()}"
+    project = project.rename(project.with_name(name))
+    (project / "app.py").write_text(
+        SCRIPT.replace("@Containerize(", f'@Containerize(package={{"name": "{name}"}}, ')
+    )
+    for path, text in {
+        "sub/deep/a.txt": "a",
+        "sub/b.txt": "b",
+        "gone/c.txt": "c",
+        "kind": "a file",
+        "naïve name $HOME.txt": "x",
+    }.items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text)
+    (project / "link").symlink_to("kind")
+    return Loop(engine, project)
+
+
+def test_every_change_reaches_the_guest(loop: Loop) -> None:
+    project = loop.project
+    loop.check()
+    first = loop.images()
+    assert len(first) == 1
+
+    # Changed, added and with other rights: put into the container, no image is made.
+    (project / "app.py").write_text((project / "app.py").read_text() + "\n")
+    (project / "sub" / "deep" / "a.txt").write_text("A" * 100_000)
+    (project / "naïve name $HOME.txt").write_text("y")
+    (project / "new" / "deeper").mkdir(parents=True)
+    (project / "new" / "deeper" / "é").write_text("é")
+    (project / "new" / "empty").mkdir()
+    (project / "new" / "link").symlink_to("deeper/é")
+    (project / "sub" / "b.txt").chmod(0o755)
+    (project / "gone").chmod(0o775)
+    (project / "sub").chmod(0o711)
+    loop.check()
+    assert loop.images() == first
+    # Whoever the guest runs as: with a mount to write to, that is another one.
+    source = project.parent / "source"
+    source.mkdir()
+    give(loop.engine, source)
+    loop.check(mounts=[f"{source}:/data"])
+
+    # Removed and turned into something else: an image on top of the last one.
+    shutil.rmtree(project / "gone")
+    (project / "sub" / "b.txt").unlink()
+    (project / "kind").unlink()
+    (project / "kind").mkdir()
+    (project / "kind" / "inside").write_text("i")
+    shutil.rmtree(project / "sub" / "deep")
+    (project / "sub" / "deep").write_text("a folder once")
+    (project / "link").unlink()
+    (project / "link").symlink_to("kind/inside")
+    (project / "naïve name $HOME.txt").unlink()
+    loop.check()
+    second = loop.images()
+    assert len(second - first) == 1
+
+    # And on from there.
+    (project / "sub" / "deep").write_text("changed")
+    loop.check()
+    assert loop.images() == second
+
+
+def test_what_cannot_be_put_reaches_the_guest_too(loop: Loop) -> None:
+    loop.check()
+    first = loop.images()
+    (project := loop.project).joinpath("sub", "b.txt").write_text("B")
+    loop.check(hardened=True)
+    assert len(loop.images() - first) == 1
+    (project / "sub" / "b.txt").write_text("BB")
+    (project / "new").write_text("n")
+    loop.check(hardened=True)
+    assert len(loop.images() - first) == 2
+
+
+def test_what_lies_below_a_mount_stays_out_of_what_is_mounted(loop: Loop) -> None:
+    loop.check()
+    source = loop.project.parent / "source"
+    source.mkdir()
+    give(loop.engine, source)
+    (loop.project / "sub" / "new.txt").write_text("n")
+    done = loop.engine.python(
+        "app.py",
+        cwd=loop.project,
+        env={"RUNTIME_OPTIONS": json.dumps({"mounts": [f"{source}:/app/sub"]})},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert "sub/new.txt" not in json.loads(done.stdout)
+    assert os.listdir(source) == []
