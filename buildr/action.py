@@ -20,7 +20,7 @@ from buildr.errors import (
     ImageNotFoundError,
     OptionError,
 )
-from buildr.image import Ready, ensure_image, make_ready
+from buildr.image import Ready, collect, ensure_image, make_ready
 from buildr.progress import Progress
 from buildr.project import plan
 from buildr.run import run
@@ -112,7 +112,7 @@ def run_entry(
     try:
         warn_of_limits(backend, runtime)
 
-        def prepare() -> tuple[ContainerSpec, bytes]:
+        def prepare(*, trust: bool) -> tuple[ContainerSpec, Ready]:
             if builder.name not in (executor.name, registry.AUTO):
                 elsewhere = registry.connect(builder, say)
                 ready = Ready(image=_build_elsewhere(backend, project, elsewhere, say))
@@ -120,15 +120,17 @@ def run_entry(
                 ready = Ready(image=build_and_publish(backend, project, say))
             else:
                 growth, shown = _growth(runtime), verbosity(package)
-                ready = make_ready(backend, project, say, growth=growth, verbosity=shown)
-            return container_spec(backend, project, ready.image, entry, runtime), ready.files
+                ready = make_ready(
+                    backend, project, say, growth=growth, verbosity=shown, trust=trust
+                )
+            return container_spec(backend, project, ready, entry, runtime), ready
 
-        prepared = prepare()
+        prepared = prepare(trust=True)
         try:
-            return _run(backend, *prepared, runtime, signals, say)
+            return _run(backend, *prepared, project, runtime, signals, say)
         except ImageNotFoundError:  # somebody's clean-up of images came between
             signals.release()
-        return _run(backend, *prepare(), runtime, signals, say)
+        return _run(backend, *prepare(trust=False), project, runtime, signals, say)
     finally:
         backend.close()
 
@@ -147,7 +149,8 @@ def _growth(runtime: Runtime) -> Growth:
 def _run(
     backend: Backend,
     spec: ContainerSpec,
-    files: bytes,
+    ready: Ready,
+    project: Project,
     runtime: Runtime,
     signals: Signals,
     say: Callable[[str], None],
@@ -158,7 +161,7 @@ def _run(
         spec.labels[identity.RUN],
         runtime.grace_seconds,
     )
-    with watchdog, _Sweep(backend) as sweeping:
+    with watchdog, _Sweep(backend, project, ready) as sweeping:
 
         def on_start(container: str) -> None:
             sweeping.begin()
@@ -168,7 +171,7 @@ def _run(
             backend,
             spec,
             signals,
-            files=files,
+            files=ready.files,
             interrupt_to_guest=runtime.interrupt == "guest",
             on_start=on_start,
         )
@@ -210,10 +213,12 @@ def _build_elsewhere(
 
 
 class _Sweep:
-    """Removes what earlier runs left behind, while the guest runs; a context manager."""
+    """Removes what earlier runs left behind and images that are old now, while the guest runs; a context manager."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, project: Project, ready: Ready) -> None:
         self._backend = backend
+        self._project = project
+        self._ready = ready
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -231,6 +236,8 @@ class _Sweep:
         block_signals()
         with contextlib.suppress(BackendError):  # the guest matters more; the next run tries again
             sweep(self._backend)
+        if self._ready.is_new:
+            collect(self._backend, self._project, self._ready.image)
 
 
 def _tell_ports(

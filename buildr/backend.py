@@ -152,6 +152,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """Drop every capability and mount the root read-only, ``/tmp`` and the home as tmpfs."""
     home: str = ""
     """The guest's home directory, for `hardened`."""
+    image_variables: tuple[str, ...] | None = None
+    """Names of the variables that the image sets, where they are known: they spare a backend that needs them a look."""
 
 
 class ContainerState(Struct, frozen=True, kw_only=True):

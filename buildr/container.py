@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from buildr.backend import Backend
     from buildr.entry import Entry
+    from buildr.image import Ready
     from buildr.options import Runtime
     from buildr.options.mounts import Mount
     from buildr.project import Project
@@ -25,9 +26,10 @@ _UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 a
 
 
 def container_spec(
-    backend: Backend, project: Project, image: str, entry: Entry, runtime: Runtime
+    backend: Backend, project: Project, ready: Ready, entry: Entry, runtime: Runtime
 ) -> ContainerSpec:
     """Say which container runs an image of a project."""
+    image = ready.image
     tty = terminal.guest_gets_terminal()
     own = project.dockerfile is not None
     command: tuple[str, ...] = project.placement.command
@@ -58,6 +60,7 @@ def container_spec(
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
+        image_variables=ready.variables,
     )
 
 

@@ -13,10 +13,12 @@ from buildr._version import __version__
 from buildr.backend import BuildRequest
 from buildr.build_lock import alone, building
 from buildr.containerfile import PROJECT, identity, render
+from buildr.context.delta import State
 from buildr.context.tar import Member, Tree, pack
-from buildr.errors import BackendError, EngineError, OptionError
-from buildr.growing import Past
+from buildr.errors import BackendError, EngineError, ImageNotFoundError, OptionError
+from buildr.growing import MOST_LAYERS, can_grow, files_to_put, grow, small_delta
 from buildr.guest_files import guest_files
+from buildr.last_image import Memory
 from buildr.progress import Progress
 from buildr.staging import (
     CONTAINERFILE,
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from buildr.backend import Backend, Image
+    from buildr.context.index import Snapshot
     from buildr.context.tar import Part
+    from buildr.last_image import LastImage
     from buildr.progress import Verbosity
     from buildr.project import Project
     from buildr.staging import Sources
@@ -51,8 +55,12 @@ class Ready(Struct, frozen=True, kw_only=True):
 
     image: str
     """Its image's id."""
+    variables: tuple[str, ...] | None = None
+    """Names of the variables that the image sets, where they are known."""
     files: bytes = b""
     """A tar archive to unpack into ``/app`` before it starts: what has changed since the image was built."""
+    is_new: bool = False
+    """Whether it was built clean just now, so that there may be older ones to remove: see `collect`."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -124,7 +132,10 @@ def ensure_image(
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
     """
-    return make_ready(backend, project, say, verbosity=verbosity, cache=cache).image
+    ready = make_ready(backend, project, say, verbosity=verbosity, cache=cache)
+    if ready.is_new:
+        collect(backend, project, ready.image)
+    return ready.image
 
 
 def make_ready(
@@ -135,6 +146,7 @@ def make_ready(
     growth: Growth = "clean",
     verbosity: Verbosity = "normal",
     cache: bool = True,
+    trust: bool = False,
 ) -> Ready:
     """Return what a container of the project is made of, building no more than need be.
 
@@ -145,6 +157,8 @@ def make_ready(
         growth: how small changes may come into the container.
         verbosity: how much progress is shown.
         cache: whether an image, or layers, of an earlier build may serve.
+        trust: whether the image that was last run may be returned without asking the engine for it. It may have been
+            removed, so whoever runs it must be ready for an `ImageNotFoundError`.
 
     Raises:
         ContextError: the files cannot be read or must not be sent.
@@ -155,25 +169,86 @@ def make_ready(
     with Progress(f"building {project.name}", verbosity) as progress:
         sources = read_sources(project)
         around = frame(project, sources, _bases(backend, project, progress))
-        past = Past(backend, project, around)
-        tag = around.tag(sources.tree.digest)
-        if cache and (stored := backend.image(tag)) is not None:
-            if project.reference not in stored.tags:  # an earlier state of the source, come back
-                backend.tag(stored.id, project.reference)
-            past.remember(sources.tree)
-            return Ready(image=stored.id)
-        if cache and growth != "clean" and (grown := past.grow(sources.tree, growth, progress)):
-            image, files = grown
-            if files:
-                return Ready(image=image, files=files)
-        else:
-            image = _build(backend, project, sources, say, progress, tag, cache=cache)
-            past.remember(sources.tree)
-    # Old images are a matter of disk space, never a reason for a run to fail.
-    with alone() as nobody_builds, contextlib.suppress(BackendError):
-        if nobody_builds:
-            _collect(backend, project, image)
-    return Ready(image=image)
+        finder = _Finder(backend, project, sources.tree, around)
+        if cache and (ready := finder.find(growth, progress, trust=trust)) is not None:
+            return ready
+        image = _build(backend, project, sources, say, progress, finder.tag, cache=cache)
+        return finder.remember(finder.tag, image, is_new=True)
+
+
+class _Finder:
+    """Finds the image of a state, or one that is near to it.
+
+    Attributes:
+        tag: the name of the clean image.
+    """
+
+    def __init__(self, backend: Backend, project: Project, tree: Snapshot, around: Frame) -> None:
+        self.tag = around.tag(tree.digest)
+        self._grown_tag = around.tag(tree.digest, grown=True)
+        self._backend = backend
+        self._project = project
+        self._tree = tree
+        self._frame = around
+        self._memory = Memory(project.key, backend)
+
+    def find(self, growth: Growth, progress: Progress, *, trust: bool) -> Ready | None:
+        """Return an image that there is, or that grows from one; ``None`` when it must be built clean."""
+        grows = growth != "clean" and can_grow(self._project)
+        last = self._memory.last()
+        tags = (self.tag, self._grown_tag) if grows else (self.tag,)
+        if trust and last is not None and last.tag in tags:
+            return Ready(image=last.id, variables=last.variables)
+        if (stored := self._backend.image(self.tag)) is not None:
+            if self._project.reference not in stored.tags:  # an earlier state, come back
+                self._backend.tag(stored.id, self._project.reference)
+            return self.remember(self.tag, stored)
+        if last is None or not grows:
+            return None
+        if (stored := self._backend.image(self._grown_tag)) is not None:
+            # How many layers it has is not known any more.
+            layers = last.layers if last.tag == self._grown_tag else MOST_LAYERS
+            return self.remember(self._grown_tag, stored, layers=layers)
+        return self._grow(last, growth, progress, trust=trust)
+
+    def _grow(
+        self, last: LastImage, growth: Growth, progress: Progress, *, trust: bool
+    ) -> Ready | None:
+        tag = self._frame.tag(last.tree, grown=last.layers > 0)
+        old = self._memory.state(last.tree)
+        # Another tag: something else than the context has changed, too.
+        if old is None or last.tag != tag or not (trust or self._backend.image(tag)):
+            return None
+        delta = small_delta(old, State(self._tree.scan.entries, self._tree.contents))
+        if delta is None:
+            return None
+        if growth == "files" and (files := files_to_put(self._project, delta)):
+            return Ready(image=last.id, variables=last.variables, files=files)
+        if last.layers >= MOST_LAYERS:
+            return None
+        image = grow(self._backend, self._project, last.id, delta, progress)
+        if image is None:
+            return None
+        self._backend.tag(image, self._grown_tag)
+        return self.remember(self._grown_tag, image, layers=last.layers + 1)
+
+    def remember(
+        self, tag: str, image: Image | str, *, layers: int = 0, is_new: bool = False
+    ) -> Ready:
+        """Remember an image; return it."""
+        if isinstance(image, str):
+            stored = self._backend.image(image)
+            if stored is None:
+                raise ImageNotFoundError(
+                    f"the image {image} vanished after its build",
+                    hint="Somebody removed it just now; run again.",
+                )
+            image = stored
+        self._memory.remember(
+            tag, image, self._tree, layers=layers, with_state=can_grow(self._project)
+        )
+        names = tuple(line.partition("=")[0] for line in image.environment)
+        return Ready(image=image.id, variables=names, is_new=is_new)
 
 
 def _build(
@@ -247,8 +322,22 @@ def _build_generated(
     return backend.build(request, progress)
 
 
+def collect(backend: Backend, project: Project, image: str) -> None:
+    """Remove old images of the project; those in use, or with a name that somebody else gave them, stay.
+
+    Old images are a matter of disk space: what cannot be removed stays until the next time.
+
+    Args:
+        backend: the engine.
+        project: the project.
+        image: the newest image's id.
+    """
+    with alone() as nobody_builds, contextlib.suppress(BackendError):
+        if nobody_builds:
+            _collect(backend, project, image)
+
+
 def _collect(backend: Backend, project: Project, image: str) -> None:
-    """Remove old images of the project; those in use, or with a name that somebody else gave them, stay."""
     try:
         rows = backend.images({PROJECT: project.key})
     except EngineError:

@@ -138,19 +138,10 @@ class Podman(HttpEngine):
     def __init__(self, client: Client, info: EngineInfo, program: str | None = None) -> None:
         super().__init__(client, info)
         self._program = program
-        self._variables: dict[str, set[str]] = {}  # names in the environment of images, by id
 
     def details(self) -> EngineDetails:
         """See `buildr.backend.Backend.details`."""
         return self._sdk(lambda podman: read_details(_info(podman)))
-
-    def image(self, reference: str) -> Image | None:
-        """See `buildr.backend.Backend.image`."""
-        image = super().image(reference)
-        if image is not None:
-            names = {variable.partition("=")[0] for variable in image.environment}
-            self._variables[image.id] = names
-        return image
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
         """See `buildr.backend.Backend.build`."""
@@ -296,9 +287,10 @@ class Podman(HttpEngine):
 
     def _own_variables(self, spec: ContainerSpec) -> list[str]:
         """Return the variables that Podman would set of itself, and Docker does not."""
-        if spec.image not in self._variables and (image := self.image(spec.image)) is not None:
-            self._variables[spec.image] = self._variables[image.id]
-        of_image = self._variables.get(spec.image, set())
+        of_image = spec.image_variables
+        if of_image is None:
+            image = self.image(spec.image)
+            of_image = tuple(line.partition("=")[0] for line in image.environment) if image else ()
         found = ("container",) if spec.tty else ("container", "TERM")
         return [name for name in found if name not in of_image]
 

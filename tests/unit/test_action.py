@@ -465,6 +465,16 @@ def test_an_image_that_vanishes_before_it_runs_is_built_again() -> None:
     assert len(backend.builds) == 2
 
 
+def test_an_image_that_somebody_removed_since_the_last_run_is_built_again() -> None:
+    backend = FakeBackend(lambda _container: 4)
+    assert run(backend) == 4
+    for tag in [tag for image in backend.images({}) for tag in image.tags]:
+        if "/app:" in tag:
+            backend.remove_image(tag)
+    assert run(backend) == 4
+    assert len(backend.builds) == 2
+
+
 def test_an_image_that_vanishes_again_is_an_error() -> None:
     with pytest.raises(ImageNotFoundError, match="not stored any more"):
         run(Vanishing(2))

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from buildr import cache, growing
+from buildr.backend import Image
 from buildr.containerfile import render_growth
 from buildr.entry import Entry
 from buildr.errors import BuildError
@@ -41,15 +42,22 @@ def backend() -> FakeBackend:
     return FakeBackend()
 
 
-def ready(backend: FakeBackend, growth: Growth = "files", **options: Any) -> Ready:
+def ready(
+    backend: FakeBackend, growth: Growth = "files", *, trust: bool = False, **options: Any
+) -> Ready:
     entry = Entry(kind="script", script=str(Path("app.py").absolute()))
     project = plan(entry, package_options(options))
-    return make_ready(backend, project, lambda _text: None, growth=growth)
+    return make_ready(backend, project, lambda _text: None, growth=growth, trust=trust)
 
 
 def members(files: bytes) -> dict[str, tarfile.TarInfo]:
     with tarfile.open(fileobj=io.BytesIO(files)) as tar:
         return {member.name: member for member in tar}
+
+
+def operations(backend: FakeBackend) -> list[str]:
+    """Return what the engine was asked, but for how many ids it has, which /etc/subuid mostly tells."""
+    return [name for name in backend.operations if name != "details"]
 
 
 def recipe(backend: FakeBackend) -> list[str]:
@@ -93,7 +101,8 @@ def test_back_at_the_state_of_the_image_nothing_is_put(
     (directory / "app.py").write_text("print(2)\n")
     ready(backend)
     (directory / "app.py").write_text("print()\n")
-    assert ready(backend) == first
+    again = ready(backend)
+    assert (again.image, again.files) == (first.image, b"")
 
 
 def test_a_root_users_files_belong_to_root(backend: FakeBackend, directory: Path) -> None:
@@ -185,6 +194,54 @@ def test_more_than_a_run_should_put_every_time_becomes_an_image(
         (directory / name).write_text("")
     assert ready(backend).files == b""
     assert not is_clean(backend)
+
+
+# Without asking ---------------------------------------------------------------------------------------
+
+
+def test_the_last_image_is_run_without_asking_for_it(backend: FakeBackend) -> None:
+    first = ready(backend)
+    backend.operations.clear()
+    again = ready(backend, trust=True)
+    assert (again.image, again.variables) == (first.image, first.variables)
+    assert operations(backend) == ["image"]  # the base: somebody may have pulled a newer one
+
+
+def test_so_is_one_that_has_grown(backend: FakeBackend, directory: Path) -> None:
+    ready(backend)
+    (directory / "sub" / "old").unlink()
+    grown = ready(backend)
+    backend.operations.clear()
+    assert ready(backend, trust=True) == grown
+    assert operations(backend) == ["image"]
+
+
+def test_a_grown_one_is_none_where_a_clean_one_is_wanted(
+    backend: FakeBackend, directory: Path
+) -> None:
+    ready(backend)
+    (directory / "sub" / "old").unlink()
+    grown = ready(backend)
+    assert ready(backend, "clean", trust=True).image != grown.image
+
+
+def test_after_any_change_the_last_image_is_not_run_as_it_was(
+    backend: FakeBackend, directory: Path
+) -> None:
+    first = ready(backend)
+    change(directory)
+    assert ready(backend, trust=True).files
+    (directory / "requirements.txt").write_text("six\n")
+    assert ready(backend, trust=True).image != first.image
+
+
+def test_a_newer_base_is_seen(backend: FakeBackend) -> None:
+    ready(backend)
+    backend.remove_image("docker.io/library/base:1")
+    newer = Image(id="", command=("python3",), environment=("LANG=C",))
+    backend.add_image("docker.io/library/base:1", newer)
+    ready(backend, trust=True)
+    assert len(backend.builds) == 2
 
 
 # Clean ------------------------------------------------------------------------------------------------

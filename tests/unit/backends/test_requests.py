@@ -215,6 +215,7 @@ OTHERS: dict[str, object] = {
     "hardened": False,
     "home": "/other",
 }
+HINTS = {"image_variables"}  # no wishes: what they say the engine knows
 OTHER_PORTS = {"host_ip": "::1", "host": 9, "container": 9, "protocol": "udp"}
 OTHER_MOUNTS = {
     "kind": "volume",
@@ -227,7 +228,7 @@ OTHER_MOUNTS = {
 
 def test_the_tables_know_every_field() -> None:
     """A new field belongs into both backends, and then into these tables."""
-    assert OTHERS.keys() == asdict(PLAIN).keys()
+    assert OTHERS.keys() | HINTS == asdict(PLAIN).keys()
     assert OTHER_PORTS.keys() == asdict(PORT).keys()
     assert OTHER_MOUNTS.keys() == asdict(BIND).keys()
 
@@ -237,6 +238,29 @@ def test_the_tables_know_every_field() -> None:
 def test_every_field_reaches_the_engine(name: str, serve: Serve, field: str) -> None:
     changed = replace(PLAIN, **{field: OTHERS[field]})
     assert created(name, serve, changed) != created(name, serve, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("variables", "unset"),
+    [
+        ((), ["container", "TERM"]),
+        (("PATH", "TERM"), ["container"]),
+        (("TERM", "container"), []),
+    ],
+)
+def test_podman_unsets_what_the_image_does_not_set(
+    serve: Serve, variables: tuple[str, ...], unset: list[str]
+) -> None:
+    spec = ContainerSpec(image=IMAGE, image_variables=variables)
+    assert created("podman", serve, spec)[0]["unsetenv"] == unset
+
+
+def test_where_the_variables_of_the_image_are_known_nobody_asks_for_them(serve: Serve) -> None:
+    server = serve(with_routes("podman", {"POST /containers/create": answer_json({"Id": ID}, 201)}))
+    backend = reach("podman", server)
+    before = len(server.requests)
+    backend.create(ContainerSpec(image=IMAGE, image_variables=("A",)))
+    assert [request.method for request in server.requests[before:]] == ["POST"]
 
 
 @ENGINES
