@@ -238,7 +238,7 @@ def test_after_any_change_the_last_image_is_not_run_as_it_was(
 def test_a_newer_base_is_seen(backend: FakeBackend) -> None:
     ready(backend)
     backend.remove_image("docker.io/library/base:1")
-    newer = Image(id="", command=("python3",), environment=("LANG=C",))
+    newer = Image(id=f"sha256:{1:064x}", command=("python3",))
     backend.add_image("docker.io/library/base:1", newer)
     ready(backend, trust=True)
     assert len(backend.builds) == 2
