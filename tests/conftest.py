@@ -14,6 +14,8 @@ import pytest
 
 from tests.engine.harness import Engine, Registries
 
+pytest_plugins = ["tests.parallel"]
+
 ENGINES = ("podman-rootless", "podman-root", "docker")
 VARIABLE = "BUILDR_TEST_ENGINES"
 
@@ -49,19 +51,22 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     return _engine(request, request.param)
 
 
-@pytest.fixture(scope="session")
+# One parameter, so that the test's id names the engine.
+
+
+@pytest.fixture(scope="session", params=["podman-rootless"])
 def rootless_podman(request: pytest.FixtureRequest) -> Engine:
-    return _engine(request, "podman-rootless")
+    return _engine(request, request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["podman-root"])
 def root_podman(request: pytest.FixtureRequest) -> Engine:
-    return _engine(request, "podman-root")
+    return _engine(request, request.param)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["docker"])
 def docker(request: pytest.FixtureRequest) -> Engine:
-    return _engine(request, "docker")
+    return _engine(request, request.param)
 
 
 def _engine(request: pytest.FixtureRequest, name: str) -> Engine:

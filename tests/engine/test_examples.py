@@ -38,6 +38,7 @@ def test_hello(engine: Engine, examples: Path) -> None:
     assert second.endswith("uid 1000, in /app")
 
 
+@pytest.mark.uses("port 8080")
 def test_a_web_server_answers_until_ctrl_c(engine: Engine, examples: Path) -> None:
     with engine.popen(sys.executable, "web.py", cwd=examples) as process:
         try:

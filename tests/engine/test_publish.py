@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import time
 import urllib.request
 from pathlib import Path
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine, Registries
 
-OTHER = {"podman-rootless": "docker", "podman-root": "docker", "docker": "rootless_podman"}
 WRONG = "not-the-password"
 
 BODY = """\
@@ -51,9 +51,8 @@ ENV PATH=/usr/local/bin:/usr/bin
 class Bases:
     """A small base image on each engine, made when it is first asked for."""
 
-    name = "localhost/buildr-test/small:latest"
-
     def __init__(self) -> None:
+        self.name = f"localhost/buildr-test/small-{secrets.token_hex(5)}:latest"
         self._engines: dict[str, Engine] = {}
 
     def on(self, engine: Engine) -> dict[str, str]:
@@ -94,6 +93,12 @@ def own(engine: Engine, bases: Bases, _clean: None) -> Iterator[Site]:
             yield made
         finally:
             engine.environ = environ
+
+
+@pytest.fixture
+def other(engine: Engine, docker: Engine, rootless_podman: Engine) -> Engine:
+    """Another engine than the one of the test."""
+    return rootless_podman if engine.name == docker.name else docker
 
 
 def publish(
@@ -156,11 +161,10 @@ def podman_login(own: Site, registries: Registries) -> dict[str, str]:
 
 
 def test_what_one_engine_publishes_the_other_runs_by_its_own_command(
-    own: Site, registries: Registries, request: pytest.FixtureRequest
+    own: Site, other: Engine, registries: Registries
 ) -> None:
     done = publish(own, registries.open)
     assert_published(own, done, registries, registries.open)
-    other: Engine = request.getfixturevalue(OTHER[own.engine.name])
     image = f"{registries.open}/test/{own.name}:latest"
     other.cli("pull", image)
     try:

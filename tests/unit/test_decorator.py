@@ -10,7 +10,7 @@ import pytest
 
 import buildr
 from buildr import Containerize, Containerized, decorator
-from buildr.errors import EntryError, OptionError
+from buildr.errors import OptionError
 from buildr.guest.detection import Detection
 from tests.unit.host import app, python
 
@@ -320,12 +320,13 @@ def test_what_cannot_move_is_an_exception_elsewhere(tmp_path: Path) -> None:
     assert b"buildr.errors.EntryError: `python -c`" in done.stderr
 
 
-def test_under_pytest_it_is_an_exception_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BUILDR_IN_CONTAINER", "0")
-
-    @Containerize
-    def main() -> None:
-        pass
-
-    with pytest.raises(EntryError, match="pytest"):
-        main()
+def test_under_pytest_it_is_an_exception_too(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(app())
+    (tmp_path / "test_app.py").write_text(
+        "import app, buildr.errors, pytest\n"
+        "def test_it():\n"
+        "    with app.using(app.backend), pytest.raises(buildr.errors.EntryError, match='by pytest'):\n"
+        "        app.main()\n"
+    )
+    done = python("-m", "pytest", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout.decode()

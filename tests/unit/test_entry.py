@@ -245,6 +245,9 @@ def test_an_image_is_named_for_what_runs(entry: Entry, stem: str) -> None:
 
 
 def test_only_the_script_itself_may_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = ModuleType("__main__")
+    main.__file__ = "/x/app.py"
+    monkeypatch.setitem(sys.modules, "__main__", main)
     assert is_main_script("__main__")
     assert not is_main_script("package.module")
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
