@@ -26,6 +26,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
     endpoint: str | None = None
     """A URL such as ``unix:///run/podman/podman.sock``; ``None``: look where the engine's own command looks."""
+    deadline: float | None = None
+    """When it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own bound."""
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import time
 from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
@@ -32,6 +33,10 @@ AUTO = "auto"
 
 _BUILT_IN = {"podman": "buildr_backends.podman:connect", "docker": "buildr_backends.docker:connect"}
 _FALLBACK_ORDER = ("podman", "docker")
+_AUTO_SECONDS = 9.0  # for all engines together, that are there and do not answer
+_LAST_SECONDS = (
+    2.0  # of these, kept for each engine that is still to be tried: what is alive answers in less
+)
 _ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
 
 substitute: Callable[[str], Connect] | None = None
@@ -71,16 +76,19 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
 
     Raises:
         OptionError: there is no backend of that name.
-        EngineNotFoundError: no engine at all, or not the named one.
+        EngineNotFoundError: no engine at all, or not the named one; told within ten seconds.
         EngineUnavailableError: the named engine does not answer.
         EngineTooOldError: the named engine is too old.
     """
     if choice.name != AUTO:
         return load(choice)(Target())
     failures: list[tuple[str, BackendError]] = []
-    for name in _FALLBACK_ORDER:
+    deadline = time.monotonic() + _AUTO_SECONDS
+    for index, name in enumerate(_FALLBACK_ORDER, start=1):
+        kept = (len(_FALLBACK_ORDER) - index) * _LAST_SECONDS
+        target = Target(deadline=deadline - kept)
         try:
-            backend = load(Choice(name=name, origin=choice.origin))(Target())
+            backend = load(Choice(name=name, origin=choice.origin))(target)
         except _ABSENT_OR_BROKEN as error:
             failures.append((name, error))
             continue

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = socket.socket | TlsConnection
 
-REACH_SECONDS = 9.0
-"""How long reaching an engine may take in all, however many sockets there are to try."""
-
 
 class Endpoint(Struct, frozen=True, kw_only=True):
     """Where an engine listens: a Unix socket, or TCP with or without TLS."""

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
 from buildr_backends._peer import is_rootless
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from buildr.backend import Target
+    from buildr_backends._endpoint import Endpoint
     from buildr_backends._http import Client
 
+T = TypeVar("T")
+
+REACH_SECONDS = 9.0
+"""How long reaching an engine may take in all, however many sockets there are to try."""
 _LEAST_SECONDS = (
     0.2  # given to an attempt although the time is over: what is alive answers within it
 )
@@ -44,6 +50,35 @@ def ping(client: Client, deadline: float) -> tuple[Mapping[str, str], bool]:
             hint=error.hint or "`buildr doctor` tells what answers.",
         ) from None
     return response.headers, rootless
+
+
+def deadline_of(target: Target) -> float:
+    """Return until when all attempts to reach an engine may last, on the clock of `time.monotonic`."""
+    return time.monotonic() + REACH_SECONDS if target.deadline is None else target.deadline
+
+
+def first_that_answers(
+    found: Iterable[tuple[Endpoint, str]],
+    reach: Callable[[Endpoint, str, float], T],
+    deadline: float,
+) -> tuple[T | None, EngineUnavailableError | None]:
+    """Try sockets that exist, until one answers.
+
+    Args:
+        found: the sockets, best first, each with the reason for it.
+        reach: tries one, until a deadline.
+        deadline: of all together, on the clock of `time.monotonic`.
+
+    Returns:
+        The engine; or the first failure, since the best socket's reason tells most; or neither, with no socket.
+    """
+    failure: EngineUnavailableError | None = None
+    for endpoint, why in found:
+        try:
+            return reach(endpoint, why, half_way(deadline)), None
+        except EngineUnavailableError as error:  # left over, forbidden, or of another engine
+            failure = failure or error
+    return None, failure
 
 
 def half_way(deadline: float) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 from buildr.backend import ContainerSpec, EngineDetails, EngineInfo, MountSpec
@@ -18,10 +17,9 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends import _docker_endpoint
-from buildr_backends._endpoint import REACH_SECONDS
 from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
 from buildr_backends._http import ANSWER_SECONDS, Client, quote
-from buildr_backends._reach import half_way, ping, version_number
+from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,22 +39,19 @@ _GATEWAY = "host-gateway"
 def connect(target: Target) -> Docker:
     """Reach Docker: the named address or context, else the sockets that exist.
 
-    All attempts together last `buildr_backends._endpoint.REACH_SECONDS` at most.
+    All attempts together last until the target's deadline, or `buildr_backends._reach.REACH_SECONDS`.
 
     Raises:
         EngineNotFoundError: there is no socket.
         EngineUnavailableError: none answers.
         EngineTooOldError: Docker is older than 20.10.
     """
-    deadline = time.monotonic() + REACH_SECONDS
+    deadline = deadline_of(target)
     if chosen := _docker_endpoint.explicit(target.endpoint):
         return _reach(*chosen, deadline)
-    failure: EngineUnavailableError | None = None
-    for endpoint, why in _docker_endpoint.discovered():
-        try:
-            return _reach(endpoint, why, half_way(deadline))
-        except EngineUnavailableError as error:
-            failure = failure or _forbidden(endpoint) or error
+    docker, failure = first_that_answers(_docker_endpoint.discovered(), _reach, deadline)
+    if docker is not None:
+        return docker
     if failure is not None:
         raise failure
     raise EngineNotFoundError(
@@ -97,8 +92,10 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
                 f"Docker {version} at {endpoint.url} is too old (API {api[0]}.{api[1]})",
                 hint="Buildr needs Docker 20.10 or newer.",
             )
-    except BackendError:
+    except BackendError as error:
         client.close()
+        if isinstance(error, EngineUnavailableError) and (forbidden := _forbidden(endpoint)):
+            raise forbidden from None
         raise
     client.prefix = "/v{}.{}".format(*min(api, _NEWEST))
     info = EngineInfo(

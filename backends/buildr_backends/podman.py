@@ -16,10 +16,9 @@ from buildr.errors import (
 )
 from buildr_backends import _attach, _podman_endpoint, _podman_service
 from buildr_backends._documents import documents
-from buildr_backends._endpoint import REACH_SECONDS
 from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
 from buildr_backends._http import ANSWER_SECONDS, Client, quote
-from buildr_backends._reach import half_way, ping, version_number
+from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,22 +51,19 @@ _STATUS_PAUSES = (0.0, 0.002, 0.005, 0.01, 0.02)
 def connect(target: Target) -> Podman:
     """Reach Podman: the named socket, else one that exists, else a transient service.
 
-    All attempts together last `buildr_backends._endpoint.REACH_SECONDS` at most.
+    All attempts together last until the target's deadline, or `buildr_backends._reach.REACH_SECONDS`.
 
     Raises:
         EngineNotFoundError: no socket answers and there is no ``podman`` program.
         EngineUnavailableError: the named socket does not answer, or no service can be started.
         EngineTooOldError: Podman is older than 4.0.
     """
-    deadline = time.monotonic() + REACH_SECONDS
+    deadline = deadline_of(target)
     if chosen := _podman_endpoint.explicit(target.endpoint):
         return _reach(*chosen, deadline)
-    failure: EngineUnavailableError | None = None
-    for endpoint, why in _podman_endpoint.discovered():
-        try:
-            return _reach(endpoint, why, half_way(deadline))
-        except EngineUnavailableError as error:  # left over, or of another engine
-            failure = failure or error
+    podman, failure = first_that_answers(_podman_endpoint.discovered(), _reach, deadline)
+    if podman is not None:
+        return podman
     try:
         program = _podman_service.find_podman()
     except EngineNotFoundError:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildr import registry
 from buildr.backend import Target
 from buildr.errors import (
     EngineNotFoundError,
     EngineTooOldError,
     EngineUnavailableError,
 )
-from buildr_backends import _docker_endpoint, _podman_endpoint, docker, podman
+from buildr_backends import _docker_endpoint, _podman_endpoint, _reach, docker, podman
 from buildr_backends._endpoint import Endpoint
 from buildr_backends._http import Client
 from buildr_backends._reach import half_way, ping, version_number
@@ -177,8 +178,7 @@ def test_podman_at_docker_s_address(serve: Serve) -> None:
 def test_an_address_where_no_engine_is(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, script: Callable[[Peer], object]
 ) -> None:
-    monkeypatch.setattr(podman, "REACH_SECONDS", 0.3)
-    monkeypatch.setattr(docker, "REACH_SECONDS", 0.3)
+    monkeypatch.setattr(_reach, "REACH_SECONDS", 0.3)
     with pytest.raises(EngineUnavailableError):
         reach(name, serve, script)
 
@@ -237,9 +237,12 @@ def test_a_socket_that_is_forbidden_is_told_as_such(
     monkeypatch.chdir(tmp_path)
     found_at(monkeypatch, "docker", *dead(tmp_path, 1))
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(EngineUnavailableError, match="may not open Docker's socket 0") as caught:
-        docker.connect(Target())
-    assert "group `docker`" in caught.value.hint
+    for target in (Target(), Target(endpoint=f"unix://{tmp_path}/0")):
+        with pytest.raises(
+            EngineUnavailableError, match=r"may not open Docker's socket .*0"
+        ) as caught:
+            docker.connect(target)
+        assert "group `docker`" in caught.value.hint
 
 
 @ENGINES
@@ -306,6 +309,38 @@ def test_a_named_engine_has_all_the_time_that_there_is(
     with pytest.raises(EngineUnavailableError, match="silence"):
         CONNECT[name](Target(endpoint="unix:///x"))
     assert clock.waited == [9.0]
+
+
+@ENGINES
+def test_whoever_asks_says_until_when(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    with pytest.raises(EngineUnavailableError, match="silence"):
+        CONNECT[name](Target(endpoint="unix:///x", deadline=clock.now + 3))
+    assert clock.waited == [3.0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_both_engines_share_one_deadline_when_either_would_do(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    for name in CONNECT:
+        sockets = [Endpoint(url=f"unix:///{i}", path=f"/{i}") for i in range(count)]
+        found_at(monkeypatch, name, *sockets)
+    clock = Clock(monkeypatch)
+    with pytest.raises(EngineNotFoundError, match=r"podman: silence\n  docker: silence"):
+        registry.connect(registry.choose(), print)
+    assert sum(clock.waited) < 10
+    assert clock.waited[count] >= 1, "Docker has time left to say that it lives"
+
+
+@pytest.mark.parametrize("variable", ["CONTAINER_HOST", "DOCKER_HOST"])
+def test_named_addresses_share_it_too(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "unix:///named")
+    found_at(monkeypatch, "docker", Endpoint(url="unix:///x", path="/x"))
+    clock = Clock(monkeypatch)
+    with pytest.raises(EngineNotFoundError):
+        registry.connect(registry.choose(), print)
+    assert 3 < sum(clock.waited) < 10
 
 
 def test_the_time_is_halved_and_never_negative() -> None:

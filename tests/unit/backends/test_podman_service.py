@@ -19,7 +19,7 @@ import pytest
 
 from buildr.backend import Target
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
-from buildr_backends import _podman_service, podman
+from buildr_backends import _podman_service, _reach, podman
 from buildr_backends._endpoint import Endpoint
 from tests.unit.backends import fake_podman
 
@@ -280,7 +280,7 @@ def test_a_program_that_never_answers_is_given_up(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.install("echo 'migrating storage'\nexec sleep 60")
-    monkeypatch.setattr(podman, "REACH_SECONDS", 0.4)
+    monkeypatch.setattr(_reach, "REACH_SECONDS", 0.4)
     with pytest.raises(EngineUnavailableError, match="does not answer") as caught:
         connect()
     assert "migrating storage" in caught.value.hint
