@@ -61,8 +61,18 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """A uid or a user's name."""
     install: tuple[str, ...] = ()
     """Arguments of ``pip install``; empty: nothing is installed."""
+    unhashed: tuple[str, ...] = ()
+    """The same for a second call."""
+    local: tuple[str, ...] = ()
+    """The same for a call after the source has been copied."""
+    dependencies_source: str = ""
+    """Where all that is written down, for people."""
     source_first: bool = False
     """Whether a requirement points into the source."""
+    system_packages: tuple[str, ...] = ()
+    """Names for the package manager of the base image, validated."""
+    roots: tuple[str, ...] = ()
+    """Absolute folders to import from, beside the script's own; their names are plain."""
     files: tuple[CopiedFile, ...] = ()
 
     @property
@@ -92,7 +102,11 @@ def render(recipe: Recipe) -> str:
         home=recipe.home,
         user=recipe.user,
         source_first=recipe.source_first,
-        install=shlex.join(recipe.install),
+        system_packages=shlex.join(recipe.system_packages),
+        dependencies_source=_comment(recipe.dependencies_source),
+        install=[shlex.join(words) for words in (recipe.install, recipe.unhashed) if words],
+        local=shlex.join(recipe.local),
+        import_path=":".join((*recipe.roots, GUEST_ROOT)),
         files=recipe.files,
         entrypoint=ENTRYPOINT,
         command=recipe.command,
@@ -187,6 +201,11 @@ def _json(value: object) -> str:
     Engines read all forms; hadolint takes ``"\\"``, and in a COPY most ``\u`` escapes, for no JSON at all.
     """
     text = json.dumps(value, ensure_ascii=False).replace("\\\\", "\\u005c")
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def _comment(text: str) -> str:
+    """Write a text so that it stays in the line of a comment."""
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -109,8 +109,8 @@ def plan(entry: Entry, package: Package) -> Project:
         base_image="" if package.dockerfile else _base_image(package, context, dependencies, notes),
         command=placement.command,
         user="0" if package.user == "root" else str(USER_ID),
-        install=dependencies.arguments(DEPENDENCIES_ROOT) if dependencies else (),
-        source_first=bool(dependencies and dependencies.needs_source),
+        **(_installation(dependencies) if dependencies else {}),
+        system_packages=package.system_packages,
         files=tuple(
             CopiedFile(
                 source=f"files/{index}/{'*' if file.name and file.destination[-1] != '/' else ''}",
@@ -145,13 +145,35 @@ def _dependencies(
             context=context,
             script=script,
             explicit=package.dependencies_file,
+            listed=package.dependencies,
+            extras=package.extras,
+            groups=package.groups,
         )
     )
     if found is None:
-        notes.append("no requirements.txt and no inline metadata: nothing is installed")
+        notes.append(
+            "no requirements.txt, inline metadata, lock file or pyproject.toml: nothing is installed"
+        )
         return None
+    if found.files:
+        notes.append(f"dependencies from {found.source}")
+    else:
+        notes.append(f"{found.source} names no dependencies: nothing is installed")
     notes.extend(found.notes)
     return found
+
+
+def _installation(dependencies: Dependencies) -> dict[str, Any]:
+    """Return the fields of a recipe that dependencies decide."""
+    root = DEPENDENCIES_ROOT
+    return {
+        "install": dependencies.arguments(root),
+        "unhashed": dependencies.arguments(root, dependencies.unhashed),
+        "local": dependencies.arguments(root, dependencies.local),
+        "dependencies_source": dependencies.source,
+        "source_first": dependencies.needs_source,
+        "roots": tuple(os.path.normpath(f"/app/{folder}") for folder in dependencies.roots),
+    }
 
 
 def _base_image(
@@ -163,9 +185,10 @@ def _base_image(
         return named if named.startswith("sha256:") else str(parse_reference(named).normalised())
     version = package.py_version
     if version is None:
-        inferred = infer_python_version(
-            context, dependencies.requires_python if dependencies else None
-        )
+        asked = None
+        if dependencies is not None and dependencies.requires_python is not None:
+            asked = (dependencies.requires_python, dependencies.python_source)
+        inferred = infer_python_version(context, asked)
         if inferred is not None:
             version, origin = inferred
             if version != _DEFAULT_VERSION:

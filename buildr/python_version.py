@@ -27,12 +27,15 @@ _PIN = r"(?:c?python[-@]?)?(3(?:\.[0-9]{1,2}){0,2})(?:-[a-z].*)?"
 """``3.12``, ``3.12.4``, ``cpython-3.12``, ``cpython-3.12.4-linux-x86_64-gnu``: pyenv's and uv's forms."""
 
 
-def infer_python_version(context: Path, requires_python: str | None) -> tuple[str, str] | None:
+def infer_python_version(
+    context: Path, requires_python: tuple[str, str] | None
+) -> tuple[str, str] | None:
     """Find the version of Python that a project asks for.
 
     Args:
         context: the context.
-        requires_python: ``requires-python`` of the script's inline metadata.
+        requires_python: the range that the script's inline metadata or the source of dependencies asks for,
+            and where it is written.
 
     Returns:
         The version, ``3``, ``3.12`` or ``3.12.4``, and where it was found; ``None`` where nothing is said.
@@ -46,12 +49,12 @@ def infer_python_version(context: Path, requires_python: str | None) -> tuple[st
     if pinned is not None:
         return pinned, ".python-version"
     if requires_python is not None:
-        where = "requires-python in the script's inline metadata"
-        return _newest(requires_python, where), where
-    asked = _of_project(context)
-    if asked is not None:
-        where = "requires-python in pyproject.toml"
+        asked, where = requires_python
         return _newest(asked, where), where
+    of_project = _of_project(context)
+    if of_project is not None:
+        where = "requires-python in pyproject.toml"
+        return _newest(of_project, where), where
     return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from buildr.dependencies import inline, requirements
+from buildr.dependencies import inline
 from buildr.dependencies.files import inside
 from buildr.dependencies.model import Dependencies, ProjectFiles, Source, StagedFile
 from buildr.errors import DependencyError
@@ -22,7 +22,22 @@ __all__ = [
     "find_dependencies",
 ]
 
-SOURCES: tuple[Source, ...] = (requirements, inline)
+SOURCES: tuple[tuple[str, str | None], ...] = (
+    ("requirements", "requirements.txt"),
+    ("inline", None),
+    ("pylock", "pylock.toml"),
+    ("uv_lock", "uv.lock"),
+    ("poetry_lock", "poetry.lock"),
+    ("pipfile_lock", "Pipfile.lock"),
+    ("pyproject", "pyproject.toml"),
+)
+"""The modules of this package, and the file that each looks for; they are imported only where that is there."""
+_WITHOUT_CHOICES = ("requirements", "inline", "listed")
+_OPTION = "package.dependencies"
+_ACCEPTED = (
+    "requirements (*.txt, *.in), a script with inline metadata (*.py), pylock.toml or pylock.NAME.toml, uv.lock,"
+    " poetry.lock, Pipfile.lock, pyproject.toml"
+)
 
 
 def find_dependencies(project: ProjectFiles) -> Dependencies | None:
@@ -33,27 +48,59 @@ def find_dependencies(project: ProjectFiles) -> Dependencies | None:
         for, whichever source it is; ``None`` where there is no source.
 
     Raises:
-        DependencyError: a source is there and cannot be read, or the file that the user named is not.
+        DependencyError: a source is there and cannot be read, or what the user named is not there.
     """
-    found = _explicit(project) if project.explicit is not None else _first(project)
-    if found is None or found.requires_python is not None:
-        return found
-    asked = inline.requires_python(project)
-    return found if asked is None else _with_python(found, asked)
+    found = _first(project) if project.explicit is None else _explicit(project)
+    asked = inline.requires_python(project) if found is not None else None
+    return found if found is None or asked is None else _with_python(found, asked)
 
 
 def _with_python(found: Dependencies, asked: str) -> Dependencies:
     from msgspec.structs import replace
 
-    return replace(found, requires_python=asked)
+    return replace(found, requires_python=asked, python_source=inline.PYTHON_SOURCE)
+
+
+def _source(name: str) -> Source:
+    from importlib import import_module
+
+    source: Source = import_module(f"buildr.dependencies.{name}")
+    return source
 
 
 def _first(project: ProjectFiles) -> Dependencies | None:
-    for source in SOURCES:
-        found = source.find(project)
-        if found is not None:
-            return found
+    if project.listed is not None:
+        return _listed(project, project.listed)
+    for name, file in SOURCES:
+        if file is None or os.path.lexists(os.path.join(project.context, file)):
+            found = _source(name).find(project)
+            if found is not None:
+                return _checked(project, found, name)
+    for option in ("extras", "groups"):
+        if getattr(project, option):
+            raise DependencyError(
+                f"package.{option} has no effect: no file in the context says what the project needs",
+                hint="accepted beside it: pylock.toml, uv.lock, poetry.lock, Pipfile.lock, pyproject.toml",
+            )
     return None
+
+
+def _listed(project: ProjectFiles, wanted: tuple[str, ...]) -> Dependencies:
+    from buildr.dependencies import listed
+
+    listed.check(wanted, f"{_OPTION}: …")
+    return _checked(project, listed.requirements(wanted, _OPTION, where=_OPTION), "listed")
+
+
+def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Dependencies:
+    """Refuse extras and groups where the source has none."""
+    for option in ("extras", "groups"):
+        if getattr(project, option) and source in _WITHOUT_CHOICES:
+            raise DependencyError(
+                f"package.{option} has no effect: the dependencies come from {found.source}",
+                hint='name the file that has them: package={"dependencies_file": "pyproject.toml"}',
+            )
+    return found
 
 
 def _explicit(project: ProjectFiles) -> Dependencies:
@@ -62,11 +109,11 @@ def _explicit(project: ProjectFiles) -> Dependencies:
         os.path.join(project.context, os.path.expanduser(given)), project.context
     )
     inside(project, path, f"package.dependencies_file, {given!r},")
-    name = os.path.basename(path)
-    for source in SOURCES:
-        if source.accepts(name):
-            return source.read(project, path)
+    for name, _ in SOURCES:
+        source = _source(name)
+        if source.accepts(os.path.basename(path)):
+            return _checked(project, source.read(project, path), name)
     raise DependencyError(
         f"package.dependencies_file: {given!r} is no kind of file that Buildr reads dependencies from",
-        hint="accepted: a file of requirements (*.txt, *.in), or a script with inline metadata (*.py)",
+        hint=f"accepted: {_ACCEPTED}",
     )

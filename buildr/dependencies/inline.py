@@ -11,24 +11,17 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from buildr.dependencies.files import decode, inside, read_bytes
-from buildr.dependencies.model import Dependencies, ProjectFiles, StagedFile
-from buildr.dependencies.requirement import (
-    is_buildr,
-    is_requirement,
-    note_left_out,
-    note_password,
-    points_into_source,
-    without_password,
-)
+from buildr.dependencies.listed import check, requirements
+from buildr.dependencies.requirement import is_buildr, without_password
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from buildr.dependencies.model import Dependencies, ProjectFiles
 
 __all__ = ["accepts", "find", "read", "requires_python"]
 
 _BLOCK = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
-_STAGED = "requirements.txt"
+PYTHON_SOURCE = "requires-python in the script's inline metadata"
 
 
 def find(project: ProjectFiles) -> Dependencies | None:
@@ -39,7 +32,7 @@ def find(project: ProjectFiles) -> Dependencies | None:
     Raises:
         DependencyError: the script cannot be read, has two blocks, or the block is not valid.
     """
-    return _read(*_script(project)) if project.script is not None else None
+    return _locked_or_read(project, *_script(project)) if project.script is not None else None
 
 
 def accepts(name: str) -> bool:
@@ -53,7 +46,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     Raises:
         DependencyError: it has none, or see `find`.
     """
-    found = _read(inside(project, path, path), path)
+    found = _locked_or_read(project, inside(project, path, path), path)
     if found is None:
         raise DependencyError(
             f"package.dependencies_file: {path!r} has no inline metadata",
@@ -82,6 +75,16 @@ def _script(project: ProjectFiles) -> tuple[str, str]:
     return script, os.path.basename(script) if path.startswith("..") else path
 
 
+def _locked_or_read(project: ProjectFiles, real: str, path: str) -> Dependencies | None:
+    """Read the lock that ``uv lock --script`` has written beside the script, else the block itself."""
+    lock = os.path.relpath(f"{real}.lock", os.path.realpath(project.context))
+    if os.path.lexists(f"{real}.lock") and _block(real, path) is not None:
+        from buildr.dependencies import uv_lock
+
+        return uv_lock.read_script(project, lock)
+    return _read(real, path)
+
+
 def _read(real: str, path: str) -> Dependencies | None:
     block = _block(real, path)
     if block is None:
@@ -92,35 +95,22 @@ def _read(real: str, path: str) -> Dependencies | None:
             f"{path}: dependencies in the inline metadata is no list of texts",
             hint='accepted: dependencies = ["requests>=2.31", "rich"]',
         )
-    kept = [item for item in map(str.strip, wanted) if not is_buildr(item)]
-    _check(kept, path)
-    password = next(filter(None, (note_password(item, path) for item in kept)), None)
-    left_out = note_left_out(path) if len(kept) < len(wanted) else None
-    notes = tuple(note for note in (left_out, password) if note)
-    source = f"the inline metadata of {path}"
-    asked = _requires_python(block, path)
-    if not kept:
-        return Dependencies(source=source, requires_python=asked, notes=notes)
-    data = "".join(f"{item}\n" for item in kept).encode()
-    return Dependencies(
-        source=source,
-        files=(StagedFile(path=_STAGED, data=data),),
-        install=("-r", _STAGED),
-        needs_source=any(points_into_source(item) for item in kept),
-        requires_python=asked,
-        notes=notes,
+    wanted = [item.strip() for item in wanted]
+    check([item for item in wanted if not is_buildr(item)], f"{path}: … in the inline metadata")
+    indexes: tuple[str, ...] = ()
+    if "tool" in block:
+        from buildr.dependencies.uv_tool import index_lines, refuse_sources
+
+        refuse_sources(block, wanted, path, f"uv lock --script {path}")
+        indexes = index_lines(block, path)
+    return requirements(
+        wanted,
+        f"the inline metadata of {path}",
+        where=path,
+        indexes=indexes,
+        requires_python=_requires_python(block, path),
+        python_source=PYTHON_SOURCE,
     )
-
-
-def _check(requirements: Iterable[str], path: str) -> None:
-    """Check that each is a requirement, and means the same as a line of a file of requirements."""
-    for item in requirements:
-        changed = not item.isprintable() or re.search(r"\s#", item) or item.endswith("\\")
-        if changed or not is_requirement(item):
-            raise DependencyError(
-                f"{path}: {without_password(item)!r} in the inline metadata is no requirement",
-                hint='accepted: requirements by PEP 508 such as "requests>=2.31"',
-            )
 
 
 def _requires_python(block: dict[str, Any], path: str) -> str | None:

@@ -19,11 +19,17 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
         context: the absolute path of the context.
         script: the script, where there is one: an absolute path, or one relative to the context.
         explicit: the option ``dependencies_file``: a path, absolute or relative to the context.
+        listed: the option ``dependencies``: requirements.
+        extras: the option ``extras``.
+        groups: the option ``groups``.
     """
 
     context: Path
     script: Path | None = None
     explicit: str | None = None
+    listed: tuple[str, ...] | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class StagedFile(Struct, frozen=True, kw_only=True):
@@ -46,23 +52,37 @@ class Dependencies(Struct, frozen=True, kw_only=True):
         files: the files that the installation reads.
         install: what follows ``python -m pip install``; empty: there is nothing to install. The path of
             one of `files` stands here as it stands there; see `arguments`.
-        needs_source: whether a requirement points into the source. The source must be copied first then,
-            and pip must run in ``/app``.
-        requires_python: the Python that the script asks for, ``>=3.11``.
+        unhashed: the same for a second call, right after the first, without its hashes.
+        local: the same for a last call, after the source has been copied.
+        needs_source: whether a requirement of `install` points into the source. The source must be copied
+            first then, and pip must run in ``/app``.
+        requires_python: the Python that is asked for, ``>=3.11``.
+        python_source: where that is written down, for people.
+        roots: folders of the source that the script imports from, relative to the context.
         notes: what a user should know, one line each.
     """
 
     source: str
     files: tuple[StagedFile, ...] = ()
     install: tuple[str, ...] = ()
+    unhashed: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
     needs_source: bool = False
     requires_python: str | None = None
+    python_source: str = ""
+    roots: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def arguments(self, folder: str) -> tuple[str, ...]:
-        """Return `install` for files that lie in ``folder``, an absolute path inside the image."""
+    def arguments(self, folder: str, words: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """Return the words of one call for files that lie in ``folder``, an absolute path inside the image.
+
+        Args:
+            folder: where `files` lie.
+            words: those of the call; `install` by default.
+        """
         staged = {file.path for file in self.files}
-        return tuple(f"{folder}/{word}" if word in staged else word for word in self.install)
+        given = self.install if words is None else words
+        return tuple(f"{folder}/{word}" if word in staged else word for word in given)
 
 
 class Source(Protocol):

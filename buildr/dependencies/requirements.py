@@ -22,9 +22,9 @@ from buildr.dependencies.requirement import (
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["accepts", "find", "read"]
+__all__ = ["accepts", "find", "read", "read_all"]
 
 _FILE = "requirements.txt"
 _DEEPEST = 50
@@ -84,16 +84,35 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     Raises:
         DependencyError: a file cannot be read, lies outside the context, or includes itself.
     """
+    return read_all(project, [path], source=path)
+
+
+def read_all(
+    project: ProjectFiles, paths: Sequence[str], *, source: str, roots: Sequence[str] = ()
+) -> Dependencies:
+    """Read several files of requirements, which are installed together.
+
+    Args:
+        project: the project.
+        paths: of the files, relative to the context.
+        source: what to call them all.
+        roots: folders of the source that the script imports from.
+
+    Raises:
+        DependencyError: see `read`.
+    """
     files = _Files(project)
-    files.add(path, where="", constraint=False, above=())
+    for path in paths:
+        files.add(path, where="", constraint=False, above=())
     notes = tuple(note for note in (files.left_out, files.password) if note)
     if not files.installs:
-        return Dependencies(source=path, notes=notes)
+        return Dependencies(source=source, roots=tuple(roots), notes=notes)
     return Dependencies(
-        source=path,
+        source=source,
         files=tuple(StagedFile(path=name, data=data) for name, data in files.staged.items()),
-        install=("-r", path),
+        install=tuple(word for path in paths for word in ("-r", path)),
         needs_source=files.needs_source,
+        roots=tuple(roots),
         notes=notes,
     )
 

@@ -61,10 +61,10 @@ class PackageOptions(_Options):
     """How the image is built."""
 
     repository = name = py_version = variant = base_image = dockerfile = None
-    dependencies_file = context = user = builder = None
+    dependencies_file = dependencies = context = user = builder = None
     tag = "latest"
     publish = verbose = quiet = include_secrets = False
-    additional_files = ()
+    additional_files = extras = groups = system_packages = ()
 
 
 class RuntimeOptions(_Options):

@@ -12,7 +12,7 @@ from buildr.options.fields import read
 from buildr.options.files import PackageFile, additional_files
 from buildr.options.reference import ACCEPTS as REFERENCE
 from buildr.options.reference import COMPONENT, TAG, parse_reference
-from buildr.options.values import flag, matching, path, text, typed
+from buildr.options.values import each, flag, matching, path, text, typed
 from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
@@ -39,7 +39,18 @@ BACKEND = 'the name of a backend: "podman", "docker", "auto", or one that a pack
 _BACKEND_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 _CONTEXT = "the path of the directory that is sent to the build"
 _DOCKERFILE = "the path of a Dockerfile or Containerfile"
-_DEPENDENCIES = "the path of a file of requirements, relative to the context"
+_DEPENDENCIES_FILE = "the path, relative to the context, of a file of requirements, a lock, pyproject.toml, or a script"
+_DEPENDENCIES = 'a list of requirements by PEP 508, such as ["requests>=2.31", "rich"]; [] for none'
+_EXTRAS = 'a list of names of extras, such as ["cli"]'
+_GROUPS = 'a list of names of dependency groups, such as ["dev"]'
+_NAME_OF_EXTRA = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
+_SYSTEM_PACKAGES = (
+    'a list of packages of the base image\'s own system, such as ["git", "libpq-dev"]'
+)
+_SYSTEM_PATTERN = (
+    r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,98}[A-Za-z0-9+])?(?:=[A-Za-z0-9][A-Za-z0-9.:+~_-]{0,98})?"
+)
+"""A name that apt and apk take for nothing else (to apt, a final ``-`` means to remove), and perhaps a version."""
 
 
 class PackageOptions(Struct, frozen=True, kw_only=True):
@@ -55,6 +66,10 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
         base_image: another base image, in place of ``py_version`` and ``variant``.
         dockerfile: a file of your own to build, in place of the generated one.
         dependencies_file: the file that names the dependencies; by default the first that is found.
+        dependencies: the dependencies themselves, in place of any file.
+        extras: the project's extras that are installed, too.
+        groups: the dependency groups that are installed, too.
+        system_packages: what is installed with the package manager of the base image, apk or apt.
         additional_files: further files to copy into the image.
         context: the directory that is sent to the build.
         user: ``root`` to run as root.
@@ -73,6 +88,10 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
     base_image: str | None = None
     dockerfile: str | os.PathLike[str] | None = None
     dependencies_file: str | os.PathLike[str] | None = None
+    dependencies: Sequence[str] | None = None
+    extras: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    system_packages: Sequence[str] = ()
     additional_files: Sequence[PackageFile | Mapping[str, Any]] = ()
     context: str | os.PathLike[str] | None = None
     user: Literal["root"] | None = None
@@ -91,6 +110,10 @@ class Package(PackageOptions, frozen=True, kw_only=True):
     py_version: str | None = None
     dockerfile: str | None = None
     dependencies_file: str | None = None
+    dependencies: tuple[str, ...] | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
     additional_files: tuple[PackageFile, ...] = ()
     context: str | None = None
 
@@ -107,9 +130,9 @@ def package_options(
         OptionError: options are unknown, ill-typed, no valid values, or exclude one another.
     """
     found = read("package", value, given=PackageOptions, result=Package, readers=_READERS)
-    for own in ("dockerfile", "base_image"):
-        for other in _DECIDED_BY[own]:
-            if getattr(found, own) is not None and getattr(found, other) is not None:
+    for own, others in _DECIDED_BY.items():
+        for other in others:
+            if getattr(found, own) is not None and getattr(found, other) not in (None, ()):
                 raise OptionError(
                     f"package.{other} has no effect beside package.{own}",
                     hint="accepted: one of the two",
@@ -130,7 +153,11 @@ def package_options(
 
 
 _DECIDED_BY = {
-    "dockerfile": ("base_image", "py_version", "variant", "dependencies_file"),
+    "dockerfile": (
+        *("base_image", "py_version", "variant", "dependencies_file", "dependencies"),
+        *("extras", "groups", "system_packages"),
+    ),
+    "dependencies": ("dependencies_file", "extras", "groups"),
     "base_image": ("py_version", "variant"),
 }
 
@@ -187,6 +214,19 @@ def _user(value: object) -> str:
     return matching(value, "root", _USER)
 
 
+def _requirement(value: object) -> str:
+    """Read one requirement; whether it means something to pip is seen when dependencies are looked for."""
+    requirement = text(value, _DEPENDENCIES).strip()
+    if not requirement:
+        raise WrongValueError(value, _DEPENDENCIES, problem="it is empty")
+    return requirement
+
+
+def _names(value: object, pattern: str, accepts: str) -> tuple[str, ...]:
+    names = each(value, lambda name: matching(name, pattern, accepts), accepts)
+    return tuple(dict.fromkeys(names))
+
+
 def backend(value: object) -> str:
     """Read the name of a backend; whether there is one is seen later.
 
@@ -205,7 +245,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "variant": lambda value: matching(value, _VARIANT_PATTERN, _VARIANT),
     "base_image": _base_image,
     "dockerfile": lambda value: path(value, _DOCKERFILE),
-    "dependencies_file": lambda value: path(value, _DEPENDENCIES),
+    "dependencies_file": lambda value: path(value, _DEPENDENCIES_FILE),
+    "dependencies": lambda value: tuple(each(value, _requirement, _DEPENDENCIES)),
+    "extras": lambda value: _names(value, _NAME_OF_EXTRA, _EXTRAS),
+    "groups": lambda value: _names(value, _NAME_OF_EXTRA, _GROUPS),
+    "system_packages": lambda value: _names(value, _SYSTEM_PATTERN, _SYSTEM_PACKAGES),
     "additional_files": additional_files,
     "context": lambda value: path(value, _CONTEXT),
     "user": _user,

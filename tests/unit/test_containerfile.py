@@ -193,6 +193,43 @@ def test_dependencies_come_before_the_source_so_that_a_change_does_not_reinstall
     assert text.index("pip install") < text.index('"context/"')
 
 
+def test_locked_packages_come_before_the_source_and_those_that_lie_in_it_after() -> None:
+    text = render(
+        replace(PLAIN, install=("-r", "/a.txt"), unhashed=("-r", "/b.txt"), local=("-r", "/c.txt"))
+    )
+    places = ["-r /a.txt", "-r /b.txt", '"context/"', "-r /c.txt", "USER 1000:0"]
+    found = [text.index(place) for place in places]
+    assert found == sorted(found)
+    assert words(text).count("USER") == 1
+
+
+def test_dependencies_say_where_they_are_written_down() -> None:
+    source = "the inline metadata of a\nRUN id\u2028.py"
+    text = render(replace(PLAIN, install=("-r", "/a.txt"), dependencies_source=source))
+    assert "# Dependencies from the inline metadata of a\\nRUN id\\u2028.py.\n" in text
+    assert words(text).count("RUN") == 2
+
+
+def test_packages_of_the_source_are_installed_without_a_copy_of_dependencies_that_are_not_there() -> (
+    None
+):
+    assert "/dependencies/" not in render(replace(PLAIN, dependencies_source="x", roots=("/app",)))
+
+
+def test_system_packages_come_first_since_others_may_need_them() -> None:
+    text = render(replace(PLAIN, system_packages=("git", "g++"), install=("-r", "/a.txt")))
+    assert text.count("git g++") == 2
+    assert text.index("apk add --no-cache git g++") < text.index("pip install")
+    assert "apt-get install -y --no-install-recommends git g++" in text
+
+
+def test_folders_to_import_from_come_before_the_guest_part() -> None:
+    environment = one(render(replace(PLAIN, roots=("/app/src", "/app"))), "ENV")
+    assert (
+        f'PYTHONPATH="${{PYTHONPATH:+${{PYTHONPATH}}:}}/app/src:/app:{GUEST_ROOT}"' in environment
+    )
+
+
 def test_a_requirement_in_the_source_needs_the_source_first() -> None:
     text = render(replace(PLAIN, install=("-e", "/app"), source_first=True))
     assert text.index('"context/"') < text.index("pip install")
@@ -234,7 +271,12 @@ CHANGES: list[dict[str, Any]] = [
     {"command": ("python", "-u", "/app/other.py")},
     {"user": "0"},
     {"install": ("-r", "x.txt")},
+    {"unhashed": ("-r", "x.txt")},
+    {"local": ("-r", "x.txt")},
+    {"dependencies_source": "uv.lock"},
     {"source_first": True},
+    {"system_packages": ("git",)},
+    {"roots": ("/app/src",)},
     {"files": (CopiedFile(source="files/0/*", destination="/x"),)},
 ]
 
@@ -279,6 +321,16 @@ VARIANTS = {
     "image id": replace(PLAIN, base_image=DIGEST),
     "root": replace(PLAIN, user="0"),
     "dependencies": replace(PLAIN, install=("-r", "/deps/a b.txt")),
+    "locked dependencies": replace(
+        PLAIN,
+        install=("--require-hashes", "-r", "/deps/locked.txt"),
+        unhashed=("-r", "/deps/unhashed.txt"),
+        local=("-r", "/deps/local.txt"),
+        dependencies_source="uv.lock",
+        roots=("/app/my src",),
+    ),
+    "packages of the source, as root": replace(PLAIN, user="0", local=("-r", "/deps/local.txt")),
+    "system packages": replace(PLAIN, system_packages=("git", "g++", "curl=8.5.0-r0")),
     "source first": replace(PLAIN, install=("-e", "/app"), source_first=True),
     "files": replace(PLAIN, files=HOSTILE_FILES),
     "module": replace(PLAIN, command=("python", "-u", "-m", "pkg.mod")),
@@ -288,7 +340,11 @@ VARIANTS = {
         base_image="localhost:5000/python",
         user="0",
         install=("-r", "x"),
+        unhashed=("-r", "y"),
+        local=("-r", "z"),
         source_first=True,
+        system_packages=("git", "libpq-dev"),
+        roots=("/app",),
         files=HOSTILE_FILES,
     ),
 }

@@ -234,7 +234,7 @@ def test_plain_requirements_are_judged_as_the_parser_judges_them(text: str) -> N
     assert is_requirement(text) is valid
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab1.,<>=~!*[]- ;", max_size=10))
 def test_any_text_is_judged_as_the_parser_judges_it(text: str) -> None:
     test_plain_requirements_are_judged_as_the_parser_judges_them(text)
@@ -255,7 +255,7 @@ def test_plain_requirements_need_no_parser(tmp_path: Path) -> None:
     assert done.stdout == "False\n"
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.text(max_size=40) | st.sampled_from(["dependencies = [", "'a'", "]", "\n# ", "\n# ///\n"])
 )

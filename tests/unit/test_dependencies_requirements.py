@@ -414,7 +414,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(WORDS | st.text(max_size=4), max_size=12).map("".join), st.binary(max_size=30))
 def test_any_file_is_read_or_refused(content: str, nested: bytes) -> None:
     with TemporaryDirectory() as context:

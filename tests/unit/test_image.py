@@ -274,6 +274,10 @@ def test_a_change_of_an_additional_file_elsewhere_changes_it(tmp_path: Path) -> 
         {"additional_files": [PackageFile("app.py", "/y")]},
         {"additional_files": [PackageFile("app.py", "/x", "0400")]},
         {"dependencies_file": "dev.txt"},
+        {"dependencies": ["rich>=13"]},
+        {"dependencies": []},
+        {"dependencies_file": "pyproject.toml", "groups": ["dev"]},
+        {"system_packages": ["git"]},
         {"include_secrets": True},
         {"dockerfile": "Dockerfile"},
     ],
@@ -283,6 +287,7 @@ def test_an_option_that_decides_the_content_changes_it(
 ) -> None:
     write(project_directory / "Dockerfile", "FROM debian:12\n")
     write(project_directory / "dev.txt", "rich\n")
+    write(project_directory / "pyproject.toml", "[dependency-groups]\ndev = []\n")
     write(project_directory / ".env", "A=1\n")
     assert digest(planned(**options)) != digest(planned())
 

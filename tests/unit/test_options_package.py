@@ -62,6 +62,7 @@ def test_validated_options_validate_to_themselves() -> None:
         ("additionalFiles", "additional_files", [PackageFile("a", "/a")]),
         ("dependenciesFile", "dependencies_file", "dev.txt"),
         ("includeSecrets", "include_secrets", True),
+        ("systemPackages", "system_packages", ["git"]),
     ],
 )
 def test_the_ancestors_camel_case_names_work(camel: str, snake: str, value: object) -> None:
@@ -177,6 +178,25 @@ WRONG: list[tuple[str, object]] = [
     ("dockerfile", b"Dockerfile"),
     ("dependencies_file", "  "),
     ("dependencies_file", "a\0"),
+    ("dependencies", "httpx"),
+    ("dependencies", [""]),
+    ("dependencies", ["httpx\n--pre"]),
+    ("dependencies", [1]),
+    ("extras", "cli"),
+    ("extras", ["a b"]),
+    ("extras", [""]),
+    ("groups", "dev"),
+    ("groups", ["a,b"]),
+    ("groups", ["-x"]),
+    ("system_packages", "git"),
+    ("system_packages", [""]),
+    ("system_packages", ["-y"]),
+    ("system_packages", ["git-"]),
+    ("system_packages", ["git curl"]),
+    ("system_packages", ["git;id"]),
+    ("system_packages", ["./git.deb"]),
+    ("system_packages", ["git=-1"]),
+    ("system_packages", ["git\n"]),
     ("context", ""),
     ("context", "a\x7f"),
     ("context", 3),
@@ -282,6 +302,19 @@ def test_a_version_as_a_number_is_refused_with_the_reason() -> None:
         package_options({"py_version": 3.10})
 
 
+@pytest.mark.parametrize(
+    "name", ["git", "g++", "libstdc++6", "python3.11", "curl=8.5.0-r0", "a=1:2~3"]
+)
+def test_a_package_of_the_system_is_taken(name: str) -> None:
+    assert package_options({"system_packages": [name]}).system_packages == (name,)
+
+
+def test_no_dependencies_are_other_than_none_given() -> None:
+    assert package_options({"dependencies": []}).dependencies == ()
+    assert package_options(None).dependencies is None
+    assert package_options({"dependencies": [" httpx "]}).dependencies == ("httpx",)
+
+
 @pytest.mark.parametrize("value", ["slim", "slim-bookworm", "alpine3.20", ""])
 def test_a_variant_is_taken(value: str) -> None:
     assert package_options({"variant": value}).variant == value
@@ -313,6 +346,13 @@ def test_a_repository_is_taken(value: str) -> None:
         {"dockerfile": "Dockerfile", "py_version": "3"},
         {"dockerfile": "Dockerfile", "base_image": "debian"},
         {"dockerfile": "Dockerfile", "dependencies_file": "a.txt"},
+        {"dockerfile": "Dockerfile", "dependencies": ["a"]},
+        {"dockerfile": "Dockerfile", "extras": ["cli"]},
+        {"dockerfile": "Dockerfile", "groups": ["dev"]},
+        {"dockerfile": "Dockerfile", "system_packages": ["git"]},
+        {"dependencies": ["a"], "dependencies_file": "a.txt"},
+        {"dependencies": [], "extras": ["cli"]},
+        {"dependencies": ["a"], "groups": ["dev"]},
         {"verbose": True, "quiet": True},
     ],
 )

@@ -1,0 +1,81 @@
+"""A list of requirements by PEP 508: in the decorator, in inline metadata, in ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from buildr.dependencies.model import Dependencies, StagedFile
+from buildr.dependencies.requirement import (
+    is_buildr,
+    is_requirement,
+    note_left_out,
+    note_password,
+    points_into_source,
+    without_password,
+)
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["check", "requirements"]
+
+_STAGED = "requirements.txt"
+
+
+def check(wanted: Iterable[str], where: str) -> None:
+    """Check that each is a requirement, and means the same as a line of a file of requirements.
+
+    Args:
+        wanted: the requirements.
+        where: as they stand in the error: ``app.py: … in the inline metadata``, with the requirement for ``…``.
+
+    Raises:
+        DependencyError: one is none.
+    """
+    for item in wanted:
+        changed = not item.isprintable() or re.search(r"\s#", item) or item.endswith("\\")
+        if changed or not is_requirement(item):
+            raise DependencyError(
+                f"{where.replace('…', repr(without_password(item)))} is no requirement",
+                hint='accepted: requirements by PEP 508 such as "requests>=2.31"',
+            )
+
+
+def requirements(
+    wanted: Sequence[str],
+    source: str,
+    *,
+    where: str,
+    requires_python: str | None = None,
+    python_source: str = "",
+    indexes: Sequence[str] = (),
+    roots: Sequence[str] = (),
+) -> Dependencies:
+    """Return what pip needs to install a list of requirements, without Buildr itself.
+
+    Args:
+        wanted: the requirements, checked.
+        source: where they are written, for people.
+        where: the same, at the beginning of a note.
+        requires_python: the Python that is asked for there.
+        python_source: where it is.
+        indexes: lines with options for pip.
+        roots: folders of the source that the script imports from.
+    """
+    kept = [item for item in wanted if not is_buildr(item)]
+    password = next(filter(None, (note_password(item, where) for item in (*kept, *indexes))), None)
+    left_out = note_left_out(where) if len(kept) < len(wanted) else None
+    notes = tuple(note for note in (left_out, password) if note)
+    data = "".join(f"{item}\n" for item in (*indexes, *kept)).encode()
+    return Dependencies(
+        source=source,
+        files=(StagedFile(path=_STAGED, data=data),) if kept else (),
+        install=("-r", _STAGED) if kept else (),
+        needs_source=any(points_into_source(item) for item in kept),
+        requires_python=requires_python,
+        python_source=python_source,
+        roots=tuple(roots),
+        notes=notes,
+    )

@@ -1,0 +1,201 @@
+"""One package of a lock, of each kind that pip can install in an image.
+
+Packages of an index are told to pip as name, version and hashes, not as the URLs that some locks hold: where they
+come from is the business of pip's configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from buildr.dependencies.files import inside
+from buildr.dependencies.markers import ALWAYS, Condition
+from buildr.dependencies.requirement import is_requirement, without_password
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from buildr.dependencies.model import ProjectFiles
+
+__all__ = ["REPOSITORIES", "Locked", "archive", "at_url", "folder", "from_index", "repository"]
+
+REPOSITORIES = ("git", "hg", "svn", "bzr")
+"""The kinds that pip knows, each by the name of its program."""
+
+_SOURCE = "/app"
+_STRONG = r"sha(256|384|512):[0-9a-f]+"
+"""The only ones that pip takes."""
+_URL = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\\#]+"
+_REVISION = r"[A-Za-z0-9][A-Za-z0-9._/+-]*"
+
+
+class Locked(Struct, frozen=True, kw_only=True):
+    """One package, as a lock has it.
+
+    Attributes:
+        name: its name.
+        requirement: how pip is told to get it, without marker and hashes.
+        hashes: of all its files, ``sha256:…``; empty where there are none.
+        condition: under which it is installed.
+        local: whether it lies in the source.
+    """
+
+    name: str
+    requirement: str
+    hashes: tuple[str, ...] = ()
+    condition: Condition = ALWAYS
+    local: bool = False
+
+
+def from_index(
+    name: str, version: str | None, hashes: Iterable[str], condition: Condition, where: str
+) -> Locked:
+    """Return a package that comes from an index.
+
+    Raises:
+        DependencyError: its name, version or hashes are none.
+    """
+    requirement = name if version is None else f"{name}=={version}"
+    if not is_requirement(requirement) or re.search(r"[;@\s]", requirement):
+        raise DependencyError(f"{where}: {requirement!r} is no package", hint="write the lock anew")
+    return Locked(name=name, requirement=requirement, hashes=_strong(hashes), condition=condition)
+
+
+def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, where: str) -> Locked:
+    """Return a package that is an archive at a URL.
+
+    Raises:
+        DependencyError: that is no URL that can stand in a line for pip.
+    """
+    place, _, fragment = url.partition("#")
+    if not re.fullmatch(_URL, place) or place.lower().startswith("file:"):
+        raise DependencyError(
+            f"{where}: {name} comes from {without_password(url)!r}, which is no URL to fetch it from",
+            hint="let it come from an index, a URL with https://, or a path in the project",
+        )
+    tail = f"#{fragment}" if re.fullmatch(r"subdirectory=[^\s\\#&]+", fragment) else ""
+    return Locked(
+        name=name,
+        requirement=f"{_name(name, where)} @ {place}{tail}",
+        hashes=_strong(hashes),
+        condition=condition,
+    )
+
+
+def repository(
+    name: str,
+    kind: str,
+    url: str,
+    revision: str,
+    condition: Condition,
+    where: str,
+    *,
+    subdirectory: str | None = None,
+) -> Locked:
+    """Return a package that is a revision of a repository.
+
+    Args:
+        name: its name.
+        kind: ``git``, ``hg``, ``svn`` or ``bzr``.
+        url: of the repository, without ``git+``.
+        revision: the commit.
+        condition: under which it is installed.
+        where: the lock, for errors.
+        subdirectory: of the package in the repository.
+
+    Raises:
+        DependencyError: the image cannot fetch that.
+    """
+    scp = re.fullmatch(r"([\w.-]+@[\w.-]+):(?!/)([^\s\\#]+)", url, re.ASCII)
+    place = f"ssh://{scp[1]}/{scp[2]}" if scp else url
+    if (
+        not re.fullmatch(_URL, place)
+        or place.lower().startswith("file:")
+        or not re.fullmatch(_REVISION, revision)
+        or kind not in ("git", "hg", "svn", "bzr")
+    ):
+        raise DependencyError(
+            f"{where}: {name} comes from the repository {without_password(url)!r}"
+            f" at {revision!r}, which the image cannot fetch",
+            hint="accepted: a repository with a URL such as https://, and a commit",
+        )
+    tail = f"#subdirectory={quote(subdirectory)}" if subdirectory else ""
+    return Locked(
+        name=name,
+        requirement=f"{_name(name, where)} @ {kind}+{place}@{revision}{tail}",
+        condition=condition,
+    )
+
+
+def folder(
+    project: ProjectFiles,
+    lock: str,
+    name: str,
+    path: str,
+    condition: Condition,
+    *,
+    editable: bool = False,
+) -> Locked:
+    """Return a package that is a folder of the source.
+
+    Args:
+        project: the project.
+        lock: the path of the lock, to which `path` is relative.
+        name: of the package.
+        path: of the folder.
+        condition: under which it is installed.
+        editable: whether its source is to be used where it lies.
+
+    Raises:
+        DependencyError: it lies outside the context, or is not there.
+    """
+    url = _in_source(project, lock, name, path, os.path.isdir, "folder")
+    if editable and condition == ALWAYS:  # pip reads no marker behind -e
+        return Locked(name=name, requirement=f"-e {url}", local=True)
+    return Locked(
+        name=name,
+        requirement=f"{_name(name, lock)} @ {url}",
+        condition=condition,
+        local=True,
+    )
+
+
+def archive(project: ProjectFiles, lock: str, name: str, path: str, condition: Condition) -> Locked:
+    """Return a package that is an archive in the source; see `folder`."""
+    url = _in_source(project, lock, name, path, os.path.isfile, "file")
+    return Locked(
+        name=name,
+        requirement=f"{_name(name, lock)} @ {url}",
+        condition=condition,
+        local=True,
+    )
+
+
+def _in_source(
+    project: ProjectFiles, lock: str, name: str, path: str, there: Callable[[str], bool], kind: str
+) -> str:
+    """Return the URL that a path of the source has in the image."""
+    joined = os.path.normpath(os.path.join(os.path.dirname(lock), path))
+    if os.path.isabs(path):
+        joined = os.path.relpath(path, project.context)
+    where = f"{lock}: {name}"
+    real = inside(project, joined, where)
+    if not there(real):
+        raise DependencyError(f"{where}: there is no {kind} {joined!r}", hint="write the lock anew")
+    return f"file://{quote(os.path.normpath(f'{_SOURCE}/{joined}'))}"
+
+
+def _name(name: str, where: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+        raise DependencyError(f"{where}: {name!r} is no package", hint="write the lock anew")
+    return name
+
+
+def _strong(hashes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(item for item in hashes if re.fullmatch(_STRONG, item, re.ASCII)))

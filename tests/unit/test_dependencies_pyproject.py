@@ -1,0 +1,251 @@
+"""``pyproject.toml`` as a source of dependencies, and lists of requirements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.dependencies import Dependencies, ProjectFiles, find_dependencies
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = """\
+[project]
+name = "demo"
+version = "1"
+requires-python = ">=3.11"
+dependencies = ["requests>=2.31", "tomli; python_version < '3.11'"]
+
+[project.optional-dependencies]
+cli = ["click", "rich"]
+Web_App = ["flask"]
+all = ["demo[cli,web-app]"]
+
+[dependency-groups]
+test = ["pytest"]
+dev = [{include-group = "test"}, "ruff", "requests>=2.31"]
+"""
+
+
+def find(directory: Path, **more: Any) -> Dependencies | None:
+    return find_dependencies(ProjectFiles(context=directory, **more))
+
+
+def lines(directory: Path, text: str, **more: Any) -> list[str]:
+    (directory / "pyproject.toml").write_text(text)
+    found = find(directory, **more)
+    assert found is not None
+    if not found.files:
+        return []
+    (file,) = found.files
+    assert found.install == ("-r", file.path)
+    return file.data.decode().splitlines()
+
+
+def test_the_projects_dependencies_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    found = find(tmp_path)
+    assert found is not None
+    assert found.source == "pyproject.toml"
+    assert (found.requires_python, found.python_source) == (
+        ">=3.11",
+        "requires-python in pyproject.toml",
+    )
+    assert found.files[0].data == b"requests>=2.31\ntomli; python_version < '3.11'\n"
+    assert not found.needs_source
+    assert found.roots == ()
+
+
+@pytest.mark.parametrize(
+    ("extras", "more"),
+    [
+        (("cli",), ["click", "rich"]),
+        (("Web-App",), ["flask"]),
+        (("all",), ["click", "rich", "flask"]),
+        (("all", "cli"), ["click", "rich", "flask"]),
+    ],
+)
+def test_extras_are_added(tmp_path: Path, extras: tuple[str, ...], more: list[str]) -> None:
+    assert sorted(lines(tmp_path, PROJECT, extras=extras)[2:]) == sorted(more)
+
+
+def test_groups_are_added_with_those_that_they_include(tmp_path: Path) -> None:
+    assert lines(tmp_path, PROJECT, groups=("dev",))[2:] == ["pytest", "ruff"]
+
+
+def test_groups_need_no_project(tmp_path: Path) -> None:
+    text = '[dependency-groups]\nrun = ["rich"]\n'
+    assert lines(tmp_path, text, groups=("run",)) == ["rich"]
+    assert find(tmp_path) is None
+
+
+@pytest.mark.parametrize("option", ["extras", "groups"])
+def test_an_unknown_extra_or_group_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(DependencyError, match=f"package.{option}: pyproject.toml has no 'x'"):
+        lines(tmp_path, PROJECT, **{option: ("x",)})
+
+
+def test_a_file_that_only_configures_tools_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    assert find(tmp_path) is None
+    with pytest.raises(DependencyError, match=r"has no table \[project\]"):
+        find(tmp_path, explicit="pyproject.toml")
+
+
+def test_a_project_without_dependencies_installs_nothing(tmp_path: Path) -> None:
+    assert lines(tmp_path, '[project]\nname = "x"\nversion = "1"\n') == []
+
+
+def test_an_index_of_the_project_is_told_to_pip(tmp_path: Path) -> None:
+    index = '[[tool.uv.index]]\nurl = "https://mine.example.org/simple"\n'
+    assert lines(tmp_path, PROJECT + index)[0] == (
+        "--extra-index-url https://mine.example.org/simple"
+    )
+
+
+def test_a_requirement_that_uv_would_get_from_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DependencyError, match=r"tool\.uv\.sources\.Requests") as caught:
+        lines(tmp_path, f'{PROJECT}[tool.uv.sources]\nRequests = {{ path = "x" }}\n')
+    assert caught.value.hint == "run: uv lock"
+    other = f'{PROJECT}[tool.uv.sources]\nother = {{ path = "x" }}\nrequests = {{ index = "a" }}\n'
+    assert len(lines(tmp_path, other)) == 2
+
+
+def test_a_poetry_project_without_its_lock_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DependencyError) as caught:
+        lines(tmp_path, '[tool.poetry.dependencies]\nrequests = "^2"\n')
+    assert caught.value.hint == "run: poetry lock"
+
+
+def test_dependencies_that_setuptools_reads_from_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "deps").mkdir()
+    (tmp_path / "deps" / "a.txt").write_text("rich\n")
+    (tmp_path / "b.txt").write_text("click\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\ndynamic = ["dependencies"]\n'
+        '[tool.setuptools.dynamic]\ndependencies = { file = ["deps/a.txt", "b.txt"] }\n'
+    )
+    found = find(tmp_path)
+    assert found is not None
+    assert found.source == "deps/a.txt, b.txt, named by pyproject.toml"
+    assert found.install == ("-r", "deps/a.txt", "-r", "b.txt")
+
+
+def test_other_dynamic_dependencies_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DependencyError, match="dynamic") as caught:
+        lines(tmp_path, '[project]\nname = "x"\ndynamic = ["dependencies"]\n')
+    assert "-e ." in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[project\n", "no valid TOML"),
+        ("project = 1\n", "project has the wrong form"),
+        ("[project]\ndependencies = 'rich'\n", "project.dependencies has the wrong form"),
+        ("[project]\ndependencies = ['a b']\n", "'a b' is no requirement"),
+        ('[project]\ndependencies = ["a\\n--pre"]\n', "is no requirement"),
+        ("[project]\nrequires-python = 3\n", "project.requires-python has the wrong form"),
+        ("[project]\n[dependency-groups]\ng = 1\n", "dependency-groups.g has the wrong form"),
+        ("[project]\n[dependency-groups]\ng = [1]\n", "dependency-groups.g has the wrong form"),
+        (
+            "[project]\n[dependency-groups]\ng = [{include-group='h'}]\nh = [{include-group='g'}]\n",
+            "includes itself, by g → h → g",
+        ),
+        ("[project]\n[dependency-groups]\ng = [{include-group='x'}]\n", "has no 'x'"),
+    ],
+)
+def test_what_does_not_have_the_form_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(DependencyError, match=reason):
+        lines(tmp_path, text, groups=("g",) if "groups" in text else ())
+
+
+# Folders to import from -------------------------------------------------------------------------------
+
+PACKAGE = '[build-system]\nrequires = ["x"]\n[project]\nname = "demo"\nversion = "1"\n'
+
+
+@pytest.mark.parametrize(
+    ("folders", "more", "roots"),
+    [
+        (["src"], "", ("src",)),
+        ([], "", (".",)),
+        (["src"], "[tool.uv]\npackage = false\n", ()),
+        (["lib", "src"], '[tool.setuptools]\npackage-dir = { "" = "lib" }\n', ("lib",)),
+        (["lib"], '[tool.setuptools.packages.find]\nwhere = ["lib"]\n', ("lib",)),
+        (["lib"], '[tool.poetry]\npackages = [{ include = "x", from = "lib" }]\n', ("lib",)),
+        ([], '[tool.poetry]\npackages = [{ include = "x" }]\n', (".",)),
+        (["src"], "[tool.poetry]\npackage-mode = false\n", ()),
+        (["lib"], '[tool.pdm.build]\npackage-dir = "lib"\n', ("lib",)),
+        (["py"], '[tool.uv.build-backend]\nmodule-root = "py"\n', ("py",)),
+        ([], '[tool.uv.build-backend]\nmodule-root = ""\n', (".",)),
+        (["a", "b"], '[tool.hatch.build.targets.wheel]\npackages = ["a/x", "b/y"]\n', ("a", "b")),
+        ([], '[tool.hatch.build.targets.wheel]\npackages = ["x"]\n', (".",)),
+    ],
+)
+def test_where_the_projects_own_packages_are_imported_from(
+    tmp_path: Path, folders: list[str], more: str, roots: tuple[str, ...]
+) -> None:
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pyproject.toml").write_text(PACKAGE + more)
+    found = find(tmp_path)
+    assert found is not None
+    assert found.roots == roots
+
+
+def test_a_project_that_is_not_built_is_no_package(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    found = find(tmp_path)
+    assert found is not None
+    assert found.roots == ()
+
+
+@pytest.mark.parametrize("folder", ["..", "../x", "/usr", "a:b", "a$b", 'a"b', "a\\\\b", "a\\nb"])
+def test_a_folder_that_cannot_be_imported_from_is_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        f'{PACKAGE}[tool.setuptools.packages.find]\nwhere = ["{folder.replace(chr(34), chr(92) + chr(34))}"]\n'
+    )
+    with pytest.raises(DependencyError, match="cannot import from the folder"):
+        find(tmp_path)
+
+
+# The decorator's list ---------------------------------------------------------------------------------
+
+
+def test_a_list_comes_before_every_file(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a\n")
+    found = find(tmp_path, listed=("httpx>=0.27", "buildr"))
+    assert found is not None
+    assert found.source == "package.dependencies"
+    assert found.files[0].data == b"httpx>=0.27\n"
+    assert found.install == ("-r", "requirements.txt")
+    assert "Buildr itself is left out" in found.notes[0]
+
+
+def test_an_empty_list_installs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a\n")
+    found = find(tmp_path, listed=())
+    assert found is not None
+    assert (found.files, found.install) == ((), ())
+
+
+@pytest.mark.parametrize("item", ["a b", "-r x.txt", "--pre", "./x", "a # b", "a \\"])
+def test_an_item_of_the_list_that_is_no_requirement_is_refused(tmp_path: Path, item: str) -> None:
+    with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is no requirement"):
+        find(tmp_path, listed=(item,))
+
+
+@pytest.mark.parametrize("option", ["extras", "groups"])
+def test_extras_and_groups_need_a_file_that_has_them(tmp_path: Path, option: str) -> None:
+    (tmp_path / "requirements.txt").write_text("a\n")
+    reason = f"package.{option} has no effect: the dependencies come from requirements.txt"
+    with pytest.raises(DependencyError, match=reason):
+        find(tmp_path, **{option: ("x",)})
+    (tmp_path / "requirements.txt").unlink()
+    with pytest.raises(DependencyError, match=f"package.{option} has no effect: no file"):
+        find(tmp_path, **{option: ("x",)})
