@@ -16,9 +16,10 @@ from buildr._version import __version__
 from buildr.decorator import Containerize, Containerized
 from buildr.errors import BuildrError
 from buildr.guest.detection import is_in_docker_container
-from buildr.options import Mount, PackageFile, PackageOptions, Port, RuntimeOptions
+from buildr.options import BuildSecret, Mount, PackageFile, PackageOptions, Port, RuntimeOptions
 
 __all__ = [
+    "BuildSecret",
     "BuildrError",
     "Containerize",
     "Containerized",

@@ -137,6 +137,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     image: str
     command: tuple[str, ...] = ()
     """In place of the image's CMD; its ENTRYPOINT stays."""
+    entrypoint: tuple[str, ...] = ()
+    """In place of the image's ENTRYPOINT; with a `command`."""
     environment: Mapping[str, str] = {}
     labels: Mapping[str, str] = {}
     name: str | None = None

@@ -105,6 +105,7 @@ def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
         else "",
         repr(guest_files()),
         repr(project.placement.command),
+        *([repr(project.package.secrets)] if project.package.secrets else ()),
     ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return Frame(digest=digest, local_name=project.local_name)
@@ -304,6 +305,10 @@ def _build_generated(
     *,
     cache: bool,
 ) -> str:
+    if project.package.secrets and project.recipe.install:
+        from buildr.installer import with_dependencies
+
+        project = with_dependencies(backend, project, sources, progress, cache=cache)
     parts: list[Part] = [Member(path=CONTAINERFILE, data=render(project.recipe).encode())]
     parts += guest_members()
     if project.dependencies:
@@ -335,6 +340,10 @@ def collect(backend: Backend, project: Project, image: str) -> None:
     with alone() as nobody_builds, contextlib.suppress(BackendError):
         if nobody_builds:
             _collect(backend, project, image)
+            if project.package.secrets:
+                from buildr import installer
+
+                installer.collect(backend, project)
 
 
 def _collect(backend: Backend, project: Project, image: str) -> None:

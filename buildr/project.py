@@ -103,6 +103,8 @@ def plan(entry: Entry, package: Package) -> Project:
         (placement.context, *placement.command, reference, package.dockerfile or "")
     )
     key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
+    if package.secrets and not (dependencies and dependencies.install):
+        notes.append("package.secrets: nothing is installed, so nothing is asked of them")
     recipe = Recipe(
         project=key,
         # Not used with a dockerfile, which names its own.

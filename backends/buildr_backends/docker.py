@@ -324,6 +324,8 @@ class Docker(HttpEngine):
             "ExposedPorts": {f"{port.container}/{port.protocol}": {} for port in spec.ports},
             "HostConfig": host,
         }
+        if spec.entrypoint:
+            body["Entrypoint"] = list(spec.entrypoint)
         if spec.command:
             body["Cmd"] = list(spec.command)
         if spec.workdir:

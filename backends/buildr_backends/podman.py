@@ -335,6 +335,8 @@ class Podman(HttpEngine):
         }
         if spec.name:
             body["name"] = spec.name
+        if spec.entrypoint:
+            body["entrypoint"] = list(spec.entrypoint)
         if spec.command:
             body["command"] = list(spec.command)
         if spec.workdir:

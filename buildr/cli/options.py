@@ -113,6 +113,15 @@ build_options = (
         help="One more file or directory for the image; repeatable.",
     ),
     option(
+        "--secret",
+        "package__secrets",
+        metavar="id=ID,src=FILE",
+        multiple=True,
+        section=BUILD,
+        help="What the installation may see and the image does not: id=…,src=FILE, id=…,env=VARIABLE, or"
+        " pip (what pip is told on this host); repeatable.",
+    ),
+    option(
         "--user",
         "package__user",
         metavar="root",

@@ -131,4 +131,5 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "grace_seconds": _number,
     "mounts": list,
     "ports": list,
+    "secrets": list,
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from buildr.errors import BuildrError
 
 __all__ = [
+    "BuildSecret",
     "BuildrError",
     "Containerize",
     "Containerized",
@@ -57,6 +58,14 @@ class Port(_Options):
     protocol = "tcp"
 
 
+class BuildSecret(_Options):
+    """A secret of the installation."""
+
+    _order = ("id", "src", "env")
+    src = None
+    env = None
+
+
 class PackageOptions(_Options):
     """How the image is built."""
 
@@ -64,7 +73,7 @@ class PackageOptions(_Options):
     dependencies_file = dependencies = context = user = builder = None
     tag = "latest"
     publish = verbose = quiet = include_secrets = False
-    additional_files = extras = groups = system_packages = ()
+    additional_files = secrets = extras = groups = system_packages = ()
 
 
 class RuntimeOptions(_Options):

@@ -17,9 +17,11 @@ from buildr.options.reference import (
     parse_reference,
 )
 from buildr.options.runtime import Runtime, RuntimeOptions, runtime_options
+from buildr.options.secrets import BuildSecret
 from buildr.options.size import parse_bytes
 
 __all__ = [
+    "BuildSecret",
     "Mount",
     "Package",
     "PackageFile",

@@ -12,6 +12,7 @@ from buildr.options.fields import read
 from buildr.options.files import PackageFile, additional_files
 from buildr.options.reference import ACCEPTS as REFERENCE
 from buildr.options.reference import COMPONENT, TAG, parse_reference
+from buildr.options.secrets import BuildSecret, build_secrets
 from buildr.options.values import each, flag, matching, path, text, typed
 from buildr.options.wrong import WrongValueError
 
@@ -77,6 +78,8 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
         verbose: show all output of the build.
         quiet: show none of it.
         include_secrets: send files, too, that look like secrets.
+        secrets: what the installation of dependencies may see and nothing else does, such as the login to a
+            package index.
     """
 
     repository: str | None = None
@@ -99,6 +102,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
     verbose: bool = False
     quiet: bool = False
     include_secrets: bool = False
+    secrets: Sequence[BuildSecret | str | Mapping[str, Any]] = ()
 
 
 class Package(PackageOptions, frozen=True, kw_only=True):
@@ -116,6 +120,7 @@ class Package(PackageOptions, frozen=True, kw_only=True):
     system_packages: tuple[str, ...] = ()
     additional_files: tuple[PackageFile, ...] = ()
     context: str | None = None
+    secrets: tuple[BuildSecret, ...] = ()
 
 
 def package_options(
@@ -155,7 +160,7 @@ def package_options(
 _DECIDED_BY = {
     "dockerfile": (
         *("base_image", "py_version", "variant", "dependencies_file", "dependencies"),
-        *("extras", "groups", "system_packages"),
+        *("extras", "groups", "system_packages", "secrets"),
     ),
     "dependencies": ("dependencies_file", "extras", "groups"),
     "base_image": ("py_version", "variant"),
@@ -257,4 +262,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "verbose": flag,
     "quiet": flag,
     "include_secrets": flag,
+    "secrets": build_secrets,
 }

@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
 _PYC_HEADER_BYTES = 16  # PEP 552
 
-_SAVE = """\
+SAVE = """\
 import sys
 from buildr import registry
 backend = registry.connect(registry.choose(), print)
@@ -166,9 +166,7 @@ def files_of(engine: Engine, reference: str) -> dict[str, File]:
     base = len(inspect(engine, engine.base_image)["RootFS"]["Layers"])
     found: dict[str, File] = {}
     with tempfile.TemporaryFile() as archive:
-        process = engine.popen(
-            sys.executable, "-c", _SAVE, reference, cwd=Path("/"), stdout=archive
-        )
+        process = engine.popen(sys.executable, "-c", SAVE, reference, cwd=Path("/"), stdout=archive)
         _, said = process.communicate()
         assert process.returncode == 0, said.decode()
         archive.seek(0)

@@ -36,6 +36,7 @@ HEAVY = {
 
 def test_the_public_names_are_these() -> None:
     assert buildr.__all__ == [
+        "BuildSecret",
         "BuildrError",
         "Containerize",
         "Containerized",

@@ -201,6 +201,7 @@ PLAIN = ContainerSpec(image=IMAGE, ports=(PORT,), mounts=(BIND,), hardened=True)
 OTHERS: dict[str, object] = {
     "image": "sha256:" + "b" * 64,
     "command": ("true",),
+    "entrypoint": ("/other",),
     "environment": {"A": "b"},
     "labels": {"a": "b"},
     "name": "other",

@@ -1,0 +1,151 @@
+"""Installing dependencies with secrets: the same on every engine, and without a trace of them.
+
+Docker's classic builder has no ``RUN --mount=type=secret``, and build arguments stand in an image's history. So the
+installation happens in a container of its own (`buildr.installer.inside`), which gets the secrets through its standard
+input and keeps them in memory. What the installation changed comes back as an archive, in which the secrets are looked
+for; a build without secrets makes an image of it, from which the project's is built. That image has a tag of its own, so
+that a change of the source installs nothing anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr._version import __version__
+from buildr.backend import BuildRequest
+from buildr.containerfile import render_dependencies
+from buildr.context.tar import Copy, Member, Tree, pack
+from buildr.errors import EngineError
+from buildr.staging import CONTAINERFILE
+
+if TYPE_CHECKING:
+    from buildr.backend import Backend, Image
+    from buildr.context.tar import Part
+    from buildr.progress import Progress
+    from buildr.project import Project
+    from buildr.staging import Sources
+
+LABEL = "buildr.dependencies"
+"""Of images that hold a project's dependencies and of what is built from them: the project's key."""
+_TAG = "deps-"
+_TAG_DIGITS = 32  # of the fingerprint; 128 bits
+_KEPT = 2  # images of one project's dependencies, so that going back and forth is quick
+
+
+def with_dependencies(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    progress: Progress,
+    *,
+    cache: bool,
+) -> Project:
+    """Install what a project needs; return the project as it is to be built on top of that.
+
+    Args:
+        backend: the engine.
+        project: with secrets, and something to install.
+        sources: its files.
+        progress: shows pip's log, without secrets.
+        cache: whether what was installed before may serve.
+
+    Raises:
+        OptionError: a secret is not there.
+        BuildError: pip failed, or a secret stands in a file that it wrote.
+    """
+    reference = project.recipe.base_image
+    base = backend.image(reference) or backend.pull(reference, progress)  # somebody removed it now
+    wanted = _fingerprint(project, sources, base)
+    tag = f"{project.local_name}:{_TAG}{wanted[:_TAG_DIGITS]}"
+    stored = backend.image(tag) if cache else None
+    if stored is None:
+        image = _install(backend, project, sources, base, progress)
+        backend.tag(image, tag)
+    else:
+        image = stored.id
+    recipe = replace(project.recipe, base_image=image, install=(), source_first=False)
+    return replace(project, recipe=recipe, dependencies=None)
+
+
+def program() -> str:
+    """Return the program that runs in the container."""
+    with open(f"{os.path.dirname(os.path.abspath(__file__))}/inside.py", encoding="utf-8") as file:
+        return file.read()
+
+
+def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
+    """Return the digest of all that decides what is installed, but for the secrets' values."""
+    dependencies = project.dependencies
+    parts = [
+        __version__,
+        program(),
+        base.id,
+        project.recipe.user,
+        repr(project.recipe.install),
+        repr([(file.path, file.data) for file in dependencies.files] if dependencies else ()),
+        sources.tree.digest if project.recipe.source_first else "",
+        repr(project.package.secrets),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _install(
+    backend: Backend, project: Project, sources: Sources, base: Image, progress: Progress
+) -> str:
+    from buildr.installer.installation import install
+    from buildr.installer.secrets import read_secrets
+
+    secrets = read_secrets(project.package.secrets, str(project.context))
+    with tempfile.TemporaryDirectory(prefix="buildr-") as folder:
+        archive = f"{folder}/installed.tar"
+        removed = install(
+            backend, project, _parts(project, sources), base, secrets, archive, progress
+        )
+        text = render_dependencies(base, f'{LABEL}="{project.key}"', removed=bool(removed))
+        parts: list[Part] = [
+            Member(path=CONTAINERFILE, data=text.encode()),
+            Copy(path="installed.tar", source=Path(archive)),
+        ]
+        if removed:
+            parts.append(Member(path="removed", data=removed))
+        return backend.build(
+            BuildRequest(context=pack(parts), containerfile=CONTAINERFILE), progress
+        )
+
+
+def _parts(project: Project, sources: Sources) -> list[Part]:
+    """Return what the installation reads, with the paths that it has in the container."""
+    from buildr.containerfile import DEPENDENCIES_ROOT
+
+    root = DEPENDENCIES_ROOT.lstrip("/")
+    files = project.dependencies.files if project.dependencies else ()
+    parts: list[Part] = [Member(path=f"{root}/{file.path}", data=file.data) for file in files]
+    if project.recipe.source_first:
+        parts.append(Tree(entries=sources.tree.scan.entries, root=project.context, prefix="app"))
+    return parts
+
+
+def collect(backend: Backend, project: Project) -> None:
+    """Take the names off old images of a project's dependencies; those that somebody else named stay.
+
+    Raises:
+        BackendError: the engine cannot list its images.
+    """
+    prefix = f"{project.local_name}:{_TAG}"
+    kept = 0
+    for row in backend.images({LABEL: project.key}):  # newest first; the project's own among them
+        if not row.tags or not all(tag.startswith(prefix) for tag in row.tags):
+            continue
+        kept += 1
+        if kept > _KEPT:
+            for tag in row.tags:
+                with contextlib.suppress(EngineError):  # a container of it is just being made
+                    backend.remove_image(tag)

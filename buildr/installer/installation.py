@@ -1,0 +1,209 @@
+"""One installation in a container of its own: the secrets go in by standard input, what was installed comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import tarfile
+from collections import deque
+from typing import TYPE_CHECKING
+
+from buildr import identity
+from buildr.backend import STDOUT, ContainerSpec, Event
+from buildr.containerfile import MARKERS
+from buildr.context.tar import pack
+from buildr.errors import BuildError, ContainerError, EngineLostError
+from buildr.installer import program
+from buildr.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import BinaryIO
+
+    from buildr.backend import Attachment, Backend, Image
+    from buildr.context.tar import Part
+    from buildr.installer.secrets import Secrets
+    from buildr.progress import Progress
+    from buildr.project import Project
+
+_OPTIONS = ("--no-cache-dir", "--disable-pip-version-check")
+_TAIL = 40  # lines of pip's log that an error repeats
+_LONGEST = 1 << 13  # characters of one line that are shown
+_LOOKED_FOR = 8  # characters; a shorter secret may stand anywhere by chance
+_CHUNK = 1 << 20
+
+
+def install(
+    backend: Backend,
+    project: Project,
+    parts: Iterable[Part],
+    base: Image,
+    secrets: Secrets,
+    archive: str,
+    progress: Progress,
+) -> bytes:
+    """Install into a container; write what it changed to a file.
+
+    Args:
+        backend: the engine.
+        project: what to install.
+        parts: the files that the installation reads.
+        base: the image to start from.
+        secrets: what pip may know meanwhile.
+        archive: path of the tar archive to write.
+        progress: shows pip's log.
+
+    Returns:
+        The paths that the installation removed, each with a NUL behind it.
+
+    Raises:
+        BuildError: pip failed, or a secret stands in what it wrote.
+        EngineError: the engine refused.
+    """
+    recipe = project.recipe
+    order = {
+        "install": [*_OPTIONS, *recipe.install],
+        "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
+        "variables": {**secrets.variables, "PIP_ROOT_USER_ACTION": "ignore"},
+        "files": secrets.files,
+        "meanings": secrets.meanings,
+    }
+    spec = ContainerSpec(
+        image=base.id,
+        entrypoint=("python",),
+        command=("-IS", "-c", program()),
+        environment=MARKERS,
+        labels=identity.labels(0),
+        workdir="/",
+        user="0:0",
+    )
+    log = _Log(secrets, progress)
+    info = backend.info
+    with Watchdog(info.backend, info.endpoint, spec.labels[identity.RUN], 0):
+        container = backend.create(spec)
+        try:
+            removed = _run(backend, container, order, parts, archive, log)
+        finally:
+            backend.remove(container)
+    if found := _search(archive, secrets):
+        raise BuildError(
+            f"the installation wrote the secret {found[0]!r} into {found[1]}, so nothing of it was stored",
+            hint="A package that stores what it was given cannot be installed with that secret.",
+        )
+    return removed
+
+
+def _run(
+    backend: Backend,
+    container: str,
+    order: dict[str, object],
+    parts: Iterable[Part],
+    archive: str,
+    log: _Log,
+) -> bytes:
+    with (
+        open(archive, "wb") as file,
+        contextlib.closing(backend.attach(container, tty=False)) as streams,
+    ):
+        try:
+            backend.start(container)
+        except ContainerError as error:  # not the guest's status: nothing of the user's has run
+            raise BuildError(
+                f"dependencies cannot be installed: {error.what}", hint=error.hint
+            ) from None
+        with contextlib.suppress(EngineLostError):  # it ended early; its log and status say why
+            streams.write(json.dumps(order).encode() + b"\n")
+            for chunk in pack(parts):
+                streams.write(chunk)
+            streams.close_write()
+        first = _receive(streams, file, log)
+        status = backend.wait(container)
+    if status or not first:
+        raise log.failed(status)
+    return b"".join(
+        path.encode("utf-8", "surrogateescape") + b"\0" for path in json.loads(first)["removed"]
+    )
+
+
+def _receive(streams: Attachment, file: BinaryIO, log: _Log) -> bytes:
+    """Write standard output to a file but for its first line, which is returned; standard error is pip's log."""
+    first = bytearray()
+    whole = False
+    while pieces := streams.read():
+        for stream, data in pieces:
+            if stream != STDOUT:
+                log.add(bytes(data))
+            elif whole:
+                file.write(data)
+            else:
+                head, newline, rest = bytes(data).partition(b"\n")
+                first += head
+                whole = bool(newline)
+                file.write(rest)
+    log.flush()
+    return bytes(first) if whole else b""
+
+
+class _Log:
+    """pip's log: shown line by line without secrets; the last lines are kept for an error."""
+
+    def __init__(self, secrets: Secrets, progress: Progress) -> None:
+        self._secrets = secrets
+        self._progress = progress
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._partial = b""
+        progress(Event(kind="step", text="pip install, with secrets", current=1, total=1))
+
+    def add(self, data: bytes) -> None:
+        """Take output, cut anywhere."""
+        # Whole lines alone, so that no secret is shown in two halves.
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._say(line)
+
+    def flush(self) -> None:
+        """Tell a line that nothing has ended."""
+        partial, self._partial = self._partial, b""
+        self._say(partial)
+
+    def failed(self, status: int) -> BuildError:
+        """Say that the installation failed."""
+        return BuildError(
+            f"the build failed in `pip install`, with status {status}", hint="\n".join(self._tail)
+        )
+
+    def _say(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip().rpartition("\r")[2].rstrip()
+        if text:
+            shown = self._secrets.hide(text)[:_LONGEST]
+            self._tail.append(shown)
+            self._progress(Event(kind="log", text=shown))
+
+
+def _search(archive: str, secrets: Secrets) -> tuple[str, str] | None:
+    """Look for secrets in what was installed; return the id of one that is there, and the path."""
+    names = {
+        word.encode("utf-8", "surrogateescape"): name
+        for word, name in secrets.hidden.items()
+        if len(word) >= _LOOKED_FOR
+    }
+    if not names:
+        return None
+    pattern = re.compile(b"|".join(map(re.escape, names)))
+    overlap = max(map(len, names))
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            own = f"{member.name}\n{member.linkname}".encode("utf-8", "surrogateescape")
+            if match := pattern.search(own):
+                return names[match[0]], "the name of a file"
+            file = tar.extractfile(member) if member.isreg() else None
+            tail = b""
+            while file and (chunk := file.read(_CHUNK)):
+                if match := pattern.search(tail + chunk):
+                    return names[match[0]], f"/{member.name}"
+                tail = chunk[-overlap:]
+    return None
+
+
+__all__ = ["install"]

@@ -1,0 +1,117 @@
+"""A private package index for the engine tests: PEP 503 over TLS, with a login, counting what it is asked for.
+
+The certificates in ``tests/data/tls`` serve tests only, and nothing else trusts them.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import ssl
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CA = Path(__file__).parents[1] / "data/tls/index-ca.pem"
+_CERTIFICATE = CA.with_name("index.pem")
+
+
+def wheel(name: str, version: str = "1.0", files: dict[str, str] | None = None) -> bytes:
+    """Return a wheel with one module."""
+    info = f"{name}-{version}.dist-info"
+    content = {
+        f"{name}.py": f"VERSION = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+        **(files or {}),
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path, text in content.items():
+            archive.writestr(path, text)
+    return stream.getvalue()
+
+
+class Index:
+    """An index that is up.
+
+    Attributes:
+        user: of the login.
+        password: of the login.
+        asked: the paths of all requests that had the login.
+        refused: how many had not.
+        port: of this host, on every address, since each engine's containers reach it by another one.
+    """
+
+    def __init__(self, user: str, password: str, wheels: dict[str, bytes]) -> None:
+        self.user = user
+        self.password = password
+        self.asked: list[str] = []
+        self.refused = 0
+        self.port = 0
+        self._pages = {
+            "/simple/": "".join(f'<a href="{name}/">{name}</a>' for name in wheels).encode()
+        }
+        for name, data in wheels.items():
+            file = f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
+            digest = hashlib.sha256(data).hexdigest()
+            page = f'<!DOCTYPE html><a href="/files/{file}#sha256={digest}">{file}</a>'
+            self._pages[f"/simple/{name}/"] = page.encode()
+            self._pages[f"/files/{file}"] = data
+
+    @property
+    def place(self) -> str:
+        """The index as containers reach it, without the scheme: the name of the host on both engines."""
+        return f"host.containers.internal:{self.port}/simple/"
+
+    def answer(self, path: str, authorization: str) -> tuple[int, bytes]:
+        """Return status and body."""
+        login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        if authorization != f"Basic {login}":
+            self.refused += 1
+            return 401, b"who are you?"
+        self.asked.append(path)
+        page = self._pages.get(path)
+        return (200, page) if page is not None else (404, b"no such thing")
+
+
+@contextlib.contextmanager
+def serving(index: Index) -> Iterator[Index]:
+    """Serve an index until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = index.answer(self.path, self.headers.get("Authorization", ""))
+            self.send_response(status)
+            if status == 401:
+                self.send_header("WWW-Authenticate", 'Basic realm="index"')
+            kind = "text/html" if self.path.endswith("/") else "application/octet-stream"
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_CERTIFICATE)
+    # Containers reach the host by the address of a bridge, of a network card, or by its loopback.
+    with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        index.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield index
+        finally:
+            server.shutdown()
+            thread.join()

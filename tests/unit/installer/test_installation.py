@@ -1,0 +1,226 @@
+"""Installing with secrets, on an engine in memory: what goes in, what comes out, what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.entry import Entry
+from buildr.errors import BuildError, CommandNotFoundError, EngineLostError, OptionError
+from buildr.image import ensure_image
+from buildr.options import package_options
+from buildr.project import plan
+from buildr.testing import FakeBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.testing import FakeContainer
+
+TOKEN = "hunter2-hunter2"  # noqa: S105 - the canary of these tests
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "app.py").write_text("print()\n")
+    (directory / "requirements.txt").write_text("rich\n")
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TOKEN", TOKEN)
+    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
+    return directory
+
+
+class Installer:
+    """A guest that installs as the program inside does, without pip."""
+
+    def __init__(
+        self, files: dict[str, bytes] | None = None, removed: tuple[str, ...] = ()
+    ) -> None:
+        self.files = {"usr/lib/rich.py": b"installed"} if files is None else files
+        self.removed = removed
+        self.orders: list[dict[str, Any]] = []
+        self.read: list[str] = []
+        self.says = b"Collecting rich\n"
+        self.status = 0
+
+    def __call__(self, container: FakeContainer) -> int:
+        self.orders.append(json.loads(container.stdin.readline()))
+        with tarfile.open(fileobj=io.BytesIO(container.stdin.read())) as archive:
+            self.read = archive.getnames()
+        container.stderr.write(self.says)
+        if self.status:
+            return self.status
+        container.stdout.write(json.dumps({"removed": self.removed}).encode() + b"\n")
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            for name, data in self.files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        container.stdout.write(stream.getvalue())
+        return 0
+
+
+def build(backend: FakeBackend, **options: Any) -> str:
+    options = {"secrets": ["id=TOKEN"], **options}
+    cache = options.pop("cache", True)
+    entry = Entry(kind="script", script=str(Path("app.py").absolute()))
+    return ensure_image(
+        backend, plan(entry, package_options(options)), lambda _text: None, cache=cache
+    )
+
+
+def test_what_was_installed_becomes_an_image_from_which_the_project_is_built() -> None:
+    guest = Installer()
+    backend = FakeBackend(guest)
+    build(backend)
+    dependencies, project = backend.builds
+    assert 'ADD ["installed.tar", "/"]' in dependencies.containerfile
+    assert b"installed" in dependencies.files["installed.tar"].data
+    assert "pip install" not in project.containerfile
+    assert "dependencies/requirements.txt" not in project.files
+    (run,) = backend.runs
+    assert run.removed
+    assert guest.orders[0]["install"][-2:] == [
+        "-r",
+        "/usr/local/share/buildr/dependencies/requirements.txt",
+    ]
+    assert guest.read[-1] == "usr/local/share/buildr/dependencies/requirements.txt"
+
+
+def test_a_secret_is_told_by_standard_input_alone() -> None:
+    guest = Installer()
+    backend = FakeBackend(guest)
+    build(backend)
+    assert guest.orders[0]["variables"]["TOKEN"] == TOKEN
+    assert TOKEN not in repr(backend.runs[0].spec)
+    assert all(TOKEN.encode() not in made.archive for made in backend.builds)
+
+
+def test_a_change_of_the_source_installs_nothing_anew(directory: Path) -> None:
+    guest = Installer()
+    backend = FakeBackend(guest)
+    build(backend)
+    (directory / "app.py").write_text("print('changed')\n")
+    build(backend)
+    assert len(guest.orders) == 1
+    (directory / "requirements.txt").write_text("rich==14\n")
+    build(backend)
+    assert len(guest.orders) == 2
+    build(backend, cache=False)
+    assert len(guest.orders) == 3
+
+
+def test_an_image_that_is_stored_needs_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = FakeBackend(Installer())
+    image = build(backend)
+    monkeypatch.delenv("TOKEN")
+    assert build(backend) == image
+    with pytest.raises(OptionError, match="TOKEN, which is not set"):
+        build(backend, cache=False)
+
+
+def test_a_requirement_in_the_source_brings_the_source_and_follows_it(directory: Path) -> None:
+    (directory / "requirements.txt").write_text("./lib\n")
+    (directory / "lib").mkdir()
+    (directory / "lib/pyproject.toml").write_text("")
+    guest = Installer()
+    backend = FakeBackend(guest)
+    build(backend)
+    assert "app/lib/pyproject.toml" in guest.read
+    assert guest.orders[0]["owner"] == 1000
+    (directory / "lib/pyproject.toml").write_text("# changed")
+    build(backend)
+    assert len(guest.orders) == 2
+
+
+def test_what_the_installation_removed_is_removed_first() -> None:
+    backend = FakeBackend(Installer(removed=("/usr/lib/old one.py", "/usr/lib/b")))
+    build(backend)
+    made = backend.builds[0]
+    assert made.files["removed"].data == b"/usr/lib/old one.py\0/usr/lib/b\0"
+    assert made.containerfile.index("xargs -0 rm -rf --") < made.containerfile.index("ADD [")
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({"usr/lib/x.py": b"a" * 2_000_000 + TOKEN.encode()}, "/usr/lib/x.py"),
+        ({"usr/lib/x.py": b"a" * ((1 << 20) - 5) + TOKEN.encode() + b"b"}, "/usr/lib/x.py"),
+        ({f"usr/lib/{TOKEN}.py": b""}, "the name of a file"),
+    ],
+)
+def test_a_secret_in_what_was_installed_ends_the_build(files: dict[str, bytes], where: str) -> None:
+    backend = FakeBackend(Installer(files))
+    with pytest.raises(BuildError, match=f"wrote the secret 'TOKEN' into {where}") as refused:
+        build(backend)
+    assert TOKEN not in str(refused.value)
+    assert backend.builds == []
+
+
+def test_a_failure_is_told_in_pips_words_without_the_secret() -> None:
+    guest = Installer()
+    guest.says, guest.status = f"ERROR: no way with {TOKEN}\nlast".encode(), 1
+    backend = FakeBackend(guest)
+    with pytest.raises(BuildError, match="failed in `pip install`, with status 1") as failed:
+        build(backend)
+    assert failed.value.hint == "ERROR: no way with ****\nlast"
+    assert backend.runs[0].removed
+
+
+def test_an_end_without_an_answer_is_a_failure() -> None:
+    backend = FakeBackend(lambda container: 0)  # noqa: ARG005 - a guest's signature
+    with pytest.raises(BuildError, match="failed in `pip install`"):
+        build(backend)
+
+
+def test_a_base_without_python_is_no_exit_status_of_the_guest() -> None:
+    backend = FakeBackend(Installer())
+    backend.fail("start", CommandNotFoundError("python is not there"))
+    with pytest.raises(
+        BuildError, match="dependencies cannot be installed: python is not there"
+    ) as failed:
+        build(backend)
+    assert failed.value.exit_code == 125
+
+
+def test_a_broken_stream_leaves_no_container() -> None:
+    def cut(container: FakeContainer) -> int:
+        container.cut()
+        return 0
+
+    backend = FakeBackend(cut)
+    with pytest.raises(EngineLostError):
+        build(backend)
+    assert backend.runs[0].removed
+
+
+def test_the_newest_images_of_dependencies_stay(directory: Path) -> None:
+    guest = Installer()
+    backend = FakeBackend(guest)
+    for version in range(4):
+        guest.files = {"usr/lib/rich.py": str(version).encode()}
+        (directory / "requirements.txt").write_text(f"rich=={version}\n")
+        build(backend)
+    tags = [tag for image in backend.images({"buildr.dependencies": ""}) for tag in image.tags]
+    assert len([tag for tag in tags if ":deps-" in tag]) == 2
+
+
+def test_nothing_to_install_asks_for_no_secret(directory: Path) -> None:
+    (directory / "requirements.txt").unlink()
+    backend = FakeBackend(Installer())
+    said: list[str] = []
+    tell: Callable[[str], None] = said.append
+    entry = Entry(kind="script", script=str(directory / "app.py"))
+    ensure_image(backend, plan(entry, package_options({"secrets": ["id=TOKEN"]})), tell)
+    assert backend.runs == []
+    assert any("package.secrets: nothing is installed" in line for line in said)

@@ -1,0 +1,202 @@
+"""Values of secrets: read when they are needed, hidden in all that is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.errors import OptionError
+from buildr.installer import host_pip
+from buildr.installer.host_pip import settings
+from buildr.installer.secrets import Secrets, read_secrets
+from buildr.options import BuildSecret
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from os import environ
+
+    for name in list(environ):
+        if name.startswith("PIP_") or name in {
+            "REQUESTS_CA_BUNDLE",
+            "CURL_CA_BUNDLE",
+            "SSL_CERT_FILE",
+        }:
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(host_pip, "_SYSTEM_FILE", str(tmp_path / "etc/pip.conf"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "etc"))
+    for name in ("XDG_CONFIG_HOME", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def read(*secrets: BuildSecret, context: Path | str = "/") -> Secrets:
+    return read_secrets(secrets, str(context))
+
+
+def test_a_variable_keeps_its_value_under_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI_TOKEN", "s3cret-token")
+    found = read(BuildSecret("TOKEN", env="CI_TOKEN"))
+    assert found.variables == {"TOKEN": "s3cret-token"}
+    assert found.hide("with s3cret-token in it") == "with **** in it"
+
+
+def test_a_variable_that_is_not_set_is_an_error() -> None:
+    with pytest.raises(OptionError, match="TOKEN is the variable NO_SUCH, which is not set"):
+        read(BuildSecret("TOKEN", env="NO_SUCH"))
+
+
+def test_files_start_from_the_context_and_the_home(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one\xff")
+    found = read(BuildSecret("x", src="a"), BuildSecret("y", src="~/a"), context=tmp_path)
+    assert found.files == {"x": "one\udcff", "y": "one\udcff"}
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        OptionError, match=r"package.secrets: x is the file .*/none, which cannot be read"
+    ):
+        read(BuildSecret("x", src="none"), context=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hidden"),
+    [
+        (
+            "pip.conf",
+            "[global]\nindex-url = https://me:p%40ssword@index/simple\n",
+            ["p%40ssword", "p@ssword"],
+        ),
+        (
+            "netrc",
+            'machine a login b password hunter2\nmachine c password "with blank"',
+            ["with blank", "hunter2"],
+        ),
+        (
+            "key",
+            "-----BEGIN KEY-----\nMIIabcdefghijklmnop\nMIIqrstuvwxyzabcdef\n",
+            ["MIIabcdefghijklmnop", "MIIqrstuvwxyzabcdef"],
+        ),
+        ("token", "  hunter22\n", ["hunter22"]),
+        ("token", "abc", []),
+        ("cert", "-----BEGIN CERTIFICATE-----\nMIIabcdefghijklmnop\n", []),
+    ],
+)
+def test_of_a_file_what_nobody_else_has_is_hidden(
+    tmp_path: Path, name: str, text: str, hidden: list[str]
+) -> None:
+    (tmp_path / "a").write_text(text)
+    found = read(BuildSecret(name, src="a"), context=tmp_path)
+    assert sorted(found.hidden) == sorted(hidden)
+
+
+def test_nothing_of_a_value_is_in_the_repr(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("hunter22")
+    assert repr(read(BuildSecret("x", src="a"), context=tmp_path)) == "Secrets(x)"
+
+
+def test_ids_that_pip_knows_name_their_file_to_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    found = read(BuildSecret("pip.conf", src="a"), BuildSecret("other", src="a"), context=tmp_path)
+    assert found.meanings == {"pip.conf": "PIP_CONFIG_FILE"}
+
+
+# What pip is told on this host ----------------------------------------------------------------------------
+
+
+def test_only_what_leads_to_an_index_is_taken(tmp_path: Path) -> None:
+    conf = tmp_path / ".config/pip/pip.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text(
+        "[global]\nindex-url = https://index/simple\ntarget = /somewhere\nlog = /var/log/pip\n"
+        "[install]\nextra-index-url =\n    https://one\n    https://two\nno_binary = :all:\n"
+        "[list]\nformat = columns\n"
+    )
+    variables, files = settings()
+    assert variables == {
+        "PIP_INDEX_URL": "https://index/simple",
+        "PIP_EXTRA_INDEX_URL": "https://one https://two",
+    }
+    assert files == {}
+
+
+def test_a_variable_goes_before_a_file_and_a_named_file_before_the_users(tmp_path: Path) -> None:
+    (tmp_path / ".pip").mkdir()
+    (tmp_path / ".pip/pip.conf").write_text(
+        "[global]\nindex-url=https://user\ntimeout=1\nproxy=p\n"
+    )
+    (tmp_path / "named").write_text("[global]\nindex-url=https://named\ntimeout=2\n")
+    variables, _ = settings(
+        {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "named"), "PIP_TIMEOUT": "3"}
+    )
+    assert variables == {"PIP_INDEX_URL": "https://named", "PIP_TIMEOUT": "3", "PIP_PROXY": "p"}
+
+
+def test_no_file_is_read_where_pip_reads_none(tmp_path: Path) -> None:
+    (tmp_path / ".pip").mkdir()
+    (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url=https://user\n")
+    assert settings({"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}) == ({}, {})
+
+
+def test_a_folder_of_wheels_on_this_host_means_nothing_there(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PIP_FIND_LINKS": "/opt/wheels https://wheels"}
+    assert settings(environ)[0] == {"PIP_FIND_LINKS": "https://wheels"}
+
+
+def test_logins_of_netrc_go_to_the_hosts_of_indexes_alone(tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text(
+        "machine index login me password p@ss/word\nmachine elsewhere login me password other\n"
+        "default login anyone password anything\n"
+    )
+    environ = {
+        "HOME": str(tmp_path),
+        "PIP_INDEX_URL": "https://index:8443/simple",
+        "PIP_EXTRA_INDEX_URL": "https://you:own@index/x https://stranger/x",
+    }
+    assert settings(environ)[0] == {
+        "PIP_INDEX_URL": "https://me:p%40ss%2Fword@index:8443/simple",
+        "PIP_EXTRA_INDEX_URL": "https://you:own@index/x https://stranger/x",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT"]
+)
+def test_certificates_are_found_where_pip_finds_them(tmp_path: Path, name: str) -> None:
+    assert settings({"HOME": str(tmp_path), name: "/ca.pem"})[1] == {"PIP_CERT": "/ca.pem"}
+
+
+def test_of_the_hosts_settings_only_passwords_are_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIabcdefghijklmnop\n")
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:s3cret@index/simple")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "index.example.org")
+    found = read(BuildSecret("pip"))
+    assert found.hidden == {"s3cret": "pip"}
+    assert found.meanings == {"PIP_CERT": "PIP_CERT"}
+
+
+def test_what_is_named_goes_before_what_the_host_is_set_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "host.pem").write_text("host")
+    (tmp_path / "own.pem").write_text("own")
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "host.pem"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://host")
+    monkeypatch.setenv("OWN", "https://own")
+    found = read(
+        BuildSecret("cert", src="own.pem"),
+        BuildSecret("PIP_INDEX_URL", env="OWN"),
+        BuildSecret("pip"),
+        context=tmp_path,
+    )
+    assert found.variables["PIP_INDEX_URL"] == "https://own"
+    assert found.files == {"cert": "own"}
+    assert found.meanings == {"cert": "PIP_CERT"}

@@ -1,0 +1,71 @@
+"""The option ``secrets``: names of secrets, never their values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from buildr import BuildSecret
+from buildr.errors import OptionError
+from buildr.options import package_options
+
+
+@pytest.mark.parametrize(
+    ("given", "secret"),
+    [
+        ("pip", BuildSecret("pip")),
+        ("id=netrc,src=~/.netrc", BuildSecret("netrc", src="~/.netrc")),
+        ("id=netrc,source=a=b", BuildSecret("netrc", src="a=b")),
+        ("src=conf,id=pip.conf", BuildSecret("pip.conf", src="conf")),
+        ("id=TOKEN,env=CI_TOKEN", BuildSecret("TOKEN", env="CI_TOKEN")),
+        ("id=TOKEN", BuildSecret("TOKEN", env="TOKEN")),
+        ({"id": "TOKEN", "env": "CI_TOKEN"}, BuildSecret("TOKEN", env="CI_TOKEN")),
+        (BuildSecret("TOKEN"), BuildSecret("TOKEN", env="TOKEN")),
+    ],
+)
+def test_a_secret_may_be_written_in_these_ways(given: Any, secret: BuildSecret) -> None:
+    assert package_options({"secrets": [given]}).secrets == (secret,)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("TOKEN", "not of the form"),
+        ("id=TOKEN,id=OTHER", "not of the form"),
+        ("id=a,type=env", "not of the form"),
+        ("src=a", "'id' is missing"),
+        ("id=a,src=b,env=C", "exclude one another"),
+        ("id=pip,src=pip.conf", "a file is id=pip.conf"),
+        ("id=pip.conf", "the name of a variable"),
+        ("id=../a,src=b", "cannot be '../a'"),
+        ("id=-a,src=b", "cannot be '-a'"),
+        ("id=a,src=", "it is empty"),
+        ("id=a,env=B C", "cannot be 'B C'"),
+        ({"id": "a", "path": "b"}, "'path' is none of id, src, env"),
+        (7, "cannot be 7"),
+    ],
+)
+def test_anything_else_is_refused(given: Any, words: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        package_options({"secrets": [given]})
+    assert str(refused.value).startswith("package.secrets[0]")
+    assert words in refused.value.what
+
+
+def test_a_text_of_no_known_form_may_be_the_secret_itself_and_is_not_repeated() -> None:
+    with pytest.raises(OptionError) as refused:
+        package_options({"secrets": ["hunter2hunter2"]})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_two_secrets_of_one_id_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"secrets\[1\] cannot be 'A': two secrets have this id"):
+        package_options({"secrets": ["id=A", "id=A,src=b"]})
+
+
+def test_a_containerfile_of_the_users_own_gets_none() -> None:
+    with pytest.raises(
+        OptionError, match=r"package\.secrets has no effect beside package\.dockerfile"
+    ):
+        package_options({"secrets": ["pip"], "dockerfile": "Containerfile"})
