@@ -31,7 +31,7 @@ _ARCHIVES = (
 )
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):"
 _USERINFO = r"(https?://)[^/\s@]+@"
-_PLACEHOLDERS = r"(?:\$\{[A-Z0-9_]+\}:?)+"
+_PLACEHOLDERS = r"(?:[^:$]*:)?(?:\$\{[A-Z0-9_]+\}:?)+"  # beside a user's name, or for it as well
 _VERSION = r"[0-9]+(?:\.[0-9]+)*"
 _CLAUSE = rf"(?:[=!]= ?{_VERSION}(?:\.\*)?|~= ?{_VERSION}\.[0-9]+|[<>]=? ?{_VERSION})"
 _PLAIN = rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?: ?{_CLAUSE}(?: ?, ?{_CLAUSE})*)?"
@@ -98,6 +98,7 @@ def note_password(text: str, where: str) -> str | None:
     for match in re.finditer(_USERINFO, text):
         if not re.fullmatch(_PLACEHOLDERS, match[0].partition("://")[2][:-1]):
             return (
-                f"{where}: the URL holds credentials, which will be stored in a layer of the image"
+                f"{where}: the URL holds credentials, which will be stored in a layer of the image;"
+                " write ${NAME} for them, and id=NAME in package.secrets"
             )
     return None

@@ -24,6 +24,7 @@ from buildr.containerfile import (
     Recipe,
     identity,
     render,
+    render_dependencies,
     render_marker_stage,
 )
 
@@ -378,6 +379,11 @@ def test_hadolint_finds_nothing(variant: str) -> None:
 )
 def test_hadolint_finds_nothing_in_the_stage_on_top(image: Image, user: str | None) -> None:
     assert lint(render_marker_stage(image, "0123", ("python", "x"), HOSTILE_FILES, user=user)) == ""
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_hadolint_finds_nothing_in_the_image_of_dependencies(removed: bool) -> None:
+    assert lint(render_dependencies(Image(id=DIGEST), 'a="b"', removed=removed)) == ""
 
 
 def test_hadolint_would_find_something() -> None:

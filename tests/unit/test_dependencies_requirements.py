@@ -366,6 +366,7 @@ def test_credentials_are_noted_and_never_shown(tmp_path: Path, line: str) -> Non
     "line",
     [
         "-i https://${USER}:${TOKEN}@index.example.org/",
+        "-i https://me:${TOKEN}@index.example.org/",
         "git+ssh://git@example.org/a",
         "https://example.org/a@1.whl",
     ],
