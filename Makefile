@@ -1,8 +1,8 @@
 # Short cuts to the scripts, which do the work.
 
-.PHONY: demo test lint types engines-up engines-down
+.PHONY: demo test lint types lock engines-up engines-down
 
-demo test:
+demo test lock:
 	scripts/$@
 
 lint types:

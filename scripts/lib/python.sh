@@ -50,13 +50,15 @@ install_python() {
     fi
 }
 
-# make_venv DIRECTORY PYTHON PIP-ARGUMENT... : makes a virtual environment and installs into it. One that was made
-# from the same Python, the same arguments and the same pyproject.toml is kept as it is.
+# make_venv DIRECTORY PYTHON LOCK PROJECT : makes a virtual environment with what requirements/LOCK.txt pins, each file
+# checked against its hashes, and an editable installation of the checkout PROJECT. One that was made from the same
+# Python, the same lock and the same pyproject.toml is kept as it is.
 make_venv() {
     venv=$1
     python=$2
-    shift 2
-    stamp=$({ "$python" -VV && echo "$venv" "$@" && cat "$root/pyproject.toml"; } | cksum)
+    lock=$root/requirements/$3.txt
+    project=$4
+    stamp=$({ "$python" -VV && echo "$venv" "$project" && cat "$lock" "$root/pyproject.toml"; } | cksum)
     if [ "$(cat "$venv/buildr-stamp" 2>/dev/null)" = "$stamp" ] && "$venv/bin/python" -c '' 2>/dev/null; then
         return 0
     fi
@@ -65,8 +67,9 @@ make_venv() {
     fi
     say "making a virtual environment in $venv with $("$python" -V)"
     "$python" -m venv --clear "$venv"
-    # Dependency groups want pip 25.1; Debian's venv brings an older one.
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$lock"
+    # All that it needs is there: nothing comes from an index any more.
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+        --editable "$project"
     echo "$stamp" >"$venv/buildr-stamp"
 }
