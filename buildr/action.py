@@ -90,7 +90,13 @@ def _occupy_standard_streams() -> None:
 
 
 def run_entry(
-    entry: Entry, package: Package, runtime: Runtime, signals: Signals, *, flag: str | None = None
+    entry: Entry,
+    package: Package,
+    runtime: Runtime,
+    signals: Signals,
+    *,
+    flag: str | None = None,
+    builder_flag: str | None = None,
 ) -> int:
     """Build if need be, publish if asked for, and run; return the guest's exit status.
 
@@ -100,6 +106,7 @@ def run_entry(
         runtime: validated options.
         signals: the handlers in force.
         flag: the backend named on the command line.
+        builder_flag: the one named there to build.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -107,7 +114,9 @@ def run_entry(
     say = _nothing if package.quiet else console.say
     project = plan(entry, package)
     executor = registry.choose(flag=flag, option=runtime.executor or package.builder)
-    builder = registry.choose(flag=flag, option=package.builder or runtime.executor)
+    builder = registry.choose(
+        flag=flag, option=package.builder or runtime.executor, builder=builder_flag
+    )
     backend = registry.connect(executor, say)
     try:
         warn_of_limits(backend, runtime)
@@ -201,7 +210,7 @@ def _build_elsewhere(
             raise OptionError(
                 f"the image is built by {builder.info.backend} and run by {executor.info.backend},"
                 " so it must be published",
-                hint="Set publish=True and repository=… in package, or name one engine for both.",
+                hint="Set repository=… in package and publish=True in package, or name one engine for both.",
             )
         image = build_and_publish(builder, project, say)
         if builder.info.backend == executor.info.backend:

@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from buildr._version import __version__
 from buildr.backend import BuildRequest
+from buildr.bases import find_bases
 from buildr.build_lock import alone, building
 from buildr.containerfile import PROJECT, identity, render
 from buildr.context.delta import State
 from buildr.context.tar import Member, Tree, pack
-from buildr.errors import BackendError, EngineError, ImageNotFoundError, OptionError
+from buildr.errors import BackendError, EngineError, ImageNotFoundError
 from buildr.growing import MOST_LAYERS, can_grow, files_to_put, grow, small_delta
 from buildr.guest_files import guest_files
 from buildr.last_image import Memory
@@ -169,7 +170,7 @@ def make_ready(
     project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:
         sources = read_sources(project)
-        around = frame(project, sources, _bases(backend, project, progress))
+        around = frame(project, sources, find_bases(backend, project, progress))
         finder = _Finder(backend, project, sources.tree, around)
         if cache and (ready := finder.find(growth, progress, trust=trust)) is not None:
             return ready
@@ -273,28 +274,6 @@ def _build(
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, tag)
     return image
-
-
-def _bases(backend: Backend, project: Project, progress: Progress) -> list[Image]:
-    """Look up the images that the build starts from, and pull those that are not stored: builds never pull."""
-    if project.dockerfile is None:
-        reference = project.recipe.base_image
-        return [backend.image(reference) or backend.pull(reference, progress)]
-    from buildr.dockerfile import bases, read_dockerfile
-    from buildr.options.reference import parse_reference
-
-    found = []
-    for name in bases(read_dockerfile(project.dockerfile)):
-        try:
-            reference = str(parse_reference(name).normalised())
-        except OptionError:
-            reference = ""  # an image's id; or no reference, and the engine says in which line
-        if reference or name.startswith("sha256:"):
-            image = backend.image(name)  # by its short name first, which may be one of this host
-            if image is None and reference:
-                image = backend.image(reference) or backend.pull(reference, progress)
-            found += [image] if image else []
-    return found
 
 
 def _build_generated(

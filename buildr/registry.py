@@ -50,14 +50,18 @@ class Choice(Struct, frozen=True, kw_only=True):
     origin: str
 
 
-def choose(*, flag: str | None = None, option: str | None = None) -> Choice:
+def choose(
+    *, flag: str | None = None, option: str | None = None, builder: str | None = None
+) -> Choice:
     """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the decorator, ``auto``.
 
     Args:
         flag: of the command line.
         option: ``executor`` or ``builder`` of the decorator.
+        builder: of the command line, for the engine that builds: it comes before all others.
     """
     for name, origin in (
+        (builder, "--builder"),
         (flag, "--backend"),
         (os.environ.get(VARIABLE), VARIABLE),
         (option, "the decorator"),

@@ -88,6 +88,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _engines(item: pytest.Item) -> set[str]:
+    if not item.nodeid.startswith("tests/engine/"):
+        return set()
     used = {_FIXTURES[name] for name in getattr(item, "fixturenames", ()) if name in _FIXTURES}
     callspec = getattr(item, "callspec", None)
     if callspec is not None and "engine" in callspec.params:

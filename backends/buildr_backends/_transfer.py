@@ -43,7 +43,7 @@ def follow_push(reference: str, documents: Iterable[object], on_event: OnEvent) 
 def pull_error(reference: str, failure: str) -> ImageNotFoundError:
     """Say that an image cannot be pulled."""
     return ImageNotFoundError(
-        f"the image {reference} is not stored here and cannot be pulled: {_one_line(failure)}",
+        f"the image {reference} cannot be pulled: {_one_line(failure)}",
         hint="Is the name right, and the registry reachable? For a private one, log in first"
         f" (podman login or docker login {reference.partition('/')[0]})."
         "\nAnother base: base_image=… in package, or BUILDR_BASE_IMAGE=….",

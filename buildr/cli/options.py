@@ -139,6 +139,13 @@ image_options = (
         help="A Containerfile of your own, built as it is.",
     ),
     option(
+        "--pull",
+        "package__pull",
+        is_flag=True,
+        section=BUILD,
+        help="Ask the registry for a newer base image.  [default: pull only what is not stored]",
+    ),
+    option(
         "--include-secrets",
         "package__include_secrets",
         is_flag=True,
@@ -260,6 +267,15 @@ backend_option = (
         "--backend",
         metavar="NAME",
         help="podman, docker or auto.  [default: $BUILDR_BACKEND, else auto]",
+    ),
+)
+
+builder_option = (
+    option(
+        "--builder",
+        "package__builder",
+        metavar="NAME",
+        help="The engine that builds, if another one runs; needs --push.  [default: --backend]",
     ),
 )
 

@@ -12,6 +12,7 @@ from buildr.cli.command import Command
 from buildr.cli.options import (
     backend_option,
     build_options,
+    builder_option,
     container_options,
     image_options,
     module_option,
@@ -78,6 +79,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     image_options,
     container_options,
     backend_option,
+    builder_option,
     output_options,
 )
 @click.pass_context
@@ -109,7 +111,10 @@ def run(
             given = read(context, values)
             entry = target.find(script, module, arguments)
             _run_here_inside(entry)
-            return run_entry(entry, given.package, given.runtime, signals, flag=backend)
+            builder = given.package.builder
+            return run_entry(
+                entry, given.package, given.runtime, signals, flag=backend, builder_flag=builder
+            )
 
     context.exit(guarded(action))
 

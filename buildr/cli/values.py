@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from buildr.options import Package, Runtime
 
 _FIELD = r"\b(?P<group>package|runtime)\.(?P<option>[a-z_]+)(?:\[\d+\])?(?:\.(?P<part>[a-z_]+))?"
-_ASSIGNED = r"\b(?P<option>[a-z_]+)=… in (?P<group>package|runtime)\b"
+_ASSIGNED = r"\b(?P<option>[a-z_]+)=(?:…|True) in (?P<group>package|runtime)\b"
 _DICT = r", or a dict \{[^}]*\}"  # what only the decorator can be given
 _ADDITIONAL_FILE = "SRC:DEST or SRC:DEST:MODE, such as settings.toml:/etc/settings.toml:0440"
 

@@ -65,6 +65,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
         py_version: the Python of the base image, ``3.12``; by default what the project asks for, else 3.
         variant: the variant of the Python image, ``alpine`` by default.
         base_image: another base image, in place of ``py_version`` and ``variant``.
+        pull: ask the registry for a newer base image before every run; otherwise only what is not stored is pulled.
         dockerfile: a file of your own to build, in place of the generated one.
         dependencies_file: the file that names the dependencies; by default the first that is found.
         dependencies: the dependencies themselves, in place of any file.
@@ -89,6 +90,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
     py_version: str | int | None = None
     variant: str | None = None
     base_image: str | None = None
+    pull: bool = False
     dockerfile: str | os.PathLike[str] | None = None
     dependencies_file: str | os.PathLike[str] | None = None
     dependencies: Sequence[str] | None = None
@@ -249,6 +251,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "py_version": _py_version,
     "variant": lambda value: matching(value, _VARIANT_PATTERN, _VARIANT),
     "base_image": _base_image,
+    "pull": flag,
     "dockerfile": lambda value: path(value, _DOCKERFILE),
     "dependencies_file": lambda value: path(value, _DEPENDENCIES_FILE),
     "dependencies": lambda value: tuple(each(value, _requirement, _DEPENDENCIES)),

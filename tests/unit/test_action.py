@@ -68,11 +68,17 @@ def run(
     package: dict[str, Any] | None = None,
     runtime: dict[str, Any] | None = None,
     flag: str | None = None,
+    builder_flag: str | None = None,
 ) -> int:
     entry = Entry(kind="script", script=str(Path("app.py").absolute()), arguments=arguments)
     with using(backends):
         return run_entry(
-            entry, package_options(package), runtime_options(runtime), Signals(), flag=flag
+            entry,
+            package_options(package),
+            runtime_options(runtime),
+            Signals(),
+            flag=flag,
+            builder_flag=builder_flag,
         )
 
 
@@ -414,6 +420,12 @@ def test_the_flag_and_the_variable_decide_both(monkeypatch: pytest.MonkeyPatch) 
         podman, docker = engines()
         run({"podman": podman, "docker": docker}, flag=flag, runtime={"executor": "podman"})
         assert (len(docker.runs), len(podman.runs)) == (1, 0)
+
+
+def test_the_builder_of_the_command_line_stands_beside_the_backend_there() -> None:
+    podman, docker = engines()
+    with pytest.raises(OptionError, match="built by docker and run by podman"):
+        run({"podman": podman, "docker": docker}, flag="podman", builder_flag="docker")
 
 
 def test_the_same_engine_by_another_name_needs_no_registry() -> None:

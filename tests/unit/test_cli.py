@@ -57,9 +57,16 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     found = Call()
 
     def run_entry(
-        entry: Entry, package: Package, runtime: Runtime, signals: object, *, flag: str | None
+        entry: Entry,
+        package: Package,
+        runtime: Runtime,
+        signals: object,
+        *,
+        flag: str | None,
+        builder_flag: str | None,
     ) -> int:
         assert signals
+        assert builder_flag == package.builder
         found.entry, found.package, found.runtime, found.flag = entry, package, runtime, flag
         return 7
 
@@ -207,6 +214,8 @@ def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> 
         ("--user root", "user", "root"),
         ("--dockerfile D", "dockerfile", "D"),
         ("--include-secrets", "include_secrets", True),
+        ("--pull", "pull", True),
+        ("--builder docker", "builder", "docker"),
         ("--name hello", "name", "hello"),
         ("--tag v1", "tag", "v1"),
         ("--repository localhost:5000/me", "repository", "localhost:5000/me"),
@@ -342,11 +351,14 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
 ) -> None:
     def run_entry(*_arguments: object, **_options: object) -> int:
         raise BuildrError(
-            "no such image", hint="Another: base_image=… in package. See package.nothing."
+            "no such image",
+            hint="Another: base_image=… in package, or pull=True in package. See package.nothing.",
         )
 
     monkeypatch.setattr(action, "run_entry", run_entry)
-    assert "Another: --base-image. See package.nothing." in refused(capfd, "run", "app.py")
+    assert "Another: --base-image, or --pull. See package.nothing." in refused(
+        capfd, "run", "app.py"
+    )
 
 
 @pytest.mark.parametrize("command", ["run", "build", "containerfile"])

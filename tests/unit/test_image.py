@@ -28,6 +28,8 @@ from buildr.testing import FakeBackend
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buildr.backend import OnEvent
+
 BASE = "docker.io/library/python:3-alpine"
 
 
@@ -69,6 +71,58 @@ def test_a_stored_base_is_not_pulled() -> None:
     backend.add_image(BASE)
     ensure(backend)
     assert backend.pulled == []
+
+
+def test_a_newer_base_is_asked_for_only_if_that_is_wanted() -> None:
+    class Renewed(FakeBackend):
+        """An engine whose registry has another image each time."""
+
+        def pull(self, reference: str, on_event: OnEvent) -> Image:
+            found = super().pull(reference, on_event)
+            self.remove_image(reference)
+            newer = Image(id=f"sha256:{len(self.pulled):064}", tags=(), labels=found.labels)
+            return self._images.name(self._images.add(newer, "").id, reference)
+
+    backend = Renewed()
+    for _ in range(2):
+        ensure(backend)
+    assert (backend.pulled, len(backend.builds)) == ([BASE], 1)
+    ensure(backend, planned(pull=True))
+    assert (backend.pulled, len(backend.builds)) == ([BASE, BASE], 2)
+
+
+@pytest.mark.parametrize(
+    "reference", ["localhost/mine:1", "sha256:" + "0" * 64, "r.example/x@sha256:" + "0" * 64]
+)
+def test_what_no_registry_can_renew_is_left_as_it_is(reference: str) -> None:
+    backend = FakeBackend()
+    backend.add_image(reference)
+    ensure(backend, planned(base_image=reference, pull=True))
+    assert backend.pulled == []
+
+
+def test_the_bases_of_an_own_containerfile_are_renewed_too(project_directory: Path) -> None:
+    backend = FakeBackend()
+    backend.add_image("docker.io/library/debian:12")
+    (project_directory / "Dockerfile").write_text('FROM debian:12\nCMD ["x"]\n')
+    ensure(backend, planned(dockerfile="Dockerfile"))
+    assert backend.pulled == []
+    ensure(backend, planned(dockerfile="Dockerfile", pull=True))
+    assert backend.pulled == ["docker.io/library/debian:12"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"), [(True, "An older one is stored here"), (False, "It is not stored here")]
+)
+def test_a_base_that_cannot_be_pulled_says_whether_there_is_one(*, stored: bool, said: str) -> None:
+    backend = FakeBackend()
+    if stored:
+        backend.add_image(BASE)
+    backend.fail("pull", ImageNotFoundError("no answer", hint="Ask again."))
+    with pytest.raises(ImageNotFoundError, match="no answer") as caught:
+        ensure(backend, planned(pull=True))
+    assert caught.value.hint.startswith(said)
+    assert caught.value.hint.endswith("\nAsk again.")
 
 
 def test_the_stream_holds_the_context_the_guest_part_and_the_containerfile(

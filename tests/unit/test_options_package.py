@@ -37,6 +37,7 @@ def test_a_dict_and_typed_options_give_the_same() -> None:
         "builder": "podman",
         "verbose": True,
         "include_secrets": True,
+        "pull": True,
     }
 
     package = package_options(given)
@@ -210,6 +211,7 @@ WRONG: list[tuple[str, object]] = [
     ("verbose", "no"),
     ("quiet", 0),
     ("include_secrets", "all"),
+    ("pull", "always"),
     ("additional_files", "a.json"),
     ("additional_files", PackageFile("a", "/a")),
     ("additional_files", {"src": "a", "dest": "/a"}),

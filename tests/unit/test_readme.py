@@ -33,4 +33,8 @@ def test_the_options_are_all_options_and_valid() -> None:
         buildr.RuntimeOptions.__struct_fields__
     )
     refused = {"replicas", "shard_spec", "job_spec"}  # validated, and not for a single engine
-    assert known - shown - refused <= {"dependencies_file", "include_secrets"}  # told in the text
+    assert known - shown - refused <= {
+        "dependencies_file",
+        "include_secrets",
+        "pull",
+    }  # told in the text

@@ -54,6 +54,12 @@ def test_the_variable_comes_before_the_decorator(monkeypatch: pytest.MonkeyPatch
     assert choose(option="docker") == Choice(name="podman", origin="BUILDR_BACKEND")
 
 
+def test_the_builder_of_the_command_line_comes_first() -> None:
+    assert choose(flag="docker", option="x", builder="Podman") == Choice(
+        name="podman", origin="--builder"
+    )
+
+
 def test_the_flag_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_BACKEND", "podman")
     assert choose(flag="docker", option="podman") == Choice(name="docker", origin="--backend")
