@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildr import registry
-from buildr.doctor import cgroups, distribution, engines, rootless
+from buildr.doctor import cgroups, distribution, engines, rootless, storage
 from buildr.doctor.model import Check, Findings, Host, Status, this_host
 from buildr.guest.detection import detect
 from buildr.options.package import DEFAULT_VARIANT
@@ -54,7 +54,7 @@ def _checks(host: Host, found: engines.Probe, base_image: str | None) -> Iterato
     if chosen is None or not chosen.info.remote:
         yield from _of_machine(host, found, engine, bad)
     if engine is not None:
-        yield engines.storage(host, engine)
+        yield storage.check(host, engine)
         yield engines.base_image(engine, _base_image(host, base_image))
     yield _detection(host)
 

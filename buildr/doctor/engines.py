@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 BUILT_IN = ("podman", "docker")
 """In the order in which ``auto`` takes them."""
-_SLOW_DRIVER = "vfs"
 
 
 class Engine(Struct, frozen=True, kw_only=True):
@@ -131,32 +130,6 @@ def _unreached(host: Host, name: str, error: BackendError, found: Probe) -> Chec
     mend = install(host, (name,)) if absent and name == "podman" else ()
     status: Status = "fail" if found.chosen is None else "warn"
     return Check(name=name, status=status, text=error.what, mend=mend, advice=error.hint)
-
-
-def storage(host: Host, engine: Engine) -> Check:
-    """Check how the engine stores layers."""
-    name = "storage"
-    details = engine.details
-    if engine.failure:
-        return Check(name=name, status="warn", text=f"the engine does not tell: {engine.failure}")
-    if details.storage_driver != _SLOW_DRIVER:
-        runtime = f", runtime {details.oci_runtime}" if details.oci_runtime else ""
-        text = f"{details.storage_driver or 'the engine does not tell'}{runtime}"
-        return Check(name=name, status="ok", text=text)
-    text = "vfs copies every layer whole: builds are slow and fill the disk"
-    if engine.backend.info.backend == "podman":
-        return Check(
-            name=name,
-            status="warn",
-            text=f"{text}; a reset, which removes all images and containers, takes overlay",
-            mend=(*install(host, ("fuse-overlayfs",)), "podman system reset"),
-        )
-    return Check(
-        name=name,
-        status="warn",
-        text=text,
-        advice='Set "storage-driver": "overlay2" in /etc/docker/daemon.json and restart Docker.',
-    )
 
 
 def base_image(engine: Engine, named: str) -> Check:

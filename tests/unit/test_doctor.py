@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -439,11 +441,49 @@ def test_the_engine_knows_its_control_groups_best(machine: Machine) -> None:
     assert "version 1" in checks["cgroups"].text
 
 
-def test_vfs_is_slow_and_a_reset_mends_it(machine: Machine) -> None:
-    check = by_name(examined(machine, {"podman": Podman(storage_driver="vfs")}))["storage"]
+@pytest.mark.parametrize(
+    "found",
+    ["", "[storage]\n  driver = 'vfs'\n", "[storage]\nrunroot = '/run/me'\n[storage.options]\n"],
+)
+def test_vfs_is_slow_and_the_commands_mend_it(machine: Machine, tmp_path: Path, found: str) -> None:
+    home = tmp_path / "home of mine"
+    machine.environ["HOME"] = "/home of mine"
+    conf = home / ".config" / "containers" / "storage.conf"
+    if found:
+        machine.write(str(conf.relative_to(tmp_path)), found)
+    podman = Podman(storage_driver="vfs", kernel="6.1.0-18-amd64")
+    check = by_name(examined(machine, {"podman": podman}))["storage"]
     assert check.status == "warn"
-    assert check.mend == ("sudo apt-get install -y fuse-overlayfs", "podman system reset")
+    assert "copies every layer whole" in check.text
     assert "removes all images" in check.text
+    reset, change = check.mend
+    assert reset == "podman system reset"
+    subprocess.run(["sh", "-c", change.replace("/home of mine", str(home))], check=True)
+    assert tomllib.loads(conf.read_text())["storage"]["driver"] == "overlay"
+
+
+def test_vfs_on_an_old_kernel_wants_a_program_too(machine: Machine) -> None:
+    podman = Podman(storage_driver="vfs", kernel="5.10.0-8-amd64")
+    check = by_name(examined(machine, {"podman": podman}))["storage"]
+    assert check.mend[0] == "sudo apt-get install -y fuse-overlayfs"
+
+
+def test_vfs_of_the_system_s_podman_is_mended_by_root(machine: Machine) -> None:
+    podman = Podman(storage_driver="vfs", rootless=False)
+    check = by_name(examined(machine, {"podman": podman}))["storage"]
+    assert check.mend[0] == "sudo podman system reset"
+    assert check.mend[1].endswith("| sudo tee /etc/containers/storage.conf")
+
+
+@pytest.mark.parametrize("engine", [FakeBackend(name="docker"), Podman(remote=True)])
+def test_vfs_elsewhere_is_named_as_slow(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, engine: FakeBackend
+) -> None:
+    monkeypatch.setattr(engine, "details", lambda: EngineDetails(storage_driver="vfs"))
+    name = engine.info.backend
+    check = by_name(examined(machine, {name: engine}, flag=name))["storage"]
+    assert (check.status, check.mend) == ("warn", ())
+    assert "slow" in check.text
 
 
 def test_an_engine_that_does_not_tell_its_details_is_a_warning(machine: Machine) -> None:
