@@ -1,7 +1,11 @@
-"""Ending containers whose host process has gone: what the watchdog and the sweep share."""
+"""Ending containers, and removing what host processes that have gone left behind.
+
+What the watchdog, the sweep of the next run, ``buildr stop`` and ``buildr prune`` share.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -10,7 +14,7 @@ from buildr import identity
 from buildr.errors import BackendError
 
 if TYPE_CHECKING:
-    from buildr.backend import Backend
+    from buildr.backend import Backend, ContainerState
 
 
 def sweep(backend: Backend) -> int:
@@ -20,14 +24,23 @@ def sweep(backend: Backend) -> int:
         BackendError: the engine cannot list its containers. One that cannot be removed is left for the next time.
     """
     removed = 0
-    for found in backend.containers({identity.UID: _own_uid()}):
-        if identity.is_left_behind(found.labels):
-            try:
-                backend.remove(found.id)
-            except BackendError:
-                continue
-            removed += 1
+    for found in left_behind(backend):
+        try:
+            backend.remove(found.id)
+        except BackendError:
+            continue
+        removed += 1
     return removed
+
+
+def left_behind(backend: Backend) -> list[ContainerState]:
+    """Return this user's containers whose host processes are certainly gone.
+
+    Raises:
+        BackendError: the engine cannot list its containers.
+    """
+    mine = backend.containers({identity.UID: str(os.getuid())})
+    return [found for found in mine if identity.is_left_behind(found.labels)]
 
 
 def end_run(backend: Backend, run: str, grace_seconds: float) -> None:
@@ -37,25 +50,34 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> None:
         BackendError: the engine refuses or has gone.
     """
     for found in backend.containers({identity.RUN: run}):
-        if found.running:
-            backend.kill(found.id, signal.SIGTERM)
-            # The removal kills; it comes after the grace, or as soon as the guest has ended.
-            ended = threading.Event()
-            waiter = threading.Thread(target=_wait, args=(backend, found.id, ended), daemon=True)
-            waiter.start()
-            ended.wait(grace_seconds)
+        # The removal kills; it comes after the grace, or as soon as the guest has ended.
+        ask_to_end(backend, found, grace_seconds)
         backend.remove(found.id)
+
+
+def ask_to_end(backend: Backend, found: ContainerState, grace_seconds: float) -> bool:
+    """Send a container SIGTERM and wait for its end; return whether it came.
+
+    Raises:
+        BackendError: the engine refuses or has gone.
+    """
+    if not found.running:
+        return True
+    ended = threading.Event()
+    if grace_seconds > 0:
+        backend.kill(found.id, signal.SIGTERM)
+        waiter = threading.Thread(target=_wait, args=(backend, found.id, ended), daemon=True)
+        waiter.start()
+    return ended.wait(grace_seconds)
 
 
 def _wait(backend: Backend, container: str, ended: threading.Event) -> None:
     try:
         backend.wait(container)
     except BackendError:
-        return  # the grace runs out then
-    ended.set()
-
-
-def _own_uid() -> str:
-    import os
-
-    return str(os.getuid())
+        try:
+            if backend.state(container) is not None:
+                return  # the grace runs out then
+        except BackendError:
+            return
+    ended.set()  # or somebody has removed it, as its own host process does

@@ -40,7 +40,11 @@ def container_spec(
         image=image,
         command=(*command, *entry.arguments),
         environment=_environment(runtime.env, tty=tty),
-        labels={PROJECT: project.key, **identity.labels(runtime.grace_seconds)},
+        labels={
+            PROJECT: project.key,
+            identity.NAME: project.name,
+            **identity.labels(runtime.grace_seconds),
+        },
         name=runtime.name,
         workdir=None if own else project.placement.workdir,
         user=_user(backend, mounts),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from uuid import uuid4
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ NAMESPACE = "buildr.pid-namespace"
 GRACE = "buildr.grace-seconds"
 CREATED = "buildr.created"
 """Seconds since the epoch, for people."""
+NAME = "buildr.name"
+"""What runs, for people: the script's or module's name."""
+
+Host: TypeAlias = Literal["alive", "gone", "unknown"]
+"""What has become of the process that a container belongs to."""
 
 
 def labels(grace_seconds: float) -> dict[str, str]:
@@ -47,15 +52,27 @@ def is_left_behind(found: Mapping[str, str]) -> bool:
     Returns:
         ``False`` in every case of doubt: another user's, another pid namespace's, or labels that are not ours.
     """
+    return host(found) == "gone"
+
+
+def host(found: Mapping[str, str]) -> Host:
+    """Return what has become of a container's host process.
+
+    Args:
+        found: the container's labels.
+
+    Returns:
+        ``unknown`` in every case of doubt: another user's, another pid namespace's, or labels that are not ours.
+    """
     if found.get(UID) != str(os.getuid()) or not found.get(RUN):
-        return False
+        return "unknown"
     if not found.get(BOOT) or not found.get(PID, "").isdecimal() or not found.get(STARTED):
-        return False
+        return "unknown"
     if found[BOOT] != _boot():
-        return True  # that process ended with the machine
+        return "gone"  # that process ended with the machine
     if found.get(NAMESPACE) != _namespace():
-        return False
-    return started(found[PID]) != found[STARTED]
+        return "unknown"
+    return "alive" if started(found[PID]) == found[STARTED] else "gone"
 
 
 def started(pid: str) -> str:

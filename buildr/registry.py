@@ -99,9 +99,48 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
         for failed, why in failures:
             say(f"using {name}, since {failed} is not usable here: {why.what}")
         return backend
+    raise _none(failures)
+
+
+def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
+    """Reach the chosen engine, or with ``auto`` every one that answers.
+
+    Args:
+        choice: a backend's name, or ``auto``.
+        say: told in one line of each engine that is here and does not answer.
+
+    Raises:
+        OptionError: there is no backend of that name.
+        EngineNotFoundError: no engine at all, or not the named one.
+        EngineUnavailableError: the named engine does not answer.
+        EngineTooOldError: the named engine is too old.
+    """
+    if choice.name != AUTO:
+        return [load(choice)(Target())]
+    reached: list[Backend] = []
+    failures: list[tuple[str, BackendError]] = []
+    for name in names():
+        try:
+            backend = load(Choice(name=name, origin=choice.origin))(Target())
+        except _ABSENT_OR_BROKEN as error:
+            failures.append((name, error))
+            continue
+        if any(other.info.endpoint == backend.info.endpoint for other in reached):
+            backend.close()  # one engine under two names
+        else:
+            reached.append(backend)
+    if not reached:
+        raise _none(failures)
+    for name, why in failures:
+        if not isinstance(why, EngineNotFoundError):
+            say(f"{name} is left out: {why.what}")
+    return reached
+
+
+def _none(failures: list[tuple[str, BackendError]]) -> EngineNotFoundError:
     tried = "\n".join(f"  {name}: {why.what}" for name, why in failures)
     hints = "\n".join(dict.fromkeys(why.hint for _, why in failures if why.hint))
-    raise EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
+    return EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
 
 
 def load(choice: Choice) -> Connect:

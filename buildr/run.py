@@ -131,10 +131,16 @@ def _move_output(attachment: Attachment, control: Control) -> None:
     while pieces := attachment.read():
         control.heard = True
         for stream_number, data in pieces:
-            _write(_OUTPUT_FD.get(stream_number, 2), data)
+            write(_OUTPUT_FD.get(stream_number, 2), data)
 
 
-def _write(fd: int, data: memoryview) -> None:
+def write(fd: int, data: memoryview) -> None:
+    """Write all of it, however slowly it is taken.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        BuildrError: it cannot be written.
+    """
     while data:
         try:
             written = os.write(fd, data)

@@ -13,7 +13,11 @@ from buildr._version import __version__
 from buildr.cli.build import build
 from buildr.cli.containerfile import containerfile
 from buildr.cli.doctor import doctor
+from buildr.cli.logs import logs
+from buildr.cli.prune import prune
+from buildr.cli.ps import ps
 from buildr.cli.run import run
+from buildr.cli.stop import stop
 
 __all__ = ["app", "main"]
 
@@ -54,7 +58,7 @@ def app() -> None:
     """Run Python scripts in containers: rootless Podman first, Docker just the same."""
 
 
-for _command in (run, build, containerfile, doctor):
+for _command in (run, build, containerfile, ps, logs, stop, prune, doctor):
     app.add_command(_command)
 
 

@@ -1,0 +1,58 @@
+"""``buildr prune``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from buildr.cli.command import Command, option
+from buildr.cli.engines import engines_option, reached
+from buildr.cli.options import options
+
+if TYPE_CHECKING:
+    from buildr.signals import Signals
+
+_own_options = (
+    option("-n", "--dry-run", is_flag=True, help="Only say what would be removed."),
+    option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+)
+
+
+@click.command(cls=Command)
+@options(engines_option, _own_options)
+@click.pass_context
+def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: bool) -> None:
+    """Remove what killed runs and builds left behind.
+
+    That is containers whose host process has certainly gone, and images of Buildr's without a name.
+    Runs that are alive, and whatever is not Buildr's, stay as they are.
+    """
+    from itertools import chain
+
+    from buildr import console
+    from buildr.action import guarded
+    from buildr.build_lock import alone
+    from buildr.prune import containers, images, remove
+
+    def action(_signals: Signals) -> int:
+        status = 0
+        with reached(backend) as engines, alone() as nobody_builds:
+            if not nobody_builds:
+                console.say("images stay for now: a build is going on, or its lock cannot be had")
+            for engine in engines:
+                # Containers first: they use images.
+                found_images = images(engine) if nobody_builds or dry_run else iter(())
+                for found in chain(containers(engine), found_images):
+                    failure = "" if dry_run else remove(engine, found)
+                    if failure:
+                        status = 1
+                        click.echo(
+                            f"{found.text} on {engine.info.backend} stays: {failure}", err=True
+                        )
+                    elif not quiet:
+                        verb = "would remove" if dry_run else "removed"
+                        click.echo(f"{verb} {found.text} on {engine.info.backend}")
+        return status
+
+    context.exit(guarded(action))

@@ -1,0 +1,84 @@
+"""``buildr ps``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildr.cli.command import Command, option
+from buildr.cli.engines import engines_option, reached
+from buildr.cli.options import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildr.runs import Run
+    from buildr.signals import Signals
+
+_HEADINGS = ("RUN", "ENGINE", "NAME", "STATUS", "AGE", "HOST PROCESS")
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_own_options = (option("--json", "as_json", is_flag=True, help="Print the runs as JSON."),)
+
+
+@click.command(cls=Command)
+@options(engines_option, _own_options)
+@click.pass_context
+def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
+    """List your runs, those too whose host process has gone.
+
+    HOST PROCESS says what has become of the `python app.py` that a run belongs to: its process id;
+    gone, so that `buildr prune` or the next run removes the container; or unknown from here.
+    """
+    from buildr import runs
+    from buildr.action import guarded
+
+    def action(_signals: Signals) -> int:
+        with reached(backend) as engines:
+            found = runs.find(engines)
+        if as_json:
+            click.echo(json.dumps([_document(run) for run in found], indent=2))
+        else:
+            for line in _table([_HEADINGS, *map(_row, found)]):
+                click.echo(line)
+        return 0
+
+    context.exit(guarded(action))
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    age = _age(run.age_seconds) if run.created else "?"
+    host = str(run.pid) if run.host == "alive" else run.host
+    return run.short_id, run.engine, run.name or "?", run.container.status, age, host
+
+
+def _age(seconds: float) -> str:
+    size, unit = next((row for row in _UNITS if seconds >= row[0]), _UNITS[-1])
+    return f"{int(seconds // size)} {unit}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _document(run: Run) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    created = datetime.fromtimestamp(run.created, UTC).isoformat() if run.created else None
+    return {
+        "run": run.id,
+        "engine": run.engine,
+        "name": run.name,
+        "project": run.project,
+        "container": run.container.id,
+        "status": run.container.status,
+        "running": run.container.running,
+        "created": created,
+        "host": run.host,
+        "pid": run.pid,
+    }

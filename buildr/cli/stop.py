@@ -1,0 +1,95 @@
+"""``buildr stop``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from buildr.cli.command import Command, option
+from buildr.cli.engines import engines_option, reached
+from buildr.cli.options import options
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+
+    from buildr.runs import Run
+    from buildr.signals import Signals
+
+_own_options = (
+    option("--all", "everything", is_flag=True, help="Stop all your runs."),
+    option(
+        "--grace-seconds",
+        type=click.FloatRange(min=0, max=1e6),
+        metavar="SECONDS",
+        help="Until it is killed.  [default: what the run was started with]",
+    ),
+)
+
+
+@click.command(cls=Command, usages=("[OPTIONS] RUN...", "[OPTIONS] --all"))
+@click.argument("words", nargs=-1, metavar="RUN...")
+@options(engines_option, _own_options)
+@click.pass_context
+def stop(
+    context: click.Context,
+    words: tuple[str, ...],
+    backend: str | None,
+    everything: bool,
+    grace_seconds: float | None,
+) -> None:
+    """Stop runs: SIGTERM, the grace, SIGKILL.
+
+    RUN is the beginning of an id that `buildr ps` shows, or the name of what runs. The host process
+    of a run ends with its status and removes the container; where it has gone, this does.
+    """
+    import threading
+    from queue import SimpleQueue
+
+    from buildr import console, runs
+    from buildr.action import guarded
+    from buildr.errors import BackendError
+
+    if bool(words) is everything:
+        raise click.UsageError("Name the runs to stop, or --all.")
+
+    def action(_signals: Signals) -> int:
+        status = 0
+        with reached(backend) as engines:
+            found = runs.find(engines)
+            chosen = found if everything else runs.choose(found, words)
+            # All at once, since each may take its whole grace; daemons, so that an interrupt ends them.
+            ends: SimpleQueue[tuple[Run, str]] = SimpleQueue()
+            for run in chosen:
+                words_of_it = (run, grace_seconds, ends)
+                threading.Thread(target=_stop, args=words_of_it, daemon=True).start()
+            for run, failure in (ends.get() for _ in chosen):
+                if failure:
+                    console.error(f"{run.short_id} cannot be stopped: {failure}")
+                    status = BackendError.exit_code
+                else:
+                    click.echo(run.short_id)
+        return status
+
+    context.exit(guarded(action))
+
+
+def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, str]]) -> None:
+    import signal
+
+    from buildr.cleanup import ask_to_end
+    from buildr.errors import BackendError
+    from buildr.signals import block_signals
+
+    block_signals()
+    seconds = run.grace_seconds if grace_seconds is None else grace_seconds
+    try:
+        ended = ask_to_end(run.backend, run.container, seconds)
+        if run.host != "alive":
+            run.backend.remove(run.container.id)
+        elif not ended:  # its host process waits for its status, and removes it
+            run.backend.kill(run.container.id, signal.SIGKILL)
+    except BackendError as error:
+        ends.put((run, error.what))
+    else:
+        ends.put((run, ""))

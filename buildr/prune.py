@@ -1,0 +1,107 @@
+"""What killed runs and builds leave on an engine: how it is found, and how it goes.
+
+A container is left behind when its host process is certainly gone (`buildr.identity`). An image is left behind when
+it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
+killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
+derives from one of ours inherits both, label and variables, but runs something else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from buildr import identity
+from buildr.build_lock import alone
+from buildr.cleanup import left_behind
+from buildr.containerfile import ENTRYPOINT, MARKERS, PROJECT
+from buildr.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.backend import Backend, Image
+
+_ID_DIGITS = 12  # of an id, as people see it
+
+
+class Leftover(Struct, frozen=True, kw_only=True):
+    """One thing that nobody needs any more."""
+
+    kind: Literal["container", "image"]
+    id: str
+    text: str
+    """For people."""
+
+
+def containers(backend: Backend) -> Iterator[Leftover]:
+    """Yield the containers that are left behind on an engine.
+
+    Raises:
+        BackendError: the engine cannot list what it has.
+    """
+    for found in left_behind(backend):
+        name = found.labels.get(identity.NAME) or "?"
+        pid = found.labels[identity.PID]
+        text = f"container {found.id[:_ID_DIGITS]} ({name}; its host process {pid} has gone)"
+        yield Leftover(kind="container", id=found.id, text=text)
+
+
+def images(backend: Backend) -> Iterator[Leftover]:
+    """Yield the images that are left behind on an engine; to be removed only by who knows that nobody builds.
+
+    Raises:
+        BackendError: the engine cannot list what it has.
+    """
+    for image in unnamed_images(backend):
+        short = image.id.removeprefix("sha256:")[:_ID_DIGITS]
+        yield Leftover(kind="image", id=image.id, text=f"image {short} (without a name)")
+
+
+def unnamed_images(backend: Backend) -> list[Image]:
+    """Return the images without a name that builds of ours left.
+
+    Raises:
+        BackendError: the engine cannot list its images.
+    """
+    return [row for row in backend.images({}) if not row.tags and _is_ours(backend, row)]
+
+
+def remove(backend: Backend, found: Leftover) -> str:
+    """Remove one; return why it stays, or an empty text."""
+    try:
+        if found.kind == "container":
+            backend.remove(found.id)
+        else:
+            backend.remove_image(found.id)
+    except BackendError as error:
+        return error.what
+    return ""
+
+
+def sweep_images(backend: Backend) -> int:
+    """Remove the images that killed builds left, unless somebody builds just now; return how many.
+
+    Raises:
+        BackendError: the engine cannot list its images. One that cannot be removed is left for the next time.
+    """
+    removed = 0
+    with alone() as nobody_builds:
+        for image in unnamed_images(backend) if nobody_builds else ():
+            try:
+                backend.remove_image(image.id)
+            except BackendError:
+                continue
+            removed += 1
+    return removed
+
+
+def _is_ours(backend: Backend, row: Image) -> bool:
+    # Listed without their configuration; few have no name.
+    image = backend.image(row.id)
+    if image is None or image.tags:
+        return False
+    if PROJECT in image.labels:
+        return not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
+    return {f"{name}={value}" for name, value in MARKERS.items()} <= set(image.environment)

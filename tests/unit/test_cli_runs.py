@@ -1,0 +1,352 @@
+"""The commands over the runs that there are: which they find, and what they do to whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from buildr import identity
+from buildr.backend import BuildRequest, ContainerSpec, Image
+from buildr.build_lock import building
+from buildr.cli import app
+from buildr.containerfile import ENTRYPOINT, PROJECT
+from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError
+from buildr.testing import FakeBackend, FakeContainer, using
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from buildr.backend import Backend
+    from buildr.errors import BackendError
+
+LONG_GRACE = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("BUILDR_BACKEND", raising=False)
+
+
+def labels_of_a_dead_process() -> dict[str, str]:
+    code = "from buildr import identity; print(identity.labels(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
+    return found
+
+
+def create(backend: FakeBackend, labels: dict[str, str], name: str = "hello") -> str:
+    image = backend.add_image("localhost/test:latest")
+    labels = {identity.NAME: name, PROJECT: "0123456789abcdef", **labels}
+    return backend.create(ContainerSpec(image=image.id, labels=labels))
+
+
+def start(backend: FakeBackend, labels: dict[str, str], name: str = "hello") -> str:
+    container = create(backend, labels, name)
+    backend.start(container)
+    return container
+
+
+def command(backends: FakeBackend | Mapping[str, Backend | BackendError], *words: str) -> Result:
+    with using(backends):
+        return CliRunner().invoke(app, words, prog_name="buildr")
+
+
+def until_signalled(container: FakeContainer) -> int:
+    container.signals.catch(signal.SIGTERM)
+    return container.signals.wait()
+
+
+# ps -----------------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_the_newest_first_with_their_host_processes() -> None:
+    podman, docker = FakeBackend(until_signalled, name="podman"), FakeBackend(name="docker")
+    dead, live = labels_of_a_dead_process(), identity.labels(1)
+    dead[identity.CREATED] = str(int(live[identity.CREATED]) - 7200)
+    create(docker, dead, "old")
+    start(podman, live, "new")
+    create(podman, {identity.UID: "4242", identity.RUN: "of somebody else"})
+    create(podman, {"somebody": "else"})
+    result = command({"podman": podman, "docker": docker}, "ps", "--backend", "auto")
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert rows[0][:4] == ["RUN", "ENGINE", "NAME", "STATUS"]
+    assert rows[1][:4] == [live[identity.RUN][:12], "podman", "new", "running"]
+    assert rows[1][-1] == str(os.getpid())
+    assert rows[2] == [dead[identity.RUN][:12], "docker", "old", "created", "2", "h", "gone"]
+    assert len(rows) == 3
+
+
+def test_as_json_every_run_is_a_document() -> None:
+    backend = FakeBackend(name="docker")
+    labels = labels_of_a_dead_process() | {identity.CREATED: "86400"}
+    container = create(backend, labels)
+    assert json.loads(command(backend, "ps", "--json").stdout) == [
+        {
+            "run": labels[identity.RUN],
+            "engine": "docker",
+            "name": "hello",
+            "project": "0123456789abcdef",
+            "container": container,
+            "status": "created",
+            "running": False,
+            "created": "1970-01-02T00:00:00+00:00",
+            "host": "gone",
+            "pid": int(labels[identity.PID]),
+        }
+    ]
+
+
+def test_without_a_run_there_is_an_empty_list() -> None:
+    assert json.loads(command(FakeBackend(), "ps", "--json").stdout) == []
+    assert command(FakeBackend(), "ps").stdout.startswith("RUN ")
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", "nan", "9" * 30])
+def test_labels_that_make_no_sense_are_no_reason_to_fail(value: str) -> None:
+    backend = FakeBackend()
+    names = (identity.PID, identity.CREATED, identity.GRACE, identity.STARTED)
+    create(backend, {**identity.labels(1), **dict.fromkeys(names, value)})
+    result = command(backend, "ps")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].endswith(("unknown", "gone"))
+
+
+def test_an_engine_that_is_broken_is_left_out_and_named(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    backends: dict[str, Backend | BackendError] = {
+        "podman": EngineUnavailableError("no answer"),
+        "docker": FakeBackend(),
+    }
+    result = command(backends, "ps")
+    assert result.exit_code == 0
+    assert capfd.readouterr().err == "buildr: podman is left out: no answer\n"
+
+
+def test_an_engine_that_is_not_installed_is_not_worth_a_word(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert command({"docker": FakeBackend()}, "ps").exit_code == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_with_no_engine_at_all_both_are_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert command({"podman": EngineNotFoundError("not there")}, "ps").exit_code == 125
+    said = capfd.readouterr().err
+    assert "no container engine can be used" in said
+    assert "podman: not there" in said
+
+
+def test_a_named_engine_that_fails_is_an_error() -> None:
+    broken: dict[str, Backend | BackendError] = {
+        "podman": EngineUnavailableError("no answer"),
+        "docker": FakeBackend(),
+    }
+    assert command(broken, "ps", "--backend", "podman").exit_code == 125
+
+
+# stop ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_host_process_lives_is_asked_to_end_and_left_for_that_to_remove() -> None:
+    backend = FakeBackend(until_signalled)
+    labels = identity.labels(LONG_GRACE)
+    container = start(backend, labels)
+    result = command(backend, "stop", labels[identity.RUN][:6])
+    assert result.stdout == f"{labels[identity.RUN][:12]}\n"
+    state = backend.state(container)
+    assert state is not None
+    assert state.exit_code == signal.SIGTERM
+
+
+def test_a_run_that_does_not_end_is_killed_after_its_grace() -> None:
+    def stubborn(container: FakeContainer) -> int:
+        container.signals.ignore(signal.SIGTERM)
+        return container.signals.wait()
+
+    backend = FakeBackend(stubborn)
+    container = start(backend, identity.labels(LONG_GRACE))
+    assert command(backend, "stop", "--grace-seconds", "0", container[:8]).exit_code == 0
+    state = backend.state(container)
+    assert state is not None
+    assert state.exit_code == 128 + signal.SIGKILL
+
+
+def test_a_run_whose_host_process_has_gone_is_removed() -> None:
+    backend = FakeBackend(until_signalled)
+    container = start(backend, labels_of_a_dead_process())
+    assert command(backend, "stop", "hello").exit_code == 0
+    assert backend.state(container) is None
+
+
+def test_a_run_that_its_own_host_process_removes_meanwhile_has_ended() -> None:
+    class Prompt(FakeBackend):
+        def kill(self, container: str, signal: int) -> None:
+            super().kill(container, signal)
+            self.remove(container)
+
+    backend = Prompt(until_signalled)
+    container = start(backend, identity.labels(LONG_GRACE))
+    assert command(backend, "stop", container).exit_code == 0
+
+
+def test_all_runs_are_stopped_but_those_of_others() -> None:
+    backend = FakeBackend(until_signalled)
+    mine = [start(backend, identity.labels(1), name) for name in ("one", "two")]
+    other = start(backend, identity.labels(1) | {identity.UID: "4242"})
+    assert len(command(backend, "stop", "--all").stdout.split()) == 2
+    running = {state.id: state.running for state in backend.containers({})}
+    assert running == {mine[0]: False, mine[1]: False, other: True}
+
+
+def test_what_names_no_run_or_several_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    backend = FakeBackend(until_signalled)
+    for _ in range(2):
+        start(backend, identity.labels(1))
+    assert command(backend, "stop", "nothing").exit_code == 125
+    assert "there is no run 'nothing'" in capfd.readouterr().err
+    assert command(backend, "stop", "hello").exit_code == 125
+    assert "'hello' names several runs: " in capfd.readouterr().err
+    assert "kill" not in backend.operations
+
+
+@pytest.mark.parametrize(
+    "words", [("stop",), ("stop", "--all", "x"), ("stop", "--grace-seconds", "-1", "x")]
+)
+def test_a_command_line_that_says_not_what_to_stop_is_refused(words: tuple[str, ...]) -> None:
+    assert command(FakeBackend(), *words).exit_code == 2
+
+
+def test_what_cannot_be_stopped_is_said_and_the_others_are_stopped(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    backend = FakeBackend()
+    for _ in range(2):
+        create(backend, labels_of_a_dead_process())
+    backend.fail("remove", EngineError("busy"))
+    result = command(backend, "stop", "--all")
+    assert result.exit_code == 125
+    assert len(result.stdout.split()) == 1
+    assert "cannot be stopped: busy" in capfd.readouterr().err
+
+
+# logs ---------------------------------------------------------------------------------------------
+
+
+def test_logs_are_what_was_written_each_on_its_stream(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    def guest(container: FakeContainer) -> None:
+        container.stdout.write(b"\xff to stdout\n")
+        container.stderr.write(b"to stderr")
+
+    backend = FakeBackend(guest)
+    container = start(backend, labels_of_a_dead_process())
+    backend.wait(container)
+    assert command(backend, "logs", container).exit_code == 0
+    assert capfdbinary.readouterr() == (b"\xff to stdout\n", b"to stderr")
+
+
+def test_followed_logs_go_on_until_the_end(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def guest(container: FakeContainer) -> None:
+        container.stdout.write(b"first ")
+        container.stdin.read(1)
+        container.stdout.write(b"second")
+
+    backend = FakeBackend(guest)
+    container = create(backend, identity.labels(1))
+    attachment = backend.attach(container, tty=False)
+    backend.start(container)
+    attachment.read()
+    asked = threading.Thread(target=attachment.write, args=(b"x",))
+    asked.start()
+    assert command(backend, "logs", "--follow", "hello").exit_code == 0
+    asked.join()
+    assert capfdbinary.readouterr().out == b"first second"
+
+
+# prune --------------------------------------------------------------------------------------------
+
+
+def left_images(backend: FakeBackend) -> tuple[str, str]:
+    """Store what builds leave that are killed after, and before, the step that sets the labels."""
+    text = "FROM base\nENV BUILDR_IN_CONTAINER=true METAPARTICLE_IN_CONTAINER=true\n{}"
+    labelled = f"ENTRYPOINT {json.dumps(ENTRYPOINT)}\nLABEL {PROJECT}=x\n"
+    backend.add_image("base")
+    return build(backend, text.format(labelled)), build(backend, text.format(""))
+
+
+def build(backend: FakeBackend, text: str, *tags: str) -> str:
+    from buildr.context.tar import Member, pack
+
+    context = pack([Member(path="Containerfile", data=text.encode())])
+    request = BuildRequest(context=context, containerfile="Containerfile", tags=tags)
+    return backend.build(request, lambda _event: None)
+
+
+def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
+    backend = FakeBackend(until_signalled, name="docker")
+    dead = create(backend, labels_of_a_dead_process())
+    live = start(backend, identity.labels(1))
+    foreign = create(backend, {"somebody": "else"})
+    left = left_images(backend)
+    named = build(backend, f"FROM base\nLABEL {PROJECT}=x\n", "localhost/buildr/app:latest")
+    plain = build(backend, "FROM base\nLABEL a=b\n")
+    derived = build(backend, f'FROM base\nLABEL {PROJECT}=x\nENTRYPOINT ["own"]\n')
+    result = command(backend, "prune")
+    assert result.exit_code == 0
+    assert [backend.state(one) is None for one in (dead, live, foreign)] == [True, False, False]
+    assert [backend.image(one) is None for one in (*left, named, plain, derived)] == [
+        *(True, True),
+        *(False, False, False),
+    ]
+    lines = result.stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"removed container {dead[:12]} (hello; its host process ")
+    assert all(line.startswith("removed image ") for line in lines[1:])
+    assert command(backend, "prune").stdout == ""
+
+
+def test_a_dry_run_only_says_what_would_go() -> None:
+    backend = FakeBackend()
+    dead = create(backend, labels_of_a_dead_process())
+    left = left_images(backend)
+    lines = command(backend, "prune", "--dry-run").stdout.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("would remove ") for line in lines)
+    assert backend.state(dead) is not None
+    assert all(backend.image(image) for image in left)
+
+
+def test_while_somebody_builds_images_stay(capfd: pytest.CaptureFixture[str]) -> None:
+    backend = FakeBackend()
+    left = left_images(backend)
+    with building():
+        result = command(backend, "prune", "--quiet")
+    assert result.exit_code == 0
+    assert (
+        capfd.readouterr().err
+        == "buildr: images stay for now: a build is going on, or its lock cannot be had\n"
+    )
+    assert all(backend.image(image) for image in left)
+
+
+def test_an_image_in_use_stays_and_is_said() -> None:
+    backend = FakeBackend()
+    image = backend.add_image("x", Image(id="", labels={PROJECT: "x"}))
+    backend._images._images[image.id] = Image(id=image.id, labels={PROJECT: "x"})
+    backend.create(ContainerSpec(image=image.id, labels=identity.labels(1)))
+    result = command(backend, "prune")
+    assert result.exit_code == 1
+    assert "a container uses the image" in result.stderr
