@@ -183,6 +183,7 @@ def _run(
             files=ready.files,
             interrupt_to_guest=runtime.interrupt == "guest",
             on_start=on_start,
+            watchdog=watchdog,
         )
 
 
@@ -233,8 +234,8 @@ class _Sweep:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._thread is not None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._thread is not None and kind is None:  # a failed run has waited long enough
             self._thread.join(_SWEEP_SECONDS)
 
     def begin(self) -> None:

@@ -43,16 +43,21 @@ def left_behind(backend: Backend) -> list[ContainerState]:
     return [found for found in mine if identity.is_left_behind(found.labels)]
 
 
-def end_run(backend: Backend, run: str, grace_seconds: float) -> None:
+def end_run(backend: Backend, run: str, grace_seconds: float) -> int:
     """End the containers of one run gracefully: SIGTERM, the grace, SIGKILL; then remove them.
+
+    Returns:
+        How many there were.
 
     Raises:
         BackendError: the engine refuses or has gone.
     """
-    for found in backend.containers({identity.RUN: run}):
+    containers = backend.containers({identity.RUN: run})
+    for found in containers:
         # The removal kills; it comes after the grace, or as soon as the guest has ended.
         ask_to_end(backend, found, grace_seconds)
         backend.remove(found.id)
+    return len(containers)
 
 
 def ask_to_end(backend: Backend, found: ContainerState, grace_seconds: float) -> bool:

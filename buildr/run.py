@@ -3,6 +3,9 @@
 Three threads share the work. The caller's thread moves output, so that a line costs one read and one write. A
 second moves standard input. A third, the only one that speaks to the engine meanwhile, forwards signals, ends a
 cancelled guest when its grace is over, and asks a silent engine whether it lives.
+
+When the streams break, the status and the rest of the output come from the engine, where it still has both; a run whose
+output is not complete never ends with 0. Nothing here waits for an engine that is gone for longer than half a minute.
 """
 
 from __future__ import annotations
@@ -19,17 +22,23 @@ from typing import TYPE_CHECKING, Self
 from buildr import console, terminal
 from buildr.backend import STDOUT
 from buildr.containerfile import APP
-from buildr.errors import BackendError, BuildrError, EngineLostError
+from buildr.errors import BackendError, BuildrError, EngineLostError, EngineUnavailableError
 from buildr.signals import Signals, block_signals
 from buildr.stdin import StdinPump
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from buildr.backend import Attachment, Backend, ContainerSpec
+    from buildr.backend import Attachment, Backend, ContainerSpec, ContainerState
     from buildr.terminal import Terminal
+    from buildr.watchdog import Watchdog
 
 _SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it lives
+_STALLED_SECONDS = 5.0  # without output, after the guest has ended
+_BACK_SECONDS = 8.0  # for an engine that was lost to come back, as a restarted one does
+_BACK_PAUSE_SECONDS = 0.2
+_ENDING_SECONDS = 1.0  # for a guest whose streams broke to turn out to be ending
+_REPLACED = b"\xef\xbf\xbd"  # U+FFFD, which Docker's logs have in place of what is not UTF-8
 _START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
 _START_PAUSE_SECONDS = 0.01  # between two looks whether it is
 _OUTPUT_FD = {STDOUT: 1}  # everything else is standard error
@@ -43,6 +52,7 @@ def run(
     files: bytes = b"",
     interrupt_to_guest: bool = False,
     on_start: Callable[[str], None] | None = None,
+    watchdog: Watchdog | None = None,
 ) -> int:
     """Run a container to its end, with this process's standard streams; leave nothing behind.
 
@@ -53,18 +63,27 @@ def run(
         files: a tar archive to unpack into its ``/app`` before it starts.
         interrupt_to_guest: whether Ctrl+C on a terminal is a key like any other.
         on_start: told the container's id once it runs.
+        watchdog: finishes what this process cannot, or may not take the time for.
 
     Returns:
         The guest's exit status, 128 + n when signal n killed it; 0 when the user cancelled it.
 
     Raises:
         ContainerError: it cannot be created or started.
-        EngineLostError: the engine went away, and its end is not known.
+        EngineLostError: the engine went away, and its end is not known, or its output not complete.
+        KeyboardInterrupt: the user asked for the third time; the watchdog finishes.
         BrokenPipeError: nobody reads our output any more.
         BuildrError: our output cannot be written, since a disk is full, say.
     """
     signals.collect()
-    container = backend.create(spec)
+    try:
+        container = backend.create(spec)
+    except (EngineLostError, EngineUnavailableError):
+        if watchdog is not None:
+            watchdog.take_over()  # the engine may have created it, or still do
+        raise
+    if watchdog is not None:
+        watchdog.created()
     try:
         if files:
             backend.put_archive(container, APP, files)
@@ -77,15 +96,18 @@ def run(
             on_start=on_start,
         )
     finally:
-        _remove(backend, container)
+        if not signals.forced:
+            _remove(backend, container, watchdog)
 
 
-def _remove(backend: Backend, container: str) -> None:
-    """Remove the container; if the engine has gone, the next run does it (see `buildr.cleanup`)."""
+def _remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
+    """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.cleanup`)."""
     try:
         backend.remove(container)
     except BackendError as error:
         console.warn(f"the container {container[:12]} is left behind: {error.what}")
+        if watchdog is not None:
+            watchdog.take_over()
 
 
 def _run(
@@ -111,27 +133,39 @@ def _run(
         stack.enter_context(StdinPump(attachment))
         if on_start is not None:
             on_start(container)
+        moved = {1: 0, 2: 0}
+        failure = ""
         try:
-            _move_output(attachment, control)
+            _move_output(attachment, control, moved)
         except EngineLostError as error:
-            return _after_loss(backend, container, control.failure or error.what)
-        if control.failure:  # the streams were closed on our side
-            return _after_loss(backend, container, control.failure)
-        status = backend.wait(container)
+            failure = error.what
+        if failure := control.failure or failure:  # also where the streams were closed on our side
+            status = _after_loss(backend, container, failure, moved)
+        else:
+            try:
+                status = backend.wait(container)
+            except (EngineLostError, EngineUnavailableError) as error:
+                status = _after_loss(backend, container, error.what, None)
     return 0 if control.cancelled and not control.forced else status
 
 
-def _move_output(attachment: Attachment, control: Control) -> None:
-    """Write what comes, until the end of the streams."""
+def _move_output(attachment: Attachment, control: Control, moved: dict[int, int]) -> None:
+    """Write what comes, until the end of the streams, and count it by descriptor."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(
             OSError, ValueError, AttributeError
         ):  # closed, or replaced by something else
             stream.flush()
+    control.reading = True
     while pieces := attachment.read():
+        control.reading = False
         control.heard = True
         for stream_number, data in pieces:
-            write(_OUTPUT_FD.get(stream_number, 2), data)
+            fd = _OUTPUT_FD.get(stream_number, 2)
+            write(fd, data)
+            moved[fd] += len(data)
+        control.reading = True
+    control.reading = False
 
 
 def write(fd: int, data: memoryview) -> None:
@@ -162,25 +196,72 @@ def write(fd: int, data: memoryview) -> None:
         data = data[written:]
 
 
-def _after_loss(backend: Backend, container: str, why: str) -> int:
-    """Return the status of a guest whose streams broke, where the engine still knows it.
+def _after_loss(backend: Backend, container: str, why: str, moved: Mapping[int, int] | None) -> int:
+    """Return the status of a guest whose streams broke, where the engine still knows it; complete its output.
+
+    Args:
+        backend: the engine.
+        container: the guest's.
+        why: what broke.
+        moved: how many bytes have been written, by descriptor; ``None``: all there are.
 
     Raises:
-        EngineLostError: nobody knows it.
+        EngineLostError: nobody knows the status, or it is 0 and output is missing.
     """
-    try:
-        state = backend.state(container)
-    except BackendError:
-        raise EngineLostError(
-            f"the engine was lost while the container ran: {why}",
-            hint="Its end is not known. `buildr doctor` tells whether the engine is back.",
-        ) from None
+    state = _state_after_loss(backend, container, why)
     if state is None or state.exit_code is None:
         raise EngineLostError(
             f"the container's streams were lost: {why}",
             hint="The container was stopped, since nobody could follow it any more.",
         )
+    if moved is None or _complete(backend, container, moved):
+        return state.exit_code
+    missing = f"the end of the container's output was lost: {why}"
+    if state.exit_code == 0:
+        raise EngineLostError(missing, hint="The script itself ended with status 0.")
+    console.warn(missing)
     return state.exit_code
+
+
+def _state_after_loss(backend: Backend, container: str, why: str) -> ContainerState | None:
+    """Ask for a container's state until the engine is back, and until an ending container has ended.
+
+    Raises:
+        EngineLostError: the engine does not come back.
+    """
+    until = time.monotonic() + _BACK_SECONDS
+    ending = time.monotonic() + _ENDING_SECONDS
+    while True:
+        try:
+            state = backend.state(container)
+        except BackendError:
+            if time.monotonic() >= until:
+                raise EngineLostError(
+                    f"the engine was lost while the container ran: {why}",
+                    hint="Its end is not known. `buildr doctor` tells whether the engine is back.",
+                ) from None
+        else:
+            if state is None or state.exit_code is not None or time.monotonic() >= ending:
+                return state
+        time.sleep(_BACK_PAUSE_SECONDS)
+
+
+def _complete(backend: Backend, container: str, moved: Mapping[int, int]) -> bool:
+    """Write what a guest that has ended wrote beyond what has been moved; return whether that is all of it."""
+    left = dict(moved)
+    try:
+        with contextlib.closing(backend.logs(container)) as logs:
+            while pieces := logs.read():
+                for stream_number, data in pieces:
+                    if _REPLACED in bytes(data):
+                        return False  # positions in it mean nothing
+                    fd = _OUTPUT_FD.get(stream_number, 2)
+                    skipped = min(left[fd], len(data))
+                    left[fd] -= skipped
+                    write(fd, data[skipped:])
+    except BackendError:
+        return False
+    return not any(left.values())
 
 
 class Control:
@@ -188,6 +269,7 @@ class Control:
 
     Attributes:
         heard: set by whoever moves output, whenever there is some.
+        reading: whether whoever moves output waits for some.
         cancelled: whether the user asked for the end.
         forced: whether the user then asked once more, and the guest was killed before its grace was over.
         failure: why the engine was given up; empty otherwise.
@@ -203,6 +285,7 @@ class Control:
         keys: Terminal | None,
     ) -> None:
         self.heard = False
+        self.reading = False
         self.cancelled = False
         self.forced = False
         self.failure = ""
@@ -214,6 +297,7 @@ class Control:
         self._keys = keys
         self._deadline: float | None = None
         self._started = False
+        self._ended = False
         self._thread = threading.Thread(target=self._serve, name="buildr-control", daemon=True)
 
     def __enter__(self) -> Self:
@@ -223,9 +307,10 @@ class Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop forwarding, when what is under way is done."""
+        """Stop forwarding, when what is under way is done; at once if the user has had enough."""
         self._signals.received.put(0)
-        self._thread.join()
+        if not self._signals.forced:
+            self._thread.join()
 
     def _serve(self) -> None:
         block_signals()
@@ -240,14 +325,16 @@ class Control:
                 self._on_silence() if number is None else self._on_signal(number)
             except BackendError as error:
                 self.failure = error.what
+            if self.failure:
                 self._attachment.close()  # wakes the thread that waits for output
                 return
 
     def _patience(self) -> float:
         """Return how long to wait for a signal, in seconds."""
+        patience = _STALLED_SECONDS if self._ended else _SILENT_SECONDS
         if self._deadline is None:
-            return _SILENT_SECONDS
-        return max(0.0, min(self._deadline - time.monotonic(), _SILENT_SECONDS))
+            return patience
+        return max(0.0, min(self._deadline - time.monotonic(), patience))
 
     def _on_silence(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -255,8 +342,18 @@ class Control:
             self._kill()
             return
         heard, self.heard = self.heard, False
-        if not heard:
-            self._backend.ping()
+        if heard:
+            self._ended = False
+            return
+        self._backend.ping()
+        if not self.reading:
+            return  # nobody takes the output, or it has ended
+        # The engine answers, and so the guest is quiet: or it has ended, and the streams do not tell.
+        state = self._backend.state(self._container)
+        ended = state is None or state.exit_code is not None
+        if ended and self._ended and self.reading:
+            self.failure = "the guest has ended, and its output has stalled"
+        self._ended = ended
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGWINCH:

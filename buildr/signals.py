@@ -27,7 +27,7 @@ FORWARDED = (
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
-_FORCE = 3  # interrupts until even an orderly end is given up
+_FORCE = 3  # interrupts until even an orderly end is given up; more of them change nothing
 
 
 class Terminated(BaseException):
@@ -82,6 +82,11 @@ class Signals:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]  # what signal() gave
         self._previous.clear()
 
+    @property
+    def forced(self) -> bool:
+        """Whether the user asked so often that nothing may be waited for any more."""
+        return self.interrupts >= _FORCE
+
     def collect(self) -> None:
         """From now on keep signals instead of raising: a container is about to exist."""
         self._collecting = True
@@ -108,7 +113,9 @@ class Signals:
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
         if number == signal.SIGINT:
             self.interrupts += 1
-            if not self._collecting or self.interrupts >= _FORCE:
+            if self.interrupts > _FORCE:
+                return  # the end is under way already, and must not be broken off half-way
+            if not self._collecting or self.forced:
                 raise KeyboardInterrupt
         elif not self._collecting:
             if number == signal.SIGTSTP:

@@ -1,11 +1,12 @@
 """The watchdog: a small process that outlives the host process and ends its container when that dies.
 
-It holds the read end of a pipe. When the host process has cleaned up itself it writes one byte; when it is killed the
-kernel closes the pipe, and the watchdog ends the run's containers, which it finds by their label. It lives in a session of
-its own, so that nothing meant for the host process reaches it. Until it is needed it is a bare interpreter that waits in
-one read; only then it becomes a full one.
+It holds the read end of a pipe. When the host process has cleaned up itself it says so in one byte; when it is killed the
+kernel closes the pipe, and the watchdog ends the run's containers, which it finds by their label. The host process may
+also hand that over, where the engine has gone for now or the user does not want to wait. It lives in a session of its
+own, so that nothing meant for the host process reaches it. Until it is needed it is a bare interpreter that waits in one
+read; only then it becomes a full one.
 
-Usage: python -IS watchdog.py BACKEND ENDPOINT RUN GRACE_SECONDS [--end]
+Usage: python -IS watchdog.py BACKEND ENDPOINT RUN GRACE_SECONDS [--end SECONDS]
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from __future__ import annotations
 import os
 import sys
 
-_DONE = b"."
+_DONE = b"."  # there is nothing left to do
+_CREATED = b"c"  # the container exists
+_AT_ONCE = b"!"  # the user has waited long enough: no grace
+
+# How long the process that cleans up tries: the engine may come back, and a container may be in the making.
+_LOST_SECONDS = 30.0
+_CREATING_SECONDS = 10.0
+_PAUSE_SECONDS = 0.25
 
 
 class Watchdog:
@@ -30,6 +38,22 @@ class Watchdog:
         self._arguments = [backend, endpoint, run, str(grace_seconds)]
         self._pipe: int | None = None
         self._pid: int | None = None
+        self._taken_over = False
+
+    def created(self) -> None:
+        """Tell it that the container exists."""
+        self._say(_CREATED)
+
+    def take_over(self) -> None:
+        """Let it finish what this process cannot: it begins when this run has ended."""
+        self._taken_over = True
+
+    def _say(self, word: bytes) -> None:
+        if self._pipe is not None:
+            try:
+                os.write(self._pipe, word)
+            except OSError:
+                pass  # somebody killed it
 
     def __enter__(self) -> Watchdog:
         """Start it. Where no process can be started the run goes on without; the next run's sweep remains."""
@@ -57,15 +81,18 @@ class Watchdog:
             os.close(read)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Tell it that there is nothing left to do."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Tell it that there is nothing left to do; or let it do that, without waiting for it."""
         if self._pipe is None or self._pid is None:
             return
-        try:
-            os.write(self._pipe, _DONE)
-        except OSError:
-            pass  # somebody killed it
+        forced = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if forced:
+            self._say(_AT_ONCE)
+        elif not self._taken_over:
+            self._say(_DONE)
         os.close(self._pipe)
+        if forced or self._taken_over:
+            return
         try:
             os.waitpid(self._pid, 0)
         except ChildProcessError:
@@ -74,34 +101,60 @@ class Watchdog:
 
 def watch(arguments: list[str]) -> None:
     """Wait for the host process's end; when it comes without a word, become the process that cleans up."""
-    if os.read(0, 1) == _DONE:
-        return
+    seconds = _CREATING_SECONDS
+    while True:
+        word = os.read(0, 1)
+        if word == _DONE:
+            return
+        if word == _CREATED:
+            seconds = 0
+        elif word == _AT_ONCE:
+            arguments[-1] = "0"
+        else:
+            break
     # -P keeps the directory of this file, whose modules have common names, out of the module search.
-    command = [sys.executable, "-P", "-m", "buildr.watchdog", *arguments, "--end"]
+    command = [sys.executable, "-P", "-m", "buildr.watchdog", *arguments, "--end", str(seconds)]
     os.execv(sys.executable, command)
 
 
-def end(arguments: list[str]) -> None:
+def end(arguments: list[str], seconds: float) -> None:
     """End the containers of a run.
 
+    Args:
+        arguments: the backend's name, the engine's URL, the run's id and its grace in seconds.
+        seconds: how long to look for a container that may yet come.
+
     Raises:
-        BuildrError: the engine cannot be reached; the next run's sweep remains.
+        BackendError: the engine is not there and does not come back; the next run's sweep remains.
     """
+    import time
+
     from buildr.backend import Target
     from buildr.cleanup import end_run
+    from buildr.errors import BackendError
     from buildr.registry import Choice, load
 
     backend, endpoint, run, grace_seconds = arguments
     connect = load(Choice(name=backend, origin="the watchdog"))
-    engine = connect(Target(endpoint=endpoint))
-    try:
-        end_run(engine, run, float(grace_seconds))
-    finally:
-        engine.close()
+    begun = time.monotonic()
+    while True:
+        try:
+            engine = connect(Target(endpoint=endpoint))
+            try:
+                found = end_run(engine, run, float(grace_seconds))
+            finally:
+                engine.close()
+        except BackendError:
+            if time.monotonic() > begun + _LOST_SECONDS:
+                raise
+        else:
+            if found or time.monotonic() > begun + seconds:
+                return
+        time.sleep(_PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
-    if sys.argv[-1] == "--end":
-        end(sys.argv[1:-1])
+    if sys.argv[-2] == "--end":
+        end(sys.argv[1:-2], float(sys.argv[-1]))
     else:
         watch(sys.argv[1:])

@@ -16,6 +16,7 @@ from buildr.errors import (
     CommandNotFoundError,
     ContainerError,
     EngineError,
+    EngineUnavailableError,
     ImageNotFoundError,
     NotExecutableError,
 )
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PING_SECONDS = 6.0
+_SOON_SECONDS = 12.0  # for what engines do at once, on a machine that has much else to do
+_WAIT_SECONDS = (
+    10.0  # between two looks whether the engine is still there while it is waited for a guest
+)
 _ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
 TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
 """How a hardened container mounts what stays writable; all said, as the engines' defaults differ."""
@@ -62,7 +68,7 @@ class HttpEngine(ABC):
 
     def ping(self) -> None:
         """See `buildr.backend.Backend.ping`."""
-        self._client.request("GET", "/_ping", seconds=10).read()
+        self._client.expect(_PING_SECONDS, "GET", "/_ping").read()
 
     def close(self) -> None:
         """See `buildr.backend.Backend.close`."""
@@ -165,7 +171,8 @@ class HttpEngine(ABC):
     def kill(self, container: str, signal: int) -> None:
         """See `buildr.backend.Backend.kill`."""
         try:
-            self._client.request(
+            self._client.expect(
+                _SOON_SECONDS,
                 "POST",
                 f"/containers/{container}/kill",
                 query={"signal": str(signal)},
@@ -180,8 +187,8 @@ class HttpEngine(ABC):
     def processes(self, container: str) -> int:
         """See `buildr.backend.Backend.processes`."""
         # Of a container that does not run Docker answers 409; Podman with nothing, or 500 before it is sure.
-        response = self._client.request(
-            "GET", f"/containers/{container}/top", ok=(200, 404, 409, 500)
+        response = self._client.expect(
+            _SOON_SECONDS, "GET", f"/containers/{container}/top", ok=(200, 404, 409, 500)
         )
         if response.status != 200:
             response.read()
@@ -192,7 +199,8 @@ class HttpEngine(ABC):
         """See `buildr.backend.Backend.resize`."""
         query = {"h": str(rows), "w": str(columns)}
         # 409, 404 and 500 all say that there is no terminal any more.
-        self._client.request(
+        self._client.expect(
+            _SOON_SECONDS,
             "POST",
             f"/containers/{container}/resize",
             query=query,
@@ -278,6 +286,22 @@ class HttpEngine(ABC):
     def _going(self, container: str) -> bool:
         state = self.state(container)
         return state is None or state.status == "removing"
+
+    def _wait_for_end(self, container: str, ask: Callable[[float], int]) -> int:
+        """Wait for the end of a container; an engine that has fallen silent is told from a guest that takes its time.
+
+        Args:
+            container: that was started.
+            ask: waits for so many seconds, and raises `EngineUnavailableError` when they are over.
+        """
+        while True:
+            try:
+                return ask(_WAIT_SECONDS)
+            except EngineUnavailableError:
+                self.ping()
+            state = self.state(container)
+            if state is not None and state.exit_code is not None:
+                return state.exit_code
 
     def _start_error(self, container: str, error: EngineError) -> ContainerError:
         status = self._start_status(container, error)

@@ -35,6 +35,8 @@ _MAX_MESSAGE = 4000  # characters of it that are shown
 _CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """How long an ordinary request may take: creating a container on a cold disk is the slowest of them."""
+_SUSPECT_SECONDS = 4.0
+"""How long any request may take once the engine has failed to give a sign of life."""
 
 _STATUS = re.compile(r"(HTTP/1\.[01]) (\d{3})(?: .*)?", re.ASCII)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
@@ -289,6 +291,20 @@ class Client:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._suspect = False
+        self.revive: Callable[[], object] | None = None
+        """Starts the engine again when nobody accepts connections; may raise `EngineUnavailableError`."""
+
+    def expect(self, seconds: float, method: str, path: str, **more: Any) -> Response:
+        """Send a request that any engine that is well answers soon; otherwise like `request`.
+
+        When there is no answer in time the engine counts as gone until it answers again, and nobody waits long for it.
+        """
+        try:
+            return self.request(method, path, seconds=seconds, **more)
+        except EngineUnavailableError:
+            self._suspect = True
+            raise
 
     def request(
         self,
@@ -356,6 +372,8 @@ class Client:
     def _exchange(
         self, method: str, head: bytes, body: bytes | Iterable[bytes] | None, seconds: float | None
     ) -> Response:
+        if self._suspect:
+            seconds = min(seconds or _SUSPECT_SECONDS, _SUSPECT_SECONDS)
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             connection, fresh = self._take(deadline)
@@ -376,6 +394,7 @@ class Client:
                 if fresh or refused is not None or method not in ("GET", "HEAD"):
                     raise  # the engine may have done what it was asked
             else:
+                self._suspect = False
                 connection.settimeout(seconds)
                 return response
 
@@ -414,10 +433,9 @@ class Client:
                 connection.settimeout(left)
                 return connection, False
             connection.close()
+        timeout = _CONNECT_SECONDS if left is None else min(left, _CONNECT_SECONDS)
         try:
-            connection = self.endpoint.connect(
-                _CONNECT_SECONDS if left is None else min(left, _CONNECT_SECONDS)
-            )
+            connection = self._connect(timeout)
         except OSError as error:
             raise EngineUnavailableError(
                 f"the engine at {self.endpoint.url} cannot be reached: {error.strerror or error}",
@@ -426,6 +444,15 @@ class Client:
         left = None if deadline is None else max(0.001, deadline - time.monotonic())
         connection.settimeout(left)
         return connection, True
+
+    def _connect(self, timeout: float) -> Connection:
+        try:
+            return self.endpoint.connect(timeout)
+        except (ConnectionRefusedError, FileNotFoundError):
+            if self.revive is None:
+                raise
+            self.revive()
+            return self.endpoint.connect(timeout)
 
     def _give_back(self, connection: Connection, *, keep: bool) -> None:
         with self._lock:

@@ -196,9 +196,12 @@ class Docker(HttpEngine):
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
+        return self._wait_for_end(container, lambda seconds: self._wait(container, seconds))
+
+    def _wait(self, container: str, seconds: float) -> int:
         query = {"condition": "not-running"}
         return self._client.request(
-            "POST", f"/containers/{container}/wait", query=query, seconds=None
+            "POST", f"/containers/{container}/wait", query=query, seconds=seconds
         ).json(read_wait)
 
     # docker-py ------------------------------------------------------------------------------------

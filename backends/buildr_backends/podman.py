@@ -134,6 +134,9 @@ class Podman(HttpEngine):
     def __init__(self, client: Client, info: EngineInfo, program: str | None = None) -> None:
         super().__init__(client, info)
         self._program = program
+        if program is not None:
+            # Containers outlive the service: one that is killed, or has gone idle, can be started again.
+            client.revive = lambda: _podman_service.service(program)
 
     def details(self) -> EngineDetails:
         """See `buildr.backend.Backend.details`."""
@@ -205,9 +208,9 @@ class Podman(HttpEngine):
             state = self.state(container)
             if state is not None and state.exit_code is not None:
                 return state.exit_code
-        return self._wait(container, seconds=None)
+        return self._wait_for_end(container, lambda seconds: self._wait(container, seconds=seconds))
 
-    def _wait(self, container: str, *, seconds: float | None) -> int:
+    def _wait(self, container: str, *, seconds: float) -> int:
         return self._client.request(
             "POST",
             f"/containers/{container}/wait",

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -20,14 +20,17 @@ from buildr.errors import (
     ContainerError,
     EngineError,
     EngineLostError,
+    EngineUnavailableError,
 )
 from buildr.run import run
 from buildr.signals import Signals
 from buildr.testing import FakeBackend, FakeContainer
+from buildr.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from buildr.backend import Attachment, Output
     from buildr.testing import Guest, Operation
 
 NO_GRACE = 0.0
@@ -391,6 +394,165 @@ def cut_and_wait(container: FakeContainer) -> int:
     return container.signals.wait()
 
 
+@pytest.mark.parametrize("operation", ["state", "wait"])
+def test_an_engine_that_comes_back_still_knows_the_status(
+    operation: Operation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def guest(container: FakeContainer) -> int:
+        container.stdout.write(b"all of it")
+        if operation == "state":
+            container.cut()
+        return 7
+
+    backend = KnowsTheEnd(guest)
+    backend.fail(operation, EngineUnavailableError("it is just starting"), times=2)
+    if operation == "wait":
+        backend.fail("wait", EngineLostError("the connection broke"), times=None)
+    assert go(backend)[1] == 7
+    assert capfd.readouterr() == ("all of it", "")
+
+
+def test_output_that_the_broken_streams_did_not_bring_is_completed_from_the_logs(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    def guest(container: FakeContainer) -> None:
+        container.stdout.write(b"one\n")
+        container.stderr.write(b"two\n")
+        container.cut()
+        container.stdout.write(b"\x00\xff three")
+        container.stderr.write(b"four")
+
+    class Late(KnowsTheEnd):
+        """An engine whose streams break before what was written last is read."""
+
+        def attach(self, container: str, *, tty: bool) -> Attachment:
+            return Short(super().attach(container, tty=tty))
+
+    assert go(Late(guest))[1] == 0
+    assert capfdbinary.readouterr() == (b"one\n\x00\xff three", b"two\nfour")
+
+
+class Short:
+    """Streams of which the last pieces do not come."""
+
+    def __init__(self, attachment: Attachment) -> None:
+        self._attachment = attachment
+        self._left = 2
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._attachment, name)
+
+    def read(self) -> Output:
+        while self._left:
+            pieces = self._attachment.read()[: self._left]
+            self._left -= len(pieces)
+            return pieces
+        raise EngineLostError("the container's output broke off")
+
+
+def cut_short(container: FakeContainer) -> int:
+    container.stdout.write(b"begin")
+    container.cut("the connection was reset")
+    return int(container.spec.environment["STATUS"])
+
+
+@pytest.mark.parametrize("status", ["0", "3"])
+@pytest.mark.parametrize("lost", [b"", b"bad \xef\xbf\xbd byte"])
+def test_output_that_is_lost_for_good_never_ends_with_0(
+    status: str, lost: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Forgetful(KnowsTheEnd):
+        def logs(self, container: str, *, follow: bool = False) -> Attachment:
+            self.runs[0]._plumbing.output[:] = [(1, lost)] if lost else []
+            return super().logs(container, follow=follow)
+
+    backend = Forgetful(cut_short)
+    image = backend.add_image("base").id
+    spec = ContainerSpec(image=image, environment={"STATUS": status})
+    if status == "3":
+        assert run(backend, spec, Signals()) == 3
+        assert "warning: the end of the container's output was lost" in capfd.readouterr().err
+    else:
+        with pytest.raises(EngineLostError, match=r"output was lost: .* was reset") as error:
+            run(backend, spec, Signals())
+        assert "ended with status 0" in error.value.hint
+
+
+def test_a_guest_whose_streams_never_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(run_module, "_STALLED_SECONDS", 0.0)
+
+    class Stalled(FakeBackend):
+        def attach(self, container: str, *, tty: bool) -> Attachment:
+            return Endless(super().attach(container, tty=tty))
+
+    assert go(Stalled(lambda _container: 7))[1] == 7
+
+
+class Endless:
+    """Streams that bring nothing and do not end until they are closed."""
+
+    def __init__(self, attachment: Attachment) -> None:
+        self._attachment = attachment
+        self._closed = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._attachment, name)
+
+    def read(self) -> Output:
+        assert self._closed.wait(60)
+        return ()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._attachment.close()
+
+
+class Keeper(Watchdog):
+    """A watchdog that notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("", "", "", 0)
+        self.told: list[str] = []
+
+    def created(self) -> None:
+        self.told.append("created")
+
+    def take_over(self) -> None:
+        self.told.append("take over")
+
+
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [("create", ["take over"]), ("remove", ["created", "take over"]), ("start", ["created"])],
+)
+def test_what_this_process_cannot_finish_the_watchdog_does(
+    operation: Operation, told: list[str]
+) -> None:
+    backend = FakeBackend()
+    backend.fail(operation, EngineLostError("the connection broke"))
+    keeper = Keeper()
+    spec = ContainerSpec(image=backend.add_image("base").id)
+    with contextlib.suppress(EngineLostError):
+        run(backend, spec, Signals(), watchdog=keeper)
+    assert keeper.told == told
+
+
+def test_whoever_asks_for_the_third_time_waits_for_nothing() -> None:
+    signals = Signals()
+
+    class Stuck(FakeBackend):
+        def start(self, container: str) -> None:
+            super().start(container)
+            signals.interrupts = 3
+            raise KeyboardInterrupt
+
+    backend = Stuck()
+    with pytest.raises(KeyboardInterrupt):
+        go(backend, signals=signals)
+    assert "remove" not in backend.operations
+
+
 def test_a_lost_guest_that_still_runs_is_stopped_and_no_status_is_made_up() -> None:
     backend = FakeBackend(cut_and_wait)
     with pytest.raises(EngineLostError, match="the connection was reset") as lost:
@@ -401,11 +563,12 @@ def test_a_lost_guest_that_still_runs_is_stopped_and_no_status_is_made_up() -> N
 
 
 def test_an_engine_that_has_gone_is_named_as_the_reason(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(run_module, "_BACK_SECONDS", 0.0)
     backend = FakeBackend(cut_and_wait)
     for operation in ("state", "remove"):
-        backend.fail(operation, EngineLostError("nobody answers"))
+        backend.fail(operation, EngineLostError("nobody answers"), times=None)
     with pytest.raises(EngineLostError, match="the connection was reset") as lost:
         go(backend)
     assert "doctor" in lost.value.hint
@@ -414,6 +577,7 @@ def test_an_engine_that_has_gone_is_named_as_the_reason(
 
 def test_a_silent_engine_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(run_module, "_BACK_SECONDS", 0.0)
     backend = FakeBackend(until_killed)
     backend.fail("ping", EngineLostError("no answer within 10 s"), times=None)
     for operation in ("state", "wait"):

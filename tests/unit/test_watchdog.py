@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -14,11 +16,14 @@ SECONDS = 60
 
 BACKEND = """\
 import os
+from buildr.errors import EngineUnavailableError
 from buildr.testing import FakeBackend
 
 def connect(target):
-    with open(os.environ["WITNESS"], "w") as witness:
-        witness.write(target.endpoint)
+    with open(os.environ["WITNESS"], "a") as witness:
+        print(target.endpoint, file=witness)
+    if os.path.getsize(os.environ["WITNESS"]) < int(os.environ["LOST"]):
+        raise EngineUnavailableError("not yet")
     return FakeBackend()
 """
 
@@ -26,15 +31,23 @@ HOST = """\
 import os, signal, sys
 from buildr.watchdog import Watchdog
 
-with Watchdog("witness", "unix:///some.sock", "run-id", 0) as watchdog:
-    print(watchdog._pid, flush=True)
-    if sys.argv[1] == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
+try:
+    with Watchdog("witness", "unix:///some.sock", "run-id", 3600) as watchdog:
+        print(watchdog._pid, flush=True)
+        watchdog.created()
+        if sys.argv[1] == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if sys.argv[1] == "force":
+            raise KeyboardInterrupt
+        if sys.argv[1] == "take over":
+            watchdog.take_over()
+except KeyboardInterrupt:
+    pass
 print("done", flush=True)
 """
 
 
-def host(tmp_path: Path, how: str) -> tuple[int, bytes, Path]:
+def host(tmp_path: Path, how: str, lost: int = 0) -> tuple[int, bytes, Path]:
     """Run a host process with a watchdog; return the watchdog's pid, the output, and what the backend witnessed."""
     site = tmp_path / "site"
     (site / "witness-1.dist-info").mkdir(parents=True)
@@ -45,7 +58,7 @@ def host(tmp_path: Path, how: str) -> tuple[int, bytes, Path]:
     )
     (tmp_path / "host.py").write_text(HOST)
     witness = tmp_path / "witness"
-    environ = {**os.environ, "PYTHONPATH": str(site), "WITNESS": str(witness)}
+    environ = {**os.environ, "PYTHONPATH": str(site), "WITNESS": str(witness), "LOST": str(lost)}
     done = subprocess.run(
         [sys.executable, tmp_path / "host.py", how],
         env=environ,
@@ -75,7 +88,21 @@ def test_it_cleans_up_when_the_host_process_is_killed(tmp_path: Path) -> None:
     pid, rest, witness = host(tmp_path, "die")
     wait_for_end(pid)
     assert rest == b""
-    assert witness.read_text() == "unix:///some.sock"
+    assert witness.read_text() == "unix:///some.sock\n"
+
+
+@pytest.mark.parametrize("how", ["take over", "force"])
+def test_it_cleans_up_when_the_host_process_hands_that_over(tmp_path: Path, how: str) -> None:
+    pid, rest, witness = host(tmp_path, how)
+    wait_for_end(pid)
+    assert rest == b"done\n"
+    assert witness.read_text() == "unix:///some.sock\n"
+
+
+def test_it_waits_for_an_engine_that_comes_back(tmp_path: Path) -> None:
+    pid, _, witness = host(tmp_path, "take over", lost=40)
+    wait_for_end(pid)
+    assert len(witness.read_text().splitlines()) == 3
 
 
 def test_it_goes_without_a_trace_when_the_host_process_has_cleaned_up(tmp_path: Path) -> None:
