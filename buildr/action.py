@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from buildr import console, identity, registry
 from buildr.backend import PushRequest
+from buildr.build_lock import killed
 from buildr.cleanup import sweep
 from buildr.container import container_spec, warn_of_limits
 from buildr.containerfile import APP
@@ -246,6 +247,11 @@ class _Sweep:
         block_signals()
         with contextlib.suppress(BackendError):  # the guest matters more; the next run tries again
             sweep(self._backend)
+        with contextlib.suppress(BackendError):
+            if killed(self._backend.info.backend):
+                from buildr.prune import sweep_images
+
+                sweep_images(self._backend)
         if self._ready.is_new:
             collect(self._backend, self._project, self._ready.image)
 

@@ -3,6 +3,9 @@
 Podman's builds look through all stored images for layers that may serve, and fail when one vanishes meanwhile; so does a
 list of images. A user's builds share a lock; old images are removed only by who has it alone, and otherwise by a
 later build. flock(2): the kernel lets go of it when a process ends, however it ends.
+
+Beside the lock every build has a file as long as it lasts. One whose process has gone tells that a build was killed, and
+that there may be images without a name.
 """
 
 from __future__ import annotations
@@ -13,22 +16,45 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import cache
+from buildr.identity import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MARK = "building-"
+
 
 @contextlib.contextmanager
-def building() -> Iterator[None]:
-    """Keep old images from being removed; where no lock can be had (a read-only home) go on without."""
+def building(engine: str = "") -> Iterator[None]:
+    """Keep old images from being removed; where no lock can be had (a read-only home) go on without.
+
+    Args:
+        engine: the backend's name.
+    """
     lock = _open()
+    mark = f"{cache.directory()}/{_MARK}{os.getpid()}-{started('self')}-{engine}"
     try:
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
+            with contextlib.suppress(OSError):
+                os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         yield
     finally:
         if lock is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(mark)
             os.close(lock)
+
+
+def killed(engine: str) -> list[str]:
+    """Return the files of an engine's builds whose processes have gone; whoever has cleaned up removes the files."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(cache.directory()):
+            pid, start, of = (*name.removeprefix(_MARK).split("-", 2), "", "")[:3]
+            if name.startswith(_MARK) and of == engine and started(pid) != start:
+                found.append(f"{cache.directory()}/{name}")
+    return found
 
 
 @contextlib.contextmanager
@@ -53,7 +79,9 @@ def _exclusive(lock: int) -> bool:
 def _open() -> int | None:
     try:
         return os.open(
-            f"{cache.make_directory()}/build.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            f"{cache.make_directory()}/build.lock",
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+            0o600,
         )
     except OSError:
         return None

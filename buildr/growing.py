@@ -92,7 +92,7 @@ def grow(
     ]
     request = BuildRequest(context=counted(pack(parts), progress), containerfile=CONTAINERFILE)
     try:
-        with building():
+        with building(backend.info.backend):
             return backend.build(request, progress)
     except BuildError:
         return None  # a clean build says what is wrong, if anything is

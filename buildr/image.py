@@ -269,7 +269,7 @@ def _build(
         build = _build_generated
     else:
         from buildr.own_image import build_own as build
-    with building():
+    with building(backend.info.backend):
         image = build(backend, project, sources, progress, cache=cache)
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, tag)

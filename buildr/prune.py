@@ -8,12 +8,14 @@ derives from one of ours inherits both, label and variables, but runs something 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from buildr import identity
-from buildr.build_lock import alone
+from buildr.build_lock import alone, killed
 from buildr.cleanup import left_behind
 from buildr.containerfile import ENTRYPOINT, MARKERS, PROJECT
 from buildr.errors import BackendError
@@ -80,21 +82,28 @@ def remove(backend: Backend, found: Leftover) -> str:
     return ""
 
 
-def sweep_images(backend: Backend) -> int:
-    """Remove the images that killed builds left, unless somebody builds just now; return how many.
+def sweep_images(backend: Backend) -> None:
+    """Remove the images that killed builds left, if any was killed, unless somebody builds just now.
 
     Raises:
-        BackendError: the engine cannot list its images. One that cannot be removed is left for the next time.
+        BackendError: the engine cannot list its images, or not remove one; the next run tries again.
     """
-    removed = 0
+    if not (marks := killed(backend.info.backend)):
+        return
     with alone() as nobody_builds:
-        for image in unnamed_images(backend) if nobody_builds else ():
+        if not nobody_builds:
+            return
+        failure: BackendError | None = None
+        for image in unnamed_images(backend):
             try:
                 backend.remove_image(image.id)
-            except BackendError:
-                continue
-            removed += 1
-    return removed
+            except BackendError as error:  # its step still runs
+                failure = error
+        if failure is not None:
+            raise failure
+        for mark in marks:
+            with contextlib.suppress(OSError):
+                os.unlink(mark)
 
 
 def _is_ours(backend: Backend, row: Image) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from buildr.build_lock import alone, building
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from buildr.build_lock import alone, building, killed
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +43,18 @@ def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(cache: Path
     cache.write_text("a file in the way")
     with building(), alone() as nobody_builds:
         assert not nobody_builds
+
+
+def test_a_build_that_was_killed_is_known_afterwards() -> None:
+    code = "import os\nfrom buildr.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (mark,) = killed("docker")
+    assert killed("podman") == []
+    Path(mark).unlink()
+    assert killed("docker") == []
+
+
+def test_a_build_that_lives_and_one_that_has_ended_are_not_killed_ones() -> None:
+    with building("docker"):
+        assert killed("docker") == []
+    assert killed("docker") == []

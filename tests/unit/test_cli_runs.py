@@ -15,10 +15,11 @@ from click.testing import CliRunner, Result
 
 from buildr import identity
 from buildr.backend import BuildRequest, ContainerSpec, Image
-from buildr.build_lock import building
+from buildr.build_lock import building, killed
 from buildr.cli import app
 from buildr.containerfile import ENTRYPOINT, PROJECT
 from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError
+from buildr.prune import sweep_images
 from buildr.testing import FakeBackend, FakeContainer, using
 
 if TYPE_CHECKING:
@@ -350,3 +351,18 @@ def test_an_image_in_use_stays_and_is_said() -> None:
     result = command(backend, "prune")
     assert result.exit_code == 1
     assert "a container uses the image" in result.stderr
+
+
+def test_after_a_build_that_was_killed_its_images_are_swept_once() -> None:
+    backend = FakeBackend(name="docker")
+    left = left_images(backend)
+    sweep_images(backend)
+    assert all(backend.image(image) for image in left)  # nothing was killed
+    code = "import os\nfrom buildr.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    backend.fail("remove_image", EngineError("its step still runs"))
+    with pytest.raises(EngineError):
+        sweep_images(backend)
+    sweep_images(backend)
+    assert not any(backend.image(image) for image in left)
+    assert killed("docker") == []

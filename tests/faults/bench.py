@@ -1,0 +1,221 @@
+"""Where faults happen: an engine with the proxy before it, a project with its image, and a look from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.engine.harness import Engine, as_environment, give
+from tests.faults.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SECONDS = 120  # nothing that ought to end takes longer, however slow the machine
+HOOK = """\
+import importlib, os
+module, name = os.environ["FAULT_AT"].split(":")
+found = importlib.import_module(module)
+real = getattr(found, name)
+def stalled(*words, **more):
+    open(os.environ["FAULT_REACHED"], "w").close()
+    open(os.environ["FAULT_GO"]).close()
+    return real(*words, **more)
+setattr(found, name, stalled)
+"""
+
+
+class Bench:
+    """One engine's; a context manager.
+
+    Attributes:
+        engine: that runs it.
+        directory: the project's.
+        name: of the script, which no other project has.
+        proxy: before the engine.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._stack = contextlib.ExitStack()
+        self.top = Path(tempfile.mkdtemp(prefix="bf-"))
+        self.name = f"f{self.top.name[3:].lower().replace('_', '0')}"
+        self.directory = self.top / "project"
+        self.proxy: Proxy
+        self._service: subprocess.Popen[bytes] | None = None
+        self._changes = 0
+
+    def __enter__(self) -> Self:
+        for name in ("project", "tmp", "hook", "run"):
+            (self.top / name).mkdir()
+        shutil.copy(Path(__file__).parent / "guest_app.py", self.directory / f"{self.name}.py")
+        (self.top / "hook" / "sitecustomize.py").write_text(HOOK)
+        self.top.chmod(0o755)
+        give(self.engine, self.top)
+        self.socket = self.top / "run" / "engine.sock"
+        upstream = self.socket_of_docker() or str(self.socket)
+        if self.engine.backend == "podman":
+            self.serve()
+        self.proxy = Proxy(self.top / "run" / "proxy.sock", upstream, self.engine.uid)
+        self._stack.enter_context(self.proxy)
+        done = self.run("status", "0")
+        assert done.returncode == 0, done.stderr.decode()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        self.stop_serving()
+        with contextlib.suppress(AssertionError):
+            reference = f"localhost/buildr/{self.name}"
+            words = ("images", "--quiet", "--no-trunc", "--filter", f"reference={reference}")
+            if found := list(dict.fromkeys(self.engine.cli(*words).split())):
+                self.engine.cli("rmi", "--force", *found)
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    # The engine -----------------------------------------------------------------------------------
+
+    def socket_of_docker(self) -> str:
+        return self.engine.environ.get("DOCKER_HOST", "").removeprefix("unix://")
+
+    def serve(self) -> None:
+        """Start a Podman service of our own, over the engine's storage."""
+        with contextlib.suppress(FileNotFoundError):
+            self.socket.unlink()
+        self._service = self.engine.popen(
+            *("podman", "system", "service", "--time=0", f"unix://{self.socket}"),
+            cwd=Path("/"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + SECONDS
+        while True:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+                return
+            assert self._service.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # a socket that appears tells nobody
+
+    def stop_serving(self) -> None:
+        """Kill that service."""
+        if self._service is not None:
+            self._service.kill()
+            self._service.wait()
+            self._service = None
+
+    # The host process -----------------------------------------------------------------------------
+
+    def environment(
+        self, *, proxied: bool = True, env: Mapping[str, str] | None = None, **options: object
+    ) -> dict[str, str]:
+        found = {"TMPDIR": str(self.top / "tmp"), **as_environment({"grace_seconds": 1, **options})}
+        if proxied:
+            variable = "DOCKER_HOST" if self.engine.backend == "docker" else "CONTAINER_HOST"
+            found[variable] = f"unix://{self.proxy.path}"
+        return {**found, **(env or {})}
+
+    def start(
+        self,
+        *words: str,
+        proxied: bool = True,
+        env: Mapping[str, str] | None = None,
+        **options: object,
+    ) -> subprocess.Popen[bytes]:
+        """Start the script."""
+        return self.engine.popen(
+            *(sys.executable, f"{self.name}.py", *words),
+            cwd=self.directory,
+            env=self.environment(proxied=proxied, env=env, **options),
+        )
+
+    def run(self, *words: str, proxied: bool = False) -> subprocess.CompletedProcess[bytes]:
+        """Run the script to its end, as a rule past the proxy."""
+        process = self.start(*words, proxied=proxied)
+        output, errors = process.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def change(self) -> None:
+        """Change a file of the project, by so much that the next run builds anew."""
+        self._changes += 1
+        path = self.directory / "requirements.txt"
+        path.write_text(f"# {os.urandom(8).hex()} {self._changes}\n")
+        give(self.engine, self.directory)
+
+    # A look from outside --------------------------------------------------------------------------
+
+    def containers(self) -> list[str]:
+        """Return the ids of this project's containers, ended ones too."""
+        words = ("ps", "--all", "--quiet", "--no-trunc", "--filter")
+        return self.engine.cli(*words, f"label=buildr.name={self.name}").split()
+
+    def all_gone(self) -> bool:
+        """Wait until no container of the project is left; return whether that came."""
+        deadline = time.monotonic() + SECONDS / 2
+        while self.containers():  # each look is a command of the engine's, so this is no busy loop
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def left_images(self) -> list[str]:
+        """Return the images without a name that this project's builds have left."""
+        words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter")
+        return self.engine.cli(*words, f"label=buildr.project={self.key()}").split()
+
+    def key(self) -> str:
+        """Return the project's key."""
+        found = json.loads(self.engine.cli("image", "inspect", f"localhost/buildr/{self.name}"))
+        key: str = found[0]["Config"]["Labels"]["buildr.project"]
+        return key
+
+    def left_files(self) -> list[str]:
+        """Return what is left in the directory for temporary files."""
+        return sorted(os.listdir(self.top / "tmp"))
+
+
+def await_ready(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the guest's word that it is there."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line == b"ready\n", (line, process.communicate())
+
+
+def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal, and wait until the main thread has taken it: one that still waits would swallow the next."""
+    before = _switches(process.pid)
+    process.send_signal(number)
+    deadline = time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        now = _switches(process.pid)
+        if now is None or before is None or (now[0] > before[0] and now[1] == "S"):
+            return
+
+
+def _switches(pid: int) -> tuple[int, str] | None:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    return int(fields["voluntary_ctxt_switches"]), fields["State"][:1]
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
+    """Wait for the end of the script."""
+    try:
+        output, errors = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, errors = process.communicate()
+        return -signal.SIGALRM, output, errors  # it hangs, which no expected status is
+    return process.returncode, output, errors

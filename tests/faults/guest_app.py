@@ -1,0 +1,63 @@
+"""The guest of the faults: ``CASE ARGUMENT…``."""
+
+# ruff: noqa: T201 - printing is what a script does
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+from buildr import Containerize
+
+BLOCK = bytes(range(256)) * 4096
+
+
+def status(number: str) -> None:
+    sys.exit(int(number))
+
+
+def die(number: str) -> None:
+    os.kill(os.getpid(), int(number))
+    signal.pause()
+
+
+def wait() -> None:
+    """Be there until a signal comes; an interrupt ends in an orderly way."""
+    try:
+        print("ready", flush=True)
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        sys.exit(9)
+
+
+def say(text: str, number: str) -> None:
+    """Write a text, wait for the end of the input, and end."""
+    print(text, flush=True)
+    sys.stdin.read()
+    sys.exit(int(number))
+
+
+def lines(count: str, number: str) -> None:
+    """Write on both streams in turn."""
+    for index in range(int(count)):
+        os.write(1, b"out %d\n" % index)
+        os.write(2, b"err %d\n" % index)
+    sys.exit(int(number))
+
+
+def bulk(mebibytes: str) -> None:
+    for _ in range(int(mebibytes)):
+        sys.stdout.buffer.write(BLOCK)
+
+
+@Containerize(runtime=json.loads(os.environ.get("RUNTIME_OPTIONS", "{}")))
+def main() -> None:
+    case, *values = sys.argv[1:]
+    globals()[case](*values)
+
+
+if __name__ == "__main__":
+    main()

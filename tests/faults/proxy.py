@@ -1,0 +1,258 @@
+"""A proxy before an engine's Unix socket that stalls, cuts, splits, changes or refuses what passes, at a chosen place.
+
+A place is a request, by method and path, and in its answer a number of bytes. Each connection serves one request, so
+the proxy asks both sides to close it afterwards; a connection that the engine hands over passes as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import socket
+import threading
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_BUFFER = 1 << 16
+_SECONDS = 120  # nothing that ought to happen takes longer
+
+Place = Literal["request", "head", "body"]
+Action = Literal["stall", "cut", "insert", "refuse", "split"]
+
+
+class Fault:
+    """One fault, which happens once.
+
+    Args:
+        request: a pattern that is found in ``METHOD path``.
+        action: what happens: passing stops until `go`; both connections close; ``data`` is put in; an answer 500;
+            or bytes pass one by one.
+        place: before the request passes, before the answer does, or behind so many bytes of the answer's body.
+        after: how many bytes.
+        data: to insert.
+
+    Attributes:
+        reached: set when the place is reached.
+    """
+
+    def __init__(
+        self,
+        request: str,
+        action: Action,
+        place: Place = "request",
+        *,
+        after: int = 0,
+        data: bytes = b"",
+    ) -> None:
+        self.request = request
+        self.action = action
+        self.place = place
+        self.after = after
+        self.data = data
+        self.reached = threading.Event()
+        self._go = threading.Event()
+        self.taken = False
+
+    def go(self) -> None:
+        """Let what was stalled pass."""
+        self._go.set()
+
+    def wait(self) -> None:
+        """Wait until the place is reached."""
+        assert self.reached.wait(_SECONDS), f"nothing asked for {self.request}"
+
+    def happen(self) -> None:
+        """Do it, for the thread that moves bytes.
+
+        Raises:
+            ConnectionError: the connection is to be cut.
+        """
+        self.reached.set()
+        if self.action == "stall":
+            self._go.wait()
+        elif self.action == "cut":
+            raise ConnectionError
+
+
+class Proxy:
+    """The proxy; a context manager.
+
+    Args:
+        path: of the socket that it listens on.
+        upstream: path of the engine's socket.
+        uid: who shall seem to listen: an engine counts as rootless when its socket is not root's.
+    """
+
+    def __init__(self, path: Path, upstream: str, uid: int) -> None:
+        self.path = path
+        self._upstream = upstream
+        self._uid = uid
+        self._faults: list[Fault] = []
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._listener: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        self.appear()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.vanish()
+
+    @contextlib.contextmanager
+    def fault(self, fault: Fault) -> Iterator[Fault]:
+        """Let a fault happen."""
+        with self._lock:
+            self._faults.append(fault)
+        try:
+            yield fault
+        finally:
+            fault.go()
+            with self._lock:
+                self._faults.remove(fault)
+
+    def appear(self) -> None:
+        """Listen."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+        listener.bind(str(self.path))
+        self.path.chmod(0o666)
+        own = os.geteuid()
+        os.seteuid(self._uid)  # unix(7), SO_PEERCRED: whoever calls listen(2)
+        try:
+            listener.listen(128)
+        finally:
+            os.seteuid(own)
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def vanish(self) -> None:
+        """Be gone, as an engine that is killed: no socket, and every connection broken."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.cut()
+
+    def cut(self) -> None:
+        """Break every connection."""
+        with self._lock:
+            found = tuple(self._open)
+        for connection in found:
+            _shut(connection)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with self._lock:
+            self._open |= {client, upstream}
+        try:
+            self._exchange(client, upstream)
+        except OSError:
+            pass  # cut, by whomever
+        finally:
+            with self._lock:
+                self._open -= {client, upstream}
+            for connection in (client, upstream):
+                _shut(connection)
+                connection.close()
+
+    def _exchange(self, client: socket.socket, upstream: socket.socket) -> None:
+        head, rest = _head(client)
+        fault = self._take(head.split(b" HTTP/", 1)[0].decode())
+        if fault is not None and fault.place == "request":
+            fault.happen()
+            if fault.action == "refuse":
+                body = b'{"message": "the proxy refuses"}'
+                client.sendall(
+                    b"HTTP/1.1 500 Refused\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+                    % (len(body), body)
+                )
+                return
+        upstream.connect(self._upstream)
+        upgrade = b"\r\nupgrade:" in head.lower()
+        upstream.sendall((head if upgrade else _closing(head)) + rest)
+        threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
+        head, rest = _head(upstream)
+        if fault is not None and fault.place == "head":
+            fault.happen()
+        client.sendall(head if upgrade else _closing(head))
+        self._body(upstream, client, rest, fault if fault and fault.place == "body" else None)
+
+    def _body(
+        self, upstream: socket.socket, client: socket.socket, data: bytes, fault: Fault | None
+    ) -> None:
+        passed = 0
+        while True:
+            if fault is not None and fault.action == "split":
+                fault.reached.set()
+                for byte in data:
+                    client.sendall(bytes((byte,)))
+            elif fault is not None and passed + len(data) >= fault.after:
+                here = fault.after - passed
+                client.sendall(data[:here])
+                fault.happen()
+                client.sendall(fault.data + data[here:])
+                fault = None
+            else:
+                client.sendall(data)
+            passed += len(data)
+            data = upstream.recv(_BUFFER)
+            if not data:
+                return
+
+    def _take(self, line: str) -> Fault | None:
+        with self._lock:
+            for fault in self._faults:
+                if not fault.taken and re.search(fault.request, line):
+                    fault.taken = True
+                    return fault
+        return None
+
+
+def _head(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Read a request's or an answer's head; return it and what came behind it."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(_BUFFER)
+        if not more:
+            raise ConnectionError
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head + b"\r\n\r\n", rest
+
+
+def _closing(head: bytes) -> bytes:
+    return head[:-2] + b"Connection: close\r\n\r\n"
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Move what the client sends; tell the engine of its end, or of the client's."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(_BUFFER):
+            target.sendall(data)
+        poll = select.poll()
+        poll.register(source, 0)
+        gone = any(events & select.POLLHUP for _, events in poll.poll(0))
+        target.shutdown(socket.SHUT_RDWR if gone else socket.SHUT_WR)
+
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,113 @@
+"""Which faults happen how often: for the table of ``python -m tests.faults``, and for the tests."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from tests.faults import trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.bench import Bench
+
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_HEAD_OF_4_GIB = b"\x01\0\0\0\xff\xff\xff\xff"
+_DEADLY = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGILL, signal.SIGABRT, signal.SIGBUS),
+    *(
+        signal.SIGFPE,
+        signal.SIGKILL,
+        signal.SIGUSR1,
+        signal.SIGSEGV,
+        signal.SIGUSR2,
+        signal.SIGPIPE,
+    ),
+    *(signal.SIGALRM, signal.SIGTERM),
+)
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One line of the table."""
+
+    fault: str
+    trials: tuple[Callable[[Bench], list[str]], ...]
+    times: int = 1
+    """How often each of them happens in the long run."""
+
+
+def rows() -> Iterator[Row]:
+    """Yield the table."""
+    one = trials
+    yield Row(fault="exit status, each of 256", trials=tuple(map(one.exits, range(256))))
+    yield Row(fault="guest killed by a signal, 14 of them", trials=tuple(map(one.dies, _DEADLY)))
+    for point in one.POINTS:
+        yield Row(fault=f"SIGKILL: {point}", trials=(one.killed(point),), times=10)
+    for times in (1, 2, 3):
+        for point in one.POINTS:
+            if times < 3 or point not in one.AFTER:
+                trial = one.signalled(point, signal.SIGINT, times)
+                yield Row(fault=f"Ctrl+C x{times}: {point}", trials=(trial,), times=5)
+    for number in (*_SIGNALS, signal.SIGWINCH):
+        usual = number in _SIGNALS[:3]
+        points = [p for p in one.POINTS if usual or p not in one.BEFORE]
+        found = tuple(one.signalled(point, number) for point in points)
+        yield Row(fault=f"{number.name}, {len(found)} points", trials=found, times=5)
+    yield Row(
+        fault="host process and watchdog killed", trials=(one.killed_with_its_watchdog,), times=10
+    )
+    yield Row(fault="engine gone for good", trials=(one.gone_for_good,), times=10)
+    yield Row(fault="engine gone, guest ends, engine back", trials=(one.gone_and_back,), times=10)
+    yield Row(fault="socket removed", trials=(one.socket_removed,), times=10)
+    own = one.service_of_ones_own_killed
+    yield Row(fault="transient service killed", trials=(own,), times=10)
+    yield Row(fault="streams cut at an offset", trials=(one.some_offset,), times=200)
+    yield Row(fault="streams byte by byte", trials=(one.one_by_one(),), times=10)
+    yield Row(fault="streams stalled, guest ended", trials=(one.stalled_for_ever,), times=3)
+    yield Row(fault="garbage frames", trials=(one.garbage(b"\x7fgarbage" * 9),), times=10)
+    yield Row(fault="a frame of 4 GiB", trials=(one.garbage(_HEAD_OF_4_GIB),), times=10)
+    for request in ("POST .*/create", "POST .*/attach", "POST .*/start", "DELETE .*/containers/"):
+        yield Row(fault=f"500 for {request}", trials=(one.refused(request),), times=5)
+    yield Row(fault="nobody reads the output", trials=(one.reader_gone,), times=10)
+    yield Row(fault="50 runs at once", trials=(one.at_once(50),), times=10)
+    yield Row(fault="1 GiB of output, every byte", trials=(one.bulk(1024),))
+
+
+def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
+    """Yield what runs with every test: one of each kind of fault, none of which takes long."""
+    one = trials
+    for status in (1, 42, 255):
+        yield f"exit {status}", one.exits(status)
+    for number in (signal.SIGKILL, signal.SIGSEGV):
+        yield f"death by {number.name}", one.dies(number)
+    for point in ("scan", "build going on", "create asked for", "created", "started", "removed"):
+        yield f"SIGKILL: {point}", one.killed(point)
+    for point in ("scan", "build going on", "created", "start asked for", "remove asked for"):
+        yield f"Ctrl+C: {point}", one.signalled(point, signal.SIGINT)
+    for point in ("build going on", "running"):
+        yield f"Ctrl+C twice: {point}", one.signalled(point, signal.SIGINT, 2)
+    for point in ("create asked for", "start asked for"):
+        yield f"Ctrl+C three times: {point}", one.signalled(point, signal.SIGINT, 3)
+    yield "SIGTERM: scan", one.signalled("scan", signal.SIGTERM)
+    yield "SIGHUP: created", one.signalled("created", signal.SIGHUP)
+    yield "SIGUSR1: started", one.signalled("started", signal.SIGUSR1)
+    yield "SIGWINCH: attached", one.signalled("attached", signal.SIGWINCH)
+    yield "host process and watchdog killed", one.killed_with_its_watchdog
+    yield "engine gone for good", one.gone_for_good
+    yield "engine gone and back", one.gone_and_back
+    yield "socket removed", one.socket_removed
+    yield "transient service killed", one.service_of_ones_own_killed
+    for offset in (3, 500):
+        yield f"streams cut at {offset}", one.cut_at(offset)
+    yield "streams cut, status 5", one.cut_at(100, 5)
+    yield "streams byte by byte", one.one_by_one()
+    yield "garbage frames", one.garbage(b"\x7fgarbage")
+    yield "a frame of 4 GiB", one.garbage(_HEAD_OF_4_GIB)
+    for request in ("POST .*/create", "POST .*/start", "DELETE .*/containers/"):
+        yield f"500 for {request}", one.refused(request)
+    yield "nobody reads the output", one.reader_gone
+    yield "8 runs at once", one.at_once(8)
+    yield "64 MiB of output", one.bulk(64)

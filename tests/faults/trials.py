@@ -1,0 +1,397 @@
+"""The faults, one function each: it makes the fault happen once, and returns what went wrong.
+
+What went wrong begins with the word of a column: ``lost`` (output, or a status), ``leaked`` (a container, an image, a
+file), ``wrong`` (another exit status than the one that is promised).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import signal
+from typing import TYPE_CHECKING, TypeAlias
+
+from tests.faults.bench import Bench, await_ready, end, interrupt
+from tests.faults.guest_app import BLOCK
+from tests.faults.proxy import Fault, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from subprocess import Popen
+
+Trial: TypeAlias = "Callable[[Bench], list[str]]"
+
+LOST = 125
+_END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
+# Where a host process can be: which request it makes, and how far that is.
+POINTS: dict[str, tuple[str, Place]] = {
+    "scan": ("buildr.staging:read_sources", "request"),
+    "build asked for": (r"POST .*/build\?", "request"),
+    "build going on": (r"POST .*/build\?", "head"),
+    "tag": (r"POST .*/tag\?", "request"),
+    "create asked for": (r"POST .*/containers/create", "request"),
+    "created": (r"POST .*/containers/create", "head"),
+    "attach asked for": (r"POST .*/attach", "request"),
+    "attached": (r"POST .*/attach", "head"),
+    "start asked for": (r"POST .*/start", "request"),
+    "started": (r"POST .*/start", "head"),
+    "running": ("", "request"),
+    "guest has ended": (_END, "request"),
+    "remove asked for": (r"DELETE .*/containers/", "request"),
+    "removed": (r"DELETE .*/containers/", "head"),
+}
+BEFORE = ("scan", "build asked for", "build going on", "tag")  # a container is about to exist
+AFTER = ("guest has ended", "remove asked for", "removed")
+_STATUS = 7
+
+
+@contextlib.contextmanager
+def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
+    """Bring a host process to a point; yield it and what lets it go on."""
+    if point in BEFORE:
+        bench.change()
+    words = ("status", str(_STATUS)) if point in AFTER else ("wait",)
+    request, place = POINTS[point]
+    if point == "scan":
+        reached, go = bench.top / "run" / "reached", bench.top / "run" / "go"
+        for path in (reached, go):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            os.mkfifo(path)
+            path.chmod(0o666)
+        hook = {
+            "FAULT_AT": request,
+            "FAULT_REACHED": str(reached),
+            "FAULT_GO": str(go),
+            "PYTHONPATH": str(bench.top / "hook"),
+        }
+        process = bench.start(*words, env=hook)
+        reached.open().close()
+        try:
+            yield process, lambda: _open_if_read(str(go))
+        finally:
+            process.kill()
+        return
+    if not request:
+        process = bench.start(*words)
+        try:
+            await_ready(process)
+            yield process, lambda: None
+        finally:
+            process.kill()
+        return
+    with bench.proxy.fault(Fault(request, "stall", place)) as fault:
+        process = bench.start(*words)
+        try:
+            fault.wait()
+            yield process, fault.go
+        finally:
+            process.kill()
+
+
+def _open_if_read(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def killed(point: str) -> Trial:
+    """SIGKILL of the host process at a point."""
+
+    def trial(bench: Bench) -> list[str]:
+        with _at(bench, point) as (process, go):
+            process.kill()
+            end(process)
+            go()
+        wrong = _leaks(bench)
+        if point in BEFORE:
+            after = bench.run("status", "3")
+            wrong += [] if after.returncode == 3 else [f"wrong: next run {after.returncode}"]
+            wrong += [f"leaked: image {image}" for image in bench.left_images()]
+        return wrong
+
+    return trial
+
+
+def signalled(point: str, number: int, times: int = 1) -> Trial:
+    """A signal to the host process at a point, once or several times."""
+
+    def trial(bench: Bench) -> list[str]:
+        with _at(bench, point) as (process, go):
+            for _ in range(times):
+                interrupt(process, number)
+            if times < 3:  # the third time nothing may be waited for
+                go()
+            if number == signal.SIGWINCH and point not in AFTER:
+                if point != "running":
+                    await_ready(process)
+                process.send_signal(signal.SIGTERM)
+            status, _, errors = end(process)
+            go()
+        expected = _expected(point, number, times)
+        wrong = (
+            [] if status in expected else [f"wrong: {status}, not {expected}: {errors[-300:]!r}"]
+        )
+        if b"Traceback" in errors:
+            wrong.append(f"wrong: {errors[-600:]!r}")
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+def _expected(point: str, number: int, times: int) -> set[int]:
+    if point in AFTER:  # the guest's own status is known already, or is not asked for any more
+        return {_STATUS} if number != signal.SIGINT else {0, _STATUS, 130, 137}
+    if number == signal.SIGWINCH:
+        return {128 + signal.SIGTERM}
+    if number != signal.SIGINT:
+        return {128 + number}
+    # Whoever has ended at the second has no third.
+    twice = {0, 130} if point in BEFORE else {0, 137}
+    return {1: {0}, 2: twice, 3: {130, 137} if point == "running" else {0, 130}}[times]
+
+
+def _leaks(bench: Bench) -> list[str]:
+    wrong = [] if bench.all_gone() else [f"leaked: {bench.containers()}"]
+    return wrong + [f"leaked: file {name}" for name in bench.left_files()]
+
+
+# The streams --------------------------------------------------------------------------------------
+
+_LINES = 40
+_OUT = b"".join(b"out %d\n" % n for n in range(_LINES))
+_ERR = b"".join(b"err %d\n" % n for n in range(_LINES))
+_BYTES = len(_OUT) + len(_ERR) + 2 * _LINES * 8  # with the heads of the frames
+
+
+def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) -> Trial:
+    """A fault of the attached streams: everything comes, or an error says that it does not."""
+
+    def trial(bench: Bench) -> list[str]:
+        with bench.proxy.fault(fault()) as made:
+            found, output, errors = end(bench.start("lines", str(_LINES), str(status)))
+            wrong = [] if made.reached.is_set() else ["wrong: the fault did not happen"]
+        complete = output == _OUT and errors == _ERR
+        if found == status and not complete:
+            told = status != 0 and b"output was lost" in errors
+            wrong += [] if told else [f"lost: {output[-80:]!r} {errors[-300:]!r}"]
+        elif found not in ((status,) if exact else (status, LOST)):
+            wrong.append(f"wrong: {found}: {errors[-300:]!r}")
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+def cut_at(offset: int, status: int = 0) -> Trial:
+    """The streams are cut at an offset."""
+    return stream(lambda: Fault(r"POST .*/attach", "cut", "body", after=offset), status)
+
+
+def some_offset(bench: Bench) -> list[str]:
+    """The streams are cut somewhere."""
+    offset = random.randrange(_BYTES)  # noqa: S311 - nothing secret
+    return [f"{what} (at {offset})" for what in cut_at(offset, random.choice((0, 5)))(bench)]  # noqa: S311 - likewise
+
+
+def garbage(data: bytes, offset: int = 0) -> Trial:
+    """What is no frame comes in between."""
+    return stream(lambda: Fault(r"POST .*/attach", "insert", "body", after=offset, data=data))
+
+
+def one_by_one() -> Trial:
+    """The streams come byte by byte."""
+    return stream(lambda: Fault(r"POST .*/attach", "split", "body"), exact=True)
+
+
+def stalled_for_ever(bench: Bench) -> list[str]:
+    """The streams stall, though the guest has ended."""
+    return stream(lambda: Fault(r"POST .*/attach", "stall", "body", after=100), 5)(bench)
+
+
+def refused(request: str) -> Trial:
+    """The engine answers 500."""
+
+    def trial(bench: Bench) -> list[str]:
+        with bench.proxy.fault(Fault(request, "refuse")) as fault:
+            status, _, errors = end(bench.start("status", "7"))
+            wrong = [] if fault.reached.is_set() else ["wrong: the fault did not happen"]
+        allowed = {LOST, 7} if "DELETE" in request else {LOST}
+        if status not in allowed or b"Traceback" in errors:
+            wrong.append(f"wrong: {status} {errors[-300:]!r}")
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+# The engine ---------------------------------------------------------------------------------------
+
+
+def gone_for_good(bench: Bench) -> list[str]:
+    """The engine goes away while a guest runs, and comes back when the run has ended."""
+    process = bench.start("wait")
+    await_ready(process)
+    if bench.engine.backend == "podman":
+        bench.stop_serving()
+    bench.proxy.vanish()
+    status, _, errors = end(process)
+    if bench.engine.backend == "podman":
+        bench.serve()
+    bench.proxy.appear()
+    wrong = [] if status == LOST and b"was lost" in errors else [f"wrong: {status} {errors!r}"]
+    return wrong + _leaks(bench)
+
+
+def gone_and_back(bench: Bench) -> list[str]:
+    """The engine goes away while a guest runs, which ends meanwhile, and comes back."""
+    process = bench.start("wait")
+    await_ready(process)
+    (container,) = bench.containers()
+    if bench.engine.backend == "podman":
+        bench.stop_serving()
+    bench.proxy.vanish()
+    bench.engine.cli("kill", "--signal", "TERM", container)
+    if bench.engine.backend == "podman":
+        bench.serve()
+    bench.proxy.appear()
+    status, _, errors = end(process)
+    wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
+    return wrong + _leaks(bench)
+
+
+def socket_removed(bench: Bench) -> list[str]:
+    """The engine's socket is removed while a guest runs; what is connected stays so."""
+    process = bench.start("say", "hello", "7")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"hello\n"
+    bench.proxy.path.unlink()
+    status, _, errors = end(process)
+    bench.proxy.vanish()
+    bench.proxy.appear()
+    # The status can be asked for no more, unless a connection was kept.
+    wrong = [] if status in (7, LOST) else [f"wrong: {status} {errors!r}"]
+    return wrong + _leaks(bench)
+
+
+def service_of_ones_own_killed(bench: Bench) -> list[str]:
+    """The transient service is killed while a guest runs, and started again by whoever needs it."""
+    if bench.engine.backend != "podman":
+        return []
+    runtime = bench.top / "runtime"
+    if not runtime.exists():
+        runtime.mkdir(mode=0o700)
+        os.chown(runtime, bench.engine.uid, bench.engine.uid)
+    idle = {"BUILDR_PODMAN_IDLE_SECONDS": "77", "CONTAINER_HOST": ""}
+    process = bench.start("wait", proxied=False, env=idle)
+    await_ready(process)
+    (container,) = bench.containers()
+    for service in _children_named(process.pid, b"--time=77"):
+        os.kill(service, signal.SIGKILL)
+    bench.engine.cli("kill", "--signal", "TERM", container)
+    status, _, errors = end(process)
+    wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
+    return wrong + _leaks(bench)
+
+
+def _children_named(pid: int, word: bytes) -> list[int]:
+    found = []
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        children = file.read().split()
+    for child in children:
+        with contextlib.suppress(OSError), open(f"/proc/{child}/cmdline", "rb") as file:
+            if word in file.read():
+                found.append(int(child))
+    return found
+
+
+def killed_with_its_watchdog(bench: Bench) -> list[str]:
+    """Host process and watchdog are killed: the next run sweeps, and leaves a live run alone."""
+    live = bench.start("wait")
+    await_ready(live)
+    (alive,) = bench.containers()
+    process = bench.start("wait")
+    await_ready(process)
+    for watchdog in _children_named(process.pid, b"watchdog.py"):
+        os.kill(watchdog, signal.SIGKILL)
+    process.kill()
+    end(process)
+    wrong = [] if len(bench.containers()) == 2 else ["wrong: there was nothing to sweep"]
+    done = bench.run("status", "3")
+    wrong += [] if done.returncode == 3 else [f"wrong: {done.returncode}"]
+    wrong += [] if bench.containers() == [alive] else [f"leaked: {bench.containers()}"]
+    live.send_signal(signal.SIGTERM)
+    status, _, errors = end(live)
+    wrong += [] if status == 128 + signal.SIGTERM else [f"wrong: live run {status} {errors!r}"]
+    return wrong + _leaks(bench)
+
+
+# What a guest does --------------------------------------------------------------------------------
+
+
+def exits(status: int) -> Trial:
+    """The guest exits with a status."""
+
+    def trial(bench: Bench) -> list[str]:
+        found = bench.run("status", str(status)).returncode
+        return [] if found == status else [f"wrong: {found}, not {status}"]
+
+    return trial
+
+
+def dies(number: int) -> Trial:
+    """A signal kills the guest."""
+
+    def trial(bench: Bench) -> list[str]:
+        found = bench.run("die", str(number)).returncode
+        return [] if found == 128 + number else [f"wrong: {found}, not {128 + number}"]
+
+    return trial
+
+
+def at_once(count: int) -> Trial:
+    """So many runs at once, each with a text, an input and a status of its own."""
+
+    def trial(bench: Bench) -> list[str]:
+        runs = [bench.start("say", f"run {n}", str(n), proxied=False) for n in range(count)]
+        wrong = []
+        for number, process in enumerate(runs):
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            status, rest, errors = end(process)
+            if (line, rest) != (f"run {number}\n".encode(), b""):
+                wrong.append(f"lost: {number}: {line!r} {rest!r} {errors!r}")
+            if status != number:
+                wrong.append(f"wrong: {number}: {status} {errors!r}")
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+def bulk(mebibytes: int) -> Trial:
+    """The guest writes much, and every byte is compared."""
+
+    def trial(bench: Bench) -> list[str]:
+        process = bench.start("bulk", str(mebibytes))
+        assert process.stdout is not None
+        found, wanted = hashlib.sha256(), hashlib.sha256()
+        while data := process.stdout.read(1 << 20):
+            found.update(data)
+        for _ in range(mebibytes):
+            wanted.update(BLOCK)
+        status, _, errors = end(process)
+        wrong = [] if found.digest() == wanted.digest() else ["lost: the bytes differ"]
+        return wrong + ([] if status == 0 else [f"wrong: {status} {errors!r}"])
+
+    return trial
+
+
+def reader_gone(bench: Bench) -> list[str]:
+    """Nobody reads the output any more."""
+    process = bench.start("bulk", "64")
+    assert process.stdout is not None
+    process.stdout.read(1)
+    process.stdout.close()
+    process.stdout = None
+    status, _, errors = end(process)
+    wrong = [] if status == -signal.SIGPIPE and not errors else [f"wrong: {status} {errors!r}"]
+    return wrong + _leaks(bench)
