@@ -19,6 +19,7 @@ from buildr.cli.options import (
 from buildr.cli.values import in_words_of, read
 
 if TYPE_CHECKING:
+    from buildr.backend import Backend
     from buildr.signals import Signals
 
 _no_cache = (
@@ -30,10 +31,21 @@ _no_cache = (
     ),
 )
 
+_sbom = (
+    option(
+        "--sbom",
+        metavar="FILE",
+        section=BUILD,
+        help="Write what is installed in the image to FILE, as CycloneDX in JSON; - is standard output.",
+    ),
+)
+
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False)
-@options(module_option, build_options, _no_cache, image_options, backend_option, output_options)
+@options(
+    module_option, build_options, _no_cache, _sbom, image_options, backend_option, output_options
+)
 @click.pass_context
 def build(
     context: click.Context,
@@ -41,6 +53,7 @@ def build(
     script: str | None,
     module: str | None,
     no_cache: bool,
+    sbom: str | None,
     backend: str | None,
     **values: Any,
 ) -> None:
@@ -55,6 +68,10 @@ def build(
     from buildr.project import plan
 
     def action(_signals: Signals) -> int:
+        if sbom:
+            from buildr.sbom.document import check_library
+
+            check_library()  # before a build that may take minutes
         with in_words_of(context):
             package = read(context, values).package
             project = plan(target.find(script, module), package)
@@ -63,12 +80,37 @@ def build(
             engine = registry.connect(choice, say)
             try:
                 image = build_and_publish(engine, project, say, cache=not no_cache)
+                listed = _sbom_of(engine, project.reference, image) if sbom else ""
             finally:
                 engine.close()
+        if sbom and sbom != "-":
+            _write(sbom, listed)
+        elif sbom:
+            click.echo(listed)
+            return 0
         click.echo(image if package.quiet else f"{project.reference} {image}")
         return 0
 
     context.exit(guarded(action))
+
+
+def _sbom_of(engine: Backend, reference: str, image: str) -> str:
+    from buildr.sbom.document import render_sbom
+    from buildr.sbom.inventory import read_inventory
+
+    return render_sbom(read_inventory(engine, image), reference=reference, image=image)
+
+
+def _write(path: str, text: str) -> None:
+    from buildr.errors import BuildrError
+
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise BuildrError(
+            f"{path} cannot be written: {error.strerror}", hint="Name another file for --sbom."
+        ) from None
 
 
 def _nothing(_text: str) -> None:

@@ -1,0 +1,194 @@
+"""What is installed in an image: Python packages, and those of Debian's or Alpine's package manager.
+
+Read from the files of a container that never starts. The formats: "Recording installed projects" (PyPA's
+specifications, with the older ``egg-info``), dpkg's ``status`` (Debian policy 5.3), apk's ``installed`` database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tarfile
+from email.errors import MessageError
+from email.parser import BytesHeaderParser
+from typing import IO, TYPE_CHECKING, Literal, cast
+
+from msgspec import Struct
+
+from buildr import identity
+from buildr.backend import ContainerSpec
+from buildr.errors import EngineLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from buildr.backend import Backend
+
+_METADATA = re.compile(r"(?:[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INFO)?)")
+_DPKG = re.compile(r"var/lib/dpkg/(?:status|status\.d/[^/.]+)")  # the second: images without dpkg
+_APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+_RELEASE = ("etc/os-release", "usr/lib/os-release")
+_LARGEST = 64 << 20  # bytes of one file of records
+
+
+class Installed(Struct, frozen=True, kw_only=True, order=True):
+    """One installed package."""
+
+    kind: Literal["pypi", "deb", "apk"]
+    """The type of its package URL."""
+    name: str
+    version: str
+    architecture: str = ""
+    license: str = ""
+    """As the package says it."""
+    path: str = ""
+    """Of the metadata of a Python package."""
+
+
+class Inventory(Struct, frozen=True, kw_only=True):
+    """All that is installed in an image, sorted."""
+
+    packages: tuple[Installed, ...]
+    distribution: str = ""
+    """``ID`` of os-release(5): ``debian``, ``alpine``."""
+    release: str = ""
+    """``VERSION_ID`` of os-release(5)."""
+
+
+def read_inventory(backend: Backend, image: str) -> Inventory:
+    """Read what is installed in a stored image.
+
+    Args:
+        backend: the engine.
+        image: the image's id.
+
+    Raises:
+        BackendError: the engine cannot hand the image's files over.
+    """
+    # An image without a command takes one that is never run.
+    spec = ContainerSpec(image=image, command=("true",), labels=identity.labels(0))
+    container = backend.create(spec)
+    try:
+        return read_archive(backend.get_archive(container, "/"))
+    finally:
+        backend.remove(container)
+
+
+def read_archive(chunks: Iterable[bytes]) -> Inventory:
+    """Read what is installed in a root directory, given as a tar archive.
+
+    Raises:
+        EngineLostError: it is no archive, or broke off.
+    """
+    packages: set[Installed] = set()
+    release: dict[str, str] = {}
+    with contextlib.closing(_Stream(chunks)) as stream:
+        try:
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
+                for member in archive:
+                    path = member.name.removeprefix("./").lstrip("/")
+                    read = _reader(path)
+                    if read is None or not member.isreg() or member.size > _LARGEST:
+                        continue
+                    file = archive.extractfile(member)
+                    data = file.read() if file else b""
+                    if path in _RELEASE:
+                        release = release or _release(data)
+                    packages.update(read(data, path))
+        except tarfile.TarError as error:
+            raise EngineLostError(f"the image's files cannot be read: {error}") from None
+    return Inventory(
+        packages=tuple(sorted(packages)),
+        distribution=release.get("ID", ""),
+        release=release.get("VERSION_ID", ""),
+    )
+
+
+class _Stream:
+    """Chunks as a file that can only be read on, which is all that tarfile asks of a stream."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._held = b""
+
+    def read(self, size: int) -> bytes:
+        """Return this many bytes, fewer at the end."""
+        parts, missing = [self._held], size - len(self._held)
+        while missing > 0 and (chunk := next(self._chunks, b"")):
+            parts.append(chunk)
+            missing -= len(chunk)
+        data = b"".join(parts)
+        self._held = data[size:]
+        return data[:size]
+
+    def close(self) -> None:
+        """Let go of what has not been read."""
+        if close := getattr(self._chunks, "close", None):
+            close()
+
+
+def _reader(path: str) -> Callable[[bytes, str], Iterator[Installed]] | None:
+    folder, _, name = path.rpartition("/")
+    record = f"{folder.rpartition('/')[2]}/{name}" if name in ("METADATA", "PKG-INFO") else name
+    if _METADATA.fullmatch(record):
+        return _python
+    if _DPKG.fullmatch(path):
+        return _debian
+    if path in _APK:
+        return _alpine
+    return _nothing if path in _RELEASE else None
+
+
+def _nothing(data: bytes, path: str) -> Iterator[Installed]:  # noqa: ARG001 - a reader's signature
+    return iter(())
+
+
+def _python(data: bytes, path: str) -> Iterator[Installed]:
+    try:
+        found = BytesHeaderParser().parsebytes(data)
+        name, version = str(found["Name"] or "").strip(), str(found["Version"] or "").strip()
+        terms = str(found["License-Expression"] or found["License"] or "").strip()
+    except (MessageError, ValueError):
+        return
+    if name and version:
+        # Some put the whole text of the licence there.
+        terms = terms if len(terms.splitlines()) == 1 and terms != "UNKNOWN" else ""
+        yield Installed(kind="pypi", name=name, version=version, license=terms, path=f"/{path}")
+
+
+def _debian(data: bytes, path: str) -> Iterator[Installed]:
+    for fields in _paragraphs(data, r"([!-9;-~]+):[ \t]*(.*)"):
+        name, version = fields.get("Package", ""), fields.get("Version", "")
+        # One that was removed but for its configuration is listed, too; without dpkg no state is.
+        state = fields.get("Status", "install ok installed" if "status.d" in path else "")
+        if name and version and state.endswith(" installed"):
+            yield Installed(
+                kind="deb", name=name, version=version, architecture=fields.get("Architecture", "")
+            )
+
+
+def _alpine(data: bytes, path: str) -> Iterator[Installed]:  # noqa: ARG001 - a reader's signature
+    for fields in _paragraphs(data, r"([A-Za-z]):(.*)"):
+        if fields.get("P") and fields.get("V"):
+            yield Installed(
+                kind="apk",
+                name=fields["P"],
+                version=fields["V"],
+                architecture=fields.get("A", ""),
+                license=fields.get("L", ""),
+            )
+
+
+def _paragraphs(data: bytes, field: str) -> Iterator[dict[str, str]]:
+    """Yield the first line of each field of each paragraph."""
+    for paragraph in re.split(r"\n[ \t]*\n", data.decode(errors="replace")):
+        fields: dict[str, str] = {}
+        for line in paragraph.split("\n"):
+            if match := re.fullmatch(field, line):
+                fields.setdefault(match[1], match[2].strip())
+        yield fields
+
+
+def _release(data: bytes) -> dict[str, str]:
+    lines = re.findall(r"(?m)^([A-Z_]+)=(.*)$", data.decode(errors="replace"))
+    return {name: value.strip().strip("\"'") for name, value in lines}
