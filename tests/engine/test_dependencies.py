@@ -117,6 +117,11 @@ def test_a_script_says_what_it_needs(project: Site) -> None:
     [
         ("no-such-thing-as-this-1f9c==1.0", "No matching distribution found for no-such-thing"),
         (PINNED.replace("b6a8", "0000"), "THESE PACKAGES DO NOT MATCH THE HASHES"),
+        # One hash in the file, and pip holds every package to one.
+        (
+            f"{PINNED}packaging==24.0",
+            "Hashes are required in --require-hashes mode, but they are missing",
+        ),
     ],
 )
 def test_what_cannot_be_installed_is_said_in_the_words_of_pip(

@@ -268,3 +268,27 @@ def without_choice(*words: str) -> tuple[str, ...]:
     """Return the words for Python that run a script with no engine chosen by the environment."""
     program = "import os, sys; del os.environ['BUILDR_BACKEND']; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     return ("-c", program, *words)
+
+
+def test_a_base_image_is_held_to_its_digest(own: Site, registries: Registries) -> None:
+    done = publish(own, registries.open)
+    assert done.returncode == 7, done.stderr.decode()
+    kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+    url = f"http://{registries.open}/v2/test/{own.name}/manifests/latest"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kinds})) as answer:
+        digest = answer.headers["Docker-Content-Digest"]
+    reference = f"{registries.open}/test/{own.name}@{digest}"
+    own.engine.cli("rmi", "--force", f"{registries.open}/test/{own.name}:latest", *own.images())
+
+    # Pulled by the digest, whatever the tag names by now.
+    own.script("print('on top')", package={"base_image": reference})
+    done = own.run(env={"BUILDR_BASE_IMAGE": ""})
+    assert (done.returncode, done.stdout) == (0, b"on top\n"), done.stderr.decode()
+    own.engine.cli("rmi", "--force", *own.images())
+    own.engine.cli("rmi", "--force", reference)
+
+    other = reference.replace(digest, "sha256:" + "0" * 64)
+    own.script("print('on top')", package={"base_image": other})
+    done = own.run(env={"BUILDR_BASE_IMAGE": ""})
+    assert (done.returncode, done.stdout) == (125, b""), done.stderr.decode()
+    assert f"the image {other} is not stored here and cannot be pulled" in done.stderr.decode()
