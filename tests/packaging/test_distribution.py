@@ -63,6 +63,7 @@ def test_the_sdist_holds_what_a_test_run_needs(dist: Path) -> None:
         "LICENSE",
         "Makefile",
         "README.md",
+        "SECURITY.md",
         "pyproject.toml",
         ".gitignore",  # hatchling adds it, so that a build from the sdist leaves out the same files
         "PKG-INFO",
