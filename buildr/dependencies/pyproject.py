@@ -80,7 +80,7 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     asked = table.get("requires-python")
     if asked is not None and not isinstance(asked, str):
         raise _wrong(path, "project.requires-python", 'requires-python = ">=3.11"')
-    if "dependencies" in (table.get("dynamic") or ()):
+    if "dependencies" in _texts(table.get("dynamic", []), path, "project.dynamic"):
         return _dynamic(project, path, tool)
     wanted = _texts(table.get("dependencies", []), path, "project.dependencies")
     optional = _table(table, "optional-dependencies", path)

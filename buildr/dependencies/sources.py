@@ -58,24 +58,23 @@ def source_roots(project: ProjectFiles, beside: str) -> tuple[str, ...]:
 
 
 def _named(tool: dict[str, Any]) -> list[str]:
-    """Return the folders that build back ends are told: setuptools, Poetry, PDM, uv, Hatchling, Flit."""
+    """Return the folders that build back ends are told: setuptools, Poetry, PDM, uv, Hatchling."""
     setuptools = _table(tool, "setuptools")
-    where = _table(_table(setuptools, "packages"), "find").get("where")
+    find = _table(_table(setuptools, "packages"), "find")
     hatch = _table(_table(_table(_table(tool, "hatch"), "build"), "targets"), "wheel")
-    packages = _table(tool, "poetry").get("packages")
     found: list[Any] = [
         _table(setuptools, "package-dir").get(""),
-        *(where if isinstance(where, list) else []),
+        *_list(find, "where"),
         *(
             item.get("from", ".")
-            for item in (packages if isinstance(packages, list) else [])
+            for item in _list(_table(tool, "poetry"), "packages")
             if isinstance(item, dict)
         ),
         _table(_table(tool, "pdm"), "build").get("package-dir"),
         _table(_table(tool, "uv"), "build-backend").get("module-root"),
         *(
             os.path.dirname(item) or "."
-            for item in hatch.get("packages") or []
+            for item in _list(hatch, "packages")
             if isinstance(item, str)
         ),
     ]
@@ -85,3 +84,8 @@ def _named(tool: dict[str, Any]) -> list[str]:
 def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
     found = data.get(key)
     return found if isinstance(found, dict) else {}
+
+
+def _list(data: dict[str, Any], key: str) -> list[Any]:
+    found = data.get(key)
+    return found if isinstance(found, list) else []

@@ -224,6 +224,37 @@ def test_system_packages_come_first_since_others_may_need_them() -> None:
     assert "apt-get install -y --no-install-recommends git g++" in text
 
 
+@pytest.mark.parametrize(
+    ("there", "done"),
+    [
+        (("apk",), ["apk add --no-cache git g++"]),
+        (("apt-get",), ["apt-get update", "apt-get install -y --no-install-recommends git g++"]),
+        ((), ["neither apk nor apt-get"]),
+    ],
+)
+@pytest.mark.parametrize("status", [0, 7])
+def test_the_package_manager_of_the_image_is_asked(
+    tmp_path: Path, there: tuple[str, ...], done: list[str], status: int
+) -> None:
+    text = render(replace(PLAIN, system_packages=("git", "g++")))
+    (script,) = (rest for word, rest in instructions(text) if word == "RUN" and "apk" in rest)
+    script = script.replace("/var/lib/apt/lists", str(tmp_path / "lists"))
+    for name in there:
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@"\ncase $* in *git*) exit {status};; esac\n')
+        program.chmod(0o755)
+    (tmp_path / "rm").symlink_to("/bin/rm")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "packages").touch()
+    ran = subprocess.run(
+        ["/bin/sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert all(line in (ran.stdout + ran.stderr).decode() for line in done)
+    assert ran.returncode == (status if there else 1)
+    left = list((tmp_path / "lists").iterdir())
+    assert bool(left) == ("apt-get" not in there or status != 0)
+
+
 def test_folders_to_import_from_come_before_the_guest_part() -> None:
     environment = one(render(replace(PLAIN, roots=("/app/src", "/app"))), "ENV")
     assert (

@@ -148,6 +148,7 @@ def test_other_dynamic_dependencies_are_refused_with_what_to_do(tmp_path: Path) 
         ("[project]\ndependencies = 'rich'\n", "project.dependencies has the wrong form"),
         ("[project]\ndependencies = ['a b']\n", "'a b' is no requirement"),
         ('[project]\ndependencies = ["a\\n--pre"]\n', "is no requirement"),
+        ("[project]\ndynamic = 3\n", "project.dynamic has the wrong form"),
         ("[project]\nrequires-python = 3\n", "project.requires-python has the wrong form"),
         ("[project]\n[dependency-groups]\ng = 1\n", "dependency-groups.g has the wrong form"),
         ("[project]\n[dependency-groups]\ng = [1]\n", "dependency-groups.g has the wrong form"),

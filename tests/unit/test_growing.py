@@ -334,6 +334,19 @@ def test_a_requirement_that_points_into_the_source_is_built_clean(
     assert is_clean(backend)
 
 
+def test_a_lock_with_a_package_of_the_source_is_built_clean(
+    backend: FakeBackend, directory: Path
+) -> None:
+    (directory / "pylock.toml").write_text(
+        'lock-version = "1.0"\ncreated-by = "x"\n'
+        '[[packages]]\nname = "sub"\ndirectory = { path = "sub" }\n'
+    )
+    ready(backend)
+    change(directory)
+    ready(backend)
+    assert is_clean(backend)
+
+
 def test_an_own_containerfile_is_built_clean(backend: FakeBackend, directory: Path) -> None:
     (directory / "Dockerfile").write_text('FROM base:1\nCOPY . /app\nCMD ["python", "app.py"]\n')
     ready(backend, dockerfile="Dockerfile")
