@@ -16,12 +16,17 @@ _FILES = {
 }
 
 
+def guest_sources() -> tuple[str, ...]:
+    """Return the absolute paths of the files that are copied into images."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    return tuple(f"{here}/{source}" for source in _FILES)
+
+
 @cache
 def guest_files() -> tuple[tuple[str, bytes], ...]:
     """Return paths and contents, paths relative to the guest's root in the image."""
-    here = os.path.dirname(os.path.abspath(__file__))
     found = []
-    for source, destination in _FILES.items():
-        with open(f"{here}/{source}", "rb") as file:
+    for source, destination in zip(guest_sources(), _FILES.values(), strict=True):
+        with open(source, "rb") as file:
             found.append((destination, file.read()))
     return tuple(found)
