@@ -22,6 +22,7 @@ from buildr.errors import (
     OptionError,
 )
 from buildr.image import Ready, collect, ensure_image, make_ready
+from buildr.live import source_mounted
 from buildr.progress import Progress
 from buildr.project import plan
 from buildr.run import run
@@ -114,6 +115,8 @@ def run_entry(
     """
     say = _nothing if package.quiet else console.say
     project = plan(entry, package)
+    if runtime.mount_source:
+        project = source_mounted(project)
     executor = registry.choose(flag=flag, option=runtime.executor or package.builder)
     builder = registry.choose(
         flag=flag, option=package.builder or runtime.executor, builder=builder_flag

@@ -145,6 +145,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     workdir: str | None = None
     user: str | None = None
     tty: bool = False
+    stdin: bool = True
+    """Whether it takes input; without, its standard input is ``/dev/null``."""
     ports: tuple[PortBinding, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
     cpus: float | None = None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildr import console, identity, terminal
+from buildr import console, identity, stdin, terminal
 from buildr.backend import ContainerSpec, MountSpec, PortBinding
 from buildr.containerfile import GUEST_ROOT, PROJECT
 from buildr.errors import ContainerError
+from buildr.live import source_mount
 from buildr.options.mounts import mount_source
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def container_spec(
     if own and (stored := backend.image(image)) is not None:
         command = stored.command
     mounts = tuple(_mount(backend, mount) for mount in runtime.mounts)
+    if runtime.mount_source:
+        mounts = (source_mount(backend, project), *mounts)
     return ContainerSpec(
         image=image,
         command=(*command, *entry.arguments),
@@ -49,6 +52,7 @@ def container_spec(
         workdir=None if own else project.placement.workdir,
         user=_user(backend, mounts),
         tty=tty,
+        stdin=not stdin.is_null(),
         ports=tuple(
             PortBinding(
                 host_ip=port.host_ip,

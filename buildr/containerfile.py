@@ -74,6 +74,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     roots: tuple[str, ...] = ()
     """Absolute folders to import from, beside the script's own; their names are plain."""
     files: tuple[CopiedFile, ...] = ()
+    mounted: bool = False
+    """Whether the source is mounted when the image runs, and so is no part of it."""
 
     @property
     def home(self) -> str:
@@ -102,6 +104,7 @@ def render(recipe: Recipe) -> str:
         home=recipe.home,
         user=recipe.user,
         source_first=recipe.source_first,
+        mounted=recipe.mounted,
         system_packages=shlex.join(recipe.system_packages),
         dependencies_source=_comment(recipe.dependencies_source),
         install=[shlex.join(words) for words in (recipe.install, recipe.unhashed) if words],

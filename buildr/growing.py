@@ -40,7 +40,9 @@ def can_grow(project: Project) -> bool:
     """Whether ``/app`` in the project's images holds the context and nothing else, untouched by the build."""
     recipe = project.recipe
     in_app = any(f"{file.destination}/".startswith(f"{APP}/") for file in recipe.files)
-    return not (project.dockerfile or recipe.source_first or recipe.local or in_app)
+    return not (
+        project.dockerfile or recipe.source_first or recipe.local or recipe.mounted or in_app
+    )
 
 
 def small_delta(old: State, new: State) -> Delta | None:

@@ -295,7 +295,9 @@ def _build_generated(
             Member(path=f"dependencies/{file.path}", data=file.data)
             for file in project.dependencies.files
         ]
-    parts.append(Tree(entries=sources.tree.scan.entries, root=project.context, prefix="context"))
+    if not project.recipe.mounted:
+        entries = sources.tree.scan.entries
+        parts.append(Tree(entries=entries, root=project.context, prefix="context"))
     parts += extra_members(sources)
     request = BuildRequest(
         context=counted(pack(parts), progress),

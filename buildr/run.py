@@ -130,7 +130,8 @@ def _run(
         backend.start(container)
         control = Control(backend, container, attachment, signals, spec.grace_seconds, keys)
         stack.enter_context(control)
-        stack.enter_context(StdinPump(attachment))
+        if spec.stdin:
+            stack.enter_context(StdinPump(attachment))
         if on_start is not None:
             on_start(container)
         moved = {1: 0, 2: 0}

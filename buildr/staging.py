@@ -12,7 +12,7 @@ from msgspec import Struct
 from buildr._version import __version__
 from buildr.backend import Event
 from buildr.context.ignore import read_ignore_file
-from buildr.context.index import look
+from buildr.context.index import look, nothing
 from buildr.context.scan import scan, scan_file
 from buildr.context.secrets import describe
 from buildr.context.tar import Copy, Member, Tree
@@ -57,7 +57,7 @@ def read_sources(project: Project) -> Sources:
         ContextError: something cannot be read, or must not be sent.
     """
     return Sources(
-        tree=_look_at_context(project),
+        tree=nothing() if project.recipe.mounted else _look_at_context(project),
         extra=tuple((file, _look_at_extra(file)) for file in project.files),
     )
 

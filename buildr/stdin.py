@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import select
+import stat
 import threading
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 16  # bytes: what a pipe holds
 _BACKGROUND_MS = 200  # between two looks whether a process in the background may read again
+
+
+def is_null() -> bool:
+    """Whether standard input is ``/dev/null``: then the guest gets its own, and nothing need be passed on."""
+    try:
+        status = os.fstat(0)
+        return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
 
 
 class StdinPump:

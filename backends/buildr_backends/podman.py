@@ -302,7 +302,7 @@ class Podman(HttpEngine):
             "shm_size": _SHM_BYTES,
             "labels": dict(spec.labels),
             "terminal": spec.tty,
-            "stdin": True,
+            "stdin": spec.stdin,
             "no_new_privileges": True,
             "stop_timeout": max(0, round(spec.grace_seconds)),
             "portmappings": [

@@ -240,6 +240,13 @@ container_options = (
         help="Drop all capabilities; root directory read-only.",
     ),
     option(
+        "--live",
+        "runtime__mount_source",
+        is_flag=True,
+        section=CONTAINER,
+        help="Mount the source instead of copying it: changes show at once, on both sides.",
+    ),
+    option(
         "--grace-seconds",
         "runtime__grace_seconds",
         metavar="SECONDS",

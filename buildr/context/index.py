@@ -21,7 +21,7 @@ import msgspec
 
 from buildr import cache
 from buildr.context.digest import ContentReader, tree_digest
-from buildr.context.entries import Entry, Scan  # noqa: TC001 - msgspec reads annotations
+from buildr.context.entries import Entry, Scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import EntryKind
 
-__all__ = ["Snapshot", "look"]
+__all__ = ["Snapshot", "look", "nothing"]
 
 _KIND: Final = "index"
 # Two seconds on FAT, one on old network file systems, milliseconds elsewhere; and clocks of servers differ a little.
@@ -105,6 +105,11 @@ class Snapshot:
         if isinstance(self._body, memoryview):
             self._body = msgspec.msgpack.decode(self._body, type=_Body)
         return self._body
+
+
+def nothing() -> Snapshot:
+    """Return what a directory gives of which nothing travels."""
+    return Snapshot("", _Body(Scan(entries=(), secrets=(), skipped=()), []))
 
 
 def look(

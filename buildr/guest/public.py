@@ -82,7 +82,7 @@ class RuntimeOptions(_Options):
     executor = cpus = memory = name = shard_spec = job_spec = None
     ports = mounts = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
-    public = hardened = False
+    public = hardened = mount_source = False
     grace_seconds = 10
     interrupt = "host"
     replicas = 1

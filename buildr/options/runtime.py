@@ -53,6 +53,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         grace_seconds: how long it may take to end after a signal before it is killed.
         interrupt: who gets Ctrl+C, ``host`` or ``guest``.
         hardened: drop every capability and mount the root read-only.
+        mount_source: show the guest the context itself at ``/app``, in place of a copy in the image: what changes on
+            either side is there at once on the other, ignored files and secrets included.
         replicas: how many instances run; one engine runs one.
         shard_spec: for clusters; refused on one engine.
         job_spec: for clusters; refused on one engine.
@@ -69,6 +71,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     grace_seconds: float = 10
     interrupt: Literal["host", "guest"] = "host"
     hardened: bool = False
+    mount_source: bool = False
     replicas: int = 1
     shard_spec: Mapping[str, Any] | None = None
     job_spec: Mapping[str, Any] | None = None
@@ -178,6 +181,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "grace_seconds": lambda value: number(value, 0, 86_400, _GRACE),
     "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),
     "hardened": flag,
+    "mount_source": flag,
     "replicas": _replicas,
     "shard_spec": _shard_spec,
     "job_spec": _job_spec,

@@ -62,7 +62,7 @@ class FakeContainer:
         own = dict(line.split("=", 1) for line in image.environment)
         self.environment: Mapping[str, str] = {**own, **spec.environment}
         self.files: dict[str, bytes] = {}
-        self.stdin = io.BufferedReader(GuestInput(plumbing))
+        self.stdin = io.BufferedReader(GuestInput(plumbing)) if spec.stdin else io.BytesIO()
         self.stdout = GuestOutput(plumbing, STDOUT)
         self.stderr = GuestOutput(plumbing, STDOUT if spec.tty else STDERR)
         self.signals = GuestSignals(plumbing)

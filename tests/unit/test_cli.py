@@ -240,6 +240,7 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--cpus 1.5", "cpus", 1.5),
         ("--memory 512m", "memory", 512 << 20),
         ("--hardened", "hardened", True),
+        ("--live", "mount_source", True),
         ("--grace-seconds 0.5", "grace_seconds", 0.5),
         ("--interrupt guest", "interrupt", "guest"),
         ("--container-name box", "name", "box"),

@@ -307,6 +307,7 @@ CHANGES: list[dict[str, Any]] = [
     {"local": ("-r", "x.txt")},
     {"dependencies_source": "uv.lock"},
     {"source_first": True},
+    {"mounted": True},
     {"system_packages": ("git",)},
     {"roots": ("/app/src",)},
     {"files": (CopiedFile(source="files/0/*", destination="/x"),)},

@@ -387,11 +387,11 @@ def test_an_index_that_the_project_declares_is_told_to_pip(tmp_path: Path) -> No
 def test_a_password_of_an_index_is_noted(tmp_path: Path) -> None:
     uv_lock(tmp_path, REGISTRY)
     (tmp_path / "pyproject.toml").write_text(
-        '[[tool.uv.index]]\nurl = "https://me:secret@index.example.org/simple"\n'
+        '[[tool.uv.index]]\nurl = "https://me:opensesame@index.example.org/simple"\n'
     )
     (note,) = found(tmp_path).notes
     assert "credentials" in note
-    assert "secret" not in note
+    assert "opensesame" not in note
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_a_dict_and_typed_options_give_the_same() -> None:
         "grace_seconds": 0.5,
         "interrupt": "guest",
         "hardened": True,
+        "mount_source": True,
         "replicas": 1,
     }
 

@@ -137,3 +137,18 @@ def test_what_the_guest_leaves_is_there_for_the_next_reader(tmp_path: Path) -> N
     os.close(write)
     with open(read, "rb") as file:
         assert file.read() == b"for the next"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("/dev/null", True), ("/dev/zero", False), (__file__, False)]
+)
+def test_only_the_null_device_is_no_input(path: str, expected: bool) -> None:
+    import subprocess
+    import sys
+
+    program = "from buildr.stdin import is_null; print(is_null())"
+    with open(path, "rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdin=file, capture_output=True, check=True
+        )
+    assert done.stdout.decode().strip() == str(expected)

@@ -208,6 +208,7 @@ OTHERS: dict[str, object] = {
     "workdir": "/other",
     "user": "other",
     "tty": True,
+    "stdin": False,
     "ports": (),
     "mounts": (),
     "cpus": 2.0,
