@@ -377,11 +377,20 @@ class Control:
         until = time.monotonic() + _START_SECONDS
         self._started = self._started or self.heard
         while not self._started and time.monotonic() < until:
-            self._started = self._backend.processes(self._container) != 1
+            self._started = self._has_started()
             if not self._started:
                 time.sleep(_START_PAUSE_SECONDS)
         self._started = True
         self._backend.kill(self._container, number)
+
+    def _has_started(self) -> bool:
+        """Whether the guest's command has started, or all has ended."""
+        count = self._backend.processes(self._container)
+        if count:
+            return count > 1
+        # An engine may not know yet of a container that is just starting.
+        state = self._backend.state(self._container)
+        return state is None or state.exit_code is not None
 
     def _kill(self) -> None:
         self._backend.kill(self._container, signal.SIGKILL)

@@ -79,6 +79,9 @@ def _become(command: list[str]) -> None:
     """Turn this process, the child, into the command."""
     try:
         _take_terminal()
+        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+            # What waits is about to arrive, and must end this process as it would end any other.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # Python ignores them, and its child would too
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -53,7 +53,6 @@ class Bench:
         self.directory = self.top / "project"
         self.proxy: Proxy
         self._service: subprocess.Popen[bytes] | None = None
-        self._changes = 0
 
     def __enter__(self) -> Self:
         for name in ("project", "tmp", "hook", "run"):
@@ -146,10 +145,9 @@ class Bench:
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def change(self) -> None:
-        """Change a file of the project, by so much that the next run builds anew."""
-        self._changes += 1
-        path = self.directory / "requirements.txt"
-        path.write_text(f"# {os.urandom(8).hex()} {self._changes}\n")
+        """Change a file of the project, by so much that the next run builds an image."""
+        path = self.directory / "ballast"
+        path.write_bytes(os.urandom(5 << 20))
         give(self.engine, self.directory)
 
     # A look from outside --------------------------------------------------------------------------

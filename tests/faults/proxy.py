@@ -244,7 +244,7 @@ def _closing(head: bytes) -> bytes:
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
     """Move what the client sends; tell the engine of its end, or of the client's."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # closed by whoever moves the answer
         while data := source.recv(_BUFFER):
             target.sendall(data)
         poll = select.poll()

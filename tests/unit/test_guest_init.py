@@ -94,6 +94,17 @@ def test_what_python_ignores_is_not_ignored_in_the_command(tmp_path: Path, numbe
     assert not ignored >> (number - 1) & 1
 
 
+def test_an_interrupt_just_before_the_command_ends_it_without_a_word() -> None:
+    code = (
+        "import os, signal; from buildr.guest import init\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "init._become(['true'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
 def test_no_signal_is_blocked_in_the_command(tmp_path: Path) -> None:
     command = code("print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))")
     assert under_init(tmp_path, *command).stdout == b"set()\n"

@@ -330,6 +330,27 @@ def test_a_signal_waits_until_the_first_process_has_started_the_command(
     assert sent == ["processes"] * 3 + ["kill", "kill"]
 
 
+def test_a_container_of_which_the_engine_does_not_know_the_processes_yet_has_not_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "_START_PAUSE_SECONDS", 0)
+    signals = Signals()
+
+    class Starting(FakeBackend):
+        counts: ClassVar = [2, 1, 0]
+
+        def processes(self, container: str) -> int:
+            super().processes(container)
+            return self.counts.pop()
+
+    def guest(container: FakeContainer) -> int:
+        signals.received.put(signal.SIGTERM)
+        return container.signals.wait()
+
+    assert go(Starting(guest), signals=signals)[1] == 128 + signal.SIGTERM
+    assert Starting.counts == []
+
+
 def test_a_guest_that_was_heard_has_started() -> None:
     signals = Signals()
 
