@@ -1,8 +1,8 @@
 # Short cuts to the scripts, which do the work.
 
-.PHONY: demo test lint types lock engines-up engines-down
+.PHONY: demo test faults lint types lock engines-up engines-down
 
-demo test lock:
+demo test faults lock:
 	scripts/$@
 
 lint types:
