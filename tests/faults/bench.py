@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECONDS = 120  # nothing that ought to end takes longer, however slow the machine
+_LOOKS = 5
 HOOK = """\
 import importlib, os
 module, name = os.environ["FAULT_AT"].split(":")
@@ -168,7 +169,12 @@ class Bench:
     def left_images(self) -> list[str]:
         """Return the images without a name that this project's builds have left."""
         words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter")
-        return self.engine.cli(*words, f"label=buildr.project={self.key()}").split()
+        command = (*words, f"label=buildr.project={self.key()}")
+        for _ in range(_LOOKS):
+            # Podman cannot list images while somebody else removes one.
+            with contextlib.suppress(AssertionError):
+                return self.engine.cli(*command).split()
+        return self.engine.cli(*command).split()
 
     def key(self) -> str:
         """Return the project's key."""

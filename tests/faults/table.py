@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,27 @@ def rows() -> Iterator[Row]:
     for request in ("POST .*/create", "POST .*/attach", "POST .*/start", "DELETE .*/containers/"):
         yield Row(fault=f"500 for {request}", trials=(one.refused(request),), times=5)
     yield Row(fault="nobody reads the output", trials=(one.reader_gone,), times=10)
+    yield from _surroundings()
     yield Row(fault="50 runs at once", trials=(one.at_once(50),), times=10)
     yield Row(fault="1 GiB of output, every byte", trials=(one.bulk(1024),))
+
+
+_FULL = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), "FULL")
+_NO_HOME = {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": ""}
+
+
+def _surroundings() -> Iterator[Row]:
+    found = {
+        "no home": trials.surroundings(_NO_HOME),
+        "HOME is empty": trials.surroundings({"HOME": "", "XDG_CACHE_HOME": ""}),
+        "no XDG_RUNTIME_DIR": trials.surroundings({"XDG_RUNTIME_DIR": ""}),
+        "nowhere to keep files": trials.surroundings(
+            {"TMPDIR": "/proc", "XDG_CACHE_HOME": "/proc"}
+        ),
+        "full disk": trials.surroundings(_FULL, full=True),
+    }
+    for name, trial in found.items():
+        yield Row(fault=name, trials=(trial,), times=3)
 
 
 def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
@@ -98,4 +118,7 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "streams byte by byte", one.one_by_one()
     yield "a frame of 4 GiB", one.garbage(_HEAD_OF_4_GIB)
     yield "500 for the start", one.refused("POST .*/start")
+    yield "no home", one.surroundings(_NO_HOME)
+    if os.geteuid() == 0:
+        yield "full disk", one.surroundings(_FULL, full=True)
     yield "8 runs at once", one.at_once(8)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import random
 import signal
+import subprocess
 from typing import TYPE_CHECKING, TypeAlias
 
 import buildr
@@ -19,7 +20,7 @@ from tests.faults.guest_app import BLOCK
 from tests.faults.proxy import Fault, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from subprocess import Popen
 
 Trial: TypeAlias = "Callable[[Bench], list[str]]"
@@ -46,6 +47,7 @@ POINTS: dict[str, tuple[str, Place]] = {
 BEFORE = ("scan", "build asked for", "build going on", "tag")  # a container is about to exist
 AFTER = ("guest has ended", "remove asked for", "removed")
 _STATUS = 7
+_CAUGHT = 9  # with which the waiting guest ends when it is interrupted
 _HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # of a traceback of the host process
 
 
@@ -150,9 +152,9 @@ def _expected(point: str, number: int, times: int) -> set[int]:
         return {128 + signal.SIGTERM}
     if number != signal.SIGINT:
         return {128 + number}
-    # Whoever has ended at the second has no third.
-    twice = {0, 130} if point in BEFORE else {0, 137}
-    return {1: {0}, 2: twice, 3: {130, 137} if point == "running" else {0, 130}}[times]
+    # A guest may have ended by the first before the second kills it; and whoever has ended has no third.
+    twice = {0, 130} if point in BEFORE else {0, _CAUGHT, 130, 137}
+    return {1: {0}, 2: twice, 3: {*twice, 130}}[times]
 
 
 def _leaks(bench: Bench) -> list[str]:
@@ -165,7 +167,9 @@ def _leaks(bench: Bench) -> list[str]:
 _LINES = 40
 _OUT = b"".join(b"out %d\n" % n for n in range(_LINES))
 _ERR = b"".join(b"err %d\n" % n for n in range(_LINES))
-_BYTES = len(_OUT) + len(_ERR) + 2 * _LINES * 8  # with the heads of the frames
+_BYTES = len(_OUT) + len(
+    _ERR
+)  # at least; the heads of the frames, of which nobody knows how many, come on top
 
 
 def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) -> Trial:
@@ -398,3 +402,39 @@ def reader_gone(bench: Bench) -> list[str]:
     status, _, errors = end(process)
     wrong = [] if status == -signal.SIGPIPE and not errors else [f"wrong: {status} {errors!r}"]
     return wrong + _leaks(bench)
+
+
+# Where it runs ------------------------------------------------------------------------------------
+
+
+def surroundings(env: Mapping[str, str], *, full: bool = False) -> Trial:
+    """No home, no place for a cache or for temporary files, a full disk: a build and a run go on, or say why not."""
+
+    def trial(bench: Bench) -> list[str]:
+        with _full(bench) if full else contextlib.nullcontext("") as place:
+            given = {name: value.replace("FULL", place) for name, value in env.items()}
+            bench.change()
+            status, _, errors = end(bench.start("status", str(_STATUS), env=given))
+        wrong = [] if status == _STATUS else [f"wrong: {status} {errors[-400:]!r}"]
+        if status == LOST and errors.count(b"buildr: error: ") == 1 and _HOST not in errors:
+            wrong = []  # refused, and said why
+        after = bench.run("status", "3")
+        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+@contextlib.contextmanager
+def _full(bench: Bench) -> Iterator[str]:
+    """Mount a file system without room; yield its path."""
+    place = bench.top / "full"
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=1777", "none", place], check=True)
+    try:
+        with contextlib.suppress(OSError), (place / "filling").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        yield str(place)
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)

@@ -1,0 +1,90 @@
+"""An engine that falls silent or goes away is given up in time, and taken back when it answers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.errors import EngineUnavailableError
+from buildr_backends import _engine, _http
+from buildr_backends._endpoint import Endpoint
+from buildr_backends._http import Client
+from tests.unit.backends.engines import reach
+from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.backends.conftest import Serve
+
+SOON = 0.05
+ENDED = {"Id": "c", "State": {"Status": "exited", "Running": False, "ExitCode": 7}}
+
+
+def test_after_a_sign_of_life_that_did_not_come_no_request_is_waited_for_long(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_http, "_SUSPECT_SECONDS", SOON)
+    client = serve(hanging(), hanging(), always(answer())).client()
+    with pytest.raises(EngineUnavailableError):
+        client.expect(SOON, "GET", "/_ping")
+    with pytest.raises(EngineUnavailableError):  # this would wait for two minutes otherwise
+        client.request("GET", "/slow")
+    monkeypatch.setattr(_http, "_SUSPECT_SECONDS", 60.0)
+    client.request("GET", "/back").read()
+    assert not client._suspect
+
+
+def test_an_engine_that_has_gone_is_started_again_where_that_can_be_done(tmp_path: Path) -> None:
+    endpoint = Endpoint(url="unix:///x", path=str(tmp_path / "engine.sock"))
+    client = Client(endpoint)
+    with pytest.raises(EngineUnavailableError):
+        client.request("GET", "/")
+    with Server(always(answer(body=b"back"))) as server:
+        client.revive = lambda: (tmp_path / "engine.sock").symlink_to(server.path)
+        assert client.request("GET", "/").read() == b"back"
+        client.close()
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_a_wait_that_is_never_answered_ends_with_the_guest(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_engine, "_WAIT_SECONDS", SOON)
+    waited = threading.Event()
+
+    def script(peer: Peer) -> None:
+        while True:
+            request = peer.request()
+            if request.path.endswith("/wait"):
+                waited.set()
+                peer.hear()
+                return
+            state = ENDED if waited.is_set() else {"Id": "c", "State": {"Status": "running"}}
+            peer.say(answer_json(state))
+
+    with Server(script) as server:
+        assert reach(name, server).wait("c") == 7
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_engine, "_WAIT_SECONDS", SOON)
+    monkeypatch.setattr(_engine, "_PING_SECONDS", SOON)
+    asked = threading.Event()
+
+    def script(peer: Peer) -> None:
+        while True:
+            request = peer.request()
+            if request.path.endswith("/wait") or asked.is_set():
+                asked.set()
+                peer.hear()
+                return
+            peer.say(answer_json({"Id": "c", "State": {"Status": "running"}}))
+
+    with Server(script) as server, pytest.raises(EngineUnavailableError):
+        reach(name, server).wait("c")
