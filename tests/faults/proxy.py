@@ -12,13 +12,16 @@ import re
 import select
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
 _BUFFER = 1 << 16
+_LOOK_SECONDS = 0.2  # between two looks whether who ought to come still lives
 _SECONDS = 120  # nothing that ought to happen takes longer
 
 Place = Literal["request", "head", "body"]
@@ -62,9 +65,14 @@ class Fault:
         """Let what was stalled pass."""
         self._go.set()
 
-    def wait(self) -> None:
-        """Wait until the place is reached."""
-        assert self.reached.wait(_SECONDS), f"nothing asked for {self.request}"
+    def wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait until the place is reached, by a process that has not ended before."""
+        deadline = time.monotonic() + _SECONDS
+        while not self.reached.wait(_LOOK_SECONDS):
+            ended = process.poll() is not None
+            said = process.communicate() if ended else ""
+            assert not ended, f"nothing asked for {self.request}: {said}"
+            assert time.monotonic() < deadline, f"nothing asks for {self.request}"
 
     def happen(self) -> None:
         """Do it, for the thread that moves bytes.

@@ -89,7 +89,7 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
     with bench.proxy.fault(Fault(request, "stall", place)) as fault:
         process = bench.start(*words)
         try:
-            fault.wait()
+            fault.wait(process)
             yield process, fault.go
         finally:
             process.kill()
