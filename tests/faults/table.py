@@ -38,6 +38,8 @@ class Row(Struct, frozen=True, kw_only=True):
     trials: tuple[Callable[[Bench], list[str]], ...]
     times: int = 1
     """How often each of them happens in the long run."""
+    backends: tuple[str, ...] = ("podman", "docker")
+    """Where it can happen."""
 
 
 def rows() -> Iterator[Row]:
@@ -64,7 +66,7 @@ def rows() -> Iterator[Row]:
     yield Row(fault="engine gone, guest ends, engine back", trials=(one.gone_and_back,), times=10)
     yield Row(fault="socket removed", trials=(one.socket_removed,), times=10)
     own = one.service_of_ones_own_killed
-    yield Row(fault="transient service killed", trials=(own,), times=10)
+    yield Row(fault="transient service killed", trials=(own,), times=10, backends=("podman",))
     yield Row(fault="streams cut at an offset", trials=(one.some_offset,), times=200)
     yield Row(fault="streams byte by byte", trials=(one.one_by_one(),), times=10)
     yield Row(fault="streams stalled, guest ended", trials=(one.stalled_for_ever,), times=3)
