@@ -56,6 +56,14 @@ class Bench:
         self._service: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        try:
+            self._set_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _set_up(self) -> None:
         for name in ("project", "tmp", "hook", "run"):
             (self.top / name).mkdir()
         shutil.copy(Path(__file__).parent / "guest_app.py", self.directory / f"{self.name}.py")
@@ -70,7 +78,6 @@ class Bench:
         self._stack.enter_context(self.proxy)
         done = self.run("status", "0")
         assert done.returncode == 0, done.stderr.decode()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
