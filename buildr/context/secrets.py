@@ -179,6 +179,6 @@ def describe(held_back: tuple[str, ...]) -> str:
         shown += f" and {len(held_back) - 3} more"
     which = "it looks" if len(held_back) == 1 else "they look"
     return (
-        f"Left out, since {which} like a secret: {shown}"
+        f"left out, since {which} like a secret: {shown}"
         f" (to send one, name it in the ignore file: !{printable(held_back[0])})"
     )

@@ -54,6 +54,7 @@ def _checks(host: Host, found: engines.Probe, base_image: str | None) -> Iterato
     if chosen is None or not chosen.info.remote:
         yield from _of_machine(host, found, engine, bad)
     if engine is not None:
+        yield from cgroups.runtime(host, engine)
         yield storage.check(host, engine)
         yield engines.base_image(engine, _base_image(host, base_image))
     yield _detection(host)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Literal
 
-from buildr.doctor.distribution import boot_with_cgroup_2
+from buildr.doctor.distribution import boot_with_cgroup_2, install
 from buildr.doctor.model import Check
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.doctor.engines import Engine
     from buildr.doctor.model import Host
 
 _NAME = "cgroups"
@@ -55,6 +59,35 @@ def check(host: Host, *, rootless: bool, engine_says: str = "") -> Check:
             advice="Boot with cgroup version 2, if you need these limits.",
         )
     return _delegated(host)
+
+
+def runtime(host: Host, engine: Engine) -> Iterator[Check]:
+    """Yield a failure where the OCI runtime refuses this machine's control groups.
+
+    crun starts nothing while both versions have controllers (its libcrun/cgroup-setup.c); runc does.
+    """
+    hybrid = version(host) == "1" and host.read("/sys/fs/cgroup/unified/cgroup.controllers").strip()
+    if not hybrid or engine.details.oci_runtime != "crun" or engine.backend.info.remote:
+        return
+    sudo, path = "", "/etc/containers/containers.conf"
+    if engine.backend.info.rootless:
+        home = host.environ.get("XDG_CONFIG_HOME") or f"{host.environ.get('HOME', '~')}/.config"
+        path = f"{home}/containers/containers.conf"
+    elif host.uid != 0:
+        sudo = "sudo "
+    path = host.environ.get("CONTAINERS_CONF") or path
+    found, path, directory = host.read(path), shlex.quote(path), shlex.quote(os.path.dirname(path))
+    if "[engine]" in found:
+        change = f"""{sudo}sed -i '/^\\[engine\\]/a runtime = "runc"' {path}"""
+    else:
+        write = f"""printf '[engine]\\nruntime = "runc"\\n' | {sudo}tee -a {path}"""
+        change = f"{sudo}mkdir -p {directory} && {write}"
+    yield Check(
+        name="runtime",
+        status="fail",
+        text="crun starts nothing here, since both versions of cgroups have controllers; runc would",
+        mend=(*(() if host.program("runc") else install(host, ("runc",))), change),
+    )
 
 
 def _delegated(host: Host) -> Check:

@@ -76,7 +76,7 @@ class Findings(Struct, frozen=True, kw_only=True):
     @property
     def usable(self) -> bool:
         """Whether a script can run in a container."""
-        return self.engine is not None
+        return self.engine is not None and not any(check.status == "fail" for check in self.checks)
 
 
 def this_host() -> Host:

@@ -69,6 +69,8 @@ def _filled(text: str, first: str, further: str, width: int) -> list[str]:
 def _verdict(findings: Findings) -> str:
     if findings.engine is None:
         return "Scripts cannot run in containers here: no engine can be used."
+    if not findings.usable:
+        return f"Scripts cannot run in containers here: {findings.engine} answers, but see what failed."
     warnings = sum(check.status != "ok" for check in findings.checks)
     tail = f", with {warnings} warning{'s' if warnings > 1 else ''}" if warnings else ""
     return f"Scripts can run in containers here, by {findings.engine}{tail}."

@@ -462,6 +462,40 @@ def test_vfs_is_slow_and_the_commands_mend_it(machine: Machine, tmp_path: Path, 
     assert tomllib.loads(conf.read_text())["storage"]["driver"] == "overlay"
 
 
+@pytest.mark.parametrize("found", ["", "[network]\n", '[engine]\nevents_logger = "file"\n'])
+def test_crun_on_cgroups_of_both_versions_fails_and_the_command_mends_it(
+    machine: Machine, tmp_path: Path, found: str
+) -> None:
+    machine.remove("sys/fs/cgroup/cgroup.controllers")
+    machine.write("sys/fs/cgroup/unified/cgroup.controllers", "hugetlb\n")
+    machine.environ["HOME"] = "/home"
+    conf = tmp_path / "home" / ".config" / "containers" / "containers.conf"
+    if found:
+        machine.write(str(conf.relative_to(tmp_path)), found)
+    findings = examined(machine, {"podman": Podman(oci_runtime="crun", cgroup_version="1")})
+    check = by_name(findings)["runtime"]
+    assert (check.status, findings.usable) == ("fail", False)
+    last = list(report.lines(findings, width=80))[-1]
+    assert last.startswith("Scripts cannot run in containers here: podman answers")
+    runc, change = check.mend
+    assert runc == "sudo apt-get install -y runc"
+    subprocess.run(["sh", "-c", change.replace("/home/", f"{tmp_path}/home/")], check=True)
+    assert tomllib.loads(conf.read_text())["engine"]["runtime"] == "runc"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "controllers"), [("runc", "hugetlb\n"), ("crun", ""), ("crun", "\n")]
+)
+def test_another_runtime_or_one_version_of_cgroups_is_fine(
+    machine: Machine, runtime: str, controllers: str
+) -> None:
+    machine.remove("sys/fs/cgroup/cgroup.controllers")
+    machine.write("sys/fs/cgroup/unified/cgroup.controllers", controllers)
+    findings = examined(machine, {"podman": Podman(oci_runtime=runtime, cgroup_version="1")})
+    assert "runtime" not in by_name(findings)
+    assert findings.usable
+
+
 def test_vfs_on_an_old_kernel_wants_a_program_too(machine: Machine) -> None:
     podman = Podman(storage_driver="vfs", kernel="5.10.0-8-amd64")
     check = by_name(examined(machine, {"podman": podman}))["storage"]
@@ -552,7 +586,17 @@ def test_the_report_has_marks_texts_commands_and_a_verdict() -> None:
         "      Install it.",
         "      Or another.",
     ]
-    assert lines[-1] == "Scripts can run in containers here, by podman, with 2 warnings."
+    assert lines[-1].startswith("Scripts cannot run in containers here: podman answers, but")
+
+
+@pytest.mark.parametrize(
+    ("checks", "end"), [(CHECKS[:1], "podman."), (CHECKS[:2], "podman, with 1 warning.")]
+)
+def test_warnings_keep_no_script_from_running(checks: tuple[Check, ...], end: str) -> None:
+    findings = Findings(host="Debian", engine="podman", checks=checks)
+    assert findings.usable
+    verdict = list(report.lines(findings, width=80))[-1]
+    assert verdict == f"Scripts can run in containers here, by {end}"
 
 
 def test_no_text_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
@@ -568,5 +612,5 @@ def test_without_an_engine_the_verdict_says_so() -> None:
 
 def test_the_json_has_every_check_and_the_verdict() -> None:
     found = json.loads(report.as_json(FINDINGS))
-    assert (found["usable"], found["engine"], len(found["checks"])) == (True, "podman", 3)
+    assert (found["usable"], found["engine"], len(found["checks"])) == (False, "podman", 3)
     assert found["checks"][1]["mend"][1] == "then this"

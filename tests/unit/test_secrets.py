@@ -304,7 +304,7 @@ def test_nothing_held_back_is_nothing_to_say() -> None:
 
 def test_one_secret_is_named_with_how_to_send_it() -> None:
     assert describe((".env",)) == (
-        "Left out, since it looks like a secret: .env"
+        "left out, since it looks like a secret: .env"
         " (to send one, name it in the ignore file: !.env)"
     )
 
