@@ -105,7 +105,9 @@ class _Log:
         self._release()
         self.flush()
         where = f" in `{self._step}`" if self._step else ""
-        return BuildError(f"the build failed{where}: {failure.strip()}", hint="\n".join(self._tail))
+        # Podman repeats the step, which may be long.
+        why = failure.strip().removeprefix(f'building at STEP "{self._step}": ')
+        return BuildError(f"the build failed{where}: {why}", hint="\n".join(self._tail))
 
     def _release(self) -> None:
         """Take what looked like the image's id for output: it was not the last word."""

@@ -198,7 +198,7 @@ class _Walk:
             target = os.readlink(item.path)
             if leaves_context(self._root, path, target):
                 raise ContextError(
-                    f"The symbolic link {printable(path)} leads out of the context: its target is"
+                    f"the symbolic link {printable(path)} leads out of the context: its target is"
                     f" {printable(target)}, which will not be there in the image",
                     hint="Make it a relative link to something in the context, put a copy in its place,"
                     f" or leave it out: add it to {self._ignore_file()}.",

@@ -191,6 +191,13 @@ def test_a_failed_step_is_told_with_its_last_lines() -> None:
     assert error.hint.splitlines() == [f"line {number}" for number in range(21, 60)] + ["half"]
 
 
+def test_podman_s_failure_does_not_say_the_step_again() -> None:
+    step = 'RUN echo "a" && false'
+    said = f'building at STEP "{step}": while running runtime: exit status 1'
+    error = failure(f"STEP 2/2: {step}\n", {"error": said})
+    assert error.what == f"the build failed in `{step}`: while running runtime: exit status 1"
+
+
 def test_a_hash_as_the_last_words_of_a_failed_step() -> None:
     assert failure(f"{HASH}\n", {"error": "no"}).hint == HASH
 
