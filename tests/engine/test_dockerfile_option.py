@@ -179,7 +179,7 @@ def test_a_base_that_only_this_host_has_is_found_by_its_short_name(own: Site) ->
             r"error: the build failed in `RUN echo said; exit 7`",
         ),
         ("FROM {base}\nCOPY absent /\n", r"error: the build failed in `COPY absent /`: .*absent"),
-        ("FROM 127.0.0.1:9/none:1\n", r"error: the image 127\.0\.0\.1:9/none:1 is not stored here"),
+        ("FROM 127.0.0.1:9/none:1\n", r"error: the image 127\.0\.0\.1:9/none:1 cannot be pulled"),
         (
             "FROM {base}\n",
             r"error: the image of .*/Dockerfile names no command, and app\.py is not in it",
