@@ -1,8 +1,8 @@
 # Short cuts to the scripts, which do the work.
 
-.PHONY: demo test faults lint types lock engines-up engines-down
+.PHONY: demo test faults fuzz lint types lock engines-up engines-down
 
-demo test faults lock:
+demo test faults fuzz lock:
 	scripts/$@
 
 lint types:

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.engine.harness import Engine, Registries
 
@@ -18,6 +19,14 @@ pytest_plugins = ["tests.parallel"]
 
 ENGINES = ("podman-rootless", "podman-root", "docker")
 VARIABLE = "BUILDR_TEST_ENGINES"
+
+
+# No deadlines: the machine may be busy. `make fuzz` runs the second.
+settings.register_profile("buildr", deadline=None)
+settings.register_profile(
+    "fuzz", deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000"))
+)
+settings.load_profile("buildr")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

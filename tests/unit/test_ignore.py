@@ -351,6 +351,31 @@ def test_any_text_gives_rules_or_one_clear_error(text: str, path: str) -> None:
     assert verdict in {"True", "False"} or "is not a valid pattern" in verdict
 
 
+@pytest.mark.parametrize(
+    ("patterns", "path", "docker"),
+    [
+        # Docker's patterns are those of Go's filepath.Match; docker-py's are Python's fnmatch in part.
+        (["a[^b]"], "ac", True),
+        (["a[!b]"], "ab", True),
+        (["a\\*"], "a*", True),
+        # A pattern that filepath.Match calls malformed ends a build with Docker, and is a text with docker-py.
+        (["[a-"], "a", None),
+        (["[]a]"], "]", None),
+    ],
+)
+def test_these_are_the_differences_from_docker_py(
+    patterns: list[str], path: str, docker: bool | None
+) -> None:
+    """docs/decisions.md lists them, too."""
+    assert judged(patterns, path) is not docker
+    try:
+        verdict = IgnoreRules.parse("\n".join(patterns)).excludes(path)
+    except ContextError:
+        assert docker is None
+    else:
+        assert verdict is docker
+
+
 # Which file applies
 
 

@@ -14,7 +14,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {"run": ("build",), "dev": ("test", "lint")}
-"""Each with its groups; all have the dependencies of the package."""
+"""Each with its groups; these have the dependencies of the package, too."""
+TOOLS = {"fuzz": ("fuzz",)}
+"""Likewise, without them."""
+ALL = [*LOCKS, *TOOLS]
 
 
 def entries(lock: str) -> list[str]:
@@ -28,8 +31,8 @@ def pins(lock: str) -> dict[str, Requirement]:
     return {canonicalize_name(one.name): one for one in found}
 
 
-def wanted(groups: tuple[str, ...]) -> list[str]:
-    found: list[str] = list(PYPROJECT["project"]["dependencies"])
+def wanted(groups: tuple[str, ...], *, alone: bool = False) -> list[str]:
+    found: list[str] = [] if alone else list(PYPROJECT["project"]["dependencies"])
     waiting: list[Any] = list(groups)
     while waiting:
         for item in PYPROJECT["dependency-groups"][waiting.pop()]:
@@ -40,7 +43,7 @@ def wanted(groups: tuple[str, ...]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ALL)
 def test_every_entry_is_one_version_with_hashes(lock: str) -> None:
     for entry in entries(lock):
         assert re.fullmatch(
@@ -48,16 +51,16 @@ def test_every_entry_is_one_version_with_hashes(lock: str) -> None:
         ), entry
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ALL)
 def test_all_that_is_asked_for_is_pinned_as_it_is_asked_for(lock: str) -> None:
     found = pins(lock)
-    for text in wanted(LOCKS[lock]):
+    for text in wanted({**LOCKS, **TOOLS}[lock], alone=lock in TOOLS):
         asked = Requirement(text)
         (pin,) = found[canonicalize_name(asked.name)].specifier
         assert asked.specifier.contains(pin.version, prereleases=True), f"{text}: run scripts/lock"
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ALL)
 def test_no_place_is_named(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     assert not re.search(r"://|--(?:extra-)?index|--find-links|--trusted", text)

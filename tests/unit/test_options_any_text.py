@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from buildr.errors import OptionError
@@ -43,8 +44,8 @@ def _harmless(value: object) -> bool:
     return not any(re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text) for text in _texts(value))
 
 
-@settings(max_examples=60)
-@given(st.sampled_from(PackageOptions.__struct_fields__), TEXT | ANY | ONE)
+@pytest.mark.parametrize("name", PackageOptions.__struct_fields__)
+@given(value=TEXT | ANY | ONE)
 def test_a_package_option_is_harmless_or_refused(name: str, value: Any) -> None:
     try:
         found = package_options({name: value})
@@ -53,8 +54,8 @@ def test_a_package_option_is_harmless_or_refused(name: str, value: Any) -> None:
     assert _harmless(found)
 
 
-@settings(max_examples=60)
-@given(st.sampled_from(RuntimeOptions.__struct_fields__), TEXT | ANY | ONE)
+@pytest.mark.parametrize("name", RuntimeOptions.__struct_fields__)
+@given(value=TEXT | ANY | ONE)
 def test_a_runtime_option_is_harmless_or_refused(name: str, value: Any) -> None:
     try:
         found = runtime_options({name: value})
@@ -63,7 +64,6 @@ def test_a_runtime_option_is_harmless_or_refused(name: str, value: Any) -> None:
     assert _harmless(found)
 
 
-@settings(max_examples=60)
 @given(ANY, ANY, ANY)
 def test_an_additional_file_is_harmless_or_refused(src: Any, dest: Any, mode: Any) -> None:
     try:
@@ -73,7 +73,6 @@ def test_an_additional_file_is_harmless_or_refused(src: Any, dest: Any, mode: An
     assert _harmless(found)
 
 
-@settings(max_examples=60)
 @given(ANY)
 def test_options_of_any_kind_are_read_or_refused(value: Any) -> None:
     for read in (package_options, runtime_options):

@@ -1,0 +1,33 @@
+"""Runs atheris on one decoder: ``python -m tests.fuzz frames|documents FOLDER [LIBFUZZER-OPTION...]``.
+
+The folder keeps what was found to reach new code; an input that breaks a promise is written there as ``crash-…``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Instrument the decoders, and fuzz one."""
+    # It has no types, and is not part of a test environment.
+    atheris: Any = importlib.import_module("atheris")
+    with atheris.instrument_imports(include=["buildr_backends", "json"]):
+        from tests.fuzz.targets import SEEDS, TARGETS
+
+    name, folder, *options = sys.argv[1:]
+    corpus = Path(folder) / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for index, seed in enumerate(SEEDS[name]):
+        (corpus / f"seed-{index}").write_bytes(seed)
+    atheris.Setup(
+        [sys.argv[0], str(corpus), f"-artifact_prefix={corpus}/", *options], TARGETS[name]
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What must hold of the two decoders of foreign bytes, whatever the bytes are.
+
+Hypothesis calls these in every test run; ``make fuzz`` lets atheris, which sees what code an input reaches, call them for as
+long as it is given.
+"""
+
+from __future__ import annotations
+
+import json
+
+from buildr.backend import STDERR, STDOUT
+from buildr.errors import EngineLostError
+from buildr_backends import _documents, _frames
+
+_HEADER = 8
+
+
+def frames(data: bytes) -> None:
+    """Decode frames: the same, however they are cut, as a decoder reads them that has all of them at once."""
+    expected, failed = _all_frames(data)
+    for size in (1, 3, _HEADER, max(1, len(data))):
+        found, error = _decode(data, size)
+        assert found == expected, size
+        assert error is failed, size
+
+
+def documents(data: bytes) -> None:
+    """Decode JSON documents: the same, however they are cut; nothing but our own error."""
+    verdicts = []
+    for size in (1, 7, max(1, len(data))):
+        found: list[object] = []
+        error = False
+        try:
+            found.extend(
+                _documents.documents(data[i : i + size] for i in range(0, len(data), size))
+            )
+        except EngineLostError:
+            error = True
+        verdicts.append((json.dumps(found), error))
+    # What came before an error may be fewer where it came in one piece, never other.
+    whole, was_error = verdicts[-1]
+    assert all(error is was_error for _, error in verdicts), verdicts
+    assert was_error or all(text == whole for text, _ in verdicts), verdicts
+
+
+def _all_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
+    """Read frames by the book; return their payloads, joined by stream, and whether they end in an error."""
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(data):
+        header = data[at : at + _HEADER]
+        if len(header) < _HEADER:
+            return found, True
+        if header[0] > 3 or any(header[1:4]):
+            return found, True
+        if header[0] == 3:  # the engine's own word that the stream failed
+            return found, True
+        length = int.from_bytes(header[4:], "big")
+        payload = data[at + _HEADER : at + _HEADER + length]
+        _join(found, STDERR if header[0] == STDERR else STDOUT, payload)
+        if len(payload) < length:
+            return found, True
+        at += _HEADER + length
+    return found, False
+
+
+def _decode(data: bytes, size: int) -> tuple[list[tuple[int, bytes]], bool]:
+    decoder = _frames.FrameDecoder()
+    found: list[tuple[int, bytes]] = []
+    try:
+        for at in range(0, len(data), size):
+            piece = memoryview(data)[at : at + size]
+            for stream, payload in decoder.feed(piece):
+                _join(found, stream, bytes(payload))
+            if decoder.failure is not None:
+                return found, True
+        decoder.finish()
+    except EngineLostError:
+        return found, True
+    return found, False
+
+
+def _join(found: list[tuple[int, bytes]], stream: int, payload: bytes) -> None:
+    if not payload:
+        return
+    if found and found[-1][0] == stream:
+        found[-1] = (stream, found[-1][1] + payload)
+    else:
+        found.append((stream, payload))
+
+
+TARGETS = {"frames": frames, "documents": documents}
+SEEDS = {
+    "frames": [
+        b"\1\0\0\0\0\0\0\5hello\2\0\0\0\0\0\0\1x",
+        b"\3\0\0\0\0\0\0\4lost",
+        b"\0\0\0\0\xff\xff\xff\xffa",
+    ],
+    "documents": [
+        b'{"stream":"a\\n"}\r\n{"aux":{"ID":"sha256:0"}}\n',
+        b'{"a":[1,2,\n{"b":null}]}',
+        b'"x"\n7\n',
+    ],
+}
