@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from buildr.containerfile import DEPENDENCIES_ROOT, USER_ID, CopiedFile, Recipe
 from buildr.dependencies import ProjectFiles, find_dependencies
+from buildr.dependencies.requirement import note_repository
 from buildr.entry import Placement, place
 from buildr.errors import ContextError
 from buildr.options.reference import image_name_from, image_reference, parse_reference
@@ -162,6 +163,10 @@ def _dependencies(
     else:
         notes.append(f"{found.source} names no dependencies: nothing is installed")
     notes.extend(found.notes)
+    if (package.variant or "").startswith(("alpine", "slim")):
+        staged = (file.data.decode(errors="replace") for file in found.files if b"+" in file.data)
+        said = (note_repository(text, package.system_packages) for text in staged)
+        notes.extend(dict.fromkeys(note for note in said if note))
     return found
 
 

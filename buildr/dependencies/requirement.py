@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = [
     "is_buildr",
@@ -10,6 +14,7 @@ __all__ = [
     "is_requirement",
     "note_left_out",
     "note_password",
+    "note_repository",
     "points_into_source",
     "without_password",
 ]
@@ -32,6 +37,8 @@ _ARCHIVES = (
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):"
 _USERINFO = r"(https?://)[^/\s@]+@"
 _PLACEHOLDERS = r"(?:[^:$]*:)?(?:\$\{[A-Z0-9_]+\}:?)+"  # beside a user's name, or for it as well
+_PROGRAMS = {"hg": "mercurial", "svn": "subversion"}
+"""The packages of programs that have another name."""
 _VERSION = r"[0-9]+(?:\.[0-9]+)*"
 _CLAUSE = rf"(?:[=!]= ?{_VERSION}(?:\.\*)?|~= ?{_VERSION}\.[0-9]+|[<>]=? ?{_VERSION})"
 _PLAIN = rf"{_NAME}(?:\[{_NAME}(?:, ?{_NAME})*\])?(?: ?{_CLAUSE}(?: ?, ?{_CLAUSE})*)?"
@@ -100,5 +107,22 @@ def note_password(text: str, where: str) -> str | None:
             return (
                 f"{where}: the URL holds credentials, which will be stored in a layer of the image;"
                 " write ${NAME} for them, and id=NAME in package.secrets"
+            )
+    return None
+
+
+def note_repository(text: str, there: Collection[str]) -> str | None:
+    """Say that pip needs a program which images that are made to be small do not have, if it does.
+
+    Args:
+        text: a staged file of requirements.
+        there: the packages of the system that are installed.
+    """
+    for match in re.finditer(r"(?m)^[^#\n]*?(?:^|[\s@=])(git|hg|svn|bzr)\+[a-z+]+:", text):
+        package = _PROGRAMS.get(match[1], match[1])
+        if not any(name.partition("=")[0] == package for name in there):
+            return (
+                f"a repository is fetched with {match[1]}, which the base image hardly has:"
+                f' package={{"system_packages": ["{package}"]}}'
             )
     return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.dependencies.locked import REPOSITORIES
 from buildr.dependencies.markers import NEVER, normalised, text
 from buildr.dependencies.model import Dependencies, StagedFile
 from buildr.dependencies.requirement import is_buildr, note_left_out, note_password
@@ -88,11 +87,4 @@ def _notes(source: str, packages: Iterable[Locked], indexes: Sequence[str]) -> l
     texts = [*(package.requirement for package in packages), *indexes]
     if password := next(filter(None, (note_password(line, source) for line in texts)), None):
         notes.append(password)
-    for kind in REPOSITORIES:
-        names = [package.name for package in packages if f" @ {kind}+" in package.requirement]
-        if names:
-            notes.append(
-                f"{source}: {names[0]} is fetched with {kind}, which the image needs:"
-                f' package={{"system_packages": ["{kind}"]}}'
-            )
     return notes

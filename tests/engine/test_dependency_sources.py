@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Struct
 
-from tests.engine.images import Site, nothing_left, site
+from tests.engine.images import Site, images, nothing_left, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,6 +211,50 @@ def test_what_a_source_names_is_installed(project: Site, name: str) -> None:
         assert (places[0] == "/app/libs/local lib/local_lib.py") == editable
     if own:
         assert places[-1] == "/app/src/demo.py"
+
+
+# The base image of the tests has no package manager any more; this one keeps what it was asked.
+APK = '#!/bin/sh\necho "$@" "as $(id -u)" > /usr/local/share/asked\n'
+BASE = """\
+FROM {base}
+COPY apk /sbin/apk
+CMD ["true"]
+"""
+
+
+@pytest.fixture
+def base_with_apk(project: Site) -> Iterator[str]:
+    """Built by Buildr, whose builds wait for one another's images to be removed."""
+    name = f"{project.name}-base"
+    project.write(
+        {"Dockerfile": BASE.format(base=project.engine.base_image), "apk": APK, "b.py": ""}
+    )
+    (project.directory / "apk").chmod(0o755)
+    done = project.run(
+        "-m", "buildr", "build", "--dockerfile", "Dockerfile", "--name", name, "b.py"
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    yield f"localhost/buildr/{name}:latest"
+    project.remove()
+    for image in images(project.engine, f"localhost/buildr/{name}"):
+        project.engine.cli("rmi", "--force", image)
+
+
+def test_packages_of_the_system_are_installed_by_root_with_what_the_base_has(
+    project: Site, base_with_apk: str
+) -> None:
+    script = "print(os.getuid(), open('/usr/local/share/asked').read())"
+    project.script(script, imports="import os", package={"system_packages": ["git", "g++"]})
+    done = project.run(env={"BUILDR_BASE_IMAGE": base_with_apk})
+    assert done.stdout.split() == b"1000 add --no-cache git g++ as 0".split(), done.stderr.decode()
+
+
+def test_a_base_without_a_package_manager_is_told(project: Site) -> None:
+    project.script(package={"system_packages": ["git"]})
+    done = project.run()
+    assert (done.returncode, done.stdout) == (125, b"")
+    said = done.stderr.decode().splitlines()
+    assert "system_packages: the base image has neither apk nor apt-get" in said
 
 
 def test_a_lock_with_another_hash_is_refused(project: Site) -> None:

@@ -308,7 +308,6 @@ def test_a_repository_is_fetched_at_its_commit(tmp_path: Path, kind: str) -> Non
     line = f"x @ git+https://git.example.org/x@{COMMIT}#subdirectory=a%20b"
     assert staged(lock, "unhashed.txt") == {line: []}
     assert (lock.install, lock.unhashed) == ((), ("--no-deps", "-r", "unhashed.txt"))
-    assert any('"system_packages": ["git"]' in note for note in lock.notes)
 
 
 @pytest.mark.parametrize("kind", KINDS)

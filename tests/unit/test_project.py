@@ -135,6 +135,57 @@ def test_a_file_of_requirements_is_staged_and_installed(tmp_path: Path) -> None:
     assert not project.recipe.source_first
 
 
+def test_the_source_of_dependencies_is_told(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("rich\n")
+    project = planned()
+    assert "dependencies from requirements.txt" in project.notes
+    assert project.recipe.dependencies_source == "requirements.txt"
+    (tmp_path / "requirements.txt").write_text("\n")
+    assert "requirements.txt names no dependencies: nothing is installed" in planned().notes
+
+
+def test_the_calls_of_pip_for_a_lock_and_the_folders_to_import_from(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "pyproject.toml").write_text("[build-system]\n")
+    (tmp_path / "pylock.toml").write_text(
+        'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = "<3.13"\n'
+        '[[packages]]\nname = "demo"\ndirectory = { path = "." }\n'
+        '[[packages]]\nname = "x"\ndirectory = { path = "x" }\n'
+        '[[packages]]\nname = "y"\n[packages.vcs]\ntype = "git"\nurl = "https://git.example.org/y"\n'
+        'commit-id = "0123456789"\n'
+    )
+    project = planned()
+    root = "/usr/local/share/buildr/dependencies"
+    assert project.recipe.install == ()
+    assert project.recipe.unhashed == ("--no-deps", "-r", f"{root}/unhashed.txt")
+    assert project.recipe.local == ("--no-deps", "-r", f"{root}/local.txt")
+    assert project.recipe.roots == ("/app/src",)
+    assert project.recipe.base_image == "docker.io/library/python:3.12-alpine"
+    assert "Python 3.12, from requires-python in pylock.toml" in project.notes
+
+
+@pytest.mark.parametrize(
+    ("line", "package"),
+    [
+        ("x @ git+https://git.example.org/x@main", "git"),
+        ("-e git+ssh://git@git.example.org/x#egg=x", "git"),
+        ("git+https://git.example.org/x", "git"),
+        ("x @ hg+https://hg.example.org/x", "mercurial"),
+    ],
+)
+def test_a_repository_needs_a_program_that_small_images_do_not_have(
+    tmp_path: Path, line: str, package: str
+) -> None:
+    (tmp_path / "requirements.txt").write_text(f"rich\n{line}\n")
+    advice = f'{{"system_packages": ["{package}"]}}'
+    assert [note for note in planned().notes if advice in note]
+    for options in ({"system_packages": [package]}, {"variant": ""}, {"base_image": "mine"}):
+        assert not [note for note in planned(**options).notes if "system_packages" in note]
+    (tmp_path / "requirements.txt").write_text(f"rich # {line}\n# {line}\n")
+    assert not [note for note in planned().notes if "system_packages" in note]
+
+
 def test_a_requirement_in_the_source_puts_the_source_first(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("-e .\n")
     assert planned().recipe.source_first
