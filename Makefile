@@ -1,8 +1,8 @@
 # Short cuts to the scripts, which do the work.
 
-.PHONY: demo test faults fuzz lint types lock engines-up engines-down
+.PHONY: demo test bench faults fuzz lint types lock engines-up engines-down
 
-demo test faults fuzz lock:
+demo test bench faults fuzz lock:
 	scripts/$@
 
 lint types:

@@ -56,7 +56,16 @@ def test_the_wheel_holds_the_two_packages_the_template_and_its_metadata(dist: Pa
 def test_the_sdist_holds_what_a_test_run_needs(dist: Path) -> None:
     with tarfile.open(dist / f"{NAME}.tar.gz") as sdist:
         found = {name.removeprefix(f"{NAME}/") for name in sdist.getnames()}
-    folders = ("buildr", "backends", "tests", "examples", "scripts", "docs", "requirements")
+    folders = (
+        "buildr",
+        "backends",
+        "benchmarks",
+        "tests",
+        "examples",
+        "scripts",
+        "docs",
+        "requirements",
+    )
     files = {
         "CHANGELOG.md",
         "Containerfile.j2",
