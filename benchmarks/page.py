@@ -145,7 +145,7 @@ def render(text: str, results: Results) -> str:
 def write(results: Results) -> None:
     """Renew the page and the picture."""
     PAGE.write_text(render(PAGE.read_text(), results))
-    PICTURE.write_text(picture.draw(picture.panels(results), picture.machine(results)))
+    PICTURE.write_text(picture.draw(picture.panels(results), picture.note(results)))
 
 
 def _sides(measure: Measure) -> tuple[str, str]:

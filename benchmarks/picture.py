@@ -21,7 +21,8 @@ _BAR = 16  # height of one
 _STEP = 24  # from one bar to the next
 _HEAD = 34  # above the bars of a panel
 _GAP = 18  # between panels
-_ENGINES = {"podman-rootless": "rootless Podman", "podman-root": "Podman", "docker": "Docker"}
+_SHOWN = {"podman-rootless": "rootless Podman", "docker": "Docker"}
+_NAMES = {"podman-rootless": "Podman", "docker": "Docker"}
 
 # Its own ground, so that it can be read wherever it is shown; dark where the reader's system is dark.
 _STYLE = """
@@ -67,12 +68,7 @@ class Panel:
 
 def panels(results: Results) -> list[Panel]:
     """Return what is shown, as far as it was measured."""
-    small = [
-        bar
-        for measure in select(results, "nothing-changed")
-        if measure.engine in ("podman-rootless", "docker")
-        for bar in _pair(measure)
-    ]
+    small = [bar for measure in _measures(results, "nothing-changed") for bar in _pair(measure)]
     many = [
         (title, [*_first(results, "many-files", name), *_first(results, "peers", name)])
         for name, title in (
@@ -81,7 +77,7 @@ def panels(results: Results) -> list[Panel]:
         )
     ]
     old = [
-        bar for measure in select(results, "ancestor", name="one changed") for bar in _pair(measure)
+        bar for measure in _measures(results, "ancestor", "one changed") for bar in _pair(measure)
     ]
     found = [
         ("Run again, nothing changed: a small project", small),
@@ -100,14 +96,22 @@ def machine(results: Results) -> str:
     return f"{cores} cores, {memory}, Linux {kernel} on {architecture}, {', '.join(rest)}"
 
 
-def draw(panels: Sequence[Panel], note: str) -> str:
+def note(results: Results) -> str:
+    """Return the line below the bars."""
+    known = results.machine
+    parts = [f"{known['cores']} cores"]
+    parts += [f"{_NAMES[e]} {known[e].partition('+')[0]}" for e in _NAMES if e in known]
+    return f"Wall time of the whole command, median. {', '.join(parts)}."
+
+
+def draw(panels: Sequence[Panel], below: str) -> str:
     """Return the picture as the text of an SVG file."""
     body: list[str] = []
     top = _MARGIN
     for panel in panels:
         body += _draw_panel(panel, top)
         top += _HEAD + _STEP * len(panel.bars) + _GAP
-    body.append(_text(_MARGIN, top + 2, f"Wall time of the whole command, median. {note}", "note"))
+    body.append(_text(_MARGIN, top + 2, below, "note"))
     height = top + _MARGIN
     summary = "; ".join(
         f"{panel.title}: " + ", ".join(f"{bar.label} {seconds(bar.seconds)}" for bar in panel.bars)
@@ -148,6 +152,12 @@ def _text(x: float, y: float, text: str, kind: str) -> str:
     return f'<text x="{x:.1f}" y="{y:g}"{mark}>{escape(text)}</text>'
 
 
+def _measures(results: Results, case: str, name: str = "") -> list[Measure]:
+    """Return those of a case on the engines that are shown, in their order."""
+    found = {measure.engine: measure for measure in select(results, case, name=name)}
+    return [found[engine] for engine in _SHOWN if engine in found]
+
+
 def _pair(measure: Measure) -> Iterator[Bar]:
     yield _bar(measure.ours, measure.engine, ours=True)
     if measure.theirs is not None:
@@ -155,9 +165,9 @@ def _pair(measure: Measure) -> Iterator[Bar]:
 
 
 def _first(results: Results, case: str, name: str) -> Iterator[Bar]:
-    for measure in select(results, case, name=name):
+    for measure in _measures(results, case, name):
         yield _bar(measure.ours, measure.engine, ours=case == "many-files")
 
 
 def _bar(side: Series, engine: str, *, ours: bool) -> Bar:
-    return Bar(f"Buildr on {_ENGINES[engine]}" if ours else side.label, side.median, ours)
+    return Bar(f"Buildr on {_SHOWN[engine]}" if ours else side.label, side.median, ours)

@@ -219,7 +219,7 @@ def test_a_page_without_its_marks_is_an_error() -> None:
 def test_the_page_and_the_picture_show_the_results_that_are_kept() -> None:
     found = results.read(results.FILE)
     assert page.render(page.PAGE.read_text(), found) == page.PAGE.read_text()
-    drawn = picture.draw(picture.panels(found), picture.machine(found))
+    drawn = picture.draw(picture.panels(found), picture.note(found))
     assert drawn == page.PICTURE.read_text()
 
 
@@ -244,6 +244,13 @@ def test_nothing_is_drawn_outside_the_picture() -> None:
     for box in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(box.get("x", "")) + float(box.get("width", "")) <= width
         assert float(box.get("y", "")) + float(box.get("height", "")) <= height
+
+
+def test_the_note_names_the_engines_that_were_measured() -> None:
+    machine = {**MACHINE, "docker": "20.10.24+dfsg1"}
+    assert picture.note(Results(machine=machine, measures=[])) == (
+        "Wall time of the whole command, median. 2 cores, Docker 20.10.24."
+    )
 
 
 def test_a_panel_that_was_not_measured_is_left_out() -> None:
