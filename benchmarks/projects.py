@@ -97,8 +97,10 @@ from metaparticle_pkg import Containerize
 from metaparticle_pkg.builder import docker_builder
 from metaparticle_pkg.runner import docker_runner
 
-# It knows one socket only. This names the one that is measured.
-client = functools.partial(docker.APIClient, base_url=os.environ.get("DOCKER_HOST"))
+# It knows one socket only: this names the one that is measured. In its guest it asks for a socket, too, and fails when
+# there is none: this gives it a client that it never uses.
+url = os.environ.get("SOCKET")
+client = functools.partial(docker.APIClient, base_url=url) if url else lambda **_: None
 docker_builder.APIClient = docker_runner.APIClient = client
 logging.basicConfig(stream=sys.stdout, level=logging.INFO)
 

@@ -31,10 +31,11 @@ def ancestor(bench: Bench) -> Iterator[Measure]:
     projects.ancestor(theirs, _NAME, _VERSION)
     docker = bench.engine.backend
     bench.engine.output(docker, "tag", bench.engine.base_image, _BASE)
+    socket = bench.engine.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     lines = iter(range(1_000_000))
 
     def run_theirs() -> Run:
-        found = timed.run(bench.engine, (python, "app.py"), cwd=theirs)
+        found = timed.run(bench.engine, (python, "app.py"), cwd=theirs, environ={"SOCKET": socket})
         # Its container stays, and has a fixed name, so that a second run would fail.
         bench.engine.output(docker, "rm", "--force", _NAME)
         if b"hello" not in found.output:
