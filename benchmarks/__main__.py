@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,8 @@ _PAIRS = 10
 def main(words: list[str]) -> int:
     """Measure, print, and write; return the exit status."""
     options = _options(words)
+    # As an exception, so that images and projects are removed, and services ended, on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if not options.report:
             _measure(options)
