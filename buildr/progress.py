@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from buildr import console
+from buildr.signals import block_signals
 
 if TYPE_CHECKING:
     from typing import Self
@@ -41,24 +43,42 @@ class Progress:
         self._status: Status | None = None
         self._begun = time.monotonic()
         self._step = ""
+        self._text_now = title
+        self._lock = threading.Lock()
+        self._over = threading.Event()
 
     def __enter__(self) -> Self:
         """Begin."""
+        if self._moving:
+            # What is silent shows too: a scan of many files, or a step that prints nothing.
+            threading.Thread(target=self._on_time, name="buildr-progress", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Take the moving line away."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
+        self._over.set()
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         text = self._text(event)
         if self._verbosity == "verbose" and event.kind != "upload":
             console.say(text)
-        elif self._moving and time.monotonic() - self._begun > _QUICK_SECONDS:
-            self._show(f"{self._title}: {text}")
+        elif self._moving:
+            with self._lock:
+                self._text_now = f"{self._title}: {text}"
+                if time.monotonic() - self._begun > _QUICK_SECONDS:
+                    self._show(self._text_now)
+
+    def _on_time(self) -> None:
+        block_signals()
+        self._over.wait(_QUICK_SECONDS)
+        with self._lock:
+            if not self._over.is_set():
+                self._show(self._text_now)
 
     def _text(self, event: Event) -> str:
         if event.kind == "step":

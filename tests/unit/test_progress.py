@@ -132,3 +132,29 @@ def test_a_build_that_fails_leaves_no_line_behind(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValueError, match="broken"), shown:
         raise ValueError("broken")
     assert stopped == [True]
+
+
+SILENT = """\
+import threading
+from buildr import progress
+from buildr.progress import Progress
+progress._QUICK_SECONDS = 0.01
+shown = threading.Event()
+show = Progress._show
+def showing(self, text):
+    show(self, text)
+    shown.set()
+Progress._show = showing
+with Progress("reading many files"):
+    assert shown.wait(60)
+    input("shown?")
+print("done")
+"""
+
+
+def test_what_is_silent_is_shown_too(tmp_path: Path) -> None:
+    with OnTerminal("-c", SILENT, cwd=tmp_path) as terminal:
+        terminal.wait_for(b"reading many files")
+        terminal.type(b"\n")
+        terminal.wait_for(b"done")
+        assert terminal.end() == 0
