@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from buildr._version import __version__
 from buildr.backend import BuildRequest
 from buildr.bases import find_bases
 from buildr.build_lock import alone, building
-from buildr.containerfile import PROJECT, identity, render
+from buildr.containerfile import PROJECT, render
 from buildr.context.delta import State
 from buildr.context.tar import Member, Tree, pack
 from buildr.errors import BackendError, EngineError, ImageNotFoundError
+from buildr.fingerprint import frame, is_fingerprint
 from buildr.growing import MOST_LAYERS, can_grow, files_to_put, grow, small_delta
-from buildr.guest_files import guest_files
 from buildr.last_image import Memory
 from buildr.progress import Progress
 from buildr.staging import (
@@ -32,18 +29,17 @@ from buildr.staging import (
 from buildr.subordinate import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from buildr.backend import Backend, Image
     from buildr.context.index import Snapshot
     from buildr.context.tar import Part
+    from buildr.fingerprint import Frame
     from buildr.last_image import LastImage
     from buildr.progress import Verbosity
     from buildr.project import Project
     from buildr.staging import Sources
 
-_TAG_DIGITS = 32  # of the fingerprint; 128 bits
-_GROWN = "-grown"  # ends the tag of an image that grew by deltas
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
 
 Growth = Literal["clean", "images", "files"]
@@ -62,54 +58,6 @@ class Ready(Struct, frozen=True, kw_only=True):
     """A tar archive to unpack into ``/app`` before it starts: what has changed since the image was built."""
     is_new: bool = False
     """Whether it was built clean just now, so that there may be older ones to remove: see `collect`."""
-
-
-class Frame(Struct, frozen=True, kw_only=True):
-    """All that decides an image, but for the context."""
-
-    digest: str
-    local_name: str
-
-    def fingerprint(self, tree: str) -> str:
-        """Return the digest of all that decides the image's content.
-
-        Args:
-            tree: the digest of the context.
-        """
-        return hashlib.sha256(f"{self.digest} {tree}".encode()).hexdigest()
-
-    def tag(self, tree: str, *, grown: bool = False) -> str:
-        """Return the name by which the image of a context is found again."""
-        digits = self.fingerprint(tree)[:_TAG_DIGITS]
-        return f"{self.local_name}:{digits}{_GROWN if grown else ''}"
-
-
-def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
-    """Return what decides the image beside the context.
-
-    Raises:
-        ContextError: the user's own Containerfile cannot be read.
-    """
-    own = ""
-    if project.dockerfile is not None:
-        from buildr.dockerfile import read_dockerfile
-
-        own = repr(read_dockerfile(project.dockerfile))
-    parts = [
-        __version__,
-        identity(project.recipe),
-        own,
-        *(base.id for base in bases),
-        sources.extra_digest,
-        repr([(file.path, file.data) for file in project.dependencies.files])
-        if project.dependencies
-        else "",
-        repr(guest_files()),
-        repr(project.placement.command),
-        *([repr(project.package.secrets)] if project.package.secrets else ()),
-    ]
-    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-    return Frame(digest=digest, local_name=project.local_name)
 
 
 def ensure_image(
@@ -334,7 +282,7 @@ def _collect(backend: Backend, project: Project, image: str) -> None:
         return  # Podman cannot list images while somebody removes one
     kept = 0
     for row in rows:
-        if row.id == image or any(not _is_ours(tag, project) for tag in row.tags):
+        if row.id == image or any(not is_fingerprint(tag, project) for tag in row.tags):
             continue
         if row.tags and kept < _KEPT:
             kept += 1
@@ -344,8 +292,3 @@ def _collect(backend: Backend, project: Project, image: str) -> None:
                 backend.remove_image(name)
         except EngineError:
             continue  # a container of it still runs
-
-
-def _is_ours(tag: str, project: Project) -> bool:
-    name, _, version = tag.rpartition(":")
-    return name == project.local_name and len(version.removesuffix(_GROWN)) == _TAG_DIGITS

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import image as image_module
-from buildr import subordinate
+from buildr import fingerprint, subordinate
 from buildr.backend import ContainerSpec, EngineDetails, Event, Image
 from buildr.entry import Entry
 from buildr.errors import (
@@ -18,7 +17,8 @@ from buildr.errors import (
     EngineLostError,
     ImageNotFoundError,
 )
-from buildr.image import ensure_image, frame
+from buildr.fingerprint import frame
+from buildr.image import ensure_image
 from buildr.options import PackageFile, package_options
 from buildr.progress import Progress
 from buildr.project import Project, plan
@@ -368,11 +368,11 @@ def test_the_base_images_change_it() -> None:
 def test_buildr_itself_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     project = planned()
     seen = {digest(project)}
-    monkeypatch.setattr(image_module, "__version__", "99")
+    monkeypatch.setattr(fingerprint, "__version__", "99")
     seen.add(digest(project))
-    monkeypatch.setattr(image_module, "guest_files", lambda: (("buildr/__init__.py", b""),))
+    monkeypatch.setattr(fingerprint, "guest_files", lambda: (("buildr/__init__.py", b""),))
     seen.add(digest(project))
-    monkeypatch.setattr(image_module, "identity", lambda _recipe: "another template")
+    monkeypatch.setattr(fingerprint, "identity", lambda _recipe: "another template")
     seen.add(digest(project))
     assert len(seen) == 4
 

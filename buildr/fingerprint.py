@@ -1,0 +1,77 @@
+"""The fingerprint: the digest of all that decides an image, which is the name that it is found again by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr._version import __version__
+from buildr.containerfile import identity
+from buildr.guest_files import guest_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildr.backend import Image
+    from buildr.project import Project
+    from buildr.staging import Sources
+
+_TAG_DIGITS = 32  # of the fingerprint; 128 bits
+_GROWN = "-grown"  # ends the tag of an image that grew by deltas
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """All that decides an image, but for the context."""
+
+    digest: str
+    local_name: str
+
+    def fingerprint(self, tree: str) -> str:
+        """Return the digest of all that decides the image's content.
+
+        Args:
+            tree: the digest of the context.
+        """
+        return hashlib.sha256(f"{self.digest} {tree}".encode()).hexdigest()
+
+    def tag(self, tree: str, *, grown: bool = False) -> str:
+        """Return the name by which the image of a context is found again."""
+        digits = self.fingerprint(tree)[:_TAG_DIGITS]
+        return f"{self.local_name}:{digits}{_GROWN if grown else ''}"
+
+
+def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
+    """Return what decides the image beside the context.
+
+    Raises:
+        ContextError: the user's own Containerfile cannot be read.
+    """
+    own = ""
+    if project.dockerfile is not None:
+        from buildr.dockerfile import read_dockerfile
+
+        own = repr(read_dockerfile(project.dockerfile))
+    parts = [
+        __version__,
+        identity(project.recipe),
+        own,
+        *(base.id for base in bases),
+        sources.extra_digest,
+        repr([(file.path, file.data) for file in project.dependencies.files])
+        if project.dependencies
+        else "",
+        repr(guest_files()),
+        repr(project.placement.command),
+        *([repr(project.package.secrets)] if project.package.secrets else ()),
+    ]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return Frame(digest=digest, local_name=project.local_name)
+
+
+def is_fingerprint(tag: str, project: Project) -> bool:
+    """Whether a name of an image is one by which a project's images are found again."""
+    name, _, version = tag.rpartition(":")
+    return name == project.local_name and len(version.removesuffix(_GROWN)) == _TAG_DIGITS
