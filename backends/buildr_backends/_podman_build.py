@@ -13,6 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from buildr.errors import EngineError
 from buildr_backends import _podman_service
 
 if TYPE_CHECKING:
@@ -66,13 +67,16 @@ class BuildService:
     def _end_steps(self) -> None:
         """Kill each step until Podman has removed the working containers that were there."""
         deadline = time.monotonic() + _CLEANUP_SECONDS
-        left = self._working()
-        while left and time.monotonic() < deadline:
+        left: set[str] | None = None
+        while left != set() and time.monotonic() < deadline:
+            # Podman refuses the whole list while somebody removes one of them.
+            with contextlib.suppress(EngineError):
+                now = self._working()
+                left = now if left is None else left & now
             for pid in _steps(self._pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(_PAUSE_SECONDS)
-            left &= self._working()
 
 
 def _steps(service: int) -> Iterator[int]:
