@@ -232,7 +232,7 @@ def _build_generated(
     *,
     cache: bool,
 ) -> str:
-    if project.package.secrets and project.recipe.install:
+    if project.package.secrets and project.recipe.installs:
         from buildr.installer import with_dependencies
 
         project = with_dependencies(backend, project, sources, progress, cache=cache)

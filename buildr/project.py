@@ -104,7 +104,7 @@ def plan(entry: Entry, package: Package) -> Project:
         (placement.context, *placement.command, reference, package.dockerfile or "")
     )
     key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
-    if package.secrets and not (dependencies and dependencies.install):
+    if package.secrets and not (dependencies and dependencies.files):
         notes.append("package.secrets: nothing is installed, so nothing is asked of them")
     recipe = Recipe(
         project=key,

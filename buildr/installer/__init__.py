@@ -15,13 +15,13 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from buildr._version import __version__
 from buildr.backend import BuildRequest
-from buildr.containerfile import render_dependencies
+from buildr.containerfile import render_dependencies, render_system_packages
 from buildr.context.tar import Copy, Member, Tree, pack
 from buildr.errors import EngineError
 from buildr.staging import CONTAINERFILE
@@ -37,6 +37,11 @@ LABEL = "buildr.dependencies"
 """Of images that hold a project's dependencies and of what is built from them: the project's key."""
 _TAG = "deps-"
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
+_DONE: dict[str, Any] = {
+    **dict.fromkeys(("install", "unhashed", "local", "system_packages"), ()),
+    "source_first": False,
+}
+"""What a recipe has no more to do on top of them."""
 _KEPT = 2  # images of one project's dependencies, so that going back and forth is quick
 
 
@@ -67,12 +72,27 @@ def with_dependencies(
     tag = f"{project.local_name}:{_TAG}{wanted[:_TAG_DIGITS]}"
     stored = backend.image(tag) if cache else None
     if stored is None:
+        if project.recipe.system_packages:
+            base = _with_system_packages(backend, project, base, progress, cache=cache)
         image = _install(backend, project, sources, base, progress)
         backend.tag(image, tag)
     else:
         image = stored.id
-    recipe = replace(project.recipe, base_image=image, install=(), source_first=False)
+    recipe = replace(project.recipe, base_image=image, **_DONE)
     return replace(project, recipe=recipe, dependencies=None)
+
+
+def _with_system_packages(
+    backend: Backend, project: Project, base: Image, progress: Progress, *, cache: bool
+) -> Image:
+    """Return the base with packages of the system: pip may need their compilers, or git."""
+    text = render_system_packages(base, project.recipe.system_packages)
+    request = BuildRequest(
+        context=pack([Member(path=CONTAINERFILE, data=text.encode())]),
+        containerfile=CONTAINERFILE,
+        cache=cache,
+    )
+    return replace(base, id=backend.build(request, progress))
 
 
 def program() -> str:
@@ -89,9 +109,10 @@ def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
         program(),
         base.id,
         project.recipe.user,
-        repr(project.recipe.install),
+        repr(project.recipe.system_packages),
+        repr(project.recipe.installs),
         repr([(file.path, file.data) for file in dependencies.files] if dependencies else ()),
-        sources.tree.digest if project.recipe.source_first else "",
+        sources.tree.digest if _needs_source(project) else "",
         repr(project.package.secrets),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -128,9 +149,13 @@ def _parts(project: Project, sources: Sources) -> list[Part]:
     root = DEPENDENCIES_ROOT.lstrip("/")
     files = project.dependencies.files if project.dependencies else ()
     parts: list[Part] = [Member(path=f"{root}/{file.path}", data=file.data) for file in files]
-    if project.recipe.source_first:
+    if _needs_source(project):
         parts.append(Tree(entries=sources.tree.scan.entries, root=project.context, prefix="app"))
     return parts
+
+
+def _needs_source(project: Project) -> bool:
+    return bool(project.recipe.source_first or project.recipe.local)
 
 
 def collect(backend: Backend, project: Project) -> None:

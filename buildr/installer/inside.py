@@ -38,12 +38,13 @@ def main() -> None:
     os.makedirs("/app", exist_ok=True)
     skipped = set(APART) | mount_points()
     before = snapshot("/", skipped)
-    command = ["python", "-m", "pip", "install", *order["install"]]
-    status = subprocess.call(
-        command, cwd="/app", env=environment, stdin=subprocess.DEVNULL, stdout=2, stderr=2
-    )
-    if status:
-        sys.exit(status if status > 0 else 128 - status)
+    for words in order["installs"]:
+        command = ["python", "-m", "pip", "install", *words]
+        status = subprocess.call(
+            command, cwd="/app", env=environment, stdin=subprocess.DEVNULL, stdout=2, stderr=2
+        )
+        if status:
+            sys.exit(status if status > 0 else 128 - status)
     after = snapshot("/", skipped)
     changed, removed = difference(before, after)
     output = sys.stdout.buffer

@@ -63,7 +63,7 @@ def install(
     """
     recipe = project.recipe
     order = {
-        "install": [*_OPTIONS, *recipe.install],
+        "installs": [[*_OPTIONS, *words] for words in recipe.installs],
         "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
         "variables": {**secrets.variables, "PIP_ROOT_USER_ACTION": "ignore"},
         "files": secrets.files,

@@ -329,6 +329,10 @@ def test_the_identity_changes_with_the_template(monkeypatch: pytest.MonkeyPatch)
     assert identity(PLAIN) != before
 
 
+def test_the_stage_of_system_packages_passes_hadolint() -> None:
+    assert lint(containerfile.render_system_packages(Image(id=DIGEST), ("git", "g++"))) == ""
+
+
 def test_an_installation_without_its_template_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

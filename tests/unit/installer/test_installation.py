@@ -90,11 +90,51 @@ def test_what_was_installed_becomes_an_image_from_which_the_project_is_built() -
     assert "dependencies/requirements.txt" not in project.files
     (run,) = backend.runs
     assert run.removed
-    assert guest.orders[0]["install"][-2:] == [
+    assert guest.orders[0]["installs"][0][-2:] == [
         "-r",
         "/usr/local/share/buildr/dependencies/requirements.txt",
     ]
     assert guest.read[-1] == "usr/local/share/buildr/dependencies/requirements.txt"
+
+
+def test_all_calls_of_pip_for_a_lock_know_the_secrets(directory: Path) -> None:
+    (directory / "requirements.txt").unlink()
+    (directory / "sub").mkdir()
+    (directory / "pylock.toml").write_text(
+        'lock-version = "1.0"\ncreated-by = "x"\n'
+        '[[packages]]\nname = "a"\nversion = "1"\n'
+        'wheels = [{ url = "https://f.example.org/a-1-py3-none-any.whl", hashes = { sha256 = "aa" } }]\n'
+        '[[packages]]\nname = "b"\nvcs = { type = "git", url = "https://g.example.org/b", commit-id = "0123456" }\n'
+        '[[packages]]\nname = "sub"\ndirectory = { path = "sub" }\n'
+    )
+    guest = Installer()
+    backend = FakeBackend(guest)
+    build(backend)
+    root = "/usr/local/share/buildr/dependencies"
+    assert [words[-1] for words in guest.orders[0]["installs"]] == [
+        f"{root}/locked.txt",
+        f"{root}/unhashed.txt",
+        f"{root}/local.txt",
+    ]
+    assert "app/app.py" in guest.read
+    assert "pip install" not in backend.builds[-1].containerfile
+    (directory / "app.py").write_text("print('changed')\n")
+    build(backend)
+    assert len(guest.orders) == 2
+
+
+def test_packages_of_the_system_are_there_before_pip_needs_them() -> None:
+    guest = Installer()
+    backend = FakeBackend(guest)
+    build(backend, system_packages=["git"])
+    packages, dependencies, project = backend.builds
+    assert "apk add --no-cache git" in packages.containerfile
+    assert "apk add" not in dependencies.containerfile + project.containerfile
+    installed_on = backend.runs[0].spec.image
+    assert f"FROM {installed_on}\n" in dependencies.containerfile
+    assert f"FROM {installed_on}\n" not in packages.containerfile
+    build(backend, system_packages=["git"])
+    assert len(backend.builds) == 3
 
 
 def test_a_secret_is_told_by_standard_input_alone() -> None:
