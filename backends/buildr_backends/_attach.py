@@ -7,13 +7,11 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from buildr.errors import BackendError, EngineLostError
+from buildr.errors import EngineLostError
 from buildr.signals import block_signals
 from buildr_backends._frames import FrameDecoder, RawDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from buildr.backend import Output
     from buildr_backends._endpoint import Connection
     from buildr_backends._http import Client, Response
@@ -110,22 +108,17 @@ class ResponseStreams:
 
 
 class SplitStreams:
-    """An `buildr.backend.Attachment` whose input takes a connection of its own, once there is input or an end of it.
-
-    The engine's monitor writes all output to each connection that is open, even to one that asked for input alone, and
-    stops when one is not read. So what comes by the second is read and dropped; and as that halves the throughput, it is
-    not there before it is needed.
+    """An `buildr.backend.Attachment` whose input takes a connection of its own.
 
     Args:
         output: where output is read from.
-        open_input: opens the connection that input goes to; raises `BackendError` when the guest takes none any more.
+        input_: where input goes. Output comes from it too: it is thrown away, as a reader too few would stop all.
     """
 
-    def __init__(self, output: HijackedStreams, open_input: Callable[[], HijackedStreams]) -> None:
+    def __init__(self, output: HijackedStreams, input_: HijackedStreams) -> None:
         self._output = output
-        self._open_input = open_input
-        self._input: HijackedStreams | None = None
-        self._let_go = threading.Event()
+        self._input = input_
+        threading.Thread(target=self._drain, name="buildr-drain", daemon=True).start()
 
     def read(self) -> Output:
         """Wait for output; see `buildr.backend.Attachment.read`."""
@@ -133,46 +126,22 @@ class SplitStreams:
 
     def write(self, data: bytes | memoryview) -> None:
         """Send standard input; see `buildr.backend.Attachment.write`."""
-        self._opened().write(data)
+        self._input.write(data)
 
     def close_write(self) -> None:
         """End standard input; see `buildr.backend.Attachment.close_write`."""
-        with contextlib.suppress(EngineLostError):
-            self._opened().close_write()
+        self._input.close_write()
 
     def close(self) -> None:
         """Let go; see `buildr.backend.Attachment.close`."""
-        self._let_go.set()
-        if self._input is not None:
-            self._input.close()
+        self._input.close()
         self._output.close()
 
-    def _opened(self) -> HijackedStreams:
-        """Return the connection for input.
-
-        Raises:
-            EngineLostError: the guest takes none any more, or somebody has let go.
-        """
-        if self._input is None:
-            if self._let_go.is_set():
-                raise EngineLostError("the container's input was let go")
-            try:
-                self._input = self._open_input()
-            except BackendError as error:
-                raise EngineLostError(f"the container takes no input: {error.what}") from None
-            if self._let_go.is_set():  # meanwhile, from another thread
-                self._input.close()
-            threading.Thread(
-                target=_drain, args=(self._input,), name="buildr-drain", daemon=True
-            ).start()
-        return self._input
-
-
-def _drain(streams: HijackedStreams) -> None:
-    block_signals()
-    with contextlib.suppress(EngineLostError):
-        while streams.read():
-            pass
+    def _drain(self) -> None:
+        block_signals()
+        with contextlib.suppress(EngineLostError):
+            while self._input.read():
+                pass
 
 
 def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
@@ -190,9 +159,10 @@ def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
 
 
 def attach_split(client: Client, path: str) -> SplitStreams:
-    """Attach to all three streams of a container without a terminal, with a connection of its own for input."""
-
-    def open_input() -> HijackedStreams:
-        return attach(client, path, tty=False)
-
-    return SplitStreams(attach(client, path, tty=False), open_input)
+    """Attach to all three streams of a container without a terminal, with two connections."""
+    output = attach(client, path, tty=False)
+    try:
+        return SplitStreams(output, attach(client, path, tty=False))
+    except BaseException:
+        output.close()
+        raise

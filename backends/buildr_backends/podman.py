@@ -134,6 +134,7 @@ class Podman(HttpEngine):
     def __init__(self, client: Client, info: EngineInfo, program: str | None = None) -> None:
         super().__init__(client, info)
         self._program = program
+        self._without_input: set[str] = set()  # ids of containers
         if program is not None:
             # Containers outlive the service: one that is killed, or has gone idle, can be started again.
             client.revive = lambda: _podman_service.service(program)
@@ -199,6 +200,13 @@ class Podman(HttpEngine):
             raise _transfer.push_error(request.reference, error.message) from None
         return _transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
+    def create(self, spec: ContainerSpec) -> str:
+        """See `buildr.backend.Backend.create`."""
+        container = super().create(spec)
+        if not spec.stdin:
+            self._without_input.add(container)
+        return container
+
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
         # libpod's own wait returns only when the container's monitor has cleaned up, 0.1 s after the status is
@@ -244,7 +252,8 @@ class Podman(HttpEngine):
     # What differs from Docker ---------------------------------------------------------------------
 
     def _attach(self, path: str, *, tty: bool) -> Attachment:
-        if tty:
+        if tty or path.split("/")[2] in self._without_input:
+            # One connection: the monitor writes all output to each, so a second one halves the throughput.
             return super()._attach(path, tty=tty)
         # When a guest ends with input unread, its monitor resets the connection that the input came by. Podman
         # stops reading output from there, and writes the error to standard error as if it were the guest's.

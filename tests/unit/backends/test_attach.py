@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from queue import Queue
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildr.backend import STDERR, STDOUT
 from buildr.errors import EngineError, EngineLostError
-from buildr_backends._attach import (
-    HijackedStreams,
-    ResponseStreams,
-    SplitStreams,
-    attach,
-    attach_split,
-)
-from tests.unit.backends.server import Peer, Server, always, answer_json, hanging
+from buildr_backends._attach import HijackedStreams, ResponseStreams, attach
+from tests.unit.backends.server import Peer, always, answer_json, hanging
 from tests.unit.backends.test_frames import frame
 
 if TYPE_CHECKING:
@@ -205,70 +198,3 @@ def test_closing_logs_wakes_a_reader_in_another_thread(serve: Serve) -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert [type(one) for one in found] == [EngineLostError]
-
-
-# Input by a connection of its own -----------------------------------------------------------------
-
-
-def split(serve: Serve) -> tuple[SplitStreams, Server, Queue[bytes]]:
-    """Attach to a guest that says hi; what it hears as its input, up to the end of it, comes through the queue."""
-    heard: Queue[bytes] = Queue()
-
-    def container(peer: Peer) -> None:
-        peer.request()
-        first = len(peer.requests) == 1
-        peer.say(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n", frame(STDOUT, b"hi"))
-        said = peer.hear()
-        if not first:
-            heard.put(said)
-
-    server = serve(container)
-    return attach_split(server.client(), "/containers/x/attach"), server, heard
-
-
-def test_without_input_there_is_one_connection(serve: Serve) -> None:
-    streams, server, _ = split(serve)
-    assert [(number, bytes(data)) for number, data in streams.read()] == [(STDOUT, b"hi")]
-    streams.close()
-    assert len(server.requests) == 1
-
-
-def test_input_and_its_end_go_by_a_second_one(serve: Serve) -> None:
-    streams, server, heard = split(serve)
-    streams.write(b"one")
-    streams.write(b"two")
-    streams.close_write()
-    assert heard.get(timeout=10) == b"onetwo"
-    assert len(server.requests) == 2
-    streams.close()
-
-
-def test_an_end_of_input_alone_reaches_the_guest(serve: Serve) -> None:
-    streams, _, heard = split(serve)
-    streams.close_write()
-    assert heard.get(timeout=10) == b""
-    streams.close()
-
-
-def test_after_letting_go_no_connection_is_opened(serve: Serve) -> None:
-    streams, server, _ = split(serve)
-    streams.close()
-    with pytest.raises(EngineLostError, match="let go"):
-        streams.write(b"x")
-    streams.close_write()
-    assert len(server.requests) == 1
-
-
-def test_a_guest_that_has_ended_takes_no_input(serve: Serve) -> None:
-    def container(peer: Peer) -> None:
-        peer.request()
-        if len(peer.requests) == 1:
-            peer.say(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n")
-        else:
-            peer.say(b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n")
-
-    streams = attach_split(serve(container).client(), "/containers/x/attach")
-    with pytest.raises(EngineLostError, match="takes no input"):
-        streams.write(b"x")
-    streams.close_write()
-    streams.close()
