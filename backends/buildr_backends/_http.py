@@ -38,6 +38,10 @@ ANSWER_SECONDS = 120.0
 _SUSPECT_SECONDS = 4.0
 """How long any request may take once the engine has failed to give a sign of life."""
 
+_PANIC = "runtime error:"  # of Go, in the words of an engine that has caught its own
+_PANIC_TRIES = 3
+_PANIC_PAUSE_SECONDS = 0.1
+
 _STATUS = re.compile(r"(HTTP/1\.[01]) (\d{3})(?: .*)?", re.ASCII)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
@@ -354,10 +358,17 @@ class Client:
         head = f"{method} {target} HTTP/1.1\r\n" + "".join(
             f"{k}: {v}\r\n" for k, v in fields.items()
         )
-        response = self._exchange(method, head.encode("latin-1") + b"\r\n", body, seconds)
-        if response.status not in ok and not (upgrade and response.status == 101):
-            raise _refusal(method, path, response)
-        return response
+        # Podman 4.3 panics on a question about an image that another request just changes; asked again it answers.
+        tries = _PANIC_TRIES if method == "GET" else 1
+        while True:
+            response = self._exchange(method, head.encode("latin-1") + b"\r\n", body, seconds)
+            if response.status in ok or (upgrade and response.status == 101):
+                return response
+            refusal = _refusal(method, path, response)
+            tries -= 1
+            if not tries or _PANIC not in refusal.message:
+                raise refusal
+            time.sleep(_PANIC_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""

@@ -82,6 +82,7 @@ def test_runs_at_once_without_an_image_do_not_disturb_each_other(site: Site) -> 
         for process in processes:
             stdout, stderr = process.communicate(timeout=SECONDS)
             assert b"Traceback" not in stderr, stderr.decode()
+            assert process.returncode != 125, stderr.decode()
             outcomes.append((process.returncode, stdout.decode()))
     finally:
         for process in processes:

@@ -573,6 +573,30 @@ def test_a_refusal_that_breaks_off_keeps_what_came(serve: Serve) -> None:
         server.client().request("GET", "/x", seconds=0.05)
 
 
+PANIC = answer(
+    500, b'{"cause": "runtime error: invalid memory address or nil pointer dereference"}'
+)
+
+
+def test_a_question_on_which_the_engine_panics_is_asked_again(serve: Serve) -> None:
+    client = serve(always(PANIC, PANIC, answer(200, b"found"))).client()
+    assert client.request("GET", "/x").read() == b"found"
+
+
+def test_an_engine_that_always_panics_is_believed(serve: Serve) -> None:
+    client = serve(always(PANIC, PANIC, PANIC, answer(200, b"next"))).client()
+    with pytest.raises(EngineError, match="runtime error"):
+        client.request("GET", "/x")
+    assert client.request("GET", "/x").read() == b"next"
+
+
+def test_an_order_on_which_the_engine_panics_is_not_given_again(serve: Serve) -> None:
+    client = serve(always(PANIC, answer(200, b"next"))).client()
+    with pytest.raises(EngineError, match="runtime error"):
+        client.request("POST", "/x")
+    assert client.request("GET", "/x").read() == b"next"
+
+
 def test_a_status_that_is_fine_is_no_refusal(serve: Serve) -> None:
     found = serve(always(answer(404))).client().request("GET", "/x", ok=(200, 404))
     assert (found.status, found.read()) == (404, b"")
