@@ -3,13 +3,19 @@
 Until a container exists a signal ends the action at once, by an exception. From then on signals are collected,
 for the run loop to forward; nothing is lost and nothing is interrupted half-way. The previous handlers come back
 afterwards. Off the main thread Python allows no handlers: there none is installed, and nothing else changes.
+
+CPython only notes a signal when it comes; the handler runs when the main thread next executes bytecode. One that comes
+in the moment before that thread enters a system call, or that the kernel gives to another thread, would wait until
+the call returns by itself, and beside a quiet guest or a silent build step that may be never. `Waker` sees to it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +34,8 @@ FORWARDED = (
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
 _FORCE = 3  # interrupts until even an orderly end is given up; more of them change nothing
+_WAKE = signal.SIGURG  # means nothing to anybody by default, wherever it may get to
+_WAKE_PAUSE_SECONDS = 0.02  # between two tries to wake the main thread
 
 
 class Terminated(BaseException):
@@ -60,10 +68,12 @@ class Signals:
         self.interrupts = 0
         self._collecting = False
         self._previous: dict[int, object] = {}
+        self._waker: Waker | None = None
 
     def __enter__(self) -> Self:
         """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
+            self._waker = Waker()
             for number in _HANDLED:
                 # A signal that was ignored on purpose (nohup) stays ignored.
                 if signal.getsignal(number) != signal.SIG_IGN:
@@ -81,6 +91,9 @@ class Signals:
             # None: it was not installed from Python; the best that can be done is the default.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]  # what signal() gave
         self._previous.clear()
+        if self._waker is not None:
+            self._waker.close()
+            self._waker = None
 
     @property
     def forced(self) -> bool:
@@ -125,6 +138,57 @@ class Signals:
                 return  # the guest's business, and there is none yet
             raise Terminated(number)
         self.received.put(number)
+
+
+class Waker:
+    """A thread that hears of each signal at once, and interrupts the main thread until handlers have run.
+
+    To be made and closed on the main thread. A wakeup descriptor that somebody else has set, as asyncio does, goes on
+    being told.
+    """
+
+    def __init__(self) -> None:
+        self._main = threading.get_ident()
+        self._woken: SimpleQueue[None] = SimpleQueue()  # its put() may be interrupted by itself
+        self._closing = False
+        self._heard, self._told = os.pipe()
+        os.set_blocking(self._told, False)
+        self._previous_handler = signal.signal(_WAKE, lambda *_: self._woken.put(None))
+        self._previous_fd = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._serve, name="buildr-waker", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, and put back what was before."""
+        signal.set_wakeup_fd(self._previous_fd)
+        signal.signal(_WAKE, self._previous_handler or signal.SIG_DFL)
+        self._closing = True
+        # Closing alone would not do: a child that was forked meanwhile has this end, too.
+        os.write(self._told, b"\0")
+        self._thread.join()
+        os.close(self._told)
+        os.close(self._heard)
+
+    def _serve(self) -> None:
+        block_signals()
+        while not self._closing:
+            numbers = os.read(self._heard, 512)
+            if self._previous_fd >= 0:
+                with contextlib.suppress(OSError):  # full, or closed by its owner
+                    os.write(self._previous_fd, numbers.replace(b"\0", b""))
+            if numbers.strip(bytes([_WAKE])):
+                self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._woken.get_nowait()
+        while not self._closing:
+            signal.pthread_kill(self._main, _WAKE)
+            # Handlers run in one go: when this one has, so have those of the signals that came before it.
+            with contextlib.suppress(Empty):
+                self._woken.get(timeout=_WAKE_PAUSE_SECONDS)
+                return
 
 
 def block_signals() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +17,6 @@ from tests.unit.host import SECONDS, app, end, line, python, running
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
-    from pathlib import Path
 
 HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
 
@@ -147,6 +148,73 @@ def test_a_cancel_counts_as_an_interrupt_of_the_guest() -> None:
     signals = Signals()
     signals.request_cancel()
     assert signals.received.get_nowait() == signal.SIGINT
+
+
+# The main thread waits in a system call ---------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def bystander() -> Iterator[int]:
+    """Give a thread that takes signals, as one of the user's does: what it takes interrupts nobody's system call."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    assert thread.ident is not None
+    try:
+        yield thread.ident
+    finally:
+        end.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def waiting(number: int) -> Iterator[None]:
+    """Read from a pipe in which nothing comes; once the kernel waits there, a bystander gets a signal."""
+    reader, writer = os.pipe()
+    call = Path(f"/proc/self/task/{threading.get_native_id()}/syscall")
+    over = threading.Event()
+    late: list[bool] = []
+
+    def send(thread: int) -> None:
+        while call.read_text().split()[1:2] != [hex(reader)]:
+            pass
+        signal.pthread_kill(thread, number)
+        late.append(not over.wait(SECONDS))
+        os.write(writer, b"ended")
+
+    with bystander() as thread:
+        sender = threading.Thread(target=send, args=(thread,))
+        sender.start()
+        try:
+            yield
+            os.read(reader, 1)
+        finally:
+            over.set()
+            sender.join()
+            os.close(reader)
+            os.close(writer)
+            assert late == [False], "nothing has interrupted the read"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_interrupts_no_system_call_is_heard_nevertheless(number: int) -> None:
+    with pytest.raises((Terminated, KeyboardInterrupt)), Signals(), waiting(number):
+        pass
+
+
+def test_another_wakeup_descriptor_hears_of_signals_too() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)
+    try:
+        with Signals():
+            signal.raise_signal(signal.SIGUSR1)
+            assert signal.SIGUSR1 in os.read(reader, 1)
+        assert signal.set_wakeup_fd(writer) == writer
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
 
 
 def test_helper_threads_leave_signals_to_the_main_thread() -> None:
