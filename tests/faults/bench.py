@@ -202,23 +202,30 @@ def await_ready(process: subprocess.Popen[bytes]) -> None:
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal, and wait until the main thread has taken it: one that still waits would swallow the next."""
-    before = _switches(process.pid)
+    """Send a signal, and wait until its handler has run: one that still waits would swallow the next."""
     process.send_signal(number)
     deadline = time.monotonic() + SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        now = _switches(process.pid)
-        if now is None or before is None or (now[0] > before[0] and now[1] == "S"):
-            return
+        with contextlib.suppress(OSError, KeyError):  # it is just ending
+            if _has_handled(process.pid, number):
+                return
 
 
-def _switches(pid: int) -> tuple[int, str] | None:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-    return int(fields["voluntary_ctxt_switches"]), fields["State"][:1]
+def _has_handled(pid: int, number: int) -> bool:
+    """Whether the kernel has delivered a signal, and the thread that then wakes the main thread is done with that."""
+    main = _status(pid, pid)
+    pending = int(main["SigPnd"], 16) | int(main["ShdPnd"], 16)
+    if pending >> (number - 1) & 1 or not main["State"].startswith("S"):
+        return False
+    # In this order: the main thread tells the other one before it waits again.
+    others = [int(name) for name in os.listdir(f"/proc/{pid}/task") if int(name) != pid]
+    waits = [Path(f"/proc/{pid}/task/{thread}/wchan").read_text() for thread in others]
+    return any(name.endswith("pipe_read") for name in waits)
+
+
+def _status(pid: int, thread: int) -> dict[str, str]:
+    text = Path(f"/proc/{pid}/task/{thread}/status").read_text(encoding="ascii", errors="replace")
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
