@@ -9,6 +9,7 @@ from buildr import console, identity, stdin, terminal
 from buildr.backend import ContainerSpec, MountSpec, PortBinding
 from buildr.containerfile import GUEST_ROOT, PROJECT
 from buildr.errors import ContainerError
+from buildr.guest.init import PUBLISHED
 from buildr.live import source_mount
 from buildr.options.mounts import mount_source
 
@@ -42,7 +43,7 @@ def container_spec(
     return ContainerSpec(
         image=image,
         command=(*command, *entry.arguments),
-        environment=_environment(runtime.env, tty=tty),
+        environment={**_environment(runtime.env, tty=tty), **_published(runtime)},
         labels={
             PROJECT: project.key,
             identity.NAME: project.name,
@@ -129,6 +130,12 @@ def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:
     if all(mount.read_only or mount.kind == "volume" for mount in mounts):
         return None
     return "0:0" if backend.info.rootless else f"{os.getuid()}:0"
+
+
+def _published(runtime: Runtime) -> dict[str, str]:
+    """Tell the guest's first process which ports are published, so that it can warn of servers that nobody reaches."""
+    ports = dict.fromkeys(str(p.container) for p in runtime.ports if p.protocol == "tcp")
+    return {PUBLISHED: ",".join(ports)} if ports else {}
 
 
 def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:

@@ -33,6 +33,13 @@ _FAULTS = {
 # How long to wait for the size of a terminal; it comes within some hundredths of a second, if at all.
 _SIZE_SECONDS = 0.5
 
+# Names the published TCP ports of the container, separated by commas; the command does not see it.
+PUBLISHED = "BUILDR_PUBLISHED_PORTS"
+
+# When to look whether somebody listens on one of them where nobody outside the container can come, in seconds from
+# the last look: a server that starts slowly is seen, too.
+_LOOKS = (0.5, 1, 2, 4, 8, 16)
+
 
 def main(command: list[str]) -> int:
     """Run ``command`` as the only child that counts; return the status to end with.
@@ -47,9 +54,14 @@ def main(command: list[str]) -> int:
     # If whoever started this process ignores it, no child would be reported.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _await_size()
+    ports = {int(port) for port in os.environ.pop(PUBLISHED, "").split(",") if port.isdigit()}
     child = os.fork()
     if child == 0:
         _become(command)
+    if ports:
+        status = _watch(child, waited, ports)
+        if status is not None:
+            return status
     return _serve(child, waited)
 
 
@@ -94,16 +106,70 @@ def _become(command: list[str]) -> None:
 
 def _serve(child: int, waited: set[signal.Signals]) -> int:
     while True:
-        number = signal.sigwait(waited)
-        if number == signal.SIGCHLD:
-            status = _reap(child)
+        status = _take(signal.sigwait(waited), child)
+        if status is not None:
+            return status
+
+
+def _take(number: int, child: int) -> int | None:
+    """Forward a signal; return the command's status once that is known."""
+    if number == signal.SIGCHLD:
+        return _reap(child)
+    if number not in _OURS:
+        try:
+            os.kill(child, number)
+        except ProcessLookupError:
+            pass  # it has ended; its SIGCHLD is on the way
+    return None
+
+
+def _watch(child: int, waited: set[signal.Signals], ports: set[int]) -> int | None:
+    """Serve while a server starts, and say so once if it listens in vain; return the command's status if it ends."""
+    for seconds in _LOOKS:
+        while True:
+            # A signal starts the wait again: they are few, and the time need not be exact.
+            found = signal.sigtimedwait(waited, seconds)
+            if found is None:
+                break
+            status = _take(found.si_signo, child)
             if status is not None:
                 return status
-        elif number not in _OURS:
-            try:
-                os.kill(child, number)
-            except ProcessLookupError:
-                pass  # it has ended; its SIGCHLD is on the way
+        for port in sorted(_in_vain(ports)):
+            sys.stderr.write(
+                "buildr: port %d is published, but the script listens on the loopback address of the container, where"
+                " nobody from outside can come: let it listen on 0.0.0.0\n" % port
+            )
+            sys.stderr.flush()
+            ports.discard(port)
+    return None
+
+
+def _in_vain(ports: set[int]) -> set[int]:
+    """Return those of the ports on which somebody listens, but only on loopback addresses."""
+    reached: set[int] = set()
+    found: set[int] = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            with open("/proc/net/" + name, "rb", buffering=0) as file:
+                lines = file.read(1 << 20).split(b"\n")[1:]
+        except OSError:
+            continue
+        for line in lines:
+            # proc(5): sl, local_address as hexadecimal words in the order of this machine, rem_address, state, ...
+            fields = line.split()
+            if len(fields) > 3 and fields[3] == b"0A":  # listens
+                address, _, number = fields[1].partition(b":")
+                port = int(number, 16)
+                (found if _is_loopback(address) else reached).add(port)
+    return ports & (found - reached)
+
+
+def _is_loopback(address: bytes) -> bool:
+    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    if packed == b"\0" * 15 + b"\1":
+        return True  # ::1
+    return packed[:-4] in (b"", b"\0" * 10 + b"\xff\xff") and packed[-4] == 127
 
 
 def _reap(child: int) -> int | None:

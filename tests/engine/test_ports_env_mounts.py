@@ -178,6 +178,15 @@ def test_a_port_that_the_engine_chose_is_told(site: Site) -> None:
         assert answer(LOOPBACK, int(match[1])) == b"hello from the guest"
 
 
+def test_a_server_on_the_guests_own_loopback_is_told(site: Site) -> None:
+    server = SERVE.replace('""', '"127.0.0.1"')
+    with running(site, server, {"ports": [f"0:{PORT}"]}) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # which port the engine chose
+        told = process.stderr.readline().decode()
+        assert told.startswith(f"buildr: port {PORT} is published, but the script listens on"), told
+
+
 def test_a_taken_port_is_an_error_that_names_it(site: Site) -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         port = server.getsockname()[1]

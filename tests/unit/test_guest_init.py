@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -302,3 +303,69 @@ def test_a_size_that_came_before_anybody_waited_is_not_missed(
     os.kill(os.getpid(), signal.SIGWINCH)
     init._await_size()
     assert signal.SIGWINCH not in signal.sigpending()
+
+
+# Published ports --------------------------------------------------------------------------------------
+
+
+def listening(family: socket.AddressFamily, address: str, port: int = 0) -> socket.socket:
+    try:
+        return socket.create_server((address, port), family=family)
+    except OSError as error:  # of IPv6, which a machine may lack
+        pytest.skip(f"{address}: {error}")
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "in_vain"),
+    [
+        (socket.AF_INET, "127.0.0.1", True),
+        (socket.AF_INET, "127.1.2.3", True),
+        (socket.AF_INET, "0.0.0.0", False),
+        (socket.AF_INET6, "::1", True),
+        (socket.AF_INET6, "::", False),
+        (socket.AF_INET6, "::ffff:127.0.0.1", True),
+    ],
+)
+def test_who_listens_on_loopback_alone_listens_in_vain(
+    family: socket.AddressFamily, address: str, *, in_vain: bool
+) -> None:
+    with listening(family, address) as server:
+        port = server.getsockname()[1]
+        assert init._in_vain({port, 1}) == ({port} if in_vain else set())
+
+
+def test_who_listens_elsewhere_too_does_not_listen_in_vain() -> None:
+    with listening(socket.AF_INET, "127.0.0.1") as server:
+        port = server.getsockname()[1]
+        with listening(socket.AF_INET, "127.0.0.2", port):
+            assert init._in_vain({port}) == {port}
+        with listening(socket.AF_INET6, "::", port):
+            assert init._in_vain({port}) == set()
+
+
+LISTEN = code(
+    "import socket",
+    "server = socket.create_server(('127.0.0.1', 0))",
+    "print(server.getsockname()[1], flush=True)",
+    "signal.pause()",
+)
+
+
+def test_a_server_that_nobody_outside_reaches_is_told_once(tmp_path: Path) -> None:
+    with listening(socket.AF_INET, "127.0.0.1") as known:
+        port = known.getsockname()[1]
+        environ = {init.PUBLISHED: f"1,{port}"}
+        with running("-IS", INIT, *LISTEN, cwd=tmp_path, env=environ) as process:
+            assert process.stderr is not None
+            told = process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 128 + signal.SIGTERM
+            assert process.stderr.read() == b""
+    assert told.startswith(b"buildr: port %d is published, but" % port)
+    assert told.endswith(b"let it listen on 0.0.0.0\n")
+
+
+def test_a_command_that_ends_before_the_first_look_ends_with_its_status(tmp_path: Path) -> None:
+    command = code("sys.stdout.write(str('BUILDR_PUBLISHED_PORTS' in os.environ))", "sys.exit(3)")
+    done = under_init(tmp_path, *command, env={init.PUBLISHED: "1"})
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"False", b"")
