@@ -129,8 +129,6 @@ def test_control_c_is_the_guests_where_the_options_say_so(guest: Guest) -> None:
 
 
 def test_control_z_stops_and_going_on_goes_on(guest: Guest) -> None:
-    if guest.engine.backend == "docker":
-        pytest.skip("not understood: beside other tests Docker's guest hears of no new size")
     with screen(guest) as person:
         person.await_text("ready\r\n")
         person.press(CONTROL_Z)
