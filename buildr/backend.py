@@ -258,6 +258,14 @@ class Backend(Protocol):
         """
         ...
 
+    def left_builds(self) -> Sequence[str]:
+        """List this user's builds that go on though their host processes are certainly gone, as far as that can be told."""
+        ...
+
+    def end_build(self, build: str) -> None:
+        """End a build that `left_builds` has listed, and remove what it works in; one that has ended is fine."""
+        ...
+
     def tag(self, image: str, reference: str) -> None:
         """Give a stored image one more name."""
         ...

@@ -31,10 +31,20 @@ _ID_DIGITS = 12  # of an id, as people see it
 class Leftover(Struct, frozen=True, kw_only=True):
     """One thing that nobody needs any more."""
 
-    kind: Literal["container", "image"]
+    kind: Literal["build", "container", "image"]
     id: str
     text: str
     """For people."""
+
+
+def builds(backend: Backend) -> Iterator[Leftover]:
+    """Yield the builds that go on without their host processes.
+
+    Raises:
+        BackendError: the engine cannot tell.
+    """
+    for found in backend.left_builds():
+        yield Leftover(kind="build", id=found, text="a build (its host process has gone)")
 
 
 def containers(backend: Backend) -> Iterator[Leftover]:
@@ -73,7 +83,9 @@ def unnamed_images(backend: Backend) -> list[Image]:
 def remove(backend: Backend, found: Leftover) -> str:
     """Remove one; return why it stays, or an empty text."""
     try:
-        if found.kind == "container":
+        if found.kind == "build":
+            backend.end_build(found.id)
+        elif found.kind == "container":
             backend.remove(found.id)
         else:
             backend.remove_image(found.id)
@@ -83,13 +95,15 @@ def remove(backend: Backend, found: Leftover) -> str:
 
 
 def sweep_images(backend: Backend) -> None:
-    """Remove the images that killed builds left, if any was killed, unless somebody builds just now.
+    """End killed builds, if there was any, and remove the images that they left, unless somebody builds just now.
 
     Raises:
         BackendError: the engine cannot list its images, or not remove one; the next run tries again.
     """
     if not (marks := killed(backend.info.backend)):
         return
+    for build in backend.left_builds():
+        backend.end_build(build)
     with alone() as nobody_builds:
         if not nobody_builds:
             return

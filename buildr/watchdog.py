@@ -4,15 +4,20 @@ It holds the read end of a pipe. When the host process has cleaned up itself it 
 kernel closes the pipe, and the watchdog ends the run's containers, which it finds by their label. The host process may
 also hand that over, where the engine has gone for now or the user does not want to wait. It lives in a session of its
 own, so that nothing meant for the host process reaches it. Until it is needed it is a bare interpreter that waits in one
-read; only then it becomes a full one.
+read; only then it becomes a full one. A guard is the same for other things that must not outlive the host process.
 
-Usage: python -IS watchdog.py BACKEND ENDPOINT RUN GRACE_SECONDS [--end SECONDS]
+Usage: python -IS watchdog.py MODULE ARGUMENT…, and then
+python -m MODULE ARGUMENT… --end SECONDS; of this module the arguments are BACKEND ENDPOINT RUN GRACE_SECONDS
 """
 
 from __future__ import annotations
 
 import os
 import sys
+
+TYPE_CHECKING = False  # as type checkers know it: the module that has it is not for who only waits
+if TYPE_CHECKING:
+    from typing import Self
 
 _DONE = b"."  # there is nothing left to do
 _CREATED = b"c"  # the container exists
@@ -24,25 +29,19 @@ _CREATING_SECONDS = 10.0
 _PAUSE_SECONDS = 0.25
 
 
-class Watchdog:
-    """A watchdog for one run; a context manager.
+class Guard:
+    """A process that runs a module when this one has died; a context manager.
 
     Args:
-        backend: the backend's name.
-        endpoint: the engine's URL.
-        run: the value of the label `buildr.identity.RUN`.
-        grace_seconds: between SIGTERM and SIGKILL.
+        module: to be run as a program.
+        arguments: for it.
     """
 
-    def __init__(self, backend: str, endpoint: str, run: str, grace_seconds: float) -> None:
-        self._arguments = [backend, endpoint, run, str(grace_seconds)]
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._arguments = [module, *arguments]
         self._pipe: int | None = None
         self._pid: int | None = None
         self._taken_over = False
-
-    def created(self) -> None:
-        """Tell it that the container exists."""
-        self._say(_CREATED)
 
     def take_over(self) -> None:
         """Let it finish what this process cannot: it begins when this run has ended."""
@@ -55,7 +54,7 @@ class Watchdog:
             except OSError:
                 pass  # somebody killed it
 
-    def __enter__(self) -> Watchdog:
+    def __enter__(self) -> Self:
         """Start it. Where no process can be started the run goes on without; the next run's sweep remains."""
         if not sys.executable:
             return self
@@ -99,6 +98,24 @@ class Watchdog:
             pass  # the script reaps its children itself
 
 
+class Watchdog(Guard):
+    """A watchdog for one run; a context manager.
+
+    Args:
+        backend: the backend's name.
+        endpoint: the engine's URL.
+        run: the value of the label `buildr.identity.RUN`.
+        grace_seconds: between SIGTERM and SIGKILL.
+    """
+
+    def __init__(self, backend: str, endpoint: str, run: str, grace_seconds: float) -> None:
+        super().__init__("buildr.watchdog", backend, endpoint, run, str(grace_seconds))
+
+    def created(self) -> None:
+        """Tell it that the container exists."""
+        self._say(_CREATED)
+
+
 def watch(arguments: list[str]) -> None:
     """Wait for the host process's end; when it comes without a word, become the process that cleans up."""
     seconds = _CREATING_SECONDS
@@ -113,7 +130,7 @@ def watch(arguments: list[str]) -> None:
         else:
             break
     # -P keeps the directory of this file, whose modules have common names, out of the module search.
-    command = [sys.executable, "-P", "-m", "buildr.watchdog", *arguments, "--end", str(seconds)]
+    command = [sys.executable, "-P", "-m", *arguments, "--end", str(seconds)]
     os.execv(sys.executable, command)
 
 

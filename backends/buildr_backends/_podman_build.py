@@ -10,18 +10,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
-from buildr.errors import EngineError
+from buildr.errors import BackendError
+from buildr.watchdog import Guard
 from buildr_backends import _podman_service
+from buildr_backends._endpoint import Endpoint
+from buildr_backends._podman_service import Apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
     from typing import Self
-
-    from buildr_backends._endpoint import Endpoint
 
 _STEP_PARENT = b"buildah-oci-runtime"  # what a service's child that leads a step calls itself
 _CLEANUP_SECONDS = 5.0  # for the removal of what a build has left
@@ -30,6 +33,8 @@ _PAUSE_SECONDS = 0.02
 
 class BuildService:
     """A service of our own; a context manager.
+
+    Beside it a guard waits that ends the service when this process is killed, and what that was doing.
 
     Args:
         program: path of ``podman``.
@@ -41,11 +46,18 @@ class BuildService:
 
     def __init__(self, program: str, working: Callable[[], set[str]]) -> None:
         self._working = working
-        self.endpoint: Endpoint
-        self.endpoint, self._pid = _podman_service.start_apart(program)
+        self._service = _podman_service.start_apart(program)
+        self.endpoint = self._service.endpoint
+        self._others: set[str] = set()
+        with contextlib.suppress(BackendError):
+            self._others = working()
+        found = self._service
+        words = (found.endpoint.path, str(found.pid), found.started, *self._others)
+        self._guard = Guard(__name__, *words)
 
     def __enter__(self) -> Self:
         """Return it, started."""
+        self._guard.__enter__()
         return self
 
     def __exit__(
@@ -57,26 +69,53 @@ class BuildService:
         """End it; when an interrupt ended the build, end its steps first."""
         try:
             if kind is not None and not issubclass(kind, Exception):
-                self._end_steps()
+                _end_steps(self._service, self._working, self._others)
+            _end_service(self._service)
+        except BaseException:
+            self._guard.take_over()  # the user does not want to wait
+            raise
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGTERM)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.endpoint.path)
+            self._guard.__exit__(None)
 
-    def _end_steps(self) -> None:
-        """Kill each step until Podman has removed the working containers that were there."""
-        deadline = time.monotonic() + _CLEANUP_SECONDS
-        left: set[str] | None = None
-        while left != set() and time.monotonic() < deadline:
-            # Podman refuses the whole list while somebody removes one of them.
-            with contextlib.suppress(EngineError):
-                now = self._working()
-                left = now if left is None else left & now
-            for pid in _steps(self._pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(_PAUSE_SECONDS)
+
+def end(service: Apart, others: AbstractSet[str] = frozenset()) -> None:
+    """End a build whose host process has gone: its steps, what it works in, its service.
+
+    Args:
+        service: that builds.
+        others: working containers that were there before.
+    """
+    from buildr_backends._http import Client
+    from buildr_backends.podman import PREFIX, working_containers
+
+    client = Client(service.endpoint, PREFIX)
+    try:
+        _end_steps(service, lambda: working_containers(client), others)
+    finally:
+        client.close()
+        _end_service(service)
+
+
+def _end_service(service: Apart) -> None:
+    if service.lives:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(service.pid, signal.SIGTERM)
+    _podman_service.forget(service)
+
+
+def _end_steps(service: Apart, working: Callable[[], set[str]], others: AbstractSet[str]) -> None:
+    """Kill each step until Podman has removed the working containers that came with the build."""
+    deadline = time.monotonic() + _CLEANUP_SECONDS
+    left: set[str] | None = None
+    while left != set() and time.monotonic() < deadline and service.lives:
+        # Podman refuses the whole list while somebody removes one of them; and steps end without it, too.
+        with contextlib.suppress(BackendError):
+            now = working() - others
+            left = now if left is None else left & now
+        for pid in _steps(service.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _steps(service: int) -> Iterator[int]:
@@ -106,3 +145,14 @@ def _children() -> dict[int, list[int]]:
                 parent = int(file.read().rpartition(b")")[2].split()[1])
                 found.setdefault(parent, []).append(int(name))
     return found
+
+
+def main(arguments: list[str]) -> None:
+    """End what a host process has left, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS``."""
+    path, pid, started, *others = arguments[:-2]
+    endpoint = Endpoint(url=f"unix://{path}", path=path)
+    end(Apart(endpoint=endpoint, pid=int(pid), started=started), set(others))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

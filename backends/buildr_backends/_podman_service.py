@@ -20,7 +20,10 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
+from buildr.identity import started
 from buildr_backends._endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
 _TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
 _APART = "build-"  # how the sockets of services apart begin
+_PROCESS = ".pid"  # ends the name of the file beside such a socket
 _LEFT_SECONDS = 60.0  # after which a socket where nobody listens is a left-over
 _TAIL = 2000  # bytes of the log that an error shows
 
@@ -119,10 +123,27 @@ def service(podman: str) -> Endpoint:
     return endpoint
 
 
-def start_apart(podman: str) -> tuple[Endpoint, int]:
-    """Start a service that nobody else uses; return its socket and its process id.
+class Apart(Struct, frozen=True, kw_only=True):
+    """A service that nobody else uses.
 
-    Whoever starts it ends it and removes the socket; left alone it ends like any other.
+    A file beside its socket holds its process; both are named for the host process, by pid and start.
+    """
+
+    endpoint: Endpoint
+    pid: int
+    started: str
+    """As `buildr.identity.started` has it."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return bool(self.started) and started(str(self.pid)) == self.started
+
+
+def start_apart(podman: str) -> Apart:
+    """Start a service that nobody else uses.
+
+    Whoever starts it ends it and calls `forget`; left alone it ends like any other, when it has nothing to do.
 
     Args:
         podman: path of the program.
@@ -132,14 +153,52 @@ def start_apart(podman: str) -> tuple[Endpoint, int]:
     """
     directory = _private_directory()
     _remove_left_sockets(directory)
-    path = f"{directory}/{_APART}{os.urandom(6).hex()}.sock"
+    host = f"{os.getpid()}-{started('self')}"
+    path = f"{directory}/{_APART}{host}-{os.urandom(3).hex()}.sock"
     try:
         pid = _start(podman, path, os.devnull)
     except OSError as error:
         raise EngineUnavailableError(
             f"a Podman service cannot be started on {path}: {error.strerror or error}"
         ) from None
-    return Endpoint(url=f"unix://{path}", path=path), pid
+    start = started(str(pid))
+    with contextlib.suppress(OSError):  # no room: then only the watchdog can end it
+        record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with open(record, "w", encoding="ascii") as file:
+            file.write(f"{pid} {start}")
+    return Apart(endpoint=Endpoint(url=f"unix://{path}", path=path), pid=pid, started=start)
+
+
+def left_apart() -> Iterator[Apart]:
+    """Yield this user's services apart that live, and whose host processes have gone."""
+    try:
+        directory = _private_directory()
+        names = os.listdir(directory)
+    except (EngineUnavailableError, OSError):
+        return
+    for name in names:
+        if not (name.startswith(_APART) and name.endswith(_PROCESS)):
+            continue
+        host, start, _ = (*name.removeprefix(_APART).split("-"), "", "")[:3]
+        if not start or started(host) == start:
+            continue
+        path = f"{directory}/{name.removesuffix(_PROCESS)}"
+        with contextlib.suppress(OSError, ValueError):
+            with open(f"{path}{_PROCESS}", encoding="ascii") as file:
+                pid, begun = file.read().split()
+            endpoint = Endpoint(url=f"unix://{path}", path=path)
+            service = Apart(endpoint=endpoint, pid=int(pid), started=begun)
+            if service.lives:
+                yield service
+            else:
+                forget(service)
+
+
+def forget(service: Apart) -> None:
+    """Remove the files of a service that has ended."""
+    for path in (service.endpoint.path, f"{service.endpoint.path}{_PROCESS}"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def idle_seconds() -> int:
@@ -222,7 +281,7 @@ def _remove_left_sockets(directory: str) -> None:
     """Remove sockets of services apart whose users were killed before they could."""
     for name in os.listdir(directory):
         path = f"{directory}/{name}"
-        if name.startswith(_APART):
+        if name.startswith(_APART) and not name.endswith(_PROCESS):
             with contextlib.suppress(OSError):
                 # A young one may not listen yet.
                 young = time.time() - os.stat(path).st_mtime < _LEFT_SECONDS
@@ -311,7 +370,8 @@ def _owner(path: str) -> int | None:
 
 
 def _socket_fits(directory: str) -> bool:
-    return len(os.fsencode(f"{directory}/podman-{'0' * 12}.sock")) <= _LONGEST_PATH
+    longest = f"{directory}/{_APART}{'0' * 7}-{'0' * 12}-{'0' * 6}.sock"
+    return len(os.fsencode(longest)) <= _LONGEST_PATH
 
 
 def _is_private(path: str, uid: int) -> bool:

@@ -22,7 +22,7 @@ from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from docker import APIClient
 
@@ -116,6 +116,13 @@ class Docker(HttpEngine):
         """See `buildr.backend.Backend.details`."""
         with self._sdk(ANSWER_SECONDS) as docker, self._mapped():
             return read_details(docker.info())
+
+    def left_builds(self) -> Sequence[str]:
+        """See `buildr.backend.Backend.left_builds`: dockerd ends a build that nobody follows."""
+        return ()
+
+    def end_build(self, build: str) -> None:
+        """See `buildr.backend.Backend.end_build`."""
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.backend.Backend.pull`."""

@@ -21,7 +21,7 @@ from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from podman import PodmanClient
 
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OLDEST = (4, 0)
-_PREFIX = "/v4.0.0/libpod"  # what Podman 4.0 serves, all later versions serve
+PREFIX = "/v4.0.0/libpod"
+"""What Podman 4.0 serves, all later versions serve."""
 _WAIT_INTERVAL = "2ms"
 _ENDING = "container state improper"  # libpod's ErrCtrStateInvalid
 _CLEAN_UP_SECONDS = 10.0  # for the monitor of a container that has ended
@@ -93,7 +94,7 @@ def _reach_service(program: str, deadline: float) -> Podman:
 
 
 def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = None) -> Podman:
-    client = Client(endpoint, _PREFIX)
+    client = Client(endpoint, PREFIX)
     try:
         headers, rootless = ping(client, deadline)
         version = headers.get("libpod-api-version", "")
@@ -150,17 +151,22 @@ class Podman(HttpEngine):
         from buildr_backends._podman_build import BuildService
 
         with (
-            BuildService(self._program, self._working_containers) as service,
-            contextlib.closing(Podman(Client(service.endpoint, _PREFIX), self._info)) as builder,
+            BuildService(self._program, lambda: working_containers(self._client)) as service,
+            contextlib.closing(Podman(Client(service.endpoint, PREFIX), self._info)) as builder,
         ):
             return builder.build(request, on_event)
 
-    def _working_containers(self) -> set[str]:
-        """Return the ids of the containers that builds have made and not yet removed."""
-        query = {"external": "true", "all": "true"}
-        return self._client.request("GET", "/containers/json", query=query).json(
-            lambda rows: {row["Id"] for row in rows or () if row.get("State") == "storage"}
-        )
+    def left_builds(self) -> Sequence[str]:
+        """See `buildr.backend.Backend.left_builds`."""
+        return [service.endpoint.path for service in _podman_service.left_apart()]
+
+    def end_build(self, build: str) -> None:
+        """See `buildr.backend.Backend.end_build`."""
+        from buildr_backends import _podman_build
+
+        for service in _podman_service.left_apart():
+            if service.endpoint.path == build:
+                _podman_build.end(service)
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.backend.Backend.pull`."""
@@ -371,6 +377,14 @@ class Podman(HttpEngine):
                 for path in writable_paths(spec)
             ]
         return body
+
+
+def working_containers(client: Client) -> set[str]:
+    """Return the ids of the containers that builds have made and not yet removed."""
+    query = {"external": "true", "all": "true"}
+    return client.request("GET", "/containers/json", query=query).json(
+        lambda rows: {row["Id"] for row in rows or () if row.get("State") == "storage"}
+    )
 
 
 def read_details(found: Any) -> EngineDetails:

@@ -25,7 +25,7 @@ _own_options = (
 def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: bool) -> None:
     """Remove what killed runs and builds left behind.
 
-    That is containers whose host process has certainly gone, and images of Buildr's without a name.
+    That is builds and containers whose host process has certainly gone, and images of Buildr's without a name.
     Runs that are alive, and whatever is not Buildr's, stay as they are.
     """
     from itertools import chain
@@ -33,7 +33,7 @@ def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: boo
     from buildr import console
     from buildr.action import guarded
     from buildr.build_lock import alone
-    from buildr.prune import containers, images, remove
+    from buildr.prune import builds, containers, images, remove
 
     def action(_signals: Signals) -> int:
         status = 0
@@ -41,9 +41,9 @@ def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: boo
             if not nobody_builds:
                 console.say("images stay for now: a build is going on, or its lock cannot be had")
             for engine in engines:
-                # Containers first: they use images.
+                # Images last: the others use them.
                 found_images = images(engine) if nobody_builds or dry_run else iter(())
-                for found in chain(containers(engine), found_images):
+                for found in chain(builds(engine), containers(engine), found_images):
                     failure = "" if dry_run else remove(engine, found)
                     if failure:
                         status = 1

@@ -40,10 +40,12 @@ Operation: TypeAlias = Literal[
     "containers",
     "create",
     "details",
+    "end_build",
     "get_archive",
     "image",
     "images",
     "kill",
+    "left_builds",
     "logs",
     "ping",
     "processes",
@@ -197,6 +199,15 @@ class FakeBackend:
         for tag in build.tags:
             self._images.name(stored.id, tag)
         return stored.id
+
+    def left_builds(self) -> Sequence[str]:
+        """See `buildr.backend.Backend.left_builds`: none."""
+        self._called("left_builds")
+        return ()
+
+    def end_build(self, build: str) -> None:  # noqa: ARG002 - the protocol's signature
+        """See `buildr.backend.Backend.end_build`."""
+        self._called("end_build")
 
     def tag(self, image: str, reference: str) -> None:
         """See `buildr.backend.Backend.tag`."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildr.identity import started
 from buildr_backends import _podman_build, _podman_service
 from buildr_backends._endpoint import Endpoint
 from buildr_backends._podman_build import BuildService
+from buildr_backends._podman_service import Apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +42,12 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproc
     with subprocess.Popen(
         [sys.executable, "-c", SERVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        endpoint = Endpoint(url=f"unix://{path}", path=str(path))
-        monkeypatch.setattr(_podman_service, "start_apart", lambda _: (endpoint, process.pid))
+        found = Apart(
+            endpoint=Endpoint(url=f"unix://{path}", path=str(path)),
+            pid=process.pid,
+            started=started(str(process.pid)),
+        )
+        monkeypatch.setattr(_podman_service, "start_apart", lambda _: found)
         monkeypatch.setattr(_podman_build, "_PAUSE_SECONDS", 0)
         yield process
         process.kill()
@@ -62,10 +68,6 @@ def build(
     return step
 
 
-def never() -> set[str]:
-    raise AssertionError("a build that has come to its end has cleaned up")
-
-
 def has_ended(process: int) -> bool:
     with open(process, closefd=True):
         return bool(select.select([process], [], [], 60)[0])
@@ -75,7 +77,10 @@ def has_ended(process: int) -> bool:
 def test_the_service_ends_with_the_build_and_its_socket_goes(
     service: subprocess.Popen[bytes], tmp_path: Path, end: Exception | None
 ) -> None:
-    step = build(service, never, end)
+    before = [set[str]()]
+    step = build(
+        service, before.pop, end
+    )  # asked once: a build that has come to its end has cleaned up
     assert service.wait(60) == -signal.SIGTERM
     assert not (tmp_path / "x.sock").exists()
     signal.pidfd_send_signal(step, signal.SIGKILL)
@@ -85,7 +90,8 @@ def test_the_service_ends_with_the_build_and_its_socket_goes(
 def test_an_interrupt_kills_the_step_and_waits_for_the_removal(
     service: subprocess.Popen[bytes],
 ) -> None:
-    working: list[set[str]] = [set(), {"other", "later"}, {"ours", "other"}]
+    earlier = {"an earlier one"}
+    working = [earlier, {"other", "later"} | earlier, {"ours", "other"} | earlier, earlier]
     assert has_ended(build(service, working.pop, KeyboardInterrupt()))
     assert working == []  # asked until what there was had gone
     assert service.wait(60) == -signal.SIGTERM
@@ -95,10 +101,73 @@ def test_what_is_never_removed_is_not_waited_for_for_ever(
     service: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_podman_build, "_CLEANUP_SECONDS", 0)
-    step = build(service, lambda: {"another's"}, KeyboardInterrupt())
+    step = build(service, iter([set(), {"another's"}]).__next__, KeyboardInterrupt())
     assert service.wait(60) == -signal.SIGTERM
     signal.pidfd_send_signal(step, signal.SIGKILL)
     os.close(step)
+
+
+HOST = """\
+import os, signal, subprocess, sys
+from buildr.identity import started
+from buildr_backends import _podman_build, _podman_service
+from buildr_backends._endpoint import Endpoint
+
+def start(podman, path, log):
+    command = [sys.executable, "-c", sys.argv[2]]
+    service = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    print(service.pid, int(service.stdout.readline()), flush=True)
+    return service.pid
+
+_podman_service._start = start
+_podman_service._private_directory = lambda: sys.argv[1]
+build = _podman_build.BuildService("podman", set)
+if sys.argv[3] == "guarded":
+    build.__enter__()
+    print(build._guard._pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed_host(tmp_path: Path, how: str) -> list[int]:
+    """Kill a host process in the middle of a build; return pidfds of service, step and, if there is one, guard."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOST, tmp_path, SERVICE, how],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    return [os.pidfd_open(int(pid)) for pid in done.stdout.split()]
+
+
+def test_the_guard_ends_the_build_of_a_killed_host_process(tmp_path: Path) -> None:
+    assert all(map(has_ended, killed_host(tmp_path, "guarded")))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_build_whose_guard_was_killed_too_is_found_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_podman_service, "_private_directory", lambda: str(tmp_path))
+    processes = killed_host(tmp_path, "alone")
+    (left,) = _podman_service.left_apart()
+    assert left.lives
+    _podman_build.end(left)
+    assert all(map(has_ended, processes))
+    assert list(_podman_service.left_apart()) == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_build_whose_host_process_lives_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_podman_service, "_private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(_podman_service, "_start", lambda *_: os.getpid())
+    mine = _podman_service.start_apart("podman")
+    assert mine.lives
+    assert list(_podman_service.left_apart()) == []
+    _podman_service.forget(mine)
 
 
 def test_left_sockets_are_removed_and_live_and_young_ones_kept(tmp_path: Path) -> None:
