@@ -59,9 +59,9 @@ class EngineDetails(Struct, frozen=True, kw_only=True):
 class Event(Struct, frozen=True, kw_only=True):
     """One piece of progress of a pull, a build or a push."""
 
-    kind: Literal["step", "log", "upload", "transfer"]
-    """``step``: a build step begins; ``log``: output of a step; ``upload``: the context on its way to the
-    engine; ``transfer``: layers between engine and registry."""
+    kind: Literal["step", "log", "image", "upload", "transfer"]
+    """``step``: a build step begins; ``log``: output of a step; ``image``: a step has made one, and the text is its id, or
+    how that begins; ``upload``: the context on its way to the engine; ``transfer``: layers between engine and registry."""
     text: str = ""
     current: int = 0
     """Bytes so far, with ``upload`` and ``transfer``; the number of the step with ``step``."""

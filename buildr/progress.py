@@ -11,6 +11,7 @@ from buildr import console
 from buildr.signals import block_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from rich.status import Status
@@ -30,6 +31,9 @@ _SEQUENCES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
 class Progress:
     """Shows events as they come; a context manager.
 
+    Attributes:
+        on_image: told of the images that the steps of a build make.
+
     Args:
         title: what is going on, e.g. ``building hello``.
         verbosity: ``verbose`` prints every line of a build, ``normal`` shows a moving line on a terminal,
@@ -37,6 +41,7 @@ class Progress:
     """
 
     def __init__(self, title: str, verbosity: Verbosity = "normal") -> None:
+        self.on_image: Callable[[str], None] = _nothing
         self._title = title
         self._verbosity = verbosity
         self._moving = verbosity == "normal" and console.is_terminal()
@@ -63,7 +68,10 @@ class Progress:
                 self._status = None
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Show one event; one of an image is for who keeps account of them."""
+        if event.kind == "image":
+            self.on_image(event.text)
+            return
         text = self._text(event)
         if self._verbosity == "verbose" and event.kind != "upload":
             console.say(text)
@@ -81,6 +89,7 @@ class Progress:
                 self._show(self._text_now)
 
     def _text(self, event: Event) -> str:
+        assert event.kind != "image"  # noqa: S101 - told elsewhere
         if event.kind == "step":
             self._step = f"step {event.current}/{event.total} {event.text}"
             return self._step
@@ -109,6 +118,10 @@ class Progress:
         room = self._status.console.width - 2  # beside the spinner
         shown.truncate(min(_WIDTH, room), overflow="ellipsis")
         self._status.update(shown)
+
+
+def _nothing(_image: str) -> None:
+    """Keep no account."""
 
 
 def _plain(text: str) -> str:

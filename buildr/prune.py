@@ -3,7 +3,8 @@
 A container is left behind when its host process is certainly gone (`buildr.identity`). An image is left behind when
 it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
 killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
-derives from one of ours inherits both, label and variables, but runs something else.
+derives from one of ours inherits both, label and variables, but runs something else. Those of the user's own Containerfile
+have neither; the killed build itself has told of them (`buildr.build_lock`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from buildr import identity
-from buildr.build_lock import alone, killed
+from buildr.build_lock import alone, images_of, killed
 from buildr.cleanup import left_behind
 from buildr.containerfile import ENTRYPOINT, MARKERS, PROJECT
 from buildr.errors import BackendError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from buildr.backend import Backend, Image
 
+_MOST_STEPS = 128  # of one build; engines show an image only when nothing is made from it any more
 _ID_DIGITS = 12  # of an id, as people see it
 
 
@@ -77,7 +79,13 @@ def unnamed_images(backend: Backend) -> list[Image]:
     Raises:
         BackendError: the engine cannot list its images.
     """
-    return [row for row in backend.images({}) if not row.tags and _is_ours(backend, row)]
+    told = tuple(image for mark in killed(backend.info.backend) for image in images_of(mark))
+    return [
+        row
+        for row in backend.images({})
+        if not row.tags
+        and (row.id.removeprefix("sha256:").startswith(told) or _is_ours(backend, row))
+    ]
 
 
 def remove(backend: Backend, found: Leftover) -> str:
@@ -107,17 +115,27 @@ def sweep_images(backend: Backend) -> None:
     with alone() as nobody_builds:
         if not nobody_builds:
             return
-        failure: BackendError | None = None
-        for image in unnamed_images(backend):
-            try:
-                backend.remove_image(image.id)
-            except BackendError as error:  # its step still runs
-                failure = error
-        if failure is not None:
+        if (failure := _remove_images(backend)) is not None:
             raise failure
         for mark in marks:
             with contextlib.suppress(OSError):
                 os.unlink(mark)
+
+
+def _remove_images(backend: Backend) -> BackendError | None:
+    """Remove images without a name, and then those that they were made from; return why one stays."""
+    failure: BackendError | None = None
+    for _ in range(_MOST_STEPS):
+        removed, failure = 0, None
+        for image in unnamed_images(backend):
+            try:
+                backend.remove_image(image.id)
+                removed += 1
+            except BackendError as error:  # its step still runs
+                failure = error
+        if not removed:
+            break
+    return failure
 
 
 def _is_ours(backend: Backend, row: Image) -> bool:

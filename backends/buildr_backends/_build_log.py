@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _STAGE = r"(?:\[\d+/\d+\] )?"
 _STEP = re.compile(_STAGE + r"step (\d+)/(\d+) ?: (.*)", re.IGNORECASE | re.DOTALL)
 _IMAGE = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_MADE = re.compile(r" ?-{2,3}> ([0-9a-f]{11,64})")
+_CACHED = re.compile(r" ?-{2,3}> Using cache\b.*")
 # What an engine says of its own book-keeping between the lines of a step.
 _NOISE = re.compile(
     r" ?-{2,3}> (?:[0-9a-f]{11,64}|Using cache(?: [0-9a-f]+)?|Running in [0-9a-f]+|Pushing cache .*)"
@@ -72,6 +74,7 @@ class _Log:
         self._on_event = on_event
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._step = ""
+        self._made = False  # whether the step makes an image of its own
         self._partial = ""
         self._stderr = False
 
@@ -83,6 +86,7 @@ class _Log:
             self.flush()
             self._tail.clear()
             self._step = match[3].strip()
+            self._made = not self._step.upper().startswith("FROM ")
             self._on_event(
                 Event(
                     kind="step", text=self._step, current=int(match[1][:9]), total=int(match[2][:9])
@@ -90,6 +94,10 @@ class _Log:
             )
         elif _NOISE.fullmatch(words):
             self.flush()
+            if _CACHED.fullmatch(words):
+                self._made = False
+            elif self._made and (made := _MADE.fullmatch(words)):
+                self._on_event(Event(kind="image", text=made[1]))
         elif found := _IMAGE.fullmatch(words):
             self.image, self._held = found[1], text
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.engine.harness import give
 
 if TYPE_CHECKING:
     import subprocess
@@ -50,15 +53,16 @@ def running(engine: Engine, project: Path) -> Iterator[tuple[subprocess.Popen[by
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    process.wait()
+    process.communicate()
 
 
-def watchdog_of(process: subprocess.Popen[bytes]) -> int:
+def child_of(process: subprocess.Popen[bytes], word: bytes) -> int:
+    """Return the child whose command line holds a word."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
-        if b"watchdog.py" in Path(f"/proc/{child}/cmdline").read_bytes():
+        if word in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
-    raise AssertionError("there is no watchdog")
+    raise AssertionError(f"there is no child with {word!r}")
 
 
 def test_the_watchdog_ends_the_container_of_a_killed_host_process(
@@ -77,7 +81,7 @@ def test_the_next_run_sweeps_what_even_the_watchdog_missed(
     engine: Engine, project: Path, running: tuple[subprocess.Popen[bytes], set[str]]
 ) -> None:
     process, before = running
-    os.kill(watchdog_of(process), signal.SIGKILL)
+    os.kill(child_of(process, b"watchdog.py"), signal.SIGKILL)
     kill(process)
     assert engine.containers() - before
     assert engine.python("app.py", cwd=project).returncode == 0
@@ -93,3 +97,84 @@ def test_a_run_leaves_other_live_runs_alone(
     process.send_signal(signal.SIGINT)
     assert process.wait() == 0
     assert not engine.containers() - before
+
+
+BUILD = """\
+from buildr import Containerize
+
+@Containerize(package={"dockerfile": "Slowly", "verbose": True})
+def main():
+    print("ran")
+
+main()
+"""
+
+
+def cache_of(engine: Engine, project: Path) -> dict[str, str]:
+    """Return the environment in which no other run cleans up after a project's builds."""
+    cache = project.parent / "cache"
+    cache.mkdir(exist_ok=True)
+    give(engine, cache)
+    return {"XDG_CACHE_HOME": str(cache)}
+
+
+def begin_build(engine: Engine, project: Path) -> subprocess.Popen[bytes]:
+    """Start a build whose second step does not end; return when that has begun."""
+    (project / "app.py").write_text(BUILD)
+    (project / "Slowly").write_text(
+        f"FROM {engine.base_image}\nLABEL test={project.parent.name}\n"
+        "RUN echo step has begun && exec sleep 7200\n"
+    )
+    give(engine, project)
+    process = engine.popen(sys.executable, "app.py", cwd=project, env=cache_of(engine, project))
+    assert process.stderr is not None
+    seen = b""
+    while b"step has begun" not in (line := process.stderr.readline()) or b"RUN" in line:
+        assert line, seen
+        seen += line
+    return process
+
+
+def left_of(engine: Engine, project: Path) -> list[str]:
+    """Return the images without a name that a project's killed builds left."""
+    label = f"label=test={project.parent.name}"
+    words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter", label)
+    return engine.cli(*words).split()
+
+
+def await_end_of_build(engine: Engine, before: set[str]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:  # each look is a command of the engine's
+        with contextlib.suppress(AssertionError):  # Podman cannot list while it removes one
+            if engine.containers() <= before:
+                return
+        assert time.monotonic() < deadline, "what the build works in is still there"
+
+
+def test_a_build_ends_with_its_killed_host_process_and_the_next_run_removes_its_images(
+    engine: Engine, project: Path
+) -> None:
+    before = engine.containers()
+    kill(begin_build(engine, project))
+    await_end_of_build(engine, before)
+    assert left_of(engine, project)
+    (project / "Slowly").write_text(f"FROM {engine.base_image}\nCOPY app.py /app/\n")
+    done = engine.python("app.py", cwd=project, env=cache_of(engine, project))
+    assert done.returncode == 0, done.stderr
+    assert left_of(engine, project) == []
+
+
+def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
+    engine: Engine, project: Path
+) -> None:
+    if engine.backend == "docker":
+        pytest.skip("dockerd itself ends a build that nobody follows")
+    before = engine.containers()
+    process = begin_build(engine, project)
+    os.kill(child_of(process, b"_podman_build"), signal.SIGKILL)
+    kill(process)
+    assert engine.containers() - before
+    # Another build may be going on beside this test: images then stay for the next time.
+    done = engine.python("-m", "buildr", "prune", "--backend", "podman", cwd=project)
+    assert b"removed a build (its host process has gone)" in done.stdout, done.stderr
+    await_end_of_build(engine, before)

@@ -360,9 +360,61 @@ def test_after_a_build_that_was_killed_its_images_are_swept_once() -> None:
     assert all(backend.image(image) for image in left)  # nothing was killed
     code = "import os\nfrom buildr.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
-    backend.fail("remove_image", EngineError("its step still runs"))
+    backend.fail("remove_image", EngineError("its step still runs"), times=len(left))
     with pytest.raises(EngineError):
         sweep_images(backend)
     sweep_images(backend)
     assert not any(backend.image(image) for image in left)
     assert killed("docker") == []
+
+
+def test_images_that_a_killed_build_told_of_are_left_behind_and_named_ones_are_not() -> None:
+    backend = FakeBackend(name="docker")
+    named = backend.add_image("theirs")
+    images = [backend._images.add(Image(id=""), f"step {n}").id for n in range(3)]
+    told = [named.id.removeprefix("sha256:"), images[0].removeprefix("sha256:")[:12]]
+    code = (
+        "import os\nfrom buildr.build_lock import building\nwith building('docker') as tell:\n"
+        f"    for image in {told}: tell(image)\n    os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    result = command(backend, "prune", "--dry-run")
+    assert [line.split()[3] for line in result.stdout.splitlines()] == [told[1]]
+    sweep_images(backend)
+    assert [bool(backend.image(image)) for image in (named.id, *images)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+class Building(FakeBackend):
+    """An engine that still works for a host process that was killed."""
+
+    def __init__(self) -> None:
+        super().__init__(name="docker")
+        self.left = ["some build"]
+
+    def left_builds(self) -> list[str]:
+        return list(self.left)
+
+    def end_build(self, build: str) -> None:
+        self.left.remove(build)
+
+
+def test_a_build_that_goes_on_without_its_host_process_is_ended() -> None:
+    backend = Building()
+    result = command(backend, "prune", "--dry-run")
+    assert result.stdout == "would remove a build (its host process has gone) on docker\n"
+    assert backend.left
+    command(backend, "prune")
+    assert not backend.left
+
+
+def test_the_next_run_ends_it_too() -> None:
+    backend = Building()
+    code = "import os\nfrom buildr.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    sweep_images(backend)
+    assert not backend.left

@@ -95,6 +95,20 @@ def failure(*documents: object) -> BuildError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("documents", "images"),
+    [
+        (PODMAN, ["cbb0e38f3c9", "5cc9f690d99", "efd5b0cf191"]),
+        (DOCKER, ["e0a4a482e571", "0333f097718c"]),
+    ],
+    ids=["podman", "docker"],
+)
+def test_images_that_steps_made_and_neither_bases_nor_cached_ones(
+    documents: list[object], images: list[str]
+) -> None:
+    assert [event.text for event in follow(*documents)[1] if event.kind == "image"] == images
+
+
 @pytest.mark.parametrize("documents", [PODMAN, DOCKER], ids=["podman", "docker"])
 def test_the_steps_of_a_real_build(documents: list[object]) -> None:
     image, events = follow(*documents)

@@ -460,11 +460,12 @@ def test_no_runtime_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_path_that_just_fits() -> None:
-    directory = "/" + "d" * (107 - len("//podman-000000000000.sock"))
+    name = "build-4194304-000000000000-000000.sock"  # the largest pid there can be, proc(5)
+    directory = "/" + "d" * (107 - len(f"//{name}"))
     assert _podman_service._socket_fits(directory)
     assert not _podman_service._socket_fits(directory + "d")
     with socket.socket(socket.AF_UNIX) as listener, pytest.raises(FileNotFoundError):
-        listener.bind(f"{directory}/podman-000000000000.sock")
+        listener.bind(f"{directory}/{name}")
 
 
 def test_a_run_of_lower_priority_has_a_service_of_its_own(
