@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from buildr.backend import Backend, Image
 
-_MOST_STEPS = 128  # of one build; engines show an image only when nothing is made from it any more
 _ID_DIGITS = 12  # of an id, as people see it
 
 
@@ -73,19 +72,18 @@ def images(backend: Backend) -> Iterator[Leftover]:
         yield Leftover(kind="image", id=image.id, text=f"image {short} (without a name)")
 
 
-def unnamed_images(backend: Backend) -> list[Image]:
-    """Return the images without a name that builds of ours left.
+def unnamed_images(backend: Backend) -> Iterator[Image]:
+    """Yield the images without a name that builds of ours left.
 
     Raises:
         BackendError: the engine cannot list its images.
     """
-    told = tuple(image for mark in killed(backend.info.backend) for image in images_of(mark))
-    return [
-        row
-        for row in backend.images({})
-        if not row.tags
-        and (row.id.removeprefix("sha256:").startswith(told) or _is_ours(backend, row))
-    ]
+    told = list(_told(backend))
+    yield from told
+    known = {image.id for image in told}
+    for row in backend.images({}):
+        if not row.tags and row.id not in known and _is_ours(backend, row):
+            yield row
 
 
 def remove(backend: Backend, found: Leftover) -> str:
@@ -115,27 +113,26 @@ def sweep_images(backend: Backend) -> None:
     with alone() as nobody_builds:
         if not nobody_builds:
             return
-        if (failure := _remove_images(backend)) is not None:
+        failure: BackendError | None = None
+        for image in unnamed_images(backend):
+            try:
+                backend.remove_image(image.id)
+            except BackendError as error:  # its step still runs
+                failure = error
+        if failure is not None:
             raise failure
         for mark in marks:
             with contextlib.suppress(OSError):
                 os.unlink(mark)
 
 
-def _remove_images(backend: Backend) -> BackendError | None:
-    """Remove images without a name, and then those that they were made from; return why one stays."""
-    failure: BackendError | None = None
-    for _ in range(_MOST_STEPS):
-        removed, failure = 0, None
-        for image in unnamed_images(backend):
-            try:
-                backend.remove_image(image.id)
-                removed += 1
-            except BackendError as error:  # its step still runs
-                failure = error
-        if not removed:
-            break
-    return failure
+def _told(backend: Backend) -> Iterator[Image]:
+    """Yield the images without a name that killed builds have told of, each before what it was made from."""
+    for mark in killed(backend.info.backend):
+        for name in reversed(images_of(mark)):
+            image = backend.image(name)
+            if image is not None and not image.tags:
+                yield image
 
 
 def _is_ours(backend: Backend, row: Image) -> bool:

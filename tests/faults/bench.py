@@ -24,15 +24,29 @@ if TYPE_CHECKING:
 SECONDS = 120  # nothing that ought to end takes longer, however slow the machine
 _LOOKS = 5
 HOOK = """\
-import importlib, os
-module, name = os.environ["FAULT_AT"].split(":")
-found = importlib.import_module(module)
-real = getattr(found, name)
-def stalled(*words, **more):
-    open(os.environ["FAULT_REACHED"], "w").close()
-    open(os.environ["FAULT_GO"]).close()
-    return real(*words, **more)
-setattr(found, name, stalled)
+import importlib, os, time
+
+def stall(at):
+    module, name = at.split(":")
+    found = importlib.import_module(module)
+    real = getattr(found, name)
+    def stalled(*words, **more):
+        open(os.environ["FAULT_REACHED"], "w").close()
+        open(os.environ["FAULT_GO"]).close()
+        return real(*words, **more)
+    setattr(found, name, stalled)
+
+def step(path):
+    real = time.time
+    def stepped():
+        with open(path) as file:
+            return real() + float(file.read())
+    time.time = stepped
+
+if at := os.environ.get("FAULT_AT"):
+    stall(at)
+if path := os.environ.get("FAULT_CLOCK"):
+    step(path)
 """
 
 
@@ -54,6 +68,7 @@ class Bench:
         self.directory = self.top / "project"
         self.proxy: Proxy
         self._service: subprocess.Popen[bytes] | None = None
+        self._spare: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -71,7 +86,8 @@ class Bench:
         self.top.chmod(0o755)
         give(self.engine, self.top)
         self.socket = self.top / "run" / "engine.sock"
-        upstream = self.socket_of_docker() or str(self.socket)
+        self.spare_socket = self.top / "run" / "spare.sock"
+        self.upstream = upstream = self.socket_of_docker() or str(self.socket)
         if self.engine.backend == "podman":
             self.serve()
         self.proxy = Proxy(self.top / "run" / "proxy.sock", upstream, self.engine.uid)
@@ -82,6 +98,9 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         self.stop_serving()
+        if self._spare is not None:
+            self._service, self._spare = self._spare, None
+            self.stop_serving()
         with contextlib.suppress(AssertionError):
             reference = f"localhost/buildr/{self.name}"
             words = ("images", "--quiet", "--no-trunc", "--filter", f"reference={reference}")
@@ -96,23 +115,60 @@ class Bench:
 
     def serve(self) -> None:
         """Start a Podman service of our own, over the engine's storage."""
+        self._service = self.service(self.socket)
+
+    def service(self, path: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a Podman service on a socket; return when it listens."""
         with contextlib.suppress(FileNotFoundError):
-            self.socket.unlink()
-        self._service = self.engine.popen(
-            *("podman", "system", "service", "--time=0", f"unix://{self.socket}"),
+            path.unlink()
+        service = self.engine.popen(
+            *("podman", "system", "service", "--time=0", f"unix://{path}"),
             cwd=Path("/"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=env,
         )
         deadline = time.monotonic() + SECONDS
         while True:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(str(self.socket))
-                return
-            assert self._service.poll() is None
+                probe.connect(str(path))
+                return service
+            assert service.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)  # a socket that appears tells nobody
+
+    def prepare_return(self) -> None:
+        """See to it that the engine can be back at once when it has gone."""
+        if self.engine.backend == "podman":
+            self._spare = self.service(self.spare_socket)
+
+    def go_away(self) -> None:
+        """Let the engine go away: Podman's service is killed; of dockerd the socket and all connections vanish."""
+        self.stop_serving()
+        self.proxy.vanish()
+
+    def come_back(self) -> None:
+        """Let the engine be back."""
+        if self._spare is not None:
+            self._service, self._spare = self._spare, None
+            self.spare_socket.rename(self.socket)  # whoever listens goes on to
+        self.proxy.appear()
+
+    def ask(self, request: str) -> None:
+        """Ask the engine itself, past the proxy, for what is done at once; its own command takes long to start."""
+        method, path = request.split(" ", 1)
+        place = self.spare_socket if self._spare is not None else self.upstream
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SECONDS)
+            connection.connect(str(place))
+            connection.sendall(
+                f"{method} /v1.41{path} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n".encode()
+            )
+            answer = b""
+            while data := connection.recv(1 << 16):
+                answer += data
+        assert answer.split(maxsplit=2)[1] in (b"200", b"204"), answer
 
     def stop_serving(self) -> None:
         """Kill that service."""
@@ -120,6 +176,25 @@ class Bench:
             self._service.kill()
             self._service.wait()
             self._service = None
+            with contextlib.suppress(FileNotFoundError):
+                self.socket.unlink()
+
+    def start_again(self, command: list[bytes]) -> None:
+        """Start dockerd again; return when it answers."""
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + SECONDS
+        while True:
+            with contextlib.suppress(OSError, AssertionError):
+                self.ask("GET /_ping")
+                return
+            assert time.monotonic() < deadline
+            time.sleep(0.1)  # a socket that appears tells nobody
 
     # The host process -----------------------------------------------------------------------------
 

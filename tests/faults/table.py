@@ -74,10 +74,40 @@ def rows() -> Iterator[Row]:
     yield Row(fault="a frame of 4 GiB", trials=(one.garbage(_HEAD_OF_4_GIB),), times=10)
     for request in ("POST .*/create", "POST .*/attach", "POST .*/start", "DELETE .*/containers/"):
         yield Row(fault=f"500 for {request}", trials=(one.refused(request),), times=5)
+    yield from _phases()
+    yield from _engine()
     yield Row(fault="nobody reads the output", trials=(one.reader_gone,), times=10)
     yield from _surroundings()
+    changes = (one.file_changes(grows=False), one.file_changes(grows=True))
+    yield Row(fault="a file changes while it is read", trials=changes, times=5)
+    steps = (one.clock_stepped(3600), one.clock_stepped(-3600))
+    yield Row(fault="clock stepped by an hour", trials=steps, times=5)
+    yield Row(fault="30 runs in one process", trials=(one.again_and_again(30),), times=3)
     yield Row(fault="50 runs at once", trials=(one.at_once(50),), times=10)
     yield Row(fault="1 GiB of output, every byte", trials=(one.bulk(1024),))
+
+
+def _phases() -> Iterator[Row]:
+    one = trials
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        yield Row(fault=f"{number.name}: push", trials=(one.ended_push(number),), times=5)
+    for times in (1, 2, 3):
+        places = (one.interrupted_stop("request", times), one.interrupted_stop("head", times))
+        yield Row(fault=f"Ctrl+C x{times}: stop", trials=places, times=5)
+
+
+def _engine() -> Iterator[Row]:
+    one = trials
+    if os.environ.get("FAULTS_STOP_DOCKERD"):  # nobody else's, and nothing else runs there
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            stopped = (one.dockerd_stopped(number),)
+            yield Row(
+                fault=f"dockerd: {number.name}", trials=stopped, times=5, backends=("docker",)
+            )
+    if os.geteuid() == 0:
+        yield Row(fault="two users", trials=(one.two_users,), times=5, backends=("docker",))
+        full = (one.store_full,)
+        yield Row(fault="the engine's store is full", trials=full, times=3, backends=("podman",))
 
 
 _FULL = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), "FULL")
@@ -112,7 +142,7 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "SIGTERM: scan", one.signalled("scan", signal.SIGTERM)
     yield "SIGHUP: created", one.signalled("created", signal.SIGHUP)
     yield "host process and watchdog killed", one.killed_with_its_watchdog
-    # Not "engine gone and back": beside other tests it may be away for longer than a run waits for it.
+    yield "engine gone and back", one.gone_and_back
     yield "engine gone for good", one.gone_for_good
     yield "transient service killed", one.service_of_ones_own_killed
     yield "streams cut", one.cut_at(500)
@@ -120,6 +150,11 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "streams byte by byte", one.one_by_one()
     yield "a frame of 4 GiB", one.garbage(_HEAD_OF_4_GIB)
     yield "500 for the start", one.refused("POST .*/start")
+    yield "Ctrl+C: push", one.ended_push(signal.SIGINT)
+    yield "Ctrl+C twice: stop", one.interrupted_stop("request", 2)
+    yield "a file changes while it is read", one.file_changes(grows=False)
+    yield "clock stepped by an hour", one.clock_stepped(3600)
+    yield "5 runs in one process", one.again_and_again(5)
     yield "no home", one.surroundings(_NO_HOME)
     if os.geteuid() == 0:
         yield "full disk", one.surroundings(_FULL, full=True)

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import random
+import select
 import signal
 import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import buildr
-from tests.faults.bench import Bench, await_ready, end, interrupt
+from tests.faults.bench import SECONDS, Bench, await_ready, end, interrupt
 from tests.faults.guest_app import BLOCK
 from tests.faults.proxy import Fault, Place
 
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
 Trial: TypeAlias = "Callable[[Bench], list[str]]"
 
 LOST = 125
+HANGS_SECONDS = 30  # what a lost engine may cost
+NOBODY = 65534
+STORE_BYTES = 4 << 20  # room for an image's records, and not for what changes
 _END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
 # Where a host process can be: which request it makes, and how far that is.
 POINTS: dict[str, tuple[str, Place]] = {
@@ -59,24 +67,8 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
     words = ("status", str(_STATUS)) if point in AFTER else ("wait",)
     request, place = POINTS[point]
     if point == "scan":
-        reached, go = bench.top / "run" / "reached", bench.top / "run" / "go"
-        for path in (reached, go):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-            os.mkfifo(path)
-            path.chmod(0o666)
-        hook = {
-            "FAULT_AT": request,
-            "FAULT_REACHED": str(reached),
-            "FAULT_GO": str(go),
-            "PYTHONPATH": str(bench.top / "hook"),
-        }
-        process = bench.start(*words, env=hook)
-        reached.open().close()
-        try:
-            yield process, lambda: _open_if_read(str(go))
-        finally:
-            process.kill()
+        with _stalled_at(bench, request, *words) as found:
+            yield found
         return
     if not request:
         process = bench.start(*words)
@@ -93,6 +85,31 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
             yield process, fault.go
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def _stalled_at(
+    bench: Bench, function: str, *words: str
+) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
+    """Bring a host process to where it calls a function, ``module:name``."""
+    reached, go = bench.top / "run" / "reached", bench.top / "run" / "go"
+    for path in (reached, go):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        os.mkfifo(path)
+        path.chmod(0o666)
+    hook = {
+        "FAULT_AT": function,
+        "FAULT_REACHED": str(reached),
+        "FAULT_GO": str(go),
+        "PYTHONPATH": str(bench.top / "hook"),
+    }
+    process = bench.start(*words, env=hook)
+    reached.open().close()
+    try:
+        yield process, lambda: _open_if_read(str(go))
+    finally:
+        process.kill()
 
 
 def _open_if_read(path: str) -> None:
@@ -140,6 +157,47 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
         # Python itself says where an interrupt met a script that was just starting.
         if _HOST in errors or b"guest/init.py" in errors:
             wrong.append(f"wrong: {errors[-600:]!r}")
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+def interrupted_stop(place: Place, times: int) -> Trial:
+    """Ctrl+C once or several times, while the engine is just being told to stop the guest."""
+
+    def trial(bench: Bench) -> list[str]:
+        with bench.proxy.fault(Fault(r"POST .*/kill", "stall", place)) as fault:
+            process = bench.start("wait")
+            await_ready(process)
+            process.send_signal(signal.SIGINT)
+            fault.wait(process)
+            for _ in range(times - 1):
+                interrupt(process, signal.SIGINT)
+            if times < 3:
+                fault.go()
+            status, _, errors = end(process)
+        expected = {1: {0}, 2: {0, _CAUGHT, 137}, 3: {130}}[times]
+        wrong = [] if status in expected else [f"wrong: {status}, not {expected}: {errors!r}"]
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+def ended_push(number: int) -> Trial:
+    """A signal while an image is about to be pushed: to nowhere, which nobody gets to know."""
+
+    def trial(bench: Bench) -> list[str]:
+        package = {"repository": "127.0.0.1:1/nowhere", "publish": True}
+        env = {"PACKAGE_OPTIONS": json.dumps(package)}
+        with bench.proxy.fault(Fault(r"POST .*/push", "stall")) as fault:
+            process = bench.start("status", str(_STATUS), env=env)
+            fault.wait(process)
+            process.send_signal(number)
+            status, _, errors = end(process)
+        expected = {int(signal.SIGINT): 0, int(signal.SIGKILL): -number}.get(number, 128 + number)
+        wrong = (
+            [] if status == expected and _HOST not in errors else [f"wrong: {status} {errors!r}"]
+        )
         return wrong + _leaks(bench)
 
     return trial
@@ -254,13 +312,11 @@ def gone_and_back(bench: Bench) -> list[str]:
     process = bench.start("wait")
     await_ready(process)
     (container,) = bench.containers()
-    if bench.engine.backend == "podman":
-        bench.stop_serving()
-    bench.proxy.vanish()
-    bench.engine.cli("kill", "--signal", "TERM", container)
-    if bench.engine.backend == "podman":
-        bench.serve()
-    bench.proxy.appear()
+    bench.prepare_return()
+    bench.go_away()
+    bench.ask(f"POST /containers/{container}/kill?signal=TERM")
+    bench.ask(f"POST /containers/{container}/wait")
+    bench.come_back()
     status, _, errors = end(process)
     wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
     return wrong + _leaks(bench)
@@ -298,6 +354,33 @@ def service_of_ones_own_killed(bench: Bench) -> list[str]:
     status, _, errors = end(process)
     wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
     return wrong + _leaks(bench)
+
+
+def dockerd_stopped(number: int) -> Trial:
+    """Dockerd itself is ended while a guest runs, and started again afterwards; only where that is the tests' own."""
+
+    def trial(bench: Bench) -> list[str]:
+        pid = int((Path(bench.upstream).parent / "pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+        process = bench.start("wait", proxied=False)
+        await_ready(process)
+        gone = os.pidfd_open(pid)
+        os.kill(pid, number)
+        select.select([gone], [], [], SECONDS)
+        os.close(gone)
+        begun = time.monotonic()
+        status, _, errors = end(process)
+        seconds = time.monotonic() - begun
+        bench.start_again(command)
+        # Dockerd ends its guests before it ends; where it cannot, nobody knows how they ended.
+        expected = {128 + signal.SIGTERM, LOST} if number == signal.SIGTERM else {LOST}
+        wrong = [] if status in expected else [f"wrong: {status} {errors!r}"]
+        wrong += [] if seconds < HANGS_SECONDS else [f"wrong: {seconds} seconds"]
+        after = bench.run("status", "3")
+        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        return wrong + _leaks(bench)
+
+    return trial
 
 
 def _children_named(pid: int, word: bytes) -> list[int]:
@@ -402,6 +485,144 @@ def reader_gone(bench: Bench) -> list[str]:
     status, _, errors = end(process)
     wrong = [] if status == -signal.SIGPIPE and not errors else [f"wrong: {status} {errors!r}"]
     return wrong + _leaks(bench)
+
+
+def again_and_again(times: int) -> Trial:
+    """Many runs in one process: it holds no more descriptors and threads after the last than after the second."""
+
+    def trial(bench: Bench) -> list[str]:
+        process = bench.start("status", "0", proxied=False, env={"REPEAT": str(times)})
+        status, output, errors = end(process)
+        lines = output.decode().splitlines()
+        if status != 0 or len(lines) != times:
+            return [f"wrong: {status} {output!r} {errors!r}"]
+        same = lines[-1] == lines[1] and lines[1].endswith(" status 0")
+        return ([] if same else [f"leaked: {lines[1]}, then {lines[-1]}"]) + _leaks(bench)
+
+    return trial
+
+
+def clock_stepped(seconds: int) -> Trial:
+    """The clock of the host process steps while a guest runs, and nothing notices."""
+
+    def trial(bench: Bench) -> list[str]:
+        step = bench.top / "run" / "clock"
+        step.write_text("0")
+        hook = {"FAULT_CLOCK": str(step), "PYTHONPATH": str(bench.top / "hook")}
+        process = bench.start("say", "hello", str(_STATUS), env=hook)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        step.write_text(str(seconds))
+        status, rest, errors = end(process)
+        wrong = [] if status == _STATUS else [f"wrong: {status} {errors!r}"]
+        wrong += [] if (first, rest) == (b"hello\n", b"") else [f"lost: {first!r} {rest!r}"]
+        # With the other clock a run must not sweep one that lives, nor build again.
+        live = bench.start("wait", env=hook)
+        await_ready(live)
+        after = bench.run("status", "3")
+        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        live.send_signal(signal.SIGINT)
+        status, _, errors = end(live)
+        return wrong + ([] if status == 0 else [f"wrong: {status} {errors!r}"]) + _leaks(bench)
+
+    return trial
+
+
+def file_changes(*, grows: bool) -> Trial:
+    """A file changes between the look at the project and the moment it is sent: said, and not trusted later.
+
+    One that grows, as a log does, is sent as it was.
+    """
+
+    def trial(bench: Bench) -> list[str]:
+        bench.change()
+        path = bench.directory / "ballast"
+        with _stalled_at(bench, "buildr.image:_build", "status", str(_STATUS)) as (process, _):
+            with path.open("ab" if grows else "wb") as file:
+                file.write(os.urandom(5 << 20))
+            (bench.top / "run" / "go").open("wb").close()
+            status, _, errors = end(process)
+        told = status == LOST and b"changed while it was read" in errors and _HOST not in errors
+        right = status == _STATUS if grows else told
+        wrong = [] if right else [f"wrong: {status} {errors!r}"]
+        after = bench.run("status", "3")
+        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        return wrong + _leaks(bench)
+
+    return trial
+
+
+def two_users(bench: Bench) -> list[str]:
+    """One project is run by two users at once on one dockerd: each has its own, and sweeps nothing of the other's."""
+    live = bench.start("wait")
+    await_ready(live)
+    (alive,) = bench.containers()
+    other = {
+        "HOME": str(bench.top / "other"),
+        "XDG_CACHE_HOME": "",
+        "TMPDIR": str(bench.top / "tmp"),
+    }
+    (bench.top / "other").mkdir(exist_ok=True)
+    os.chown(bench.top / "other", NOBODY, NOBODY)
+    become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable)
+    wrong = []
+    for words, expected in (
+        ((f"{bench.name}.py", "status", "3"), 3),
+        (("-m", "buildr", "prune"), 0),
+    ):
+        done = subprocess.run(
+            (*become, *words),
+            cwd=bench.directory,
+            env={**bench.engine.environ, **bench.environment(env=other)},
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        if done.returncode != expected:
+            wrong.append(f"wrong: {words}: {done.returncode} {done.stderr!r}")
+    wrong += [] if bench.containers() == [alive] else [f"lost: {bench.containers()}"]
+    live.send_signal(signal.SIGINT)
+    status, _, errors = end(live)
+    wrong += [] if status == 0 else [f"wrong: {status} {errors!r}"]
+    return wrong + _leaks(bench)
+
+
+def store_full(bench: Bench) -> list[str]:
+    """The engine's store has no room for an image: said; and as soon as there is room, all is well."""
+    place = bench.top / "store"
+    place.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={STORE_BYTES},mode=0755", "none", str(place)]
+    subprocess.run(mount, check=True)
+    service = None
+    try:
+        path = bench.top / "run" / "full.sock"
+        service = bench.service(path, _store_at(bench, place))
+        env = {"CONTAINER_HOST": f"unix://{path}"}
+        bench.change()
+        status, _, errors = end(bench.start("status", str(_STATUS), proxied=False, env=env))
+        told = status == LOST and b"no space left" in errors and _HOST not in errors
+        wrong = [] if told else [f"wrong: {status} {errors[-400:]!r}"]
+        subprocess.run(["mount", "-o", "remount,size=1g", place], check=True)
+        status, _, errors = end(bench.start("status", str(_STATUS), proxied=False, env=env))
+        wrong += [] if status == _STATUS else [f"wrong: with room {status} {errors[-400:]!r}"]
+        return wrong + [f"leaked: file {name}" for name in bench.left_files()]
+    finally:
+        if service is not None:
+            service.terminate()
+            service.wait()
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def _store_at(bench: Bench, place: Path) -> dict[str, str]:
+    """Return the environment of a Podman whose store is elsewhere, and that finds the engine's images all the same."""
+    found = json.loads(bench.engine.cli("info", "--format", "json"))["store"]
+    text = (
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{place}/root"\nrunroot = "{place}/run"\n'
+        f'[storage.options]\nadditionalimagestores = ["{found["graphRoot"]}"]\n'
+    )
+    path = bench.top / "run" / "storage.conf"
+    path.write_text(text)
+    return {"CONTAINERS_STORAGE_CONF": str(path)}
 
 
 # Where it runs ------------------------------------------------------------------------------------
