@@ -49,7 +49,8 @@ def main() -> int:
     for name in given.engine or state["engines"]:
         with Bench(Engine(name, state["engines"][name], state["base_image"])) as bench:
             for row in table:
-                if given.only in row.fault and bench.engine.backend in row.backends:
+                where = {bench.engine.backend, name}
+                if given.only in row.fault and where & set(row.engines):
                     failed |= _line(row, bench, given.share)
     return int(failed)
 

@@ -38,8 +38,8 @@ class Row(Struct, frozen=True, kw_only=True):
     trials: tuple[Callable[[Bench], list[str]], ...]
     times: int = 1
     """How often each of them happens in the long run."""
-    backends: tuple[str, ...] = ("podman", "docker")
-    """Where it can happen."""
+    engines: tuple[str, ...] = ("podman", "docker")
+    """Where it can happen: backends, or single engines."""
 
 
 def rows() -> Iterator[Row]:
@@ -66,7 +66,7 @@ def rows() -> Iterator[Row]:
     yield Row(fault="engine gone, guest ends, engine back", trials=(one.gone_and_back,), times=10)
     yield Row(fault="socket removed", trials=(one.socket_removed,), times=10)
     own = one.service_of_ones_own_killed
-    yield Row(fault="transient service killed", trials=(own,), times=10, backends=("podman",))
+    yield Row(fault="transient service killed", trials=(own,), times=10, engines=("podman",))
     yield Row(fault="streams cut at an offset", trials=(one.some_offset,), times=200)
     yield Row(fault="streams byte by byte", trials=(one.one_by_one(),), times=10)
     yield Row(fault="streams stalled, guest ended", trials=(one.stalled_for_ever,), times=3)
@@ -101,13 +101,13 @@ def _engine() -> Iterator[Row]:
     if os.environ.get("FAULTS_STOP_DOCKERD"):  # nobody else's, and nothing else runs there
         for number in (signal.SIGTERM, signal.SIGKILL):
             stopped = (one.dockerd_stopped(number),)
-            yield Row(
-                fault=f"dockerd: {number.name}", trials=stopped, times=5, backends=("docker",)
-            )
+            yield Row(fault=f"dockerd: {number.name}", trials=stopped, times=5, engines=("docker",))
     if os.geteuid() == 0:
-        yield Row(fault="two users", trials=(one.two_users,), times=5, backends=("docker",))
+        yield Row(fault="two users", trials=(one.two_users,), times=5, engines=("docker",))
         full = (one.store_full,)
-        yield Row(fault="the engine's store is full", trials=full, times=3, backends=("podman",))
+        yield Row(
+            fault="the engine's store is full", trials=full, times=3, engines=("podman-root",)
+        )
 
 
 _FULL = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), "FULL")

@@ -588,7 +588,10 @@ def two_users(bench: Bench) -> list[str]:
 
 
 def store_full(bench: Bench) -> list[str]:
-    """The engine's store has no room for an image: said; and as soon as there is room, all is well."""
+    """The engine's store has no room for an image: said; and as soon as there is room, all is well.
+
+    Of root's Podman: a rootless one takes no other's images from where it would write itself.
+    """
     place = bench.top / "store"
     place.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={STORE_BYTES},mode=0755", "none", str(place)]
