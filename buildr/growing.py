@@ -94,7 +94,8 @@ def grow(
     ]
     request = BuildRequest(context=counted(pack(parts), progress), containerfile=CONTAINERFILE)
     try:
-        with building(backend.info.backend):
+        with building(backend.info.backend) as keep_account:
+            progress.on_image = keep_account
             return backend.build(request, progress)
     except BuildError:
         return None  # a clean build says what is wrong, if anything is

@@ -218,10 +218,7 @@ def _build(
     else:
         from buildr.own_image import build_own as build
     with building(backend.info.backend) as keep_account:
-        if project.dockerfile is not None:
-            progress.on_image = (
-                keep_account  # nothing in the user's own images tells that they are ours
-            )
+        progress.on_image = keep_account
         image = build(backend, project, sources, progress, cache=cache)
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, tag)

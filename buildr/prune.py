@@ -5,6 +5,9 @@ it has no name and was made by a build of ours. Before the step that sets Buildr
 killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
 derives from one of ours inherits both, label and variables, but runs something else. Those of the user's own Containerfile
 have neither; the killed build itself has told of them (`buildr.build_lock`).
+
+An engine that other users share has images of their builds, too. There only those are this user's that a build has told
+of, or that carry the label of a project whose image this user has run.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from buildr.build_lock import alone, images_of, killed
 from buildr.cleanup import left_behind
 from buildr.containerfile import ENTRYPOINT, MARKERS, PROJECT
 from buildr.errors import BackendError
+from buildr.last_image import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,18 +76,19 @@ def images(backend: Backend) -> Iterator[Leftover]:
         yield Leftover(kind="image", id=image.id, text=f"image {short} (without a name)")
 
 
-def unnamed_images(backend: Backend) -> Iterator[Image]:
-    """Yield the images without a name that builds of ours left.
+def unnamed_images(backend: Backend) -> list[Image]:
+    """Return the images without a name that builds of ours left, and that nothing else is made from.
 
     Raises:
         BackendError: the engine cannot list its images.
     """
-    told = list(_told(backend))
-    yield from told
-    known = {image.id for image in told}
-    for row in backend.images({}):
-        if not row.tags and row.id not in known and _is_ours(backend, row):
-            yield row
+    told = tuple(_told(backend))
+    return [
+        row
+        for row in backend.images({})  # without all those that others are made from
+        if not row.tags
+        and (row.id.removeprefix("sha256:").startswith(told) or _is_ours(backend, row))
+    ]
 
 
 def remove(backend: Backend, found: Leftover) -> str:
@@ -113,6 +118,14 @@ def sweep_images(backend: Backend) -> None:
     with alone() as nobody_builds:
         if not nobody_builds:
             return
+        # Before the list is asked for, which can take long.
+        for told in _told(backend):
+            with contextlib.suppress(
+                BackendError
+            ):  # it is in use, and matters only if the list has it
+                image = backend.image(told)
+                if image is not None and not image.tags:
+                    backend.remove_image(image.id)
         failure: BackendError | None = None
         for image in unnamed_images(backend):
             try:
@@ -126,13 +139,11 @@ def sweep_images(backend: Backend) -> None:
                 os.unlink(mark)
 
 
-def _told(backend: Backend) -> Iterator[Image]:
-    """Yield the images without a name that killed builds have told of, each before what it was made from."""
+def _told(backend: Backend) -> Iterator[str]:
+    """Yield the images that killed builds have told of, each before what it was made from."""
     for mark in killed(backend.info.backend):
-        for name in reversed(images_of(mark)):
-            image = backend.image(name)
-            if image is not None and not image.tags:
-                yield image
+        for image in reversed(images_of(mark)):
+            yield image.removeprefix("sha256:")
 
 
 def _is_ours(backend: Backend, row: Image) -> bool:
@@ -141,5 +152,18 @@ def _is_ours(backend: Backend, row: Image) -> bool:
     if image is None or image.tags:
         return False
     if PROJECT in image.labels:
-        return not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
-    return {f"{name}={value}" for name, value in MARKERS.items()} <= set(image.environment)
+        runs_ours = not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
+        return runs_ours and (
+            not _is_shared(backend) or Memory(image.labels[PROJECT], backend).last() is not None
+        )
+    return not _is_shared(backend) and {
+        f"{name}={value}" for name, value in MARKERS.items()
+    } <= set(image.environment)
+
+
+def _is_shared(backend: Backend) -> bool:
+    """Whether other users may have images there: all do who may open its socket, and root's Podman is root's alone."""
+    info = backend.info
+    if info.remote:
+        return True
+    return not info.rootless and not (info.backend == "podman" and os.geteuid() == 0)

@@ -18,7 +18,9 @@ from buildr.backend import BuildRequest, ContainerSpec, Image
 from buildr.build_lock import building, killed
 from buildr.cli import app
 from buildr.containerfile import ENTRYPOINT, PROJECT
+from buildr.context.index import Snapshot
 from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError
+from buildr.last_image import Memory
 from buildr.prune import sweep_images
 from buildr.testing import FakeBackend, FakeContainer, using
 
@@ -420,3 +422,16 @@ def test_the_next_run_ends_it_too() -> None:
     subprocess.run([sys.executable, "-c", code], check=False)
     sweep_images(backend)
     assert not backend.left
+
+
+def test_on_an_engine_that_others_share_only_images_of_ones_own_projects_go() -> None:
+    backend = FakeBackend(name="docker", rootless=False)
+    labelled, unlabelled = left_images(backend)
+    command(backend, "prune")
+    assert backend.image(labelled)
+    assert backend.image(unlabelled)
+    tree = Snapshot("digest", memoryview(b""))
+    Memory("x", backend).remember("x:1", Image(id="x"), tree, layers=0, with_state=False)
+    command(backend, "prune")
+    assert backend.image(labelled) is None
+    assert backend.image(unlabelled)
