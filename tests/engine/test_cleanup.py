@@ -174,7 +174,8 @@ def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
     os.kill(child_of(process, b"_podman_build"), signal.SIGKILL)
     kill(process)
     assert engine.containers() - before
-    # Another build may be going on beside this test: images then stay for the next time.
-    done = engine.python("-m", "buildr", "prune", "--backend", "podman", cwd=project)
+    command = ("-m", "buildr", "prune", "--backend", "podman")
+    done = engine.python(*command, cwd=project, env=cache_of(engine, project))
     assert b"removed a build (its host process has gone)" in done.stdout, done.stderr
     await_end_of_build(engine, before)
+    assert left_of(engine, project) == []

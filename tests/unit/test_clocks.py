@@ -1,0 +1,38 @@
+"""A clock that is set while a run goes on decides nothing: only what people read, and what is old, goes by it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import buildr
+import buildr_backends
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today"}
+ALLOWED = {
+    "buildr/identity.py": "when a container was created, for people",
+    "buildr/runs.py": "how old a run is, for people",
+    "buildr/cache.py": "files that nobody has used for weeks",
+    "buildr_backends/_podman_service.py": "sockets where nobody listens",
+}
+
+
+def readers_of_wall_clocks(package: Path) -> Iterator[str]:
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                of_clock = node.value.id in {"time", "datetime", "date"}
+                if of_clock and node.attr in WALL_CLOCKS:
+                    yield str(path.relative_to(package.parent))
+            elif isinstance(node, ast.ImportFrom) and node.module == "time":
+                assert not WALL_CLOCKS & {name.name for name in node.names}, path
+
+
+def test_only_monotonic_clocks_decide() -> None:
+    packages = [Path(package.__file__ or "").parent for package in (buildr, buildr_backends)]
+    found = {path for package in packages for path in readers_of_wall_clocks(package)}
+    assert found == set(ALLOWED)
