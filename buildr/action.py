@@ -99,6 +99,7 @@ def run_entry(
     *,
     flag: str | None = None,
     builder_flag: str | None = None,
+    engine_origin: str = "the decorator",
 ) -> int:
     """Build if need be, publish if asked for, and run; return the guest's exit status.
 
@@ -109,6 +110,7 @@ def run_entry(
         signals: the handlers in force.
         flag: the backend named on the command line.
         builder_flag: the one named there to build.
+        engine_origin: where the options stand that name an engine, for errors.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -117,9 +119,14 @@ def run_entry(
     project = plan(entry, package)
     if runtime.mount_source:
         project = source_mounted(project)
-    executor = registry.choose(flag=flag, option=runtime.executor or package.builder)
+    executor = registry.choose(
+        flag=flag, option=runtime.executor or package.builder, option_origin=engine_origin
+    )
     builder = registry.choose(
-        flag=flag, option=package.builder or runtime.executor, builder=builder_flag
+        flag=flag,
+        option=package.builder or runtime.executor,
+        builder=builder_flag,
+        option_origin=engine_origin,
     )
     backend = registry.connect(executor, say)
     try:

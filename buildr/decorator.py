@@ -12,13 +12,15 @@ from buildr import console
 from buildr.entry import is_main_script, running_entry
 from buildr.errors import BuildrError
 from buildr.guest.detection import detect
-from buildr.options import package_options, runtime_options
+from buildr.options import complete_package, complete_runtime, given_package, given_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self
 
-    from buildr.options import Package, PackageOptions, Runtime, RuntimeOptions
+    from buildr.config import Settings
+    from buildr.entry import Entry
+    from buildr.options import PackageOptions, RuntimeOptions
     from buildr.signals import Signals
 
 P = ParamSpec("P")
@@ -38,7 +40,9 @@ class Containerized(Generic[P, R]):
         local: the function itself, which runs here and now.
     """
 
-    def __init__(self, function: Callable[P, R], package: Package, runtime: Runtime) -> None:
+    def __init__(
+        self, function: Callable[P, R], package: Mapping[str, Any], runtime: Mapping[str, Any]
+    ) -> None:
         functools.update_wrapper(self, function)
         self.local = function
         self._package = package
@@ -92,6 +96,14 @@ class Containerized(Generic[P, R]):
         for signals in tuple(self._running):
             signals.request_cancel()
 
+    def _settings(self, entry: Entry) -> Settings:
+        """Return the options that hold for a program: the decorator's with those of all other places."""
+        from buildr.config import settle
+        from buildr.config.layers import DECORATOR, Layer
+
+        own = Layer(package=self._package, runtime=self._runtime, origin=DECORATOR)
+        return settle(entry, own)
+
     def _move(self) -> Any:
         from buildr.action import guarded, run_entry
 
@@ -105,7 +117,14 @@ class Containerized(Generic[P, R]):
         def action(signals: Signals) -> int:
             self._running.append(signals)
             try:
-                return run_entry(entry, self._package, self._runtime, signals)
+                settings = self._settings(entry)
+                return run_entry(
+                    entry,
+                    settings.package,
+                    settings.runtime,
+                    signals,
+                    engine_origin=settings.engine_origin,
+                )
             finally:
                 self._running.remove(signals)
 
@@ -155,7 +174,10 @@ def Containerize(  # noqa: N802 - the ancestor's name, which scripts know
     """
     module = function.__module__ if function is not None else _caller_module()
     try:
-        valid_package, valid_runtime = package_options(package), runtime_options(runtime)
+        valid_package, valid_runtime = given_package(package), given_runtime(runtime)
+        # What they lack may be given elsewhere; what excludes one another here will not be mended there.
+        complete_package(valid_package, alone=False)
+        complete_runtime(valid_runtime)
     except BuildrError as error:
         if is_main_script(module):
             fail(error)

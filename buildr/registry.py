@@ -51,20 +51,25 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def choose(
-    *, flag: str | None = None, option: str | None = None, builder: str | None = None
+    *,
+    flag: str | None = None,
+    option: str | None = None,
+    builder: str | None = None,
+    option_origin: str = "the decorator",
 ) -> Choice:
-    """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the decorator, ``auto``.
+    """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the options, ``auto``.
 
     Args:
         flag: of the command line.
-        option: ``executor`` or ``builder`` of the decorator.
+        option: ``executor`` or ``builder``, from the decorator or ``[tool.buildr]``.
         builder: of the command line, for the engine that builds: it comes before all others.
+        option_origin: where the option stands.
     """
     for name, origin in (
         (builder, "--builder"),
         (flag, "--backend"),
         (os.environ.get(VARIABLE), VARIABLE),
-        (option, "the decorator"),
+        (option, option_origin),
     ):
         if name:
             return Choice(name=name.strip().lower(), origin=origin)

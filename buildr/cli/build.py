@@ -16,7 +16,7 @@ from buildr.cli.options import (
     options,
     output_options,
 )
-from buildr.cli.values import in_words_of, read
+from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
     from buildr.backend import Backend
@@ -65,6 +65,7 @@ def build(
     from buildr import console, registry
     from buildr.action import build_and_publish, guarded
     from buildr.cli import target
+    from buildr.config import settle
     from buildr.project import plan
 
     def action(_signals: Signals) -> int:
@@ -73,10 +74,17 @@ def build(
 
             check_library()  # before a build that may take minutes
         with in_words_of(context):
-            package = read(context, values).package
-            project = plan(target.find(script, module), package)
+            given = flags(context, values)
+            entry = target.find(script, module)
+            settings = settle(entry, given)
+            package = settings.package
+            project = plan(entry, package)
             say = _nothing if package.quiet else console.say
-            choice = registry.choose(flag=backend)
+            choice = registry.choose(
+                flag=backend,
+                option=package.builder or settings.runtime.executor,
+                option_origin=settings.engine_origin,
+            )
             engine = registry.connect(choice, say)
             try:
                 image = build_and_publish(engine, project, say, cache=not no_cache)

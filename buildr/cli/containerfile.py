@@ -8,7 +8,7 @@ import click
 
 from buildr.cli.command import Command, option
 from buildr.cli.options import build_options, module_option, options
-from buildr.cli.values import in_words_of, read
+from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
     from buildr.signals import Signals
@@ -30,13 +30,16 @@ def containerfile(
     from buildr import console
     from buildr.action import guarded
     from buildr.cli import target
+    from buildr.config import settle
     from buildr.containerfile import render
     from buildr.project import plan
 
     def action(_signals: Signals) -> int:
         with in_words_of(context):
-            package = read(context, values).package
-            project = plan(target.find(script, module), package)
+            given = flags(context, values)
+            entry = target.find(script, module)
+            package = settle(entry, given).package
+            project = plan(entry, package)
         for note in () if package.quiet else project.notes:
             console.say(note)
         click.echo(render(project.recipe), nl=False)

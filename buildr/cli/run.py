@@ -19,7 +19,7 @@ from buildr.cli.options import (
     options,
     output_options,
 )
-from buildr.cli.values import in_words_of, read
+from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -97,23 +97,31 @@ def run(
     input and output, and buildr ends with its exit status. Everything behind SCRIPT belongs to the
     script, --help and dashes too.
 
-    A @Containerize in the script is not read: its options are given here instead. Files that the
-    script writes go with the container; --mount keeps them.
+    A @Containerize in the script is not read: its options are given here instead, or in
+    [tool.buildr] of pyproject.toml (see `buildr config`). Files that the script writes go with the
+    container; --mount keeps them.
     """
     from buildr.action import guarded, run_entry
     from buildr.cli import target
+    from buildr.config import settle
 
     script = words[0] if words and module is None else None
     arguments = words if script is None else words[1:]
 
     def action(signals: Signals) -> int:
         with in_words_of(context):
-            given = read(context, values)
+            given = flags(context, values)
             entry = target.find(script, module, arguments)
             _run_here_inside(entry)
-            builder = given.package.builder
+            settings = settle(entry, given)
             return run_entry(
-                entry, given.package, given.runtime, signals, flag=backend, builder_flag=builder
+                entry,
+                settings.package,
+                settings.runtime,
+                signals,
+                flag=backend,
+                builder_flag=given.package.get("builder"),
+                engine_origin=settings.engine_origin,
             )
 
     context.exit(guarded(action))

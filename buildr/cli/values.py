@@ -11,8 +11,6 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from buildr.errors import BuildrError, OptionError
 
 if TYPE_CHECKING:
@@ -20,22 +18,17 @@ if TYPE_CHECKING:
 
     import click
 
-    from buildr.options import Package, Runtime
+    from buildr.config import Layer
 
-_FIELD = r"\b(?P<group>package|runtime)\.(?P<option>[a-z_]+)(?:\[\d+\])?(?:\.(?P<part>[a-z_]+))?"
+_FIELD = (
+    r"(?<![.\w])(?P<group>package|runtime)\.(?P<option>[a-z_]+)(?:\[\d+\])?(?:\.(?P<part>[a-z_]+))?"
+)
 _ASSIGNED = r"\b(?P<option>[a-z_]+)=(?:…|True) in (?P<group>package|runtime)\b"
 _DICT = r", or a dict \{[^}]*\}"  # what only the decorator can be given
 _ADDITIONAL_FILE = "SRC:DEST or SRC:DEST:MODE, such as settings.toml:/etc/settings.toml:0440"
 
 
-class Given(Struct, frozen=True, kw_only=True):
-    """Validated options of a command line."""
-
-    package: Package
-    runtime: Runtime
-
-
-def read(context: click.Context, values: Mapping[str, Any]) -> Given:
+def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
     """Validate what a command line gives, by the decorator's rules.
 
     Args:
@@ -43,24 +36,31 @@ def read(context: click.Context, values: Mapping[str, Any]) -> Given:
         values: of its parameters, by name.
 
     Raises:
-        OptionError: options are no valid values, or exclude one another.
+        OptionError: options are no valid values.
     """
-    from buildr.options import package_options, runtime_options
+    from buildr.config import Layer
+    from buildr.options import given_package, given_runtime
 
     groups: dict[str, dict[str, Any]] = {"package": {}, "runtime": {}}
+    origins: dict[str, str] = {}
+    spelt = _flags(context.command)
     for name, value in values.items():
         kind, _, field = name.partition("__")
         if field and value not in (None, False, ()):
             convert = _CONVERTERS.get(field)
             groups[kind][field] = convert(value) if convert else value
-    with in_words_of(context):
-        given = Given(
-            package=package_options(groups["package"]), runtime=runtime_options(groups["runtime"])
-        )
+            origins[f"{kind}.{field}"] = spelt[name]
     if not groups["package"].keys().isdisjoint(("base_image", "py_version", "variant")):
-        # A flag wins over the variable, as --backend does; the decorator's option would not.
+        # A flag wins over the variable, as --backend does.
         os.environ.pop("BUILDR_BASE_IMAGE", None)
-    return given
+    with in_words_of(context):
+        return Layer(
+            package=given_package(groups["package"]),
+            runtime=given_runtime(groups["runtime"]),
+            origin="the command line",
+            origins=origins,
+            is_command_line=True,
+        )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from buildr.options.files import PackageFile
 from buildr.options.mounts import Mount, mount_source
-from buildr.options.package import Package, PackageOptions, package_options
+from buildr.options.package import (
+    Package,
+    PackageOptions,
+    complete_package,
+    exclude_one_another,
+    given_package,
+    package_options,
+)
 from buildr.options.ports import Port
 from buildr.options.reference import (
     Reference,
@@ -16,7 +23,13 @@ from buildr.options.reference import (
     image_reference,
     parse_reference,
 )
-from buildr.options.runtime import Runtime, RuntimeOptions, runtime_options
+from buildr.options.runtime import (
+    Runtime,
+    RuntimeOptions,
+    complete_runtime,
+    given_runtime,
+    runtime_options,
+)
 from buildr.options.secrets import BuildSecret
 from buildr.options.size import parse_bytes
 
@@ -30,6 +43,11 @@ __all__ = [
     "Reference",
     "Runtime",
     "RuntimeOptions",
+    "complete_package",
+    "complete_runtime",
+    "exclude_one_another",
+    "given_package",
+    "given_runtime",
     "image_name_from",
     "image_reference",
     "mount_source",

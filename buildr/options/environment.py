@@ -13,7 +13,10 @@ __all__ = ["RESERVED", "environment"]
 RESERVED = ("BUILDR_IN_CONTAINER", "METAPARTICLE_IN_CONTAINER")
 """The two that tell a script that it is inside; an option must not say otherwise."""
 
-_ACCEPTS = 'a dict such as {"NAME": "value"}; None as value passes the host\'s on'
+_ACCEPTS = (
+    'a dict such as {"NAME": "value"}, where None as value passes the host\'s on, or a list such as'
+    ' ["NAME=value", "NAME"]'
+)
 _NAME = "a variable's name, without '=' and control characters"
 _VALUE = "text, or None to pass the host's value on"
 
@@ -22,8 +25,11 @@ def environment(value: object) -> dict[str, str | None]:
     """Read the option ``env``. No error shows a value, as it may be a secret.
 
     Raises:
-        WrongValueError: it is no dict, a name is no name or reserved, or a value is no text.
+        WrongValueError: it is no dict and no list, a name is no name or reserved, or a value is no text.
     """
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        pairs = (item.partition("=") for item in value)  # what TOML, which has no None, can say
+        value = {name: text if equals else None for name, equals, text in pairs}
     if not isinstance(value, Mapping):
         raise WrongValueError(value, _ACCEPTS, secret=True)
     found: dict[str, str | None] = {}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any
 
 from buildr.errors import OptionError
 from buildr.options.wrong import WrongValueError, shown
@@ -13,7 +11,7 @@ from buildr.options.wrong import WrongValueError, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-S = TypeVar("S", bound=Struct)
+    from msgspec import Struct
 
 
 def snake_case(name: str) -> str:
@@ -21,27 +19,25 @@ def snake_case(name: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in name)
 
 
-def read(
+def read_given(
     kind: str,
     value: object,
     *,
     given: type[Struct],
-    result: type[S],
     readers: Mapping[str, Callable[[Any], Any]],
     aliases: Mapping[str, str] | None = None,
-) -> S:
-    """Read a group of options.
+) -> dict[str, Any]:
+    """Read a group of options: those that are given, so that groups can be put together before defaults come in.
 
     Args:
         kind: the group's name in errors, ``package``.
-        value: ``None``, a mapping, or an object of the class ``given``.
+        value: ``None``, a mapping, or an object of the class ``given``, in which what differs from its default is given.
         given: the class of typed options.
-        result: the class of the validated options.
         readers: for each option the function that returns its valid value or raises `OptionError`.
         aliases: further names of options, in snake_case.
 
     Returns:
-        An object of the class ``result``. An option that is ``None`` has its default there.
+        Their valid values by name, without those that are ``None``.
 
     Raises:
         OptionError: options are wrong; all of them are named.
@@ -59,7 +55,7 @@ def read(
             errors.append(error)
     if errors:
         raise _summary(errors)
-    return result(**found)
+    return found
 
 
 def record(
@@ -110,7 +106,10 @@ def _named(
     if value is None:
         return []
     if isinstance(value, given):
-        return [(name, getattr(value, name)) for name in known]
+        blank = given()
+        pairs = [(name, getattr(value, name), getattr(blank, name)) for name in known]
+        # True is 1 to Python, and no number to an option.
+        return [(n, v) for n, v, default in pairs if type(v) is not type(default) or v != default]
     if not isinstance(value, Mapping):
         accepts = f"a dict of options, or {given.__name__}(…)"
         raise OptionError(f"{kind} cannot be {shown(value)}", hint=f"accepted: {accepts}")

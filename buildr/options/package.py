@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, structs
 
 from buildr.errors import OptionError
-from buildr.options.fields import read
+from buildr.options.fields import read_given
 from buildr.options.files import PackageFile, additional_files
 from buildr.options.reference import ACCEPTS as REFERENCE
 from buildr.options.reference import COMPONENT, TAG, parse_reference
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["BACKEND", "DEFAULT_VARIANT", "Package", "PackageOptions", "backend", "package_options"]
+__all__ = [
+    "BACKEND",
+    "DEFAULT_VARIANT",
+    "Package",
+    "PackageOptions",
+    "backend",
+    "complete_package",
+    "exclude_one_another",
+    "given_package",
+    "package_options",
+]
 
 DEFAULT_VARIANT = "alpine"
 
@@ -136,7 +146,43 @@ def package_options(
     Raises:
         OptionError: options are unknown, ill-typed, no valid values, or exclude one another.
     """
-    found = read("package", value, given=PackageOptions, result=Package, readers=_READERS)
+    return complete_package(given_package(value))
+
+
+def given_package(value: object, *, kind: str = "package") -> dict[str, Any]:
+    """Validate the options of the image one by one, and return those that are given.
+
+    Args:
+        value: as of `package_options`.
+        kind: what errors call the group.
+
+    Raises:
+        OptionError: options are unknown, ill-typed, or no valid values.
+    """
+    return read_given(kind, value, given=PackageOptions, readers=_READERS)
+
+
+def exclude_one_another(one: str, other: str, values: Mapping[str, Any]) -> bool:
+    """Whether two options of these values cannot stand together."""
+    if {one, other} == {"verbose", "quiet"}:
+        return bool(values[one] and values[other])
+    return any(
+        second in _DECIDED_BY.get(first, ()) and values[second] != ()
+        for first, second in ((one, other), (other, one))
+    )
+
+
+def complete_package(values: Mapping[str, Any], *, alone: bool = True) -> Package:
+    """Make the options of the image of valid values.
+
+    Args:
+        values: what `given_package` returned, from one place or from several.
+        alone: whether nothing else will be added, so that what an option needs must be there.
+
+    Raises:
+        OptionError: options exclude one another, or one needs another that is not given.
+    """
+    found = Package(**values)
     for own, others in _DECIDED_BY.items():
         for other in others:
             if getattr(found, own) is not None and getattr(found, other) not in (None, ()):
@@ -148,7 +194,7 @@ def package_options(
         raise OptionError(
             "package.verbose and package.quiet exclude one another", hint="accepted: one of the two"
         )
-    if found.publish and found.repository is None:
+    if alone and found.publish and found.repository is None:
         raise OptionError(
             "package.publish needs package.repository",
             hint=f"accepted for package.repository: {_REPOSITORY}",

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from buildr.errors import OptionError
 from buildr.options.environment import environment
-from buildr.options.fields import read, record
+from buildr.options.fields import read_given, record
 from buildr.options.mounts import Mount, mounts
 from buildr.options.package import backend
 from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, published_ports
@@ -20,7 +20,14 @@ from buildr.options.wrong import WrongValueError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["LEAST_MEMORY", "Runtime", "RuntimeOptions", "runtime_options"]
+__all__ = [
+    "LEAST_MEMORY",
+    "Runtime",
+    "RuntimeOptions",
+    "complete_runtime",
+    "given_runtime",
+    "runtime_options",
+]
 
 LEAST_MEMORY = 6 * 1024 * 1024
 """Bytes; Docker refuses less, and a Python would not start in it."""
@@ -96,14 +103,32 @@ def runtime_options(value: RuntimeOptions | Mapping[str, Any] | None) -> Runtime
     Raises:
         OptionError: options are unknown, ill-typed, no valid values, or not supported on one engine.
     """
-    found = read(
-        "runtime",
-        value,
-        given=RuntimeOptions,
-        result=Runtime,
-        readers=_READERS,
-        aliases=_ALIASES,
-    )
+    return complete_runtime(given_runtime(value))
+
+
+def given_runtime(value: object, *, kind: str = "runtime") -> dict[str, Any]:
+    """Validate the options of the run one by one, and return those that are given.
+
+    Args:
+        value: as of `runtime_options`.
+        kind: what errors call the group.
+
+    Raises:
+        OptionError: options are unknown, ill-typed, no valid values, or not supported on one engine.
+    """
+    return read_given(kind, value, given=RuntimeOptions, readers=_READERS, aliases=_ALIASES)
+
+
+def complete_runtime(values: Mapping[str, Any]) -> Runtime:
+    """Make the options of the run of valid values.
+
+    Args:
+        values: what `given_runtime` returned, from one place or from several.
+
+    Raises:
+        OptionError: one port of the host stands for two of the container.
+    """
+    found = Runtime(**values)
     try:
         ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
     except WrongValueError as error:

@@ -64,8 +64,10 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         *,
         flag: str | None,
         builder_flag: str | None,
+        engine_origin: str,
     ) -> int:
         assert signals
+        assert engine_origin
         assert builder_flag == package.builder
         found.entry, found.package, found.runtime, found.flag = entry, package, runtime, flag
         return 7
@@ -205,7 +207,7 @@ def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> 
         ("--py-version 3.12", "py_version", "3.12"),
         ("--variant slim", "variant", "slim"),
         ("--base-image python:3.12", "base_image", "python:3.12"),
-        ("--context sub", "context", "sub"),
+        ("--context .", "context", "."),
         ("--dependencies-file r.txt", "dependencies_file", "r.txt"),
         ("--dependency a>=1 --dependency b", "dependencies", ("a>=1", "b")),
         ("--extra cli --extra web", "extras", ("cli", "web")),

@@ -158,8 +158,8 @@ def test_typed_options_are_taken() -> None:
     def main() -> None:
         pass
 
-    assert main._package.name == "hello"
-    assert main._runtime.ports[0].container == 8080
+    assert main._package["name"] == "hello"
+    assert main._runtime["ports"][0].container == 8080
 
 
 def test_decorating_does_nothing_else(tmp_path: Path) -> None:

@@ -217,6 +217,12 @@ def test_the_environment_takes_any_text_and_none() -> None:
     assert runtime_options({"env": env}).env == env
 
 
+def test_the_environment_may_be_a_list_as_toml_has_no_none() -> None:
+    given = ["A=b=c", "EMPTY=", "HOST"]
+
+    assert runtime_options({"env": given}).env == {"A": "b=c", "EMPTY": "", "HOST": None}
+
+
 @pytest.mark.parametrize(
     "env",
     [
@@ -231,7 +237,8 @@ def test_the_environment_takes_any_text_and_none() -> None:
         {"A": b"x"},
         {"A": "x\0"},
         {"A": "\udcff"},
-        ["A=x"],
+        ["=x"],
+        ["A=x", 8],
         "A=x",
     ],
 )
@@ -240,7 +247,9 @@ def test_a_wrong_variable_is_refused(env: Any) -> None:
         runtime_options({"env": env})
 
 
-@pytest.mark.parametrize("env", [{"A": b"hunter2"}, {"A": "hunter2\0"}, ["A=hunter2"], "A=hunter2"])
+@pytest.mark.parametrize(
+    "env", [{"A": b"hunter2"}, {"A": "hunter2\0"}, ["A=hunter2", 8], "A=hunter2"]
+)
 def test_no_error_shows_a_value_of_the_environment(env: Any) -> None:
     with pytest.raises(OptionError) as caught:
         runtime_options({"env": env})

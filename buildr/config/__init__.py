@@ -1,0 +1,52 @@
+"""Where options come from: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first that gives one wins.
+
+Each place is a `Layer` of values that are valid by themselves; `settle` puts the layers on top of each other. All of it
+happens on the host: a guest gets what came of it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildr.config.layers import Layer, Settings, merge
+from buildr.config.project_file import read_project_file
+from buildr.config.variables import read_variables
+from buildr.entry import place
+
+if TYPE_CHECKING:
+    from buildr.entry import Entry
+
+__all__ = ["Layer", "Settings", "layers", "merge", "settle"]
+
+
+def settle(entry: Entry, own: Layer) -> Settings:
+    """Return what holds for a program.
+
+    Args:
+        entry: the program.
+        own: what the command line gives, or the decorator: a run has one of them.
+
+    Raises:
+        OptionError: an option is wrong, wherever it stands, or two of one place exclude one another.
+        ContextError: the context cannot be one.
+    """
+    return merge(layers(entry, own))
+
+
+def layers(entry: Entry, own: Layer) -> list[Layer]:
+    """Return all places that give options to a program, the first to ask first.
+
+    Args:
+        entry: the program.
+        own: see `settle`.
+
+    Raises:
+        OptionError: an option is wrong, wherever it stands.
+        ContextError: the context cannot be one.
+    """
+    variables = read_variables(os.environ)
+    upper = [own, variables] if own.is_command_line else [variables, own]
+    named = (layer.package["context"] for layer in upper if "context" in layer.package)
+    file = read_project_file(place(entry, next(named, None)).context)
+    return upper if file is None else [*upper, file]

@@ -1,0 +1,124 @@
+"""Layers of options, and what comes of putting them on top of each other."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from buildr.errors import OptionError
+from buildr.options import (
+    Package,
+    Runtime,
+    complete_package,
+    complete_runtime,
+    exclude_one_another,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["DECORATOR", "DEFAULT", "Layer", "Settings", "merge"]
+
+DECORATOR = "the decorator"
+DEFAULT = "default"
+_OPTION = r"(?<![.\w])(package|runtime)\.([a-z_]+)"
+
+
+class Layer(Struct, frozen=True, kw_only=True):
+    """The options that one place gives, each valid by itself.
+
+    Attributes:
+        package: those of the image, by name.
+        runtime: those of the run, by name.
+        backend: the engine for both, where this place can name one.
+        origin: what people call the place.
+        origins: what they call it for single options, by ``package.tag`` or ``backend``.
+        is_command_line: whether it stands above the variables.
+    """
+
+    package: Mapping[str, Any] = {}
+    runtime: Mapping[str, Any] = {}
+    backend: str | None = None
+    origin: str
+    origins: Mapping[str, str] = {}
+    is_command_line: bool = False
+
+    def origin_of(self, option: str) -> str:
+        """Return where people find an option."""
+        return self.origins.get(option, self.origin)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What holds.
+
+    Attributes:
+        package: the options of the image.
+        runtime: the options of the run.
+        origins: where each option comes from that is no default, by ``package.tag``.
+    """
+
+    package: Package
+    runtime: Runtime
+    origins: Mapping[str, str]
+
+    @property
+    def engine_origin(self) -> str:
+        """Who names the engine that runs, where an option does."""
+        for option in ("runtime.executor", "package.builder"):
+            if option in self.origins:
+                return self.origins[option]
+        return DECORATOR
+
+
+def merge(layers: Sequence[Layer]) -> Settings:
+    """Put layers on top of each other.
+
+    An option of a higher layer replaces that of a lower one as a whole, but for ``env``, where it does so by variable. It
+    also takes those options of lower layers away that it cannot stand beside.
+
+    Args:
+        layers: the highest first.
+
+    Raises:
+        OptionError: options exclude one another that nobody can choose between, or one needs another.
+    """
+    package: dict[str, Any] = {}
+    runtime: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        above = dict(package)
+        for name, value in layer.package.items():
+            both = {**above, name: value}
+            if not any(other == name or exclude_one_another(other, name, both) for other in above):
+                package[name] = value
+                origins[f"package.{name}"] = layer.origin_of(f"package.{name}")
+        for name, value in layer.runtime.items():
+            if name not in runtime:
+                runtime[name] = value
+                origins[f"runtime.{name}"] = layer.origin_of(f"runtime.{name}")
+            elif name == "env" and not value.keys() <= runtime[name].keys():
+                runtime[name] = {**value, **runtime[name]}
+                origins["runtime.env"] += f", {layer.origin_of('runtime.env')}"
+        named = "executor" in runtime or "builder" in package
+        if layer.backend is not None and not named:
+            runtime["executor"] = layer.backend
+            origins["runtime.executor"] = layer.origin_of("backend")
+    try:
+        return Settings(
+            package=complete_package(package), runtime=complete_runtime(runtime), origins=origins
+        )
+    except OptionError as error:
+        raise _with_origins(error, origins) from None
+
+
+def _with_origins(error: OptionError, origins: Mapping[str, str]) -> OptionError:
+    """Say where the options stand that an error names; for the decorator and the command line that is plain."""
+    named = dict.fromkeys(match[0] for match in re.finditer(_OPTION, error.what))
+    places = [
+        f"{option} is from {origins[option]}"
+        for option in named
+        if option in origins and origins[option] != DECORATOR and origins[option][0] != "-"
+    ]
+    return OptionError(error.what, hint="\n".join((error.hint, *places)))

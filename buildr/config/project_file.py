@@ -1,0 +1,122 @@
+"""``[tool.buildr]`` in the project's ``pyproject.toml``.
+
+https://packaging.python.org/en/latest/specifications/pyproject-toml/#arbitrary-tool-configuration-the-tool-table
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from buildr.config.layers import Layer
+from buildr.errors import OptionError
+from buildr.options import given_package, given_runtime
+from buildr.options.package import backend
+from buildr.options.wrong import WrongValueError, shown
+
+if TYPE_CHECKING:
+    from buildr.options import Mount
+
+__all__ = ["FILE", "KEYS", "read_project_file"]
+
+FILE = "pyproject.toml"
+KEYS = ("backend", "package", "runtime")
+_TABLE = "tool.buildr"
+_KEY = rb"buildr[\"']?[ \t]*[].=]"
+"""The table's name where a key may stand, however it is spelt (but for escapes). Importing tomllib takes as long as much
+else of a run, and most files name no such table."""
+
+
+def read_project_file(directory: str) -> Layer | None:
+    """Read what a project's file gives; ``None`` where it gives nothing.
+
+    Paths of mounts, of files of variables and of the context start at the file, wherever the command is given.
+
+    Args:
+        directory: the absolute path of the one that the file lies in.
+
+    Raises:
+        OptionError: the file cannot be read, or an option in it is wrong; file and key are named.
+    """
+    path = os.path.join(directory, FILE)
+    table = _table(path)
+    if not table:
+        return None
+    try:
+        return _layer(table, directory, path)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error.what}", hint=error.hint) from None
+
+
+def _table(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise OptionError(
+            f"{path} cannot be read: {error.strerror}", hint="Make it readable for you (chmod u+r)."
+        ) from None
+    if not re.search(_KEY, data):
+        return {}
+    import tomllib
+
+    try:
+        found = tomllib.loads(data.decode())
+    except ValueError as error:  # tomllib's own and UnicodeDecodeError are such
+        raise OptionError(f"{path} is no TOML: {error}", hint="See https://toml.io.") from None
+    tools = found.get("tool", {})
+    table = tools.get("buildr", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise OptionError(
+            f"{path}: {_TABLE} cannot be {shown(table)}", hint=f"accepted: a table [{_TABLE}]"
+        )
+    return table
+
+
+def _layer(table: dict[str, Any], directory: str, path: str) -> Layer:
+    for key in table:
+        if key not in KEYS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(key, KEYS, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            label = f"{_TABLE}.{key}" if re.fullmatch(r"[\w-]+", key, re.ASCII) else shown(key)
+            raise OptionError(
+                f"{label} is no option{meant}", hint=f"accepted in [{_TABLE}]: {', '.join(KEYS)}"
+            )
+    named = table.get("backend")
+    try:
+        engine = None if named is None else backend(named)
+    except WrongValueError as error:
+        raise error.within(f"{_TABLE}.backend") from None
+    package = given_package(_group(table, "package"), kind=f"{_TABLE}.package")
+    runtime = given_runtime(_group(table, "runtime"), kind=f"{_TABLE}.runtime")
+    if "context" in package:
+        package["context"] = _beside(package["context"], directory)
+    if "mounts" in runtime:
+        runtime["mounts"] = tuple(_mount(mount, directory) for mount in runtime["mounts"])
+    return Layer(package=package, runtime=runtime, backend=engine, origin=path)
+
+
+def _group(table: dict[str, Any], name: str) -> dict[str, Any]:
+    group = table.get(name, {})
+    if not isinstance(group, dict):
+        accepts = f"accepted: a table [{_TABLE}.{name}]"
+        raise OptionError(f"{_TABLE}.{name} cannot be {shown(group)}", hint=accepts)
+    return group
+
+
+def _mount(mount: Mount, directory: str) -> Mount:
+    if mount.is_volume:
+        return mount
+    return structs.replace(mount, source=_beside(mount.source, directory))
+
+
+def _beside(path: str, directory: str) -> str:
+    """Return a path that starts at the file, unless it starts elsewhere already."""
+    return path if path.startswith("~") else os.path.normpath(os.path.join(directory, path))
