@@ -11,6 +11,7 @@ import click
 
 from buildr._version import __version__
 from buildr.cli.build import build
+from buildr.cli.config import config
 from buildr.cli.containerfile import containerfile
 from buildr.cli.doctor import doctor
 from buildr.cli.logs import logs
@@ -26,6 +27,7 @@ _EPILOG = """\b
 Environment:
   BUILDR_BACKEND     podman, docker or auto (Podman, else Docker)
   BUILDR_BASE_IMAGE  base image, in place of the official Python image
+  BUILDR_PACKAGE_…, BUILDR_RUNTIME_…  any other option: see `buildr config`
 
 Exit status: the script's own; 125 when Buildr or the engine failed, 126 and 127 when the command
 could not be started, as with docker and podman; 2 for a wrong command line.
@@ -58,7 +60,7 @@ def app() -> None:
     """Run Python scripts in containers: rootless Podman first, Docker just the same."""
 
 
-for _command in (run, build, containerfile, ps, logs, stop, prune, doctor):
+for _command in (run, build, containerfile, ps, logs, stop, prune, config, doctor):
     app.add_command(_command)
 
 

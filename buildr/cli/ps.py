@@ -10,10 +10,9 @@ import click
 from buildr.cli.command import Command, option
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
+from buildr.cli.table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from buildr.runs import Run
     from buildr.signals import Signals
 
@@ -40,7 +39,7 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([_document(run) for run in found], indent=2))
         else:
-            for line in _table([_HEADINGS, *map(_row, found)]):
+            for line in table([_HEADINGS, *map(_row, found)]):
                 click.echo(line)
         return 0
 
@@ -56,14 +55,6 @@ def _row(run: Run) -> tuple[str, ...]:
 def _age(seconds: float) -> str:
     size, unit = next((row for row in _UNITS if seconds >= row[0]), _UNITS[-1])
     return f"{int(seconds // size)} {unit}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _document(run: Run) -> dict[str, Any]:

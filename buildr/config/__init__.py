@@ -17,7 +17,7 @@ from buildr.entry import place
 if TYPE_CHECKING:
     from buildr.entry import Entry
 
-__all__ = ["Layer", "Settings", "layers", "merge", "settle"]
+__all__ = ["Layer", "Settings", "settle", "settle_here"]
 
 
 def settle(entry: Entry, own: Layer) -> Settings:
@@ -31,22 +31,25 @@ def settle(entry: Entry, own: Layer) -> Settings:
         OptionError: an option is wrong, wherever it stands, or two of one place exclude one another.
         ContextError: the context cannot be one.
     """
-    return merge(layers(entry, own))
+    upper = _upper(own)
+    named = (layer.package["context"] for layer in upper if "context" in layer.package)
+    return merge(_with_file(upper, place(entry, next(named, None)).context))
 
 
-def layers(entry: Entry, own: Layer) -> list[Layer]:
-    """Return all places that give options to a program, the first to ask first.
-
-    Args:
-        entry: the program.
-        own: see `settle`.
+def settle_here(own: Layer) -> Settings:
+    """Return what holds for whatever program has the current directory as its context.
 
     Raises:
-        OptionError: an option is wrong, wherever it stands.
-        ContextError: the context cannot be one.
+        OptionError: see `settle`.
     """
+    return merge(_with_file(_upper(own), os.getcwd()))
+
+
+def _upper(own: Layer) -> list[Layer]:
     variables = read_variables(os.environ)
-    upper = [own, variables] if own.is_command_line else [variables, own]
-    named = (layer.package["context"] for layer in upper if "context" in layer.package)
-    file = read_project_file(place(entry, next(named, None)).context)
+    return [own, variables] if own.is_command_line else [variables, own]
+
+
+def _with_file(upper: list[Layer], directory: str) -> list[Layer]:
+    file = read_project_file(directory)
     return upper if file is None else [*upper, file]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from buildr.entry import Entry
     from buildr.options import Package, Runtime
 
-COMMANDS = ("run", "build", "containerfile", "ps", "logs", "stop", "prune", "doctor")
+COMMANDS = ("run", "build", "containerfile", "ps", "logs", "stop", "prune", "config", "doctor")
 
 
 class Call:

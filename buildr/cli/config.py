@@ -1,0 +1,132 @@
+"""``buildr config``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildr.cli.command import Command, option
+from buildr.cli.options import options
+from buildr.cli.table import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.config import Settings
+    from buildr.options import Mount, Port
+    from buildr.signals import Signals
+
+_HIDDEN = "…"
+_own_options = (
+    option("--json", "as_json", is_flag=True, help="Print the options as JSON."),
+    option("--show-env", is_flag=True, help="Show the values of runtime.env, too."),
+)
+
+
+@click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]",))
+@click.argument("script", required=False)
+@options(_own_options)
+@click.pass_context
+def config(context: click.Context, script: str | None, as_json: bool, show_env: bool) -> None:
+    """Show each option, its value, and where it comes from.
+
+    That is, the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run,
+    so that what it computes is not shown), [tool.buildr] in pyproject.toml, the default. Flags of
+    the other commands come before all of them. `buildr run` does not read the decorator.
+    """
+    from buildr import console
+    from buildr.action import guarded
+
+    def action(_signals: Signals) -> int:
+        settings, notes = _settings(script)
+        for note in notes:
+            console.say(note)
+        rows = [
+            (name, _plain(name, value, show_env=show_env), origin)
+            for name, value, origin in _rows(settings)
+        ]
+        if as_json:
+            documents = [dict(zip(("option", "value", "from"), row, strict=True)) for row in rows]
+            click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
+        else:
+            for line in table([("OPTION", "VALUE", "FROM"), *map(_shown, rows)]):
+                click.echo(line)
+        return 0
+
+    context.exit(guarded(action))
+
+
+def _settings(script: str | None) -> tuple[Settings, tuple[str, ...]]:
+    from buildr.config import Layer, settle, settle_here
+    from buildr.config.decorated import read_decorator
+    from buildr.entry import script_entry
+
+    if script is None:
+        return settle_here(Layer(origin="")), ()
+    entry = script_entry(script)
+    is_folder = os.path.isdir(entry.script)
+    file = os.path.join(entry.script, "__main__.py") if is_folder else entry.script
+    found = read_decorator(file)
+    return settle(entry, found.layer), found.notes
+
+
+def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
+    """Yield each option with its value and origin, the two that have variables of their own as they act."""
+    from msgspec import structs
+
+    from buildr import registry
+    from buildr.config.layers import DEFAULT
+    from buildr.options import PackageOptions, RuntimeOptions
+    from buildr.project import BASE_IMAGE_VARIABLE
+
+    package, origins = settings.package, dict(settings.origins)
+    if (image := os.environ.get(BASE_IMAGE_VARIABLE)) and package.dockerfile is None:
+        package = structs.replace(package, base_image=image, variant=None, py_version=None)
+        origins["package.base_image"] = BASE_IMAGE_VARIABLE
+        for name in ("package.variant", "package.py_version"):
+            origins.pop(name, None)
+    engine = registry.choose(
+        option=settings.runtime.executor or package.builder, option_origin=settings.engine_origin
+    )
+    yield "backend", engine.name, engine.origin
+    groups = (("package", PackageOptions, package), ("runtime", RuntimeOptions, settings.runtime))
+    for kind, given, values in groups:
+        for field in given.__struct_fields__:
+            name = f"{kind}.{field}"
+            yield name, getattr(values, field), origins.get(name, DEFAULT)
+
+
+def _plain(name: str, value: Any, *, show_env: bool) -> Any:
+    """Return a value in the form in which JSON and TOML have it."""
+    import msgspec
+
+    if name == "runtime.env" and not show_env:
+        return {key: None if text is None else _HIDDEN for key, text in value.items()}
+    if name == "runtime.ports":
+        return [_port(port) for port in value]
+    if name == "runtime.mounts":
+        return [_mount(mount) for mount in value]
+    return msgspec.to_builtins(value)
+
+
+def _port(port: Port) -> str:
+    ip = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    return f"{ip}{':' if ip else ''}{port.host}:{port.container}/{port.protocol}"
+
+
+def _mount(mount: Mount) -> Any:
+    import msgspec
+
+    if ":" in mount.source or ":" in mount.target:
+        return msgspec.to_builtins(mount)  # what text cannot say
+    access = ",".join(filter(None, ("ro" if mount.read_only else "", mount.relabel)))
+    return ":".join(filter(None, (mount.source, mount.target, access)))
+
+
+def _shown(row: tuple[str, Any, str]) -> tuple[str, str, str]:
+    name, value, origin = row
+    text = "-" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False)
+    return name, text, origin

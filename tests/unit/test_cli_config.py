@@ -1,0 +1,176 @@
+"""`buildr config`: each option, its value, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from buildr.cli import app
+from buildr.options import PackageOptions, RuntimeOptions
+
+SCRIPT = """\
+import os
+import buildr
+from buildr import Mount, PackageFile as File, RuntimeOptions
+
+@buildr.Containerize(
+    package={"tag": "v2", "additional_files": [File("a", "/b")], "name": os.name},
+    runtime=RuntimeOptions(ports=[8080, "0:9"], env={"A": "own"}, mounts=[Mount("./x", "/x", True)], public=False),
+)
+def main():
+    raise SystemExit("this ran")
+
+main()
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("BUILDR_BACKEND", "BUILDR_BASE_IMAGE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["config", *words])
+
+
+def rows(*words: str) -> dict[str, tuple[Any, str]]:
+    result = run("--json", *words)
+    assert result.exit_code == 0, result.output
+    return {row["option"]: (row["value"], row["from"]) for row in json.loads(result.stdout)}
+
+
+def test_every_option_is_shown_with_its_default() -> None:
+    found = rows()
+    known = [f"package.{name}" for name in PackageOptions.__struct_fields__]
+    known += [f"runtime.{name}" for name in RuntimeOptions.__struct_fields__]
+    assert list(found) == ["backend", *known]
+    assert {origin for _, origin in found.values()} == {"default"}
+    assert found["backend"][0] == "auto"
+    assert found["package.tag"][0] == "latest"
+
+
+def test_each_value_says_where_it_is_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "pyproject.toml").write_text(
+        "[tool.buildr]\nbackend = 'docker'\n[tool.buildr.package]\ntag = 'v1'\nvariant = 'slim'\n"
+    )
+    monkeypatch.setenv("BUILDR_RUNTIME_CPUS", "2")
+    file = str(project / "pyproject.toml")
+    found = rows()
+    assert found["backend"] == ("docker", file)
+    assert found["package.tag"] == ("v1", file)
+    assert found["runtime.cpus"] == (2, "BUILDR_RUNTIME_CPUS")
+    monkeypatch.setenv("BUILDR_BACKEND", "podman")
+    monkeypatch.setenv("BUILDR_BASE_IMAGE", "localhost/base")
+    found = rows()
+    assert found["backend"] == ("podman", "BUILDR_BACKEND")
+    assert found["package.base_image"] == ("localhost/base", "BUILDR_BASE_IMAGE")
+    assert found["package.variant"] == (None, "default")  # it has no effect now
+
+
+def test_the_decorator_is_read_and_not_run(project: Path, tmp_path: Path) -> None:
+    (project / "app.py").write_text(SCRIPT)
+    (project / "pyproject.toml").write_text("[tool.buildr.runtime]\nenv = ['B=file', 'HOST']\n")
+    found = rows("--show-env", "app.py")
+    by = "the decorator"
+    assert found["package.tag"] == ("v2", by)
+    assert found["package.additional_files"] == ([{"src": "a", "dest": "/b", "mode": None}], by)
+    assert found["runtime.ports"] == (["127.0.0.1:8080:8080/tcp", "127.0.0.1:0:9/tcp"], by)
+    assert found["runtime.mounts"] == (["./x:/x:ro"], by)
+    assert found["runtime.public"] == (False, "default")
+    assert found["runtime.env"] == (
+        {"A": "own", "B": "file", "HOST": None},
+        f"{by}, {tmp_path}/pyproject.toml",
+    )
+
+
+def test_what_the_script_computes_is_said_not_to_be_shown(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "app.py").write_text(SCRIPT)
+    run("app.py")
+    assert capfd.readouterr().err.splitlines()[0] == (
+        "buildr: line 6: package.name is computed when the script runs, and not shown"
+    )
+
+
+def test_values_of_the_environment_are_hidden_unless_asked_for(project: Path) -> None:
+    (project / "app.py").write_text(SCRIPT)
+    for words in ((), ("--json",)):
+        assert "own" not in run(*words, "app.py").output
+        assert "own" in run(*words, "--show-env", "app.py").output
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from buildr import Containerize\n@Containerize\ndef main(): ...\n",
+        "from buildr import Containerize as C\n@C()\ndef main(): ...\n",
+        "def Containerize(**options): ...\n@Containerize(package={'tag': 'x'})\ndef main(): ...\n",
+        "print('hello')\n",
+    ],
+)
+def test_a_decorator_without_options_gives_none(project: Path, text: str) -> None:
+    (project / "app.py").write_text(text)
+    assert {origin for _, origin in rows("app.py").values()} == {"default"}
+
+
+@pytest.mark.parametrize(
+    ("decorator", "note"),
+    [
+        ("package=options", "line 2: package is computed"),
+        ("package={**base}", "line 2: something in package is computed"),
+        ("runtime=RuntimeOptions(**base)", "line 2: something in runtime is computed"),
+        ("**base", "line 2: something is computed"),
+        ("package={'additional_files': [PackageFile(dset='x')]}", "line 2: package.additional_files is computed"),
+    ],
+)  # fmt: skip
+def test_whatever_is_computed_is_named(
+    project: Path, capfd: pytest.CaptureFixture[str], decorator: str, note: str
+) -> None:
+    names = "Containerize, PackageFile, RuntimeOptions"
+    (project / "app.py").write_text(
+        f"from buildr import {names}\n@Containerize({decorator})\ndef main(): ...\n"
+    )
+    run("app.py")
+    assert f"buildr: {note}" in capfd.readouterr().err
+
+
+def test_a_second_decorator_is_said_to_be_there(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "app.py").write_text(
+        "from buildr import Containerize\n@Containerize\ndef a(): ...\n@Containerize\ndef b(): ...\n"
+    )
+    run("app.py")
+    assert "line 4 decorates, too; shown is line 2" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("def main(:\n", "is no Python that this Python reads"),
+        ("from buildr import Containerize\n@Containerize(package={'tga': 'x'})\ndef main(): ...\n",
+         "package.tga is no option; did you mean 'tag'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_script_is_an_error(
+    project: Path, capfd: pytest.CaptureFixture[str], text: str, problem: str
+) -> None:
+    (project / "app.py").write_text(text)
+    result = run("app.py")
+    assert result.exit_code == 125
+    assert problem in capfd.readouterr().err
+
+
+def test_people_get_columns(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool.buildr.package]\ntag = 'v1'\n")
+    lines = run().stdout.splitlines()
+    assert lines[0].split() == ["OPTION", "VALUE", "FROM"]
+    assert f'package.tag                "v1"      {Path.cwd()}/pyproject.toml' in lines
