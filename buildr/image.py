@@ -237,6 +237,17 @@ def _build_generated(
         from buildr.installer import with_dependencies
 
         project = with_dependencies(backend, project, sources, progress, cache=cache)
+    request = BuildRequest(
+        context=counted(pack(parts_of(project, sources)), progress),
+        containerfile=CONTAINERFILE,
+        tags=(project.reference,),
+        cache=cache,
+    )
+    return backend.build(request, progress)
+
+
+def parts_of(project: Project, sources: Sources) -> list[Part]:
+    """Return all that a build from a generated Containerfile is sent."""
     parts: list[Part] = [Member(path=CONTAINERFILE, data=render(project.recipe).encode())]
     parts += guest_members()
     if project.dependencies:
@@ -248,13 +259,7 @@ def _build_generated(
         entries = sources.tree.scan.entries
         parts.append(Tree(entries=entries, root=project.context, prefix="context"))
     parts += extra_members(sources)
-    request = BuildRequest(
-        context=counted(pack(parts), progress),
-        containerfile=CONTAINERFILE,
-        tags=(project.reference,),
-        cache=cache,
-    )
-    return backend.build(request, progress)
+    return parts
 
 
 def collect(backend: Backend, project: Project, image: str) -> None:

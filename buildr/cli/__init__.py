@@ -11,12 +11,16 @@ import click
 
 from buildr._version import __version__
 from buildr.cli.build import build
+from buildr.cli.completion import completion
 from buildr.cli.config import config
 from buildr.cli.containerfile import containerfile
 from buildr.cli.doctor import doctor
+from buildr.cli.eject import eject
+from buildr.cli.init import init
 from buildr.cli.logs import logs
 from buildr.cli.prune import prune
 from buildr.cli.ps import ps
+from buildr.cli.push import push
 from buildr.cli.run import run
 from buildr.cli.stop import stop
 
@@ -60,7 +64,12 @@ def app() -> None:
     """Run Python scripts in containers: rootless Podman first, Docker just the same."""
 
 
-for _command in (run, build, containerfile, ps, logs, stop, prune, config, doctor):
+_COMMANDS = (
+    *(init, run, build, push, containerfile, eject),
+    *(ps, logs, stop, prune),
+    *(config, doctor, completion),
+)
+for _command in _COMMANDS:
     app.add_command(_command)
 
 

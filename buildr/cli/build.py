@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, structs
 
 from buildr.cli.command import Command, option
 from buildr.cli.options import (
@@ -19,10 +20,13 @@ from buildr.cli.options import (
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from buildr.backend import Backend
+    from buildr.project import Project
     from buildr.signals import Signals
 
-_no_cache = (
+no_cache_option = (
     option(
         "--no-cache",
         is_flag=True,
@@ -44,7 +48,13 @@ _sbom = (
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False)
 @options(
-    module_option, build_options, _no_cache, _sbom, image_options, backend_option, output_options
+    module_option,
+    build_options,
+    no_cache_option,
+    _sbom,
+    image_options,
+    backend_option,
+    output_options,
 )
 @click.pass_context
 def build(
@@ -62,44 +72,89 @@ def build(
     Prints the image's name and its id; with --quiet only the id. What is stored already is not
     built again.
     """
-    from buildr import console, registry
-    from buildr.action import build_and_publish, guarded
-    from buildr.cli import target
-    from buildr.config import settle
-    from buildr.project import plan
+    from buildr.action import guarded
+
+    request = Request(script=script, module=module, backend=backend, cache=not no_cache)
 
     def action(_signals: Signals) -> int:
         if sbom:
             from buildr.sbom.document import check_library
 
             check_library()  # before a build that may take minutes
-        with in_words_of(context):
-            given = flags(context, values)
-            entry = target.find(script, module)
-            settings = settle(entry, given)
-            package = settings.package
-            project = plan(entry, package)
-            say = _nothing if package.quiet else console.say
-            choice = registry.choose(
-                flag=backend,
-                option=package.builder or settings.runtime.executor,
-                option_origin=settings.engine_origin,
-            )
-            engine = registry.connect(choice, say)
-            try:
-                image = build_and_publish(engine, project, say, cache=not no_cache)
-                listed = _sbom_of(engine, project.reference, image) if sbom else ""
-            finally:
-                engine.close()
-        if sbom and sbom != "-":
-            _write(sbom, listed)
-        elif sbom:
-            click.echo(listed)
-            return 0
-        click.echo(image if package.quiet else f"{project.reference} {image}")
-        return 0
+        return made(
+            context,
+            values,
+            request,
+            lambda engine, project, image: _tell(engine, project, image, sbom),
+        )
 
     context.exit(guarded(action))
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a command line asks to build, beside options."""
+
+    script: str | None
+    module: str | None
+    backend: str | None
+    cache: bool = True
+    publish: bool = False
+    """Whether it is pushed, whatever the options say."""
+
+
+def made(
+    context: click.Context,
+    values: Mapping[str, Any],
+    request: Request,
+    tell: Callable[[Backend, Project, str], None],
+) -> int:
+    """Build, and publish if asked for; return the command's status.
+
+    Args:
+        context: of the command.
+        values: of its parameters, by name.
+        request: what to build.
+        tell: given the engine, the project and the image's id.
+
+    Raises:
+        BuildrError: of any kind; see `buildr.errors`.
+    """
+    from buildr import console, registry
+    from buildr.action import build_and_publish
+    from buildr.cli import target
+    from buildr.config import settle
+    from buildr.project import plan
+
+    with in_words_of(context):
+        given = flags(context, values)
+        entry = target.find(request.script, request.module)
+        if request.publish:
+            given = structs.replace(given, package={**given.package, "publish": True})
+        settings = settle(entry, given)
+        package = settings.package
+        project = plan(entry, package)
+        say = _nothing if package.quiet else console.say
+        choice = registry.choose(
+            flag=request.backend,
+            option=package.builder or settings.runtime.executor,
+            option_origin=settings.engine_origin,
+        )
+        engine = registry.connect(choice, say)
+        try:
+            tell(engine, project, build_and_publish(engine, project, say, cache=request.cache))
+        finally:
+            engine.close()
+    return 0
+
+
+def _tell(engine: Backend, project: Project, image: str, sbom: str | None) -> None:
+    listed = _sbom_of(engine, project.reference, image) if sbom else ""
+    if sbom and sbom != "-":
+        _write(sbom, listed)
+    elif sbom:
+        click.echo(listed)
+        return
+    click.echo(image if project.package.quiet else f"{project.reference} {image}")
 
 
 def _sbom_of(engine: Backend, reference: str, image: str) -> str:

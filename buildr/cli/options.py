@@ -173,6 +173,9 @@ image_options = (
         section=IMAGE,
         help="Where the image belongs, such as registry.example.org/me.",
     ),
+)
+
+publish_option = (
     option(
         "--push",
         "--publish",

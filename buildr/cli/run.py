@@ -18,6 +18,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    publish_option,
 )
 from buildr.cli.values import flags, in_words_of
 
@@ -77,6 +78,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     module_option,
     build_options,
     image_options,
+    publish_option,
     container_options,
     backend_option,
     builder_option,

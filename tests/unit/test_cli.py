@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from buildr.entry import Entry
     from buildr.options import Package, Runtime
 
-COMMANDS = ("run", "build", "containerfile", "ps", "logs", "stop", "prune", "config", "doctor")
+COMMANDS = (
+    *("init", "run", "build", "push", "containerfile", "eject", "ps", "logs", "stop", "prune"),
+    *("config", "doctor", "completion"),
+)
 
 
 class Call:

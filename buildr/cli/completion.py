@@ -1,0 +1,39 @@
+"""``buildr completion``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from buildr.cli.command import Command
+
+if TYPE_CHECKING:
+    from buildr.signals import Signals
+
+SHELLS = ("bash", "zsh", "fish")
+_PROGRAM = "buildr"
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    r"""Print what a shell completes commands and options by.
+
+    \b
+    bash:  echo 'eval "$(buildr completion bash)"' >> ~/.bashrc
+    zsh:   echo 'eval "$(buildr completion zsh)"' >> ~/.zshrc
+    fish:  buildr completion fish > ~/.config/fish/completions/buildr.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    from buildr.action import guarded
+
+    def action(_signals: Signals) -> int:
+        found = get_completion_class(shell)
+        assert found is not None  # click has all of SHELLS  # noqa: S101
+        click.echo(found(context.find_root().command, {}, _PROGRAM, "_BUILDR_COMPLETE").source())
+        return 0
+
+    context.exit(guarded(action))

@@ -1,0 +1,34 @@
+"""``buildr init``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from buildr.cli.command import Command
+
+if TYPE_CHECKING:
+    from buildr.signals import Signals
+
+
+@click.command(cls=Command)
+@click.argument("directory", default=".", type=click.Path())
+@click.pass_context
+def init(context: click.Context, directory: str) -> None:
+    """Write a commented [tool.buildr] into pyproject.toml.
+
+    The file is made in DIRECTORY, or the table is put behind what is there. Nothing is overwritten,
+    and no option is set until its # is taken away.
+    """
+    from buildr.action import guarded
+    from buildr.config.template import write_template
+
+    def action(_signals: Signals) -> int:
+        made = write_template(directory)
+        click.echo(
+            f"{'made' if made else 'added to'} {click.format_filename(directory)}/pyproject.toml"
+        )
+        return 0
+
+    context.exit(guarded(action))

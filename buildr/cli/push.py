@@ -1,0 +1,58 @@
+"""``buildr push``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildr.cli.build import Request, made, no_cache_option
+from buildr.cli.command import Command
+from buildr.cli.options import (
+    backend_option,
+    build_options,
+    image_options,
+    module_option,
+    options,
+    output_options,
+)
+
+if TYPE_CHECKING:
+    from buildr.backend import Backend
+    from buildr.project import Project
+    from buildr.signals import Signals
+
+
+@click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
+@click.argument("script", required=False)
+@options(
+    module_option, build_options, no_cache_option, image_options, backend_option, output_options
+)
+@click.pass_context
+def push(
+    context: click.Context,
+    /,
+    script: str | None,
+    module: str | None,
+    no_cache: bool,
+    backend: str | None,
+    **values: Any,
+) -> None:
+    """Build the image of a script, and push it to its repository.
+
+    The logins are those of podman and docker. Prints the name under which the registry has it.
+    """
+    from buildr.action import guarded
+
+    request = Request(
+        script=script, module=module, backend=backend, cache=not no_cache, publish=True
+    )
+
+    def action(_signals: Signals) -> int:
+        return made(context, values, request, _tell)
+
+    context.exit(guarded(action))
+
+
+def _tell(_engine: Backend, project: Project, _image: str) -> None:
+    click.echo(project.reference)
