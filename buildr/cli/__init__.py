@@ -11,6 +11,7 @@ import click
 
 from buildr._version import __version__
 from buildr.cli.build import build
+from buildr.cli.completion import VARIABLE as COMPLETION
 from buildr.cli.completion import completion
 from buildr.cli.config import config
 from buildr.cli.containerfile import containerfile
@@ -75,4 +76,4 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Read the command line and do what it says; ends the process."""
-    app()
+    app(complete_var=COMPLETION)

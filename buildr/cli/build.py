@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
-from buildr.cli.command import Command, option
+from buildr.cli.command import Command, completing, option
 from buildr.cli.options import (
     BUILD,
     backend_option,
@@ -46,7 +46,7 @@ _sbom = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False)
+@click.argument("script", required=False, shell_complete=completing("file"))
 @options(
     module_option,
     build_options,

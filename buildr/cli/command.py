@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.decorators import FC
+    from click.shell_completion import CompletionItem
 
 OTHER = "Other options"
 """The section of what belongs to no other, ``--help`` among it; shown last."""
 
 _WIDEST_NAME = 25
 """Characters of an option with its value; the text of a longer one begins on the next line."""
+
+_COMPLETED = {"FILE": "file", "DIRECTORY": "dir"}
+_BACKENDS = ("podman", "docker", "auto")
 
 
 class Option(click.Option):
@@ -66,6 +70,27 @@ class Command(click.Command):
                 formatter.write_dl(rows, col_max=column)
 
 
+def completing(*words: str) -> Callable[..., list[CompletionItem]]:
+    """Return what completes an argument: the words that begin so; or by ``file`` or ``dir`` the shell itself."""
+
+    def complete(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        if words in (("file",), ("dir",)):
+            return [CompletionItem(begun, type=words[0])]
+        return [CompletionItem(word) for word in words if word.startswith(begun)]
+
+    return complete
+
+
 def option(*declarations: str, section: str = OTHER, **attributes: Any) -> Callable[[FC], FC]:
-    """Declare an option in a section; otherwise like `click.option`."""
+    """Declare an option in a section; otherwise like `click.option`.
+
+    A shell completes what stands for a file, a directory or a backend in the help.
+    """
+    metavar = attributes.get("metavar")
+    if metavar in _COMPLETED:
+        attributes.setdefault("shell_complete", completing(_COMPLETED[metavar]))
+    elif not {"--backend", "--builder"}.isdisjoint(declarations):
+        attributes["shell_complete"] = completing(*_BACKENDS)
     return click.option(*declarations, cls=Option, section=section, **attributes)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from buildr.signals import Signals
 
 SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_BUILDR_COMPLETE"
+"""Set when a shell asks; click reads it."""
 _PROGRAM = "buildr"
 
 
@@ -32,8 +34,8 @@ def completion(context: click.Context, shell: str) -> None:
 
     def action(_signals: Signals) -> int:
         found = get_completion_class(shell)
-        assert found is not None  # click has all of SHELLS  # noqa: S101
-        click.echo(found(context.find_root().command, {}, _PROGRAM, "_BUILDR_COMPLETE").source())
+        if found is not None:  # click has all of these
+            click.echo(found(context.find_root().command, {}, _PROGRAM, VARIABLE).source())
         return 0
 
     context.exit(guarded(action))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, option
+from buildr.cli.command import Command, completing, option
 from buildr.cli.options import options
 from buildr.cli.table import table
 
@@ -27,7 +27,7 @@ _own_options = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]",))
-@click.argument("script", required=False)
+@click.argument("script", required=False, shell_complete=completing("file"))
 @options(_own_options)
 @click.pass_context
 def config(context: click.Context, script: str | None, as_json: bool, show_env: bool) -> None:

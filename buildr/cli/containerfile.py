@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, option
+from buildr.cli.command import Command, completing, option
 from buildr.cli.options import build_options, module_option, options
 from buildr.cli.values import flags, in_words_of
 
@@ -17,7 +17,7 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False)
+@click.argument("script", required=False, shell_complete=completing("file"))
 @options(module_option, build_options, _quiet)
 @click.pass_context
 def containerfile(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, option
+from buildr.cli.command import Command, completing, option
 from buildr.cli.options import build_options, image_options, module_option, options
 from buildr.cli.values import flags, in_words_of
 
@@ -28,7 +28,7 @@ _own_options = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False)
+@click.argument("script", required=False, shell_complete=completing("file"))
 @options(_own_options, module_option, build_options, image_options)
 @click.pass_context
 def eject(

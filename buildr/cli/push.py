@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.build import Request, made, no_cache_option
-from buildr.cli.command import Command
+from buildr.cli.command import Command, completing
 from buildr.cli.options import (
     backend_option,
     build_options,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False)
+@click.argument("script", required=False, shell_complete=completing("file"))
 @options(
     module_option, build_options, no_cache_option, image_options, backend_option, output_options
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command
+from buildr.cli.command import Command, completing
 from buildr.cli.options import (
     backend_option,
     build_options,
@@ -25,6 +25,8 @@ from buildr.cli.values import flags, in_words_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from click.shell_completion import CompletionItem
+
     from buildr.entry import Entry
     from buildr.signals import Signals
 
@@ -35,6 +37,10 @@ class _RunCommand(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; see `_end_options_at_module`."""
         return super().parse_args(ctx, _end_options_at_module(self.get_params(ctx), args))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete options of this command, and behind the script no more."""
+        return [] if ctx.params.get("words") else super().shell_complete(ctx, incomplete)
 
 
 def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[str]) -> list[str]:
@@ -73,7 +79,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     usages=("[OPTIONS] SCRIPT [ARGS]...", "[OPTIONS] -m MODULE [ARGS]..."),
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
 @options(
     module_option,
     build_options,
