@@ -16,6 +16,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    publish_option,
 )
 from buildr.cli.values import flags, in_words_of
 
@@ -53,6 +54,7 @@ _sbom = (
     no_cache_option,
     _sbom,
     image_options,
+    publish_option,
     backend_option,
     output_options,
 )
@@ -123,15 +125,22 @@ def made(
     from buildr.action import build_and_publish
     from buildr.cli import target
     from buildr.config import settle
+    from buildr.errors import OptionError
     from buildr.project import plan
 
     with in_words_of(context):
         given = flags(context, values)
         entry = target.find(request.script, request.module)
-        if request.publish:
-            given = structs.replace(given, package={**given.package, "publish": True})
         settings = settle(entry, given)
         package = settings.package
+        if request.publish:
+            if package.repository is None:
+                raise OptionError(
+                    "a push needs a repository to push to",
+                    hint="Name it: --repository, or repository in [tool.buildr.package], such as"
+                    ' "registry.example.org/me".',
+                )
+            package = structs.replace(package, publish=True)
         project = plan(entry, package)
         say = _nothing if package.quiet else console.say
         choice = registry.choose(

@@ -200,6 +200,23 @@ def test_a_build_pushes_when_asked_to(engine: FakeBackend) -> None:
     assert engine.pushed == [expected]
 
 
+def test_push_builds_and_publishes_under_the_repository(engine: FakeBackend, project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.buildr.package]\nrepository = "registry.example.org/me"\ntag = "v1"\n'
+    )
+    result = buildr("push", "app.py")
+    assert (result.status, result.stdout) == (0, b"registry.example.org/me/app:v1\n")
+    assert [push.reference for push in engine.pushed] == ["registry.example.org/me/app:v1"]
+    assert not engine.runs
+
+
+def test_push_needs_a_repository(engine: FakeBackend) -> None:
+    result = buildr("push", "app.py")
+    assert result.status == 125
+    assert b"error: a push needs a repository to push to\nName it: --repository" in result.stderr
+    assert not engine.builds
+
+
 def test_a_failed_build_prints_nothing_on_standard_output(engine: FakeBackend) -> None:
     engine.fail("build", BuildError("step 3 failed"))
     result = buildr("build", "app.py")

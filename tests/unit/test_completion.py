@@ -78,7 +78,7 @@ def test_zsh(tmp_path: Path, environ: dict[str, str]) -> None:
     shell = needed("zsh")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [shell, "-f", "-i", "+Z"],
+        [shell, "-f", "-i"],
         env=environ,
         cwd=tmp_path,
         stdin=theirs,
@@ -89,9 +89,9 @@ def test_zsh(tmp_path: Path, environ: dict[str, str]) -> None:
     os.close(theirs)
     try:
         os.write(ours, b"autoload -U compinit && compinit -D\n")
-        os.write(ours, b'eval "$(buildr completion zsh)"; echo REA""DY\n')
-        wait_for(ours, b"READY")
+        os.write(ours, b'eval "$(buildr completion zsh)"; PS1="REA""DY "\n')
         for begun, completed in ((b"ini", b"init"), (b"run app", b"run app.py")):
+            wait_for(ours, b"READY")
             os.write(ours, b"buildr " + begun + b"\t\n")
             wait_for(ours, b"ran <" + completed + b">")
     finally:
