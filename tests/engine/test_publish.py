@@ -175,6 +175,20 @@ def test_what_one_engine_publishes_the_other_runs_by_its_own_command(
         other.cli("rmi", "--force", image)
 
 
+def test_push_builds_and_publishes_without_a_run(own: Site, registries: Registries) -> None:
+    own.script("sys.exit('this ran')", imports="import sys")
+    (own.directory / "pyproject.toml").write_text(
+        f"[tool.buildr.package]\nrepository = '{registries.open}/test'\ntag = 'v1'\n"
+        f"name = '{own.name}'\n"
+    )
+    give(own.engine, own.directory)
+    done = own.engine.python("-m", "buildr", "push", "app.py", cwd=own.directory)
+    reference = f"{registries.open}/test/{own.name}:v1"
+    assert (done.returncode, done.stdout.decode()) == (0, f"{reference}\n"), done.stderr.decode()
+    assert f"buildr: pushed {reference}" in done.stderr.decode()
+    assert tags(registries, registries.open, own.name) == ["v1"]
+
+
 def status_on_sigterm(engine: Engine, image: str) -> int:
     """Run an image that waits, send SIGTERM, and return the status that it ends with."""
     container = engine.cli("run", "--detach", "--env", "WAIT=1", image).strip()
