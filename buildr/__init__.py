@@ -16,7 +16,15 @@ from buildr._version import __version__
 from buildr.decorator import Containerize, Containerized
 from buildr.errors import BuildrError
 from buildr.guest.detection import is_in_docker_container
-from buildr.options import BuildSecret, Mount, PackageFile, PackageOptions, Port, RuntimeOptions
+from buildr.options import (
+    BuildSecret,
+    Mount,
+    PackageFile,
+    PackageOptions,
+    Port,
+    RuntimeOptions,
+    Tmpfs,
+)
 
 __all__ = [
     "BuildSecret",
@@ -28,6 +36,7 @@ __all__ = [
     "PackageOptions",
     "Port",
     "RuntimeOptions",
+    "Tmpfs",
     "__version__",
     "is_in_docker_container",
 ]

@@ -161,7 +161,8 @@ def _growth(runtime: Runtime) -> Growth:
     Where the root is read-only engines put no files into a container, and below a mount they would put them into what
     is mounted.
     """
-    targets = (f"{mount.target.rstrip('/')}/" for mount in runtime.mounts)
+    targets = [f"{mount.target}/" for mount in runtime.mounts]
+    targets += [f"{item.target}/" for item in runtime.tmpfs]
     covered = any(t.startswith(f"{APP}/") or f"{APP}/".startswith(t) for t in targets)
     return "images" if runtime.hardened or covered else "files"
 

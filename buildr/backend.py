@@ -131,6 +131,17 @@ class MountSpec(Struct, frozen=True, kw_only=True):
     """SELinux label: shared or private."""
 
 
+class TmpfsSpec(Struct, frozen=True, kw_only=True):
+    """A directory in memory, empty at first.
+
+    Anybody in the container may write to it, unless the image has a directory there: then that one's permissions hold.
+    """
+
+    target: str
+    size: int | None = None
+    """Bytes; ``None``: the kernel's default."""
+
+
 class ContainerSpec(Struct, frozen=True, kw_only=True):
     """A container to create. What is ``None`` or empty is left as the image has it."""
 
@@ -149,6 +160,7 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """Whether it takes input; without, its standard input is ``/dev/null``."""
     ports: tuple[PortBinding, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
+    tmpfs: tuple[TmpfsSpec, ...] = ()
     cpus: float | None = None
     memory: int | None = None
     """Bytes."""

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import console, identity, stdin, terminal
-from buildr.backend import ContainerSpec, MountSpec, PortBinding
+from buildr.backend import ContainerSpec, MountSpec, PortBinding, TmpfsSpec
 from buildr.containerfile import GUEST_ROOT, PROJECT
 from buildr.errors import ContainerError
 from buildr.guest.init import PUBLISHED
@@ -43,7 +43,7 @@ def container_spec(
     return ContainerSpec(
         image=image,
         command=(*command, *entry.arguments),
-        environment={**_environment(runtime.env, tty=tty), **_published(runtime)},
+        environment={**_environment(_named(runtime), tty=tty), **_published(runtime)},
         labels={
             PROJECT: project.key,
             identity.NAME: project.name,
@@ -64,6 +64,7 @@ def container_spec(
             for port in runtime.ports
         ),
         mounts=mounts,
+        tmpfs=tuple(TmpfsSpec(target=item.target, size=item.size) for item in runtime.tmpfs),
         cpus=runtime.cpus,
         memory=runtime.memory,
         grace_seconds=runtime.grace_seconds,
@@ -136,6 +137,15 @@ def _published(runtime: Runtime) -> dict[str, str]:
     """Tell the guest's first process which ports are published, so that it can warn of servers that nobody reaches."""
     ports = dict.fromkeys(str(p.container) for p in runtime.ports if p.protocol == "tcp")
     return {PUBLISHED: ",".join(ports)} if ports else {}
+
+
+def _named(runtime: Runtime) -> Mapping[str, str | None]:
+    """Return the variables that the options name, those of files too."""
+    if not runtime.env_file:
+        return runtime.env
+    from buildr.env_files import read_env_files
+
+    return {**read_env_files(runtime.env_file), **runtime.env}
 
 
 def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:

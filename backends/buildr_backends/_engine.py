@@ -45,7 +45,7 @@ _WAIT_SECONDS = (
 )
 _ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
 TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
-"""How a hardened container mounts what stays writable; all said, as the engines' defaults differ."""
+"""How directories in memory are mounted; all said, as the engines' defaults differ."""
 TAR = {"Content-Type": "application/x-tar"}
 
 
@@ -323,10 +323,21 @@ class HttpEngine(ABC):
         )
 
 
-def writable_paths(spec: ContainerSpec) -> list[str]:
-    """Return what a hardened container may write to, beside the mounts that it has anyway."""
-    mounted = {mount.target for mount in spec.mounts}
-    return [path for path in dict.fromkeys(("/tmp", spec.home)) if path and path not in mounted]  # noqa: S108 - inside the container
+def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
+    """Return the directories in memory, each with its options: those asked for, and what a hardened container needs.
+
+    The latter are ``/tmp`` and the home directory, where nothing is mounted anyway.
+    """
+    found = {
+        item.target: [*TMPFS, *([] if item.size is None else [f"size={item.size}"])]
+        for item in spec.tmpfs
+    }
+    if spec.hardened:
+        mounted = {mount.target for mount in spec.mounts}
+        for path in ("/tmp", spec.home):  # noqa: S108 - inside the container
+            if path and path not in mounted:
+                found.setdefault(path, list(TMPFS))
+    return found
 
 
 def label_filter(labels: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends import _docker_endpoint
-from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
+from buildr_backends._engine import HttpEngine, tmpfs_options
 from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
@@ -349,7 +349,8 @@ class Docker(HttpEngine):
         if spec.hardened:
             host["CapDrop"] = ["ALL"]
             host["ReadonlyRootfs"] = True
-            host["Tmpfs"] = dict.fromkeys(writable_paths(spec), ",".join(TMPFS))
+        if directories := tmpfs_options(spec):
+            host["Tmpfs"] = {path: ",".join(options) for path, options in directories.items()}
         return body
 
 

@@ -16,7 +16,7 @@ from buildr.errors import (
 )
 from buildr_backends import _attach, _podman_endpoint, _podman_service
 from buildr_backends._documents import documents
-from buildr_backends._engine import TMPFS, HttpEngine, writable_paths
+from buildr_backends._engine import HttpEngine, tmpfs_options
 from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
@@ -372,10 +372,11 @@ class Podman(HttpEngine):
         if spec.hardened:
             body["cap_drop"] = ["ALL"]
             body["read_only_filesystem"] = True
-            body["mounts"] += [
-                {"type": "tmpfs", "destination": path, "options": list(TMPFS)}
-                for path in writable_paths(spec)
-            ]
+        # Podman would copy into them what the image has there.
+        body["mounts"] += [
+            {"type": "tmpfs", "destination": path, "options": [*options, "notmpcopyup"]}
+            for path, options in tmpfs_options(spec).items()
+        ]
         return body
 
 

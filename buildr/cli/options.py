@@ -213,6 +213,14 @@ container_options = (
         help="Set a variable, or pass the value it has here; repeatable.",
     ),
     option(
+        "--env-file",
+        "runtime__env_file",
+        metavar="FILE",
+        multiple=True,
+        section=CONTAINER,
+        help="Set the variables that a file (.env) names; --env comes before it; repeatable.",
+    ),
+    option(
         "-v",
         "--mount",
         "runtime__mounts",
@@ -220,6 +228,14 @@ container_options = (
         multiple=True,
         section=CONTAINER,
         help="Show the script a directory or file (./data) or a volume (data); repeatable.",
+    ),
+    option(
+        "--tmpfs",
+        "runtime__tmpfs",
+        metavar="DEST[:size=SIZE]",
+        multiple=True,
+        section=CONTAINER,
+        help="A directory in memory; repeatable.",
     ),
     option(
         "--cpus",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Decorated", "read_decorator"]
 
 _DECORATOR = "Containerize"
-_RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port")
+_RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port", "Tmpfs")
 _GROUPS = {"package": "PackageOptions", "runtime": "RuntimeOptions"}
 
 

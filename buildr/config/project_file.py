@@ -100,6 +100,8 @@ def _layer(table: dict[str, Any], directory: str, path: str) -> Layer:
         package["context"] = _beside(package["context"], directory)
     if "mounts" in runtime:
         runtime["mounts"] = tuple(_mount(mount, directory) for mount in runtime["mounts"])
+    if "env_file" in runtime:
+        runtime["env_file"] = tuple(_beside(path, directory) for path in runtime["env_file"])
     return Layer(package=package, runtime=runtime, backend=engine, origin=path)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "PackageOptions",
     "Port",
     "RuntimeOptions",
+    "Tmpfs",
     "__version__",
     "is_in_docker_container",
 ]
@@ -66,6 +67,13 @@ class BuildSecret(_Options):
     env = None
 
 
+class Tmpfs(_Options):
+    """A directory in memory."""
+
+    _order = ("target", "size")
+    size = None
+
+
 class PackageOptions(_Options):
     """How the image is built."""
 
@@ -80,7 +88,7 @@ class RuntimeOptions(_Options):
     """How the container runs."""
 
     executor = cpus = memory = name = shard_spec = job_spec = None
-    ports = mounts = ()
+    ports = mounts = env_file = tmpfs = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
     public = hardened = mount_source = False
     grace_seconds = 10

@@ -32,6 +32,7 @@ from buildr.options.runtime import (
 )
 from buildr.options.secrets import BuildSecret
 from buildr.options.size import parse_bytes
+from buildr.options.tmpfs import Tmpfs
 
 __all__ = [
     "BuildSecret",
@@ -43,6 +44,7 @@ __all__ = [
     "Reference",
     "Runtime",
     "RuntimeOptions",
+    "Tmpfs",
     "complete_package",
     "complete_runtime",
     "exclude_one_another",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from msgspec import Struct, structs
@@ -14,7 +15,8 @@ from buildr.options.package import backend
 from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, published_ports
 from buildr.options.size import ACCEPTS as SIZE
 from buildr.options.size import parse_bytes
-from buildr.options.values import flag, matching, number, text, typed
+from buildr.options.tmpfs import Tmpfs, tmpfs
+from buildr.options.values import each, flag, matching, number, path, text, typed
 from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _NAME = "two or more letters, digits, and _ . - (not first)"
 _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
 _GRACE = "seconds from 0 to 86400"
+_ENV_FILE = "the path of a file of variables, or a list of paths"
 _INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
 _REPLICAS = "a number from 1 on"
 _SHARDS = 'a dict {"shards": number from 1 on, "urlPattern": text}'
@@ -52,8 +55,10 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         ports: published ports: ``8080``, ``"8080:80"``, ``"127.0.0.1:8080:80/udp"``, ranges, or a dict
             ``{container: host}``.
         public: whether ports without an address are bound to every address of the host, not to 127.0.0.1.
-        env: environment variables; ``None`` as value passes the host's on.
+        env: environment variables; ``None`` as value passes the host's on. Also a list, ``["NAME=value", "NAME"]``.
+        env_file: files of variables (``.env``), one or a list; what ``env`` names comes before them.
         mounts: ``"source:/target[:ro]"``, dicts, or `Mount` objects.
+        tmpfs: directories in memory, ``"/target"`` or ``"/target:size=64m"``.
         cpus: how many CPUs the container may use.
         memory: how much memory it may use, ``512m`` or a number of bytes.
         name: the container's name; by default the engine chooses.
@@ -70,8 +75,10 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     executor: str | None = None
     ports: Sequence[int | str | Port] | Mapping[Any, int | str | None] = ()
     public: bool = False
-    env: Mapping[str, str | None] = {}
+    env: Mapping[str, str | None] | Sequence[str] = {}
+    env_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     mounts: Sequence[str | Mount | Mapping[str, Any]] = ()
+    tmpfs: Sequence[str | Tmpfs | Mapping[str, Any]] = ()
     cpus: float | None = None
     memory: str | int | None = None
     name: str | None = None
@@ -88,7 +95,10 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     """Validated `RuntimeOptions`; ``memory`` is in bytes, sources of mounts are as they were written."""
 
     ports: tuple[Port, ...] = ()
+    env: Mapping[str, str | None] = {}
+    env_file: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
     memory: int | None = None
     shard_spec: None = None
     job_spec: None = None
@@ -126,9 +136,16 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
         values: what `given_runtime` returned, from one place or from several.
 
     Raises:
-        OptionError: one port of the host stands for two of the container.
+        OptionError: one port of the host stands for two of the container, or a target is mounted twice.
     """
     found = Runtime(**values)
+    mounted = {mount.target for mount in found.mounts}
+    for item in found.tmpfs:
+        if item.target in mounted:
+            raise OptionError(
+                f"runtime.tmpfs and runtime.mounts both have the target {item.target}",
+                hint="accepted: one of the two",
+            )
     try:
         ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
     except WrongValueError as error:
@@ -168,6 +185,13 @@ def _replicas(value: object) -> int:
     return 1 if _count(value) == 1 else _cluster("replicas")
 
 
+def _env_file(value: object) -> tuple[str, ...]:
+    """Read one path or several; whether there are such files is seen at the run."""
+    if isinstance(value, (str, os.PathLike)):
+        return (path(value, _ENV_FILE),)
+    return tuple(each(value, lambda item: path(item, _ENV_FILE), _ENV_FILE))
+
+
 class _ShardSpec(Struct):
     shards: int
     url_pattern: str = ""
@@ -199,7 +223,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "ports": published_ports,
     "public": flag,
     "env": environment,
+    "env_file": _env_file,
     "mounts": mounts,
+    "tmpfs": tmpfs,
     "cpus": lambda value: number(value, 0.01, 100_000, _CPUS),
     "memory": _memory,
     "name": lambda value: matching(value, _NAME_PATTERN, _NAME),

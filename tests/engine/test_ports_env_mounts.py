@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import re
 import secrets
 import socket
@@ -325,6 +326,50 @@ def test_a_named_volume_keeps_what_was_written(engine: Engine, site: Site, name:
         assert done.stdout == b"kept\n\n"
     finally:
         engine.cli("volume", "rm", name)
+
+
+def test_a_volume_is_the_guest_s_beside_a_mount_too_whose_files_are_the_user_s(
+    engine: Engine, site: Site, name: str
+) -> None:
+    """With a writable mount the guest runs as somebody else than the one whom the volume was made for."""
+    site.write({"out/there": ""})
+    code = (
+        "print('x', file=open('/data/' + sys.argv[2], 'w')); print(json.dumps(os.listdir('/data')))"
+    )
+    both = {"mounts": [f"{name}:/data", "./out:/out"]}
+    try:
+        done = site.run(
+            "app.py", code, "first", env={"OPTIONS": json.dumps({"mounts": [f"{name}:/data"]})}
+        )
+        assert json.loads(done.stdout) == ["first"], done.stderr.decode()
+        code += "; open('/out/new', 'w')"
+        done = site.run("app.py", code, "second", env={"OPTIONS": json.dumps(both)})
+        assert sorted(json.loads(done.stdout)) == ["first", "second"], done.stderr.decode()
+        assert (site.directory / "out" / "new").stat().st_uid == engine.uid
+    finally:
+        engine.cli("volume", "rm", name)
+
+
+def test_a_directory_in_memory_is_empty_has_its_size_and_takes_files(site: Site) -> None:
+    code = """
+open("/scratch/deep/new", "w").close()
+found = os.statvfs("/scratch/deep")
+print(json.dumps([os.listdir("/etc/ssl"), found.f_blocks * found.f_frsize, found.f_flag & os.ST_NOEXEC]))
+"""
+    found = printed(site, code, {"tmpfs": ["/etc/ssl", "/scratch/deep:size=1m"]})
+    assert found == [[], MIB, os.ST_NOEXEC]
+
+
+def test_a_file_of_variables_reaches_the_guest(site: Site) -> None:
+    site.write({".env": "A='two words'\nexport B=$HOME # a comment\nC=1\nFROM_HOST\n"})
+    options = {"env_file": ".env", "env": {"C": "2"}}
+    found = printed(site, ENVIRONMENT, options, {"FROM_HOST": "host"})
+    assert {name: found[name] for name in ("A", "B", "C", "FROM_HOST")} == {
+        "A": "two words",
+        "B": "$HOME",
+        "C": "2",
+        "FROM_HOST": "host",
+    }
 
 
 @pytest.mark.parametrize("suffix", ["", ":ro", ":z"])

@@ -7,7 +7,15 @@ import pytest
 from msgspec import structs
 
 from buildr.errors import OptionError
-from buildr.options import Mount, Port, Runtime, RuntimeOptions, mount_source, runtime_options
+from buildr.options import (
+    Mount,
+    Port,
+    Runtime,
+    RuntimeOptions,
+    Tmpfs,
+    mount_source,
+    runtime_options,
+)
 from buildr.options.runtime import _READERS
 
 if TYPE_CHECKING:
@@ -470,3 +478,36 @@ def test_one_replica_is_fine() -> None:
 def test_an_unknown_option_is_refused(unknown: str) -> None:
     with pytest.raises(OptionError, match=rf"^runtime\.{unknown} is no option"):
         runtime_options({unknown: 1})
+
+
+# Directories in memory ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("/scratch", Tmpfs("/scratch")),
+        ("/a//b/:size=64m", Tmpfs("/a/b", 64 << 20)),
+        ({"target": "/scratch", "size": "1k"}, Tmpfs("/scratch", 1024)),
+        (Tmpfs("/scratch", 5), Tmpfs("/scratch", 5)),
+    ],
+)
+def test_a_directory_in_memory_has_a_target_and_perhaps_a_size(given: Any, found: Tmpfs) -> None:
+    assert runtime_options({"tmpfs": [given]}).tmpfs == (found,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["scratch", "/", "/a/../b", "/a:", "/a:64m", "/a:size=", "/a:size=0", "/a:size=x", "/a:b:c",
+     {"size": 1}, {"target": "/a", "mode": 7}, 3],
+)  # fmt: skip
+def test_a_wrong_directory_in_memory_is_refused(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.tmpfs\[0\]"):
+        runtime_options({"tmpfs": [given]})
+
+
+def test_a_target_is_mounted_once() -> None:
+    with pytest.raises(OptionError, match="it is there twice"):
+        runtime_options({"tmpfs": ["/a", "/a/"]})
+    with pytest.raises(OptionError, match=r"tmpfs and runtime\.mounts both have the target /a"):
+        runtime_options({"tmpfs": ["/a"], "mounts": ["v1:/a"]})

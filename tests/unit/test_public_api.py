@@ -45,6 +45,7 @@ def test_the_public_names_are_these() -> None:
         "PackageOptions",
         "Port",
         "RuntimeOptions",
+        "Tmpfs",
         "__version__",
         "is_in_docker_container",
     ]

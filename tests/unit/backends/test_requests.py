@@ -15,6 +15,7 @@ from buildr.backend import (
     Image,
     MountSpec,
     PortBinding,
+    TmpfsSpec,
 )
 from buildr.errors import (
     BuildError,
@@ -108,12 +109,12 @@ OF_PODMAN = {
         {
             "type": "tmpfs",
             "destination": "/tmp",
-            "options": ["rw", "nosuid", "nodev", "noexec", "mode=1777"],
+            "options": ["rw", "nosuid", "nodev", "noexec", "mode=1777", "notmpcopyup"],
         },
         {
             "type": "tmpfs",
             "destination": "/home/app",
-            "options": ["rw", "nosuid", "nodev", "noexec", "mode=1777"],
+            "options": ["rw", "nosuid", "nodev", "noexec", "mode=1777", "notmpcopyup"],
         },
     ],
     "volumes": [{"Name": "cache", "Dest": "/cache", "Options": ["ro"]}],
@@ -211,6 +212,7 @@ OTHERS: dict[str, object] = {
     "stdin": False,
     "ports": (),
     "mounts": (),
+    "tmpfs": (TmpfsSpec(target="/other"),),
     "cpus": 2.0,
     "memory": 1 << 30,
     "grace_seconds": 20,
@@ -233,6 +235,31 @@ def test_the_tables_know_every_field() -> None:
     assert OTHERS.keys() | HINTS == asdict(PLAIN).keys()
     assert OTHER_PORTS.keys() == asdict(PORT).keys()
     assert OTHER_MOUNTS.keys() == asdict(BIND).keys()
+
+
+@ENGINES
+def test_a_directory_in_memory_has_its_size_and_is_no_place_for_programs(
+    name: str, serve: Serve
+) -> None:
+    wanted = (TmpfsSpec(target="/a"), TmpfsSpec(target="/b", size=1 << 20))
+    body, _ = created(name, serve, ContainerSpec(image=IMAGE, tmpfs=wanted))
+    if name == "docker":
+        found = body["HostConfig"]["Tmpfs"]
+    else:
+        found = {row["destination"]: ",".join(row["options"]) for row in body["mounts"]}
+    assert {path: set(text.split(",")) - {"notmpcopyup"} for path, text in found.items()} == {
+        "/a": {"rw", "nosuid", "nodev", "noexec", "mode=1777"},
+        "/b": {"rw", "nosuid", "nodev", "noexec", "mode=1777", "size=1048576"},
+    }
+
+
+@ENGINES
+def test_what_is_in_memory_by_wish_is_not_there_twice(name: str, serve: Serve) -> None:
+    wanted = (TmpfsSpec(target="/tmp", size=1 << 20),)
+    spec = ContainerSpec(image=IMAGE, tmpfs=wanted, hardened=True, home="/home/app")
+    text = json.dumps(created(name, serve, spec)[0])
+    assert text.count('"/tmp"') == 1
+    assert "size=1048576" in text
 
 
 @ENGINES

@@ -1,0 +1,76 @@
+"""Directories in memory: ``"/cache"``, ``"/cache:size=64m"``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from buildr.options.fields import record
+from buildr.options.size import parse_bytes
+from buildr.options.values import container_path, each, text
+from buildr.options.wrong import WrongValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Tmpfs", "tmpfs"]
+
+_ACCEPTS = '"/target", "/target:size=64m", or a dict {"target": …, "size": …}'
+_LIST = f"a list of directories in memory; each {_ACCEPTS}"
+_TARGET = "an absolute path inside the container, not '/' and without '..'"
+_SIZE = 'a size from 1 byte on, such as "64m"'
+
+
+class Tmpfs(Struct, frozen=True):
+    """A directory of the container that lies in memory and ends with it; no program can be started from it.
+
+    Attributes:
+        target: where it is, an absolute path inside the container.
+        size: the most that it holds, in bytes; ``None``: as the kernel has it, half of the memory.
+    """
+
+    target: str
+    size: int | None = None
+
+
+def tmpfs(value: object) -> tuple[Tmpfs, ...]:
+    """Read the option ``tmpfs``.
+
+    Raises:
+        WrongValueError: it is no list of directories, or one is there twice.
+    """
+    found = tuple(each(value, _tmpfs, _LIST))
+    seen: set[str] = set()
+    for index, item in enumerate(found):
+        if item.target in seen:
+            problem = "it is there twice"
+            raise WrongValueError(item.target, _TARGET, problem=problem, path=f"[{index}]")
+        seen.add(item.target)
+    return found
+
+
+def _tmpfs(value: object) -> Tmpfs:
+    if isinstance(value, str):
+        target, colon, option = text(value, _ACCEPTS).partition(":")
+        name, _, size = option.partition("=")
+        if colon and (name != "size" or not size):
+            raise WrongValueError(value, _ACCEPTS, problem="after the target stands size=…")
+        value = {"target": target, "size": size or None}
+    return Tmpfs(**record(value, Tmpfs, _READERS, required=("target",), accepts=_ACCEPTS))
+
+
+def _size(value: object) -> int:
+    try:
+        size = parse_bytes(value)  # type: ignore[arg-type] # it refuses every other type itself
+    except WrongValueError as error:
+        raise WrongValueError(value, _SIZE, problem=error.problem) from None
+    if not size:
+        raise WrongValueError(value, _SIZE)
+    return size
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "target": lambda value: container_path(value, _TARGET),
+    "size": _size,
+}
