@@ -7,6 +7,7 @@ import os
 import sys
 
 PREFIX = "buildr: "
+_RED, _YELLOW = "31", "33"  # of SGR, ECMA-48
 
 
 def say(text: str) -> None:
@@ -16,12 +17,12 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """Write a warning."""
-    _write(f"{PREFIX}warning: {text}\n")
+    _write(f"{PREFIX}{_painted('warning:', _YELLOW)} {text}\n")
 
 
 def error(text: str) -> None:
     """Write an error: its first line says what failed, the rest what to do."""
-    _write(f"{PREFIX}error: {text}\n")
+    _write(f"{PREFIX}{_painted('error:', _RED)} {text}\n")
 
 
 def is_terminal() -> bool:
@@ -30,6 +31,15 @@ def is_terminal() -> bool:
         return os.isatty(2) and os.environ.get("TERM", "") != "dumb"
     except OSError:
         return False
+
+
+def colours_wanted() -> bool:
+    """Whether the user wants colours where there is a terminal: https://no-color.org."""
+    return not os.environ.get("NO_COLOR")
+
+
+def _painted(word: str, colour: str) -> str:
+    return f"\x1b[1;{colour}m{word}\x1b[0m" if is_terminal() and colours_wanted() else word
 
 
 def _write(text: str) -> None:

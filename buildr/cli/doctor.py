@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -37,6 +36,7 @@ def doctor(
     """
     import shutil
 
+    from buildr import console
     from buildr.action import guarded
     from buildr.doctor import examine, report
 
@@ -46,8 +46,8 @@ def doctor(
             click.echo(report.as_json(findings))
         else:
             width = min(shutil.get_terminal_size().columns, 100)
-            # click takes the colours out where the output is no terminal; see also https://no-color.org
-            colour = False if os.environ.get("NO_COLOR") else None
+            # click takes the colours out where the output is no terminal.
+            colour = None if console.colours_wanted() else False
             for line in report.lines(findings, width=width, paint=_paint):
                 click.echo(line, color=colour)
         return 0 if findings.usable else 1

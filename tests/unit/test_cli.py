@@ -15,6 +15,7 @@ import buildr
 from buildr import action, registry
 from buildr.cli import app
 from buildr.errors import BuildrError
+from buildr.options import Tmpfs
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
@@ -249,6 +250,8 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--grace-seconds 0.5", "grace_seconds", 0.5),
         ("--interrupt guest", "interrupt", "guest"),
         ("--container-name box", "name", "box"),
+        ("--env-file .env --env-file b", "env_file", (".env", "b")),
+        ("--tmpfs /a:size=1k", "tmpfs", (Tmpfs("/a", 1024),)),
         ("-e A=1 --env B= -e C -e D=x=y", "env", {"A": "1", "B": "", "C": None, "D": "x=y"}),
     ],
 )

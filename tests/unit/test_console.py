@@ -86,3 +86,26 @@ def test_a_pipe_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert not console.is_terminal()
     assert capfd.readouterr() == ("", "")
     assert not os.isatty(2)
+
+
+SAY = "import os; {environ}; from buildr import console; console.{kind}('text')"
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind", "written"),
+    [
+        ("0", "error", b"buildr: \x1b[1;31merror:\x1b[0m text\r\n"),
+        ("0", "warn", b"buildr: \x1b[1;33mwarning:\x1b[0m text\r\n"),
+        ("0", "say", b"buildr: text\r\n"),
+        ("os.environ['NO_COLOR'] = ''", "error", b"buildr: \x1b[1;31merror:\x1b[0m text\r\n"),
+        ("os.environ['NO_COLOR'] = '1'", "error", b"buildr: error: text\r\n"),
+        ("os.environ['TERM'] = 'dumb'", "error", b"buildr: error: text\r\n"),
+    ],
+)
+def test_colours_are_for_terminals_whose_user_wants_them(
+    tmp_path: Path, environ: str, kind: str, written: bytes
+) -> None:
+    with OnTerminal("-c", SAY.format(environ=environ, kind=kind), cwd=tmp_path) as terminal:
+        terminal.wait_for(b"text\r\n")
+        assert terminal.all == written
+        assert terminal.end() == 0
