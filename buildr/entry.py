@@ -51,6 +51,12 @@ class Entry(Struct, frozen=True, kw_only=True):
                 ) from None
 
     @property
+    def source(self) -> str:
+        """The absolute path of the file whose text runs; empty as `script` is."""
+        is_folder = self.script and os.path.isdir(self.script)
+        return os.path.join(self.script, "__main__.py") if is_folder else self.script
+
+    @property
     def stem(self) -> str:
         """A name for the image: the script's, or its directory's for a ``__main__.py``."""
         if self.module:

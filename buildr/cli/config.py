@@ -67,9 +67,7 @@ def _settings(script: str | None) -> tuple[Settings, tuple[str, ...]]:
     if script is None:
         return settle_here(Layer(origin="")), ()
     entry = script_entry(script)
-    is_folder = os.path.isdir(entry.script)
-    file = os.path.join(entry.script, "__main__.py") if is_folder else entry.script
-    found = read_decorator(file)
+    found = read_decorator(entry.source)
     return settle(entry, found.layer), found.notes
 
 
@@ -128,5 +126,5 @@ def _mount(mount: Mount) -> Any:
 
 def _shown(row: tuple[str, Any, str]) -> tuple[str, str, str]:
     name, value, origin = row
-    text = "-" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False)
+    text = "-" if value is None else json.dumps(value, ensure_ascii=False)
     return name, text, origin

@@ -45,11 +45,14 @@ def eject(
     That is the Containerfile, an ignore file, a copy of the source, and whatever else is copied
     into the image. The engines' own commands build it then: podman build DIRECTORY, or docker build -f
     DIRECTORY/Containerfile DIRECTORY. No engine is needed here, and the project is not changed.
+
+    The decorator's options are read from the script, which is not run.
     """
     from buildr import console
     from buildr.action import guarded
     from buildr.cli import target
     from buildr.config import settle
+    from buildr.config.decorated import read_decorator
     from buildr.eject import eject as write
     from buildr.project import plan
     from buildr.staging import notes
@@ -58,10 +61,13 @@ def eject(
         with in_words_of(context):
             given = flags(context, values)
             entry = target.find(script, module)
-            package = settle(entry, given).package
+            found = read_decorator(entry.source) if entry.source else None
+            settings = settle(entry, given, decorator=found.layer if found else None)
+            package = settings.package
             project = plan(entry, package)
             sources = write(project, output, force=force)
-        for note in () if package.quiet else (*project.notes, *notes(sources)):
+        told = (*(found.notes if found else ()), *project.notes, *notes(sources))
+        for note in () if package.quiet else told:
             console.say(note)
         if package.secrets:
             console.warn("package.secrets stay here: give the build its own, with --secret")

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["Layer", "Settings", "settle", "settle_here"]
 
 
-def settle(entry: Entry, own: Layer) -> Settings:
+def settle(entry: Entry, own: Layer, *, decorator: Layer | None = None) -> Settings:
     """Return what holds for a program.
 
     Args:
         entry: the program.
         own: what the command line gives, or the decorator: a run has one of them.
+        decorator: what the decorator gives, for a command line that minds it.
 
     Raises:
         OptionError: an option is wrong, wherever it stands, or two of one place exclude one another.
         ContextError: the context cannot be one.
     """
-    upper = _upper(own)
+    upper = [*_upper(own), *([decorator] if decorator else [])]
     named = (layer.package["context"] for layer in upper if "context" in layer.package)
     return merge(_with_file(upper, place(entry, next(named, None)).context))
 

@@ -1,4 +1,4 @@
-"""The decorator's options as a script's text has them, for ``buildr config``: nothing of the script is run."""
+"""The decorator's options as a script's text has them, for ``buildr config`` and ``eject``: nothing of the script is run."""
 
 from __future__ import annotations
 
@@ -149,4 +149,4 @@ def _value(node: ast.expr, names: _Names) -> Any:
 
 
 def _computed(node: ast.expr, what: str) -> str:
-    return f"line {node.lineno}: {what} is computed when the script runs, and not shown"
+    return f"line {node.lineno}: {what} is computed when the script runs, and not known here"

@@ -96,7 +96,7 @@ def test_what_the_script_computes_is_said_not_to_be_shown(
     (project / "app.py").write_text(SCRIPT)
     run("app.py")
     assert capfd.readouterr().err.splitlines()[0] == (
-        "buildr: line 6: package.name is computed when the script runs, and not shown"
+        "buildr: line 6: package.name is computed when the script runs, and not known here"
     )
 
 

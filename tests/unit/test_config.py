@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -352,12 +353,31 @@ def test_what_changes_the_image_changes_its_fingerprint(project: Path, engine: F
     assert builds == [1, 2, 2, 2]
 
 
+@pytest.mark.parametrize(("target", "builds"), [("/app/cache", 2), ("/cache", 1)])
+def test_below_a_directory_in_memory_nothing_is_put_before_the_start(
+    project: Path, engine: FakeBackend, target: str, builds: int
+) -> None:
+    decorate(project, None, {"tmpfs": [target]})
+    for text in ("1", "2"):
+        (project / "data.txt").write_text(text)
+        assert run_script("app.py").status == 0
+    assert len(engine.builds) == builds
+
+
 def test_a_guest_reads_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(project, "[tool.buildr]\nthis = 'is wrong'\n")
     monkeypatch.setenv("BUILDR_PACKAGE_NOTHING", "either")
     decorate(project)
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "1")
     assert run_script("app.py").stderr == b"this ran on the host\n"
+
+
+def test_the_command_reads_nothing_in_a_container_either(project: Path) -> None:
+    configure(project, "[tool.buildr]\nthis = 'is wrong'\n")
+    (project / "app.py").write_text("print('hello')\n")
+    environ = {**os.environ, "BUILDR_IN_CONTAINER": "1"}
+    words = [sys.executable, "-m", "buildr", "run", "app.py"]
+    assert subprocess.check_output(words, env=environ, text=True).endswith("hello\n")
 
 
 # Variables --------------------------------------------------------------------------------------------

@@ -172,3 +172,18 @@ def test_the_commands_that_build_it_are_printed() -> None:
         "podman build -t localhost/buildr/app:latest ../out",
         "docker build -t localhost/buildr/app:latest -f ../out/Containerfile ../out",
     ]
+
+
+def test_the_decorator_s_options_are_ejected_below_flags(
+    project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "app.py").write_text(
+        "import os\nfrom buildr import Containerize\n"
+        "@Containerize(package={'system_packages': ['git'], 'variant': 'slim', 'name': os.name})\n"
+        "def main(): raise SystemExit('this ran')\nmain()\n"
+    )
+    assert eject("--variant", "bookworm").exit_code == 0
+    text = (tmp_path / "out" / "Containerfile").read_text()
+    assert "apk add --no-cache git" in text
+    assert "python:3-bookworm\n" in text
+    assert "line 3: package.name is computed when the script runs" in capfd.readouterr().err
