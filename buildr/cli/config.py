@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.command import Command, completing, option
-from buildr.cli.options import options
+from buildr.cli.options import module_option, options
 from buildr.cli.table import table
 
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ _own_options = (
 )
 
 
-@click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]",))
+@click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(_own_options)
+@options(module_option, _own_options)
 @click.pass_context
-def config(context: click.Context, script: str | None, as_json: bool, show_env: bool) -> None:
+def config(
+    context: click.Context, script: str | None, module: str | None, as_json: bool, show_env: bool
+) -> None:
     """Show each option, its value, and where it comes from.
 
     That is, the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run,
@@ -41,7 +43,7 @@ def config(context: click.Context, script: str | None, as_json: bool, show_env: 
     from buildr.action import guarded
 
     def action(_signals: Signals) -> int:
-        settings, notes = _settings(script)
+        settings, notes = _settings(script, module)
         for note in notes:
             console.say(note)
         rows = [
@@ -59,14 +61,16 @@ def config(context: click.Context, script: str | None, as_json: bool, show_env: 
     context.exit(guarded(action))
 
 
-def _settings(script: str | None) -> tuple[Settings, tuple[str, ...]]:
+def _settings(script: str | None, module: str | None) -> tuple[Settings, tuple[str, ...]]:
+    from buildr.cli import target
     from buildr.config import Layer, settle, settle_here
     from buildr.config.decorated import read_decorator
-    from buildr.entry import script_entry
 
-    if script is None:
+    if script is None and module is None:
         return settle_here(Layer(origin="")), ()
-    entry = script_entry(script)
+    entry = target.find(script, module)
+    if not entry.source:  # a module that only the image has
+        return settle(entry, Layer(origin="")), ()
     found = read_decorator(entry.source)
     return settle(entry, found.layer), found.notes
 

@@ -90,6 +90,14 @@ def test_the_decorator_is_read_and_not_run(project: Path, tmp_path: Path) -> Non
     )
 
 
+def test_a_module_is_read_like_a_script(project: Path) -> None:
+    (project / "pkg").mkdir()
+    (project / "pkg" / "__main__.py").write_text(SCRIPT)
+    assert rows("-m", "pkg")["package.tag"] == ("v2", "the decorator")
+    assert rows("pkg")["package.tag"] == ("v2", "the decorator")
+    assert rows("-m", "json.tool")["package.tag"] == ("latest", "default")
+
+
 def test_what_the_script_computes_is_said_not_to_be_shown(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

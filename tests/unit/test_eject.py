@@ -62,12 +62,16 @@ def test_files_links_and_modes_are_those_that_travel(project: Path, tmp_path: Pa
     (project / "run.sh").write_text("#!/bin/sh\n")
     (project / "run.sh").chmod(0o755)
     (project / "empty").mkdir()
+    (project / "ü b*[1]").write_text("x")
+    (project / os.fsdecode(b"\xff")).write_text("y")
     (project / "link").symlink_to("app.py")
     os.link(project / "app.py", project / "second.py")
     assert eject().exit_code == 0
     context = tmp_path / "out" / "context"
     assert (context / "run.sh").stat().st_mode & 0o777 == 0o775
     assert (context / "empty").is_dir()
+    assert (context / "ü b*[1]").read_text() == "x"
+    assert (context / os.fsdecode(b"\xff")).read_text() == "y"
     assert (context / "link").readlink() == Path("app.py")
     assert (context / "second.py").samefile(context / "app.py")
 
