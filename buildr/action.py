@@ -30,7 +30,7 @@ from buildr.signals import Signals, Terminated, block_signals
 from buildr.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from buildr.backend import Backend, ContainerSpec
@@ -99,7 +99,7 @@ def run_entry(
     *,
     flag: str | None = None,
     builder_flag: str | None = None,
-    engine_origin: str = "the decorator",
+    origins: Mapping[str, str] | None = None,
 ) -> int:
     """Build if need be, publish if asked for, and run; return the guest's exit status.
 
@@ -110,7 +110,7 @@ def run_entry(
         signals: the handlers in force.
         flag: the backend named on the command line.
         builder_flag: the one named there to build.
-        engine_origin: where the options stand that name an engine, for errors.
+        origins: where options stand, by ``package.builder``; others are the decorator's.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -119,14 +119,8 @@ def run_entry(
     project = plan(entry, package)
     if runtime.mount_source:
         project = source_mounted(project)
-    executor = registry.choose(
-        flag=flag, option=runtime.executor or package.builder, option_origin=engine_origin
-    )
-    builder = registry.choose(
-        flag=flag,
-        option=package.builder or runtime.executor,
-        builder=builder_flag,
-        option_origin=engine_origin,
+    executor, builder = registry.choose_both(
+        package, runtime, origins or {}, flag=flag, builder=builder_flag
     )
     backend = registry.connect(executor, say)
     try:

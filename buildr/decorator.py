@@ -123,7 +123,7 @@ class Containerized(Generic[P, R]):
                     settings.package,
                     settings.runtime,
                     signals,
-                    engine_origin=settings.engine_origin,
+                    origins=settings.origins,
                 )
             finally:
                 self._running.remove(signals)

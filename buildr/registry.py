@@ -23,13 +23,15 @@ from buildr.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from buildr.backend import Backend, Connect
+    from buildr.options import Package, Runtime
 
 ENTRY_POINTS = "buildr.backends"
 VARIABLE = "BUILDR_BACKEND"
 AUTO = "auto"
+DECORATOR = "the decorator"
 
 _BUILT_IN = {"podman": "buildr_backends.podman:connect", "docker": "buildr_backends.docker:connect"}
 _FALLBACK_ORDER = ("podman", "docker")
@@ -55,7 +57,7 @@ def choose(
     flag: str | None = None,
     option: str | None = None,
     builder: str | None = None,
-    option_origin: str = "the decorator",
+    option_origin: str = DECORATOR,
 ) -> Choice:
     """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the options, ``auto``.
 
@@ -74,6 +76,36 @@ def choose(
         if name:
             return Choice(name=name.strip().lower(), origin=origin)
     return Choice(name=AUTO, origin="default")
+
+
+def choose_both(
+    package: Package,
+    runtime: Runtime,
+    origins: Mapping[str, str],
+    *,
+    flag: str | None = None,
+    builder: str | None = None,
+) -> tuple[Choice, Choice]:
+    """Decide which backend runs and which one builds; where the options name one of them, it is both.
+
+    Args:
+        package: with ``builder``.
+        runtime: with ``executor``.
+        origins: where options stand, by ``package.builder``; others are the decorator's.
+        flag: see `choose`.
+        builder: see `choose`.
+    """
+    runs, builds = ("runtime.executor", runtime.executor), ("package.builder", package.builder)
+
+    def chosen(first: tuple[str, str | None], second: tuple[str, str | None]) -> dict[str, str]:
+        name, value = first if first[1] else second
+        origin = origins.get(name, DECORATOR)
+        return {"option": value, "option_origin": origin} if value else {}
+
+    return (
+        choose(flag=flag, **chosen(runs, builds)),
+        choose(flag=flag, builder=builder, **chosen(builds, runs)),
+    )
 
 
 def connect(choice: Choice, say: Callable[[str], None]) -> Backend:

@@ -143,10 +143,8 @@ def made(
             package = structs.replace(package, publish=True)
         project = plan(entry, package)
         say = _nothing if package.quiet else console.say
-        choice = registry.choose(
-            flag=request.backend,
-            option=package.builder or settings.runtime.executor,
-            option_origin=settings.engine_origin,
+        _, choice = registry.choose_both(
+            package, settings.runtime, settings.origins, flag=request.backend
         )
         engine = registry.connect(choice, say)
         try:

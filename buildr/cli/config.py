@@ -90,9 +90,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
         origins["package.base_image"] = BASE_IMAGE_VARIABLE
         for name in ("package.variant", "package.py_version"):
             origins.pop(name, None)
-    engine = registry.choose(
-        option=settings.runtime.executor or package.builder, option_origin=settings.engine_origin
-    )
+    engine, _ = registry.choose_both(package, settings.runtime, origins)
     yield "backend", engine.name, engine.origin
     groups = (("package", PackageOptions, package), ("runtime", RuntimeOptions, settings.runtime))
     for kind, given, values in groups:

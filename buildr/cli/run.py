@@ -129,7 +129,7 @@ def run(
                 signals,
                 flag=backend,
                 builder_flag=given.package.get("builder"),
-                engine_origin=settings.engine_origin,
+                origins=settings.origins,
             )
 
     context.exit(guarded(action))

@@ -15,13 +15,13 @@ from buildr.options import (
     complete_runtime,
     exclude_one_another,
 )
+from buildr.registry import DECORATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["DECORATOR", "DEFAULT", "Layer", "Settings", "merge"]
 
-DECORATOR = "the decorator"
 DEFAULT = "default"
 _OPTION = r"(?<![.\w])(package|runtime)\.([a-z_]+)"
 
@@ -62,14 +62,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     package: Package
     runtime: Runtime
     origins: Mapping[str, str]
-
-    @property
-    def engine_origin(self) -> str:
-        """Who names the engine that runs, where an option does."""
-        for option in ("runtime.executor", "package.builder"):
-            if option in self.origins:
-                return self.origins[option]
-        return DECORATOR
 
 
 def merge(layers: Sequence[Layer]) -> Settings:

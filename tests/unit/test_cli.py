@@ -19,7 +19,7 @@ from buildr.options import Tmpfs
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from buildr.entry import Entry
@@ -68,10 +68,10 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         *,
         flag: str | None,
         builder_flag: str | None,
-        engine_origin: str,
+        origins: Mapping[str, str],
     ) -> int:
         assert signals
-        assert engine_origin
+        assert all(name.startswith(("package.", "runtime.")) for name in origins)
         assert builder_flag == package.builder
         found.entry, found.package, found.runtime, found.flag = entry, package, runtime, flag
         return 7

@@ -20,12 +20,14 @@ from buildr.errors import OptionError
 from buildr.options import Mount, PackageOptions, RuntimeOptions
 from buildr.options.package import given_package
 from buildr.options.runtime import given_runtime
+from buildr.registry import Choice, choose_both
 from buildr.testing import FakeBackend, ScriptResult, run_script, using
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from buildr.config import Settings
+    from buildr.options import Package, Runtime
 
 DECORATED = """\
 from buildr import Containerize
@@ -216,6 +218,19 @@ def test_an_engine_that_is_none_is_blamed_on_the_file(project: Path) -> None:
     result = run_script("app.py")
     assert result.status == 125
     assert f"there is no backend 'podmn' (from {project}/pyproject.toml)" in result.stderr.decode()
+
+
+def test_of_two_engines_the_one_that_is_none_is_blamed_on_its_own_place(project: Path) -> None:
+    configure(project, '[tool.buildr.runtime]\nexecutor = "docker"\n')
+    engines = choose_both(*_options(settled({"package": {"builder": "podmn"}})))
+    assert engines == (
+        Choice(name="docker", origin=f"{project}/pyproject.toml"),
+        Choice(name="podmn", origin="the decorator"),
+    )
+
+
+def _options(settings: Settings) -> tuple[Package, Runtime, Mapping[str, str]]:
+    return settings.package, settings.runtime, settings.origins
 
 
 # The file ---------------------------------------------------------------------------------------------
