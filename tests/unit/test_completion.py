@@ -87,27 +87,28 @@ def test_zsh(tmp_path: Path, environ: dict[str, str]) -> None:
         start_new_session=True,
     )
     os.close(theirs)
+    seen = bytearray()
     try:
         os.write(ours, b"autoload -U compinit && compinit -D\n")
         os.write(ours, b'eval "$(buildr completion zsh)"; PS1="REA""DY "\n')
         for begun, completed in ((b"ini", b"init"), (b"run app", b"run app.py")):
-            wait_for(ours, b"READY")
+            wait_for(ours, b"READY", seen)
             os.write(ours, b"buildr " + begun + b"\t\n")
-            wait_for(ours, b"ran <" + completed + b">")
+            wait_for(ours, b"ran <" + completed + b">", seen)
     finally:
         process.kill()
         process.wait()
         os.close(ours)
 
 
-def wait_for(terminal: int, text: bytes) -> bytes:
-    seen = b""
+def wait_for(terminal: int, text: bytes, seen: bytearray) -> None:
+    """Read until a text has come that was not waited for yet; what comes behind it stays in ``seen``."""
     limit = time.monotonic() + SECONDS
     while text not in seen:
         ready, _, _ = select.select((terminal,), (), (), max(0.0, limit - time.monotonic()))
-        assert ready, f"{text!r} did not come: {seen!r}"
+        assert ready, f"{text!r} did not come: {bytes(seen)!r}"
         seen += os.read(terminal, 65536)
-    return seen
+    del seen[: seen.index(text) + len(text)]
 
 
 def test_another_shell_is_refused() -> None:
