@@ -310,7 +310,8 @@ def test_a_size_that_came_before_anybody_waited_is_not_missed(
 
 def listening(family: socket.AddressFamily, address: str, port: int = 0) -> socket.socket:
     try:
-        return socket.create_server((address, port), family=family)
+        both = address.startswith("::ffff:")  # an address of IPv4 on a socket of IPv6
+        return socket.create_server((address, port), family=family, dualstack_ipv6=both)
     except OSError as error:  # of IPv6, which a machine may lack
         pytest.skip(f"{address}: {error}")
 
