@@ -61,7 +61,7 @@ def guarded(action: Callable[[Signals], int]) -> int:
     Returns:
         The action's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
     """
-    _occupy_standard_streams()
+    occupy_standard_streams()
     signals = Signals()
     try:
         with signals:
@@ -80,7 +80,7 @@ def guarded(action: Callable[[Signals], int]) -> int:
         return error.exit_code
 
 
-def _occupy_standard_streams() -> None:
+def occupy_standard_streams() -> None:
     """Open ``/dev/null`` for a standard stream that is closed.
 
     Otherwise the next thing that is opened, a connection to the engine say, would be that stream, and the guest's
@@ -115,38 +115,92 @@ def run_entry(
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
     """
-    say = _nothing if package.quiet else console.say
-    project = plan(entry, package)
-    if runtime.mount_source:
-        project = source_mounted(project)
-    executor, builder = registry.choose_both(
-        package, runtime, origins or {}, flag=flag, builder=builder_flag
-    )
-    backend = registry.connect(executor, say)
-    try:
-        warn_of_limits(backend, runtime)
+    with Engine(
+        entry, package, runtime, flag=flag, builder_flag=builder_flag, origins=origins
+    ) as engine:
 
         def prepare(*, trust: bool) -> tuple[ContainerSpec, Ready]:
-            if builder.name not in (executor.name, registry.AUTO):
-                elsewhere = registry.connect(builder, say)
-                ready = Ready(image=_build_elsewhere(backend, project, elsewhere, say))
-            elif package.publish:
-                ready = Ready(image=build_and_publish(backend, project, say))
-            else:
-                growth, shown = _growth(runtime), verbosity(package)
-                ready = make_ready(
-                    backend, project, say, growth=growth, verbosity=shown, trust=trust
-                )
-            return container_spec(backend, project, ready, entry, runtime), ready
+            ready = engine.make_ready(trust=trust)
+            return container_spec(engine.backend, engine.project, ready, entry, runtime), ready
 
         prepared = prepare(trust=True)
         try:
-            return _run(backend, *prepared, project, runtime, signals, say)
+            return _run(engine, *prepared, signals)
         except ImageNotFoundError:  # somebody's clean-up of images came between
             signals.release()
-        return _run(backend, *prepare(trust=False), project, runtime, signals, say)
-    finally:
-        backend.close()
+        return _run(engine, *prepare(trust=False), signals)
+
+
+class Engine:
+    """The engine that runs a project, reached; a context manager.
+
+    Args:
+        entry: the program.
+        package: validated options.
+        runtime: validated options.
+        flag: the backend named on the command line.
+        builder_flag: the one named there to build.
+        origins: where options stand, by ``package.builder``; others are the decorator's.
+
+    Attributes:
+        project: what the entry and the options come to.
+        runtime: the options.
+        backend: the engine's.
+        say: tells the user something in one line, unless quiet is asked for.
+
+    Raises:
+        BuildrError: the project is none, or the engine cannot be reached.
+    """
+
+    def __init__(
+        self,
+        entry: Entry,
+        package: Package,
+        runtime: Runtime,
+        *,
+        flag: str | None = None,
+        builder_flag: str | None = None,
+        origins: Mapping[str, str] | None = None,
+    ) -> None:
+        self.say = _nothing if package.quiet else console.say
+        self.runtime = runtime
+        project = plan(entry, package)
+        self.project = source_mounted(project) if runtime.mount_source else project
+        self._executor, self._builder = registry.choose_both(
+            package, runtime, origins or {}, flag=flag, builder=builder_flag
+        )
+        self.backend = registry.connect(self._executor, self.say)
+
+    def __enter__(self) -> Self:
+        """Say which limits will not hold."""
+        try:
+            warn_of_limits(self.backend, self.runtime)
+        except BaseException:
+            self.backend.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.backend.close()
+
+    def make_ready(self, *, trust: bool) -> Ready:
+        """Return what a container of the project is made of; build if need be, publish if asked for.
+
+        Args:
+            trust: see `buildr.image.make_ready`.
+
+        Raises:
+            BuildrError: of any kind; see `buildr.errors`.
+        """
+        backend, project, say = self.backend, self.project, self.say
+        if self._builder.name not in (self._executor.name, registry.AUTO):
+            elsewhere = registry.connect(self._builder, say)
+            return Ready(image=_build_elsewhere(backend, project, elsewhere, say))
+        if project.package.publish:
+            return Ready(image=build_and_publish(backend, project, say))
+        growth, shown = _growth(self.runtime), verbosity(project.package)
+        return make_ready(backend, project, say, growth=growth, verbosity=shown, trust=trust)
 
 
 def _growth(runtime: Runtime) -> Growth:
@@ -161,33 +215,28 @@ def _growth(runtime: Runtime) -> Growth:
     return "images" if runtime.hardened or covered else "files"
 
 
-def _run(
-    backend: Backend,
-    spec: ContainerSpec,
-    ready: Ready,
-    project: Project,
-    runtime: Runtime,
-    signals: Signals,
-    say: Callable[[str], None],
-) -> int:
-    watchdog = Watchdog(
-        backend.info.backend,
-        backend.info.endpoint,
-        spec.labels[identity.RUN],
-        runtime.grace_seconds,
-    )
-    with watchdog, _Sweep(backend, project, ready) as sweeping:
+def watchdog_for(engine: Engine, spec: ContainerSpec) -> Watchdog:
+    """Return the watchdog of a run, not yet started."""
+    info = engine.backend.info
+    run_id = spec.labels[identity.RUN]
+    return Watchdog(info.backend, info.endpoint, run_id, engine.runtime.grace_seconds)
+
+
+def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) -> int:
+    backend = engine.backend
+    watchdog = watchdog_for(engine, spec)
+    with watchdog, Sweep(backend, engine.project, ready) as sweeping:
 
         def on_start(container: str) -> None:
             sweeping.begin()
-            _tell_ports(backend, container, spec, say)
+            tell_ports(backend, container, spec, engine.say)
 
         return run(
             backend,
             spec,
             signals,
             files=ready.files,
-            interrupt_to_guest=runtime.interrupt == "guest",
+            interrupt_to_guest=engine.runtime.interrupt == "guest",
             on_start=on_start,
             watchdog=watchdog,
         )
@@ -228,7 +277,7 @@ def _build_elsewhere(
         return executor.pull(project.reference, progress).id
 
 
-class _Sweep:
+class Sweep:
     """Removes what earlier runs left behind and images that are old now, while the guest runs; a context manager."""
 
     def __init__(self, backend: Backend, project: Project, ready: Ready) -> None:
@@ -245,6 +294,9 @@ class _Sweep:
             self._thread.join(_SWEEP_SECONDS)
 
     def begin(self) -> None:
+        """Begin, once the guest runs; more than once is fine."""
+        if self._thread is not None:
+            return
         self._thread = threading.Thread(target=self._sweep, name="buildr-sweep", daemon=True)
         self._thread.start()
 
@@ -261,7 +313,7 @@ class _Sweep:
             collect(self._backend, self._project, self._ready.image)
 
 
-def _tell_ports(
+def tell_ports(
     backend: Backend, container: str, spec: ContainerSpec, say: Callable[[str], None]
 ) -> None:
     """Say which host ports the engine chose; asked for only when it had to choose."""

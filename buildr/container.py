@@ -28,11 +28,27 @@ _UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 a
 
 
 def container_spec(
-    backend: Backend, project: Project, ready: Ready, entry: Entry, runtime: Runtime
+    backend: Backend,
+    project: Project,
+    ready: Ready,
+    entry: Entry,
+    runtime: Runtime,
+    *,
+    tty: bool | None = None,
 ) -> ContainerSpec:
-    """Say which container runs an image of a project."""
+    """Say which container runs an image of a project.
+
+    Args:
+        backend: the engine.
+        project: what runs.
+        ready: its image.
+        entry: the program.
+        runtime: validated options.
+        tty: whether it gets a terminal; ``None``: if this process has one.
+    """
     image = ready.image
-    tty = terminal.guest_gets_terminal()
+    if tty is None:
+        tty = terminal.guest_gets_terminal()
     own = project.dockerfile is not None
     command: tuple[str, ...] = project.placement.command
     if own and (stored := backend.image(image)) is not None:

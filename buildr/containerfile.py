@@ -26,6 +26,8 @@ GUEST_ROOT = "/usr/local/lib/buildr"
 DEPENDENCIES_ROOT = "/usr/local/share/buildr/dependencies"
 """Where the staged requirement files lie in an image."""
 INIT = f"{GUEST_ROOT}/buildr/guest/init.py"
+CALL = f"{GUEST_ROOT}/buildr/guest/call.py"
+"""What runs in call mode: `buildr.guest.call`."""
 ENTRYPOINT = ("python", "-IS", INIT)
 """The first process: `buildr.guest.init`. -I and -S keep the user's environment and packages out of it."""
 PROJECT = "buildr.project"

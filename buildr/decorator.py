@@ -15,9 +15,11 @@ from buildr.guest.detection import detect
 from buildr.options import complete_package, complete_runtime, given_package, given_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Self
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+    from typing import Protocol, Self
 
+    from buildr.call import Callee, Cancelled
+    from buildr.call.many import AsyncResults, Results
     from buildr.config import Settings
     from buildr.entry import Entry
     from buildr.options import PackageOptions, RuntimeOptions
@@ -29,12 +31,27 @@ Q = ParamSpec("Q")
 S = TypeVar("S")
 T = TypeVar("T")
 
+S_contra = TypeVar("S_contra", contravariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
+
+
+if TYPE_CHECKING:
+
+    class _TakesOne(Protocol[S_contra, T_co]):
+        """A decorated function that one argument is enough for."""
+
+        @property
+        def local(self) -> Callable[[S_contra], T_co]: ...
+
 
 class Containerized(Generic[P, R]):
     """A function whose call moves the whole script into a container.
 
     On the host, calling it builds and runs; the process then ends with the guest's exit status. In the
-    container, calling it just runs the function.
+    container, calling it just runs the function. `remote` and `map` run this function alone in a container, and its
+    result comes back: docs/call-mode.md.
 
     Attributes:
         local: the function itself, which runs here and now.
@@ -47,7 +64,8 @@ class Containerized(Generic[P, R]):
         self.local = function
         self._package = package
         self._runtime = runtime
-        self._running: list[Signals] = []
+        self._within: tuple[float | None] | None = None
+        self._running: list[Cancelled] = []
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the script in a container and leave with its status; or, inside one, run the function.
@@ -58,17 +76,127 @@ class Containerized(Generic[P, R]):
             SystemExit: with the guest's exit status.
             EntryError: what was started is no script that can move into a container.
         """
-        found = detect()
-        for warning in found.warnings:
-            console.warn(warning)
-        if found.inside:
-            if not found.explicit:
-                console.say(
-                    f"this is a container already ({found.reason}), so the script runs here;"
-                    " BUILDR_IN_CONTAINER=0 says otherwise"
-                )
+        if _is_inside():
             return self.local(*args, **kwargs)
         return cast("R", self._move())
+
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run this function alone in a container, with these arguments; return what it returns.
+
+        Arguments and result travel as JSON, and what JSON would change is refused. The function of an ``async def`` gives
+        a coroutine here, too. Inside a container it just runs.
+
+        Raises:
+            EntryError: the container could not find the function: it is in no file, or inside another function.
+            TransferError: an argument or the result cannot travel.
+            RemoteError: the function raised an exception that is not built in, or its container ended without a result.
+                Built-in exceptions are raised as they are, with the container's traceback as their cause.
+            CallTimeoutError: it took longer than ``call_timeout``.
+            CallCancelledError: `cancel` was called.
+            BackendError: the engine failed; see `buildr.errors`.
+        """
+        if _is_inside():
+            return self.local(*args, **kwargs)
+        from buildr.call import call, call_async
+
+        begin = call_async if self._is_async else call
+        return cast("R", begin(self._callee(), args, kwargs))
+
+    @overload
+    def map(  # type: ignore[overload-overlap] # an `async def` is a case of the next one, too, and the first match counts
+        self: _TakesOne[S, Coroutine[Any, Any, T]],
+        inputs: Iterable[S],
+        /,
+        *,
+        concurrency: int | None = None,
+    ) -> AsyncResults[T]: ...
+
+    @overload
+    def map(
+        self: _TakesOne[S, T], inputs: Iterable[S], /, *, concurrency: int | None = None
+    ) -> Results[T]: ...
+
+    @overload
+    def map(  # type: ignore[overload-overlap] # likewise
+        self: Containerized[..., Coroutine[Any, Any, T]],
+        inputs: Iterable[Any],
+        second: Iterable[Any],
+        /,
+        *more: Iterable[Any],
+        concurrency: int | None = None,
+    ) -> AsyncResults[T]: ...
+
+    @overload
+    def map(
+        self: Containerized[..., T],
+        inputs: Iterable[Any],
+        second: Iterable[Any],
+        /,
+        *more: Iterable[Any],
+        concurrency: int | None = None,
+    ) -> Results[T]: ...
+
+    def map(
+        self, inputs: Iterable[Any], /, *more: Iterable[Any], concurrency: int | None = None
+    ) -> Any:
+        """Run this function in a container for each input; give the results in the order of the inputs.
+
+        As with the built-in `map`, several inputs give several arguments, and the shortest ends it. Inputs are taken as they
+        are needed. The first exception is raised where its result is due, and ends it: the other calls are cancelled,
+        as they are when the iterator is closed or forgotten.
+
+        Args:
+            inputs: of the first argument.
+            more: of further ones.
+            concurrency: how many containers run at a time; by default one for each CPU and at most four, and one
+                where ``name`` or a port allows no more.
+
+        Returns:
+            An iterator with a ``close()``, or for an ``async def`` an asynchronous one with an ``aclose()``.
+
+        Raises:
+            OptionError: ``concurrency`` is no number from 1 on, or more than ``name`` or a port allows.
+        """
+        from buildr.call.many import AsyncResults, Results
+
+        kind = AsyncResults if self._is_async else Results
+        if _is_inside():
+            return _mapped_here(self.local, (inputs, *more), is_async=self._is_async)
+        return kind(self._callee(), (inputs, *more), concurrency)
+
+    def within(self, seconds: float | None) -> Containerized[P, R]:
+        """Return the same function with another ``call_timeout``: ``main.within(30).remote(x)``.
+
+        Args:
+            seconds: how long a call may run, without the build; ``None``: for ever.
+
+        Raises:
+            OptionError: it is no number of seconds.
+        """
+        from buildr.options.runtime import call_timeout
+        from buildr.options.wrong import WrongValueError
+
+        try:
+            valid = None if seconds is None else call_timeout(seconds)
+        except WrongValueError as error:
+            raise error.within("seconds") from None
+        return self._like(self.local, (valid,))
+
+    def _callee(self) -> Callee:
+        from buildr.call import Callee
+
+        return Callee(
+            function=self.local,
+            settle=self._settings,
+            named=self._package.get("context") is not None,
+            within=self._within,
+            running=self._running,
+        )
+
+    @property
+    def _is_async(self) -> bool:
+        code = getattr(self.local, "__code__", None)  # `inspect` costs an import
+        return code is not None and bool(code.co_flags & _COROUTINE)
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
@@ -82,19 +210,24 @@ class Containerized(Generic[P, R]):
         """Bind like a function, so that a method may be decorated too."""
         if instance is None:
             return self
-        method = MethodType(self.local, instance)
-        bound: Containerized[..., Any] = Containerized(method, self._package, self._runtime)
-        bound._running = self._running  # so that `cancel` means the same run
-        return bound
+        return self._like(MethodType(self.local, instance), self._within)
+
+    def _like(
+        self, function: Callable[Q, T], within: tuple[float | None] | None
+    ) -> Containerized[Q, T]:
+        other = Containerized(function, self._package, self._runtime)
+        other._within = within
+        other._running = self._running  # so that `cancel` means the same runs
+        return other
 
     def cancel(self) -> None:
-        """Stop the container that this function's call runs now, as Ctrl+C does; from any thread.
+        """Stop the containers that calls of this function run now, as Ctrl+C does; from any thread.
 
-        The guest gets SIGINT, and after its grace SIGKILL; the call then leaves with status 0. Without a running
-        container nothing happens.
+        The guest gets SIGINT, and after its grace SIGKILL; the call then leaves with status 0, one by `remote` or `map`
+        raises `buildr.errors.CallCancelledError`. Without a running container nothing happens.
         """
-        for signals in tuple(self._running):
-            signals.request_cancel()
+        for one in tuple(self._running):
+            one.request_cancel()
 
     def _settings(self, entry: Entry) -> Settings:
         """Return the options that hold for a program: the decorator's with those of all other places."""
@@ -132,6 +265,33 @@ class Containerized(Generic[P, R]):
         if entry.interactive and status == 0:
             return None
         leave(status)
+
+
+def _is_inside() -> bool:
+    """Whether this is a container already; say so where only evidence tells."""
+    found = detect()
+    for warning in found.warnings:
+        console.warn(warning)
+    if found.inside and not found.explicit:
+        console.say(
+            f"this is a container already ({found.reason}), so the script runs here;"
+            " BUILDR_IN_CONTAINER=0 says otherwise"
+        )
+    return found.inside
+
+
+def _mapped_here(
+    function: Callable[..., Any], inputs: tuple[Iterable[Any], ...], *, is_async: bool
+) -> Any:
+    """Do without containers what `Containerized.map` does."""
+    if not is_async:
+        return (function(*args) for args in zip(*inputs, strict=False))
+
+    async def results() -> AsyncIterator[Any]:
+        for args in zip(*inputs, strict=False):
+            yield await function(*args)
+
+    return results()
 
 
 @overload

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _WAYS = (
     "What works: `python app.py`, `python -m package.module`, and `buildr run app.py` for any script,"
-    " decorated or not."
+    " decorated or not. A function that was imported from a module runs in a container from anywhere:"
+    " main.remote(...)."
 )
 
 
@@ -156,18 +157,24 @@ def _refuse_what_has_no_script(program: str, file: str | None) -> None:
 
 def _refuse_launchers(path: str) -> None:
     """Refuse pytest, uvicorn, console scripts: what was started is a program of an installation."""
+    if is_installed(path):
+        launcher = os.path.basename(path)
+        if launcher == "__main__.py":
+            launcher = os.path.basename(os.path.dirname(path))
+        raise EntryError(
+            f"the script was started by {launcher}, which cannot move into a container",
+            hint=_WAYS,
+        )
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file belongs to an installation of Python's, and so to no project."""
     import sysconfig
 
     installed = {sysconfig.get_path(name) for name in ("scripts", "purelib", "platlib", "stdlib")}
-    for directory in installed:
-        if directory and path.startswith(directory.rstrip("/") + "/"):
-            launcher = os.path.basename(path)
-            if launcher == "__main__.py":
-                launcher = os.path.basename(os.path.dirname(path))
-            raise EntryError(
-                f"the script was started by {launcher}, which cannot move into a container",
-                hint=_WAYS,
-            )
+    return any(
+        directory and path.startswith(directory.rstrip("/") + "/") for directory in installed
+    )
 
 
 def _is_archive(path: str) -> bool:

@@ -7,6 +7,10 @@
     ├── EntryError                   125   what was started is no script that can move into a container
     ├── ContextError                 125   the files of the context cannot be read or must not be sent
     ├── DependencyError              125   the dependencies of the script cannot be read
+    ├── RemoteError                  1     what was called in a container failed there
+    ├── TransferError                125   a value cannot travel between host and container
+    ├── CallTimeoutError             125   a call took longer than it may (also a TimeoutError)
+    ├── CallCancelledError           125   a call was cancelled
     └── BackendError                 125   an engine failed
         ├── EngineNotFoundError      125   no engine, or not the named one, is installed
         ├── EngineUnavailableError   125   the engine is there and does not answer
@@ -30,6 +34,8 @@ __all__ = [
     "BackendError",
     "BuildError",
     "BuildrError",
+    "CallCancelledError",
+    "CallTimeoutError",
     "CommandNotFoundError",
     "ContainerError",
     "ContextError",
@@ -44,6 +50,8 @@ __all__ = [
     "NotExecutableError",
     "OptionError",
     "PushError",
+    "RemoteError",
+    "TransferError",
 ]
 
 
@@ -80,6 +88,46 @@ class ContextError(BuildrError):
 
 class DependencyError(BuildrError):
     """The dependencies of the script cannot be read."""
+
+
+class RemoteError(BuildrError):
+    """What was called in a container failed there, or ended without a result.
+
+    A built-in exception is raised as what it is, with an error of this class as its ``__cause__``.
+
+    Attributes:
+        type_name: the exception's class, ``package.module.Class``; empty where there was none.
+        traceback: the one that Python would have shown in the container; empty likewise.
+        status: the container's exit status where it ended without a result; else ``None``.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        type_name: str = "",
+        traceback: str = "",
+        status: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, hint=hint or traceback)
+        self.type_name = type_name
+        self.traceback = traceback
+        self.status = status
+
+
+class TransferError(BuildrError):
+    """A value cannot travel between host and container: it would arrive changed, or it is too large."""
+
+
+class CallTimeoutError(BuildrError, TimeoutError):
+    """A call took longer than it may; its container has been stopped."""
+
+
+class CallCancelledError(BuildrError):
+    """A call was cancelled; its container has been stopped, or never started."""
 
 
 class BackendError(BuildrError):

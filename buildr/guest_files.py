@@ -11,6 +11,8 @@ _FILES = {
     "guest/__init__.py": "buildr/guest/__init__.py",
     "guest/init.py": "buildr/guest/init.py",
     "guest/detection.py": "buildr/guest/detection.py",
+    "guest/call.py": "buildr/guest/call.py",
+    "guest/transfer.py": "buildr/guest/transfer.py",
     "errors.py": "buildr/errors.py",
     "_version.py": "buildr/_version.py",
 }

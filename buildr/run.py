@@ -24,7 +24,7 @@ from buildr.backend import STDOUT
 from buildr.containerfile import APP
 from buildr.errors import BackendError, BuildrError, EngineLostError, EngineUnavailableError
 from buildr.signals import Signals, block_signals
-from buildr.stdin import StdinPump
+from buildr.stdin import Feed, StdinPump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,8 +50,10 @@ def run(
     signals: Signals,
     *,
     files: bytes = b"",
+    input_: bytes | None = None,
     interrupt_to_guest: bool = False,
     on_start: Callable[[str], None] | None = None,
+    on_end: Callable[[str, int], None] | None = None,
     watchdog: Watchdog | None = None,
 ) -> int:
     """Run a container to its end, with this process's standard streams; leave nothing behind.
@@ -61,8 +63,10 @@ def run(
         spec: the container. ``spec.tty`` must say whether the streams are a terminal.
         signals: the handlers of this action.
         files: a tar archive to unpack into its ``/app`` before it starts.
+        input_: its whole standard input; ``None``: this process's, if ``spec.stdin`` says that it takes any.
         interrupt_to_guest: whether Ctrl+C on a terminal is a key like any other.
         on_start: told the container's id once it runs.
+        on_end: told the container's id and its exit status before it is removed.
         watchdog: finishes what this process cannot, or may not take the time for.
 
     Returns:
@@ -92,8 +96,10 @@ def run(
             container,
             spec,
             signals,
+            input_=input_,
             interrupt_to_guest=interrupt_to_guest,
             on_start=on_start,
+            on_end=on_end,
         )
     finally:
         if not signals.forced:
@@ -116,8 +122,10 @@ def _run(
     spec: ContainerSpec,
     signals: Signals,
     *,
+    input_: bytes | None,
     interrupt_to_guest: bool,
     on_start: Callable[[str], None] | None,
+    on_end: Callable[[str, int], None] | None,
 ) -> int:
     attachment = backend.attach(container, tty=spec.tty)
     with contextlib.ExitStack() as stack:
@@ -130,7 +138,9 @@ def _run(
         backend.start(container)
         control = Control(backend, container, attachment, signals, spec.grace_seconds, keys)
         stack.enter_context(control)
-        if spec.stdin:
+        if input_ is not None:
+            stack.enter_context(Feed(attachment, input_))
+        elif spec.stdin:
             stack.enter_context(StdinPump(attachment))
         if on_start is not None:
             on_start(container)
@@ -147,6 +157,8 @@ def _run(
                 status = backend.wait(container)
             except (EngineLostError, EngineUnavailableError) as error:
                 status = _after_loss(backend, container, error.what, None)
+    if on_end is not None:
+        on_end(container, status)
     return 0 if control.cancelled and not control.forced else status
 
 

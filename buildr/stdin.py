@@ -29,6 +29,34 @@ def is_null() -> bool:
         return False
 
 
+class Feed:
+    """A thread that gives the guest a standard input that is known in advance; a context manager.
+
+    A thread, since a guest may write more than the streams hold before it reads.
+    """
+
+    def __init__(self, attachment: Attachment, data: bytes) -> None:
+        self._attachment = attachment
+        self._data = data
+        self._thread = threading.Thread(target=self._serve, name="buildr-stdin", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to write."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop writing."""
+        self._attachment.close()  # as with `StdinPump`
+        self._thread.join()
+
+    def _serve(self) -> None:
+        block_signals()
+        with contextlib.suppress(EngineLostError):  # the guest reads no more
+            self._attachment.write(self._data)
+            self._attachment.close_write()
+
+
 class StdinPump:
     """A thread that copies standard input to the guest until its end; a context manager.
 

@@ -89,7 +89,8 @@ class Guard:
             self._say(_AT_ONCE)
         elif not self._taken_over:
             self._say(_DONE)
-        os.close(self._pipe)
+        pipe, self._pipe = self._pipe, None  # a word that comes later shall not go elsewhere
+        os.close(pipe)
         if forced or self._taken_over:
             return
         try:

@@ -93,6 +93,9 @@ class RuntimeOptions(_Options):
     public = hardened = mount_source = False
     grace_seconds = 10
     interrupt = "host"
+    call_timeout = None
+    call_limit = "16m"
+    call_format = "json"
     replicas = 1
 
 
@@ -108,15 +111,49 @@ def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # n
     if function is None:
         return Containerize
     try:
-        function.local = function
+        function.local = function.remote = function
         function.cancel = _nothing
+        function.map = _Map(function)  # type: ignore[no-untyped-call] # likewise
+        function.within = _Within(function)  # type: ignore[no-untyped-call] # likewise
+        # For the guest's side of call mode: another decorator on top would hide it.
+        _decorated[function.__module__, function.__qualname__] = function
     except AttributeError:
         pass  # a callable that takes no attributes
     return function
 
 
+_decorated: dict[tuple[str, str], object] = {}
+
+
 def _nothing() -> None:
     """Cancel nothing: there is no container in the container."""
+
+
+class _Within(object):
+    """What ``within`` is on the host: here nothing watches the time."""
+
+    def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
+        self._function = function
+
+    def __call__(self, _seconds):  # type: ignore[no-untyped-def] # likewise
+        return self._function
+
+
+class _Map(object):
+    """What ``map`` is on the host: here one call after the other."""
+
+    def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
+        self._function = function
+
+    def __call__(self, *inputs, **_options):  # type: ignore[no-untyped-def] # likewise
+        if self._function.__code__.co_flags & 0x80:  # an `async def`
+            return _awaited(map(self._function, *inputs))  # type: ignore[no-untyped-call] # likewise
+        return map(self._function, *inputs)
+
+
+async def _awaited(promises):  # type: ignore[no-untyped-def] # likewise
+    for promise in promises:
+        yield await promise
 
 
 def is_in_docker_container() -> bool:

@@ -42,6 +42,8 @@ _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 _GRACE = "seconds from 0 to 86400"
 _ENV_FILE = "the path of a file of variables, or a list of paths"
 _INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
+_TIMEOUT = "seconds from 0.001 to 31536000"
+_FORMAT = '"json", or "pickle" where the container may run code on the host'
 _REPLICAS = "a number from 1 on"
 _SHARDS = 'a dict {"shards": number from 1 on, "urlPattern": text}'
 _JOBS = 'a dict {"iterations": number from 1 on}'
@@ -67,6 +69,9 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         hardened: drop every capability and mount the root read-only.
         mount_source: show the guest the context itself at ``/app``, in place of a copy in the image: what changes on
             either side is there at once on the other, ignored files and secrets included.
+        call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
+        call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
+        call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
         replicas: how many instances run; one engine runs one.
         shard_spec: for clusters; refused on one engine.
         job_spec: for clusters; refused on one engine.
@@ -86,13 +91,16 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     interrupt: Literal["host", "guest"] = "host"
     hardened: bool = False
     mount_source: bool = False
+    call_timeout: float | None = None
+    call_limit: str | int = "16m"
+    call_format: Literal["json", "pickle"] = "json"
     replicas: int = 1
     shard_spec: Mapping[str, Any] | None = None
     job_spec: Mapping[str, Any] | None = None
 
 
 class Runtime(RuntimeOptions, frozen=True, kw_only=True):
-    """Validated `RuntimeOptions`; ``memory`` is in bytes, sources of mounts are as they were written."""
+    """Validated `RuntimeOptions`; ``memory`` and ``call_limit`` are in bytes, sources of mounts are as they were written."""
 
     ports: tuple[Port, ...] = ()
     env: Mapping[str, str | None] = {}
@@ -100,6 +108,7 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     memory: int | None = None
+    call_limit: int = 16 << 20
     shard_spec: None = None
     job_spec: None = None
 
@@ -165,6 +174,15 @@ def _memory(value: object) -> int:
     if size < LEAST_MEMORY:
         raise WrongValueError(value, _MEMORY, problem="it is less than 6 MiB")
     return size
+
+
+def call_timeout(value: object) -> float:
+    """Return a valid ``call_timeout``.
+
+    Raises:
+        WrongValueError: it is none.
+    """
+    return number(value, 0.001, 31_536_000, _TIMEOUT)
 
 
 def _cluster(option: str) -> NoReturn:
@@ -233,6 +251,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),
     "hardened": flag,
     "mount_source": flag,
+    "call_timeout": call_timeout,
+    "call_limit": parse_bytes,
+    "call_format": lambda value: matching(value, "json|pickle", _FORMAT),
     "replicas": _replicas,
     "shard_spec": _shard_spec,
     "job_spec": _job_spec,

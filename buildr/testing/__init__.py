@@ -32,6 +32,17 @@ and faults can be made to happen::
     >>> result.status
     125
 
+A function that is called by ``main.remote(...)`` or ``main.map(...)`` runs here and now, by the rules of a container for
+what can travel; or a guest answers for it::
+
+    >>> from greet import main
+    >>> def guest(container):
+    ...     call = call_in(container)
+    ...     return call.returns("hello") if call else 1
+    >>> with using(FakeBackend(guest)):
+    ...     main.remote()
+    'hello'
+
 With pytest, a fixture of your own is four lines::
 
     @pytest.fixture
@@ -44,6 +55,7 @@ from __future__ import annotations
 
 from buildr.testing.backend import FakeBackend, Operation
 from buildr.testing.build import BuildFile, FakeBuild
+from buildr.testing.call import FakeCall, call_in
 from buildr.testing.container import FakeContainer, Guest
 from buildr.testing.script import ScriptResult, run_script
 from buildr.testing.streams import GuestEnded
@@ -53,11 +65,13 @@ __all__ = [
     "BuildFile",
     "FakeBackend",
     "FakeBuild",
+    "FakeCall",
     "FakeContainer",
     "Guest",
     "GuestEnded",
     "Operation",
     "ScriptResult",
+    "call_in",
     "run_script",
     "using",
 ]

@@ -15,6 +15,7 @@ from buildr.backend import ContainerState, EngineDetails, EngineInfo, Event, Ima
 from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, saved, unpack
 from buildr.testing.build import configuration, read_build
+from buildr.testing.call import call_in
 from buildr.testing.container import FakeContainer
 from buildr.testing.images import ImageStore, carries
 
@@ -66,16 +67,18 @@ Operation: TypeAlias = Literal[
 _FIRST_PORT = 49152  # IANA's dynamic range, from which engines choose
 
 
-def nothing(container: FakeContainer) -> int:  # noqa: ARG001 - a guest's signature
-    """Be a guest that does nothing and succeeds."""
-    return 0
+def nothing(container: FakeContainer) -> int:
+    """Be a guest that does nothing and succeeds; but a function that is called by itself really runs."""
+    call = call_in(container)
+    return call.run() if call else 0
 
 
 class FakeBackend:
     """A `buildr.backend.Backend` without an engine. Every registry has every image; nothing is really run.
 
     Args:
-        guest: what runs in each container; the attribute may be changed at any time.
+        guest: what runs in each container; the attribute may be changed at any time. By default a script does nothing,
+            and a function that is called by ``remote`` or ``map`` runs in this process.
         name: of the backend.
         rootless: whether the engine counts as rootless.
         remote: whether it counts as one that sees another file system.

@@ -68,3 +68,11 @@ def test_packages_come_from_the_index(engine: Engine, examples: Path) -> None:
     done = engine.python("packages.py", cwd=examples)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode() == "123.5 MB is 123.5 million bytes\n"
+
+
+def test_single_functions_give_their_results(engine: Engine, examples: Path) -> None:
+    done = engine.python("call.py", cwd=examples)
+    assert done.returncode == 0, done.stderr.decode()
+    first, second = done.stdout.decode().splitlines()
+    assert first == "[2, 3, 5, 7, 11, 13, 17, 19, 23, 29]"
+    assert second.startswith("4203 primes below 40000: ")

@@ -142,6 +142,7 @@ def refused(found: Any) -> str:
     assert "python app.py" in hint
     assert "python -m" in hint
     assert "buildr run" in hint
+    assert ".remote(" in hint
     assert "\n" not in what
     return str(what)
 

@@ -82,6 +82,8 @@ def test_it_is_only_what_is_needed() -> None:
         "buildr/guest/__init__.py",
         "buildr/guest/init.py",
         "buildr/guest/detection.py",
+        "buildr/guest/call.py",
+        "buildr/guest/transfer.py",
         "buildr/errors.py",
         "buildr/_version.py",
     ]
@@ -160,6 +162,26 @@ class App:
 print(json.dumps([App().run(), App.go(), Containerize(len)("six")]))
 """
     assert in_guest(guest_root, code) == [4, 5, 3]
+
+
+def test_what_the_host_calls_in_containers_just_runs(guest_root: Path) -> None:
+    code = """\
+import asyncio
+from buildr import Containerize
+@Containerize
+def double(a, b=2):
+    return a * b
+@Containerize
+async def later(a):
+    return a
+async def all_of_it():
+    return [x async for x in later.map([1, 2])]
+print(json.dumps([
+    double.remote(3), list(double.map([1, 2])), list(double.map([1, 2], [3, 4], concurrency=2)),
+    double.within(5).remote(4), asyncio.run(later.remote(5)), asyncio.run(all_of_it()),
+]))
+"""
+    assert in_guest(guest_root, code) == [6, [2, 4], [3, 8], 8, 5, [1, 2]]
 
 
 @pytest.mark.parametrize(("variable", "inside"), [("true", True), ("false", False)])

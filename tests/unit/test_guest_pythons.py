@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from buildr.guest import transfer
 from buildr.guest_files import guest_files
 
 PYTHONS = [f"3.{minor}" for minor in range(8, 16)]
@@ -95,6 +99,62 @@ def test_a_script_runs_under_the_first_process_with_the_public_names(
     _, rest = done.stdout.decode().split(" ", maxsplit=1)
     names = "buildr buildr._version buildr.errors buildr.guest buildr.guest.detection"
     assert rest == f"['a b'] {names}\n"
+
+
+CALLED = """\
+import os
+from buildr import Containerize
+
+@Containerize
+async def main(a, *, b):
+    if a == "fail":
+        raise ValueError(a, b)
+    return [a, b, __name__, os.read(0, 1).decode()]
+
+if __name__ == "__main__":
+    raise SystemExit("the guard was not passed by")
+"""
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_single_function_runs_and_answers(
+    python: str, guest: Path, tmp_path: Path, pickled: bool
+) -> None:
+    (tmp_path / "app.py").write_text(CALLED)
+    head = {
+        "module": "__mp_main__",
+        "path": str(tmp_path / "app.py"),
+        "spec": "",
+        "function": "main",
+        "pickled": pickled,
+        "limit": 1000,
+    }
+
+    def call(word: str) -> tuple[str, Any]:
+        arguments: Any = ((word,), {"b": 1.5})
+        payload = pickle.dumps(arguments) if pickled else json.dumps(arguments).encode()
+        runner = str(guest / "buildr" / "guest" / "call.py")
+        done = subprocess.run(
+            [python, "-W", "error", "-u", runner, str(tmp_path / "result")],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(guest)},
+            input=transfer.message(head, payload),
+            capture_output=True,
+            check=False,
+        )
+        assert done.stderr == b""
+        answer = transfer.parse((tmp_path / "result").read_bytes())
+        assert answer is not None
+        kind, data = answer[0]["kind"], answer[1]
+        return kind, pickle.loads(data) if pickled and kind == "value" else json.loads(data)  # noqa: S301 - our own
+
+    assert call("a") == ("value", ["a", 1.5, "__mp_main__", ""])
+    kind, report = call("fail")
+    assert (kind, report["builtin"], report["arguments"]) == (
+        "error",
+        "ValueError",
+        "('fail', 1.5)",
+    )
+    assert "raise ValueError(a, b)" in report["traceback"]
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,7 @@ def test_the_tree_in_the_documentation_is_the_tree(name: str) -> None:
     lines = errors.__doc__.splitlines()
     row = next(line for line in lines if re.search(rf"(^|\W){name}\b", line))
     assert int(row.partition(name)[2].split()[0]) == kind.exit_code
-    depth = len(kind.__mro__) - len(errors.BuildrError.__mro__)
-    if issubclass(kind, ValueError):
-        depth -= 1
+    depth = sum(issubclass(parent, errors.BuildrError) for parent in kind.__mro__) - 1
     assert row.index(name) == 4 + 4 * depth
 
 

@@ -107,7 +107,9 @@ def test_the_examples_of_the_documentation_run(
 ) -> None:
     (tmp_path / "greet.py").write_text(SCRIPT)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     result = doctest.testmod(buildr.testing, optionflags=doctest.ELLIPSIS)
+    sys.modules.pop("greet")
     assert result.failed == 0
     assert result.attempted > 0
 

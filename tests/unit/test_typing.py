@@ -5,6 +5,7 @@ Every ``type: ignore`` here is a call that must be an error; mypy reports one th
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, assert_type
 
 import pytest
@@ -32,6 +33,11 @@ def bare(a: int, *, b: str = "") -> float:
 @Containerize()
 def called(a: int) -> str:
     return str(a)
+
+
+@Containerize
+def two(a: int, b: str) -> str:
+    return b * a
 
 
 @Containerize(package={"name": "x"}, runtime=RuntimeOptions(cpus=1))
@@ -80,6 +86,32 @@ def test_a_decorated_method_is_bound() -> None:
     assert_type(App.static(1), str)
     with pytest.raises(TypeError):
         App().run("x", 2)  # type: ignore[call-arg, arg-type] # must be an error
+
+
+def test_calls_in_containers_have_the_functions_types() -> None:
+    assert_type(bare.remote(1, b="x"), float)
+    assert_type(bare.within(1).remote(1), float)
+    assert_type(App().run.remote(1), str)
+    assert_type(asyncio.run(coroutine.remote(1)), bytes)
+    with pytest.raises(TypeError):
+        bare.remote("x")  # type: ignore[arg-type] # must be an error
+    with pytest.raises(TypeError):
+        called.remote()  # type: ignore[call-arg] # must be an error
+
+
+def test_map_has_the_types_of_what_goes_in_and_comes_out() -> None:
+    for one in bare.map([1, 2]):
+        assert_type(one, float)
+    assert_type(next(iter(called.map(range(3), concurrency=2))), str)
+    called.map(["x"])  # type: ignore[list-item] # must be an error
+    assert_type(next(iter(two.map([1], ["x"]))), str)
+    with pytest.raises(TypeError):
+        next(iter(two.map([1])))  # type: ignore[call-arg] # must be an error
+
+    async def all_of_them() -> list[bytes]:
+        return [assert_type(one, bytes) async for one in coroutine.map([1, 2])]
+
+    assert asyncio.run(all_of_them()) == [b"\0", b"\0\0"]
 
 
 def test_a_decorated_function_can_be_passed_on() -> None:

@@ -1,0 +1,54 @@
+"""Call mode: one function runs in a container, with arguments of the caller's, and its result comes back.
+
+`buildr.call.target` finds the function's place, `buildr.call.session` the engine and the image, `buildr.call.running` is one
+call, `buildr.call.many` many of them, `buildr.call.outcome` what came of one. What the guest does is
+`buildr.guest.call`; `buildr.guest.transfer` says what can travel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildr.call.callee import Callee, Cancelled
+from buildr.call.session import Session
+
+__all__ = ["Callee", "Cancelled", "call", "call_async"]
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def call(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call a function in a container; return what it returns.
+
+    Args:
+        callee: the function.
+        args: positional arguments.
+        kwargs: named ones.
+
+    Raises:
+        BuildrError: of any kind; see `buildr.errors`.
+        Exception: a built-in one that the function raised.
+    """
+    with Session(callee) as session:
+        one = session.new(args, kwargs)
+        session.prepare()
+        try:
+            one.start()
+            return one.result()
+        except BaseException:  # a signal's may come anywhere between
+            one.finish()
+            raise
+
+
+async def call_async(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call a coroutine function in a container, as `call` does; other tasks go on meanwhile."""
+    import asyncio
+
+    session = Session(callee)
+    try:
+        one = session.new(args, kwargs)
+        one.start()
+        return await one.promised()
+    finally:
+        await asyncio.shield(asyncio.to_thread(session.close))

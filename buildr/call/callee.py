@@ -1,0 +1,47 @@
+"""What is called: a decorated function, and how its options are found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.config import Settings
+    from buildr.entry import Entry
+
+
+class Cancelled(Protocol):
+    """What can be cancelled."""
+
+    def request_cancel(self) -> None:
+        """Ask for the end."""
+
+
+class Callee(Struct, frozen=True, kw_only=True):
+    """A decorated function."""
+
+    function: Any
+    """Itself; a bound method is bound."""
+    settle: Callable[[Entry], Settings]
+    """Returns the options that hold for a program."""
+    named: bool
+    """Whether the decorator names a context."""
+    within: tuple[float | None] | None
+    """In place of the option ``call_timeout``."""
+    running: list[Cancelled]
+    """Has each call in it while it runs."""
+
+    def settings(self, entry: Entry) -> Settings:
+        """Return the options that hold for a call.
+
+        Raises:
+            OptionError: they are wrong, wherever they stand.
+        """
+        found = self.settle(entry)
+        if self.within is None:
+            return found
+        return replace(found, runtime=replace(found.runtime, call_timeout=self.within[0]))

@@ -1,0 +1,99 @@
+"""Where a function lies: the file or module that the guest imports to find it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from buildr.entry import Entry, is_installed, running_entry
+from buildr.errors import EntryError
+from buildr.guest.call import MAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_HINT = (
+    "Put it into a file of the project, at the top level of a module, and import it from there:"
+    " what is imported can be called with .remote() from a prompt, a notebook or a test, too."
+)
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A function, as the guest finds it."""
+
+    entry: Entry
+    """The program whose image has it."""
+    module: str
+    """The name that its module has in the guest."""
+    name: str
+    """Of the function in its module: ``Class.method``."""
+    function: Any
+    """Itself; a bound method is bound."""
+
+
+def find(function: Callable[..., Any], *, named: bool) -> Target:
+    """Find out where a function lies.
+
+    Args:
+        function: the function.
+        named: whether the user named a context.
+
+    Raises:
+        EntryError: in no file, or where it cannot be found by its name.
+    """
+    plain = getattr(function, "__func__", function)
+    module = str(getattr(plain, "__module__", None) or "")
+    name = str(getattr(plain, "__qualname__", ""))
+    if not name or "<" in name:
+        what = "it has no name" if not name else "it is defined inside another function"
+        raise EntryError(f"the container cannot find {name or repr(function)}: {what}", hint=_HINT)
+    if module == "__main__":
+        try:
+            entry = running_entry()
+        except EntryError as error:
+            raise EntryError(
+                f"the container cannot find {name}: {error.what}", hint=_HINT
+            ) from None
+        return Target(
+            entry=replace(entry, arguments=(), interactive=False),
+            module=MAIN,
+            name=name,
+            function=function,
+        )
+    entry = _imported(module, name, named=named)
+    return Target(entry=entry, module=module, name=name, function=function)
+
+
+def _imported(module: str, function: str, *, named: bool) -> Entry:
+    """Return the program that a module is, or would be.
+
+    Args:
+        module: its name.
+        function: for errors.
+        named: whether the user named a context.
+    """
+    file = getattr(sys.modules.get(module), "__file__", None)
+    where = f"the container cannot find {function}: its module {module}"
+    if not file or not os.path.isfile(file):
+        raise EntryError(f"{where} has no file", hint=_HINT)
+    path = os.path.abspath(file)
+    if path.endswith((".pyc", ".so")):
+        raise EntryError(f"{where} has no source, only {path}", hint=_HINT)
+    if is_installed(path) and not named:
+        raise EntryError(
+            f"{where} is installed, at {path}, and no part of a project",
+            hint=_HINT + " Or name the folder to send: context=… in package.",
+        )
+    inner = (
+        os.path.dirname(path) if os.path.basename(path) == "__init__.py" else path[: -len(".py")]
+    )
+    tail = "/" + module.replace(".", "/")
+    # Where names and folders do not agree, as pytest's importmode=importlib has it, the file alone counts.
+    if inner.endswith(tail) and (inner != path[: -len(".py")] or "." in module):
+        root = inner.removesuffix(tail) or "/"
+        return Entry(kind="module", script=path, module=module, import_root=root)
+    return Entry(kind="script", script=path)

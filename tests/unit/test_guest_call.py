@@ -1,0 +1,313 @@
+"""The guest's side of call mode, as a process of its own: `buildr.guest.call`."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.guest import transfer
+from buildr.guest.call import MAIN
+from buildr.guest_files import guest_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPT = """\
+import os, sys
+from buildr import Containerize
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+class MyError(Exception):
+    pass
+
+def other(function):
+    return lambda *args: "never called"
+
+@other
+@Containerize
+def wrapped(x):
+    return x
+
+@Containerize
+def where():
+    return [__name__, __package__ or "", sys.argv, sys.path[0], os.getcwd(), sys.stdin.read() or os.readlink("/proc/self/fd/0"), __file__]
+
+@Containerize
+async def later(x):
+    return x
+
+@Containerize
+def moved(point):
+    return Point(point.x + 1)
+
+@Containerize
+def failing(kind):
+    if kind == "own":
+        raise MyError("mine")
+    if kind == "exit":
+        sys.exit(3)
+    if kind == "note":
+        error = ValueError("a", 1)
+        error.__notes__ = ["look here"]
+        raise error
+    if kind == "tuple":
+        return (1, 2)
+    if kind == "fork":
+        read, write = os.pipe()
+        if os.fork():
+            return "parent"
+        os.close(write)
+        os.read(read, 1)  # until the parent has ended
+        return "child"
+    if kind == "os":
+        open("/not/there")
+    if kind == "decode":
+        b"\\xff".decode()
+
+class App:
+    @staticmethod
+    @Containerize
+    def run(a, *, b):
+        return [a, b]
+
+if __name__ == "__main__":
+    raise SystemExit("the guard was not passed by")
+"""
+
+
+class Guest:
+    """A folder that looks as an image: the guest part, and a script with a package beside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name, data in guest_files():
+            self.write(f"guest/{name}", data)
+        self.write("app/tool.py", SCRIPT.encode())
+        self.write("app/pkg/__init__.py", b"")
+        self.write("app/pkg/mod.py", SCRIPT.encode())
+        self.write("app/folder/__main__.py", SCRIPT.encode())
+
+    def write(self, name: str, data: bytes) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def ask(
+        self, head: dict[str, Any], payload: bytes, python: str = sys.executable
+    ) -> tuple[dict[str, Any], bytes]:
+        """Run the runner; return the answer."""
+        result = self.root / "result"
+        result.write_bytes(b"")
+        runner = self.root / "guest" / "buildr" / "guest" / "call.py"
+        done = subprocess.run(
+            [python, "-W", "error", "-u", str(runner), str(result)],
+            cwd=self.root / "app",
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(self.root / "guest"),
+                "BUILDR_IN_CONTAINER": "1",
+            },
+            input=transfer.message(head, payload),
+            capture_output=True,
+            check=False,
+        )
+        assert done.stderr == b""
+        answer = transfer.parse(result.read_bytes())
+        assert answer is not None
+        assert done.returncode == (answer[0]["kind"] != "value")
+        return answer
+
+    def call(self, function: str, *args: Any, **more: Any) -> Any:
+        """Call a function of the script; return its kind, and what came with it."""
+        head, payload = request(self.root, function, args, **more)
+        answer, data = self.ask(head, payload)
+        return answer["kind"], json.loads(data)
+
+
+def request(
+    root: Path,
+    function: str,
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+    **more: Any,
+) -> tuple[dict[str, Any], bytes]:
+    head = {
+        "module": MAIN,
+        "path": str(root / "app" / "tool.py"),
+        "spec": "",
+        "function": function,
+        "pickled": False,
+        "limit": 1000,
+        **more,
+    }
+    return head, json.dumps([args, kwargs or {}]).encode()
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Guest:
+    return Guest(tmp_path)
+
+
+def test_a_script_is_imported_from_its_place_without_running_what_its_guard_keeps(
+    guest: Guest,
+) -> None:
+    app = guest.root / "app"
+    file = str(app / "tool.py")
+    assert guest.call("where") == (
+        "value",
+        ["__mp_main__", "", [file], str(app), str(app), "/dev/null", file],
+    )
+
+
+def test_a_folder_with_a_main_is_a_script(guest: Guest) -> None:
+    folder = guest.root / "app" / "folder"
+    kind, seen = guest.call("where", path=str(folder))
+    assert (kind, seen[2:4]) == ("value", [[str(folder / "__main__.py")], str(folder)])
+
+
+def test_a_module_that_ran_by_its_name_knows_its_package(guest: Guest) -> None:
+    app = guest.root / "app"
+    file = str(app / "pkg" / "mod.py")
+    assert guest.call("where", path="", spec="pkg.mod") == (
+        "value",
+        ["__mp_main__", "pkg", [file], str(app), str(app), "/dev/null", file],
+    )
+
+
+def test_an_imported_module_has_its_own_name(guest: Guest) -> None:
+    assert guest.call("where", path="", spec="pkg.mod", module="pkg.mod")[1][:2] == [
+        "pkg.mod",
+        "pkg",
+    ]
+    assert guest.call("where", module="tool")[1][0] == "tool"
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs", "result"),
+    [
+        ("wrapped", (5,), {}, 5),
+        ("later", (6,), {}, 6),
+        ("App.run", (7,), {"b": {"c": [1.5, None, True, "ü"]}}, [7, {"c": [1.5, None, True, "ü"]}]),
+    ],
+)
+def test_every_kind_of_function_is_found(
+    guest: Guest, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> None:
+    head, payload = request(guest.root, function, args, kwargs)
+    answer, data = guest.ask(head, payload)
+    assert (answer["kind"], json.loads(data)) == ("value", result)
+
+
+def test_classes_of_the_script_are_pickled_as_the_hosts(guest: Guest) -> None:
+    head, _ = request(guest.root, "moved", pickled=True)
+    sent = b"\x80\x05c__main__\nPoint\n)\x81}\x8c\x01xK\x01sb\x85}\x86."  # (Point with x=1,), {}
+    answer, data = guest.ask(head, sent)
+    assert answer["kind"] == "value"
+    assert b"__mp_main__" in data
+    assert b"Point" in data
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin", "arguments"),
+    [
+        ("own", "", None),
+        ("exit", "SystemExit", "(3,)"),
+        ("note", "ValueError", "('a', 1)"),
+        ("os", "FileNotFoundError", "(2, 'No such file or directory', '/not/there')"),
+        (
+            "decode",
+            "UnicodeDecodeError",
+            "('utf-8', b'\\xff', 0, 1, 'invalid start byte')",
+        ),
+    ],
+)
+def test_an_exception_is_told_so_that_a_built_in_one_can_be_rebuilt(
+    guest: Guest, kind: str, builtin: str, arguments: str | None
+) -> None:
+    told, report = guest.call("failing", kind)
+    assert told == "error"
+    assert (report["builtin"], report["arguments"]) == (builtin, arguments)
+    assert report["type"] == (builtin or "MyError")
+    assert report["notes"] == (["look here"] if kind == "note" else [])
+    first, second, *_ = report["traceback"].splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert second.endswith(", in failing")  # nothing of the runner's own
+    assert "__mp_main__" not in report["traceback"]
+
+
+def test_what_cannot_travel_is_refused_there(guest: Guest) -> None:
+    assert guest.call("failing", "tuple")[1][0].startswith("result cannot travel: it is a tuple")
+    kind, (what, _) = guest.call("later", "x" * 2000)
+    assert (kind, what) == ("refused", "result has 2002 bytes, and 1000 may travel")
+
+
+def test_a_child_that_the_function_forked_does_not_answer(guest: Guest) -> None:
+    assert guest.call("failing", "fork") == ("value", "parent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"function": "nothing"}, "there is no nothing in "),
+        ({"path": "/not/there.py"}, "the script /not/there.py is not in the container"),
+        ({"path": "", "spec": "nothing"}, "the module nothing is not in the container"),
+    ],
+)
+def test_what_is_not_in_the_image_is_told(guest: Guest, changes: dict[str, Any], what: str) -> None:
+    kind, (told, _) = guest.call(changes.pop("function", "where"), **changes)
+    assert kind == "missing"
+    assert told.startswith(what)
+
+
+def test_what_the_scripts_own_import_raises_is_told(guest: Guest) -> None:
+    guest.write("app/tool.py", b"import no_such_module")
+    kind, report = guest.call("where")
+    assert (kind, report["type"]) == ("error", "ModuleNotFoundError")
+    assert report["state"] == {"name": "no_such_module"}
+
+
+def test_exceptions_that_cannot_be_shown_are_told_all_the_same(guest: Guest) -> None:
+    guest.write(
+        "app/tool.py",
+        b"class Bad(Exception):\n def __str__(self): raise RuntimeError\ndef f(): raise Bad",
+    )
+    kind, report = guest.call("f")
+    assert (kind, report["type"], report["text"]) == ("error", "Bad", "(it cannot be shown)")
+
+
+def test_a_long_traceback_is_cut_in_the_middle(guest: Guest) -> None:
+    guest.write("app/tool.py", b"def f(): raise ValueError('a' + 'x' * 1000000 + 'z')")
+    _, report = guest.call("f")
+    assert report["arguments"] is None
+    assert len(report["text"]) < 70_000
+    assert "characters left out" in report["text"]
+    assert report["text"].endswith("z")
+
+
+def test_a_request_that_broke_off_is_no_answer(guest: Guest) -> None:
+    runner = guest.root / "guest" / "buildr" / "guest" / "call.py"
+    done = subprocess.run(
+        [sys.executable, str(runner), str(guest.root / "result")],
+        env={"PYTHONPATH": str(guest.root / "guest")},
+        input=b"{}",
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"buildr: the request for a call broke off\n")
+    assert not (guest.root / "result").exists()
+
+
+def test_pickles_from_here_are_read_there(guest: Guest) -> None:
+    head, _ = request(guest.root, "later", pickled=True)
+    answer, data = guest.ask(head, pickle.dumps((((1, 2),), {}), protocol=5))
+    assert answer["kind"] == "value"
+    assert pickle.loads(data) == (1, 2)  # noqa: S301 - our own
