@@ -428,6 +428,19 @@ def test_a_call_that_takes_too_long_is_stopped(work: Any, engine: FakeBackend) -
     assert work.give.within(None).remote(1) == 1
 
 
+def test_options_come_from_all_places_and_within_before_them(
+    work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDR_RUNTIME_CALL_TIMEOUT", "0.01")
+    Path("pyproject.toml").write_text("[tool.buildr.runtime]\ncall_limit = 100\n")
+    with pytest.raises(TransferError, match="and 100 may travel"):
+        work.give.remote("x" * 200)
+    assert work.give.within(60).remote(1) == 1
+    engine.guest = until_a_signal
+    with pytest.raises(CallTimeoutError, match=r"longer than 0\.01 s"):
+        work.give.remote(1)
+
+
 def test_the_time_of_a_call_is_a_number_of_seconds(work: Any) -> None:
     with pytest.raises(OptionError, match="seconds cannot be 'x'"):
         work.give.within("x")
