@@ -5,8 +5,10 @@ for the run loop to forward; nothing is lost and nothing is interrupted half-way
 afterwards. Off the main thread Python allows no handlers: there none is installed, and nothing else changes.
 
 CPython only notes a signal when it comes; the handler runs when the main thread next executes bytecode. One that comes
-in the moment before that thread enters a system call, or that the kernel gives to another thread, would wait until
-the call returns by itself, and beside a quiet guest or a silent build step that may be never. `Waker` sees to it.
+in the moment before that thread enters a system call, or restarts one after Ctrl+Z and `fg`, or that the kernel gives to
+another thread, would wait until the call returns by itself, and beside a quiet guest or a silent build step that may be
+never. (CPython 3.11 is worse under a tracer, as coverage is: with a signal that waits, all other threads spin.) `Waker`
+sees to it.
 """
 
 from __future__ import annotations
