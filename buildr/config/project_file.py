@@ -15,7 +15,7 @@ from buildr.config.layers import Layer
 from buildr.errors import OptionError
 from buildr.options import given_package, given_runtime
 from buildr.options.package import backend
-from buildr.options.wrong import WrongValueError, shown
+from buildr.options.wrong import WrongValueError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from buildr.options import Mount
@@ -81,10 +81,7 @@ def _table(path: str) -> dict[str, Any]:
 def _layer(table: dict[str, Any], directory: str, path: str) -> Layer:
     for key in table:
         if key not in KEYS:
-            from difflib import get_close_matches
-
-            near = get_close_matches(key, KEYS, n=1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
+            meant = did_you_mean(key, KEYS)
             label = f"{_TABLE}.{key}" if re.fullmatch(r"[\w-]+", key, re.ASCII) else shown(key)
             raise OptionError(
                 f"{label} is no option{meant}", hint=f"accepted in [{_TABLE}]: {', '.join(KEYS)}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from buildr.config.layers import Layer
 from buildr.errors import OptionError
 from buildr.options import PackageOptions, RuntimeOptions, given_package, given_runtime
-from buildr.options.wrong import WrongValueError
+from buildr.options.wrong import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,11 +55,8 @@ def _option(name: str, group: str) -> str:
     option = name.removeprefix(PREFIXES[group]).lower()
     if option in _GROUPS[group].__struct_fields__ and name not in _SHORT:
         return option
-    from difflib import get_close_matches
-
     known = [variable(group, other) for other in _GROUPS[group].__struct_fields__]
-    near = [_SHORT[name]] if name in _SHORT else get_close_matches(name, known, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(_SHORT.get(name, name), known)
     raise OptionError(
         f"{name} is no variable of Buildr{meant}", hint=f"accepted: {', '.join(known)}"
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildr.errors import OptionError
-from buildr.options.wrong import WrongValueError, shown
+from buildr.options.wrong import WrongValueError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,14 +130,11 @@ def _named(
 
 
 def _unknown(kind: str, key: object, name: str, known: Iterable[str]) -> OptionError:
-    from difflib import get_close_matches
-
     if not isinstance(key, str):
         return OptionError(
             f"{kind} has {shown(key)} as an option's name", hint=f"accepted: {', '.join(known)}"
         )
-    near = get_close_matches(name[:64].strip("_"), list(known), n=1)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
+    meant = did_you_mean(name[:64].strip("_"), known)
     label = f"{kind}.{key}" if key.isidentifier() and key.isascii() else f"{kind}[{shown(key)}]"
     return OptionError(f"{label} is no option{meant}", hint=f"accepted: {', '.join(known)}")
 

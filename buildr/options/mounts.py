@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from buildr.errors import OptionError
 from buildr.options.fields import record
-from buildr.options.values import container_path, each, flag, path, text
+from buildr.options.values import container_path, each, flag, path, refuse_repeated, text
 from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
@@ -78,12 +78,7 @@ def mounts(value: object) -> tuple[Mount, ...]:
         WrongValueError: it is no list of mounts, or two of them have one target.
     """
     found = tuple(each(value, _mount, _LIST))
-    seen: set[str] = set()
-    for index, mount in enumerate(found):
-        if mount.target in seen:
-            problem = "two mounts have this target"
-            raise WrongValueError(mount.target, _TARGET, problem=problem, path=f"[{index}]")
-        seen.add(mount.target)
+    refuse_repeated((mount.target for mount in found), _TARGET, "two mounts have this target")
     return found
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from buildr.options.fields import record
 from buildr.options.size import parse_bytes
-from buildr.options.values import container_path, each, text
+from buildr.options.values import container_path, each, refuse_repeated, text
 from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
@@ -41,12 +41,7 @@ def tmpfs(value: object) -> tuple[Tmpfs, ...]:
         WrongValueError: it is no list of directories, or one is there twice.
     """
     found = tuple(each(value, _tmpfs, _LIST))
-    seen: set[str] = set()
-    for index, item in enumerate(found):
-        if item.target in seen:
-            problem = "it is there twice"
-            raise WrongValueError(item.target, _TARGET, problem=problem, path=f"[{index}]")
-        seen.add(item.target)
+    refuse_repeated((item.target for item in found), _TARGET, "it is there twice")
     return found
 
 

@@ -130,3 +130,16 @@ def each(
         except WrongValueError as error:
             raise error.within(f"[{index}]") from None
     return found
+
+
+def refuse_repeated(values: Iterable[str], accepts: str, problem: str) -> None:
+    """Refuse a list in which something is there twice.
+
+    Raises:
+        WrongValueError: it is; the place of the second is in the error.
+    """
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            raise WrongValueError(value, accepts, problem=problem, path=f"[{index}]")
+        seen.add(value)

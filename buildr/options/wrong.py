@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from buildr.errors import OptionError
 
-__all__ = ["WrongValueError", "shown"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["WrongValueError", "did_you_mean", "shown"]
 
 _LONGEST = 60
 
@@ -18,6 +23,14 @@ def shown(value: object) -> str:
     if not text.isprintable():
         text = ascii(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error on an unknown name that asks for the nearest one; empty where none is near."""
+    from difflib import get_close_matches  # only errors need it
+
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 class WrongValueError(OptionError):

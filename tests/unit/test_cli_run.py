@@ -12,6 +12,7 @@ import pytest
 from buildr.backend import PushRequest
 from buildr.errors import BuildError, CommandNotFoundError, EngineUnavailableError
 from buildr.testing import FakeBackend, FakeContainer, ScriptResult, run_script, using
+from tests.unit.command import command_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +31,7 @@ main()
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    (directory / "app.py").write_text("print('this ran on the host')\n")
-    (tmp_path / "command").mkdir()
-    (tmp_path / "command" / "tool.py").write_text("from buildr.cli import main\nmain()\n")
-    monkeypatch.chdir(directory)
-    for name in ("BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "METAPARTICLE_IN_CONTAINER"):
-        monkeypatch.delenv(name, raising=False)
-    return directory
+    return command_project(tmp_path, monkeypatch, "print('this ran on the host')\n")
 
 
 @pytest.fixture

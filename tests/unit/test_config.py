@@ -22,6 +22,7 @@ from buildr.options.package import given_package
 from buildr.options.runtime import given_runtime
 from buildr.registry import Choice, choose_both
 from buildr.testing import FakeBackend, ScriptResult, run_script, using
+from tests.unit.command import command_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,16 +43,7 @@ main()
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    (directory / "app.py").write_text("")
-    (tmp_path / "command").mkdir()
-    (tmp_path / "command" / "tool.py").write_text("from buildr.cli import main\nmain()\n")
-    monkeypatch.chdir(directory)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "METAPARTICLE_IN_CONTAINER"):
-        monkeypatch.delenv(name, raising=False)
-    return directory
+    return command_project(tmp_path, monkeypatch, "")
 
 
 @pytest.fixture
@@ -430,8 +422,8 @@ def test_variables_give_options_of_the_run_too() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("BUILDR_PACKAGE_TGA", "x", "BUILDR_PACKAGE_TGA is no variable of Buildr; did you mean BUILDR_PACKAGE_TAG?"),
-        ("BUILDR_PACKAGE_BASE_IMAGE", "x", "BUILDR_PACKAGE_BASE_IMAGE is no variable of Buildr; did you mean BUILDR_BASE_IMAGE?"),
+        ("BUILDR_PACKAGE_TGA", "x", "BUILDR_PACKAGE_TGA is no variable of Buildr; did you mean 'BUILDR_PACKAGE_TAG'?"),
+        ("BUILDR_PACKAGE_BASE_IMAGE", "x", "BUILDR_PACKAGE_BASE_IMAGE is no variable of Buildr; did you mean 'BUILDR_BASE_IMAGE'?"),
         ("BUILDR_PACKAGE_TAG", "a b", "BUILDR_PACKAGE_TAG cannot be 'a b'"),
         ("BUILDR_PACKAGE_PUBLISH", "maybe", "BUILDR_PACKAGE_PUBLISH cannot be 'maybe'"),
         ("BUILDR_RUNTIME_CPUS", "many", "BUILDR_RUNTIME_CPUS cannot be 'many'"),
