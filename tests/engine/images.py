@@ -130,8 +130,7 @@ class Site:
 
     def remove(self) -> None:
         """Remove all images that have this project's name."""
-        if found := self.images():
-            self.engine.cli("rmi", "--force", *found)
+        remove(self.engine, f"localhost/buildr/{self.name}")
 
 
 def site(engine: Engine, name: str = "project") -> Iterator[Site]:
@@ -150,6 +149,18 @@ def images(engine: Engine, reference: str) -> list[str]:
         "images", "--quiet", "--no-trunc", "--filter", f"reference={reference}"
     ).split()
     return list(dict.fromkeys(found))
+
+
+def remove(engine: Engine, repository: str) -> None:
+    """Remove all images of a repository.
+
+    By their names: an engine refuses to remove by its id what another image is made from, and lists in any order what
+    was made within a second.
+    """
+    form = "{{.Repository}}:{{.Tag}}"
+    names = engine.cli("images", "--filter", f"reference={repository}", "--format", form).split()
+    if names:
+        engine.cli("rmi", "--force", *names)
 
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any]:

@@ -292,13 +292,14 @@ def test_a_base_image_is_held_to_its_digest(own: Site, registries: Registries) -
     with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kinds})) as answer:
         digest = answer.headers["Docker-Content-Digest"]
     reference = f"{registries.open}/test/{own.name}@{digest}"
-    own.engine.cli("rmi", "--force", f"{registries.open}/test/{own.name}:latest", *own.images())
+    own.engine.cli("rmi", "--force", f"{registries.open}/test/{own.name}:latest")
+    own.remove()
 
     # Pulled by the digest, whatever the tag names by now.
     own.script("print('on top')", package={"base_image": reference})
     done = own.run(env={"BUILDR_BASE_IMAGE": ""})
     assert (done.returncode, done.stdout) == (0, b"on top\n"), done.stderr.decode()
-    own.engine.cli("rmi", "--force", *own.images())
+    own.remove()
     own.engine.cli("rmi", "--force", reference)
 
     other = reference.replace(digest, "sha256:" + "0" * 64)

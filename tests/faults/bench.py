@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.engine.harness import Engine, as_environment, give
+from tests.engine.images import remove
 from tests.faults.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -102,10 +103,7 @@ class Bench:
             self._service, self._spare = self._spare, None
             self.stop_serving()
         with contextlib.suppress(AssertionError):
-            reference = f"localhost/buildr/{self.name}"
-            words = ("images", "--quiet", "--no-trunc", "--filter", f"reference={reference}")
-            if found := list(dict.fromkeys(self.engine.cli(*words).split())):
-                self.engine.cli("rmi", "--force", *found)
+            remove(self.engine, f"localhost/buildr/{self.name}")
         shutil.rmtree(self.top, ignore_errors=True)
 
     # The engine -----------------------------------------------------------------------------------
