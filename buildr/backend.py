@@ -102,6 +102,17 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     """Whether layers of earlier builds may be used."""
 
 
+class Layer(Struct, frozen=True, kw_only=True):
+    """A layer of an image."""
+
+    content: Iterable[bytes]
+    """A tar stream, not compressed; consumed once, sent as it comes."""
+    size: int
+    """Bytes of the whole stream."""
+    created_by: str
+    """What made it, for the image's history."""
+
+
 class PushRequest(Struct, frozen=True, kw_only=True):
     """A push of a stored image under a full reference ``registry/path:tag``."""
 
@@ -267,6 +278,20 @@ class Backend(Protocol):
 
         Raises:
             BuildError: a step failed; nothing of the build is left behind but the cache.
+        """
+        ...
+
+    def appends(self) -> bool:
+        """Whether `append` can be tried: not all engines take a layer without those below it."""
+        ...
+
+    def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+        """Make an image from a stored one with one layer more, without a build; return its id.
+
+        All else is as in the image below.
+
+        Raises:
+            EngineError: the engine does not take it; nothing has changed.
         """
         ...
 

@@ -123,6 +123,11 @@ def render(recipe: Recipe) -> str:
     )
 
 
+def source_step(user: str) -> str:
+    """Return the instruction that a rendered text copies the source with, for an image's history."""
+    return f'COPY --chown={user}:0 ["context/", "{APP}/"]'
+
+
 def identity(recipe: Recipe) -> str:
     """Return a text that differs whenever the rendered one would; rendering costs an import on every run."""
     packages = _system_packages(recipe.system_packages) if recipe.system_packages else ""
@@ -188,7 +193,7 @@ def render_growth(image: str, user: str, removed: tuple[str, ...], *, put: bool)
         command = ("python", "-IS", "-c", _REMOVE, *(f"/app/{path}" for path in removed))
         lines += ["USER 0:0", f"RUN {_json(command)}", f"USER {user}:0"]
     if put:
-        lines.append(f'COPY --chown={user}:0 ["context/", "/app/"]')
+        lines.append(source_step(user))
     text = "\n".join(lines) + "\n"
     text.encode()
     return text

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _GROWN = "-grown"  # ends the tag of an image that grew by deltas
+_PREPARED = "-prepared"  # ends the tag of one that the source is still to come on
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -41,6 +42,11 @@ class Frame(Struct, frozen=True, kw_only=True):
         """Return the name by which the image of a context is found again."""
         digits = self.fingerprint(tree)[:_TAG_DIGITS]
         return f"{self.local_name}:{digits}{_GROWN if grown else ''}"
+
+    @property
+    def prepared_tag(self) -> str:
+        """The name by which the image is found again that any context comes on top of."""
+        return f"{self.local_name}:{self.digest[:_TAG_DIGITS]}{_PREPARED}"
 
 
 def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
@@ -74,4 +80,10 @@ def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
 def is_fingerprint(tag: str, project: Project) -> bool:
     """Whether a name of an image is one by which a project's images are found again."""
     name, _, version = tag.rpartition(":")
-    return name == project.local_name and len(version.removesuffix(_GROWN)) == _TAG_DIGITS
+    digits = version.removesuffix(_GROWN).removesuffix(_PREPARED)
+    return name == project.local_name and len(digits) == _TAG_DIGITS
+
+
+def is_prepared(tag: str) -> bool:
+    """Whether a name that is a fingerprint is that of an image without the source."""
+    return tag.endswith(_PREPARED)

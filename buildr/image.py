@@ -14,7 +14,7 @@ from buildr.containerfile import PROJECT, render
 from buildr.context.delta import State
 from buildr.context.tar import Member, Tree, pack
 from buildr.errors import BackendError, EngineError, ImageNotFoundError
-from buildr.fingerprint import frame, is_fingerprint
+from buildr.fingerprint import frame, is_fingerprint, is_prepared
 from buildr.growing import MOST_LAYERS, can_grow, files_to_put, grow, small_delta
 from buildr.last_image import Memory
 from buildr.progress import Progress
@@ -122,7 +122,7 @@ def make_ready(
         finder = _Finder(backend, project, sources.tree, around)
         if cache and (ready := finder.find(growth, progress, trust=trust)) is not None:
             return ready
-        image = _build(backend, project, sources, say, progress, finder.tag, cache=cache)
+        image = _build(backend, project, sources, say, progress, around, cache=cache)
         return finder.remember(finder.tag, image, is_new=True)
 
 
@@ -207,21 +207,22 @@ def _build(
     sources: Sources,
     say: Callable[[str], None],
     progress: Progress,
-    tag: str,
+    around: Frame,
     *,
     cache: bool,
 ) -> str:
     for note in (*project.notes, *notes(sources)):
         say(note)
-    if project.dockerfile is None:
-        build = _build_generated
-    else:
-        from buildr.own_image import build_own as build
     with building(backend.info.backend) as keep_account:
         progress.on_image = keep_account
-        image = build(backend, project, sources, progress, cache=cache)
+        if project.dockerfile is None:
+            image = _build_generated(backend, project, sources, progress, around, cache=cache)
+        else:
+            from buildr.own_image import build_own
+
+            image = build_own(backend, project, sources, progress, cache=cache)
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
-        backend.tag(image, tag)
+        backend.tag(image, around.tag(sources.tree.digest))
     return image
 
 
@@ -230,20 +231,35 @@ def _build_generated(
     project: Project,
     sources: Sources,
     progress: Progress,
+    around: Frame,
     *,
     cache: bool,
 ) -> str:
+    from buildr.layered import build_layered
+
     if project.package.secrets and project.recipe.installs:
         from buildr.installer import with_dependencies
 
         project = with_dependencies(backend, project, sources, progress, cache=cache)
-    request = BuildRequest(
-        context=counted(pack(parts_of(project, sources)), progress),
-        containerfile=CONTAINERFILE,
-        tags=(project.reference,),
-        cache=cache,
-    )
-    return backend.build(request, progress)
+
+    def build(project: Project, tag: str) -> str:
+        request = BuildRequest(
+            context=counted(pack(parts_of(project, sources)), progress),
+            containerfile=CONTAINERFILE,
+            tags=(tag,),
+            cache=cache,
+        )
+        return backend.build(request, progress)
+
+    def prepare(project: Project) -> str:
+        stored = backend.image(around.prepared_tag) if cache else None
+        return stored.id if stored else build(project, around.prepared_tag)
+
+    image = build_layered(backend, project, sources, prepare, progress)
+    if image is None:
+        return build(project, project.reference)
+    backend.tag(image, project.reference)
+    return image
 
 
 def parts_of(project: Project, sources: Sources) -> list[Part]:
@@ -286,12 +302,13 @@ def _collect(backend: Backend, project: Project, image: str) -> None:
         rows = backend.images({PROJECT: project.key})
     except EngineError:
         return  # Podman cannot list images while somebody removes one
-    kept = 0
+    kept = [0, 0]
     for row in rows:
         if row.id == image or any(not is_fingerprint(tag, project) for tag in row.tags):
             continue
-        if row.tags and kept < _KEPT:
-            kept += 1
+        prepared = any(map(is_prepared, row.tags))
+        if row.tags and kept[prepared] < _KEPT:
+            kept[prepared] += 1
             continue
         try:
             for name in row.tags or (row.id,):

@@ -10,7 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from buildr.backend import ContainerState, Image, PortBinding
+from buildr.backend import ContainerState, Event, Image, PortBinding
 from buildr.errors import (
     BuildError,
     CommandNotFoundError,
@@ -22,6 +22,7 @@ from buildr.errors import (
 )
 from buildr_backends import _attach
 from buildr_backends._build_log import follow_build
+from buildr_backends._documents import documents
 from buildr_backends._http import quote
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
         BuildRequest,
         ContainerSpec,
         EngineInfo,
+        Layer,
         OnEvent,
     )
+    from buildr_backends._append import Stored
     from buildr_backends._http import Client, Response
 
 T = TypeVar("T")
@@ -110,6 +113,27 @@ class HttpEngine(ABC):
         for tag in request.tags:
             self.tag(image, tag)
         return image
+
+    def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+        """See `buildr.backend.Backend.append`."""
+        from buildr_backends._append import archive, check
+
+        made: list[str] = []
+
+        def note(new: str) -> None:
+            made.append(new)
+            on_event(Event(kind="image", text=new))
+
+        response = self._client.request(
+            "POST",
+            "/images/load",
+            query={"quiet": "1"},
+            body=archive(self._stored(image), layer, note),
+            headers=TAR,
+            seconds=None,
+        )
+        check(documents(response.chunks()), *made)
+        return with_algorithm(*made)
 
     def tag(self, image: str, reference: str) -> None:
         """See `buildr.backend.Backend.tag`."""
@@ -254,6 +278,10 @@ class HttpEngine(ABC):
     @abstractmethod
     def _build_query(self) -> dict[str, str]:
         """Return the parameters of a build that only this engine knows."""
+
+    @abstractmethod
+    def _stored(self, image: str) -> Stored:
+        """Return what an image on top of this one takes over."""
 
     @abstractmethod
     def _save_query(self) -> dict[str, str]:

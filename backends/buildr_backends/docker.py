@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from buildr.backend import Image, OnEvent, PushRequest, Target
+    from buildr_backends._append import Stored
     from buildr_backends._endpoint import Endpoint
 
 OLDEST = (1, 41)
@@ -116,6 +117,11 @@ class Docker(HttpEngine):
         """See `buildr.backend.Backend.details`."""
         with self._sdk(ANSWER_SECONDS) as docker, self._mapped():
             return read_details(docker.info())
+
+    def appends(self) -> bool:
+        """See `buildr.backend.Backend.appends`."""
+        # containerd takes no archive that leaves something out.
+        return not self._client.request("GET", "/info").json(stores_with_containerd)
 
     def left_builds(self) -> Sequence[str]:
         """See `buildr.backend.Backend.left_builds`: dockerd ends a build that nobody follows."""
@@ -281,6 +287,14 @@ class Docker(HttpEngine):
     def _build_query(self) -> dict[str, str]:
         return {"version": "1"}  # the builder that every supported version has
 
+    def _stored(self, image: str) -> Stored:
+        from buildr_backends._append import docker_history, read_stored
+
+        rows = self._client.request("GET", f"/images/{quote(image)}/history").json(list)
+        return self._client.request("GET", f"/images/{quote(image)}/json").json(
+            lambda found: read_stored(found, docker_history(rows, len(found["RootFS"]["Layers"])))
+        )
+
     def _save_query(self) -> dict[str, str]:
         return {}
 
@@ -352,6 +366,14 @@ class Docker(HttpEngine):
         if directories := tmpfs_options(spec):
             host["Tmpfs"] = {path: ",".join(options) for path, options in directories.items()}
         return body
+
+
+def stores_with_containerd(found: Any) -> bool:
+    """Whether an engine keeps its images with containerd, as ``docker info`` tells.
+
+    https://docs.docker.com/engine/storage/containerd/
+    """
+    return any("io.containerd.snapshotter" in row[1] for row in found.get("DriverStatus") or ())
 
 
 def read_details(found: Any) -> EngineDetails:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         PushRequest,
         Target,
     )
+    from buildr_backends._append import Stored
     from buildr_backends._endpoint import Endpoint
 
 T = TypeVar("T")
@@ -156,6 +157,10 @@ class Podman(HttpEngine):
         ):
             return builder.build(request, on_event)
 
+    def appends(self) -> bool:
+        """See `buildr.backend.Backend.appends`."""
+        return True
+
     def left_builds(self) -> Sequence[str]:
         """See `buildr.backend.Backend.left_builds`."""
         return [service.endpoint.path for service in _podman_service.left_apart()]
@@ -274,6 +279,13 @@ class Podman(HttpEngine):
             "outputformat": "application/vnd.docker.distribution.manifest.v2+json",
             "identitylabel": "0",
         }
+
+    def _stored(self, image: str) -> Stored:
+        from buildr_backends._append import read_stored
+
+        return self._client.request("GET", f"/images/{quote(image)}/json").json(
+            lambda found: read_stored(found, found.get("History") or [])
+        )
 
     def _save_query(self) -> dict[str, str]:
         return {"format": "docker-archive"}

@@ -23,6 +23,7 @@ from buildr.context.tarheader import (
     HARDLINK,
     SYMLINK,
     header,
+    header_size,
     padding,
 )
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["CHUNK_BYTES", "Copy", "Member", "Part", "Tree", "pack"]
+__all__ = ["CHUNK_BYTES", "Copy", "Member", "Part", "Tree", "pack", "pack_tree", "tree_size"]
 
 CHUNK_BYTES: Final = 256 * 1024
 """Size of the chunks that a stream comes in; a small file and its header may make one larger by a quarter."""
@@ -114,12 +115,38 @@ def pack(
     yield stream.take()
 
 
+def pack_tree(tree: Tree, *, owner: int = 0, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Give the archive of one tree as a stream whose length `tree_size` tells: holes of files are written out.
+
+    Args:
+        tree: what goes in.
+        owner: uid that everything belongs to, with gid 0.
+        chunk_bytes: about how large a chunk is.
+
+    Raises:
+        ContextError: a file cannot be read, or is no longer the one that was scanned.
+    """
+    stream = _Stream(chunk_bytes, owner, holes=False)
+    yield from stream.tree(tree)
+    stream.put(bytes(2 * BLOCK))
+    yield stream.take()
+
+
+def tree_size(tree: Tree) -> int:
+    """Return how many bytes `pack_tree` gives, without a look at any file."""
+    stream = _Measure()
+    for _ in stream.tree(tree):
+        pass
+    return stream.total + 2 * BLOCK
+
+
 class _Stream:
     """What was written and not yet handed on."""
 
-    def __init__(self, chunk_bytes: int, owner: int) -> None:
+    def __init__(self, chunk_bytes: int, owner: int, *, holes: bool = True) -> None:
         self._chunk = chunk_bytes
         self._owner = owner
+        self._holes = holes  # whether those of sparse files are left out
         self._held: list[bytes] = []
         self._size = 0
         self._folders = {""}
@@ -213,7 +240,7 @@ class _Stream:
     def _content(
         self, file: int, path: str, name: bytes, mode: int, size: int, status: os.stat_result
     ) -> Iterator[bytes]:
-        extents = data_extents(file, size, status)
+        extents = data_extents(file, size, status) if self._holes else [Extent(0, size)]
         stored = sum(extent.length for extent in extents)
         if size - stored >= _HOLES_BYTES:
             sparse_map = _sparse_map(extents, size)
@@ -256,6 +283,31 @@ class _Stream:
     def _folder(self, path: str, mode: int) -> None:
         self._folders.add(path)
         self.put_header(os.fsencode(path) + b"/", DIRECTORY, mode=mode)
+
+
+class _Measure(_Stream):
+    """The lengths of what would be written; no file is opened.
+
+    Attributes:
+        total: bytes so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(CHUNK_BYTES, 0, holes=False)
+        self.total = 0
+
+    def put_header(self, name: bytes, kind: bytes, **fields: Any) -> None:  # noqa: ARG002 - of all kinds the same
+        self.total += header_size(name, size=fields.get("size", 0), link=fields.get("link", b""))
+
+    def _small_file(self, reader: TreeReader, entry: Entry, name: bytes, mode: int) -> None:  # noqa: ARG002
+        self.put_header(name, FILE, size=entry.size)
+        self.total += entry.size + len(padding(entry.size))
+
+    def _large_file(
+        self, reader: TreeReader, entry: Entry, name: bytes, mode: int
+    ) -> Iterator[bytes]:
+        self._small_file(reader, entry, name, mode)
+        return iter(())
 
 
 def _mode(forced: int | None, entry: Entry) -> int:

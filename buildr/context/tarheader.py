@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BLOCK", "DIRECTORY", "FILE", "HARDLINK", "MTIME", "SYMLINK", "header", "padding"]
+__all__ = [
+    "BLOCK",
+    "DIRECTORY",
+    "FILE",
+    "HARDLINK",
+    "MTIME",
+    "SYMLINK",
+    "header",
+    "header_size",
+    "padding",
+]
 
 BLOCK: Final = 512
 
@@ -60,22 +70,41 @@ def header(
     Returns:
         A multiple of 512 bytes.
     """
-    extended = dict(records or {})
-    if len(name) > _MOST_NAME or not name.isascii():
-        extended[b"path"] = name
-    if len(link) > _MOST_NAME or not link.isascii():
-        extended[b"linkpath"] = link
-    field = size
-    if size > _MOST_SIZE:
-        extended[b"size"] = b"%d" % size
-        field = 0
+    extended = _what_extends(name, size, link, records)
+    field = 0 if b"size" in extended else size
     plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME], owner)
     return _extended(extended) + plain if extended else plain
+
+
+def header_size(
+    name: bytes,
+    *,
+    size: int = 0,
+    link: bytes = b"",
+    records: dict[bytes, bytes] | None = None,
+) -> int:
+    """Return how many bytes `header` writes."""
+    extended = _what_extends(name, size, link, records)
+    return BLOCK + (len(_extended(extended)) if extended else 0)
 
 
 def padding(size: int) -> bytes:
     """Give the zeros that fill ``size`` bytes up to a whole block."""
     return _ZEROS[: -size % BLOCK]
+
+
+def _what_extends(
+    name: bytes, size: int, link: bytes, records: dict[bytes, bytes] | None
+) -> dict[bytes, bytes]:
+    """Return the PAX records that a header needs beside its block; few do."""
+    extended = dict(records or {})
+    if len(name) > _MOST_NAME or not name.isascii():
+        extended[b"path"] = name
+    if len(link) > _MOST_NAME or not link.isascii():
+        extended[b"linkpath"] = link
+    if size > _MOST_SIZE:
+        extended[b"size"] = b"%d" % size
+    return extended
 
 
 def _extended(records: dict[bytes, bytes]) -> bytes:

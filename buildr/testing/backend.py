@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Attachment,
         BuildRequest,
         ContainerSpec,
+        Layer,
         OnEvent,
         PortBinding,
         PushRequest,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from buildr.testing.container import Guest
 
 Operation: TypeAlias = Literal[
+    "append",
+    "appends",
     "attach",
     "build",
     "close",
@@ -202,6 +205,16 @@ class FakeBackend:
         for tag in build.tags:
             self._images.name(stored.id, tag)
         return stored.id
+
+    def appends(self) -> bool:
+        """See `buildr.backend.Backend.appends`: everything is built, so that all files of it can be looked at."""
+        self._called("appends")
+        return False
+
+    def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:  # noqa: ARG002 - the protocol's signature
+        """See `buildr.backend.Backend.append`."""
+        self._called("append")
+        raise EngineError("a fake engine takes no layers", status=501, message="not implemented")
 
     def left_builds(self) -> Sequence[str]:
         """See `buildr.backend.Backend.left_builds`: none."""

@@ -124,9 +124,9 @@ class Site:
         """Run Python in the project, ``app.py`` unless told otherwise."""
         return self.engine.python(*(words or ("app.py",)), **{"cwd": self.directory, **more})
 
-    def images(self) -> list[str]:
-        """Return the ids of all images that have this project's name."""
-        return images(self.engine, f"localhost/buildr/{self.name}")
+    def images(self, *, prepared: bool = False) -> list[str]:
+        """Return the ids of the images that have this project's name, as `images` does."""
+        return images(self.engine, f"localhost/buildr/{self.name}", prepared=prepared)
 
     def remove(self) -> None:
         """Remove all images that have this project's name."""
@@ -143,12 +143,20 @@ def site(engine: Engine, name: str = "project") -> Iterator[Site]:
             made.remove()
 
 
-def images(engine: Engine, reference: str) -> list[str]:
-    """Return the ids of the images that match a reference, each once."""
-    found = engine.cli(
-        "images", "--quiet", "--no-trunc", "--filter", f"reference={reference}"
-    ).split()
-    return list(dict.fromkeys(found))
+def images(engine: Engine, repository: str, *, prepared: bool = False) -> list[str]:
+    """Return the ids of a repository's images, each once, in their order.
+
+    Args:
+        engine: that stores them.
+        repository: their name without a tag.
+        prepared: whether those that have no source yet are among them.
+    """
+    form = "{{.ID}} {{.Tag}}"
+    rows = engine.cli(
+        "images", "--no-trunc", "--filter", f"reference={repository}", "--format", form
+    )
+    found = (row.split() for row in rows.splitlines())
+    return sorted({image for image, tag in found if prepared or not tag.endswith("-prepared")})
 
 
 def remove(engine: Engine, repository: str) -> None:

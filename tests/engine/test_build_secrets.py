@@ -51,7 +51,7 @@ def everything_kept(project: Site) -> bytes:
     assert b"ustar" in saved.stdout
     assert b"private_thing" in saved.stdout
     found = saved.stdout
-    for image in project.images():
+    for image in project.images(prepared=True):
         history = project.engine.cli("history", "--no-trunc", image)
         found += history.encode() + project.engine.cli("image", "inspect", image).encode()
     return found

@@ -13,6 +13,7 @@ import pytest
 
 from buildr.context.entries import normal_mode
 from tests.engine.harness import give
+from tests.engine.images import images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,10 +88,8 @@ class Loop:
         assert json.loads(done.stdout) == expected(self.project)
 
     def images(self) -> set[str]:
-        """Return the ids of the images that Buildr has made of this project."""
-        names = self.engine.cli("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}")
-        own = f"localhost/buildr/{self.project.name}"
-        return {line.split()[0] for line in names.splitlines() if line.split()[1] == own}
+        """Return the ids of the images that Buildr has made of this project, those without its source aside."""
+        return set(images(self.engine, f"localhost/buildr/{self.project.name}"))
 
 
 @pytest.fixture

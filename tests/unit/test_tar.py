@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from buildr.context.entries import normal_mode
 from buildr.context.ignore import IgnoreRules
 from buildr.context.scan import scan
-from buildr.context.tar import CHUNK_BYTES, Copy, Member, Tree, pack
+from buildr.context.tar import CHUNK_BYTES, Copy, Member, Tree, pack, pack_tree, tree_size
 from buildr.context.tarheader import FILE, SYMLINK, header
 from buildr.errors import ContextError
 
@@ -425,13 +425,13 @@ def test_a_stream_that_is_given_up_leaves_no_descriptor_open(tmp_path: Path) -> 
 # Sparse files
 
 
-def sparse(path: Path, size: int, pieces: dict[int, bytes]) -> Path:
+def sparse(path: Path, size: int, pieces: dict[int, bytes], *, skip: bool = True) -> Path:
     with path.open("wb") as file:
         file.truncate(size)
         for offset, piece in pieces.items():
             file.seek(offset)
             file.write(piece)
-    if path.stat().st_blocks * 512 >= size:
+    if skip and path.stat().st_blocks * 512 >= size:
         pytest.skip("no sparse files here")
     return path
 
@@ -481,6 +481,51 @@ def test_any_pattern_of_holes_comes_out_the_same(
     assert members(data)["caf\udce9"].issparse()
     assert contents(data)["caf\udce9"] == expected
     assert (extract(data, root / "out") / "caf\udce9").read_bytes() == expected
+
+
+# A stream whose length is known before
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    files=st.dictionaries(NAME.filter(lambda name: len(name) < 60), st.binary(max_size=2000)),
+    links=st.dictionaries(NAME, st.sampled_from([b"a", b"caf\xe9", b"t" * 150]), max_size=3),
+    folder=st.sampled_from([b"d", b"d" * 120, b"d/" * 70 + b"e"]),
+    prefix=st.sampled_from(["", "app", "two/levels"]),
+    large=st.sampled_from([0, 1, 65_535, 65_536, MIB + 1]),
+)
+def test_the_length_of_any_tree_is_known_before_it_is_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: dict[bytes, bytes],
+    links: dict[bytes, bytes],
+    folder: bytes,
+    prefix: str,
+    large: int,
+) -> None:
+    root = tmp_path_factory.mktemp("sized")
+    top = os.fsencode(root) + b"/" + folder
+    os.makedirs(top)
+    for name, data in files.items():
+        Path(os.fsdecode(top + b"/" + name)).write_bytes(data)
+    for name, target in links.items():
+        if name not in files:
+            os.symlink(target, top + b"/" + name)
+    if files:
+        os.link(top + b"/" + next(iter(files)), os.fsencode(root) + b"/second")
+    sparse(root / "large", large, {}, skip=False)
+    whole = tree(root, prefix)
+    data = b"".join(pack_tree(whole, owner=1000))
+    assert len(data) == tree_size(whole)
+    if not large:  # nothing that may have a hole
+        assert data == b"".join(pack([whole], owner=1000))
+
+
+def test_holes_are_written_out_where_the_length_must_be_known(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    file = sparse(tmp_path / "in" / "disk", 3 * MIB, {MIB: b"x" * 5000})
+    data = b"".join(pack_tree(tree(tmp_path / "in", "")))
+    assert not members(data)["disk"].issparse()
+    assert contents(data) == {"disk": file.read_bytes()}
 
 
 # Files that change

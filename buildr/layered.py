@@ -1,0 +1,82 @@
+"""A clean image in two parts: all that comes before the source is built, and the source is one layer on top.
+
+A build has the engine write a context three times: as it comes, into the step's container, and as a layer. A layer that
+is handed over ready is written once, so a first build of many files takes a fraction of the engine's own
+(docs/performance.md). The image is the one that the Containerfile describes, whichever way it was made.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr.backend import Event, Layer
+from buildr.containerfile import APP, source_step
+from buildr.context.tar import Tree, pack_tree, tree_size
+from buildr.errors import EngineError
+from buildr.growing import can_grow
+from buildr.staging import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from buildr.backend import Backend
+    from buildr.context.entries import Entry
+    from buildr.progress import Progress
+    from buildr.project import Project
+    from buildr.staging import Sources
+
+_HOLES_BYTES = 1 << 20  # in one file; a build sends no holes, and a layer does
+_BLOCK = 512  # what st_blocks counts in
+
+
+def build_layered(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    prepare: Callable[[Project], str],
+    progress: Progress,
+) -> str | None:
+    """Build the project's image; ``None`` where it cannot be made like this.
+
+    Args:
+        backend: the engine.
+        project: what to build.
+        sources: its files.
+        prepare: returns the id of the image of a project whose source is no part of it.
+        progress: told of the build.
+
+    Raises:
+        ContextError: a file cannot be read.
+        BuildError: a step of what comes before the source failed.
+    """
+    entries = sources.tree.scan.entries
+    if not can_grow(project) or _has_holes(project.context, entries) or not backend.appends():
+        return None
+    below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
+    tree = Tree(entries=entries, root=project.context, prefix=APP.strip("/"))
+    layer = Layer(
+        content=counted(pack_tree(tree, owner=int(project.recipe.user)), progress),
+        size=tree_size(tree),
+        created_by=source_step(project.recipe.user),
+    )
+    try:
+        return backend.append(below, layer, progress)
+    except EngineError as error:  # a build may still do, or says what is wrong
+        progress(Event(kind="log", text=f"{error.what}: {error.message}"))
+        return None
+
+
+def _has_holes(root: Path, entries: Iterable[Entry]) -> bool:
+    for entry in entries:
+        if entry.kind == "file" and entry.size >= _HOLES_BYTES:
+            try:
+                status = os.lstat(root / entry.path)
+            except OSError:
+                continue  # whoever reads it says so
+            if entry.size - status.st_blocks * _BLOCK >= _HOLES_BYTES:
+                return True
+    return False

@@ -1,0 +1,98 @@
+"""An image whose source came as a layer is the one that the engine would have built, file by file and setting by setting."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine.images import File, Site, files_of, inspect, nothing_left, remove, site
+from tests.engine.test_identity import CONFIGURATION, CONTENT, MODES, SOURCE_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engine.harness import Engine
+
+PLAIN = """\
+from buildr_backends.docker import Docker
+from buildr_backends.podman import Podman
+Docker.appends = Podman.appends = lambda _: False
+from buildr.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left(engine: Engine) -> Iterator[None]:
+    yield from nothing_left(engine)
+
+
+@pytest.fixture
+def project(engine: Engine) -> Iterator[Site]:
+    yield from site(engine)
+
+
+def write(project: Site) -> None:
+    top = project.directory
+    project.write(CONTENT)
+    (top / "empty").mkdir()
+    (top / "folder/up").symlink_to("../plain")
+    (top / "to-folder").symlink_to("folder")
+    (top / "to-nowhere").symlink_to("not/there")
+    os.link(top / "plain", top / "second")
+    os.link(top / "plain", top / "folder/third")
+    deep = top / ("long" * 30) / ("name" * 40)
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("deep")
+    project.script("print('hello')")
+    project.own()
+    for name, mode in MODES.items():
+        (top / name).chmod(mode)
+
+
+def build(project: Site, name: str, *words: str) -> dict[str, Any]:
+    done = project.run(*words, "build", "--name", name, "app.py")
+    assert done.returncode == 0, done.stderr.decode()
+    return inspect(project.engine, f"localhost/buildr/{name}:latest")
+
+
+def of_project(files: dict[str, File]) -> dict[str, File]:
+    return {path: file for path, file in files.items() if path.split("/")[1] == "app"}
+
+
+def test_both_ways_make_the_same_image(project: Site) -> None:
+    write(project)
+    layered = build(project, project.name, "-m", "buildr")
+    other = f"{project.name}-built"
+    try:
+        built = build(project, other, "-c", PLAIN)
+        expected = of_project(files_of(project.engine, f"localhost/buildr/{other}:latest"))
+    finally:
+        remove(project.engine, f"localhost/buildr/{other}")
+    assert layered["Id"] != built["Id"]
+    # What comes before the source are the very same layers, which the engine has stored once.
+    assert layered["RootFS"]["Layers"][:-1] == built["RootFS"]["Layers"][:-1]
+    for image in (layered, built):
+        image["Config"]["Labels"].pop("buildr.project")  # the name is part of it
+    for key in CONFIGURATION:
+        assert layered["Config"].get(key) == built["Config"].get(key), key
+
+    source = of_project(files_of(project.engine, project.reference))
+    top, of_built = source.pop("/app"), expected.pop("/app")
+    assert source == expected
+    assert (top.mode, top.owner, top.time) == (0o775, "1000:0", SOURCE_TIME)
+    assert (of_built.mode, of_built.owner) == (top.mode, top.owner)
+    history = project.engine.cli("history", "--no-trunc", project.reference)
+    assert 'COPY --chown=1000:0 ["context/", "/app/"]' in history
+    assert "mkdir -p /app" in history
+
+
+def test_a_source_that_was_sent_before_is_the_same_layer(project: Site) -> None:
+    write(project)
+    first = build(project, project.name, "-m", "buildr")
+    (project.directory / "app.py").touch()
+    project.remove()
+    second = build(project, project.name, "-m", "buildr")
+    assert first["RootFS"]["Layers"][-1] == second["RootFS"]["Layers"][-1]

@@ -1,0 +1,202 @@
+"""The archive that brings an engine one layer more: what stands in it, and what is made of the engine's answer."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from typing import Any
+
+import pytest
+
+from buildr.backend import Layer
+from buildr.errors import EngineError
+from buildr_backends._append import archive, check, docker_history, read_stored
+from buildr_backends.docker import stores_with_containerd
+
+# Cut down from what the engines answer.
+PODMAN: dict[str, Any] = {
+    "Id": "c64c08157b41",
+    "Architecture": "amd64",
+    "Os": "linux",
+    "Author": "",
+    "Config": {"User": "1000:0", "Env": ["A=b"], "Cmd": ["python"], "Labels": {"x": "y"}},
+    "HealthCheck": {"Test": ["CMD", "true"], "Interval": 5},
+    "RootFS": {"Type": "layers", "Layers": ["sha256:one", "sha256:two"]},
+    "History": [{"created_by": "base"}, {"created_by": "RUN", "comment": "FROM base"}],
+}
+DOCKER: dict[str, Any] = {
+    "Architecture": "arm64",
+    "Variant": "v8",
+    "Os": "linux",
+    "Config": {
+        "Hostname": "",
+        "Image": "sha256:below",
+        "Env": ["A=b"],
+        "Entrypoint": None,
+        "OnBuild": ["RUN true"],
+        "Healthcheck": {"Test": ["NONE"]},
+        "Labels": None,
+    },
+    "RootFS": {"Type": "layers", "Layers": ["sha256:one"]},
+}
+
+
+def layer(*chunks: bytes) -> Layer:
+    return Layer(content=chunks, size=sum(map(len, chunks)), created_by="COPY all")
+
+
+def unpacked(data: bytes) -> dict[str, bytes]:
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for member in tar:
+            file = tar.extractfile(member)
+            assert file is not None
+            found[member.name] = file.read()
+    return found
+
+
+def test_the_archive_holds_the_layer_and_nothing_of_those_below() -> None:
+    told: list[str] = []
+    stream = archive(
+        read_stored(PODMAN, PODMAN["History"]), layer(b"a" * 700, b"b" * 40), told.append
+    )
+    files = unpacked(b"".join(stream))
+    manifest = json.loads(files["manifest.json"])
+    (image,) = told
+    config = files[f"{image}.json"]
+    assert hashlib.sha256(config).hexdigest() == image
+    assert manifest == [
+        {
+            "Config": f"{image}.json",
+            "RepoTags": None,
+            "Layers": ["stored-0.tar", "stored-1.tar", "layer.tar"],
+        }
+    ]
+    assert files["layer.tar"] == b"a" * 700 + b"b" * 40
+    assert files["stored-0.tar"] == files["stored-1.tar"] == b""
+
+
+def test_all_that_the_image_below_is_set_to_stays() -> None:
+    told: list[str] = []
+    files = unpacked(
+        b"".join(archive(read_stored(PODMAN, PODMAN["History"]), layer(b"x"), told.append))
+    )
+    config = json.loads(files[f"{told[0]}.json"])
+    digest = hashlib.sha256(b"x").hexdigest()
+    assert config["config"] == {**PODMAN["Config"], "Healthcheck": PODMAN["HealthCheck"]}
+    assert (config["architecture"], config["os"]) == ("amd64", "linux")
+    assert config["rootfs"]["diff_ids"] == ["sha256:one", "sha256:two", f"sha256:{digest}"]
+    *before, step = config["history"]
+    assert before == PODMAN["History"]
+    assert (step["created_by"], step["comment"], "empty_layer" in step) == (
+        "COPY all",
+        "buildr",
+        False,
+    )
+
+
+def test_nothing_of_a_container_is_taken_over() -> None:
+    stored = read_stored(DOCKER, [])
+    assert stored.config == {
+        "Env": ["A=b"],
+        "OnBuild": ["RUN true"],
+        "Healthcheck": {"Test": ["NONE"]},
+    }
+    assert stored.platform == {"architecture": "arm64", "variant": "v8", "os": "linux"}
+
+
+def test_the_image_is_told_before_there_can_be_one() -> None:
+    told: list[str] = []
+    stream = archive(read_stored(DOCKER, []), layer(b"x"), told.append)
+    given = []
+    for chunk in stream:
+        given.append(chunk)
+        if told:
+            break
+    assert told
+    with pytest.raises(KeyError):
+        unpacked(b"".join(given) + bytes(1024))["manifest.json"]
+
+
+ROWS = [  # the newest first
+    {"CreatedBy": '/bin/sh -c #(nop)  CMD ["python"]', "Size": 0, "Created": 1764000000},
+    {"CreatedBy": "/bin/sh -c mkdir /empty", "Size": 0, "Created": 1764000000},
+    {"CreatedBy": "/bin/sh -c #(nop)  ENV A=b", "Size": 0, "Created": 1764000000},
+    {"CreatedBy": "/bin/sh -c #(nop) ADD file", "Size": 9, "Created": 0, "Comment": "first"},
+]
+
+
+def empty(history: list[dict[str, Any]]) -> list[bool]:
+    return ["empty_layer" in row for row in history]
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (1, [False, True, True, True]),
+        (2, [False, True, False, True]),
+        (3, [False, True, False, False]),
+        (4, [False, False, False, False]),
+    ],
+)
+def test_as_many_steps_of_a_history_have_a_layer_as_there_are(
+    layers: int, expected: list[bool]
+) -> None:
+    history = docker_history(ROWS, layers)
+    assert empty(history) == expected
+    assert history[0]["created_by"].endswith("ADD file")
+    assert history[0]["comment"] == "first"
+    assert history[0]["created"] == "1970-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("layers", [0, 5])
+def test_a_history_that_cannot_be_is_replaced(layers: int) -> None:
+    assert docker_history(ROWS, layers) == [{"created_by": "unknown"}] * layers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"Names": ["sha256:abc"]}],
+        [{"stream": "Loading layer"}, {"stream": "Loaded image ID: sha256:abc\n"}],
+    ],
+)
+def test_an_answer_that_names_the_image_is_a_success(answer: list[object]) -> None:
+    check(iter(answer), "abc")
+
+
+@pytest.mark.parametrize(
+    ("answer", "image"),
+    [
+        ([{"errorDetail": {"message": "no space left"}, "error": "no space left"}], "abc"),
+        ([{"Names": ["sha256:def"]}], "abc"),
+        ([], "abc"),
+        ([{"stream": "an answer before everything was sent"}], ""),
+    ],
+)
+def test_any_other_answer_is_a_failure_with_the_engines_words(
+    answer: list[Any], image: str
+) -> None:
+    with pytest.raises(EngineError) as caught:
+        check(iter(answer), image)
+    assert all(word in caught.value.message for row in answer for word in map(str, row))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}, True),
+        (
+            {"DriverStatus": [["Backing Filesystem", "extfs"], ["Native Overlay Diff", "true"]]},
+            False,
+        ),
+        ({"DriverStatus": None}, False),
+        ({}, False),
+    ],
+)
+def test_whether_images_are_kept_by_containerd_is_read_from_the_info(
+    found: dict[str, Any], *, expected: bool
+) -> None:
+    assert stores_with_containerd(found) is expected

@@ -1,0 +1,179 @@
+"""A clean image is built without the source and gets it as one layer, where the engine can do that."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.entry import Entry
+from buildr.errors import ContextError, EngineError, EngineLostError
+from buildr.image import ensure_image
+from buildr.options import package_options
+from buildr.project import Project, plan
+from buildr.testing import FakeBackend
+
+if TYPE_CHECKING:
+    from buildr.backend import Layer, OnEvent
+
+
+class Appending(FakeBackend):
+    """A fake engine that takes a layer alone.
+
+    Attributes:
+        layers: what it was given: the image below, the layer, and its bytes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers: list[tuple[str, Layer, bytes]] = []
+
+    def appends(self) -> bool:
+        return True
+
+    def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:  # noqa: ARG002 - the protocol's signature
+        self._called("append")
+        data = b"".join(layer.content)
+        self.layers.append((image, layer, data))
+        return self._images.add(self._images.get(image).__replace__(id=""), repr((image, data))).id
+
+
+@pytest.fixture(autouse=True)
+def project_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "app.py").write_text("print()\n")
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
+    return directory
+
+
+def planned(**options: Any) -> Project:
+    script = str(Path("app.py").absolute())
+    return plan(Entry(kind="script", script=script), package_options(options))
+
+
+def ensure(backend: FakeBackend, **options: Any) -> str:
+    return ensure_image(backend, planned(), lambda _text: None, **options)
+
+
+def members(data: bytes) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {member.name: member for member in tar}
+
+
+def test_the_source_is_a_layer_on_top_of_all_else() -> None:
+    backend = Appending()
+    image = backend.image(ensure(backend))
+    (built,) = backend.builds
+    ((below, layer, data),) = backend.layers
+    assert not any(name.startswith("context") for name in built.files)
+    assert "context/" not in built.containerfile
+    assert backend.image(built.tags[0]) == backend.image(below)
+    assert len(data) == layer.size
+    assert layer.created_by == 'COPY --chown=1000:0 ["context/", "/app/"]'
+    found = members(data)
+    assert {"app", "app/app.py"} <= found.keys()
+    assert {(member.uid, member.gid) for member in found.values()} == {(1000, 0)}
+    assert found["app"].mode == 0o775
+    assert image is not None
+    assert "localhost/buildr/app:latest" in image.tags
+
+
+def test_what_is_below_the_source_is_built_once(project_directory: Path) -> None:
+    backend = Appending()
+    first = ensure(backend)
+    (project_directory / "app.py").write_text("print('changed')\n")
+    assert ensure(backend) != first
+    assert (len(backend.builds), len(backend.layers)) == (1, 2)
+
+
+def test_without_a_cache_all_is_built_anew() -> None:
+    backend = Appending()
+    ensure(backend)
+    ensure(backend, cache=False)
+    assert [build.cache for build in backend.builds] == [True, False]
+
+
+def test_it_is_found_again() -> None:
+    backend = Appending()
+    assert ensure(backend) == ensure(backend)
+    assert len(backend.layers) == 1
+
+
+def test_an_engine_that_refuses_the_layer_builds_it_all() -> None:
+    backend = Appending()
+    backend.fail("append", EngineError("no", status=500, message="not like this"))
+    ensure(backend)
+    _, whole = backend.builds
+    assert "context/app.py" in whole.files
+    assert 'COPY --chown=1000:0 ["context/", "/app/"]' in whole.containerfile
+
+
+def test_an_engine_that_takes_no_layers_builds_only_once() -> None:
+    backend = FakeBackend()
+    ensure(backend)
+    (whole,) = backend.builds
+    assert "context/app.py" in whole.files
+    assert "append" not in backend.operations
+
+
+def test_an_engine_that_is_lost_meanwhile_is_not_asked_again() -> None:
+    backend = Appending()
+    backend.fail("append", EngineLostError("gone"))
+    with pytest.raises(EngineLostError):
+        ensure(backend)
+    assert len(backend.builds) == 1
+
+
+def test_a_file_that_cannot_be_read_is_an_error(project_directory: Path) -> None:
+    class Slow(Appending):
+        def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+            (project_directory / "app.py").unlink()
+            return super().append(image, layer, on_event)
+
+    with pytest.raises(ContextError, match=r"app\.py"):
+        ensure(Slow())
+
+
+def test_holes_are_left_to_a_build(project_directory: Path) -> None:
+    with (project_directory / "disk").open("wb") as file:
+        file.truncate(2 << 20)
+    if (project_directory / "disk").stat().st_blocks:
+        pytest.skip("no sparse files here")
+    backend = Appending()
+    ensure(backend)
+    assert backend.layers == []
+    (project_directory / "disk").write_bytes(b"x" * (2 << 20))
+    ensure(backend)
+    assert len(backend.layers) == 1
+
+
+@pytest.mark.parametrize("requirement", ["-e .", "./local"])
+def test_a_requirement_that_points_into_the_source_is_left_to_a_build(
+    project_directory: Path, requirement: str
+) -> None:
+    (project_directory / "local").mkdir()
+    for folder in (project_directory, project_directory / "local"):
+        (folder / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\n')
+    (project_directory / "requirements.txt").write_text(f"{requirement}\n")
+    backend = Appending()
+    ensure(backend)
+    assert backend.layers == []
+
+
+def test_old_images_go_and_what_is_below_the_newest_stays(project_directory: Path) -> None:
+    backend = Appending()
+    for number in range(6):
+        (project_directory / "app.py").write_text(f"print({number})\n")
+        ensure(backend)
+    tags = [tag for image in backend.images({}) for tag in image.tags]
+    assert sum(tag.endswith("-prepared") for tag in tags) == 1
+    assert len([image for image in backend.images({}) if image.tags]) == 1 + 4 + 1  # the base, too
+    ensure(backend)
+    assert len(backend.builds) == 1
