@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from buildr.errors import BackendError
 from buildr.watchdog import Guard
-from buildr_backends import _podman_service
+from buildr_backends import _podman_apart
 from buildr_backends._endpoint import Endpoint
-from buildr_backends._podman_service import Apart
+from buildr_backends._podman_apart import Apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ class BuildService:
 
     def __init__(self, program: str, working: Callable[[], set[str]]) -> None:
         self._working = working
-        self._service = _podman_service.start_apart(program)
+        self._service = _podman_apart.start_apart(program)
         self.endpoint = self._service.endpoint
         self._others: set[str] = set()
         with contextlib.suppress(BackendError):
@@ -100,7 +100,7 @@ def _end_service(service: Apart) -> None:
     if service.lives:
         with contextlib.suppress(ProcessLookupError):
             os.kill(service.pid, signal.SIGTERM)
-    _podman_service.forget(service)
+    _podman_apart.forget(service)
 
 
 def _end_steps(service: Apart, working: Callable[[], set[str]], others: AbstractSet[str]) -> None:

@@ -20,10 +20,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
-from buildr.identity import started
 from buildr_backends._endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -37,10 +34,11 @@ _BACKLOG = 128  # of the listening socket, for fifty runs at once
 _LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
 _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
-_TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
-_APART = "build-"  # how the sockets of services apart begin
-_PROCESS = ".pid"  # ends the name of the file beside such a socket
-_LEFT_SECONDS = 60.0  # after which a socket where nobody listens is a left-over
+TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
+_SHARED = "podman-"  # how the sockets of shared services begin
+APART = "build-"  # and those of services apart
+_FILES = (".sock", ".log", ".lock")  # of a shared service; the lock last
+LEFT_SECONDS = 60.0  # after which a socket where nobody listens is a left-over
 _TAIL = 2000  # bytes of the log that an error shows
 
 # The service keeps the environment of its first user, so a run with another one needs another service.
@@ -106,14 +104,16 @@ def service(podman: str) -> Endpoint:
     Raises:
         EngineUnavailableError: the service cannot be started here.
     """
-    base = f"{_private_directory()}/podman-{_key(podman)}"
+    directory = private_directory()
+    base = f"{directory}/{_SHARED}{_key(podman)}"
     endpoint = Endpoint(url=f"unix://{base}.sock", path=f"{base}.sock")
-    if _listens(endpoint):
+    if listens(endpoint):
         return endpoint
     try:
         with _locked(f"{base}.lock"):
-            if not _listens(endpoint):  # another run may have been quicker
-                _start(podman, endpoint.path, f"{base}.log")
+            if not listens(endpoint):  # another run may have been quicker
+                start(podman, endpoint.path, f"{base}.log")
+                _remove_left(directory)
     except OSError as error:
         raise EngineUnavailableError(
             f"a Podman service cannot be started on {endpoint.path}: {error.strerror or error}",
@@ -121,84 +121,6 @@ def service(podman: str) -> Endpoint:
             "\nand name it: CONTAINER_HOST=unix:///path/to/socket",
         ) from None
     return endpoint
-
-
-class Apart(Struct, frozen=True, kw_only=True):
-    """A service that nobody else uses.
-
-    A file beside its socket holds its process; both are named for the host process, by pid and start.
-    """
-
-    endpoint: Endpoint
-    pid: int
-    started: str
-    """As `buildr.identity.started` has it."""
-
-    @property
-    def lives(self) -> bool:
-        """Whether it has not ended."""
-        return bool(self.started) and started(str(self.pid)) == self.started
-
-
-def start_apart(podman: str) -> Apart:
-    """Start a service that nobody else uses.
-
-    Whoever starts it ends it and calls `forget`; left alone it ends like any other, when it has nothing to do.
-
-    Args:
-        podman: path of the program.
-
-    Raises:
-        EngineUnavailableError: it cannot be started here.
-    """
-    directory = _private_directory()
-    _remove_left_sockets(directory)
-    host = f"{os.getpid()}-{started('self')}"
-    path = f"{directory}/{_APART}{host}-{os.urandom(3).hex()}.sock"
-    try:
-        pid = _start(podman, path, os.devnull)
-    except OSError as error:
-        raise EngineUnavailableError(
-            f"a Podman service cannot be started on {path}: {error.strerror or error}"
-        ) from None
-    start = started(str(pid))
-    with contextlib.suppress(OSError):  # no room: then only the watchdog can end it
-        record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with open(record, "w", encoding="ascii") as file:
-            file.write(f"{pid} {start}")
-    return Apart(endpoint=Endpoint(url=f"unix://{path}", path=path), pid=pid, started=start)
-
-
-def left_apart() -> Iterator[Apart]:
-    """Yield this user's services apart that live, and whose host processes have gone."""
-    try:
-        directory = _private_directory()
-        names = os.listdir(directory)
-    except (EngineUnavailableError, OSError):
-        return
-    for name in names:
-        if not (name.startswith(_APART) and name.endswith(_PROCESS)):
-            continue
-        host, start, _ = (*name.removeprefix(_APART).split("-"), "", "")[:3]
-        if not start or started(host) == start:
-            continue
-        path = f"{directory}/{name.removesuffix(_PROCESS)}"
-        with contextlib.suppress(OSError, ValueError):
-            with open(f"{path}{_PROCESS}", encoding="ascii") as file:
-                pid, begun = file.read().split()
-            endpoint = Endpoint(url=f"unix://{path}", path=path)
-            service = Apart(endpoint=endpoint, pid=int(pid), started=begun)
-            if service.lives:
-                yield service
-            else:
-                forget(service)
-
-
-def forget(service: Apart) -> None:
-    """Remove the files of a service that has ended."""
-    for path in (service.endpoint.path, f"{service.endpoint.path}{_PROCESS}"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
 
 
 def idle_seconds() -> int:
@@ -243,7 +165,18 @@ def find_podman() -> str:
     )
 
 
-def _start(podman: str, path: str, log: str) -> int:
+def start(podman: str, path: str, log: str, temporary: str | None = None) -> int:
+    """Start a service; return its process.
+
+    Args:
+        podman: path of the program.
+        path: of the socket.
+        log: path of the file for what it says.
+        temporary: the folder for its temporary files; ``None``: where it keeps them anyway.
+
+    Raises:
+        OSError: it cannot be started.
+    """
     _collect()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -252,6 +185,8 @@ def _start(podman: str, path: str, log: str) -> int:
         os.chmod(path, 0o600)
         listener.listen(_BACKLOG)
         environ = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_SERVICE}
+        if temporary is not None:
+            environ["TMPDIR"] = temporary
         # LISTEN_PID must be the pid of Podman itself, which only a shell that becomes it can know.
         # Without an address: Podman would remove the socket that an address names. The first user's directory
         # may go while the service lives, and its umask is not for others.
@@ -277,16 +212,29 @@ def _start(podman: str, path: str, log: str) -> int:
     return pid
 
 
-def _remove_left_sockets(directory: str) -> None:
-    """Remove sockets of services apart whose users were killed before they could."""
+def _remove_left(directory: str) -> None:
+    """Remove the files of shared services that have ended and that nobody has started again."""
     for name in os.listdir(directory):
-        path = f"{directory}/{name}"
-        if name.startswith(_APART) and not name.endswith(_PROCESS):
-            with contextlib.suppress(OSError):
-                # A young one may not listen yet.
-                young = time.time() - os.stat(path).st_mtime < _LEFT_SECONDS
-                if not young and not _listens(Endpoint(url=f"unix://{path}", path=path)):
-                    os.unlink(path)
+        base, dot, kind = f"{directory}/{name}".rpartition(".")
+        if not name.startswith(_SHARED) or dot + kind != _FILES[-1]:
+            continue
+        with contextlib.suppress(OSError):
+            # Whoever starts it has the lock; of one that just failed to start, somebody reads the log yet.
+            if time.time() - _changed(base) > LEFT_SECONDS:
+                with _locked(f"{base}.lock", wait=False):
+                    endpoint = Endpoint(url=f"unix://{base}.sock", path=f"{base}.sock")
+                    if time.time() - _changed(base) > LEFT_SECONDS and not listens(endpoint):
+                        for ending in _FILES:
+                            with contextlib.suppress(FileNotFoundError):
+                                os.unlink(f"{base}{ending}")
+
+
+def _changed(base: str) -> float:
+    """Return when a shared service was started, or last tried to, in seconds since the epoch."""
+    try:
+        return os.stat(f"{base}.sock").st_mtime
+    except FileNotFoundError:
+        return os.stat(f"{base}.lock").st_mtime
 
 
 def _inherited() -> list[int]:
@@ -312,7 +260,8 @@ def _collect() -> None:
             _started.remove(pid)
 
 
-def _listens(endpoint: Endpoint) -> bool:
+def listens(endpoint: Endpoint) -> bool:
+    """Whether a service takes connections."""
     try:
         endpoint.connect(_LISTEN_SECONDS).close()
     except OSError:
@@ -326,23 +275,23 @@ def _key(podman: str) -> str:
     for name, value in sorted(os.environ.items()):
         if name in _FROZEN or name.startswith(_FROZEN_PREFIXES) or name.lower().endswith("_proxy"):
             parts.append(f"{name}={value}")
-    for path in (podman, *_configuration()):
+    for path in (podman, *(path for name in _CONFIGURATION for path in configuration(name))):
         with contextlib.suppress(OSError):
             found = os.stat(path)
             parts.append(f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns}")
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
-def _configuration() -> Iterator[str]:
+def configuration(name: str) -> Iterator[str]:
+    """Yield the paths of a configuration file that may be there, ``containers.conf`` say."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    for name, variable in _CONFIGURATION.items():
-        yield f"/etc/containers/{name}"
-        yield f"{config}/containers/{name}"
-        if named := os.environ.get(variable):
-            yield named
+    yield f"/etc/containers/{name}"
+    yield f"{config}/containers/{name}"
+    if named := os.environ.get(_CONFIGURATION[name]):
+        yield named
 
 
-def _private_directory() -> str:
+def private_directory() -> str:
     """Return a directory that is ours and that nobody else can open.
 
     Raises:
@@ -350,7 +299,7 @@ def _private_directory() -> str:
     """
     uid = os.geteuid()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
-    candidates = [f"{runtime}/buildr", f"{_TEMPORARY}/buildr-{uid}"]
+    candidates = [f"{runtime}/buildr", f"{TEMPORARY}/buildr-{uid}"]
     # Under sudo the variable may name somebody else's directory, in which root must leave nothing.
     usable = candidates if _owner(runtime) == uid else candidates[1:]
     for path in usable:
@@ -370,7 +319,7 @@ def _owner(path: str) -> int | None:
 
 
 def _socket_fits(directory: str) -> bool:
-    longest = f"{directory}/{_APART}{'0' * 7}-{'0' * 12}-{'0' * 6}.sock"
+    longest = f"{directory}/{APART}{'0' * 7}-{'0' * 12}-{'0' * 6}.sock"
     return len(os.fsencode(longest)) <= _LONGEST_PATH
 
 
@@ -390,10 +339,26 @@ def _is_private(path: str, uid: int) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _locked(path: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock, flock(2), on a file that who has it may remove.
+
+    Raises:
+        OSError: the file cannot be opened; or somebody else has the lock, and it is not to be waited for.
+    """
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if not _is_at(lock, path):
+                continue  # removed meanwhile: the lock of that name is another
+            yield
+            return
+        finally:
+            os.close(lock)
+
+
+def _is_at(file: int, path: str) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -163,13 +163,16 @@ class Podman(HttpEngine):
 
     def left_builds(self) -> Sequence[str]:
         """See `buildr.backend.Backend.left_builds`."""
-        return [service.endpoint.path for service in _podman_service.left_apart()]
+        from buildr_backends._podman_apart import left_apart
+
+        return [service.endpoint.path for service in left_apart()]
 
     def end_build(self, build: str) -> None:
         """See `buildr.backend.Backend.end_build`."""
         from buildr_backends import _podman_build
+        from buildr_backends._podman_apart import left_apart
 
-        for service in _podman_service.left_apart():
+        for service in left_apart():
             if service.endpoint.path == build:
                 _podman_build.end(service)
 

@@ -90,6 +90,7 @@ def rows() -> Iterator[Row]:
 def _phases() -> Iterator[Row]:
     one = trials
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        yield Row(fault=f"{number.name}: upload", trials=(one.upload_given_up(number),), times=5)
         yield Row(fault=f"{number.name}: push", trials=(one.ended_push(number),), times=5)
     for times in (1, 2, 3):
         places = (one.interrupted_stop("request", times), one.interrupted_stop("head", times))
@@ -153,6 +154,7 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "Ctrl+C: push", one.ended_push(signal.SIGINT)
     yield "Ctrl+C twice: stop", one.interrupted_stop("request", 2)
     yield "a file changes while it is read", one.file_changes(grows=False)
+    yield "SIGKILL: upload", one.upload_given_up(signal.SIGKILL)
     yield "clock stepped by an hour", one.clock_stepped(3600)
     yield "5 runs in one process", one.again_and_again(5)
     yield "no home", one.surroundings(_NO_HOME)

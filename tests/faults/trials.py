@@ -89,7 +89,7 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
 
 @contextlib.contextmanager
 def _stalled_at(
-    bench: Bench, function: str, *words: str
+    bench: Bench, function: str, *words: str, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
     """Bring a host process to where it calls a function, ``module:name``."""
     reached, go = bench.top / "run" / "reached", bench.top / "run" / "go"
@@ -104,7 +104,7 @@ def _stalled_at(
         "FAULT_GO": str(go),
         "PYTHONPATH": str(bench.top / "hook"),
     }
-    process = bench.start(*words, env=hook)
+    process = bench.start(*words, env={**hook, **(env or {})})
     reached.open().close()
     try:
         yield process, lambda: _open_if_read(str(go))
@@ -548,6 +548,28 @@ def file_changes(*, grows: bool) -> Trial:
         after = bench.run("status", "3")
         wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
         return wrong + _leaks(bench)
+
+    return trial
+
+
+def upload_given_up(number: int) -> Trial:
+    """A signal in the middle of an upload; where Podman's service is one's own what had come of the project goes, too."""
+
+    def trial(bench: Bench) -> list[str]:
+        bench.change()
+        own = {"CONTAINER_HOST": ""} if bench.engine.backend == "podman" else {}
+        at = "buildr.context.tar:_was_rewritten"  # asked when a large file has been read
+        with _stalled_at(bench, at, "status", "0", env=own) as (process, go):
+            deadline = time.monotonic() + SECONDS
+            while own and not any(path.stat().st_size for path in bench.top.glob("tmp/**/tarBall")):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)  # a file that appears tells nobody
+            process.send_signal(number)
+            go()
+            status, _, errors = end(process)
+        expected = {int(signal.SIGINT): 0, int(signal.SIGKILL): -number}.get(number, 128 + number)
+        right = status == expected and _HOST not in errors
+        return ([] if right else [f"wrong: {status} {errors!r}"]) + _leaks(bench)
 
     return trial
 

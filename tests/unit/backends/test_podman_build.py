@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildr.identity import started
-from buildr_backends import _podman_build, _podman_service
+from buildr_backends import _podman_apart, _podman_build, _podman_service
 from buildr_backends._endpoint import Endpoint
+from buildr_backends._podman_apart import Apart
 from buildr_backends._podman_build import BuildService
-from buildr_backends._podman_service import Apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +46,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproc
             pid=process.pid,
             started=started(str(process.pid)),
         )
-        monkeypatch.setattr(_podman_service, "start_apart", lambda _: found)
+        monkeypatch.setattr(_podman_apart, "start_apart", lambda _: found)
         monkeypatch.setattr(_podman_build, "_PAUSE_SECONDS", 0)
         yield process
         process.kill()
@@ -110,17 +109,17 @@ def test_what_is_never_removed_is_not_waited_for_for_ever(
 HOST = """\
 import os, signal, subprocess, sys
 from buildr.identity import started
-from buildr_backends import _podman_build, _podman_service
+from buildr_backends import _podman_apart, _podman_build, _podman_service
 from buildr_backends._endpoint import Endpoint
 
-def start(podman, path, log):
+def start(podman, path, log, temporary):
     command = [sys.executable, "-c", sys.argv[2]]
     service = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     print(service.pid, int(service.stdout.readline()), flush=True)
     return service.pid
 
-_podman_service._start = start
-_podman_service._private_directory = lambda: sys.argv[1]
+_podman_service.start = start
+_podman_service.private_directory = lambda: sys.argv[1]
 build = _podman_build.BuildService("podman", set)
 if sys.argv[3] == "guarded":
     build.__enter__()
@@ -149,38 +148,22 @@ def test_the_guard_ends_the_build_of_a_killed_host_process(tmp_path: Path) -> No
 def test_a_build_whose_guard_was_killed_too_is_found_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_podman_service, "_private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(_podman_service, "private_directory", lambda: str(tmp_path))
     processes = killed_host(tmp_path, "alone")
-    (left,) = _podman_service.left_apart()
+    (left,) = _podman_apart.left_apart()
     assert left.lives
     _podman_build.end(left)
     assert all(map(has_ended, processes))
-    assert list(_podman_service.left_apart()) == []
+    assert list(_podman_apart.left_apart()) == []
     assert os.listdir(tmp_path) == []
 
 
 def test_a_build_whose_host_process_lives_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_podman_service, "_private_directory", lambda: str(tmp_path))
-    monkeypatch.setattr(_podman_service, "_start", lambda *_: os.getpid())
-    mine = _podman_service.start_apart("podman")
+    monkeypatch.setattr(_podman_service, "private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(_podman_service, "start", lambda *_: os.getpid())
+    mine = _podman_apart.start_apart("podman")
     assert mine.lives
-    assert list(_podman_service.left_apart()) == []
-    _podman_service.forget(mine)
-
-
-def test_left_sockets_are_removed_and_live_and_young_ones_kept(tmp_path: Path) -> None:
-    for name in ("build-live.sock", "build-left.sock", "build-young.sock"):
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(tmp_path / name))
-            if name == "build-live.sock":
-                live = listener.dup()
-                live.listen()
-        if name != "build-young.sock":
-            os.utime(tmp_path / name, (0, 0))
-    (tmp_path / "podman-x.sock").touch()
-    os.utime(tmp_path / "podman-x.sock", (0, 0))
-    _podman_service._remove_left_sockets(str(tmp_path))
-    live.close()
-    assert sorted(os.listdir(tmp_path)) == ["build-live.sock", "build-young.sock", "podman-x.sock"]
+    assert list(_podman_apart.left_apart()) == []
+    _podman_apart.forget(mine)

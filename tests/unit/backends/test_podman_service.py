@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -52,7 +53,7 @@ class Host:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(self.runtime))
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr(_podman_service, "_TEMPORARY", str(self.temporary))
+        monkeypatch.setattr(_podman_service, "TEMPORARY", str(self.temporary))
         monkeypatch.setattr(_podman_service, "_started", [])
         # The system's own sockets are none of this host's.
         monkeypatch.setattr("buildr_backends._podman_endpoint.discovered", lambda: iter(()))
@@ -120,7 +121,7 @@ def test_ten_first_users_at_once_start_one_service(
     found: list[Endpoint] = []
     barrier = threading.Barrier(10)
     looked = threading.local()
-    listens = _podman_service._listens
+    listens = _podman_service.listens
 
     def look(endpoint: Endpoint) -> bool:
         answer = listens(endpoint)
@@ -129,7 +130,7 @@ def test_ten_first_users_at_once_start_one_service(
             barrier.wait(10)  # all ten see that there is none yet
         return answer
 
-    monkeypatch.setattr(_podman_service, "_listens", look)
+    monkeypatch.setattr(_podman_service, "listens", look)
     threads = [threading.Thread(target=lambda: found.append(connect())) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -260,6 +261,51 @@ def test_a_service_that_ends_just_as_we_come_is_started_again(host: Host) -> Non
     host.install(f"test -e {host.notes}/once && {SERVES}\n: > {host.notes}/once\nexit 0")
     connect()
     assert len(host.started()) == 1
+
+
+def test_the_files_of_services_that_have_gone_go_when_another_is_started(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def service(number: int, *, old: bool) -> Path:
+        monkeypatch.setenv(_podman_service.IDLE_VARIABLE, str(number))
+        path = Path(connect().path)
+        if old:
+            os.utime(path, (1, 1))
+        return path
+
+    ended, young, locked = (service(number, old=number != 2) for number in (1, 2, 3))
+    host.end()
+    with _podman_service._locked(str(locked.with_suffix(".lock"))):
+        lives = service(4, old=True)
+        last = service(5, old=False)
+    kept = [young, locked, lives, last]
+    found = {path.stem for path in ended.parent.iterdir()}
+    assert found == {path.stem for path in kept}
+    service(6, old=False)
+    assert not locked.with_suffix(".lock").exists()
+    assert lives.exists()
+
+
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    real = fcntl.flock
+    removals = [path.unlink]
+
+    def wait(file: int, operation: int) -> None:
+        if removals:
+            removals.pop()()
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", wait)
+    with (
+        _podman_service._locked(str(path)),
+        pytest.raises(BlockingIOError),
+        _podman_service._locked(str(path), wait=False),
+    ):
+        pass
+    assert removals == []
 
 
 # Failures -----------------------------------------------------------------------------------------
@@ -407,7 +453,7 @@ def test_another_program_or_configuration_is_another_service(
 def test_a_directory_of_ours_is_closed_to_others(host: Host) -> None:
     directory = host.runtime / "buildr"
     directory.mkdir(mode=0o755)
-    assert _podman_service._private_directory() == str(directory)
+    assert _podman_service.private_directory() == str(directory)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
@@ -417,22 +463,22 @@ def test_a_directory_that_others_could_write_to_is_not_trusted(host: Host, mode:
     directory.mkdir()
     directory.chmod(mode)
     uid = os.geteuid()
-    assert _podman_service._private_directory() == f"{host.temporary}/buildr-{uid}"
+    assert _podman_service.private_directory() == f"{host.temporary}/buildr-{uid}"
     (host.temporary / f"buildr-{uid}").chmod(mode)
     with pytest.raises(EngineUnavailableError, match="no private directory") as caught:
-        _podman_service._private_directory()
+        _podman_service.private_directory()
     assert str(directory) in caught.value.what
 
 
 def test_a_link_in_place_of_the_directory_is_not_followed(host: Host) -> None:
     (host.runtime / "buildr").symlink_to(host.notes)
-    assert _podman_service._private_directory().startswith(str(host.temporary))
+    assert _podman_service.private_directory().startswith(str(host.temporary))
 
 
 def test_a_file_in_place_of_the_directory_is_left_alone(host: Host) -> None:
     file = host.runtime / "buildr"
     file.touch(mode=0o600)
-    assert _podman_service._private_directory().startswith(str(host.temporary))
+    assert _podman_service.private_directory().startswith(str(host.temporary))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -441,7 +487,7 @@ def test_somebody_else_s_directory_is_left_alone(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     with pytest.raises(EngineUnavailableError, match="no private directory"):
-        _podman_service._private_directory()
+        _podman_service.private_directory()
     assert not (host.runtime / "buildr").exists(), "root leaves nothing in a user's directory"
 
 
@@ -456,7 +502,7 @@ def test_a_runtime_directory_that_is_too_deep_for_a_socket(
 
 def test_no_runtime_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(host.runtime / "absent"))
-    assert _podman_service._private_directory().startswith(str(host.temporary))
+    assert _podman_service.private_directory().startswith(str(host.temporary))
 
 
 def test_a_path_that_just_fits() -> None:

@@ -1,0 +1,186 @@
+"""What a build's own Podman service keeps, and that it goes: with the build, or later when everybody was killed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from buildr.errors import EngineUnavailableError
+from buildr.identity import started
+from buildr_backends import _podman_apart, _podman_service
+from buildr_backends._podman_apart import Apart, forget, start_apart
+
+GONE = "4194305-1"  # no pid is as large, proc(5)
+
+
+class Place:
+    """Where services would run.
+
+    Attributes:
+        directory: of their sockets.
+        usual: in place of ``/var/tmp``.
+        given: the folder for temporary files that each service was started with.
+    """
+
+    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = top / "run"
+        self.usual = top / "usual"
+        self.given: list[str | None] = []
+        for path in (self.directory, self.usual):
+            path.mkdir()
+        monkeypatch.delenv("TMPDIR", raising=False)
+        monkeypatch.delenv("CONTAINERS_CONF", raising=False)
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
+        monkeypatch.setattr(_podman_service, "private_directory", lambda: str(self.directory))
+        monkeypatch.setattr(_podman_service, "start", self._start)
+        monkeypatch.setattr(_podman_apart, "_PODMAN_TEMPORARY", str(self.usual))
+
+    def _start(self, _podman: str, path: str, _log: str, temporary: str | None) -> int:
+        Path(path).touch()
+        self.given.append(temporary)
+        return os.getpid()
+
+    def start(self) -> tuple[Apart, Path]:
+        """Start a service; return it, and its folder."""
+        service = start_apart("podman")
+        folder = self.given[-1]
+        assert folder is not None
+        return service, Path(folder)
+
+    def left(self) -> list[str]:
+        """Return the names of all that is there."""
+        return sorted(os.listdir(self.directory) + os.listdir(self.usual))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_what_podman_leaves_of_an_upload_goes_with_the_service(place: Place) -> None:
+    service, folder = place.start()
+    assert folder.parent == place.usual
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "libpod_builder1").mkdir()
+    (folder / "libpod_builder1" / "tarBall").write_bytes(b"a part of the project")
+    forget(service)
+    assert place.left() == []
+
+
+def test_it_lies_where_the_user_wants_temporary_files(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    service, folder = place.start()
+    assert folder.parent == tmp_path
+    forget(service)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("file", ["containers.conf", "containers.conf.d/mine.conf"])
+def test_a_place_that_podman_was_told_stays(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    path = tmp_path / "config" / "containers" / file
+    path.parent.mkdir(parents=True)
+    path.write_text('[engine]\n#image_copy_tmp_dir="/var/tmp"\n')
+    forget(place.start()[0])
+    path.write_text('[engine]\nimage_copy_tmp_dir = "storage"\n')
+    forget(start_apart("podman"))
+    assert place.given[-1] is None
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # which comes before that for Podman, too
+    forget(place.start()[0])
+
+
+def test_where_podman_s_own_state_would_follow_it_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_podman_service, "TEMPORARY", str(place.directory.parent))
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    forget(start_apart("podman"))
+    assert place.given == [None]
+
+
+@pytest.mark.parametrize("there", ["/proc", "relative", "/nowhere"])
+def test_where_no_folder_can_be_made_podman_says_so_itself(
+    place: Place, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    monkeypatch.setenv("TMPDIR", there)
+    forget(start_apart("podman"))
+    assert place.given == [None]
+    assert place.left() == []
+
+
+def test_caches_of_steps_outlive_the_build(place: Place) -> None:
+    service, folder = place.start()
+    (folder / "buildah-cache-1").mkdir()
+    (folder / "buildah-cache-1" / "first").touch()
+    forget(service)
+    service, folder = place.start()
+    (folder / "buildah-cache-1" / "second").touch()
+    forget(service)
+    assert place.left() == ["buildah-cache-1"]
+    assert sorted(os.listdir(place.usual / "buildah-cache-1")) == ["first", "second"]
+
+
+def test_nothing_is_removed_where_something_is_mounted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, folder = place.start()
+    (folder / "mnt").mkdir()
+    monkeypatch.setattr(_podman_apart, "_holds_mount", lambda found: found == str(folder))
+    forget(service)
+    assert (folder / "mnt").exists()
+
+
+def test_a_mount_below_a_folder_is_seen(tmp_path: Path) -> None:
+    assert _podman_apart._holds_mount("")  # of the root, which has /proc below it
+    assert not _podman_apart._holds_mount(str(tmp_path))
+
+
+def test_a_service_that_cannot_be_started_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_podman_service, "start", full)
+    with pytest.raises(EngineUnavailableError, match="No space left"):
+        start_apart("podman")
+    assert place.left() == []
+
+
+def test_what_is_left_is_removed_and_what_lives_or_is_young_is_kept(place: Place) -> None:
+    def listen(name: str) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(place.directory / name))
+        return listener
+
+    live = listen(f"build-{GONE}-live.sock")
+    live.listen()
+    old = [f"build-{GONE}-live.sock", f"build-{GONE}-left.sock", "podman-x.sock"]
+    listen(old[1]).close()
+    listen(f"build-{GONE}-young.sock").close()
+    (place.directory / old[2]).touch()
+    for name, is_old in (("live", True), ("left", True), ("young", False)):
+        (place.usual / name).mkdir()
+        link = place.directory / f"build-{GONE}-{name}.sock.tmp"
+        link.symlink_to(place.usual / name)
+        if is_old:
+            os.utime(link, (0, 0), follow_symlinks=False)
+    for name in old:
+        os.utime(place.directory / name, (0, 0))
+    mine = place.directory / f"build-{os.getpid()}-{started('self')}-0.sock.tmp"
+    mine.symlink_to(place.usual / "mine")
+    os.utime(mine, (0, 0), follow_symlinks=False)
+    _podman_apart._remove_left(str(place.directory))
+    live.close()
+    kept = [name for name in place.left() if not name.startswith(f"build-{os.getpid()}-")]
+    of_live = [f"build-{GONE}-live.sock", f"build-{GONE}-live.sock.tmp", "live"]
+    of_young = [f"build-{GONE}-young.sock", f"build-{GONE}-young.sock.tmp", "young"]
+    assert kept == sorted([*of_live, *of_young, "podman-x.sock"])
+    assert mine.is_symlink()
