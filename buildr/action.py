@@ -304,6 +304,9 @@ class Sweep:
         block_signals()
         with contextlib.suppress(BackendError):  # the guest matters more; the next run tries again
             sweep(self._backend)
+        from buildr import temporary
+
+        temporary.sweep()
         with contextlib.suppress(BackendError):
             if killed(self._backend.info.backend):
                 from buildr.prune import sweep_images

@@ -15,6 +15,8 @@ import time
 
 import msgspec
 
+from buildr.identity import started
+
 _MAGIC = b"buildr cache 1\n"
 _DIGEST_BYTES = 32
 _HEAD_BYTES = len(_MAGIC) + _DIGEST_BYTES
@@ -91,7 +93,7 @@ def store(kind: str, name: str, *parts: bytes) -> None:
         folder = make_directory(kind)
         path = f"{folder}/{name}"
         is_new = not os.path.lexists(path)
-        temporary = f"{path}.{os.getpid()}-{time.monotonic_ns():x}"
+        temporary = f"{path}.{os.getpid()}-{started('self')}-{time.monotonic_ns():x}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         file = os.open(temporary, flags, 0o600)
         try:
@@ -116,11 +118,19 @@ def _write(file: int, data: bytes) -> None:
         rest = rest[os.write(file, rest) :]
 
 
+def _is_half_written(name: str) -> bool:
+    """Whether a file is of a process that was killed before it had written it."""
+    _, _, writer = name.partition(".")
+    pid, start, _ = (*writer.split("-"), "", "")[:3]
+    return bool(start) and started(pid) != start
+
+
 def _remove_unused(folder: str) -> None:
     """Remove what nobody has read for two months, and what a killed run has left half-written."""
     before = time.time() - _UNUSED_SECONDS
     with os.scandir(folder) as found:
         for item in found:
             with contextlib.suppress(OSError):
-                if item.stat(follow_symlinks=False).st_mtime < before:
+                unused = item.stat(follow_symlinks=False).st_mtime < before
+                if unused or _is_half_written(item.name):
                     os.unlink(item.path)

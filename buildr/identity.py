@@ -37,7 +37,7 @@ def labels(grace_seconds: float) -> dict[str, str]:
         PID: str(os.getpid()),
         STARTED: started("self"),
         BOOT: _boot(),
-        NAMESPACE: _namespace(),
+        NAMESPACE: namespace(),
         GRACE: str(grace_seconds),
         CREATED: str(int(time.time())),
     }
@@ -70,7 +70,7 @@ def host(found: Mapping[str, str]) -> Host:
         return "unknown"
     if found[BOOT] != _boot():
         return "gone"  # that process ended with the machine
-    if found.get(NAMESPACE) != _namespace():
+    if found.get(NAMESPACE) != namespace():
         return "unknown"
     return "alive" if started(found[PID]) == found[STARTED] else "gone"
 
@@ -94,7 +94,8 @@ def _boot() -> str:
         return ""
 
 
-def _namespace() -> str:
+def namespace() -> str:
+    """Return what names the pid namespace of this process; empty where that cannot be told."""
     try:
         return str(os.stat("/proc/self/ns/pid").st_ino)
     except OSError:

@@ -17,7 +17,10 @@ import sys
 
 TYPE_CHECKING = False  # as type checkers know it: the module that has it is not for who only waits
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
+
+    from buildr.backend import Backend
 
 _DONE = b"."  # there is nothing left to do
 _CREATED = b"c"  # the container exists
@@ -136,7 +139,7 @@ def watch(arguments: list[str]) -> None:
 
 
 def end(arguments: list[str], seconds: float) -> None:
-    """End the containers of a run.
+    """End the containers of a run, and remove the temporary files of host processes that have gone.
 
     Args:
         arguments: the backend's name, the engine's URL, the run's id and its grace in seconds.
@@ -145,21 +148,30 @@ def end(arguments: list[str], seconds: float) -> None:
     Raises:
         BackendError: the engine is not there and does not come back; the next run's sweep remains.
     """
-    import time
-
+    from buildr import temporary
     from buildr.backend import Target
-    from buildr.cleanup import end_run
-    from buildr.errors import BackendError
     from buildr.registry import Choice, load
 
     backend, endpoint, run, grace_seconds = arguments
     connect = load(Choice(name=backend, origin="the watchdog"))
+    try:
+        _end(lambda: connect(Target(endpoint=endpoint)), run, float(grace_seconds), seconds)
+    finally:
+        temporary.sweep()
+
+
+def _end(connect: Callable[[], Backend], run: str, grace_seconds: float, seconds: float) -> None:
+    import time
+
+    from buildr.cleanup import end_run
+    from buildr.errors import BackendError
+
     begun = time.monotonic()
     while True:
         try:
-            engine = connect(Target(endpoint=endpoint))
+            engine = connect()
             try:
-                found = end_run(engine, run, float(grace_seconds))
+                found = end_run(engine, run, grace_seconds)
             finally:
                 engine.close()
         except BackendError:

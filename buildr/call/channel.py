@@ -8,15 +8,15 @@ fetched as an archive when the guest has ended, which takes 0.04 to 0.09 s (docs
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import tempfile
 import time
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from msgspec.structs import replace
 
+from buildr import temporary
 from buildr.backend import MountSpec
 from buildr.containerfile import GUEST_ROOT
 from buildr.errors import ContainerError, EngineError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _PLACE = f"{GUEST_ROOT}/result"
 _FOLDERS = ("/tmp", "/var/tmp", "/app")  # noqa: S108 - in the container; one of them is not covered by a mount
 _SELINUX = "/sys/fs/selinux/enforce"
-_PREFIX = "buildr-call-"
 _NOT_THERE = 404
 # Podman 4.3 gives an empty archive, and says 200, while the monitor of a container that has just ended unmounts its files.
 _TRIES = 10
@@ -49,13 +48,14 @@ class Channel:
         self.place = _PLACE
         self._most = most
         self._mounted = mounted
+        self._stack = contextlib.ExitStack()
         self._folder = ""
         self._fetched = b""
 
     def __enter__(self) -> Self:
         """Make the file."""
         if self._mounted:
-            self._folder = tempfile.mkdtemp(prefix=_PREFIX)
+            self._folder = self._stack.enter_context(temporary.folder())
             # Whoever the guest runs as may write; nobody else gets here.
             os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             os.chmod(self._file, 0o666)  # noqa: S103 - the folder is the user's alone
@@ -63,8 +63,7 @@ class Channel:
 
     def __exit__(self, *_: object) -> None:
         """Remove the file."""
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._stack.close()
 
     @property
     def _file(self) -> str:
@@ -73,7 +72,7 @@ class Channel:
     @staticmethod
     def is_named_in(text: str) -> bool:
         """Whether an engine speaks of a result's file, which it does where it does not find it."""
-        return _PREFIX in text
+        return temporary.PREFIX in text
 
     def into(self, spec: ContainerSpec) -> ContainerSpec:
         """Return a container that has a place for the result.

@@ -25,18 +25,20 @@ _own_options = (
 def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: bool) -> None:
     """Remove what killed runs and builds left behind.
 
-    That is builds and containers whose host process has certainly gone, and images of Buildr's without a name.
+    That is builds, containers and temporary files whose host process has certainly gone, and images of Buildr's without a name.
     Runs that are alive, and whatever is not Buildr's, stay as they are.
     """
     from itertools import chain
 
-    from buildr import console
+    from buildr import console, temporary
     from buildr.action import guarded
     from buildr.build_lock import alone
     from buildr.prune import builds, containers, images, remove
 
     def action(_signals: Signals) -> int:
         status = 0
+        if not dry_run:
+            temporary.sweep()
         with reached(backend) as engines, alone() as nobody_builds:
             if not nobody_builds:
                 console.say("images stay for now: a build is going on, or its lock cannot be had")

@@ -13,18 +13,19 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from buildr import temporary
 from buildr._version import __version__
 from buildr.backend import BuildRequest
 from buildr.containerfile import render_dependencies, render_system_packages
 from buildr.context.tar import Copy, Member, Tree, pack
 from buildr.errors import EngineError
 from buildr.staging import CONTAINERFILE
+from buildr.watchdog import Guard
 
 if TYPE_CHECKING:
     from buildr.backend import Backend, Image
@@ -125,7 +126,8 @@ def _install(
     from buildr.installer.secrets import read_secrets
 
     secrets = read_secrets(project.package.secrets, str(project.context))
-    with tempfile.TemporaryDirectory(prefix="buildr-") as folder:
+    # What is written there may be large: it goes at once when this process is killed.
+    with temporary.folder() as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
         removed = install(
             backend, project, _parts(project, sources), base, secrets, archive, progress

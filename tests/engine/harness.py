@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _KEPT = ("COVERAGE_", "PIP_", "SSL_CERT", "LANG", "LC_")  # and nothing else of our own environment
+_LOOKS = 5
 _SECONDS = 300  # no single run takes longer, however slow the machine
 
 
@@ -95,7 +97,12 @@ class Engine:
     def containers(self) -> set[str]:
         """Return the ids of all containers, ended ones and those of builds too."""
         external = ["--external"] if self.backend == "podman" else []
-        return set(self.cli("ps", "--all", "--quiet", "--no-trunc", *external).split())
+        command = ("ps", "--all", "--quiet", "--no-trunc", *external)
+        for _ in range(_LOOKS - 1):
+            # Podman cannot list containers while somebody else removes one.
+            with contextlib.suppress(AssertionError):
+                return set(self.cli(*command).split())
+        return set(self.cli(*command).split())
 
 
 class Guest:

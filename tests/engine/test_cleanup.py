@@ -99,6 +99,36 @@ def test_a_run_leaves_other_live_runs_alone(
     assert not engine.containers() - before
 
 
+CALL = """\
+import time
+from buildr import Containerize
+
+@Containerize(runtime={"grace_seconds": 1})
+def wait():
+    print("ready", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    wait.remote()
+"""
+
+
+def test_a_killed_call_leaves_no_file(engine: Engine, project: Path) -> None:
+    temporary = project.parent / "tmp"
+    temporary.mkdir()
+    (project / "call.py").write_text(CALL)
+    give(engine, temporary)
+    process = engine.popen(sys.executable, "call.py", cwd=project, env={"TMPDIR": str(temporary)})
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    assert [path.name for path in temporary.glob("*/result")] == ["result"]
+    kill(process)
+    deadline = time.monotonic() + SECONDS
+    while os.listdir(temporary):
+        assert time.monotonic() < deadline, os.listdir(temporary)
+        time.sleep(0.05)  # a folder that goes tells nobody
+
+
 BUILD = """\
 from buildr import Containerize
 

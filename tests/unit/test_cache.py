@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildr import cache
+from buildr.identity import started
 
 NAME = cache.key("a", "b")
 
@@ -113,6 +114,15 @@ def test_what_nobody_uses_goes_when_something_new_comes(folder: Path) -> None:
     assert cache.load("kind", names[1]) is not None  # in use after all
     cache.store("kind", NAME, b"x")
     assert sorted(os.listdir(folder)) == sorted([names[1], names[2], NAME])
+
+
+def test_what_a_killed_process_had_half_written_goes_when_something_new_comes(folder: Path) -> None:
+    cache.store("kind", NAME, b"x")
+    live = f"{NAME}.{os.getpid()}-{started('self')}-ab"
+    for name in (live, f"{NAME}.4194305-1-ab"):  # no pid is as large, proc(5)
+        (folder / name).write_bytes(b"half")
+    cache.store("kind", cache.key("another"), b"x")
+    assert sorted(os.listdir(folder)) == sorted([NAME, live, cache.key("another")])
 
 
 def test_the_place_is_that_of_the_environment_or_below_the_home(

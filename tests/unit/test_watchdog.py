@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import runpy
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from buildr import identity, temporary, watchdog
+from buildr.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +94,25 @@ def test_it_cleans_up_when_the_host_process_is_killed(tmp_path: Path) -> None:
     wait_for_end(pid)
     assert rest == b""
     assert witness.read_text() == "unix:///some.sock\n"
+
+
+@pytest.mark.parametrize("lost", [0, 10**9])
+def test_it_removes_temporary_files_whatever_becomes_of_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(watchdog, "_LOST_SECONDS", 0)
+    left = tmp_path / f"{temporary.PREFIX}{identity.namespace()}-4194305-1-x"
+    left.mkdir()
+    (tmp_path / "backend.py").write_text(BACKEND)
+    monkeypatch.setenv("WITNESS", str(tmp_path / "witness"))
+    monkeypatch.setenv("LOST", str(lost))
+    monkeypatch.setattr(
+        "buildr.registry.load", lambda _: runpy.run_path(str(tmp_path / "backend.py"))["connect"]
+    )
+    with contextlib.suppress(EngineUnavailableError):
+        watchdog.end(["witness", "unix:///some.sock", "run-id", "0"], 0)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("how", ["take over", "force"])
