@@ -38,10 +38,13 @@ ANSWER_SECONDS = 120.0
 _SUSPECT_SECONDS = 4.0
 """How long any request may take once the engine has failed to give a sign of life."""
 
-_PANIC = "runtime error:"  # of Go, in the words of an engine that has caught its own
-_PANIC_TRIES = 3
-_PANIC_PAUSE_SECONDS = 0.1
+# What an engine says when something that it looks at changes or goes meanwhile, and what says nothing of the thing itself:
+# a panic of Go that it has caught, and the error values of its store (containers/storage, errors.go).
+_PASSING = ("runtime error:", "container not known", "image not known", "layer not known")
+_PASSING_TRIES = 5
+_PASSING_PAUSE_SECONDS = 0.1
 
+_INTERNAL = 500
 _STATUS = re.compile(r"(HTTP/1\.[01]) (\d{3})(?: .*)?", re.ASCII)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
@@ -358,17 +361,21 @@ class Client:
         head = f"{method} {target} HTTP/1.1\r\n" + "".join(
             f"{k}: {v}\r\n" for k, v in fields.items()
         )
-        # Podman 4.3 panics on a question about an image that another request just changes; asked again it answers.
-        tries = _PANIC_TRIES if method == "GET" else 1
+        # Podman 4.3 panics on a question about an image that another request just changes, and refuses a whole list while
+        # somebody removes one thing of it; asked again it answers.
+        tries = _PASSING_TRIES if method == "GET" else 1
         while True:
             response = self._exchange(method, head.encode("latin-1") + b"\r\n", body, seconds)
             if response.status in ok or (upgrade and response.status == 101):
                 return response
             refusal = _refusal(method, path, response)
             tries -= 1
-            if not tries or _PANIC not in refusal.message:
+            passing = response.status == _INTERNAL and any(
+                words in refusal.message for words in _PASSING
+            )
+            if not tries or not passing:
                 raise refusal
-            time.sleep(_PANIC_PAUSE_SECONDS)
+            time.sleep(_PASSING_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""

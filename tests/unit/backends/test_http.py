@@ -535,7 +535,7 @@ def test_a_connection_is_handed_over_with_what_came_early(serve: Serve) -> None:
     ("body", "message"),
     [
         (b'{"message": "no such container"}', "no such container"),
-        (b'{"cause": "layer not known", "message": "", "response": 500}', "layer not known"),
+        (b'{"cause": "no such layer", "message": "", "response": 500}', "no such layer"),
         (b'{"cause": "c", "message": "whole text", "response": 500}', "whole text"),
         (b'{"message": {"strange": 1}}', "{'strange': 1}"),
         (b"plain text\n", "plain text"),
@@ -583,8 +583,28 @@ def test_a_question_on_which_the_engine_panics_is_asked_again(serve: Serve) -> N
     assert client.request("GET", "/x").read() == b"found"
 
 
-def test_an_engine_that_always_panics_is_believed(serve: Serve) -> None:
-    client = serve(always(PANIC, PANIC, PANIC, answer(200, b"next"))).client()
+def test_a_list_that_is_refused_while_somebody_removes_something_is_asked_for_again(
+    serve: Serve,
+) -> None:
+    words = b"determining buildah container for container 1f: container not known"
+    refused = answer(500, b'{"cause": "container not known", "message": "%b"}' % words)
+    client = serve(always(refused, refused, answer(200, b"[]"))).client()
+    assert client.request("GET", "/containers/json").read() == b"[]"
+
+
+def test_a_thing_that_is_not_there_is_not_asked_for_again(serve: Serve) -> None:
+    gone = answer(404, b'{"message": "image not known"}')
+    client = serve(always(gone, answer(200, b"next"))).client()
+    with pytest.raises(EngineError, match="image not known"):
+        client.request("GET", "/x")
+    assert client.request("GET", "/x").read() == b"next"
+
+
+def test_an_engine_that_always_panics_is_believed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_http, "_PASSING_PAUSE_SECONDS", 0)
+    client = serve(always(*[PANIC] * 5, answer(200, b"next"))).client()
     with pytest.raises(EngineError, match="runtime error"):
         client.request("GET", "/x")
     assert client.request("GET", "/x").read() == b"next"
