@@ -23,7 +23,7 @@ from buildr import console, terminal
 from buildr.backend import STDOUT
 from buildr.containerfile import APP
 from buildr.errors import BackendError, BuildrError, EngineLostError, EngineUnavailableError
-from buildr.signals import Signals, block_signals
+from buildr.signals import END, Signals, block_signals
 from buildr.stdin import Feed, StdinPump
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def run(
         watchdog: finishes what this process cannot, or may not take the time for.
 
     Returns:
-        The guest's exit status, 128 + n when signal n killed it; 0 when the user cancelled it.
+        The guest's exit status, 128 + n when signal n killed it; 0 when the user cancelled it, or `Signals.request_end`
+        ended it.
 
     Raises:
         ContainerError: it cannot be created or started.
@@ -159,7 +160,7 @@ def _run(
                 status = _after_loss(backend, container, error.what, None)
     if on_end is not None:
         on_end(container, status)
-    return 0 if control.cancelled and not control.forced else status
+    return 0 if (control.cancelled or control.ended) and not control.forced else status
 
 
 def _move_output(attachment: Attachment, control: Control, moved: dict[int, int]) -> None:
@@ -284,6 +285,7 @@ class Control:
         heard: set by whoever moves output, whenever there is some.
         reading: whether whoever moves output waits for some.
         cancelled: whether the user asked for the end.
+        ended: whether Buildr itself did.
         forced: whether the user then asked once more, and the guest was killed before its grace was over.
         failure: why the engine was given up; empty otherwise.
     """
@@ -300,6 +302,7 @@ class Control:
         self.heard = False
         self.reading = False
         self.cancelled = False
+        self.ended = False
         self.forced = False
         self.failure = ""
         self._backend = backend
@@ -310,7 +313,7 @@ class Control:
         self._keys = keys
         self._deadline: float | None = None
         self._started = False
-        self._ended = False
+        self._quiet = False  # the guest has ended, and its streams have not
         self._thread = threading.Thread(target=self._serve, name="buildr-control", daemon=True)
 
     def __enter__(self) -> Self:
@@ -344,7 +347,7 @@ class Control:
 
     def _patience(self) -> float:
         """Return how long to wait for a signal, in seconds."""
-        patience = _STALLED_SECONDS if self._ended else _SILENT_SECONDS
+        patience = _STALLED_SECONDS if self._quiet else _SILENT_SECONDS
         if self._deadline is None:
             return patience
         return max(0.0, min(self._deadline - time.monotonic(), patience))
@@ -356,7 +359,7 @@ class Control:
             return
         heard, self.heard = self.heard, False
         if heard:
-            self._ended = False
+            self._quiet = False
             return
         self._backend.ping()
         if not self.reading:
@@ -364,15 +367,20 @@ class Control:
         # The engine answers, and so the guest is quiet: or it has ended, and the streams do not tell.
         state = self._backend.state(self._container)
         ended = state is None or state.exit_code is not None
-        if ended and self._ended and self.reading:
+        if ended and self._quiet and self.reading:
             self.failure = "the guest has ended, and its output has stalled"
-        self._ended = ended
+        self._quiet = ended
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGWINCH:
             self._resize()
         elif number == signal.SIGTSTP:
             self._suspend()
+        elif number == END:
+            if not self.cancelled:
+                self.ended = True
+                self._deadline = time.monotonic() + self._grace_seconds
+                self._forward(signal.SIGTERM)
         elif number != signal.SIGINT:
             self._forward(number)
         elif self.cancelled:

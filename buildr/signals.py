@@ -33,6 +33,9 @@ FORWARDED = (
 )
 """Passed on to the guest as they are. SIGINT cancels, SIGWINCH resizes, SIGTSTP suspends."""
 
+END = -1
+"""In `Signals.received`: no signal of the user's, but Buildr itself wants the guest to end, with SIGTERM and its grace."""
+
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
 _FORCE = 3  # interrupts until even an orderly end is given up; more of them change nothing
@@ -63,11 +66,13 @@ class Signals:
     Attributes:
         received: what came since `collect`, for one thread to take.
         interrupts: how many SIGINT came since then.
+        ending: whether a signal came since then that ends a process, SIGINT apart.
     """
 
     def __init__(self) -> None:
         self.received: SimpleQueue[int] = SimpleQueue()
         self.interrupts = 0
+        self.ending = False
         self._collecting = False
         self._previous: dict[int, object] = {}
         self._waker: Waker | None = None
@@ -125,6 +130,10 @@ class Signals:
         """Ask for what a first Ctrl+C asks for; from any thread."""
         self.received.put(signal.SIGINT)
 
+    def request_end(self) -> None:
+        """Ask the guest to end, for a reason that is not the user's; from any thread."""
+        self.received.put(END)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
         if number == signal.SIGINT:
             self.interrupts += 1
@@ -139,6 +148,8 @@ class Signals:
             if number in (signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2):
                 return  # the guest's business, and there is none yet
             raise Terminated(number)
+        elif number in _ENDING:
+            self.ending = True
         self.received.put(number)
 
 

@@ -305,6 +305,15 @@ builder_option = (
     ),
 )
 
+watch_option = (
+    option(
+        "--watch",
+        "watch",
+        is_flag=True,
+        help="Run again whenever a file changes that is sent to the build, or what decides options.",
+    ),
+)
+
 output_options = (
     option("--verbose", "package__verbose", is_flag=True, help="Show all output of a build."),
     option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),

@@ -19,6 +19,7 @@ from buildr.cli.options import (
     options,
     output_options,
     publish_option,
+    watch_option,
 )
 from buildr.cli.values import flags, in_words_of
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from buildr.config import Settings
     from buildr.entry import Entry
     from buildr.signals import Signals
 
@@ -88,6 +90,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     container_options,
     backend_option,
     builder_option,
+    watch_option,
     output_options,
 )
 @click.pass_context
@@ -97,6 +100,7 @@ def run(
     words: tuple[str, ...],
     module: str | None,
     backend: str | None,
+    watch: bool,
     **values: Any,
 ) -> None:
     """Run a Python script in a container, decorated or not.
@@ -117,20 +121,31 @@ def run(
     arguments = words if script is None else words[1:]
 
     def action(signals: Signals) -> int:
-        with in_words_of(context):
-            given = flags(context, values)
-            entry = target.find(script, module, arguments)
-            _run_here_inside(entry)
-            settings = settle(entry, given)
-            return run_entry(
-                entry,
-                settings.package,
-                settings.runtime,
-                signals,
-                flag=backend,
-                builder_flag=given.package.get("builder"),
-                origins=settings.origins,
-            )
+        given = flags(context, values)
+        _run_here_inside(target.find(script, module, arguments))
+
+        def find() -> tuple[Entry, Settings]:
+            with in_words_of(context):
+                entry = target.find(script, module, arguments)
+                return entry, settle(entry, given)
+
+        def execute(entry: Entry, settings: Settings) -> int:
+            with in_words_of(context):
+                return run_entry(
+                    entry,
+                    settings.package,
+                    settings.runtime,
+                    signals,
+                    flag=backend,
+                    builder_flag=given.package.get("builder"),
+                    origins=settings.origins,
+                )
+
+        if watch:
+            from buildr.watch import run_watching
+
+            return run_watching(find, execute, signals)
+        return execute(*find())
 
     context.exit(guarded(action))
 
