@@ -22,6 +22,7 @@ from buildr.errors import (
     OptionError,
 )
 from buildr.image import Ready, collect, ensure_image, make_ready
+from buildr.keep import to_be_kept, ways_in
 from buildr.live import source_mounted
 from buildr.progress import Progress
 from buildr.project import plan
@@ -121,7 +122,8 @@ def run_entry(
 
         def prepare(*, trust: bool) -> tuple[ContainerSpec, Ready]:
             ready = engine.make_ready(trust=trust)
-            return container_spec(engine.backend, engine.project, ready, entry, runtime), ready
+            spec = container_spec(engine.backend, engine.project, ready, entry, runtime)
+            return to_be_kept(spec) if runtime.keep else spec, ready
 
         prepared = prepare(trust=True)
         try:
@@ -231,6 +233,9 @@ def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) ->
             sweeping.begin()
             tell_ports(backend, container, spec, engine.say)
 
+        def on_kept(container: str, status: int) -> None:
+            engine.say(ways_in(backend, container, spec, status))
+
         return run(
             backend,
             spec,
@@ -238,6 +243,7 @@ def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) ->
             files=ready.files,
             interrupt_to_guest=engine.runtime.interrupt == "guest",
             on_start=on_start,
+            on_kept=on_kept if engine.runtime.keep else None,
             watchdog=watchdog,
         )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from buildr import identity
 from buildr.errors import BackendError
+from buildr.keep import is_kept
 
 if TYPE_CHECKING:
     from buildr.backend import Backend, ContainerState
@@ -34,17 +35,31 @@ def sweep(backend: Backend) -> int:
 
 
 def left_behind(backend: Backend) -> list[ContainerState]:
-    """Return this user's containers whose host processes are certainly gone.
+    """Return this user's containers whose host processes are certainly gone, but for those that were kept for a look.
 
     Raises:
-        BackendError: the engine cannot list its containers.
+        BackendError: the engine cannot list its containers, or not look at one.
     """
     mine = backend.containers({identity.UID: str(os.getuid())})
-    return [found for found in mine if identity.is_left_behind(found.labels)]
+    return [
+        found
+        for found in mine
+        if identity.is_left_behind(found.labels) and not is_kept(backend, found)
+    ]
+
+
+def kept(backend: Backend) -> list[ContainerState]:
+    """Return this user's containers that were kept for a look.
+
+    Raises:
+        BackendError: the engine cannot list its containers, or not look at one.
+    """
+    mine = backend.containers({identity.UID: str(os.getuid()), identity.KEEP: ""})
+    return [found for found in mine if is_kept(backend, found)]
 
 
 def end_run(backend: Backend, run: str, grace_seconds: float) -> int:
-    """End the containers of one run gracefully: SIGTERM, the grace, SIGKILL; then remove them.
+    """End the containers of one run gracefully: SIGTERM, the grace, SIGKILL; then remove them, unless they were kept before.
 
     Returns:
         How many there were.
@@ -55,6 +70,8 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> int:
     containers = backend.containers({identity.RUN: run})
     for found in containers:
         # The removal kills; it comes after the grace, or as soon as the guest has ended.
+        if is_kept(backend, found):
+            continue
         ask_to_end(backend, found, grace_seconds)
         backend.remove(found.id)
     return len(containers)

@@ -22,6 +22,8 @@ NAMESPACE = "buildr.pid-namespace"
 GRACE = "buildr.grace-seconds"
 CREATED = "buildr.created"
 """Seconds since the epoch, for people."""
+KEEP = "buildr.keep"
+"""Of containers that stay when their guests fail: see `buildr.keep`."""
 NAME = "buildr.name"
 """What runs, for people: the script's or module's name."""
 

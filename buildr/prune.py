@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from buildr import identity
 from buildr.build_lock import alone, images_of, killed
-from buildr.cleanup import left_behind
+from buildr.cleanup import kept, left_behind
 from buildr.containerfile import ENTRYPOINT, MARKERS, PROJECT
 from buildr.errors import BackendError
 from buildr.last_image import Memory
@@ -53,7 +53,7 @@ def builds(backend: Backend) -> Iterator[Leftover]:
 
 
 def containers(backend: Backend) -> Iterator[Leftover]:
-    """Yield the containers that are left behind on an engine.
+    """Yield the containers that are left behind on an engine, and those that were kept for a look.
 
     Raises:
         BackendError: the engine cannot list what it has.
@@ -62,6 +62,10 @@ def containers(backend: Backend) -> Iterator[Leftover]:
         name = found.labels.get(identity.NAME) or "?"
         pid = found.labels[identity.PID]
         text = f"container {found.id[:_ID_DIGITS]} ({name}; its host process {pid} has gone)"
+        yield Leftover(kind="container", id=found.id, text=text)
+    for found in kept(backend):
+        name = found.labels.get(identity.NAME) or "?"
+        text = f"container {found.id[:_ID_DIGITS]} ({name}; kept when it had failed)"
         yield Leftover(kind="container", id=found.id, text=text)
 
 

@@ -54,9 +54,10 @@ def run(
     interrupt_to_guest: bool = False,
     on_start: Callable[[str], None] | None = None,
     on_end: Callable[[str, int], None] | None = None,
+    on_kept: Callable[[str, int], None] | None = None,
     watchdog: Watchdog | None = None,
 ) -> int:
-    """Run a container to its end, with this process's standard streams; leave nothing behind.
+    """Run a container to its end, with this process's standard streams; leave nothing behind, unless asked to.
 
     Args:
         backend: the engine.
@@ -67,6 +68,7 @@ def run(
         interrupt_to_guest: whether Ctrl+C on a terminal is a key like any other.
         on_start: told the container's id once it runs.
         on_end: told the container's id and its exit status before it is removed.
+        on_kept: a container that fails stays, and this is told its id and its exit status.
         watchdog: finishes what this process cannot, or may not take the time for.
 
     Returns:
@@ -89,10 +91,11 @@ def run(
         raise
     if watchdog is not None:
         watchdog.created()
+    kept = False
     try:
         if files:
             backend.put_archive(container, APP, files)
-        return _run(
+        status = _run(
             backend,
             container,
             spec,
@@ -102,9 +105,13 @@ def run(
             on_start=on_start,
             on_end=on_end,
         )
+        kept = on_kept is not None and status != 0 and not signals.interrupts
     finally:
-        if not signals.forced:
+        if not kept and not signals.forced:
             _remove(backend, container, watchdog)
+    if kept and on_kept is not None:
+        on_kept(container, status)
+    return status
 
 
 def _remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from buildr import identity
 from buildr.containerfile import PROJECT
 from buildr.errors import BuildrError
+from buildr.keep import is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,6 +37,8 @@ class Run(Struct, frozen=True, kw_only=True):
     project: str
     """The project's key."""
     host: Host
+    kept: bool
+    """Whether it stays for a look although it has ended: see `buildr.keep`."""
     pid: int | None
     """Of the host process, as long as there was one."""
     created: int
@@ -110,6 +113,7 @@ def _run(backend: Backend, state: ContainerState) -> Run:
         name=labels.get(identity.NAME, ""),
         project=labels.get(PROJECT, ""),
         host=identity.host(labels),
+        kept=is_kept(backend, state),
         pid=_number(labels.get(identity.PID, "")),
         created=_number(labels.get(identity.CREATED, "")) or 0,
         grace_seconds=_seconds(labels.get(identity.GRACE, "")),

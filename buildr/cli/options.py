@@ -266,6 +266,13 @@ container_options = (
         help="Mount the source instead of copying it: changes show at once, on both sides.",
     ),
     option(
+        "--keep",
+        "runtime__keep",
+        is_flag=True,
+        section=CONTAINER,
+        help="Leave the container if the script fails, and say how to look into it.",
+    ),
+    option(
         "--grace-seconds",
         "runtime__grace_seconds",
         metavar="SECONDS",

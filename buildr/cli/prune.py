@@ -25,7 +25,8 @@ _own_options = (
 def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: bool) -> None:
     """Remove what killed runs and builds left behind.
 
-    That is builds, containers and temporary files whose host process has certainly gone, and images of Buildr's without a name.
+    That is builds, containers and temporary files whose host process has certainly gone, containers that `buildr run --keep`
+    has left, and images of Buildr's without a name.
     Runs that are alive, and whatever is not Buildr's, stay as they are.
     """
     from itertools import chain

@@ -28,7 +28,8 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     """List your runs, those too whose host process has gone.
 
     HOST PROCESS says what has become of the `python app.py` that a run belongs to: its process id;
-    gone, so that `buildr prune` or the next run removes the container; or unknown from here.
+    gone, so that `buildr prune` or the next run removes the container; or unknown from here. A
+    container that `buildr run --keep` has left says kept: `buildr stop` and `buildr prune` remove it.
     """
     from buildr import runs
     from buildr.action import guarded
@@ -48,7 +49,7 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
 
 def _row(run: Run) -> tuple[str, ...]:
     age = _age(run.age_seconds) if run.created else "?"
-    host = str(run.pid) if run.host == "alive" else run.host
+    host = "kept" if run.kept else str(run.pid) if run.host == "alive" else run.host
     return run.short_id, run.engine, run.name or "?", run.container.status, age, host
 
 
@@ -71,5 +72,6 @@ def _document(run: Run) -> dict[str, Any]:
         "running": run.container.running,
         "created": created,
         "host": run.host,
+        "kept": run.kept,
         "pid": run.pid,
     }

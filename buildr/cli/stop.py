@@ -41,7 +41,8 @@ def stop(
     """Stop runs: SIGTERM, the grace, SIGKILL.
 
     RUN is the beginning of an id that `buildr ps` shows, or the name of what runs. The host process
-    of a run ends with its status and removes the container; where it has gone, this does.
+    of a run ends with its status and removes the container; where it has gone, this does. It also
+    removes what `buildr run --keep` has left.
     """
     import threading
     from queue import SimpleQueue
@@ -85,7 +86,7 @@ def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, st
     seconds = run.grace_seconds if grace_seconds is None else grace_seconds
     try:
         ended = ask_to_end(run.backend, run.container, seconds)
-        if run.host != "alive":
+        if run.host != "alive" or run.kept:
             run.backend.remove(run.container.id)
         elif not ended:  # its host process waits for its status, and removes it
             run.backend.kill(run.container.id, signal.SIGKILL)

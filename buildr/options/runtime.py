@@ -69,6 +69,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         hardened: drop every capability and mount the root read-only.
         mount_source: show the guest the context itself at ``/app``, in place of a copy in the image: what changes on
             either side is there at once on the other, ignored files and secrets included.
+        keep: whether the container of a script that fails stays for a look; a call's never does.
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
         call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
         call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
@@ -91,6 +92,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     interrupt: Literal["host", "guest"] = "host"
     hardened: bool = False
     mount_source: bool = False
+    keep: bool = False
     call_timeout: float | None = None
     call_limit: str | int = "16m"
     call_format: Literal["json", "pickle"] = "json"
@@ -251,6 +253,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),
     "hardened": flag,
     "mount_source": flag,
+    "keep": flag,
     "call_timeout": call_timeout,
     "call_limit": parse_bytes,
     "call_format": lambda value: matching(value, "json|pickle", _FORMAT),

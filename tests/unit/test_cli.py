@@ -247,6 +247,7 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--memory 512m", "memory", 512 << 20),
         ("--hardened", "hardened", True),
         ("--live", "mount_source", True),
+        ("--keep", "keep", True),
         ("--grace-seconds 0.5", "grace_seconds", 0.5),
         ("--interrupt guest", "interrupt", "guest"),
         ("--container-name box", "name", "box"),

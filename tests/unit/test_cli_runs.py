@@ -105,6 +105,7 @@ def test_as_json_every_run_is_a_document() -> None:
             "running": False,
             "created": "1970-01-02T00:00:00+00:00",
             "host": "gone",
+            "kept": False,
             "pid": int(labels[identity.PID]),
         }
     ]

@@ -50,6 +50,7 @@ def test_a_dict_and_typed_options_give_the_same() -> None:
         "interrupt": "guest",
         "hardened": True,
         "mount_source": True,
+        "keep": True,
         "replicas": 1,
     }
 
@@ -433,6 +434,7 @@ def test_a_wrong_size_of_memory_is_refused(memory: Any) -> None:
         ("public", "yes"),
         ("public", []),
         ("hardened", 1),
+        ("keep", "yes"),
         ("interrupt", "both"),
         ("interrupt", 1),
         ("replicas", 0),

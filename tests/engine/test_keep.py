@@ -1,0 +1,59 @@
+"""A failed run's container that stays, on real engines: what is told of it is true."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.harness import give
+
+if TYPE_CHECKING:
+    from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+SCRIPT = """\
+import sys
+open("FILE", "a").write("from the guest\\n")
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def test_a_failed_run_can_be_looked_into_until_it_is_stopped(engine: Engine, project: Path) -> None:
+    (project / "app.py").write_text(SCRIPT)
+    give(engine, project)
+
+    def buildr(*words: str) -> tuple[int, str, str]:
+        done = engine.python("-m", "buildr", *words, cwd=project)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    status, _, said = buildr("run", "--keep", "app.py", "3")
+    assert status == 3
+    told = dict(re.findall(r"^  (\w+ .*?\w)   +(.*)$", said, re.MULTILINE))
+    assert list(told) == [
+        *("what it wrote", "what it changed", "a file of it", "a shell in it", "run it once more"),
+        "remove it",
+    ]
+    # The next run sweeps, and leaves what is kept.
+    assert buildr("run", "--keep", "app.py", "0") == (0, "", "")
+    [run] = [
+        run
+        for run in json.loads(buildr("ps", "--json", "--backend", engine.backend)[1])
+        if run["kept"] and told["remove it"].endswith(run["run"][:12])
+    ]
+    assert (run["status"], run["host"]) == ("exited", "gone")
+
+    assert "A /app/FILE" in engine.cli(*told["what it changed"].split()[1:])
+    command = told["a file of it"].split()
+    place = project / "found"
+    engine.cli(*command[1:-1], str(place))
+    assert place.read_text() == "from the guest\n"
+    again = engine.run(*told["run it once more"].split(), cwd=Path("/"))
+    assert again.returncode == 3, again.stderr
+
+    assert buildr(*told["remove it"].split()[1:], "--backend", engine.backend)[0] == 0
+    assert run["container"] not in engine.containers()
