@@ -123,7 +123,13 @@ def run_entry(
         def prepare(*, trust: bool) -> tuple[ContainerSpec, Ready]:
             ready = engine.make_ready(trust=trust)
             spec = container_spec(engine.backend, engine.project, ready, entry, runtime)
-            return to_be_kept(spec) if runtime.keep else spec, ready
+            if runtime.keep:
+                spec = to_be_kept(spec)
+            if runtime.debug is not None:
+                from buildr.debugging import to_be_debugged
+
+                spec = to_be_debugged(spec, runtime.debug)
+            return spec, ready
 
         prepared = prepare(trust=True)
         try:
@@ -167,7 +173,13 @@ class Engine:
         self.say = _nothing if package.quiet else console.say
         self.runtime = runtime
         project = plan(entry, package)
-        self.project = source_mounted(project) if runtime.mount_source else project
+        if runtime.mount_source:
+            project = source_mounted(project)
+        if runtime.debug is not None:
+            from buildr.debugging import with_debugger
+
+            project = with_debugger(project)
+        self.project = project
         self._executor, self._builder = registry.choose_both(
             package, runtime, origins or {}, flag=flag, builder=builder_flag
         )
@@ -231,6 +243,10 @@ def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) ->
 
         def on_start(container: str) -> None:
             sweeping.begin()
+            if engine.runtime.debug is not None:
+                from buildr.debugging import way_in
+
+                engine.say(way_in(engine.project, engine.runtime.debug))
             tell_ports(backend, container, spec, engine.say)
 
         def on_kept(container: str, status: int) -> None:

@@ -28,6 +28,10 @@ DEPENDENCIES_ROOT = "/usr/local/share/buildr/dependencies"
 INIT = f"{GUEST_ROOT}/buildr/guest/init.py"
 CALL = f"{GUEST_ROOT}/buildr/guest/call.py"
 """What runs in call mode: `buildr.guest.call`."""
+DEBUG = f"{GUEST_ROOT}/buildr/guest/debug.py"
+"""What runs where a debugger is waited for: `buildr.guest.debug`."""
+DEBUGGER_ROOT = "/usr/local/lib/buildr-debugger"
+"""Where the debugger is installed in an image that has one."""
 ENTRYPOINT = ("python", "-IS", INIT)
 """The first process: `buildr.guest.init`. -I and -S keep the user's environment and packages out of it."""
 PROJECT = "buildr.project"
@@ -65,6 +69,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Arguments of ``pip install``; empty: nothing is installed."""
     unhashed: tuple[str, ...] = ()
     """The same for a second call."""
+    debugger: tuple[str, ...] = ()
+    """The same for a call that installs the debugger, if it is wanted."""
     local: tuple[str, ...] = ()
     """The same for a call after the source has been copied."""
     dependencies_source: str = ""
@@ -82,7 +88,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     @property
     def installs(self) -> tuple[tuple[str, ...], ...]:
         """The arguments of all calls of pip, in their order."""
-        return tuple(words for words in (self.install, self.unhashed, self.local) if words)
+        calls = (self.install, self.unhashed, self.debugger, self.local)
+        return tuple(words for words in calls if words)
 
     @property
     def home(self) -> str:
@@ -115,6 +122,7 @@ def render(recipe: Recipe) -> str:
         system_packages=_system_packages(recipe.system_packages) if recipe.system_packages else "",
         dependencies_source=_comment(recipe.dependencies_source),
         install=[shlex.join(words) for words in (recipe.install, recipe.unhashed) if words],
+        debugger=shlex.join(recipe.debugger),
         local=shlex.join(recipe.local),
         import_path=":".join((*recipe.roots, GUEST_ROOT)),
         files=recipe.files,

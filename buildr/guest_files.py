@@ -12,6 +12,7 @@ _FILES = {
     "guest/init.py": "buildr/guest/init.py",
     "guest/detection.py": "buildr/guest/detection.py",
     "guest/call.py": "buildr/guest/call.py",
+    "guest/debug.py": "buildr/guest/debug.py",
     "guest/transfer.py": "buildr/guest/transfer.py",
     "errors.py": "buildr/errors.py",
     "_version.py": "buildr/_version.py",

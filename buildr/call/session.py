@@ -138,9 +138,8 @@ class Session:
     def _prepare(self) -> _Prepared:
         occupy_standard_streams()
         settings = self._settings
-        engine = Engine(
-            self.target.entry, settings.package, settings.runtime, origins=settings.origins
-        )
+        runtime = replace(settings.runtime, debug=None)  # that is for whole scripts
+        engine = Engine(self.target.entry, settings.package, runtime, origins=settings.origins)
         self._stack.enter_context(engine)
         self._mounts = not engine.backend.info.remote
         prepared = self._with_image(engine, trust=True)

@@ -266,6 +266,13 @@ container_options = (
         help="Mount the source instead of copying it: changes show at once, on both sides.",
     ),
     option(
+        "--debug",
+        "runtime__debug",
+        metavar="[HOST:]PORT",
+        section=CONTAINER,
+        help="Wait for a debugger, debugpy's, on a port of 127.0.0.1.",
+    ),
+    option(
         "--keep",
         "runtime__keep",
         is_flag=True,

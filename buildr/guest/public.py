@@ -87,10 +87,10 @@ class PackageOptions(_Options):
 class RuntimeOptions(_Options):
     """How the container runs."""
 
-    executor = cpus = memory = name = shard_spec = job_spec = None
+    executor = cpus = memory = name = debug = shard_spec = job_spec = None
     ports = mounts = env_file = tmpfs = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
-    public = hardened = mount_source = False
+    public = hardened = mount_source = keep = False
     grace_seconds = 10
     interrupt = "host"
     call_timeout = None

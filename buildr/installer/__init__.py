@@ -39,7 +39,7 @@ LABEL = "buildr.dependencies"
 _TAG = "deps-"
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _DONE: dict[str, Any] = {
-    **dict.fromkeys(("install", "unhashed", "local", "system_packages"), ()),
+    **dict.fromkeys(("install", "unhashed", "debugger", "local", "system_packages"), ()),
     "source_first": False,
 }
 """What a recipe has no more to do on top of them."""

@@ -15,9 +15,11 @@ from buildr.options.wrong import WrongValueError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["EVERY_INTERFACE", "LOOPBACK", "Port", "bound", "published_ports"]
+__all__ = ["EVERY_INTERFACE", "LOOPBACK", "Port", "bound", "debug_port", "published_ports"]
 
 LOOPBACK = "127.0.0.1"
+DEBUG_PORT = 5678
+"""Where debuggers of Python listen by custom."""
 EVERY_INTERFACE = ""
 """What both engines take for every address of the host, IPv4 and IPv6."""
 
@@ -29,6 +31,7 @@ _ACCEPTS = (
     'a range "8000-8002:9000-9002"; ports are 1 to 65535, and 0 on the host lets the engine choose'
 )
 _LIST = f"a list of ports, or a dict {{container: host}}; each {_ACCEPTS}"
+_DEBUG = 'a port of this host, 5678 or "127.0.0.1:5678"; 0 lets the engine choose'
 _RANGE = r"([0-9]{1,5})(?:-([0-9]{1,5}))?"
 
 
@@ -59,6 +62,28 @@ def published_ports(value: object) -> tuple[Port, ...]:
     else:
         lists = each(value, _ports, _LIST)
     return tuple(port for ports in lists for port in ports)
+
+
+def debug_port(value: object) -> Port:
+    """Read the option ``debug``: a port of this host, with an address or without.
+
+    Raises:
+        WrongValueError: it is none.
+    """
+    if isinstance(value, Port):
+        return _checked(value)
+    given = value if isinstance(value, str) else typed(value, int, _DEBUG)
+    match = re.fullmatch(r"(?:(.+):)?([0-9]{1,5})", str(given), re.ASCII)
+    if match is None or int(match[2]) > _MOST:
+        raise WrongValueError(value, _DEBUG)
+    address = match[1] or LOOPBACK
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    try:
+        ip = _address(address, value)
+    except WrongValueError as error:
+        raise WrongValueError(value, _DEBUG, problem=error.problem) from None
+    return Port(ip, int(match[2]), int(match[2]) or DEBUG_PORT)
 
 
 def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:

@@ -12,7 +12,7 @@ from buildr.options.environment import environment
 from buildr.options.fields import read_given, record
 from buildr.options.mounts import Mount, mounts
 from buildr.options.package import backend
-from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, published_ports
+from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, debug_port, published_ports
 from buildr.options.size import ACCEPTS as SIZE
 from buildr.options.size import parse_bytes
 from buildr.options.tmpfs import Tmpfs, tmpfs
@@ -69,6 +69,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         hardened: drop every capability and mount the root read-only.
         mount_source: show the guest the context itself at ``/app``, in place of a copy in the image: what changes on
             either side is there at once on the other, ignored files and secrets included.
+        debug: where a debugger attaches, ``5678`` or ``"127.0.0.1:5678"``, 0 for any free port; the script waits for it, and
+            debugpy is added to the image. A call's never does.
         keep: whether the container of a script that fails stays for a look; a call's never does.
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
         call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
@@ -92,6 +94,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     interrupt: Literal["host", "guest"] = "host"
     hardened: bool = False
     mount_source: bool = False
+    debug: int | str | Port | None = None
     keep: bool = False
     call_timeout: float | None = None
     call_limit: str | int = "16m"
@@ -110,6 +113,7 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     memory: int | None = None
+    debug: Port | None = None
     call_limit: int = 16 << 20
     shard_spec: None = None
     job_spec: None = None
@@ -161,6 +165,16 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
         ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
     except WrongValueError as error:
         raise OptionError(error.within("runtime.ports").what, hint=error.hint) from None
+    debug = found.debug
+    if debug is not None and any(
+        port.protocol == "tcp"
+        and (port.container == debug.container or 0 < port.host == debug.host)
+        for port in ports
+    ):
+        raise OptionError(
+            f"runtime.debug and runtime.ports both have the port {debug.host or debug.container}",
+            hint="accepted: another port for one of the two",
+        )
     return structs.replace(found, ports=ports)
 
 
@@ -253,6 +267,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),
     "hardened": flag,
     "mount_source": flag,
+    "debug": debug_port,
     "keep": flag,
     "call_timeout": call_timeout,
     "call_limit": parse_bytes,

@@ -15,7 +15,7 @@ import buildr
 from buildr import action, registry
 from buildr.cli import app
 from buildr.errors import BuildrError
-from buildr.options import Tmpfs
+from buildr.options import Port, Tmpfs
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
@@ -248,6 +248,7 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--hardened", "hardened", True),
         ("--live", "mount_source", True),
         ("--keep", "keep", True),
+        ("--debug 7000", "debug", Port("127.0.0.1", 7000, 7000)),
         ("--grace-seconds 0.5", "grace_seconds", 0.5),
         ("--interrupt guest", "interrupt", "guest"),
         ("--container-name box", "name", "box"),

@@ -83,6 +83,7 @@ def test_it_is_only_what_is_needed() -> None:
         "buildr/guest/init.py",
         "buildr/guest/detection.py",
         "buildr/guest/call.py",
+        "buildr/guest/debug.py",
         "buildr/guest/transfer.py",
         "buildr/errors.py",
         "buildr/_version.py",

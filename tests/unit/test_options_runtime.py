@@ -50,6 +50,7 @@ def test_a_dict_and_typed_options_give_the_same() -> None:
         "interrupt": "guest",
         "hardened": True,
         "mount_source": True,
+        "debug": "127.0.0.1:5678",
         "keep": True,
         "replicas": 1,
     }
@@ -106,6 +107,29 @@ def test_a_port_is_bound_to_loopback_unless_it_says_otherwise(
     given: int | str | Port, ports: list[Port]
 ) -> None:
     assert list(runtime_options({"ports": [given]}).ports) == ports
+
+
+@pytest.mark.parametrize(
+    ("given", "port"),
+    [
+        (5678, Port("127.0.0.1", 5678, 5678)),
+        ("7000", Port("127.0.0.1", 7000, 7000)),
+        (0, Port("127.0.0.1", 0, 5678)),
+        ("0.0.0.0:0", Port("0.0.0.0", 0, 5678)),
+        ("[::1]:7000", Port("::1", 7000, 7000)),
+    ],
+)
+def test_a_debugger_attaches_on_loopback_unless_an_address_is_named(
+    given: int | str, port: Port
+) -> None:
+    assert runtime_options({"debug": given, "public": True}).debug == port
+
+
+@pytest.mark.parametrize(("debug", "ports"), [(5678, [5678]), (0, ["9:5678"]), (7000, ["7000:80"])])
+def test_a_debugger_and_a_published_port_cannot_be_one(debug: int, ports: list[Any]) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.debug and runtime\.ports both have"):
+        runtime_options({"debug": debug, "ports": ports})
+    runtime_options({"debug": debug, "ports": ["8:80", "5678:5678/udp"]})
 
 
 def test_public_binds_ports_without_an_address_to_every_interface() -> None:
@@ -435,6 +459,13 @@ def test_a_wrong_size_of_memory_is_refused(memory: Any) -> None:
         ("public", []),
         ("hardened", 1),
         ("keep", "yes"),
+        ("debug", "localhost:5678"),
+        ("debug", "65536"),
+        ("debug", -1),
+        ("debug", True),
+        ("debug", "5678/udp"),
+        ("debug", ":5678"),
+        ("debug", ""),
         ("interrupt", "both"),
         ("interrupt", 1),
         ("replicas", 0),

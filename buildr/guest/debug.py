@@ -1,0 +1,48 @@
+"""Runs a script, or a module, once a debugger has attached.
+
+As `python -m debugpy --wait-for-client` does, but that it says when a client may come, and that it finds debugpy in a
+folder of its own, behind what the project has installed.
+
+Usage: python debug.py FOLDER PORT SCRIPT [ARGUMENT ...]
+       python debug.py FOLDER PORT -m MODULE [ARGUMENT ...]
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import sys
+
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+
+
+def main(words: list[str]) -> None:
+    """Wait for a debugger, then run what is named."""
+    folder, port, *command = words
+    if os.path.dirname(os.path.abspath(__file__)) == sys.path[0]:
+        del sys.path[0]  # modules with common names
+    sys.path.append(folder)
+    debugpy = importlib.import_module("debugpy")  # no part of this package: the image has it
+    # Every address of the container: a port is published there, and the host's side says who may come.
+    debugpy.listen(("0.0.0.0", int(port)))  # noqa: S104 - see above
+    sys.stderr.write("buildr: the script waits for a debugger\n")
+    sys.stderr.flush()
+    try:
+        debugpy.wait_for_client()
+    except KeyboardInterrupt:
+        os._exit(_INTERRUPTED)
+    # From here on everything is as Python itself has it: sys.argv, sys.path, __main__.
+    if command[0] == "-m":
+        sys.path.insert(0, os.getcwd())
+        sys.argv[:] = command[1:]
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        script = command[0]
+        sys.path.insert(0, script if os.path.isdir(script) else os.path.dirname(script))
+        sys.argv[:] = command
+        runpy.run_path(script, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
