@@ -12,19 +12,22 @@
         main()
 """
 
-from buildr._version import __version__
-from buildr.decorator import Containerize, Containerized
-from buildr.errors import BuildrError
-from buildr.guest.detection import is_in_docker_container
-from buildr.options import (
-    BuildSecret,
-    Mount,
-    PackageFile,
-    PackageOptions,
-    Port,
-    RuntimeOptions,
-    Tmpfs,
-)
+from buildr._collector import Uncollected
+
+with Uncollected(freeze=True):
+    from buildr._version import __version__
+    from buildr.decorator import Containerize, Containerized
+    from buildr.errors import BuildrError
+    from buildr.guest.detection import is_in_docker_container
+    from buildr.options import (
+        BuildSecret,
+        Mount,
+        PackageFile,
+        PackageOptions,
+        Port,
+        RuntimeOptions,
+        Tmpfs,
+    )
 
 __all__ = [
     "BuildSecret",

@@ -9,6 +9,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from buildr import console
+from buildr._collector import Uncollected
 from buildr.entry import is_main_script, running_entry
 from buildr.errors import BuildrError
 from buildr.guest.detection import detect
@@ -238,7 +239,8 @@ class Containerized(Generic[P, R]):
         return settle(entry, own)
 
     def _move(self) -> Any:
-        from buildr.action import guarded, run_entry
+        with Uncollected():
+            from buildr.action import guarded, run_entry
 
         try:
             entry = running_entry()

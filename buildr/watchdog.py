@@ -126,7 +126,7 @@ def watch(arguments: list[str]) -> None:
     while True:
         word = os.read(0, 1)
         if word == _DONE:
-            return
+            os._exit(0)  # the host process waits for this end
         if word == _CREATED:
             seconds = 0
         elif word == _AT_ONCE:

@@ -1,0 +1,41 @@
+"""Importing Buildr leaves the garbage collector as it was."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from buildr._collector import Uncollected
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> object:
+    collects = gc.isenabled()
+    yield
+    gc.enable() if collects else gc.disable()
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_is_as_it_was_afterwards(*, collects: bool) -> None:
+    gc.enable() if collects else gc.disable()
+    with pytest.raises(KeyError), Uncollected():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled() is collects
+
+
+@pytest.mark.parametrize("first", ["", "import gc; gc.disable()\n"])
+def test_an_import_freezes_what_it_makes_and_goes_on_collecting(first: str) -> None:
+    code = (
+        first + "import gc; was = gc.isenabled(); import buildr\n"
+        "assert gc.isenabled() is was\n"
+        "assert gc.get_freeze_count() > 5000\n"
+        "class Cycle:\n"
+        "    def __del__(self): print('collected')\n"
+        "cycle = Cycle(); cycle.itself = cycle; del cycle; gc.collect()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"collected\n", b"")
