@@ -21,10 +21,16 @@ def _as_it_was() -> object:
 @pytest.mark.parametrize("collects", [True, False])
 def test_the_collector_is_as_it_was_afterwards(*, collects: bool) -> None:
     gc.enable() if collects else gc.disable()
-    with pytest.raises(KeyError), Uncollected():
-        assert not gc.isenabled()
-        raise KeyError
-    assert gc.isenabled() is collects
+    meanwhile = []
+
+    def fail() -> None:
+        with Uncollected():
+            meanwhile.append(gc.isenabled())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (meanwhile, gc.isenabled()) == ([False], collects)
 
 
 @pytest.mark.parametrize("first", ["", "import gc; gc.disable()\n"])
