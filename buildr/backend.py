@@ -153,6 +153,10 @@ class TmpfsSpec(Struct, frozen=True, kw_only=True):
     """Bytes; ``None``: the kernel's default."""
 
 
+_TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
+"""How directories in memory are mounted; all said, as the engines' defaults differ."""
+
+
 class ContainerSpec(Struct, frozen=True, kw_only=True):
     """A container to create. What is ``None`` or empty is left as the image has it."""
 
@@ -183,6 +187,23 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """The guest's home directory, for `hardened`."""
     image_variables: tuple[str, ...] | None = None
     """Names of the variables that the image sets, where they are known: they spare a backend that needs them a look."""
+
+
+def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
+    """Return the directories in memory, each with its options: those asked for, and what a hardened container needs.
+
+    The latter are ``/tmp`` and the home directory, where nothing is mounted anyway.
+    """
+    found = {
+        item.target: [*_TMPFS, *([] if item.size is None else [f"size={item.size}"])]
+        for item in spec.tmpfs
+    }
+    if spec.hardened:
+        mounted = {mount.target for mount in spec.mounts}
+        for path in ("/tmp", spec.home):  # noqa: S108 - inside the container
+            if path and path not in mounted:
+                found.setdefault(path, list(_TMPFS))
+    return found
 
 
 class ContainerState(Struct, frozen=True, kw_only=True):

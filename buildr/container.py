@@ -16,7 +16,7 @@ from buildr.options.mounts import mount_source
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.backend import Backend
+    from buildr.backend import Backend, EngineInfo
     from buildr.entry import Entry
     from buildr.image import Ready
     from buildr.options import Runtime
@@ -53,7 +53,7 @@ def container_spec(
     command: tuple[str, ...] = project.placement.command
     if own and (stored := backend.image(image)) is not None:
         command = stored.command
-    mounts = tuple(_mount(backend, mount) for mount in runtime.mounts)
+    mounts = tuple(find_mount(backend.info, mount) for mount in runtime.mounts)
     if runtime.mount_source:
         mounts = (source_mount(backend, project), *mounts)
     return ContainerSpec(
@@ -67,7 +67,7 @@ def container_spec(
         },
         name=runtime.name,
         workdir=None if own else project.placement.workdir,
-        user=_user(backend, mounts),
+        user=user_of(backend.info, mounts),
         tty=tty,
         stdin=not stdin.is_null(),
         ports=tuple(
@@ -97,8 +97,12 @@ def _home(backend: Backend, image: str) -> str:
     return named[-1].removeprefix("HOME=") if named else ""
 
 
-def _mount(backend: Backend, mount: Mount) -> MountSpec:
+def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
     """Find what a mount shows.
+
+    Args:
+        info: of the engine.
+        mount: the option.
 
     Raises:
         ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
@@ -106,7 +110,7 @@ def _mount(backend: Backend, mount: Mount) -> MountSpec:
     # A bare name is a named volume; anything else becomes an absolute path.
     source = mount_source(mount, os.getcwd())
     is_path = os.path.isabs(source)
-    if is_path and not backend.info.remote:
+    if is_path and not info.remote:
         try:
             os.stat(source)
         except (FileNotFoundError, NotADirectoryError):
@@ -139,14 +143,14 @@ def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
         )
 
 
-def _user(backend: Backend, mounts: tuple[MountSpec, ...]) -> str | None:
+def user_of(info: EngineInfo, mounts: tuple[MountSpec, ...]) -> str | None:
     """Return who the guest runs as, so that what it writes into mounts belongs to the user.
 
     On a rootless engine uid 0 in the container is the user; on a rootful one it is the user's own uid.
     """
     if all(mount.read_only or mount.kind == "volume" for mount in mounts):
         return None
-    return "0:0" if backend.info.rootless else f"{os.getuid()}:0"
+    return "0:0" if info.rootless else f"{os.getuid()}:0"
 
 
 def _published(runtime: Runtime) -> dict[str, str]:

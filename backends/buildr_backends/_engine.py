@@ -47,8 +47,6 @@ _WAIT_SECONDS = (
     10.0  # between two looks whether the engine is still there while it is waited for a guest
 )
 _ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
-TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
-"""How directories in memory are mounted; all said, as the engines' defaults differ."""
 TAR = {"Content-Type": "application/x-tar"}
 
 
@@ -349,23 +347,6 @@ class HttpEngine(ABC):
             if in_use
             else "",
         )
-
-
-def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
-    """Return the directories in memory, each with its options: those asked for, and what a hardened container needs.
-
-    The latter are ``/tmp`` and the home directory, where nothing is mounted anyway.
-    """
-    found = {
-        item.target: [*TMPFS, *([] if item.size is None else [f"size={item.size}"])]
-        for item in spec.tmpfs
-    }
-    if spec.hardened:
-        mounted = {mount.target for mount in spec.mounts}
-        for path in ("/tmp", spec.home):  # noqa: S108 - inside the container
-            if path and path not in mounted:
-                found.setdefault(path, list(TMPFS))
-    return found
 
 
 def label_filter(labels: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from buildr.backend import ContainerSpec, EngineDetails, EngineInfo, MountSpec
+from buildr.backend import ContainerSpec, EngineDetails, EngineInfo, MountSpec, tmpfs_options
 from buildr.errors import (
     BackendError,
     EngineError,
@@ -17,7 +17,7 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends import _docker_endpoint
-from buildr_backends._engine import HttpEngine, tmpfs_options
+from buildr_backends._engine import HttpEngine
 from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 

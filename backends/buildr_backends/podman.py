@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from buildr.backend import EngineDetails, EngineInfo
+from buildr.backend import EngineDetails, EngineInfo, tmpfs_options
 from buildr.errors import (
     BackendError,
     EngineError,
@@ -16,7 +16,7 @@ from buildr.errors import (
 )
 from buildr_backends import _attach, _podman_endpoint, _podman_service
 from buildr_backends._documents import documents
-from buildr_backends._engine import HttpEngine, tmpfs_options
+from buildr_backends._engine import HttpEngine
 from buildr_backends._http import ANSWER_SECONDS, Client, quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 

@@ -22,6 +22,7 @@ from buildr.cli.logs import logs
 from buildr.cli.prune import prune
 from buildr.cli.ps import ps
 from buildr.cli.push import push
+from buildr.cli.quadlet import quadlet
 from buildr.cli.run import run
 from buildr.cli.stop import stop
 
@@ -66,7 +67,7 @@ def app() -> None:
 
 
 _COMMANDS = (
-    *(init, run, build, push, containerfile, eject),
+    *(init, run, build, push, containerfile, eject, quadlet),
     *(ps, logs, stop, prune),
     *(config, doctor, completion),
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from buildr.signals import Signals
 
 
-class _RunCommand(Command):
+class RunCommand(Command):
     """A command whose options end at the script or module: what follows belongs to that."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -77,7 +77,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
 
 
 @click.command(
-    cls=_RunCommand,
+    cls=RunCommand,
     usages=("[OPTIONS] SCRIPT [ARGS]...", "[OPTIONS] -m MODULE [ARGS]..."),
     context_settings={"allow_interspersed_args": False},
 )

@@ -1,0 +1,302 @@
+"""The unit that `buildr quadlet` writes: what stands in it, and that nothing in it means something else to systemd."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildr.cli import app
+from buildr.errors import ContextError, OptionError
+from buildr.options import runtime_options
+from buildr.quadlet import Service, unit, write
+from tests import systemd
+from tests.unit.command import command_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+DECORATED = """\
+from buildr import Containerize
+
+@Containerize(
+    package={"repository": "registry.example/me", "name": "hello", "tag": "v1"},
+    runtime={"ports": [8080], "env": {"MODE": "test"}},
+)
+def main():
+    raise SystemExit("this ran on the host")
+
+main()
+"""
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return command_project(tmp_path, monkeypatch, "print()\n")
+
+
+def text_of(command: tuple[str, ...] = (), **runtime: Any) -> str:
+    service = Service(
+        name="web",
+        image="localhost/buildr/web:latest",
+        runtime=runtime_options(runtime),
+        command=command,
+        home="/home/app",
+    )
+    return unit(service)[0]
+
+
+def container(command: tuple[str, ...] = (), **runtime: Any) -> list[tuple[str, str]]:
+    return systemd.keys(text_of(command, **runtime), "Container")
+
+
+def values(rows: list[tuple[str, str]], key: str) -> list[str]:
+    return [value for name, value in rows if name == key]
+
+
+def podman_arguments(**runtime: Any) -> list[str]:
+    return [
+        systemd.expand(word)
+        for line in values(container(**runtime), "PodmanArgs")
+        for word in systemd.split(line)
+    ]
+
+
+# Options ------------------------------------------------------------------------------------------
+
+
+def test_without_an_option_it_is_the_image_with_the_defaults_of_a_run() -> None:
+    assert container() == [
+        ("Image", "localhost/buildr/web:latest"),
+        ("RunInit", "false"),
+        ("NoNewPrivileges", "true"),
+        ("PodmanArgs", "--stop-timeout=10"),
+    ]
+    assert systemd.keys(text_of(), "Service") == [
+        ("Restart", "no"),
+        ("TimeoutStartSec", "900"),
+        ("TimeoutStopSec", "20"),
+    ]
+    assert systemd.keys(text_of(), "Install") == [("WantedBy", "default.target")]
+
+
+def test_the_grace_is_podmans_and_systemd_waits_longer() -> None:
+    assert "--stop-timeout=3" in podman_arguments(grace_seconds=2.5)
+    assert ("TimeoutStopSec", "13") in systemd.keys(text_of(grace_seconds=2.5), "Service")
+
+
+def test_ports_stand_with_their_addresses() -> None:
+    ports = [8080, "0:81", "[::1]:82:83/udp", "192.0.2.1::84"]
+    assert values(container(ports=ports), "PublishPort") == [
+        "127.0.0.1:8080:8080",
+        "127.0.0.1::81",
+        "[::1]:82:83/udp",
+        "192.0.2.1::84",
+    ]
+    assert values(container(ports=[80, "0:81"], public=True), "PublishPort") == ["80:80", "81"]
+
+
+def test_mounts_stand_with_absolute_paths_and_make_the_guest_the_user(project: Path) -> None:
+    (project / "da ta$%").mkdir()
+    rows = container(mounts=["./da ta$%:/data", "cache:/cache:ro"])
+    volumes = [systemd.expand(value) for value in values(rows, "Volume")]
+    assert volumes == [f"{project}/da ta$%:/data", "cache:/cache:ro"]
+    assert (values(rows, "User"), values(rows, "Group")) == (["0"], ["0"])
+    assert values(container(mounts=["cache:/cache", "./:/x:ro"]), "User") == []
+
+
+def test_limits_hardening_and_memory_directories_are_those_of_a_run() -> None:
+    found = podman_arguments(cpus=1.5, memory="64m", hardened=True, tmpfs=["/scratch:size=1m"])
+    options = "rw,nosuid,nodev,noexec,mode=1777"
+    assert found == [
+        "--stop-timeout=10",
+        "--cpus=1.5",
+        "--memory=67108864b",
+        "--read-only-tmpfs=false",
+        f"--tmpfs=/scratch:{options},size=1048576,notmpcopyup",
+        f"--tmpfs=/tmp:{options},notmpcopyup",
+        f"--tmpfs=/home/app:{options},notmpcopyup",
+    ]
+    rows = container(hardened=True)
+    assert (values(rows, "DropCapability"), values(rows, "ReadOnly")) == (["all"], ["true"])
+
+
+def test_a_name_is_the_containers() -> None:
+    assert values(container(name="box"), "ContainerName") == ["box"]
+
+
+# Secrets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["TOKEN", "GITHUB_TOKEN", "DB_PASSWORD", "API_KEY", "APIKEY", "client_secret_2"]
+)
+def test_what_looks_like_a_secret_is_not_written(name: str) -> None:
+    service = Service(name="w", image="i", runtime=runtime_options({"env": {name: "canary"}}))
+    text, notes = unit(service)
+    assert "canary" not in text
+    assert [note for note in notes if name in note and "looks like a secret" in note]
+
+
+def test_the_hosts_values_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODE", "canary")
+    service = Service(
+        name="w", image="i", runtime=runtime_options({"env": {"MODE": None, "KEYBOARD": "us"}})
+    )
+    text, notes = unit(service)
+    assert "canary" not in text
+    assert "Environment=KEYBOARD=us" in text
+    assert len(notes) == 1
+    assert "the variable MODE is left out, since it has this host's value" in notes[0]
+
+
+def test_a_file_of_variables_is_named_and_never_read_into_the_unit(project: Path) -> None:
+    (project / "my .env").write_text("TOKEN=canary\n# comment\nPLAIN=a b\n")
+    service = Service(name="w", image="i", runtime=runtime_options({"env_file": "my .env"}))
+    text, notes = unit(service)
+    assert "canary" not in text
+    [line] = values(systemd.keys(text, "Container"), "EnvironmentFile")
+    assert systemd.split(line) == [f"{project}/my .env"]
+    assert notes == ()
+
+
+def test_variables_that_podman_reads_otherwise_are_named_without_their_values(
+    project: Path,
+) -> None:
+    (project / ".env").write_text("A=plain\nB='canary'\nC=x # canary\n")
+    service = Service(name="w", image="i", runtime=runtime_options({"env_file": ".env"}))
+    text, notes = unit(service)
+    assert "canary" not in text + "".join(notes)
+    assert len(notes) == 1
+    assert notes[0].startswith(f"Podman reads B, C of {project}/.env otherwise than a run does")
+
+
+# What systemd makes of it -------------------------------------------------------------------------
+
+
+@given(st.lists(TEXT.filter(lambda text: text not in ("", ";")), min_size=1, max_size=4))
+def test_arguments_come_back_as_they_were(words: list[str]) -> None:
+    [line] = values(container(tuple(words)), "Exec")
+    assert [systemd.expand(word) for word in systemd.split(line)] == words
+
+
+@given(TEXT)
+def test_variables_come_back_as_they_were(value: str) -> None:
+    [line] = values(container(env={"A": value}), "Environment")
+    assert [systemd.expand(word) for word in systemd.split(line)] == [f"A={value}"]
+
+
+@pytest.mark.parametrize("word", ["", ";"])
+def test_what_the_generator_would_lose_is_refused(word: str) -> None:
+    with pytest.raises(OptionError, match="Podman's generator would lose it"):
+        container(("python", word))
+
+
+@pytest.mark.parametrize("folder", ["end\\", "colon:"])
+def test_paths_that_cannot_stand_in_a_unit_are_refused(project: Path, folder: str) -> None:
+    (project / folder).mkdir()
+    mount = {"source": str(project / folder), "target": "/x" if folder[-1] != "\\" else "/x\\"}
+    with pytest.raises(OptionError, match=r"runtime\.mounts cannot be .* in a unit"):
+        container(mounts=[mount])
+
+
+def test_a_volume_with_the_name_of_a_unit_is_refused() -> None:
+    with pytest.raises(OptionError, match="name of another unit"):
+        container(mounts=["data.volume:/data"])
+
+
+def test_a_mounted_source_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"runtime\.mount_source is for working on a script"):
+        text_of(mount_source=True)
+
+
+def test_a_note_stays_a_comment() -> None:
+    text = text_of(env={"TOKEN": "x"})
+    head = text.partition("\n[Unit]")[0]
+    assert all(re.match(r"# |$", line) for line in head.split("\n"))
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+def quadlet(*words: str) -> Result:
+    return CliRunner().invoke(app, ["quadlet", *words], prog_name="buildr")
+
+
+def test_a_script_gives_its_image_and_the_options_of_its_decorator(project: Path) -> None:
+    (project / "app.py").write_text(DECORATED)
+    result = quadlet("-e", "MORE=1", "--restart", "on-failure", "app.py", "--port", "$X")
+    assert result.exit_code == 0, result.output
+    rows = systemd.keys(result.stdout, "Container")
+    assert values(rows, "Image") == ["registry.example/me/hello:v1"]
+    assert values(rows, "Exec") == ['python -u /app/app.py --port "$$X"']
+    assert values(rows, "PublishPort") == ["127.0.0.1:8080:8080"]
+    assert set(values(rows, "Environment")) >= {"MODE=test", "MORE=1"}
+    assert ("Restart", "on-failure") in systemd.keys(result.stdout, "Service")
+    assert not list(project.glob("*.container"))
+
+
+def test_without_arguments_the_image_runs_its_own_command() -> None:
+    rows = systemd.keys(quadlet("app.py").stdout, "Container")
+    assert values(rows, "Image") == ["localhost/buildr/app:latest"]
+    assert values(rows, "Exec") == []
+
+
+def test_a_script_that_starts_elsewhere_starts_there(project: Path) -> None:
+    (project / "sub").mkdir()
+    (project / "sub" / "tool.py").write_text("")
+    result = quadlet("--context", ".", "-m", "json.tool")
+    assert "json.tool" in systemd.keys(result.stdout, "Unit")[0][1]
+    assert values(systemd.keys(quadlet("sub/tool.py").stdout, "Container"), "Image") == [
+        "localhost/buildr/tool:latest"
+    ]
+
+
+def test_an_image_gives_a_unit_with_its_name() -> None:
+    result = quadlet("registry.example/team/web:1", "serve", "--all")
+    rows = systemd.keys(result.stdout, "Container")
+    assert values(rows, "Image") == ["registry.example/team/web:1"]
+    assert values(rows, "Exec") == ["serve --all"]
+    assert systemd.keys(result.stdout, "Unit") == [("Description", "web (buildr)")]
+
+
+def test_a_script_that_is_not_there_is_no_image() -> None:
+    result = quadlet("missing.py")
+    assert result.exit_code == 125
+
+
+def test_arguments_of_an_unknown_command_are_refused(project: Path) -> None:
+    (project / "Dockerfile").write_text("FROM x\n")
+    result = quadlet("--dockerfile", "Dockerfile", "app.py", "x")
+    assert result.exit_code == 2
+    assert "belong into its CMD" in result.output
+
+
+def test_a_file_is_written_and_written_anew_but_never_over_somebody_elses(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "units"
+    result = quadlet("-o", str(folder), "--unit", "mine", "app.py")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "systemctl --user daemon-reload && systemctl --user start mine\n"
+    assert "mine.container, which runs localhost/buildr/app:latest" in capfd.readouterr().err
+    assert quadlet("-q", "-o", str(folder), "--unit", "mine", "-e", "A=1", "app.py").output == ""
+    path = folder / "mine.container"
+    assert "Environment=A=1" in path.read_text()
+    assert [entry.name for entry in folder.iterdir()] == ["mine.container"]
+    path.write_text("[Container]\nImage=x\n")
+    with pytest.raises(ContextError, match="Buildr has not written it"):
+        write("new", "mine", str(folder))
+    assert path.read_text() == "[Container]\nImage=x\n"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "-x", "a b", ""])
+def test_a_name_that_is_none_of_a_unit_is_refused(name: str) -> None:
+    assert quadlet("--unit", name, "app.py").exit_code == 2
