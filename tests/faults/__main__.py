@@ -1,6 +1,6 @@
 """Makes faults happen on real engines and prints a table of what came of them.
 
-Usage: python -m tests.faults [--engine NAME]... [--only TEXT] [--share PERCENT] [--few]
+Usage: python -m tests.faults [--engine NAME]... [--only TEXT] [--share PERCENT] [--few] [--keep FILE] [--list] [--report]
 
 Engines are those that ``scripts/engines up`` describes in the file that ``BUILDR_TEST_ENGINES`` names.
 """
@@ -13,12 +13,17 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tests.engine.harness import Engine
+from tests.faults import results
 from tests.faults.bench import Bench
 from tests.faults.table import Row, few, rows
 
@@ -37,34 +42,60 @@ def main() -> int:
         "--share", type=float, default=100, help="percent of the tries, at least one"
     )
     parser.add_argument("--few", action="store_true", help="what runs with the tests")
+    parser.add_argument("--keep", type=Path, help="put each row into this file of results")
+    parser.add_argument("--list", action="store_true", help="only name the faults")
+    parser.add_argument("--report", action="store_true", help="only renew the page's table")
     given = parser.parse_args()
+    if given.report:
+        order = [row.line or row.fault for row in rows()]
+        results.PAGE.write_text(results.render(results.PAGE.read_text(), results.load(), order))
+        return 0
+    if given.list:
+        for row in rows():
+            print(f"{row.fault}: {len(row.trials) * row.times} tries on {', '.join(row.engines)}")
+        return 0
+    # A shell that starts this in the background lets it ignore them, and whatever it starts would, too.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     state = json.loads(Path(os.environ["BUILDR_TEST_ENGINES"]).read_text())
     table = (
         [Row(fault=name, trials=(trial,)) for name, trial in few()] if given.few else list(rows())
     )
-    print(
-        "| fault | engine | tries | lost | leaked | wrong status |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print(results.HEAD, flush=True)
     failed = False
     for name in given.engine or state["engines"]:
         with Bench(Engine(name, state["engines"][name], state["base_image"])) as bench:
             for row in table:
                 where = {bench.engine.backend, name}
                 if given.only in row.fault and where & set(row.engines):
-                    failed |= _line(row, bench, given.share)
+                    outcome = _try(row, bench, given.share)
+                    print(
+                        results.line(msgspec.structs.replace(outcome, line=row.fault)), flush=True
+                    )
+                    if given.keep is not None:
+                        results.keep(outcome, given.keep)
+                    failed |= bool(outcome.lost or outcome.leaked or outcome.wrong)
     return int(failed)
 
 
-def _line(row: Row, bench: Bench, share: float) -> bool:
+def _try(row: Row, bench: Bench, share: float) -> results.Outcome:
     counts = dict.fromkeys(_COLUMNS, 0)
+    bench.waited_seconds.clear()
     total = max(1, math.ceil(len(row.trials) * row.times * share / 100))
     for index in range(total):
         for wrong in try_once(row.trials[index % len(row.trials)], bench):
             counts[wrong.partition(":")[0]] += 1
             print(f"{row.fault}, {bench.engine.name}: {wrong}", file=sys.stderr, flush=True)
-    cells = (row.fault, bench.engine.name, str(total), *map(str, counts.values()))
-    print(f"| {' | '.join(cells)} |", flush=True)
-    return any(counts.values())
+    return results.Outcome(
+        fault=row.fault,
+        line=row.line or row.fault,
+        engine=bench.engine.name,
+        date=time.strftime("%Y-%m-%d"),
+        tries=total,
+        **counts,
+        seconds=round(max(bench.waited_seconds), 2) if bench.waited_seconds else None,
+    )
 
 
 def try_once(trial: Callable[[Bench], list[str]], bench: Bench) -> list[str]:

@@ -59,6 +59,7 @@ class Bench:
         directory: the project's.
         name: of the script, which no other project has.
         proxy: before the engine.
+        waited_seconds: how long it took, each time, until nothing was left of a run.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -70,6 +71,7 @@ class Bench:
         self.proxy: Proxy
         self._service: subprocess.Popen[bytes] | None = None
         self._spare: subprocess.Popen[bytes] | None = None
+        self.waited_seconds: list[float] = []
 
     def __enter__(self) -> Self:
         try:
@@ -193,6 +195,12 @@ class Bench:
                 return
             assert time.monotonic() < deadline
             time.sleep(0.1)  # a socket that appears tells nobody
+
+    def registry(self) -> str:
+        """Return the address of a registry that the engine may push to."""
+        found = json.loads(Path(os.environ["BUILDR_TEST_ENGINES"]).read_text())
+        address: str = found["registries"]["open"]
+        return address
 
     # The host process -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from tests.faults import trials
+from tests.faults.full_store import store_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """How often each of them happens in the long run."""
     engines: tuple[str, ...] = ("podman", "docker")
     """Where it can happen: backends, or single engines."""
+    line: str = ""
+    """The line of the page's table that it is added to, where that is not its own."""
 
 
 def rows() -> Iterator[Row]:
@@ -48,12 +51,14 @@ def rows() -> Iterator[Row]:
     yield Row(fault="exit status, each of 256", trials=tuple(map(one.exits, range(256))))
     yield Row(fault="guest killed by a signal, 14 of them", trials=tuple(map(one.dies, _DEADLY)))
     for point in one.POINTS:
-        yield Row(fault=f"SIGKILL: {point}", trials=(one.killed(point),), times=10)
+        line = "SIGKILL, at the points above"
+        yield Row(fault=f"SIGKILL: {point}", trials=(one.killed(point),), times=10, line=line)
     for times in (1, 2, 3):
         for point in one.POINTS:
             if times < 3 or point not in one.AFTER:
                 trial = one.signalled(point, signal.SIGINT, times)
-                yield Row(fault=f"Ctrl+C x{times}: {point}", trials=(trial,), times=5)
+                line = f"Ctrl+C x{times}, at the points above"
+                yield Row(fault=f"Ctrl+C x{times}: {point}", trials=(trial,), times=5, line=line)
     for number in (*_SIGNALS, signal.SIGWINCH):
         usual = number in _SIGNALS[:3]
         points = [p for p in one.POINTS if usual or p not in one.BEFORE]
@@ -73,7 +78,9 @@ def rows() -> Iterator[Row]:
     yield Row(fault="garbage frames", trials=(one.garbage(b"\x7fgarbage" * 9),), times=10)
     yield Row(fault="a frame of 4 GiB", trials=(one.garbage(_HEAD_OF_4_GIB),), times=10)
     for request in ("POST .*/create", "POST .*/attach", "POST .*/start", "DELETE .*/containers/"):
-        yield Row(fault=f"500 for {request}", trials=(one.refused(request),), times=5)
+        line = "answer 500 for create, attach, start, remove"
+        refused = (one.refused(request),)
+        yield Row(fault=f"500 for {request}", trials=refused, times=5, line=line)
     yield from _phases()
     yield from _engine()
     yield Row(fault="nobody reads the output", trials=(one.reader_gone,), times=10)
@@ -91,7 +98,8 @@ def _phases() -> Iterator[Row]:
     one = trials
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         yield Row(fault=f"{number.name}: upload", trials=(one.upload_given_up(number),), times=5)
-        yield Row(fault=f"{number.name}: push", trials=(one.ended_push(number),), times=5)
+        pushes = (one.ended_push(number), one.ended_in_push(number))
+        yield Row(fault=f"{number.name}: push", trials=pushes, times=5)
     for times in (1, 2, 3):
         places = (one.interrupted_stop("request", times), one.interrupted_stop("head", times))
         yield Row(fault=f"Ctrl+C x{times}: stop", trials=places, times=5)
@@ -105,10 +113,7 @@ def _engine() -> Iterator[Row]:
             yield Row(fault=f"dockerd: {number.name}", trials=stopped, times=5, engines=("docker",))
     if os.geteuid() == 0:
         yield Row(fault="two users", trials=(one.two_users,), times=5, engines=("docker",))
-        full = (one.store_full,)
-        yield Row(
-            fault="the engine's store is full", trials=full, times=3, engines=("podman-root",)
-        )
+        yield Row(fault="the engine's store is full", trials=(store_full,), times=3)
 
 
 _FULL = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), "FULL")
@@ -151,7 +156,7 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "streams byte by byte", one.one_by_one()
     yield "a frame of 4 GiB", one.garbage(_HEAD_OF_4_GIB)
     yield "500 for the start", one.refused("POST .*/start")
-    yield "Ctrl+C: push", one.ended_push(signal.SIGINT)
+    yield "Ctrl+C: push", one.ended_in_push(signal.SIGINT)
     yield "Ctrl+C twice: stop", one.interrupted_stop("request", 2)
     yield "a file changes while it is read", one.file_changes(grows=False)
     yield "SIGKILL: upload", one.upload_given_up(signal.SIGKILL)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import buildr
+from tests.engine.images import remove
 from tests.faults.bench import SECONDS, Bench, await_ready, end, interrupt
 from tests.faults.guest_app import BLOCK
 from tests.faults.proxy import Fault, Place
@@ -33,7 +34,6 @@ Trial: TypeAlias = "Callable[[Bench], list[str]]"
 LOST = 125
 HANGS_SECONDS = 30  # what a lost engine may cost
 NOBODY = 65534
-STORE_BYTES = 4 << 20  # room for an image's records, and not for what changes
 _END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
 # Where a host process can be: which request it makes, and how far that is.
 POINTS: dict[str, tuple[str, Place]] = {
@@ -54,9 +54,9 @@ POINTS: dict[str, tuple[str, Place]] = {
 }
 BEFORE = ("scan", "build asked for", "build going on", "tag")  # a container is about to exist
 AFTER = ("guest has ended", "remove asked for", "removed")
-_STATUS = 7
+STATUS = 7
 _CAUGHT = 9  # with which the waiting guest ends when it is interrupted
-_HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # of a traceback of the host process
+HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # of a traceback of the host process
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
     """Bring a host process to a point; yield it and what lets it go on."""
     if point in BEFORE:
         bench.change()
-    words = ("status", str(_STATUS)) if point in AFTER else ("wait",)
+    words = ("status", str(STATUS)) if point in AFTER else ("wait",)
     request, place = POINTS[point]
     if point == "scan":
         with _stalled_at(bench, request, *words) as found:
@@ -125,7 +125,7 @@ def killed(point: str) -> Trial:
             process.kill()
             end(process)
             go()
-        wrong = _leaks(bench)
+        wrong = leaks(bench)
         if point in BEFORE:
             after = bench.run("status", "3")
             wrong += [] if after.returncode == 3 else [f"wrong: next run {after.returncode}"]
@@ -155,9 +155,9 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
             [] if status in expected else [f"wrong: {status}, not {expected}: {errors[-300:]!r}"]
         )
         # Python itself says where an interrupt met a script that was just starting.
-        if _HOST in errors or b"guest/init.py" in errors:
+        if HOST in errors or b"guest/init.py" in errors:
             wrong.append(f"wrong: {errors[-600:]!r}")
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -178,7 +178,7 @@ def interrupted_stop(place: Place, times: int) -> Trial:
             status, _, errors = end(process)
         expected = {1: {0}, 2: {0, _CAUGHT, 137}, 3: {130}}[times]
         wrong = [] if status in expected else [f"wrong: {status}, not {expected}: {errors!r}"]
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -187,25 +187,47 @@ def ended_push(number: int) -> Trial:
     """A signal while an image is about to be pushed: to nowhere, which nobody gets to know."""
 
     def trial(bench: Bench) -> list[str]:
-        package = {"repository": "127.0.0.1:1/nowhere", "publish": True}
-        env = {"PACKAGE_OPTIONS": json.dumps(package)}
+        env = _publishing("127.0.0.1:1")
         with bench.proxy.fault(Fault(r"POST .*/push", "stall")) as fault:
-            process = bench.start("status", str(_STATUS), env=env)
-            fault.wait(process)
-            process.send_signal(number)
-            status, _, errors = end(process)
-        expected = {int(signal.SIGINT): 0, int(signal.SIGKILL): -number}.get(number, 128 + number)
-        wrong = (
-            [] if status == expected and _HOST not in errors else [f"wrong: {status} {errors!r}"]
-        )
-        return wrong + _leaks(bench)
+            return _end_push(bench, bench.start("status", "0", env=env), fault, number)
 
     return trial
 
 
+def ended_in_push(number: int) -> Trial:
+    """A signal when the engine has begun to push, and has told so; the next run pushes."""
+
+    def trial(bench: Bench) -> list[str]:
+        bench.change()
+        env = _publishing(bench.registry())
+        with bench.proxy.fault(Fault(r"POST .*/push", "stall", "body", after=1)) as fault:
+            wrong = _end_push(bench, bench.start("status", "0", env=env), fault, number)
+        status, _, errors = end(bench.start("status", str(STATUS), env=env))
+        right = status == STATUS and b"pushed " in errors
+        with contextlib.suppress(AssertionError):
+            remove(bench.engine, f"{bench.registry()}/faults/{bench.name}")
+        return wrong + ([] if right else [f"wrong: next run {status} {errors!r}"])
+
+    return trial
+
+
+def _publishing(registry: str) -> dict[str, str]:
+    package = {"repository": f"{registry}/faults", "publish": True}
+    return {"PACKAGE_OPTIONS": json.dumps(package)}
+
+
+def _end_push(bench: Bench, process: Popen[bytes], fault: Fault, number: int) -> list[str]:
+    fault.wait(process)
+    process.send_signal(number)
+    status, _, errors = end(process)
+    expected = {int(signal.SIGINT): 0, int(signal.SIGKILL): -number}.get(number, 128 + number)
+    right = status == expected and HOST not in errors
+    return ([] if right else [f"wrong: {status} {errors!r}"]) + leaks(bench)
+
+
 def _expected(point: str, number: int, times: int) -> set[int]:
     if point in AFTER:  # the guest's own status is known already, or is not asked for any more
-        return {_STATUS} if number != signal.SIGINT else {0, _STATUS, 130, 137}
+        return {STATUS} if number != signal.SIGINT else {0, STATUS, 130, 137}
     if number == signal.SIGWINCH:
         return {128 + signal.SIGTERM}
     if number != signal.SIGINT:
@@ -215,9 +237,13 @@ def _expected(point: str, number: int, times: int) -> set[int]:
     return {1: {0}, 2: twice, 3: {*twice, 130}}[times]
 
 
-def _leaks(bench: Bench) -> list[str]:
+def leaks(bench: Bench) -> list[str]:
+    """Wait until nothing is left of a run that has just ended; return what stays."""
+    begun = time.monotonic()
     wrong = [] if bench.all_gone() else [f"leaked: {bench.containers()}"]
-    return wrong + [f"leaked: file {name}" for name in bench.left_files()]
+    wrong += [f"leaked: file {name}" for name in bench.left_files()]
+    bench.waited_seconds.append(time.monotonic() - begun)
+    return wrong
 
 
 # The streams --------------------------------------------------------------------------------------
@@ -243,7 +269,7 @@ def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) 
             wrong += [] if told else [f"lost: {output[-80:]!r} {errors[-300:]!r}"]
         elif found not in ((status,) if exact else (status, LOST)):
             wrong.append(f"wrong: {found}: {errors[-300:]!r}")
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -284,7 +310,7 @@ def refused(request: str) -> Trial:
         allowed = {LOST, 7} if "DELETE" in request else {LOST}
         if status not in allowed or b"Traceback" in errors:
             wrong.append(f"wrong: {status} {errors[-300:]!r}")
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -304,7 +330,7 @@ def gone_for_good(bench: Bench) -> list[str]:
         bench.serve()
     bench.proxy.appear()
     wrong = [] if status == LOST and b"was lost" in errors else [f"wrong: {status} {errors!r}"]
-    return wrong + _leaks(bench)
+    return wrong + leaks(bench)
 
 
 def gone_and_back(bench: Bench) -> list[str]:
@@ -319,7 +345,7 @@ def gone_and_back(bench: Bench) -> list[str]:
     bench.come_back()
     status, _, errors = end(process)
     wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
-    return wrong + _leaks(bench)
+    return wrong + leaks(bench)
 
 
 def socket_removed(bench: Bench) -> list[str]:
@@ -333,7 +359,7 @@ def socket_removed(bench: Bench) -> list[str]:
     bench.proxy.appear()
     # The status can be asked for no more, unless a connection was kept.
     wrong = [] if status in (7, LOST) else [f"wrong: {status} {errors!r}"]
-    return wrong + _leaks(bench)
+    return wrong + leaks(bench)
 
 
 def service_of_ones_own_killed(bench: Bench) -> list[str]:
@@ -344,7 +370,7 @@ def service_of_ones_own_killed(bench: Bench) -> list[str]:
     if not runtime.exists():
         runtime.mkdir(mode=0o700)
         os.chown(runtime, bench.engine.uid, bench.engine.uid)
-    idle = {"BUILDR_PODMAN_IDLE_SECONDS": "77", "CONTAINER_HOST": ""}
+    idle = {"BUILDR_PODMAN_IDLE_SECONDS": "77", "CONTAINERHOST": ""}
     process = bench.start("wait", proxied=False, env=idle)
     await_ready(process)
     (container,) = bench.containers()
@@ -353,7 +379,7 @@ def service_of_ones_own_killed(bench: Bench) -> list[str]:
     bench.engine.cli("kill", "--signal", "TERM", container)
     status, _, errors = end(process)
     wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
-    return wrong + _leaks(bench)
+    return wrong + leaks(bench)
 
 
 def dockerd_stopped(number: int) -> Trial:
@@ -378,7 +404,7 @@ def dockerd_stopped(number: int) -> Trial:
         wrong += [] if seconds < HANGS_SECONDS else [f"wrong: {seconds} seconds"]
         after = bench.run("status", "3")
         wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -412,7 +438,7 @@ def killed_with_its_watchdog(bench: Bench) -> list[str]:
     live.send_signal(signal.SIGTERM)
     status, _, errors = end(live)
     wrong += [] if status == 128 + signal.SIGTERM else [f"wrong: live run {status} {errors!r}"]
-    return wrong + _leaks(bench)
+    return wrong + leaks(bench)
 
 
 # What a guest does --------------------------------------------------------------------------------
@@ -452,7 +478,7 @@ def at_once(count: int) -> Trial:
                 wrong.append(f"lost: {number}: {line!r} {rest!r} {errors!r}")
             if status != number:
                 wrong.append(f"wrong: {number}: {status} {errors!r}")
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -484,7 +510,7 @@ def reader_gone(bench: Bench) -> list[str]:
     process.stdout = None
     status, _, errors = end(process)
     wrong = [] if status == -signal.SIGPIPE and not errors else [f"wrong: {status} {errors!r}"]
-    return wrong + _leaks(bench)
+    return wrong + leaks(bench)
 
 
 def again_and_again(times: int) -> Trial:
@@ -497,7 +523,7 @@ def again_and_again(times: int) -> Trial:
         if status != 0 or len(lines) != times:
             return [f"wrong: {status} {output!r} {errors!r}"]
         same = lines[-1] == lines[1] and lines[1].endswith(" status 0")
-        return ([] if same else [f"leaked: {lines[1]}, then {lines[-1]}"]) + _leaks(bench)
+        return ([] if same else [f"leaked: {lines[1]}, then {lines[-1]}"]) + leaks(bench)
 
     return trial
 
@@ -509,12 +535,12 @@ def clock_stepped(seconds: int) -> Trial:
         step = bench.top / "run" / "clock"
         step.write_text("0")
         hook = {"FAULT_CLOCK": str(step), "PYTHONPATH": str(bench.top / "hook")}
-        process = bench.start("say", "hello", str(_STATUS), env=hook)
+        process = bench.start("say", "hello", str(STATUS), env=hook)
         assert process.stdout is not None
         first = process.stdout.readline()
         step.write_text(str(seconds))
         status, rest, errors = end(process)
-        wrong = [] if status == _STATUS else [f"wrong: {status} {errors!r}"]
+        wrong = [] if status == STATUS else [f"wrong: {status} {errors!r}"]
         wrong += [] if (first, rest) == (b"hello\n", b"") else [f"lost: {first!r} {rest!r}"]
         # With the other clock a run must not sweep one that lives, nor build again.
         live = bench.start("wait", env=hook)
@@ -523,7 +549,7 @@ def clock_stepped(seconds: int) -> Trial:
         wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
         live.send_signal(signal.SIGINT)
         status, _, errors = end(live)
-        return wrong + ([] if status == 0 else [f"wrong: {status} {errors!r}"]) + _leaks(bench)
+        return wrong + ([] if status == 0 else [f"wrong: {status} {errors!r}"]) + leaks(bench)
 
     return trial
 
@@ -537,17 +563,17 @@ def file_changes(*, grows: bool) -> Trial:
     def trial(bench: Bench) -> list[str]:
         bench.change()
         path = bench.directory / "ballast"
-        with _stalled_at(bench, "buildr.image:_build", "status", str(_STATUS)) as (process, _):
+        with _stalled_at(bench, "buildr.image:_build", "status", str(STATUS)) as (process, _):
             with path.open("ab" if grows else "wb") as file:
                 file.write(os.urandom(5 << 20))
             (bench.top / "run" / "go").open("wb").close()
             status, _, errors = end(process)
-        told = status == LOST and b"changed while it was read" in errors and _HOST not in errors
-        right = status == _STATUS if grows else told
+        told = status == LOST and b"changed while it was read" in errors and HOST not in errors
+        right = status == STATUS if grows else told
         wrong = [] if right else [f"wrong: {status} {errors!r}"]
         after = bench.run("status", "3")
         wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
@@ -557,7 +583,7 @@ def upload_given_up(number: int) -> Trial:
 
     def trial(bench: Bench) -> list[str]:
         bench.change()
-        own = {"CONTAINER_HOST": ""} if bench.engine.backend == "podman" else {}
+        own = {"CONTAINERHOST": ""} if bench.engine.backend == "podman" else {}
         at = "buildr.context.tar:_was_rewritten"  # asked when a large file has been read
         with _stalled_at(bench, at, "status", "0", env=own) as (process, go):
             deadline = time.monotonic() + SECONDS
@@ -568,8 +594,8 @@ def upload_given_up(number: int) -> Trial:
             go()
             status, _, errors = end(process)
         expected = {int(signal.SIGINT): 0, int(signal.SIGKILL): -number}.get(number, 128 + number)
-        right = status == expected and _HOST not in errors
-        return ([] if right else [f"wrong: {status} {errors!r}"]) + _leaks(bench)
+        right = status == expected and HOST not in errors
+        return ([] if right else [f"wrong: {status} {errors!r}"]) + leaks(bench)
 
     return trial
 
@@ -606,49 +632,7 @@ def two_users(bench: Bench) -> list[str]:
     live.send_signal(signal.SIGINT)
     status, _, errors = end(live)
     wrong += [] if status == 0 else [f"wrong: {status} {errors!r}"]
-    return wrong + _leaks(bench)
-
-
-def store_full(bench: Bench) -> list[str]:
-    """The engine's store has no room for an image: said; and as soon as there is room, all is well.
-
-    Of root's Podman: a rootless one takes no other's images from where it would write itself.
-    """
-    place = bench.top / "store"
-    place.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={STORE_BYTES},mode=0755", "none", str(place)]
-    subprocess.run(mount, check=True)
-    service = None
-    try:
-        path = bench.top / "run" / "full.sock"
-        service = bench.service(path, _store_at(bench, place))
-        env = {"CONTAINER_HOST": f"unix://{path}"}
-        bench.change()
-        status, _, errors = end(bench.start("status", str(_STATUS), proxied=False, env=env))
-        told = status == LOST and b"no space left" in errors and _HOST not in errors
-        wrong = [] if told else [f"wrong: {status} {errors[-400:]!r}"]
-        subprocess.run(["mount", "-o", "remount,size=1g", place], check=True)
-        status, _, errors = end(bench.start("status", str(_STATUS), proxied=False, env=env))
-        wrong += [] if status == _STATUS else [f"wrong: with room {status} {errors[-400:]!r}"]
-        bench.run("status", "0")  # the other faults go on with the engine's own store
-        return wrong + [f"leaked: file {name}" for name in bench.left_files()]
-    finally:
-        if service is not None:
-            service.terminate()
-            service.wait()
-        subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def _store_at(bench: Bench, place: Path) -> dict[str, str]:
-    """Return the environment of a Podman whose store is elsewhere, and that finds the engine's images all the same."""
-    found = json.loads(bench.engine.cli("info", "--format", "json"))["store"]
-    text = (
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{place}/root"\nrunroot = "{place}/run"\n'
-        f'[storage.options]\nadditionalimagestores = ["{found["graphRoot"]}"]\n'
-    )
-    path = bench.top / "run" / "storage.conf"
-    path.write_text(text)
-    return {"CONTAINERS_STORAGE_CONF": str(path)}
+    return wrong + leaks(bench)
 
 
 # Where it runs ------------------------------------------------------------------------------------
@@ -661,13 +645,13 @@ def surroundings(env: Mapping[str, str], *, full: bool = False) -> Trial:
         with _full(bench) if full else contextlib.nullcontext("") as place:
             given = {name: value.replace("FULL", place) for name, value in env.items()}
             bench.change()
-            status, _, errors = end(bench.start("status", str(_STATUS), env=given))
-        wrong = [] if status == _STATUS else [f"wrong: {status} {errors[-400:]!r}"]
-        if status == LOST and errors.count(b"buildr: error: ") == 1 and _HOST not in errors:
+            status, _, errors = end(bench.start("status", str(STATUS), env=given))
+        wrong = [] if status == STATUS else [f"wrong: {status} {errors[-400:]!r}"]
+        if status == LOST and errors.count(b"buildr: error: ") == 1 and HOST not in errors:
             wrong = []  # refused, and said why
         after = bench.run("status", "3")
         wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-        return wrong + _leaks(bench)
+        return wrong + leaks(bench)
 
     return trial
 
