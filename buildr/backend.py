@@ -348,6 +348,14 @@ class Backend(Protocol):
         """Stream a stored image as an archive of the ``docker save`` kind."""
         ...
 
+    def load(self, archive: Iterable[bytes], reference: str) -> Image:
+        """Store the image of an archive of the ``docker save`` kind, under the one name that it has there.
+
+        Raises:
+            EngineError: the engine does not take it.
+        """
+        ...
+
     # Containers -----------------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> str:

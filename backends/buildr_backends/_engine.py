@@ -26,7 +26,7 @@ from buildr_backends._documents import documents
 from buildr_backends._http import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from buildr.backend import (
         Attachment,
@@ -149,6 +149,18 @@ class HttpEngine(ABC):
         """See `buildr.backend.Backend.save`."""
         path = f"/images/{quote(image)}/get"
         return self._client.request("GET", path, query=self._save_query(), seconds=None).chunks()
+
+    def load(self, archive: Iterable[bytes], reference: str) -> Image:
+        """See `buildr.backend.Backend.load`."""
+        response = self._client.request(
+            "POST", "/images/load", query={"quiet": "1"}, body=archive, headers=TAR, seconds=None
+        )
+        # Docker tells a failure inside of its answer; both name what they have stored.
+        said = json.dumps(list(documents(response.chunks())))
+        image = self.image(reference)
+        if image is None or reference not in said:
+            raise EngineError(f"the engine does not take the archive of {reference}", message=said)
+        return image
 
     # Containers -----------------------------------------------------------------------------------
 

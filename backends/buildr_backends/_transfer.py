@@ -46,7 +46,7 @@ def pull_error(reference: str, failure: str) -> ImageNotFoundError:
         f"the image {reference} cannot be pulled: {_one_line(failure)}",
         hint="Is the name right, and the registry reachable? For a private one, log in first"
         f" (podman login or docker login {reference.partition('/')[0]})."
-        "\nAnother base: base_image=… in package, or BUILDR_BASE_IMAGE=….",
+        "\nAnother base: base_image=… in package, or BUILDR_BASE_IMAGE=…; `buildr base` makes one without a registry.",
     )
 
 

@@ -10,6 +10,7 @@ import os
 import click
 
 from buildr._version import __version__
+from buildr.cli.base import base
 from buildr.cli.build import build
 from buildr.cli.completion import VARIABLE as COMPLETION
 from buildr.cli.completion import completion
@@ -69,7 +70,7 @@ def app() -> None:
 _COMMANDS = (
     *(init, run, build, push, containerfile, eject, quadlet),
     *(ps, logs, stop, prune),
-    *(config, doctor, completion),
+    *(config, doctor, base, completion),
 )
 for _command in _COMMANDS:
     app.add_command(_command)

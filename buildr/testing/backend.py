@@ -20,7 +20,7 @@ from buildr.testing.container import FakeContainer
 from buildr.testing.images import ImageStore, carries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from buildr.backend import (
         Attachment,
@@ -50,6 +50,7 @@ Operation: TypeAlias = Literal[
     "images",
     "kill",
     "left_builds",
+    "load",
     "logs",
     "ping",
     "processes",
@@ -252,6 +253,13 @@ class FakeBackend:
         """See `buildr.backend.Backend.save`; the archive has no layers."""
         self._called("save")
         return iter((saved(self._images.get(image)),))
+
+    def load(self, archive: Iterable[bytes], reference: str) -> Image:
+        """See `buildr.backend.Backend.load`; nothing of the archive is looked at."""
+        self._called("load")
+        for _ in archive:
+            pass
+        return self.add_image(reference)
 
     def create(self, spec: ContainerSpec) -> str:
         """See `buildr.backend.Backend.create`."""

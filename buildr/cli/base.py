@@ -1,0 +1,122 @@
+"""``buildr base``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import click
+
+from buildr.cli.command import Command, completing, option
+from buildr.cli.options import backend_option, options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.signals import Signals
+
+_RELEASES = ("bookworm", "trixie")
+_CHUNK = 1 << 20
+_own_options = (
+    option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write it as an archive, for `podman load -i` or `docker load -i` on another host.  [default: load it into"
+        " the engine here]",
+    ),
+    option(
+        "--release",
+        type=click.Choice(_RELEASES),
+        metavar="|".join(_RELEASES),
+        help="Debian's release.  [default: this machine's, else bookworm]",
+        shell_complete=completing(*_RELEASES),
+    ),
+    option(
+        "--mirror",
+        metavar="URL",
+        help="Of Debian's packages.  [default: that of this machine's apt]",
+    ),
+    option(
+        "--tag",
+        "name",
+        metavar="IMAGE",
+        help="Name of the image.  [default: localhost/buildr/offline-base:RELEASE-pythonVERSION]",
+    ),
+    option("--force", is_flag=True, help="Make it anew if the engine has it already."),
+    option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+)
+
+
+@click.command(cls=Command)
+@options(backend_option, _own_options)
+@click.pass_context
+def base(
+    context: click.Context,
+    backend: str | None,
+    output: str | None,
+    release: str | None,
+    mirror: str | None,
+    name: str | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Make a base image of Debian's packages, for hosts that reach no registry.
+
+    It needs mmdebstrap and a mirror of Debian's, and takes about half a minute. What comes of it is a local base with
+    Debian's Python, not the official Python image. Its name is printed: BUILDR_BASE_IMAGE, or base_image,
+    makes Buildr use it.
+    """
+    from buildr import console, offline_base, registry
+    from buildr.action import guarded
+    from buildr.errors import BuildrError
+    from buildr.options.reference import parse_reference
+
+    def say(text: str) -> None:
+        if not quiet:
+            console.say(text)
+
+    def make(archive: str, chosen: str, reference: str) -> None:
+        say(f"making {reference} from Debian's packages (about half a minute)")
+        try:
+            offline_base.make(archive, chosen, mirror=mirror or "", name=reference)
+        except offline_base.OfflineBaseError as error:
+            raise BuildrError(error.what, hint=error.hint) from None
+        except OSError as error:
+            raise BuildrError(
+                f"{archive} cannot be written: {error.strerror}",
+                hint="Name another file, or make room.",
+            ) from None
+
+    def action(_signals: Signals) -> int:
+        chosen = release or offline_base.default_release()
+        reference = (
+            str(parse_reference(name).normalised()) if name else offline_base.reference(chosen)
+        )
+        if output is not None:
+            make(os.path.abspath(output), chosen, reference)
+            say(f"wrote {output}; on the other host: podman load -i, or docker load -i")
+            click.echo(reference)
+            return 0
+        engine = registry.connect(registry.choose(flag=backend), say)
+        try:
+            if engine.image(reference) is not None and not force:
+                say(f"{engine.info.backend} has {reference} already; --force makes it anew")
+            else:
+                with tempfile.TemporaryDirectory(prefix="buildr-base-") as folder:
+                    archive = os.path.join(folder, "image.tar")
+                    make(archive, chosen, reference)
+                    engine.load(_chunks(archive), reference)
+                say(f"{engine.info.backend} has it now: export BUILDR_BASE_IMAGE={reference}")
+        finally:
+            engine.close()
+        click.echo(reference)
+        return 0
+
+    context.exit(guarded(action))
+
+
+def _chunks(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        yield from iter(lambda: file.read(_CHUNK), b"")
