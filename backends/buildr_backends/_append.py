@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from buildr.context.tarheader import BLOCK, FILE, header, padding
-from buildr.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,16 +140,3 @@ def _config(base: Stored, digest: str, created_by: str) -> bytes:
         "history": [*base.history, step],
     }
     return json.dumps(config).encode()
-
-
-def check(answer: Iterable[object], image: str = "") -> None:
-    """Read an engine's answer to its end, and see that it has stored an image.
-
-    Docker tells a failure inside of its answer; with another store of images it may leave out what it cannot load.
-
-    Raises:
-        EngineError: it has not.
-    """
-    said = json.dumps(list(answer))
-    if not image or image not in said:
-        raise EngineError("the engine does not take a layer alone", message=said)

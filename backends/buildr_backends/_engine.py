@@ -114,7 +114,7 @@ class HttpEngine(ABC):
 
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
         """See `buildr.backend.Backend.append`."""
-        from buildr_backends._append import archive, check
+        from buildr_backends._append import archive
 
         made: list[str] = []
 
@@ -122,15 +122,9 @@ class HttpEngine(ABC):
             made.append(new)
             on_event(Event(kind="image", text=new))
 
-        response = self._client.request(
-            "POST",
-            "/images/load",
-            query={"quiet": "1"},
-            body=archive(self._stored(image), layer, note),
-            headers=TAR,
-            seconds=None,
-        )
-        check(documents(response.chunks()), *made)
+        said = self._load(archive(self._stored(image), layer, note))
+        if not made or made[0] not in said:
+            raise EngineError("the engine does not take a layer alone", message=said)
         return with_algorithm(*made)
 
     def tag(self, image: str, reference: str) -> None:
@@ -152,15 +146,18 @@ class HttpEngine(ABC):
 
     def load(self, archive: Iterable[bytes], reference: str) -> Image:
         """See `buildr.backend.Backend.load`."""
-        response = self._client.request(
-            "POST", "/images/load", query={"quiet": "1"}, body=archive, headers=TAR, seconds=None
-        )
-        # Docker tells a failure inside of its answer; both name what they have stored.
-        said = json.dumps(list(documents(response.chunks())))
+        said = self._load(archive)
         image = self.image(reference)
         if image is None or reference not in said:
             raise EngineError(f"the engine does not take the archive of {reference}", message=said)
         return image
+
+    def _load(self, archive: Iterable[bytes]) -> str:
+        """Send an archive; return the engine's answer, which names what it has stored, or tells why it has not."""
+        response = self._client.request(
+            "POST", "/images/load", query={"quiet": "1"}, body=archive, headers=TAR, seconds=None
+        )
+        return json.dumps(list(documents(response.chunks())))
 
     # Containers -----------------------------------------------------------------------------------
 

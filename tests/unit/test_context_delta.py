@@ -65,8 +65,10 @@ def nodes() -> st.SearchStrategy[Node]:
             st.just("file"),
             st.sampled_from([0o644, 0o755, 0o604]),
             st.sampled_from([b"", b"1", b"2"]),
+            st.just(""),
         ),
-        st.builds(Node, st.just("dir"), st.sampled_from([0o755, 0o555])),
+        # All fields given: what is left out may be made up from its type.
+        st.builds(Node, st.just("dir"), st.sampled_from([0o755, 0o555]), st.just(b""), st.just("")),
         st.builds(Node, st.just("symlink"), st.just(0o777), st.just(b""), st.sampled_from("ab")),
     )
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from buildr.backend import Layer
-from buildr.errors import EngineError
-from buildr_backends._append import archive, check, docker_history, read_stored
+from buildr_backends._append import archive, docker_history, read_stored
 from buildr_backends.docker import stores_with_containerd
 
 # Cut down from what the engines answer.
@@ -154,34 +153,6 @@ def test_as_many_steps_of_a_history_have_a_layer_as_there_are(
 @pytest.mark.parametrize("layers", [0, 5])
 def test_a_history_that_cannot_be_is_replaced(layers: int) -> None:
     assert docker_history(ROWS, layers) == [{"created_by": "unknown"}] * layers
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        [{"Names": ["sha256:abc"]}],
-        [{"stream": "Loading layer"}, {"stream": "Loaded image ID: sha256:abc\n"}],
-    ],
-)
-def test_an_answer_that_names_the_image_is_a_success(answer: list[object]) -> None:
-    check(iter(answer), "abc")
-
-
-@pytest.mark.parametrize(
-    ("answer", "image"),
-    [
-        ([{"errorDetail": {"message": "no space left"}, "error": "no space left"}], "abc"),
-        ([{"Names": ["sha256:def"]}], "abc"),
-        ([], "abc"),
-        ([{"stream": "an answer before everything was sent"}], ""),
-    ],
-)
-def test_any_other_answer_is_a_failure_with_the_engines_words(
-    answer: list[Any], image: str
-) -> None:
-    with pytest.raises(EngineError) as caught:
-        check(iter(answer), image)
-    assert all(word in caught.value.message for row in answer for word in map(str, row))
 
 
 @pytest.mark.parametrize(
