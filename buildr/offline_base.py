@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 
 TYPE_CHECKING = False  # as type checkers know it: there is no need to import more
@@ -142,19 +143,7 @@ def _bootstrap(program: str, release: str, mirror: str, layer: str, log: str) ->
     command.append("--customize-hook=" + _FINISH)
     # One suite: each more costs seconds.
     command += [release, layer, f"deb {keys}{mirror} {release} main"]
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # with what it starts it is ended as one
-        )
-        try:
-            status = process.wait()
-        except BaseException:
-            _end(process)
-            raise
+    status = _run(command, log)
     if status:
         with open(log, encoding="utf-8", errors="replace") as file:
             tail = "".join(file.readlines()[-_LOG_LINES:]).rstrip()
@@ -162,6 +151,44 @@ def _bootstrap(program: str, release: str, mirror: str, layer: str, log: str) ->
             f"mmdebstrap failed with status {status}; the mirror was {mirror}",
             f"{tail}\nIs the mirror reachable? Another one: --mirror URL.",
         )
+
+
+def _run(command: list[str], log: str) -> int:
+    """Run a command to its end; return its status. What interrupts this interrupts the command, too.
+
+    It is started in a thread: an exception of a signal handler, which comes to the main thread, could otherwise come between
+    the start and the knowledge of it.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+    failed: list[OSError] = []
+
+    def start() -> None:
+        try:
+            with open(log, "wb") as output:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # with what it starts it is interrupted as one
+                )
+        except OSError as error:
+            failed.append(error)
+        else:
+            started.append(process)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        thread.join()
+        if started:
+            return started[0].wait()
+    except BaseException:
+        thread.join()
+        if started:
+            _end(started[0])
+        raise
+    raise failed[0]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

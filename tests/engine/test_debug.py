@@ -9,16 +9,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from tests.engine.harness import give
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.engine.harness import Engine
-
-pytestmark = pytest.mark.usefixtures("nothing_left")
 
 SECONDS = 120  # what ought to come has long come by then
 SCRIPT = """\
@@ -65,10 +61,10 @@ class Client:
 def test_a_debugger_attaches_stops_at_a_line_of_the_host_and_changes_a_variable(
     engine: Engine, project: Path
 ) -> None:
-    (project / "app.py").write_text(SCRIPT)
+    (project / "debugged.py").write_text(SCRIPT)
     give(engine, project)
     process = engine.popen(
-        *(sys.executable, "-m", "buildr", "run", "--debug", "0", "app.py", "an argument"),
+        *(sys.executable, "-m", "buildr", "run", "--debug", "0", "debugged.py", "an argument"),
         cwd=project,
         stderr=subprocess.STDOUT,
     )
@@ -90,7 +86,9 @@ def test_a_debugger_attaches_stops_at_a_line_of_the_host_and_changes_a_variable(
         client.request("attach", pathMappings=[mapping])
         client.expect("event", "initialized")
         client.request(
-            "setBreakpoints", source={"path": str(project / "app.py")}, breakpoints=[{"line": 4}]
+            "setBreakpoints",
+            source={"path": str(project / "debugged.py")},
+            breakpoints=[{"line": 4}],
         )
         assert client.expect("response", "setBreakpoints")["breakpoints"][0]["verified"]
         client.request("configurationDone")
@@ -99,12 +97,13 @@ def test_a_debugger_attaches_stops_at_a_line_of_the_host_and_changes_a_variable(
 
         client.request("stackTrace", threadId=thread)
         frame = client.expect("response", "stackTrace")["stackFrames"][0]
-        assert (frame["source"]["path"], frame["line"]) == (str(project / "app.py"), 4)
+        assert (frame["source"]["path"], frame["line"]) == (str(project / "debugged.py"), 4)
         client.request("evaluate", expression="answer = 42", frameId=frame["id"], context="repl")
         client.expect("response", "evaluate")
         client.request("continue", threadId=thread)
         client.expect("event", "terminated")
         client.close()
         rest, _ = process.communicate(timeout=SECONDS)
-    assert rest == b"after it 42 ['/app/app.py', 'an argument'] /app __main__\n"
+    assert rest == b"after it 42 ['/app/debugged.py', 'an argument'] /app __main__\n"
     assert process.returncode == 4
+    assert engine.cli("ps", "--all", "--quiet", "--filter", "label=buildr.name=debugged") == ""

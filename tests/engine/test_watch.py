@@ -7,16 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.engine.harness import give
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.engine.harness import Engine
-
-pytestmark = pytest.mark.usefixtures("nothing_left")
 
 SECONDS = 120  # what ought to end has long ended by then
 SERVER = """\
@@ -53,11 +49,11 @@ def rewrite(path: Path, text: str) -> None:
 def test_changes_end_the_guest_and_run_it_again_until_an_interrupt(
     engine: Engine, project: Path
 ) -> None:
-    script = project / "app.py"
+    script = project / "watched.py"
     script.write_text(SERVER.format(word="the first"))
     give(engine, project)
     process = engine.popen(
-        *(sys.executable, "-m", "buildr", "run", "--verbose", "--watch", "app.py"),
+        *(sys.executable, "-m", "buildr", "run", "--verbose", "--watch", "watched.py"),
         cwd=project,
         stderr=subprocess.STDOUT,
     )
@@ -65,13 +61,14 @@ def test_changes_end_the_guest_and_run_it_again_until_an_interrupt(
         await_line(process, b"the first")
         rewrite(script, SERVER.format(word="the second"))
         await_line(process, b"ended by 15")
-        await_line(process, b"running again: app.py changed")
+        await_line(process, b"running again: watched.py changed")
         assert process.stdout is not None
         assert process.stdout.readline() == b"the second\n"  # without a step of a build before it
         rewrite(script, "import sys\nsys.exit(3)\n")
-        await_line(process, b"app ended with status 3")
+        await_line(process, b"watched ended with status 3")
         rewrite(script, SERVER.format(word="the fourth"))
         await_line(process, b"the fourth")
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=SECONDS)
         assert (process.returncode, rest) == (0, b"ended by 2\n")
+    assert engine.cli("ps", "--all", "--quiet", "--filter", "label=buildr.name=watched") == ""

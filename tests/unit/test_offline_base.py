@@ -22,6 +22,19 @@ from tests.mmdebstrap import stand_in
 from tests.unit.host import SECONDS, running
 
 MIRROR = "http://mirror.example/debian"
+INTERRUPTED = """\
+import os, signal
+
+def end(number, frame):
+    with open("{folder}/ended", "w") as file:
+        file.write("by %d" % number)
+    os._exit(1)
+
+signal.signal(signal.SIGINT, end)
+open("{folder}/started", "w").close()
+while True:
+    signal.pause()
+"""
 
 
 @pytest.fixture
@@ -140,15 +153,12 @@ def test_a_signal_interrupts_mmdebstrap_and_waits_for_its_end(
     program = tmp_path / "bin" / "mmdebstrap"
     ended = tmp_path / "ended"
     os.mkfifo(tmp_path / "started")
-    # Its child is interrupted with it, as apt would be.
-    program.write_text(
-        f"#!/bin/sh\ntrap 'echo by INT >{ended}; exit 1' INT\necho >{tmp_path}/started\nsleep 1000\n"
-    )
+    program.write_text(f"#!{sys.executable} -IS\n" + INTERRUPTED.format(folder=tmp_path))
     words = ("-m", "buildr", "base", "-o", "base.tar")
     with running(*words, cwd=tmp_path, env={"PATH": os.environ["PATH"]}) as process:
         (tmp_path / "started").read_text()
         process.send_signal(number)
         assert process.wait(SECONDS) == status
-    assert ended.read_text() == "by INT\n"
+    assert ended.read_text() == f"by {signal.SIGINT:d}"
     assert not told.exists()
     assert not list(tmp_path.glob("buildr-base-*"))
