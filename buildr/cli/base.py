@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING
 
 import click
@@ -68,6 +67,8 @@ def base(
     Debian's Python, not the official Python image. Its name is printed: BUILDR_BASE_IMAGE, or base_image,
     makes Buildr use it.
     """
+    import tempfile
+
     from buildr import console, offline_base, registry
     from buildr.action import guarded
     from buildr.errors import BuildrError
