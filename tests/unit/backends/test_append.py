@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from buildr.backend import Layer
+from buildr.backend import Event, Layer
+from buildr.errors import EngineError
 from buildr_backends._append import archive, docker_history, read_stored
 from buildr_backends.docker import stores_with_containerd
+from tests.unit.backends.server import Peer, Server, always, answer_json, answer_stream
+from tests.unit.backends.test_podman_containers import podman
 
 # Cut down from what the engines answer.
 PODMAN: dict[str, Any] = {
@@ -171,3 +174,40 @@ def test_whether_images_are_kept_by_containerd_is_read_from_the_info(
     found: dict[str, Any], *, expected: bool
 ) -> None:
     assert stores_with_containerd(found) is expected
+
+
+def test_the_image_is_what_the_engine_says_that_it_has_stored() -> None:
+    told: list[Event] = []
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.say(answer_json(PODMAN))
+        sent = unpacked(peer.request().body)
+        [manifest] = json.loads(sent["manifest.json"])
+        peer.say(answer_json({"Names": [f"sha256:{manifest['Config'].removesuffix('.json')}"]}))
+
+    with Server(script) as server:
+        image = podman(server).append("below", layer(b"x"), told.append)
+        look, load = server.requests
+    assert [Event(kind="image", text=image.removeprefix("sha256:"))] == told
+    assert (look.path, load.path, load.method) == ("/images/below/json", "/images/load", "POST")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answer_stream(
+            {"stream": "Loading"}, {"errorDetail": {"message": "no space"}, "error": "no space"}
+        ),
+        answer_json({"Names": ["sha256:" + "0" * 64, "no space"]}),
+        answer_json({"message": "no space", "cause": ""}, 500),
+    ],
+    ids=["an error in the stream", "another image", "an error"],
+)
+def test_any_other_answer_is_a_failure_in_the_engines_words(answer: bytes) -> None:
+    with (
+        Server(always(answer_json(PODMAN), answer)) as server,
+        pytest.raises(EngineError) as caught,
+    ):
+        podman(server).append("below", layer(b"x"), lambda _event: None)
+    assert "no space" in caught.value.message
