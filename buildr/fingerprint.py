@@ -66,7 +66,12 @@ def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
         own,
         *(base.id for base in bases),
         sources.extra_digest,
-        repr([(file.path, file.data) for file in project.dependencies.files])
+        repr(
+            [
+                (file.path, file.data)
+                for file in (*project.dependencies.files, *project.dependencies.own)
+            ]
+        )
         if project.dependencies
         else "",
         repr(guest_files()),

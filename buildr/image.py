@@ -271,6 +271,10 @@ def parts_of(project: Project, sources: Sources) -> list[Part]:
             Member(path=f"dependencies/{file.path}", data=file.data)
             for file in project.dependencies.files
         ]
+        # Found where the guest part is.
+        parts += [
+            Member(path=f"guest/{file.path}", data=file.data) for file in project.dependencies.own
+        ]
     if not project.recipe.mounted:
         entries = sources.tree.scan.entries
         parts.append(Tree(entries=entries, root=project.context, prefix="context"))

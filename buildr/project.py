@@ -157,6 +157,10 @@ def _dependencies(
         notes.append(
             "no requirements.txt, inline metadata, lock file or pyproject.toml: nothing is installed"
         )
+        if os.path.exists(os.path.join(context, "setup.py")):
+            notes.append(
+                'setup.py is not read: a requirements.txt with the line "-e ." installs what it names'
+            )
         return None
     if found.files:
         notes.append(f"dependencies from {found.source}")

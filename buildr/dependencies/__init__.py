@@ -51,6 +51,8 @@ def find_dependencies(project: ProjectFiles) -> Dependencies | None:
         DependencyError: a source is there and cannot be read, or what the user named is not there.
     """
     found = _first(project) if project.explicit is None else _explicit(project)
+    if found is not None and found.roots:
+        found = _with_own(project, found)
     asked = inline.requires_python(project) if found is not None else None
     return found if found is None or asked is None else _with_python(found, asked)
 
@@ -59,6 +61,20 @@ def _with_python(found: Dependencies, asked: str) -> Dependencies:
     from msgspec.structs import replace
 
     return replace(found, requires_python=asked, python_source=inline.PYTHON_SOURCE)
+
+
+def _with_own(project: ProjectFiles, found: Dependencies) -> Dependencies:
+    from msgspec.structs import replace
+
+    from buildr.dependencies.own_metadata import UNKNOWN, own_metadata
+
+    top = os.path.dirname(_explicit_path(project)) if project.explicit else ""
+    own = own_metadata(project, os.path.join(top, "pyproject.toml"))
+    notes = found.notes
+    if own and f"-{UNKNOWN}." in own[0].path:
+        note = f"the project's own version is known to its build only; in the image it is {UNKNOWN}"
+        notes = (*notes, note)
+    return replace(found, own=own, notes=notes)
 
 
 def _source(name: str) -> Source:
@@ -105,9 +121,7 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
 
 def _explicit(project: ProjectFiles) -> Dependencies:
     given = project.explicit or ""
-    path = os.path.relpath(
-        os.path.join(project.context, os.path.expanduser(given)), project.context
-    )
+    path = _explicit_path(project)
     inside(project, path, f"package.dependencies_file, {given!r},")
     for name, _ in SOURCES:
         source = _source(name)
@@ -117,3 +131,8 @@ def _explicit(project: ProjectFiles) -> Dependencies:
         f"package.dependencies_file: {given!r} is no kind of file that Buildr reads dependencies from",
         hint=f"accepted: {_ACCEPTED}",
     )
+
+
+def _explicit_path(project: ProjectFiles) -> str:
+    given = os.path.expanduser(project.explicit or "")
+    return os.path.relpath(os.path.join(project.context, given), project.context)

@@ -59,6 +59,7 @@ class Dependencies(Struct, frozen=True, kw_only=True):
         requires_python: the Python that is asked for, ``>=3.11``.
         python_source: where that is written down, for people.
         roots: folders of the source that the script imports from, relative to the context.
+        own: the files that say what the project itself is, for ``importlib.metadata``, relative to a folder to import from.
         notes: what a user should know, one line each.
     """
 
@@ -71,6 +72,7 @@ class Dependencies(Struct, frozen=True, kw_only=True):
     requires_python: str | None = None
     python_source: str = ""
     roots: tuple[str, ...] = ()
+    own: tuple[StagedFile, ...] = ()
     notes: tuple[str, ...] = ()
 
     def arguments(self, folder: str, words: tuple[str, ...] | None = None) -> tuple[str, ...]:
