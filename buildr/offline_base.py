@@ -133,7 +133,8 @@ def _bootstrap(program: str, release: str, mirror: str, layer: str, log: str) ->
     command = [
         *(program, "--variant=essential", "--format=tar", "--skip=output/dev"),
         # Without usr-is-merged apt takes usrmerge, and with it the whole of Perl.
-        "--include=usr-is-merged,python3,python3-pip,ca-certificates",
+        # The official image has libstdc++6, too: wheels with C++, NumPy among them, load it.
+        "--include=usr-is-merged,python3,python3-pip,ca-certificates,libstdc++6",
         *("--hook-dir=" + _HOOKS, "--dpkgopt=force-unsafe-io"),
         '--aptopt=Acquire::Languages "none"',
     ]

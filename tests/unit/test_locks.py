@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = {"run": ("build",), "dev": ("test", "lint")}
+LOCKS = {"run": ("build",), "dev": ("test", "lint", "docs")}
 """Each with its groups; these have the dependencies of the package, too."""
 TOOLS = {"fuzz": ("fuzz",)}
 """Likewise, without them."""
