@@ -9,19 +9,19 @@ from typing import IO, TYPE_CHECKING, cast
 
 from msgspec import structs
 
-from buildr.context.ignore import read_ignore_file
+from buildr.context.ignore_file import read_ignore_file
 from buildr.context.ignore_text import ignore_text
 from buildr.context.tar import Tree, pack
 from buildr.errors import ContextError, OptionError
-from buildr.image import parts_of
-from buildr.staging import CONTAINERFILE, read_sources
+from buildr.sources import read_sources
+from buildr.staging import CONTAINERFILE, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildr.context.tar import Part
     from buildr.project import Project
-    from buildr.staging import Sources
+    from buildr.sources import Sources
 
 __all__ = ["IGNORE_FILE", "eject"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from buildr.backend import Image
     from buildr.project import Project
-    from buildr.staging import Sources
+    from buildr.sources import Sources
 
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _GROWN = "-grown"  # ends the tag of an image that grew by deltas

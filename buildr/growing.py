@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from buildr.backend import BuildRequest
 from buildr.build_lock import building
-from buildr.containerfile import APP, render_growth
+from buildr.containerfile import render_growth
 from buildr.context.delta import State, difference
 from buildr.context.tar import Member, Tree, pack
 from buildr.errors import BuildError
@@ -25,24 +25,12 @@ if TYPE_CHECKING:
     from buildr.progress import Progress
     from buildr.project import Project
 
-MOST_LAYERS = 20
-"""After so many deltas an image is built clean: every one of them costs each start a little."""
-
 _PUT_BYTES = 4 << 20  # more takes longer on every run than an image costs once
 _PUT_ENTRIES = 400
 _FREE_BYTES = 1 << 20  # a delta that small is always worth it
 _MOST_REMOVED = (
     16 << 10
 )  # characters of names that one instruction takes; Docker reads lines of 64 KiB
-
-
-def can_grow(project: Project) -> bool:
-    """Whether ``/app`` in the project's images holds the context and nothing else, untouched by the build."""
-    recipe = project.recipe
-    in_app = any(f"{file.destination}/".startswith(f"{APP}/") for file in recipe.files)
-    return not (
-        project.dockerfile or recipe.source_first or recipe.local or recipe.mounted or in_app
-    )
 
 
 def small_delta(old: State, new: State) -> Delta | None:

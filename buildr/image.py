@@ -7,25 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from buildr.backend import BuildRequest
 from buildr.bases import find_bases
 from buildr.build_lock import alone, building
-from buildr.containerfile import PROJECT, render
-from buildr.context.delta import State
-from buildr.context.tar import Member, Tree, pack
+from buildr.containerfile import PROJECT
 from buildr.errors import BackendError, EngineError, ImageNotFoundError
 from buildr.fingerprint import frame, is_fingerprint, is_prepared
-from buildr.growing import MOST_LAYERS, can_grow, files_to_put, grow, small_delta
 from buildr.last_image import Memory
 from buildr.progress import Progress
-from buildr.staging import (
-    CONTAINERFILE,
-    counted,
-    extra_members,
-    guest_members,
-    notes,
-    read_sources,
-)
+from buildr.sources import read_sources
 from buildr.subordinate import fit
 
 if TYPE_CHECKING:
@@ -33,13 +22,14 @@ if TYPE_CHECKING:
 
     from buildr.backend import Backend, Image
     from buildr.context.index import Snapshot
-    from buildr.context.tar import Part
     from buildr.fingerprint import Frame
     from buildr.last_image import LastImage
     from buildr.progress import Verbosity
     from buildr.project import Project
-    from buildr.staging import Sources
+    from buildr.sources import Sources
 
+_MOST_LAYERS = 20
+"""After so many deltas an image is built clean: every one of them costs each start a little."""
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
 
 Growth = Literal["clean", "images", "files"]
@@ -144,7 +134,7 @@ class _Finder:
 
     def find(self, growth: Growth, progress: Progress, *, trust: bool) -> Ready | None:
         """Return an image that there is, or that grows from one; ``None`` when it must be built clean."""
-        grows = growth != "clean" and can_grow(self._project)
+        grows = growth != "clean" and self._project.can_grow
         last = self._memory.last()
         tags = (self.tag, self._grown_tag) if grows else (self.tag,)
         if trust and last is not None and last.tag in tags:
@@ -157,7 +147,7 @@ class _Finder:
             return None
         if (stored := self._backend.image(self._grown_tag)) is not None:
             # How many layers it has is not known any more.
-            layers = last.layers if last.tag == self._grown_tag else MOST_LAYERS
+            layers = last.layers if last.tag == self._grown_tag else _MOST_LAYERS
             return self.remember(self._grown_tag, stored, layers=layers)
         return self._grow(last, growth, progress, trust=trust)
 
@@ -169,12 +159,15 @@ class _Finder:
         # Another tag: something else than the context has changed, too.
         if old is None or last.tag != tag or not (trust or self._backend.image(tag)):
             return None
+        from buildr.context.delta import State
+        from buildr.growing import files_to_put, grow, small_delta
+
         delta = small_delta(old, State(self._tree.scan.entries, self._tree.contents))
         if delta is None:
             return None
         if growth == "files" and (files := files_to_put(self._project, delta)):
             return Ready(image=last.id, variables=last.variables, files=files)
-        if last.layers >= MOST_LAYERS:
+        if last.layers >= _MOST_LAYERS:
             return None
         image = grow(self._backend, self._project, last.id, delta, progress)
         if image is None:
@@ -195,7 +188,7 @@ class _Finder:
                 )
             image = stored
         self._memory.remember(
-            tag, image, self._tree, layers=layers, with_state=can_grow(self._project)
+            tag, image, self._tree, layers=layers, with_state=self._project.can_grow
         )
         names = tuple(line.partition("=")[0] for line in image.environment)
         return Ready(image=image.id, variables=names, is_new=is_new)
@@ -211,12 +204,16 @@ def _build(
     *,
     cache: bool,
 ) -> str:
+    from buildr.staging import notes
+
     for note in (*project.notes, *notes(sources)):
         say(note)
     with building(backend.info.backend) as keep_account:
         progress.on_image = keep_account
         if project.dockerfile is None:
-            image = _build_generated(backend, project, sources, progress, around, cache=cache)
+            from buildr.generated_image import build_generated
+
+            image = build_generated(backend, project, sources, progress, around, cache=cache)
         else:
             from buildr.own_image import build_own
 
@@ -224,62 +221,6 @@ def _build(
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, around.tag(sources.tree.digest))
     return image
-
-
-def _build_generated(
-    backend: Backend,
-    project: Project,
-    sources: Sources,
-    progress: Progress,
-    around: Frame,
-    *,
-    cache: bool,
-) -> str:
-    from buildr.layered import build_layered
-
-    if project.package.secrets and project.recipe.installs:
-        from buildr.installer import with_dependencies
-
-        project = with_dependencies(backend, project, sources, progress, cache=cache)
-
-    def build(project: Project, tag: str) -> str:
-        request = BuildRequest(
-            context=counted(pack(parts_of(project, sources)), progress),
-            containerfile=CONTAINERFILE,
-            tags=(tag,),
-            cache=cache,
-        )
-        return backend.build(request, progress)
-
-    def prepare(project: Project) -> str:
-        stored = backend.image(around.prepared_tag) if cache else None
-        return stored.id if stored else build(project, around.prepared_tag)
-
-    image = build_layered(backend, project, sources, prepare, progress)
-    if image is None:
-        return build(project, project.reference)
-    backend.tag(image, project.reference)
-    return image
-
-
-def parts_of(project: Project, sources: Sources) -> list[Part]:
-    """Return all that a build from a generated Containerfile is sent."""
-    parts: list[Part] = [Member(path=CONTAINERFILE, data=render(project.recipe).encode())]
-    parts += guest_members()
-    if project.dependencies:
-        parts += [
-            Member(path=f"dependencies/{file.path}", data=file.data)
-            for file in project.dependencies.files
-        ]
-        # Found where the guest part is.
-        parts += [
-            Member(path=f"guest/{file.path}", data=file.data) for file in project.dependencies.own
-        ]
-    if not project.recipe.mounted:
-        entries = sources.tree.scan.entries
-        parts.append(Tree(entries=entries, root=project.context, prefix="context"))
-    parts += extra_members(sources)
-    return parts
 
 
 def collect(backend: Backend, project: Project, image: str) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from buildr import cache
-from buildr.context.delta import State
 
 if TYPE_CHECKING:
     from buildr.backend import Backend, Image
+    from buildr.context.delta import State
     from buildr.context.index import Snapshot
 
 _LAST = "last"
@@ -67,6 +67,8 @@ class Memory:
         Args:
             tree: its digest.
         """
+        from buildr.context.delta import State
+
         parts = cache.load(_STATE, self._name)
         # Another one, when a run beside this one was here, or was killed between the two files.
         if parts is None or len(parts) != 2 or parts[0] != tree.encode():
@@ -92,6 +94,8 @@ class Memory:
         last = LastImage(tag, image.id, variables, tree.digest, layers)
         try:
             if with_state:
+                from buildr.context.delta import State
+
                 state = msgspec.msgpack.encode(State(tree.scan.entries, tree.contents))
                 cache.store(_STATE, self._name, tree.digest.encode(), state)
             cache.store(_LAST, self._name, msgspec.msgpack.encode(last))

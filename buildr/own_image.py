@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from buildr.context.tar import Part
     from buildr.progress import Progress
     from buildr.project import Project
-    from buildr.staging import Sources
+    from buildr.sources import Sources
 
 _NAME = ".buildr-Containerfile"
 # Both engines read this file and keep what it names out of the image: the Containerfile may lie outside the context.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.containerfile import DEPENDENCIES_ROOT, USER_ID, CopiedFile, Recipe
+from buildr.containerfile import APP, DEPENDENCIES_ROOT, USER_ID, CopiedFile, Recipe
 from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.dependencies.requirement import note_repository
 from buildr.entry import Placement, place
@@ -82,6 +82,15 @@ class Project(Struct, frozen=True, kw_only=True):
     def context(self) -> Path:
         """The context's directory."""
         return Path(self.placement.context)
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether ``/app`` in the project's images holds the context and nothing else, untouched by the build."""
+        recipe = self.recipe
+        in_app = any(f"{file.destination}/".startswith(f"{APP}/") for file in recipe.files)
+        return not (
+            self.dockerfile or recipe.source_first or recipe.local or recipe.mounted or in_app
+        )
 
 
 def plan(entry: Entry, package: Package) -> Project:

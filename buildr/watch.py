@@ -96,7 +96,7 @@ def view(entry: Entry, package: Package, runtime: Runtime) -> View:
 
 def look(seen: View) -> State:
     """Look at all of it; where that fails the failure is the state, and a build will tell it."""
-    from buildr.staging import read_sources
+    from buildr.sources import read_sources
 
     files = tuple(map(_status, seen.files))
     try:

@@ -21,8 +21,6 @@ from buildr.errors import (
     NotExecutableError,
 )
 from buildr_backends import _attach
-from buildr_backends._build_log import follow_build
-from buildr_backends._documents import documents
 from buildr_backends._http import quote
 
 if TYPE_CHECKING:
@@ -89,6 +87,8 @@ class HttpEngine(ABC):
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
         """See `buildr.backend.Backend.build`."""
+        from buildr_backends._build_log import follow_build
+
         # A pull here would be silent and without the user's credentials; the base image is there already.
         query = {
             "dockerfile": request.containerfile,
@@ -154,6 +154,8 @@ class HttpEngine(ABC):
 
     def _load(self, archive: Iterable[bytes]) -> str:
         """Send an archive; return the engine's answer, which names what it has stored, or tells why it has not."""
+        from buildr_backends._documents import documents
+
         response = self._client.request(
             "POST", "/images/load", query={"quiet": "1"}, body=archive, headers=TAR, seconds=None
         )

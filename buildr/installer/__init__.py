@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from buildr.context.tar import Part
     from buildr.progress import Progress
     from buildr.project import Project
-    from buildr.staging import Sources
+    from buildr.sources import Sources
 
 LABEL = "buildr.dependencies"
 """Of images that hold a project's dependencies and of what is built from them: the project's key."""

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildr.context.defaults import default_rules
-from buildr.context.ignore import IgnoreRules, find_rules
+from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore_file import find_rules
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:

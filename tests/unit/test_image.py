@@ -22,7 +22,7 @@ from buildr.image import ensure_image
 from buildr.options import PackageFile, package_options
 from buildr.progress import Progress
 from buildr.project import Project, plan
-from buildr.staging import read_sources
+from buildr.sources import read_sources
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A clean image in two parts: all that comes before the source is built, and the source is one layer on top.
+"""An image from a generated Containerfile, clean: all that comes before the source is built, and the source is one layer on top.
 
 A build has the engine write a context three times: as it comes, into the step's container, and as a layer. A layer that
 is handed over ready is written once, so a first build of many files takes a fraction of the engine's own
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.backend import Event, Layer
+from buildr.backend import BuildRequest, Event, Layer
 from buildr.containerfile import APP, source_step
-from buildr.context.tar import Tree, pack_tree, tree_size
+from buildr.context.tar import Tree, pack, pack_tree, tree_size
 from buildr.errors import EngineError
-from buildr.growing import can_grow
-from buildr.staging import counted
+from buildr.staging import CONTAINERFILE, counted, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,15 +24,64 @@ if TYPE_CHECKING:
 
     from buildr.backend import Backend
     from buildr.context.entries import Entry
+    from buildr.fingerprint import Frame
     from buildr.progress import Progress
     from buildr.project import Project
-    from buildr.staging import Sources
+    from buildr.sources import Sources
 
 _HOLES_BYTES = 1 << 20  # in one file; a build sends no holes, and a layer does
 _BLOCK = 512  # what st_blocks counts in
 
 
-def build_layered(
+def build_generated(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    progress: Progress,
+    around: Frame,
+    *,
+    cache: bool,
+) -> str:
+    """Build a project's image, and give it the project's name; return its id.
+
+    Args:
+        backend: the engine.
+        project: what to build.
+        sources: its files.
+        progress: told of the build.
+        around: what decides the image beside the context.
+        cache: whether what was built before may serve.
+
+    Raises:
+        ContextError: a file cannot be read.
+        BuildError: a step failed.
+    """
+    if project.package.secrets and project.recipe.installs:
+        from buildr.installer import with_dependencies
+
+        project = with_dependencies(backend, project, sources, progress, cache=cache)
+
+    def build(project: Project, tag: str) -> str:
+        request = BuildRequest(
+            context=counted(pack(parts_of(project, sources)), progress),
+            containerfile=CONTAINERFILE,
+            tags=(tag,),
+            cache=cache,
+        )
+        return backend.build(request, progress)
+
+    def prepare(project: Project) -> str:
+        stored = backend.image(around.prepared_tag) if cache else None
+        return stored.id if stored else build(project, around.prepared_tag)
+
+    image = _build_layered(backend, project, sources, prepare, progress)
+    if image is None:
+        return build(project, project.reference)
+    backend.tag(image, project.reference)
+    return image
+
+
+def _build_layered(
     backend: Backend,
     project: Project,
     sources: Sources,
@@ -54,7 +102,7 @@ def build_layered(
         BuildError: a step of what comes before the source failed.
     """
     entries = sources.tree.scan.entries
-    if not can_grow(project) or _has_holes(project.context, entries) or not backend.appends():
+    if not project.can_grow or _has_holes(project.context, entries) or not backend.appends():
         return None
     below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
     tree = Tree(entries=entries, root=project.context, prefix=APP.strip("/"))
