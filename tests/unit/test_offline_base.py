@@ -62,7 +62,7 @@ def test_an_engine_gets_it_and_its_name_is_printed(
     assert f"docker has it now: export BUILDR_BASE_IMAGE={name}" in capfd.readouterr().err
     words = told.read_text().splitlines()
     assert "--variant=essential" in words
-    assert "--include=usr-is-merged,python3,python3-pip,ca-certificates" in words
+    assert "--include=usr-is-merged,python3,python3-pip,ca-certificates,libstdc++6" in words
     assert words[-3] == "trixie"
     assert words[-1].endswith(f"{MIRROR} trixie main")
 
