@@ -122,9 +122,14 @@ def run_entry(
 
         def prepare(*, trust: bool) -> tuple[ContainerSpec, Ready]:
             ready = engine.make_ready(trust=trust)
-            spec = container_spec(engine.backend, engine.project, ready, entry, runtime)
+            tty = False if runtime.detach else None
+            spec = container_spec(engine.backend, engine.project, ready, entry, runtime, tty=tty)
             if runtime.keep:
                 spec = to_be_kept(spec)
+            if runtime.detach:
+                from buildr.detach import to_be_detached
+
+                spec = to_be_detached(spec)
             if runtime.debug is not None:
                 from buildr.debugging import to_be_debugged
 
@@ -239,15 +244,13 @@ def watchdog_for(engine: Engine, spec: ContainerSpec) -> Watchdog:
 def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) -> int:
     backend = engine.backend
     watchdog = watchdog_for(engine, spec)
+    if engine.runtime.detach:
+        return _detach(engine, spec, ready, signals, watchdog)
     with watchdog, Sweep(backend, engine.project, ready) as sweeping:
 
         def on_start(container: str) -> None:
             sweeping.begin()
-            if engine.runtime.debug is not None:
-                from buildr.debugging import way_in
-
-                engine.say(way_in(engine.project, engine.runtime.debug))
-            tell_ports(backend, container, spec, engine.say)
+            _tell(engine, container, spec)
 
         def on_kept(container: str, status: int) -> None:
             engine.say(ways_in(backend, container, spec, status))
@@ -262,6 +265,38 @@ def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) ->
             on_kept=on_kept if engine.runtime.keep else None,
             watchdog=watchdog,
         )
+
+
+def _detach(
+    engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals, watchdog: Watchdog
+) -> int:
+    from buildr.detach import start, ways_on
+
+    def on_start(container: str) -> None:
+        _tell(engine, container, spec)
+        engine.say(ways_on(spec))
+
+    with Sweep(engine.backend, engine.project, ready) as sweeping:
+        with watchdog:  # no longer than until the id of the run is told
+            start(
+                engine.backend,
+                spec,
+                signals,
+                files=ready.files,
+                on_start=on_start,
+                watchdog=watchdog,
+            )
+        sweeping.begin()
+    return 0
+
+
+def _tell(engine: Engine, container: str, spec: ContainerSpec) -> None:
+    """Say where a container that has just been started is reached."""
+    if engine.runtime.debug is not None:
+        from buildr.debugging import way_in
+
+        engine.say(way_in(engine.project, engine.runtime.debug))
+    tell_ports(engine.backend, container, spec, engine.say)
 
 
 def build_and_publish(

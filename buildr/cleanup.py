@@ -17,6 +17,9 @@ from buildr.keep import is_kept
 if TYPE_CHECKING:
     from buildr.backend import Backend, ContainerState
 
+_NOT_STARTED = ("configured", "created", "initialized")  # the engines' words
+_ENDED = ("dead", "exited", "stopped")
+
 
 def sweep(backend: Backend) -> int:
     """Remove this user's containers whose host processes are certainly gone; return how many.
@@ -35,7 +38,7 @@ def sweep(backend: Backend) -> int:
 
 
 def left_behind(backend: Backend) -> list[ContainerState]:
-    """Return this user's containers whose host processes are certainly gone, but for those that were kept for a look.
+    """Return this user's containers whose host processes are certainly gone, but for those that were kept or detached.
 
     Raises:
         BackendError: the engine cannot list its containers, or not look at one.
@@ -44,8 +47,30 @@ def left_behind(backend: Backend) -> list[ContainerState]:
     return [
         found
         for found in mine
-        if identity.is_left_behind(found.labels) and not is_kept(backend, found)
+        if identity.is_left_behind(found.labels)
+        and not is_detached(found)
+        and not is_kept(backend, found)
     ]
+
+
+def is_detached(found: ContainerState) -> bool:
+    """Whether a container needs no host process (any more): see `buildr.detach`."""
+    return identity.DETACH in found.labels and found.status not in _NOT_STARTED
+
+
+def has_ended(found: ContainerState) -> bool:
+    """Whether the guest of a container has ended, and is not about to be started again."""
+    return found.status in _ENDED
+
+
+def detached_and_ended(backend: Backend) -> list[ContainerState]:
+    """Return this user's detached containers whose guests have ended.
+
+    Raises:
+        BackendError: the engine cannot list its containers.
+    """
+    mine = backend.containers({identity.UID: str(os.getuid()), identity.DETACH: ""})
+    return [found for found in mine if is_detached(found) and has_ended(found)]
 
 
 def kept(backend: Backend) -> list[ContainerState]:

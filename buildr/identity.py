@@ -24,6 +24,8 @@ CREATED = "buildr.created"
 """Seconds since the epoch, for people."""
 KEEP = "buildr.keep"
 """Of containers that stay when their guests fail: see `buildr.keep`."""
+DETACH = "buildr.detach"
+"""Of containers that outlive their host processes: see `buildr.detach`."""
 NAME = "buildr.name"
 """What runs, for people: the script's or module's name."""
 

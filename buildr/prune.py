@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from buildr import identity
 from buildr.build_lock import alone, images_of, killed
-from buildr.cleanup import kept, left_behind
+from buildr.cleanup import detached_and_ended, kept, left_behind
 from buildr.containerfile import ENTRYPOINT, MARKERS, PROJECT
 from buildr.errors import BackendError
 from buildr.last_image import Memory
@@ -53,7 +53,7 @@ def builds(backend: Backend) -> Iterator[Leftover]:
 
 
 def containers(backend: Backend) -> Iterator[Leftover]:
-    """Yield the containers that are left behind on an engine, and those that were kept for a look.
+    """Yield the containers that are left behind on an engine, those kept for a look, and detached ones that have ended.
 
     Raises:
         BackendError: the engine cannot list what it has.
@@ -66,6 +66,10 @@ def containers(backend: Backend) -> Iterator[Leftover]:
     for found in kept(backend):
         name = found.labels.get(identity.NAME) or "?"
         text = f"container {found.id[:_ID_DIGITS]} ({name}; kept when it had failed)"
+        yield Leftover(kind="container", id=found.id, text=text)
+    for found in detached_and_ended(backend):
+        name = found.labels.get(identity.NAME) or "?"
+        text = f"container {found.id[:_ID_DIGITS]} ({name}; detached, and it has ended)"
         yield Leftover(kind="container", id=found.id, text=text)
 
 

@@ -108,13 +108,13 @@ def run(
         kept = on_kept is not None and status != 0 and not signals.interrupts
     finally:
         if not kept and not signals.forced:
-            _remove(backend, container, watchdog)
+            remove(backend, container, watchdog)
     if kept and on_kept is not None:
         on_kept(container, status)
     return status
 
 
-def _remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
+def remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
     """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.cleanup`)."""
     try:
         backend.remove(container)

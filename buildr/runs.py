@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr import identity
+from buildr.cleanup import has_ended, is_detached
 from buildr.containerfile import PROJECT
 from buildr.errors import BuildrError
 from buildr.keep import is_kept
@@ -39,6 +40,8 @@ class Run(Struct, frozen=True, kw_only=True):
     host: Host
     kept: bool
     """Whether it stays for a look although it has ended: see `buildr.keep`."""
+    detached: bool
+    """Whether it needs no host process: see `buildr.detach`."""
     pid: int | None
     """Of the host process, as long as there was one."""
     created: int
@@ -106,6 +109,9 @@ def _named(runs: Sequence[Run], word: str) -> Run:
 
 def _run(backend: Backend, state: ContainerState) -> Run:
     labels = state.labels
+    detached = is_detached(state)
+    if detached and has_ended(state) and state.exit_code is None:
+        state = backend.state(state.id) or state  # not every list has the exit status
     return Run(
         id=labels[identity.RUN],
         backend=backend,
@@ -114,6 +120,7 @@ def _run(backend: Backend, state: ContainerState) -> Run:
         project=labels.get(PROJECT, ""),
         host=identity.host(labels),
         kept=is_kept(backend, state),
+        detached=detached,
         pid=_number(labels.get(identity.PID, "")),
         created=_number(labels.get(identity.CREATED, "")) or 0,
         grace_seconds=_seconds(labels.get(identity.GRACE, "")),

@@ -73,6 +73,7 @@ class Signals:
         self.received: SimpleQueue[int] = SimpleQueue()
         self.interrupts = 0
         self.ending = False
+        self._cancelled = False
         self._collecting = False
         self._previous: dict[int, object] = {}
         self._waker: Waker | None = None
@@ -107,6 +108,11 @@ class Signals:
         """Whether the user asked so often that nothing may be waited for any more."""
         return self.interrupts >= _FORCE
 
+    @property
+    def asked_to_end(self) -> bool:
+        """Whether something came since `collect` that ends the action; from the thread that takes `received`, before it does."""
+        return bool(self.interrupts or self.ending or self._cancelled)
+
     def collect(self) -> None:
         """From now on keep signals instead of raising: a container is about to exist."""
         self._collecting = True
@@ -128,6 +134,7 @@ class Signals:
 
     def request_cancel(self) -> None:
         """Ask for what a first Ctrl+C asks for; from any thread."""
+        self._cancelled = True
         self.received.put(signal.SIGINT)
 
     def request_end(self) -> None:

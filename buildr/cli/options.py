@@ -280,6 +280,14 @@ container_options = (
         help="Leave the container if the script fails, and say how to look into it.",
     ),
     option(
+        "-d",
+        "--detach",
+        "runtime__detach",
+        is_flag=True,
+        section=CONTAINER,
+        help="Start it, print the id of the run, and end: see buildr ps, logs and stop.",
+    ),
+    option(
         "--grace-seconds",
         "runtime__grace_seconds",
         metavar="SECONDS",

@@ -26,7 +26,7 @@ def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: boo
     """Remove what killed runs and builds left behind.
 
     That is builds, containers and temporary files whose host process has certainly gone, containers that `buildr run --keep`
-    has left, and images of Buildr's without a name.
+    has left, detached ones that have ended, and images of Buildr's without a name.
     Runs that are alive, and whatever is not Buildr's, stay as they are.
     """
     from itertools import chain

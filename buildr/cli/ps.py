@@ -30,6 +30,8 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     HOST PROCESS says what has become of the `python app.py` that a run belongs to: its process id;
     gone, so that `buildr prune` or the next run removes the container; or unknown from here. A
     container that `buildr run --keep` has left says kept: `buildr stop` and `buildr prune` remove it.
+    A detached one goes on without, and stays with its exit status until `buildr stop` removes it, or
+    `buildr prune` when it has ended.
     """
     from buildr import runs
     from buildr.action import guarded
@@ -49,8 +51,18 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
 
 def _row(run: Run) -> tuple[str, ...]:
     age = _age(run.age_seconds) if run.created else "?"
-    host = "kept" if run.kept else str(run.pid) if run.host == "alive" else run.host
-    return run.short_id, run.engine, run.name or "?", run.container.status, age, host
+    return run.short_id, run.engine, run.name or "?", _status(run), age, _host(run)
+
+
+def _status(run: Run) -> str:
+    code = run.container.exit_code
+    return run.container.status if code is None else f"{run.container.status} ({code})"
+
+
+def _host(run: Run) -> str:
+    if run.detached or run.kept:
+        return "detached" if run.detached else "kept"
+    return str(run.pid) if run.host == "alive" else run.host
 
 
 def _age(seconds: float) -> str:
@@ -70,8 +82,10 @@ def _document(run: Run) -> dict[str, Any]:
         "container": run.container.id,
         "status": run.container.status,
         "running": run.container.running,
+        "exit_code": run.container.exit_code,
         "created": created,
         "host": run.host,
         "kept": run.kept,
+        "detached": run.detached,
         "pid": run.pid,
     }

@@ -112,10 +112,14 @@ def run(
     A @Containerize in the script is not read: its options are given here instead, or in
     [tool.buildr] of pyproject.toml (see `buildr config`). Files that the script writes go with the
     container; --mount keeps them.
+
+    With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
+    `buildr stop` take.
     """
     from buildr.action import guarded, run_entry
     from buildr.cli import target
     from buildr.config import settle
+    from buildr.errors import OptionError
 
     script = words[0] if words and module is None else None
     arguments = words if script is None else words[1:]
@@ -127,7 +131,13 @@ def run(
         def find() -> tuple[Entry, Settings]:
             with in_words_of(context):
                 entry = target.find(script, module, arguments)
-                return entry, settle(entry, given)
+                settings = settle(entry, given)
+                if watch and settings.runtime.detach:
+                    raise OptionError(
+                        "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
+                        hint="Leave one of them out.",
+                    )
+                return entry, settings
 
         def execute(entry: Entry, settings: Settings) -> int:
             with in_words_of(context):

@@ -42,7 +42,7 @@ def stop(
 
     RUN is the beginning of an id that `buildr ps` shows, or the name of what runs. The host process
     of a run ends with its status and removes the container; where it has gone, this does. It also
-    removes what `buildr run --keep` has left.
+    removes what `buildr run --keep` has left, and what runs or ran detached.
     """
     import threading
     from queue import SimpleQueue
@@ -86,7 +86,7 @@ def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, st
     seconds = run.grace_seconds if grace_seconds is None else grace_seconds
     try:
         ended = ask_to_end(run.backend, run.container, seconds)
-        if run.host != "alive" or run.kept:
+        if run.host != "alive" or run.kept or run.detached:
             run.backend.remove(run.container.id)
         elif not ended:  # its host process waits for its status, and removes it
             run.backend.kill(run.container.id, signal.SIGKILL)

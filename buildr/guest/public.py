@@ -90,7 +90,7 @@ class RuntimeOptions(_Options):
     executor = cpus = memory = name = debug = shard_spec = job_spec = None
     ports = mounts = env_file = tmpfs = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
-    public = hardened = mount_source = keep = False
+    public = hardened = mount_source = keep = detach = False
     grace_seconds = 10
     interrupt = "host"
     call_timeout = None

@@ -72,6 +72,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         debug: where a debugger attaches, ``5678`` or ``"127.0.0.1:5678"``, 0 for any free port; the script waits for it, and
             debugpy is added to the image. A call's never does.
         keep: whether the container of a script that fails stays for a look; a call's never does.
+        detach: whether the container goes on without the host process, which prints the run's id and ends with 0; it has no
+            standard input, and stays until ``buildr stop``. A call's never does.
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
         call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
         call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
@@ -96,6 +98,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     mount_source: bool = False
     debug: int | str | Port | None = None
     keep: bool = False
+    detach: bool = False
     call_timeout: float | None = None
     call_limit: str | int = "16m"
     call_format: Literal["json", "pickle"] = "json"
@@ -151,9 +154,15 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
         values: what `given_runtime` returned, from one place or from several.
 
     Raises:
-        OptionError: one port of the host stands for two of the container, or a target is mounted twice.
+        OptionError: one port of the host stands for two of the container, a target is mounted twice, or options exclude
+            each other.
     """
     found = Runtime(**values)
+    if found.detach and found.keep:
+        raise OptionError(
+            "runtime.detach and runtime.keep exclude each other: a detached container stays anyway, however it ends",
+            hint="accepted: one of the two",
+        )
     mounted = {mount.target for mount in found.mounts}
     for item in found.tmpfs:
         if item.target in mounted:
@@ -269,6 +278,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "mount_source": flag,
     "debug": debug_port,
     "keep": flag,
+    "detach": flag,
     "call_timeout": call_timeout,
     "call_limit": parse_bytes,
     "call_format": lambda value: matching(value, "json|pickle", _FORMAT),

@@ -248,6 +248,8 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--hardened", "hardened", True),
         ("--live", "mount_source", True),
         ("--keep", "keep", True),
+        ("--detach", "detach", True),
+        ("-d", "detach", True),
         ("--debug 7000", "debug", Port("127.0.0.1", 7000, 7000)),
         ("--grace-seconds 0.5", "grace_seconds", 0.5),
         ("--interrupt guest", "interrupt", "guest"),

@@ -103,9 +103,11 @@ def test_as_json_every_run_is_a_document() -> None:
             "container": container,
             "status": "created",
             "running": False,
+            "exit_code": None,
             "created": "1970-01-02T00:00:00+00:00",
             "host": "gone",
             "kept": False,
+            "detached": False,
             "pid": int(labels[identity.PID]),
         }
     ]

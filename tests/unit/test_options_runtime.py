@@ -459,6 +459,7 @@ def test_a_wrong_size_of_memory_is_refused(memory: Any) -> None:
         ("public", []),
         ("hardened", 1),
         ("keep", "yes"),
+        ("detach", 1),
         ("debug", "localhost:5678"),
         ("debug", "65536"),
         ("debug", -1),

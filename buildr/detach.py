@@ -1,0 +1,97 @@
+"""Containers that outlive their host processes: ``detach``, ``buildr run --detach``.
+
+A label says so from the start, since none can be added later; detached a container is once it has been started. Until then it
+belongs to its host process like any other, and the watchdog removes it when that dies. From then on it is nobody's, while
+its guest runs and after that, until the user removes it (`buildr.cleanup.is_detached`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr import identity
+from buildr.containerfile import APP
+from buildr.errors import EngineLostError, EngineUnavailableError
+from buildr.run import remove, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.backend import Backend, ContainerSpec
+    from buildr.signals import Signals
+    from buildr.watchdog import Watchdog
+
+_ID_DIGITS = 12
+
+
+def to_be_detached(spec: ContainerSpec) -> ContainerSpec:
+    """Return a container that needs nobody: its standard input is ``/dev/null``."""
+    return replace(spec, stdin=False, labels={**spec.labels, identity.DETACH: "1"})
+
+
+def start(
+    backend: Backend,
+    spec: ContainerSpec,
+    signals: Signals,
+    *,
+    files: bytes = b"",
+    on_start: Callable[[str], None],
+    watchdog: Watchdog,
+) -> None:
+    """Start a container and print its run's id; where anything of that fails, nothing is left.
+
+    Args:
+        backend: the engine.
+        spec: of `to_be_detached`.
+        signals: the handlers of this action. A signal that ends the action before the id is printed ends the run, too.
+        files: a tar archive to unpack into its ``/app`` before it starts.
+        on_start: told the container's id once it runs.
+        watchdog: finishes what this process cannot.
+
+    Raises:
+        ContainerError: it cannot be created or started.
+        EngineLostError: the engine went away; the watchdog removes what may have come of it.
+        KeyboardInterrupt: the user cancelled it.
+        Terminated: another signal did.
+        BrokenPipeError: nobody reads the id.
+        BuildrError: the id cannot be written, since a disk is full, say.
+    """
+    signals.collect()
+    try:
+        container = backend.create(spec)
+    except (EngineLostError, EngineUnavailableError):
+        watchdog.take_over()  # the engine may have created it, or still do
+        raise
+    watchdog.created()
+    done = False
+    try:
+        if files:
+            backend.put_archive(container, APP, files)
+        if not signals.asked_to_end:
+            backend.start(container)
+            on_start(container)
+        if not signals.asked_to_end:
+            _print(spec.labels[identity.RUN])
+            done = True
+    finally:
+        if not done and not signals.forced:
+            remove(backend, container, watchdog)
+    if not done:
+        signals.release()
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or replaced
+        sys.stdout.flush()
+    write(1, memoryview(f"{line}\n".encode()))
+
+
+def ways_on(spec: ContainerSpec) -> str:
+    """Return what to tell of a run that goes on by itself."""
+    name = spec.labels.get(identity.NAME) or "the script"
+    run = spec.labels[identity.RUN][:_ID_DIGITS]
+    return f"{name} runs detached: `buildr logs -f {run}` follows it, `buildr stop {run}` ends and removes it"

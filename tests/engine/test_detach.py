@@ -1,0 +1,105 @@
+"""Runs that go on without their host processes, on real engines."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine.images import Site
+from tests.engine.images import site as make_site
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from tests.engine.harness import Engine
+
+SECONDS = 120
+
+WORK = """\
+print("out", repr(sys.stdin.read()), sys.stdout.isatty(), flush=True)
+print("err", file=sys.stderr, flush=True)
+if sys.argv[1:] == ["serve"]:
+    server = socket.create_server(("", 8000))
+    while True:
+        server.accept()[0].sendall(b"hello")
+sys.exit(3)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(engine: Engine) -> Iterator[Site]:
+    for found in make_site(engine):
+        imports = "import socket, sys"
+        runtime = {"ports": ["0:8000"], "detach": True}
+        found.script(WORK, imports=imports, runtime=runtime, path=f"{found.name}.py")
+        yield found
+
+
+def buildr(site: Site, *words: str) -> subprocess.CompletedProcess[bytes]:
+    return site.engine.python("-m", "buildr", *words, cwd=site.directory)
+
+
+def runs(site: Site) -> list[dict[str, Any]]:
+    """Return what `buildr ps` lists of this project: other tests run beside this one."""
+    done = buildr(site, "ps", "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    return [run for run in json.loads(done.stdout) if run["name"] == site.name]
+
+
+def test_it_is_started_reached_followed_and_stopped(site: Site) -> None:
+    done = site.engine.python(f"{site.name}.py", "serve", cwd=site.directory)
+    assert done.returncode == 0, done.stderr.decode()
+    (run,) = runs(site)
+    assert done.stdout.decode() == f"{run['run']}\n"
+    assert (run["detached"], run["running"], run["exit_code"]) == (True, True, None)
+    follower = site.engine.popen(
+        *(sys.executable, "-m", "buildr", "logs", "-f", run["run"][:12]), cwd=site.directory
+    )
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == b"out '' False\n"
+    assert run["container"][:12] not in buildr(site, "prune", "--dry-run").stdout.decode()
+    (port,) = re.findall(
+        r"port 8000/tcp of the guest is 127\.0\.0\.1:(\d+) here", done.stderr.decode()
+    )
+    with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as connection:
+        assert connection.recv(16) == b"hello"
+    stopped = buildr(site, "stop", run["run"])
+    assert stopped.returncode == 0, stopped.stderr.decode()
+    assert follower.communicate(timeout=SECONDS)[0] == b""
+    assert follower.returncode == 0
+    assert runs(site) == []
+
+
+def test_one_that_has_ended_stays_with_its_status_until_it_is_removed(site: Site) -> None:
+    started = buildr(site, "run", "--name", site.name, "-q", "-d", f"{site.name}.py")
+    assert (started.returncode, started.stderr) == (0, b"")
+    (run,) = runs(site)
+    site.engine.cli("wait", run["container"])
+    # The sweep of the next run leaves it alone.
+    attached = buildr(site, "run", "--name", site.name, "-q", f"{site.name}.py")
+    assert attached.returncode == 3
+    (run,) = runs(site)
+    assert (run["status"], run["exit_code"], run["host"]) == ("exited", 3, "gone")
+    logs = buildr(site, "logs", run["run"])
+    assert (logs.stdout, logs.stderr) == (b"out '' False\n", b"err\n")
+    assert f"container {run['container'][:12]} ({site.name}; detached, and it has ended)" in (
+        buildr(site, "prune", "--dry-run").stdout.decode()
+    )
+    assert buildr(site, "stop", started.stdout.decode().strip()).returncode == 0
+    assert runs(site) == []
+
+
+def test_one_that_cannot_start_says_why_and_leaves_nothing(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        words = ("--name", site.name, "-d", "-p", f"{port}:80", f"{site.name}.py")
+        done = buildr(site, "run", *words)
+    assert (done.returncode, done.stdout) == (125, b"")
+    assert "Another program holds that port" in done.stderr.decode()
+    assert runs(site) == []
