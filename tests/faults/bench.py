@@ -230,7 +230,10 @@ class Bench:
     def run(self, *words: str, proxied: bool = False) -> subprocess.CompletedProcess[bytes]:
         """Run the script to its end, as a rule past the proxy."""
         process = self.start(*words, proxied=proxied)
-        output, errors = process.communicate(timeout=SECONDS)
+        try:
+            output, errors = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()  # its run would disturb all that come after it
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def change(self) -> None:

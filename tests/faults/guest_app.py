@@ -20,6 +20,8 @@ def status(number: str) -> None:
 
 
 def die(number: str) -> None:
+    if int(number) == signal.SIGPIPE:  # which Python ignores
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.kill(os.getpid(), int(number))
     signal.pause()
 
