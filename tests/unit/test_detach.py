@@ -215,7 +215,7 @@ def test_a_signal_before_the_id_is_printed_ends_the_run(
     assert (done.returncode, done.stdout) == (status, b"[True]\n")
 
 
-@pytest.mark.parametrize(("moment", "ends"), [("create", True), ("start", True), ("close", False)])
+@pytest.mark.parametrize(("moment", "ends"), [("start", True), ("close", False)])
 def test_until_the_id_is_printed_a_watchdog_ends_it_with_its_host_process(
     tmp_path: Path, moment: str, ends: bool
 ) -> None:
