@@ -13,7 +13,7 @@ from buildr import console, identity, registry
 from buildr.backend import PushRequest
 from buildr.build_lock import killed
 from buildr.cleanup import sweep
-from buildr.container import container_spec, warn_of_limits
+from buildr.container import container_spec, warn_of_limits, warn_of_network
 from buildr.containerfile import APP
 from buildr.errors import (
     BackendError,
@@ -191,9 +191,10 @@ class Engine:
         self.backend = registry.connect(self._executor, self.say)
 
     def __enter__(self) -> Self:
-        """Say which limits will not hold."""
+        """Say which limits will not hold, and what is not apart from the host."""
         try:
             warn_of_limits(self.backend, self.runtime)
+            warn_of_network(self.runtime)
         except BaseException:
             self.backend.close()
             raise

@@ -179,6 +179,10 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     cpus: float | None = None
     memory: int | None = None
     """Bytes."""
+    shm_size: int | None = None
+    """Bytes of ``/dev/shm``; ``None``: 64 MiB."""
+    network: str | None = None
+    """A network's name, ``none`` or ``host``; ``None``: the engine's default, a private one."""
     grace_seconds: float = 10
     """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
     hardened: bool = False

@@ -83,6 +83,8 @@ def container_spec(
         tmpfs=tuple(TmpfsSpec(target=item.target, size=item.size) for item in runtime.tmpfs),
         cpus=runtime.cpus,
         memory=runtime.memory,
+        shm_size=runtime.shm_size,
+        network=runtime.network,
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
@@ -140,6 +142,15 @@ def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
         console.warn(
             f"{' and '.join(ignored)} will not hold: a rootless engine can set limits only where the host has"
             " cgroups version 2"
+        )
+
+
+def warn_of_network(runtime: Runtime) -> None:
+    """Say that a guest in the network of the host is not apart from it."""
+    if runtime.network == "host":
+        console.warn(
+            "the guest shares the network of the engine's host: it reaches what listens on 127.0.0.1 there, and"
+            " others reach what it listens on"
         )
 
 

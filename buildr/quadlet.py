@@ -172,6 +172,10 @@ def _podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterat
         yield f"--cpus={runtime.cpus:g}"
     if runtime.memory:
         yield f"--memory={runtime.memory}b"
+    if runtime.shm_size:
+        yield f"--shm-size={runtime.shm_size}b"
+    if runtime.network:
+        yield f"--network={runtime.network}"
     if runtime.hardened:
         yield "--read-only-tmpfs=false"  # directories in memory are those that follow
     spec = ContainerSpec(

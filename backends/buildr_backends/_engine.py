@@ -356,7 +356,7 @@ class HttpEngine(ABC):
             f"the container cannot start: {error.message}",
             hint="Another program holds that port: choose another host port, or 0 for a free one."
             if in_use
-            else "",
+            else _network_hint(error),
         )
 
 
@@ -458,4 +458,16 @@ def read_state(found: Any) -> ContainerState:
 def _create_hint(spec: ContainerSpec, error: EngineError) -> str:
     if spec.name and error.status in (409, 500) and spec.name in error.message:
         return f"Is there another container named {spec.name}? Remove it, or leave `name` out."
+    return _network_hint(error)
+
+
+def _network_hint(error: EngineError) -> str:
+    """Say what to do about a network that is not there: Podman looks for it at the creation, Docker at the start."""
+    import re
+
+    if re.search(r"network .*not found", error.message):
+        return (
+            "Make the network with `podman network create` or `docker network create`, or name one that the"
+            " engine lists with `network ls`."
+        )
     return ""

@@ -356,10 +356,9 @@ class Docker(HttpEngine):
             body["WorkingDir"] = spec.workdir
         if spec.user:
             body["User"] = spec.user
-        if spec.cpus:
-            host["NanoCpus"] = round(spec.cpus * 1e9)
-        if spec.memory:
-            host["Memory"] = spec.memory
+        if spec.network:
+            host["NetworkMode"] = spec.network
+        host.update(_limits(spec))
         if spec.hardened:
             host["CapDrop"] = ["ALL"]
             host["ReadonlyRootfs"] = True
@@ -407,6 +406,17 @@ def sdk_errors() -> tuple[type[Exception], ...]:
 
     of_form = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
     return (DockerException, StreamParseError, HTTPException, HTTPError, OSError, *of_form)
+
+
+def _limits(spec: ContainerSpec) -> dict[str, int]:
+    found = {}
+    if spec.cpus:
+        found["NanoCpus"] = round(spec.cpus * 1e9)
+    if spec.memory:
+        found["Memory"] = spec.memory
+    if spec.shm_size:
+        found["ShmSize"] = spec.shm_size
+    return found
 
 
 def _port_bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:

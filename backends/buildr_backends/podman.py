@@ -329,7 +329,7 @@ class Podman(HttpEngine):
             "env": dict(spec.environment),
             "unsetenv": self._own_variables(spec),
             "manage_password": False,  # no entry in /etc/passwd for whoever the guest runs as
-            "shm_size": _SHM_BYTES,
+            "shm_size": spec.shm_size or _SHM_BYTES,
             "labels": dict(spec.labels),
             "terminal": spec.tty,
             "stdin": spec.stdin,
@@ -376,6 +376,7 @@ class Podman(HttpEngine):
             body["work_dir"] = spec.workdir
         if spec.user:
             body["user"] = spec.user
+        body.update(_network(spec.network))
         limits: dict[str, Any] = {}
         if spec.cpus:
             limits["cpu"] = {"period": 100_000, "quota": round(spec.cpus * 100_000)}
@@ -393,6 +394,14 @@ class Podman(HttpEngine):
             for path, options in tmpfs_options(spec).items()
         ]
         return body
+
+
+def _network(name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    if name in {"none", "host"}:
+        return {"netns": {"nsmode": name}}
+    return {"netns": {"nsmode": "bridge"}, "networks": {name: {}}}
 
 
 def working_containers(client: Client) -> set[str]:

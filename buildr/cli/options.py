@@ -252,6 +252,20 @@ container_options = (
         help="How much memory it may use, such as 512m.",
     ),
     option(
+        "--shm-size",
+        "runtime__shm_size",
+        metavar="SIZE",
+        section=CONTAINER,
+        help="How large /dev/shm is.  [default: 64m]",
+    ),
+    option(
+        "--network",
+        "runtime__network",
+        metavar="NAME",
+        section=CONTAINER,
+        help="A network of the engine, none, or host (the guest shares this host's).",
+    ),
+    option(
         "--hardened",
         "runtime__hardened",
         is_flag=True,

@@ -87,7 +87,7 @@ class PackageOptions(_Options):
 class RuntimeOptions(_Options):
     """How the container runs."""
 
-    executor = cpus = memory = name = debug = shard_spec = job_spec = None
+    executor = cpus = memory = shm_size = network = name = debug = shard_spec = job_spec = None
     ports = mounts = env_file = tmpfs = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
     public = hardened = mount_source = keep = detach = False

@@ -34,8 +34,14 @@ __all__ = [
 LEAST_MEMORY = 6 * 1024 * 1024
 """Bytes; Docker refuses less, and a Python would not start in it."""
 
+_PAGE = 4096  # bytes; the kernel rounds up to it
 _CPUS = "a number of CPUs from 0.01 to 100000, such as 1.5"
 _MEMORY = f"{SIZE}, at least 6 MiB"
+_SHM = "a size from 4096 bytes on, such as 256m"
+_NETWORK = '"none", "host", or the name of a network of the engine'
+_NETWORK_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+_OWN_NETWORKS = ("bridge", "default", "private", "slirp4netns", "pasta")
+"""Words that one engine takes for the network of every container, and the other for one of that name."""
 _NAME = "two or more letters, digits, and _ . - (not first)"
 _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
@@ -63,6 +69,9 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         tmpfs: directories in memory, ``"/target"`` or ``"/target:size=64m"``.
         cpus: how many CPUs the container may use.
         memory: how much memory it may use, ``512m`` or a number of bytes.
+        shm_size: how large ``/dev/shm`` is, ``256m`` or a number of bytes; 64 MiB by default. It counts as ``memory``.
+        network: a network that the engine has, by its name; ``none``; or ``host``, where the guest shares the network of this
+            host. By default a private one that reaches out.
         name: the container's name; by default the engine chooses.
         grace_seconds: how long it may take to end after a signal before it is killed.
         interrupt: who gets Ctrl+C, ``host`` or ``guest``.
@@ -91,6 +100,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     tmpfs: Sequence[str | Tmpfs | Mapping[str, Any]] = ()
     cpus: float | None = None
     memory: str | int | None = None
+    shm_size: str | int | None = None
+    network: str | None = None
     name: str | None = None
     grace_seconds: float = 10
     interrupt: Literal["host", "guest"] = "host"
@@ -108,7 +119,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
 
 
 class Runtime(RuntimeOptions, frozen=True, kw_only=True):
-    """Validated `RuntimeOptions`; ``memory`` and ``call_limit`` are in bytes, sources of mounts are as they were written."""
+    """Validated `RuntimeOptions`; ``memory``, ``shm_size`` and ``call_limit`` are in bytes, sources of mounts are as they were written."""
 
     ports: tuple[Port, ...] = ()
     env: Mapping[str, str | None] = {}
@@ -116,6 +127,7 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     memory: int | None = None
+    shm_size: int | None = None
     debug: Port | None = None
     call_limit: int = 16 << 20
     shard_spec: None = None
@@ -170,6 +182,13 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
                 f"runtime.tmpfs and runtime.mounts both have the target {item.target}",
                 hint="accepted: one of the two",
             )
+    if found.network in {"none", "host"}:
+        for option, given in (("ports", found.ports), ("debug", found.debug)):
+            if given:
+                raise OptionError(
+                    f"runtime.{option} and runtime.network={found.network!r} exclude each other: there is no port to publish",
+                    hint="accepted: one of the two",
+                )
     try:
         ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
     except WrongValueError as error:
@@ -199,6 +218,27 @@ def _memory(value: object) -> int:
     if size < LEAST_MEMORY:
         raise WrongValueError(value, _MEMORY, problem="it is less than 6 MiB")
     return size
+
+
+def _shm_size(value: object) -> int:
+    try:
+        size = parse_bytes(value)  # type: ignore[arg-type] # it refuses every other type itself
+    except WrongValueError as error:
+        raise WrongValueError(value, _SHM, problem=error.problem) from None
+    if size < _PAGE:
+        raise WrongValueError(value, _SHM, problem="it is less than one page")
+    return size
+
+
+def _network(value: object) -> str:
+    name = matching(value, _NETWORK_PATTERN, _NETWORK)
+    if name in _OWN_NETWORKS:
+        raise WrongValueError(
+            value,
+            f"{_NETWORK}; left out, the engine's default",
+            problem="engines differ in what it means",
+        )
+    return name
 
 
 def call_timeout(value: object) -> float:
@@ -271,6 +311,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tmpfs": tmpfs,
     "cpus": lambda value: number(value, 0.01, 100_000, _CPUS),
     "memory": _memory,
+    "shm_size": _shm_size,
+    "network": _network,
     "name": lambda value: matching(value, _NAME_PATTERN, _NAME),
     "grace_seconds": lambda value: number(value, 0, 86_400, _GRACE),
     "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),

@@ -408,6 +408,79 @@ def test_limits_are_in_force_or_said_to_be_ignored(engine: Engine, site: Site) -
         assert printed(site, LIMITS, options) == [0.5, 256 * MIB]
 
 
+def test_shared_memory_is_as_large_as_asked_for(site: Site) -> None:
+    code = """
+of = os.statvfs("/dev/shm")
+print(json.dumps(of.f_blocks * of.f_frsize))
+"""
+    assert printed(site, code) == 64 * MIB
+    assert printed(site, code, {"shm_size": "3m"}) == 3 * MIB
+
+
+# Networks -----------------------------------------------------------------------------------------
+
+DEFAULT_ROUTE = """
+rows = [line.split() for line in open("/proc/net/route")][1:]
+print(json.dumps(any(row[1] == "00000000" for row in rows)))
+"""
+
+
+@pytest.fixture
+def network(engine: Engine) -> Iterator[str]:
+    name = f"buildr-test-{secrets.token_hex(4)}"
+    engine.cli("network", "create", "--label", "of=buildr-test", name)
+    yield name
+    engine.cli("network", "rm", name)
+
+
+def test_guests_in_a_network_of_the_engine_know_each_other_by_name(
+    site: Site, network: str
+) -> None:
+    with running(site, SERVE, {"network": network, "name": f"{network}-server"}) as server:
+        assert server.stdout is not None
+        # Podman's name server begins anew when a container joins, and may be away for a moment.
+        code = f"""
+import socket, time
+until = time.monotonic() + {SECONDS}
+while True:
+    try:
+        connection = socket.create_connection(("{network}-server", 8080), {SECONDS})
+        break
+    except socket.gaierror:
+        if time.monotonic() > until:
+            raise
+print(json.dumps(connection.makefile().read()))
+"""
+        assert printed(site, code, {"network": network}) == "hello from the guest"
+
+
+def test_a_guest_may_have_no_network(site: Site) -> None:
+    assert printed(site, DEFAULT_ROUTE) is True
+    assert printed(site, DEFAULT_ROUTE, {"network": "none"}) is False
+
+
+def test_a_guest_in_the_network_of_the_host_is_told(site: Site) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        port = listening.getsockname()[1]
+        code = f"""
+import socket
+socket.create_connection(("{LOOPBACK}", {port}), {SECONDS}).close()
+print("reached")
+"""
+        done = run(site, code, {"network": "host"})
+    assert (done.returncode, done.stdout) == (0, b"reached\n"), done.stderr.decode()
+    assert b"warning: the guest shares the network of the engine's host" in done.stderr
+
+
+def test_a_network_that_is_not_there_is_told(site: Site) -> None:
+    name = f"buildr-test-{secrets.token_hex(4)}"
+    done = run(site, "print('ran')", {"network": name})
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    assert name in said
+    assert "network create" in said
+
+
 # Rights -------------------------------------------------------------------------------------------
 
 STATUS = """

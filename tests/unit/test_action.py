@@ -108,7 +108,16 @@ def test_the_image_that_was_built_runs_with_the_scripts_arguments() -> None:
 
 
 def test_options_of_the_run_reach_the_container() -> None:
-    spec = spec_of(cpus=1.5, memory="64m", name="mine", grace_seconds=3, hardened=True)
+    spec = spec_of(
+        cpus=1.5,
+        memory="64m",
+        shm_size="1m",
+        network="backend",
+        name="mine",
+        grace_seconds=3,
+        hardened=True,
+    )
+    assert (spec.shm_size, spec.network) == (1 << 20, "backend")
     assert (spec.cpus, spec.memory, spec.name) == (1.5, 64 * 1024 * 1024, "mine")
     assert (spec.grace_seconds, spec.hardened, spec.home) == (3, True, "/home/app")
 
@@ -314,6 +323,19 @@ def test_limits_that_the_engine_ignores_are_told_in_one_line(
     monkeypatch.setattr(container, "_UNIFIED_CGROUPS", str(controllers))
     backend = FakeBackend(rootless=rootless)
     run(backend, package={"quiet": True}, runtime={"cpus": 0.5, "memory": "256m"})
+    said = capfd.readouterr().err
+    assert said.startswith(told)
+    assert said.count("\n") == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [("host", "buildr: warning: the guest shares the network"), ("none", ""), (None, "")],
+)
+def test_a_guest_in_the_network_of_the_host_is_told_in_one_line(
+    capfd: pytest.CaptureFixture[str], network: str | None, told: str
+) -> None:
+    run(FakeBackend(), package={"quiet": True}, runtime={"network": network} if network else {})
     said = capfd.readouterr().err
     assert said.startswith(told)
     assert said.count("\n") == bool(told)

@@ -245,6 +245,8 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--public", "public", True),
         ("--cpus 1.5", "cpus", 1.5),
         ("--memory 512m", "memory", 512 << 20),
+        ("--shm-size 256m", "shm_size", 256 << 20),
+        ("--network backend", "network", "backend"),
         ("--hardened", "hardened", True),
         ("--live", "mount_source", True),
         ("--keep", "keep", True),

@@ -45,6 +45,8 @@ def test_a_dict_and_typed_options_give_the_same() -> None:
         "mounts": ["./data:/data"],
         "cpus": 2,
         "memory": "1g",
+        "shm_size": "256m",
+        "network": "backend",
         "name": "web_1",
         "grace_seconds": 0.5,
         "interrupt": "guest",
@@ -545,3 +547,35 @@ def test_a_target_is_mounted_once() -> None:
         runtime_options({"tmpfs": ["/a", "/a/"]})
     with pytest.raises(OptionError, match=r"tmpfs and runtime\.mounts both have the target /a"):
         runtime_options({"tmpfs": ["/a"], "mounts": ["v1:/a"]})
+
+
+# Network and shared memory ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["none", "host", "backend", "a", "my-net_1.x"])
+def test_a_network_is_named(name: str) -> None:
+    assert runtime_options({"network": name}).network == name
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "-a", "a b", "a\n", "container:x", "ns:/x", "bridge", "default", "private", 3, ["a"]],
+)
+def test_what_is_no_network_on_every_engine_is_refused(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.network cannot be"):
+        runtime_options({"network": given})
+
+
+@pytest.mark.parametrize("network", ["none", "host"])
+@pytest.mark.parametrize("option", ["ports", "debug"])
+def test_without_a_network_of_its_own_no_port_is_published(network: str, option: str) -> None:
+    given: dict[str, Any] = {"network": network, option: [80] if option == "ports" else 80}
+    with pytest.raises(OptionError, match=rf"runtime\.{option} and runtime\.network='{network}'"):
+        runtime_options(given)
+    assert runtime_options({**given, "network": "backend"}).network == "backend"
+
+
+def test_shared_memory_has_a_page_at_least() -> None:
+    assert runtime_options({"shm_size": "4k"}).shm_size == 4096
+    with pytest.raises(OptionError, match=r"^runtime\.shm_size cannot be 4095.*less than one page"):
+        runtime_options({"shm_size": 4095})

@@ -113,12 +113,21 @@ def test_mounts_stand_with_absolute_paths_and_make_the_guest_the_user(project: P
 
 
 def test_limits_hardening_and_memory_directories_are_those_of_a_run() -> None:
-    found = podman_arguments(cpus=1.5, memory="64m", hardened=True, tmpfs=["/scratch:size=1m"])
+    found = podman_arguments(
+        cpus=1.5,
+        memory="64m",
+        shm_size="1m",
+        network="none",
+        hardened=True,
+        tmpfs=["/scratch:size=1m"],
+    )
     options = "rw,nosuid,nodev,noexec,mode=1777"
     assert found == [
         "--stop-timeout=10",
         "--cpus=1.5",
         "--memory=67108864b",
+        "--shm-size=1048576b",
+        "--network=none",
         "--read-only-tmpfs=false",
         f"--tmpfs=/scratch:{options},size=1048576,notmpcopyup",
         f"--tmpfs=/tmp:{options},notmpcopyup",

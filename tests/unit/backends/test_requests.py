@@ -215,6 +215,8 @@ OTHERS: dict[str, object] = {
     "tmpfs": (TmpfsSpec(target="/other"),),
     "cpus": 2.0,
     "memory": 1 << 30,
+    "shm_size": 1 << 20,
+    "network": "backend",
     "grace_seconds": 20,
     "hardened": False,
     "home": "/other",
@@ -331,6 +333,34 @@ def test_nothing_is_mounted_twice_in_a_hardened_container(
     else:
         found = list(body["HostConfig"]["Tmpfs"])
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("network", "asked"),
+    [
+        (None, (None, None)),
+        ("none", ({"nsmode": "none"}, None)),
+        ("host", ({"nsmode": "host"}, None)),
+        ("backend", ({"nsmode": "bridge"}, {"backend": {}})),
+    ],
+)
+def test_a_network_in_podman_s_words(
+    serve: Serve, network: str | None, asked: tuple[object, object]
+) -> None:
+    body, _ = created("podman", serve, ContainerSpec(image=IMAGE, network=network))
+    assert (body.get("netns"), body.get("networks")) == asked
+
+
+@pytest.mark.parametrize("network", [None, "none", "host", "backend"])
+def test_a_network_in_docker_s_words(serve: Serve, network: str | None) -> None:
+    body, _ = created("docker", serve, ContainerSpec(image=IMAGE, network=network))
+    assert body["HostConfig"].get("NetworkMode") == network
+
+
+@ENGINES
+def test_shared_memory_is_as_large_as_asked_for(name: str, serve: Serve) -> None:
+    body, _ = created(name, serve, ContainerSpec(image=IMAGE, shm_size=1 << 20))
+    assert (body["shm_size"] if name == "podman" else body["HostConfig"]["ShmSize"]) == 1 << 20
 
 
 @ENGINES
