@@ -210,6 +210,19 @@ def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
     return found
 
 
+class CommandSpec(Struct, frozen=True, kw_only=True):
+    """One more command in a running container. What is ``None`` or empty is as the container has it."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = {}
+    """Beyond the container's own."""
+    workdir: str | None = None
+    user: str | None = None
+    tty: bool = False
+    stdin: bool = True
+    """Whether it takes input."""
+
+
 class ContainerState(Struct, frozen=True, kw_only=True):
     """A container as the engine sees it now."""
 
@@ -257,6 +270,26 @@ class Attachment(Protocol):
 
     def close(self) -> None:
         """Let go; the container is not touched. May be called twice, and from any thread to end a `read`."""
+        ...
+
+
+class Execution(Attachment, Protocol):
+    """A command that has been started in a running container: its streams, and what is left to know of it."""
+
+    def status(self) -> int | None:
+        """Return the exit status, 128 + n when signal n killed it; ``None`` until it has ended.
+
+        Raises:
+            EngineError: the engine does not know it any more, as its container has gone.
+        """
+        ...
+
+    def kill(self, signal: int) -> None:
+        """Send a signal to the command; one that has ended already is fine. SIGKILL also takes what it has started."""
+        ...
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Tell the command's terminal its size; one that has ended already is fine."""
         ...
 
 
@@ -427,6 +460,19 @@ class Backend(Protocol):
 
     def logs(self, container: str, *, follow: bool = False) -> Attachment:
         """Read what the container has written so far; go on with what comes if ``follow``."""
+        ...
+
+    def execute(self, container: str, spec: CommandSpec) -> Execution:
+        """Start one more command in a running container, attached to all three streams.
+
+        A command that is not there is known only when the engine has tried: then `Attachment.read` of what this
+        returns raises as `start` does.
+
+        Raises:
+            CommandNotFoundError: the command is not there.
+            NotExecutableError: the command cannot be executed.
+            ContainerError: it cannot be started, e.g. since the container does not run.
+        """
         ...
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from queue import Empty
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from buildr import console, terminal
 from buildr.backend import STDOUT
@@ -155,7 +155,7 @@ def _run(
         moved = {1: 0, 2: 0}
         failure = ""
         try:
-            _move_output(attachment, control, moved)
+            move_output(attachment, control, moved)
         except EngineLostError as error:
             failure = error.what
         if failure := control.failure or failure:  # also where the streams were closed on our side
@@ -170,7 +170,7 @@ def _run(
     return 0 if (control.cancelled or control.ended) and not control.forced else status
 
 
-def _move_output(attachment: Attachment, control: Control, moved: dict[int, int]) -> None:
+def move_output(attachment: Attachment, control: Control, moved: dict[int, int]) -> None:
     """Write what comes, until the end of the streams, and count it by descriptor."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(
@@ -285,6 +285,30 @@ def _complete(backend: Backend, container: str, moved: Mapping[int, int]) -> boo
     return not any(left.values())
 
 
+class Controlled(Protocol):
+    """What `Control` asks and tells of a guest; a `buildr.backend.Backend` is one."""
+
+    def ping(self) -> None:
+        """See `buildr.backend.Backend.ping`."""
+        ...
+
+    def state(self, container: str) -> ContainerState | None:
+        """See `buildr.backend.Backend.state`."""
+        ...
+
+    def processes(self, container: str) -> int:
+        """See `buildr.backend.Backend.processes`."""
+        ...
+
+    def kill(self, container: str, signal: int) -> None:
+        """See `buildr.backend.Backend.kill`."""
+        ...
+
+    def resize(self, container: str, *, rows: int, columns: int) -> None:
+        """See `buildr.backend.Backend.resize`."""
+        ...
+
+
 class Control:
     """The thread that speaks to the engine while a guest runs; a context manager.
 
@@ -299,7 +323,7 @@ class Control:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Controlled,
         container: str,
         attachment: Attachment,
         signals: Signals,

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from buildr.backend import (
         Attachment,
         BuildRequest,
+        CommandSpec,
         ContainerSpec,
         EngineInfo,
+        Execution,
         Layer,
         OnEvent,
     )
@@ -277,6 +279,12 @@ class HttpEngine(ABC):
             "GET", f"/containers/{container}/logs", query=query, seconds=None
         )
         return _attach.ResponseStreams(response, framed=framed)
+
+    def execute(self, container: str, spec: CommandSpec) -> Execution:
+        """See `buildr.backend.Backend.execute`."""
+        from buildr_backends._exec import execute
+
+        return execute(self._client, container, spec)
 
     # What differs ---------------------------------------------------------------------------------
 

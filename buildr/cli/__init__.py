@@ -18,6 +18,7 @@ from buildr.cli.config import config
 from buildr.cli.containerfile import containerfile
 from buildr.cli.doctor import doctor
 from buildr.cli.eject import eject
+from buildr.cli.exec import exec_
 from buildr.cli.init import init
 from buildr.cli.logs import logs
 from buildr.cli.prune import prune
@@ -69,7 +70,7 @@ def app() -> None:
 
 _COMMANDS = (
     *(init, run, build, push, containerfile, eject, quadlet),
-    *(ps, logs, stop, prune),
+    *(ps, logs, exec_, stop, prune),
     *(config, doctor, base, completion),
 )
 for _command in _COMMANDS:

@@ -16,7 +16,7 @@ from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, saved, unpack
 from buildr.testing.build import configuration, read_build
 from buildr.testing.call import call_in
-from buildr.testing.container import FakeContainer
+from buildr.testing.container import FakeContainer, FakeExecution
 from buildr.testing.images import ImageStore, carries
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from buildr.backend import (
         Attachment,
         BuildRequest,
+        CommandSpec,
         ContainerSpec,
+        Execution,
         Layer,
         OnEvent,
         PortBinding,
@@ -45,6 +47,7 @@ Operation: TypeAlias = Literal[
     "create",
     "details",
     "end_build",
+    "execute",
     "get_archive",
     "image",
     "images",
@@ -92,6 +95,8 @@ class FakeBackend:
         builds: what was built, whether it went well or not.
         pulled: references that were pulled.
         pushed: what was pushed.
+        command: what runs as one more command in a running container (`buildr exec`); may be changed at any time.
+        executed: every such command, with its streams and signals, like a container of its own.
         runs: every container that was created, removed ones too.
         closed: whether the last user has closed it; it can be used again all the same.
     """
@@ -105,6 +110,8 @@ class FakeBackend:
         remote: bool = False,
     ) -> None:
         self.guest = guest
+        self.command: Guest = nothing
+        self.executed: list[FakeContainer] = []
         self.operations: list[Operation] = []
         self.builds: list[FakeBuild] = []
         self.pulled: list[str] = []
@@ -367,6 +374,18 @@ class FakeBackend:
         """See `buildr.backend.Backend.logs`."""
         self._called("logs")
         return self._container(container).attach(from_start=True, follow=follow)
+
+    def execute(self, container: str, spec: CommandSpec) -> Execution:
+        """See `buildr.backend.Backend.execute`: what runs is the attribute ``command``."""
+        self._called("execute")
+        inside = self._container(container)
+        if not inside.running:
+            raise ContainerError("the command cannot be started: the container does not run")
+        started = inside.beside(spec, hashlib.sha256(f"{next(self._ids)}".encode()).hexdigest())
+        self.executed.append(started)
+        execution = FakeExecution(started)
+        started.start(self.command)
+        return execution
 
     def close(self) -> None:
         """See `buildr.backend.Backend.close`."""

@@ -11,13 +11,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec.structs import replace
+
 from buildr.backend import STDERR, STDOUT
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.backend import ContainerSpec, Image, PortBinding
+    from buildr.backend import CommandSpec, ContainerSpec, Image, PortBinding
 
 _HARMLESS = {
     signal.SIGCHLD,
@@ -70,6 +72,7 @@ class FakeContainer:
         self.started = False
         self.removed = False
         self.error: BaseException | None = None
+        self._image = image
         self._plumbing = plumbing
 
     @property
@@ -126,6 +129,26 @@ class FakeContainer:
             position = 0 if from_start else len(self._plumbing.output)
         return FakeAttachment(self._plumbing, position, follow=follow)
 
+    def beside(self, spec: CommandSpec, identity: str) -> FakeContainer:
+        """Return one more command in this container, which has streams and signals of its own.
+
+        Args:
+            spec: the command.
+            identity: 64 hexadecimal digits.
+        """
+        own = replace(
+            self.spec,
+            command=spec.command,
+            environment={**self.environment, **spec.environment},
+            workdir=spec.workdir or self.spec.workdir,
+            user=spec.user or self.spec.user,
+            tty=spec.tty,
+            stdin=spec.stdin,
+        )
+        found = FakeContainer(identity, own, self._image, ())
+        found.files = self.files
+        return found
+
     def _serve(self, guest: Guest) -> None:
         status = 1
         try:
@@ -142,6 +165,30 @@ class FakeContainer:
             if not self._plumbing.ended:
                 self._plumbing.exit_code = status & 0xFF
                 self._plumbing.changed.notify_all()
+
+
+class FakeExecution:
+    """A `buildr.backend.Execution` of a command that `FakeContainer.beside` has made."""
+
+    def __init__(self, container: FakeContainer) -> None:
+        self._container = container
+        attachment = container.attach()
+        self.read = attachment.read
+        self.write = attachment.write
+        self.close_write = attachment.close_write
+        self.close = attachment.close
+
+    def status(self) -> int | None:
+        """See `buildr.backend.Execution.status`."""
+        return self._container.exit_code
+
+    def kill(self, signal: int) -> None:
+        """See `buildr.backend.Execution.kill`."""
+        self._container.signals.send(signal)
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """See `buildr.backend.Execution.resize`."""
+        self._container.resize(rows, columns)
 
 
 Guest: TypeAlias = Callable[[FakeContainer], int | None]

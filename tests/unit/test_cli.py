@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from buildr.options import Package, Runtime
 
 COMMANDS = (
-    *("init", "run", "build", "push", "containerfile", "eject", "ps", "logs", "stop", "prune"),
+    *(
+        "init",
+        "run",
+        "build",
+        "push",
+        "containerfile",
+        "eject",
+        "ps",
+        "logs",
+        "exec",
+        "stop",
+        "prune",
+    ),
     *("config", "doctor", "completion"),
 )
 
