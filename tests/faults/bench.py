@@ -242,6 +242,14 @@ class Bench:
         path.write_bytes(os.urandom(5 << 20))
         give(self.engine, self.directory)
 
+    def forget_prepared(self) -> None:
+        """Take the names of the images away that only the source is missing in, so that the next run builds one."""
+        words = ("images", "--filter", f"reference=localhost/buildr/{self.name}")
+        tags = self.engine.cli(*words, "--format", "{{.Tag}}").split()
+        names = [f"localhost/buildr/{self.name}:{t}" for t in tags if t.endswith("-prepared")]
+        if names:
+            self.engine.cli("rmi", *names)
+
     # A look from outside --------------------------------------------------------------------------
 
     def containers(self) -> list[str]:

@@ -37,9 +37,11 @@ NOBODY = 65534
 _END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
 # Where a host process can be: which request it makes, and how far that is.
 POINTS: dict[str, tuple[str, Place]] = {
-    "scan": ("buildr.staging:read_sources", "request"),
+    "scan": ("buildr.image:read_sources", "request"),
     "build asked for": (r"POST .*/build\?", "request"),
     "build going on": (r"POST .*/build\?", "head"),
+    "layer asked for": (r"POST .*/images/load", "request"),
+    "layer loaded": (r"POST .*/images/load", "head"),
     "tag": (r"POST .*/tag\?", "request"),
     "create asked for": (r"POST .*/containers/create", "request"),
     "created": (r"POST .*/containers/create", "head"),
@@ -52,7 +54,10 @@ POINTS: dict[str, tuple[str, Place]] = {
     "remove asked for": (r"DELETE .*/containers/", "request"),
     "removed": (r"DELETE .*/containers/", "head"),
 }
-BEFORE = ("scan", "build asked for", "build going on", "tag")  # a container is about to exist
+BUILDING = ("build asked for", "build going on")
+BEFORE = (
+    *("scan", *BUILDING, "layer asked for", "layer loaded", "tag"),  # a container is about to exist
+)
 STARTING = ("start asked for", "started")
 AFTER = ("guest has ended", "remove asked for", "removed")
 STATUS = 7
@@ -65,6 +70,8 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
     """Bring a host process to a point; yield it and what lets it go on."""
     if point in BEFORE:
         bench.change()
+    if point in BUILDING:
+        bench.forget_prepared()
     words = ("status", str(STATUS)) if point in AFTER else ("wait",)
     request, place = POINTS[point]
     if point == "scan":
@@ -106,11 +113,30 @@ def _stalled_at(
         "PYTHONPATH": str(bench.top / "hook"),
     }
     process = bench.start(*words, env={**hook, **(env or {})})
-    reached.open().close()
     try:
+        _await_reached(reached, process)
         yield process, lambda: _open_if_read(str(go))
     finally:
         process.kill()
+
+
+def _await_reached(path: Path, process: Popen[bytes]) -> None:
+    """Wait until somebody has opened a FIFO for writing.
+
+    Raises:
+        AssertionError: the process has ended before.
+    """
+    fifo = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    end = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(fifo)
+        poll.register(end, select.POLLIN)
+        found = dict(poll.poll(SECONDS * 1000))
+    finally:
+        os.close(fifo)
+        os.close(end)
+    assert fifo in found, "the process did not come to the point"
 
 
 def _open_if_read(path: str) -> None:
