@@ -62,17 +62,17 @@ def test_streams_and_status_are_the_commands_own(site: Site) -> None:
     assert done.returncode == 7
 
 
-def test_input_that_nobody_reads_leaves_no_trace(site: Site) -> None:
-    words = ("sh", "-c", "echo out; echo err >&2; exit 3")
-    done = execute(site, *words, stdin=BYTES[:30000])
-    assert (done.stdout, done.stderr, done.returncode) == (b"out\n", b"err\n", 3)
-    # More of it than a pipe holds makes Podman lose output: then it is said.
-    done = execute(site, *words, stdin=BYTES)
+@pytest.mark.parametrize("size", [0, len(BYTES)])
+def test_input_that_nobody_reads_leaves_no_trace(site: Site, size: int) -> None:
+    done = execute(site, "sh", "-c", "echo out; echo err >&2; exit 3", stdin=BYTES[:size])
     assert done.returncode == 3
-    assert b"unixpacket" not in done.stderr
-    if done.stdout != b"out\n" or not done.stderr.startswith(b"err\n"):
-        assert site.engine.backend == "podman"
-        assert b"may have lost the end of its output" in done.stderr
+    if size and site.engine.backend == "podman":
+        # Podman may lose output then, or it may not. Its own words about it are not the command's in either case.
+        assert b"unixpacket" not in done.stderr
+        if (done.stdout, done.stderr) != (b"out\n", b"err\n"):
+            assert b"may have lost the end of its output" in done.stderr
+    else:
+        assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
 
 
 def test_what_cannot_be_started_is_told_and_is_no_output(site: Site) -> None:
