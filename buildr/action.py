@@ -9,6 +9,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from buildr import console, identity, registry
 from buildr.backend import PushRequest
 from buildr.build_lock import killed
@@ -101,6 +103,7 @@ def run_entry(
     flag: str | None = None,
     builder_flag: str | None = None,
     origins: Mapping[str, str] | None = None,
+    command: tuple[str, ...] = (),
 ) -> int:
     """Build if need be, publish if asked for, and run; return the guest's exit status.
 
@@ -112,6 +115,7 @@ def run_entry(
         flag: the backend named on the command line.
         builder_flag: the one named there to build.
         origins: where options stand, by ``package.builder``; others are the decorator's.
+        command: what runs in the place of the program; empty: the program.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -124,6 +128,8 @@ def run_entry(
             ready = engine.make_ready(trust=trust)
             tty = False if runtime.detach else None
             spec = container_spec(engine.backend, engine.project, ready, entry, runtime, tty=tty)
+            if command:
+                spec = replace(spec, command=command)
             if runtime.keep:
                 spec = to_be_kept(spec)
             if runtime.detach:

@@ -26,6 +26,7 @@ from buildr.cli.ps import ps
 from buildr.cli.push import push
 from buildr.cli.quadlet import quadlet
 from buildr.cli.run import run
+from buildr.cli.shell import shell
 from buildr.cli.stop import stop
 
 __all__ = ["app", "main"]
@@ -69,7 +70,7 @@ def app() -> None:
 
 
 _COMMANDS = (
-    *(init, run, build, push, containerfile, eject, quadlet),
+    *(init, run, shell, build, push, containerfile, eject, quadlet),
     *(ps, logs, exec_, stop, prune),
     *(config, doctor, base, completion),
 )

@@ -388,7 +388,7 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
     )
 
 
-@pytest.mark.parametrize("command", ["run", "build", "containerfile"])
+@pytest.mark.parametrize("command", ["run", "shell", "build", "containerfile"])
 def test_a_script_that_is_not_there_is_an_error(
     capfd: pytest.CaptureFixture[str], command: str
 ) -> None:

@@ -1,0 +1,98 @@
+"""``buildr shell``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from buildr.cli.command import Command, completing, option
+from buildr.cli.options import (
+    backend_option,
+    build_options,
+    builder_option,
+    container_options,
+    image_options,
+    module_option,
+    options,
+    output_options,
+)
+from buildr.cli.values import flags, in_words_of
+
+if TYPE_CHECKING:
+    from buildr.signals import Signals
+
+_SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+
+_own_options = (
+    option(
+        "-c", "line", metavar="COMMAND", help="One line for sh, in place of a shell to type in."
+    ),
+)
+
+
+@click.command(
+    cls=Command,
+    usages=(
+        "[OPTIONS] SCRIPT [-c COMMAND | -- COMMAND...]",
+        "[OPTIONS] -m MODULE [-c COMMAND | -- COMMAND...]",
+    ),
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
+@options(
+    module_option,
+    build_options,
+    image_options,
+    container_options,
+    backend_option,
+    builder_option,
+    output_options,
+    _own_options,
+)
+@click.pass_context
+def shell(
+    context: click.Context,
+    /,
+    words: tuple[str, ...],
+    module: str | None,
+    backend: str | None,
+    line: str | None,
+    **values: Any,
+) -> None:
+    """Open a shell in the container that `buildr run SCRIPT` would start.
+
+    The image is built if need be. It is bash where the image has it, sh otherwise, or a command in
+    its place; the exit status is its own, and the container goes when it ends. On a terminal Ctrl+C
+    is a key like any other.
+    """
+    from msgspec.structs import replace
+
+    from buildr.action import guarded, run_entry
+    from buildr.cli import target
+    from buildr.config import settle
+
+    script = words[0] if words and module is None else None
+    rest = words if script is None else words[1:]
+    if line is not None and rest:
+        raise click.UsageError("Give a command by -c or behind --, not both.")
+    command = ("sh", "-c", line) if line is not None else rest or _SHELL
+
+    def action(signals: Signals) -> int:
+        given = flags(context, values)
+        with in_words_of(context):
+            entry = target.find(script, module)
+            settings = settle(entry, given)
+            if settings.runtime.detach or settings.runtime.debug is not None:
+                raise click.UsageError("A shell is neither detached nor debugged.")
+            return run_entry(
+                entry,
+                settings.package,
+                replace(settings.runtime, interrupt="guest"),
+                signals,
+                flag=backend,
+                builder_flag=given.package.get("builder"),
+                origins=settings.origins,
+                command=command,
+            )
+
+    context.exit(guarded(action))
