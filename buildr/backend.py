@@ -458,8 +458,14 @@ class Backend(Protocol):
         """Stream a path of a container as a tar archive."""
         ...
 
-    def logs(self, container: str, *, follow: bool = False) -> Attachment:
-        """Read what the container has written so far; go on with what comes if ``follow``."""
+    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+        """Read what the container has written so far; go on with what comes if ``follow``.
+
+        Args:
+            container: its id.
+            follow: whether to wait for more.
+            tail: how many of the last lines are enough; ``None``: all of it.
+        """
         ...
 
     def execute(self, container: str, spec: CommandSpec) -> Execution:

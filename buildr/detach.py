@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from buildr import identity
 from buildr.containerfile import APP
 from buildr.errors import EngineLostError, EngineUnavailableError
-from buildr.run import remove, write
+from buildr.output import write
+from buildr.run import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable

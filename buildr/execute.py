@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from buildr import console, terminal
 from buildr.backend import ContainerState
 from buildr.errors import BackendError, BuildrError, EngineLostError
-from buildr.run import Control, move_output
+from buildr.output import Moved, move_output
+from buildr.run import Control
 from buildr.stdin import StdinPump
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
         if spec.stdin:
             stack.enter_context(StdinPump(execution))
         try:
-            move_output(execution, control, {1: 0, 2: 0})
+            move_output(execution, control, Moved())
         except EngineLostError as error:
             raise EngineLostError(
                 f"the command's streams were lost: {control.failure or error.what}",

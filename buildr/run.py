@@ -13,21 +13,20 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from queue import Empty
 from typing import TYPE_CHECKING, Protocol, Self
 
 from buildr import console, terminal
-from buildr.backend import STDOUT
 from buildr.containerfile import APP
-from buildr.errors import BackendError, BuildrError, EngineLostError, EngineUnavailableError
+from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
+from buildr.output import Moved, complete, complete_if_cut, move_output
 from buildr.signals import END, Signals, block_signals
 from buildr.stdin import Feed, StdinPump
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from buildr.backend import Attachment, Backend, ContainerSpec, ContainerState
     from buildr.terminal import Terminal
@@ -38,10 +37,8 @@ _STALLED_SECONDS = 5.0  # without output, after the guest has ended
 _BACK_SECONDS = 8.0  # for an engine that was lost to come back, as a restarted one does
 _BACK_PAUSE_SECONDS = 0.2
 _ENDING_SECONDS = 1.0  # for a guest whose streams broke to turn out to be ending
-_REPLACED = b"\xef\xbf\xbd"  # U+FFFD, which Docker's logs have in place of what is not UTF-8
 _START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
 _START_PAUSE_SECONDS = 0.01  # between two looks whether it is
-_OUTPUT_FD = {STDOUT: 1}  # everything else is standard error
 
 
 def run(
@@ -152,79 +149,47 @@ def _run(
             stack.enter_context(StdinPump(attachment))
         if on_start is not None:
             on_start(container)
-        moved = {1: 0, 2: 0}
-        failure = ""
-        try:
-            move_output(attachment, control, moved)
-        except EngineLostError as error:
-            failure = error.what
-        if failure := control.failure or failure:  # also where the streams were closed on our side
-            status = _after_loss(backend, container, failure, moved)
-        else:
-            try:
-                status = backend.wait(container)
-            except (EngineLostError, EngineUnavailableError) as error:
-                status = _after_loss(backend, container, error.what, None)
+        status = _follow(backend, container, attachment, control, tty=spec.tty)
     if on_end is not None:
         on_end(container, status)
     return 0 if (control.cancelled or control.ended) and not control.forced else status
 
 
-def move_output(attachment: Attachment, control: Control, moved: dict[int, int]) -> None:
-    """Write what comes, until the end of the streams, and count it by descriptor."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(
-            OSError, ValueError, AttributeError
-        ):  # closed, or replaced by something else
-            stream.flush()
-    control.reading = True
-    while pieces := attachment.read():
-        control.reading = False
-        control.heard = True
-        for stream_number, data in pieces:
-            fd = _OUTPUT_FD.get(stream_number, 2)
-            write(fd, data)
-            moved[fd] += len(data)
-        control.reading = True
-    control.reading = False
-
-
-def write(fd: int, data: memoryview) -> None:
-    """Write all of it, however slowly it is taken.
+def _follow(
+    backend: Backend, container: str, attachment: Attachment, control: Control, *, tty: bool
+) -> int:
+    """Move output until the guest has ended; return its status.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        EngineLostError: nobody knows the status, or it is 0 and output is missing.
+        BrokenPipeError: nobody reads the output.
         BuildrError: it cannot be written.
     """
-    while data:
-        try:
-            written = os.write(fd, data)
-        except (
-            BlockingIOError
-        ):  # somebody made the descriptor non-blocking: wait until it takes more
-            import select
-
-            select.select((), (fd,), ())
-            continue
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            stream = "output" if fd == 1 else "error"
-            raise BuildrError(
-                f"standard {stream} cannot be written: {error.strerror}",
-                hint="The container was stopped, since what it wrote would have been lost.",
-            ) from None
-        data = data[written:]
+    moved = Moved()
+    failure = ""
+    try:
+        move_output(attachment, control, moved)
+    except EngineLostError as error:
+        failure = error.what
+    if failure := control.failure or failure:  # also where the streams were closed on our side
+        return _after_loss(backend, container, failure, moved)
+    try:
+        status = backend.wait(container)
+    except (EngineLostError, EngineUnavailableError) as error:
+        status = _after_loss(backend, container, error.what, None)
+    if not tty:  # which has no frames, and whose log is what it showed
+        complete_if_cut(backend, container, moved)
+    return status
 
 
-def _after_loss(backend: Backend, container: str, why: str, moved: Mapping[int, int] | None) -> int:
+def _after_loss(backend: Backend, container: str, why: str, moved: Moved | None) -> int:
     """Return the status of a guest whose streams broke, where the engine still knows it; complete its output.
 
     Args:
         backend: the engine.
         container: the guest's.
         why: what broke.
-        moved: how many bytes have been written, by descriptor; ``None``: all there are.
+        moved: what has been written; ``None``: all there is, as far as the streams tell.
 
     Raises:
         EngineLostError: nobody knows the status, or it is 0 and output is missing.
@@ -235,7 +200,7 @@ def _after_loss(backend: Backend, container: str, why: str, moved: Mapping[int, 
             f"the container's streams were lost: {why}",
             hint="The container was stopped, since nobody could follow it any more.",
         )
-    if moved is None or _complete(backend, container, moved):
+    if moved is None or complete(backend, container, moved):
         return state.exit_code
     missing = f"the end of the container's output was lost: {why}"
     if state.exit_code == 0:
@@ -265,24 +230,6 @@ def _state_after_loss(backend: Backend, container: str, why: str) -> ContainerSt
             if state is None or state.exit_code is not None or time.monotonic() >= ending:
                 return state
         time.sleep(_BACK_PAUSE_SECONDS)
-
-
-def _complete(backend: Backend, container: str, moved: Mapping[int, int]) -> bool:
-    """Write what a guest that has ended wrote beyond what has been moved; return whether that is all of it."""
-    left = dict(moved)
-    try:
-        with contextlib.closing(backend.logs(container)) as logs:
-            while pieces := logs.read():
-                for stream_number, data in pieces:
-                    if _REPLACED in bytes(data):
-                        return False  # positions in it mean nothing
-                    fd = _OUTPUT_FD.get(stream_number, 2)
-                    skipped = min(left[fd], len(data))
-                    left[fd] -= skipped
-                    write(fd, data[skipped:])
-    except BackendError:
-        return False
-    return not any(left.values())
 
 
 class Controlled(Protocol):

@@ -271,10 +271,12 @@ class HttpEngine(ABC):
         path = f"/containers/{container}/archive"
         return self._client.request("GET", path, query=query, seconds=None).chunks()
 
-    def logs(self, container: str, *, follow: bool = False) -> Attachment:
+    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
         """See `buildr.backend.Backend.logs`."""
         framed = self._logs_are_framed(container)
         query = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
+        if tail is not None:
+            query["tail"] = str(tail)
         response = self._client.request(
             "GET", f"/containers/{container}/logs", query=query, seconds=None
         )

@@ -30,7 +30,7 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
     from buildr import runs
     from buildr.action import guarded
     from buildr.backend import STDERR
-    from buildr.run import write
+    from buildr.output import write
 
     def action(_signals: Signals) -> int:
         with reached(backend) as engines:

@@ -370,10 +370,10 @@ class FakeBackend:
             raise EngineError(f"no such path: {path}", status=404, message="no such path")
         return iter((pack(files),))
 
-    def logs(self, container: str, *, follow: bool = False) -> Attachment:
-        """See `buildr.backend.Backend.logs`."""
+    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+        """See `buildr.backend.Backend.logs`; a piece that the guest has written counts as a line."""
         self._called("logs")
-        return self._container(container).attach(from_start=True, follow=follow)
+        return self._container(container).attach(from_start=True, follow=follow, tail=tail)
 
     def execute(self, container: str, spec: CommandSpec) -> Execution:
         """See `buildr.backend.Backend.execute`: what runs is the attribute ``command``."""

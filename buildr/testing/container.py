@@ -118,15 +118,21 @@ class FakeContainer:
         self.terminal_size = (rows, columns)
         self.signals.send(signal.SIGWINCH)
 
-    def attach(self, *, from_start: bool = False, follow: bool = True) -> FakeAttachment:
+    def attach(
+        self, *, from_start: bool = False, follow: bool = True, tail: int | None = None
+    ) -> FakeAttachment:
         """Return the host's end of the streams.
 
         Args:
             from_start: whether to read what was written already.
             follow: whether to wait for what is still to come.
+            tail: how many of the last pieces to read at most.
         """
         with self._plumbing.changed:
-            position = 0 if from_start else len(self._plumbing.output)
+            written = len(self._plumbing.output)
+            position = 0 if from_start else written
+            if tail is not None:
+                position = max(position, written - tail)
         return FakeAttachment(self._plumbing, position, follow=follow)
 
     def beside(self, spec: CommandSpec, identity: str) -> FakeContainer:

@@ -483,9 +483,11 @@ def test_output_that_is_lost_for_good_never_ends_with_0(
     status: str, lost: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Forgetful(KnowsTheEnd):
-        def logs(self, container: str, *, follow: bool = False) -> Attachment:
+        def logs(
+            self, container: str, *, follow: bool = False, tail: int | None = None
+        ) -> Attachment:
             self.runs[0]._plumbing.output[:] = [(1, lost)] if lost else []
-            return super().logs(container, follow=follow)
+            return super().logs(container, follow=follow, tail=tail)
 
     backend = Forgetful(cut_short)
     image = backend.add_image("base").id

@@ -1,0 +1,148 @@
+"""Streams that end before the output does: what is missing comes from the engine's log, and nothing comes twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.backend import ContainerSpec, Output
+from buildr.errors import EngineError
+from buildr.run import run
+from buildr.signals import Signals
+from buildr.testing import FakeBackend
+
+if TYPE_CHECKING:
+    from buildr.backend import Attachment
+    from buildr.testing import FakeContainer
+
+LINES = [(number % 2 + 1, b"line %d\n" % number) for number in range(40)]
+MANY = [(number % 2 + 1, b"line %d\n" % number + b"." * 900 + b"\n") for number in range(200)]
+
+
+class Cut:
+    """An attachment that ends after some pieces, as if that were all."""
+
+    def __init__(self, real: Attachment, pieces: int) -> None:
+        self._real = real
+        self._left = pieces
+
+    def read(self) -> Output:
+        while found := self._real.read():
+            found, self._left = found[: self._left], self._left - len(found[: self._left])
+            return found
+        return ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class Engine(FakeBackend):
+    """Cuts the attached streams after some pieces, and may have another log than what was written."""
+
+    def __init__(
+        self, pieces: list[tuple[int, bytes]], cut: int, log: list[tuple[int, bytes]] | None = None
+    ) -> None:
+        super().__init__(lambda container: write(container, pieces))
+        self.add_image("image")
+        self.cut = cut
+        self.log = log
+
+    def attach(self, container: str, *, tty: bool) -> Attachment:
+        return Cut(super().attach(container, tty=tty), self.cut)
+
+    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+        found = super().logs(container, follow=follow, tail=tail)
+        return found if self.log is None else Log(self.log[-tail:] if tail else self.log)
+
+
+class Log:
+    """A log that is made up."""
+
+    def __init__(self, pieces: list[tuple[int, bytes]]) -> None:
+        self._pieces = pieces
+
+    def read(self) -> Output:
+        found, self._pieces = self._pieces, []
+        return [(stream, memoryview(data)) for stream, data in found]
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take nothing."""
+
+    def close_write(self) -> None:
+        """Have nothing to end."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+def write(container: FakeContainer, pieces: list[tuple[int, bytes]]) -> int:
+    for stream, data in pieces:
+        (container.stdout if stream == 1 else container.stderr).write(data)
+    return 3
+
+
+def outcome(engine: FakeBackend, capfdbinary: pytest.CaptureFixture[bytes]) -> tuple[bytes, bytes]:
+    with Signals() as signals:
+        status = run(engine, ContainerSpec(image="image", stdin=False), signals)
+    assert status == 3
+    found = capfdbinary.readouterr()
+    return found.out, found.err
+
+
+def whole(pieces: list[tuple[int, bytes]]) -> tuple[bytes, bytes]:
+    return (
+        b"".join(data for stream, data in pieces if stream == 1),
+        b"".join(data for stream, data in pieces if stream == 2),
+    )
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 17, 39, 40])
+def test_what_the_streams_did_not_bring_comes_from_the_log(
+    cut: int, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert outcome(Engine(LINES, cut), capfdbinary) == whole(LINES)
+
+
+@pytest.mark.parametrize("cut", [0, 150, 199, 200])
+def test_of_much_output_the_end_decides(
+    cut: int, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert outcome(Engine(MANY, cut), capfdbinary) == whole(MANY)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "log"),
+    [
+        ([(1, b"no end")], [(1, b"no end\n")]),  # as Podman's log has it
+        ([(1, b"no end")], [(1, b"no end"), (1, b"\n")]),
+        ([(1, b"\xff\n")], [(1, b"\xef\xbf\xbd\n")]),  # and Docker's
+        ([(1, b"\xff\n"), (1, b"b\n")], [(1, b"\xef\xbf\xbd\n"), (1, b"b\n")]),
+        ([(1, b"a\n"), (1, b"b\n")], [(1, b"b\n")]),  # rotated
+        ([(1, b"a\n")], []),
+        ([(1, b"a\n")], [(1, b"something else\n"), (1, b"and more\n")]),
+    ],
+)
+def test_a_log_that_says_something_else_adds_nothing(
+    pieces: list[tuple[int, bytes]],
+    log: list[tuple[int, bytes]],
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    assert outcome(Engine(pieces, len(pieces), log), capfdbinary) == whole(pieces)
+
+
+def test_an_empty_line_that_was_all_is_not_lost(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert outcome(Engine([(1, b"\n")], 0), capfdbinary) == (b"\n", b"")
+
+
+def test_a_last_line_without_an_end_goes_on_in_the_log(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    pieces = [(1, b"no end"), (1, b"\n"), (1, b"more\n")]
+    assert outcome(Engine(pieces, 1), capfdbinary) == whole(pieces)
+
+
+def test_a_log_that_cannot_be_had_is_no_error(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    engine = Engine(LINES, len(LINES))
+    engine.fail("logs", EngineError("this logging driver cannot be read", status=500))
+    assert outcome(engine, capfdbinary) == whole(LINES)
