@@ -81,7 +81,7 @@ def until_killed(container: FakeContainer) -> int:
 
 def test_a_container_is_attached_before_it_starts_and_removed_at_the_end() -> None:
     backend, _ = go(nothing)
-    assert backend.operations == ["create", "attach", "start", "wait", "remove"]
+    assert backend.operations == ["create", "attach", "start", "wait", "logs", "remove"]
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 125, 255])
