@@ -82,7 +82,7 @@ class Bench:
         return self
 
     def _set_up(self) -> None:
-        for name in ("project", "tmp", "hook", "run"):
+        for name in ("project", "tmp", "cache", "hook", "run"):
             (self.top / name).mkdir()
         shutil.copy(Path(__file__).parent / "guest_app.py", self.directory / f"{self.name}.py")
         (self.top / "hook" / "sitecustomize.py").write_text(HOOK)
@@ -207,7 +207,12 @@ class Bench:
     def environment(
         self, *, proxied: bool = True, env: Mapping[str, str] | None = None, **options: object
     ) -> dict[str, str]:
-        found = {"TMPDIR": str(self.top / "tmp"), **as_environment({"grace_seconds": 1, **options})}
+        found = {
+            "TMPDIR": str(self.top / "tmp"),
+            # Images of killed builds are removed while nobody builds: other tests of this user would keep them from it.
+            "XDG_CACHE_HOME": str(self.top / "cache"),
+            **as_environment({"grace_seconds": 1, **options}),
+        }
         if proxied:
             variable = "DOCKER_HOST" if self.engine.backend == "docker" else "CONTAINER_HOST"
             found[variable] = f"unix://{self.proxy.path}"
