@@ -144,7 +144,12 @@ def _write_what_follows(backend: Backend, container: str, moved: Moved) -> None:
         left[fd] = left[fd][len(known) :]
         if not rest:
             continue
-        if not follows and bytes(rest) == b"\n" and moved.counts[fd] and moved.end_of(fd)[-1:] != b"\n":
+        if (
+            not follows
+            and bytes(rest) == b"\n"
+            and moved.counts[fd]
+            and moved.end_of(fd)[-1:] != b"\n"
+        ):
             break_of, follows = fd, True  # Podman's log ends the last line where the guest did not
             continue
         if break_of is not None:
