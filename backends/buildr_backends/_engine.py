@@ -277,9 +277,11 @@ class HttpEngine(ABC):
         query = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
         if tail is not None:
             query["tail"] = str(tail)
-        response = self._client.request(
-            "GET", f"/containers/{container}/logs", query=query, seconds=None
-        )
+        path = f"/containers/{container}/logs"
+        if follow:
+            response = self._client.request("GET", path, query=query, seconds=None)
+        else:
+            response = self._client.expect(_SOON_SECONDS, "GET", path, query=query)
         return _attach.ResponseStreams(response, framed=framed)
 
     def execute(self, container: str, spec: CommandSpec) -> Execution:

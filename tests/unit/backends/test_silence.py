@@ -88,3 +88,25 @@ def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
 
     with Server(script) as server, pytest.raises(EngineUnavailableError):
         reach(name, server).wait("c")
+
+
+@pytest.mark.parametrize("name", ["docker", "podman"])
+@pytest.mark.parametrize(
+    "pieces", [(), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",)]
+)
+def test_nobody_waits_long_for_a_log_that_is_not_followed(
+    name: str, pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_engine, "_SOON_SECONDS", SOON)
+
+    def script(peer: Peer) -> None:
+        while True:
+            request = peer.request()
+            if request.path.endswith("/logs"):
+                peer.say(*pieces)
+                peer.hear()
+                return
+            peer.say(answer_json({"Config": {"Tty": False}}))
+
+    with Server(script) as server, pytest.raises(EngineUnavailableError):
+        reach(name, server).logs("c").read()
