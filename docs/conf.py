@@ -25,6 +25,7 @@ ROOT = DOCS.parent
 SHOWN = {
     "project/readme": "README.md",
     "project/changelog": "CHANGELOG.md",
+    "project/contributing": "CONTRIBUTING.md",
     "project/security": "SECURITY.md",
 }
 """Pages, and the files at the top of the repository that they show."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = ("python", "pycon", "sh", "console", "toml")
 """What is run, or checked by what reads it."""
 SHOWN = ("text", "yaml", "json", "dockerfile", "")

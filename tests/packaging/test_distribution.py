@@ -64,10 +64,13 @@ def test_the_sdist_holds_what_a_test_run_needs(dist: Path) -> None:
         "examples",
         "scripts",
         "docs",
+        ".ci",
+        ".github",
         "requirements",
     )
     files = {
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "Containerfile.j2",
         "LICENSE",
         "Makefile",
