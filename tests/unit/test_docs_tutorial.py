@@ -1,0 +1,43 @@
+"""The scripts of ``docs/tutorial.md`` are the examples, and what it says they print is what their tests expect."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.samples import ROOT, Sample, samples
+
+SAMPLES = samples(ROOT / "docs" / "tutorial.md")
+FILES = [sample for sample in SAMPLES if sample.mark == "file"]
+TESTS = (ROOT / "tests" / "engine" / "test_examples.py").read_text()
+
+
+@pytest.mark.parametrize("sample", FILES, ids=lambda sample: sample.said)
+def test_a_script_of_the_page_is_the_example(sample: Sample) -> None:
+    assert sample.text == (ROOT / "examples" / sample.said).read_text()
+
+
+def test_what_is_printed_is_what_the_tests_of_the_examples_expect() -> None:
+    shown = [
+        line
+        for sample in SAMPLES
+        if sample.mark == "run by"
+        for line in sample.text.splitlines()
+        if not line.startswith(("$ ", "buildr: "))
+    ]
+    assert len(shown) > 5
+    for line in shown:
+        # The container's name, the version of Python and the arguments differ.
+        told = re.sub(r"^(hello) .*, from .*|^Python .*, (uid 1000, in /app)$", r"\1\2", line)
+        assert told in TESTS, line
+
+
+def test_nothing_is_shown_that_the_page_does_not_have() -> None:
+    run = {
+        word
+        for sample in SAMPLES
+        if sample.language == "console"
+        for word in re.findall(r"\b\w+\.py\b", sample.text)
+    }
+    assert run <= {sample.said for sample in FILES}
