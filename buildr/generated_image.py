@@ -102,7 +102,10 @@ def _build_layered(
         BuildError: a step of what comes before the source failed.
     """
     entries = sources.tree.scan.entries
-    if not project.can_grow or _has_holes(project.context, entries) or not backend.appends():
+    # Additional files come after the source.
+    if not project.can_grow or project.recipe.files or _has_holes(project.context, entries):
+        return None
+    if not backend.appends():
         return None
     below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
     tree = Tree(entries=entries, root=project.context, prefix=APP.strip("/"))
@@ -111,6 +114,7 @@ def _build_layered(
         size=tree_size(tree),
         created_by=source_step(project.recipe.user),
     )
+    progress(Event(kind="step", text=layer.created_by, current=1, total=1))
     try:
         return backend.append(below, layer, progress)
     except EngineError as error:  # a build may still do, or says what is wrong

@@ -275,7 +275,7 @@ with open("/app/holes", "rb") as file:
 COUNTING = """\
 import os, sys
 try:
-    from buildr import image
+    from buildr import generated_image as image
 except ImportError:
     pass  # in the container
 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +53,7 @@ def test_what_is_ejected_runs_the_same(engine: Engine, project: Path) -> None:
     out = project / "out"
     (out / "context" / ".env").write_text("LATER=1\n")  # the ignore file keeps it out
     try:
-        tag = f"localhost/ejected-{project.parent.name}"
+        tag = f"localhost/ejected-{secrets.token_hex(5)}"  # a folder's name may end with what no name of an image may
         built = engine.run(
             *(engine.backend, "build", "-t", tag, "-f", f"{out}/Containerfile", str(out)),
             cwd=project,
