@@ -28,7 +28,7 @@ from buildr.last_image import Memory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.backend import Backend, Image
+    from buildr.backend import Backend, ContainerState, Image
 
 _ID_DIGITS = 12  # of an id, as people see it
 
@@ -59,18 +59,17 @@ def containers(backend: Backend) -> Iterator[Leftover]:
         BackendError: the engine cannot list what it has.
     """
     for found in left_behind(backend):
-        name = found.labels.get(identity.NAME) or "?"
-        pid = found.labels[identity.PID]
-        text = f"container {found.id[:_ID_DIGITS]} ({name}; its host process {pid} has gone)"
-        yield Leftover(kind="container", id=found.id, text=text)
+        yield _container(found, f"its host process {found.labels[identity.PID]} has gone")
     for found in kept(backend):
-        name = found.labels.get(identity.NAME) or "?"
-        text = f"container {found.id[:_ID_DIGITS]} ({name}; kept when it had failed)"
-        yield Leftover(kind="container", id=found.id, text=text)
+        yield _container(found, "kept when it had failed")
     for found in detached_and_ended(backend):
-        name = found.labels.get(identity.NAME) or "?"
-        text = f"container {found.id[:_ID_DIGITS]} ({name}; detached, and it has ended)"
-        yield Leftover(kind="container", id=found.id, text=text)
+        yield _container(found, "detached, and it has ended")
+
+
+def _container(found: ContainerState, why: str) -> Leftover:
+    name = found.labels.get(identity.NAME) or "?"
+    text = f"container {found.id[:_ID_DIGITS]} ({name}; {why})"
+    return Leftover(kind="container", id=found.id, text=text)
 
 
 def images(backend: Backend) -> Iterator[Leftover]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from buildr.backend import Image, OnEvent, PushRequest, Target
+    from buildr.backend import Attachment, Image, OnEvent, PushRequest, Target
     from buildr_backends._append import Stored
     from buildr_backends._endpoint import Endpoint
 
@@ -111,7 +111,18 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
 
 
 class Docker(HttpEngine):
-    """A `buildr.backend.Backend` for Docker."""
+    """A `buildr.backend.Backend` for Docker.
+
+    Args:
+        client: to the engine.
+        info: what was learnt while connecting.
+    """
+
+    def __init__(self, client: Client, info: EngineInfo) -> None:
+        super().__init__(client, info)
+        self._framed: dict[
+            str, bool
+        ] = {}  # of containers that were attached to and not yet removed
 
     def details(self) -> EngineDetails:
         """See `buildr.backend.Backend.details`."""
@@ -206,6 +217,16 @@ class Docker(HttpEngine):
             self.put_archive(helper, "/", _directories(places, *owner))
         finally:
             self.remove(helper)
+
+    def attach(self, container: str, *, tty: bool) -> Attachment:
+        """See `buildr.backend.Backend.attach`."""
+        self._framed[container] = not tty
+        return super().attach(container, tty=tty)
+
+    def remove(self, container: str) -> None:
+        """See `buildr.backend.Backend.remove`."""
+        super().remove(container)
+        self._framed.pop(container, None)
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""
@@ -308,6 +329,8 @@ class Docker(HttpEngine):
         return {"name": spec.name} if spec.name else {}
 
     def _logs_are_framed(self, container: str) -> bool:
+        if container in self._framed:
+            return self._framed[container]
         return self._client.request("GET", f"/containers/{container}/json").json(
             lambda found: not found["Config"]["Tty"]
         )
