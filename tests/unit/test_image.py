@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from buildr import fingerprint, subordinate
 from buildr.backend import ContainerSpec, EngineDetails, Event, Image
-from buildr.entry import Entry
 from buildr.errors import (
     BuildError,
     ContextError,
@@ -19,34 +17,25 @@ from buildr.errors import (
 )
 from buildr.fingerprint import frame
 from buildr.image import ensure_image
-from buildr.options import PackageFile, package_options
+from buildr.options import PackageFile
 from buildr.progress import Progress
-from buildr.project import Project, plan
 from buildr.sources import read_sources
 from buildr.testing import FakeBackend
+from tests.unit.planning import one_script, planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from buildr.backend import OnEvent
+    from buildr.project import Project
 
 BASE = "docker.io/library/python:3-alpine"
 
 
 @pytest.fixture(autouse=True)
 def project_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    (directory / "app.py").write_text("print()\n")
-    monkeypatch.chdir(directory)
-    monkeypatch.setenv("HOME", "/dev/null")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
-    return directory
-
-
-def planned(script: str = "app.py", **options: Any) -> Project:
-    return plan(Entry(kind="script", script=str(Path(script).absolute())), package_options(options))
+    return one_script(tmp_path, monkeypatch)
 
 
 def ensure(backend: FakeBackend, project: Project | None = None, **options: Any) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
-from buildr.entry import Entry
 from buildr.errors import ContextError, EngineError, EngineLostError
 from buildr.image import ensure_image
-from buildr.options import package_options
-from buildr.project import Project, plan
 from buildr.testing import FakeBackend
+from tests.unit.planning import one_script, planned
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from buildr.backend import Layer, OnEvent
 
 
@@ -38,24 +38,12 @@ class Appending(FakeBackend):
         self._called("append")
         data = b"".join(layer.content)
         self.layers.append((image, layer, data))
-        return self._images.add(self._images.get(image).__replace__(id=""), repr((image, data))).id
+        return self._images.add(replace(self._images.get(image), id=""), repr((image, data))).id
 
 
 @pytest.fixture(autouse=True)
 def project_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    (directory / "app.py").write_text("print()\n")
-    monkeypatch.chdir(directory)
-    monkeypatch.setenv("HOME", "/dev/null")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
-    return directory
-
-
-def planned(**options: Any) -> Project:
-    script = str(Path("app.py").absolute())
-    return plan(Entry(kind="script", script=script), package_options(options))
+    return one_script(tmp_path, monkeypatch)
 
 
 def ensure(backend: FakeBackend, **options: Any) -> str:
