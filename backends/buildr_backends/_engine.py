@@ -21,7 +21,7 @@ from buildr.errors import (
     NotExecutableError,
 )
 from buildr_backends import _attach
-from buildr_backends._http import quote
+from buildr_backends._percent import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
         OnEvent,
     )
     from buildr_backends._append import Stored
-    from buildr_backends._http import Client, Response
+    from buildr_backends._http import Client
+    from buildr_backends._response import Response
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from buildr.errors import (
 from buildr_backends import _attach, _podman_endpoint, _podman_service
 from buildr_backends._documents import documents
 from buildr_backends._engine import HttpEngine
-from buildr_backends._http import ANSWER_SECONDS, Client, quote
+from buildr_backends._http import ANSWER_SECONDS, Client
+from buildr_backends._percent import quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
-from buildr_backends import _http
+from buildr_backends import _http, _response
 from buildr_backends._endpoint import Endpoint
-from buildr_backends._http import Client, Response, encode_query, quote
+from buildr_backends._http import Client
+from buildr_backends._percent import encode_query, quote
+from buildr_backends._response import Response
 from tests.unit.backends.server import (
     Hangup,
     Peer,
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 
     from buildr_backends._endpoint import Connection
     from tests.unit.backends.conftest import Serve
-
-NOWHERE = Client(Endpoint(url="unix:///nowhere", path="/nowhere"))
-NOWHERE.close()  # it keeps no connection that a test made up
 
 
 class Pieces:
@@ -62,11 +61,22 @@ class Pieces:
         self.closed = True
 
 
+def answer_on(connection: object, method: str = "GET", deadline: float | None = None) -> Response:
+    """Return the answer that comes on a connection that a test made up, and that nobody takes back."""
+    return Response(
+        "unix:///nowhere",
+        cast("Connection", connection),
+        method,
+        deadline,
+        give_back=lambda *_: None,
+    )
+
+
 def response(*pieces: bytes, method: str = "GET") -> Response:
     """Return an answer that comes in these pieces."""
     connection = Pieces(*pieces)
     try:
-        return Response(NOWHERE, cast("Connection", connection), method)
+        return answer_on(connection, method)
     except BaseException:
         assert connection.closed, "a failed answer closes its connection"
         raise
@@ -209,9 +219,9 @@ class Endless(Pieces):
 def test_nothing_without_an_end_is_kept_in_memory(
     monkeypatch: pytest.MonkeyPatch, start: bytes, rest: bytes
 ) -> None:
-    monkeypatch.setattr(_http, "_MAX_BODY", 100_000)
+    monkeypatch.setattr(_response, "_MAX_BODY", 100_000)
     with pytest.raises(EngineLostError, match=r"without an end|MiB|a chunk of size"):
-        Response(NOWHERE, cast("Connection", Endless(start, rest)), "GET").read()
+        answer_on(Endless(start, rest)).read()
 
 
 @pytest.mark.parametrize(
@@ -626,8 +636,9 @@ def test_a_status_that_is_fine_is_no_refusal(serve: Serve) -> None:
 
 
 def test_nobody_listens() -> None:
+    nowhere = Client(Endpoint(url="unix:///nowhere", path="/nowhere"))
     with pytest.raises(EngineUnavailableError, match="cannot be reached: No such file"):
-        NOWHERE.request("GET", "/")
+        nowhere.request("GET", "/")
 
 
 def test_a_socket_that_was_left_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -685,7 +696,7 @@ def test_an_engine_that_never_comes_to_the_point(serve: Serve) -> None:
 def test_a_head_that_comes_too_late() -> None:
     connection = Pieces(b"HTTP/1.1 200 OK\r\n", b"\r\n")
     with pytest.raises(EngineUnavailableError, match="does not answer"):
-        Response(NOWHERE, cast("Connection", connection), "GET", deadline=0.0)
+        answer_on(connection, deadline=0.0)
     assert connection.closed
 
 
