@@ -14,7 +14,8 @@ from buildr_backends._frames import FrameDecoder, RawDecoder
 if TYPE_CHECKING:
     from buildr.backend import Output
     from buildr_backends._endpoint import Connection
-    from buildr_backends._http import Client, Response
+    from buildr_backends._http import Client
+    from buildr_backends._response import Response
 
 _BUFFER = 1 << 18  # bytes; larger ones gain nothing, smaller ones cost system calls
 
@@ -63,6 +64,12 @@ class HijackedStreams:
             self._socket.sendall(data)
         except OSError as error:
             raise EngineLostError(f"the container's input broke off: {error}") from None
+
+    def drain(self) -> None:
+        """Throw away what comes, until the end of the stream or until it is let go."""
+        with contextlib.suppress(OSError):
+            while self._socket.recv_into(self._buffer) and not self._closed:
+                pass
 
     def close_write(self) -> None:
         """End standard input; see `buildr.backend.Attachment.close_write`."""
@@ -139,9 +146,7 @@ class SplitStreams:
 
     def _drain(self) -> None:
         block_signals()
-        with contextlib.suppress(EngineLostError):
-            while self._input.read():
-                pass
+        self._input.drain()
 
 
 def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:

@@ -47,11 +47,13 @@ class Engine(FakeBackend):
         self.add_image("image")
         self.cut = cut
         self.log = log
+        self.tails: list[int | None] = []
 
     def attach(self, container: str, *, tty: bool) -> Attachment:
         return Cut(super().attach(container, tty=tty), self.cut)
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+        self.tails.append(tail)
         found = super().logs(container, follow=follow, tail=tail)
         return found if self.log is None else Log(self.log[-tail:] if tail else self.log)
 
@@ -146,3 +148,16 @@ def test_a_log_that_cannot_be_had_is_no_error(capfdbinary: pytest.CaptureFixture
     engine = Engine(LINES, len(LINES))
     engine.fail("logs", EngineError("this logging driver cannot be read", status=500))
     assert outcome(engine, capfdbinary) == whole(LINES)
+
+
+def test_the_whole_of_a_long_log_is_not_read_for_line_ends_that_stand_elsewhere(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """Podman moves the ends of lines that were written in pieces when it is asked for the last lines of its log."""
+    pieces = [(1, part) for number in range(10_000) for part in (b"line ", b"%d" % number, b"\n")]
+    last = (
+        b"line 9990\nline 9991line 9992\n\nline 9993\nline 9994\nline 9995line\n 9996\nline 9997\n"
+    )
+    engine = Engine(pieces, len(pieces), [(1, last + b"line 9998\nline 9999\n")])
+    assert outcome(engine, capfdbinary) == whole(pieces)
+    assert engine.tails == [10]
