@@ -240,7 +240,8 @@ class Containerized(Generic[P, R]):
 
     def _move(self) -> Any:
         with Uncollected():
-            from buildr.action import guarded, run_entry
+            from buildr.action import run_entry
+            from buildr.guarded import guarded
 
         try:
             entry = running_entry()

@@ -9,25 +9,28 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
-from buildr.action import Engine, Sweep, occupy_standard_streams, tell_ports, watchdog_for
+from buildr.action import tell_ports, watchdog_for
 from buildr.call import outcome
 from buildr.call.channel import Channel
 from buildr.call.running import Call
 from buildr.call.target import find
 from buildr.container import container_spec
 from buildr.containerfile import CALL
+from buildr.engine import Engine
 from buildr.errors import ContainerError, ImageNotFoundError, OptionError, TransferError
+from buildr.guarded import occupy_standard_streams
 from buildr.guest import transfer
 from buildr.run import run
+from buildr.sweeping import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.action import Sweep as Sweeping
     from buildr.backend import ContainerSpec
     from buildr.call.callee import Callee
     from buildr.image import Ready
     from buildr.options import Runtime
+    from buildr.sweeping import Sweep as Sweeping
     from buildr.watchdog import Watchdog
 
 _MOST = 4  # containers at a time, unless told otherwise

@@ -70,8 +70,8 @@ def base(
     import tempfile
 
     from buildr import console, offline_base, registry
-    from buildr.action import guarded
     from buildr.errors import BuildrError
+    from buildr.guarded import guarded
     from buildr.options.reference import parse_reference
 
     def say(text: str) -> None:

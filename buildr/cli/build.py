@@ -74,7 +74,7 @@ def build(
     Prints the image's name and its id; with --quiet only the id. What is stored already is not
     built again.
     """
-    from buildr.action import guarded
+    from buildr.guarded import guarded
 
     request = Request(script=script, module=module, backend=backend, cache=not no_cache)
 
@@ -122,9 +122,9 @@ def made(
         BuildrError: of any kind; see `buildr.errors`.
     """
     from buildr import console, registry
-    from buildr.action import build_and_publish
     from buildr.cli import target
     from buildr.config import settle
+    from buildr.engine import build_and_publish
     from buildr.errors import OptionError
     from buildr.project import plan
 

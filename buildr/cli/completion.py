@@ -30,7 +30,7 @@ def completion(context: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from buildr.action import guarded
+    from buildr.guarded import guarded
 
     def action(_signals: Signals) -> int:
         found = get_completion_class(shell)

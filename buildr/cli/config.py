@@ -40,7 +40,7 @@ def config(
     the other commands come before all of them. `buildr run` does not read the decorator.
     """
     from buildr import console
-    from buildr.action import guarded
+    from buildr.guarded import guarded
 
     def action(_signals: Signals) -> int:
         settings, notes = _settings(script, module)

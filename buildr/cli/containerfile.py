@@ -28,10 +28,10 @@ def containerfile(
     No engine is needed, and nothing is written to the project.
     """
     from buildr import console
-    from buildr.action import guarded
     from buildr.cli import target
     from buildr.config import settle
     from buildr.containerfile import render
+    from buildr.guarded import guarded
     from buildr.project import plan
 
     def action(_signals: Signals) -> int:

@@ -37,8 +37,8 @@ def doctor(
     import shutil
 
     from buildr import console
-    from buildr.action import guarded
     from buildr.doctor import examine, report
+    from buildr.guarded import guarded
 
     def action(_signals: Signals) -> int:
         findings = examine(flag=backend, base_image=base_image)

@@ -49,11 +49,11 @@ def eject(
     The decorator's options are read from the script, which is not run.
     """
     from buildr import console
-    from buildr.action import guarded
     from buildr.cli import target
     from buildr.config import settle
     from buildr.config.decorated import read_decorator
     from buildr.eject import eject as write
+    from buildr.guarded import guarded
     from buildr.project import plan
     from buildr.staging import notes
 

@@ -58,9 +58,9 @@ def exec_(
     kills it the second time; SIGTERM and others are forwarded. This takes `python` in the container.
     """
     from buildr import runs, stdin, terminal
-    from buildr.action import guarded
     from buildr.backend import CommandSpec
     from buildr.execute import execute
+    from buildr.guarded import guarded
 
     environment = {}
     for variable in variables:

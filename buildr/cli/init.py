@@ -21,8 +21,8 @@ def init(context: click.Context, directory: str) -> None:
     The file is made in DIRECTORY, or the table is put behind what is there. Nothing is overwritten,
     and no option is set until its # is taken away.
     """
-    from buildr.action import guarded
     from buildr.config.template import write_template
+    from buildr.guarded import guarded
 
     def action(_signals: Signals) -> int:
         made = write_template(directory)

@@ -28,8 +28,8 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
     RUN is the beginning of an id that `buildr ps` shows, or the name of what runs.
     """
     from buildr import runs
-    from buildr.action import guarded
     from buildr.backend import STDERR
+    from buildr.guarded import guarded
     from buildr.output import write
 
     def action(_signals: Signals) -> int:

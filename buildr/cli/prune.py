@@ -32,8 +32,8 @@ def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: boo
     from itertools import chain
 
     from buildr import console, temporary
-    from buildr.action import guarded
     from buildr.build_lock import alone
+    from buildr.guarded import guarded
     from buildr.prune import builds, containers, images, remove
 
     def action(_signals: Signals) -> int:

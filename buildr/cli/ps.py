@@ -34,7 +34,7 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     `buildr prune` when it has ended.
     """
     from buildr import runs
-    from buildr.action import guarded
+    from buildr.guarded import guarded
 
     def action(_signals: Signals) -> int:
         with reached(backend) as engines:

@@ -42,7 +42,7 @@ def push(
 
     The logins are those of podman and docker. Prints the name under which the registry has it.
     """
-    from buildr.action import guarded
+    from buildr.guarded import guarded
 
     request = Request(
         script=script, module=module, backend=backend, cache=not no_cache, publish=True

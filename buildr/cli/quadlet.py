@@ -87,7 +87,7 @@ def quadlet(
     """
     from buildr import console
     from buildr import quadlet as units
-    from buildr.action import guarded
+    from buildr.guarded import guarded
 
     if module is None and not words:
         raise click.UsageError("Missing argument 'SCRIPT' or 'IMAGE'. Or name a module: -m MODULE.")

@@ -116,10 +116,11 @@ def run(
     With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
     `buildr stop` take.
     """
-    from buildr.action import guarded, run_entry
+    from buildr.action import run_entry
     from buildr.cli import target
     from buildr.config import settle
     from buildr.errors import OptionError
+    from buildr.guarded import guarded
 
     script = words[0] if words and module is None else None
     arguments = words if script is None else words[1:]

@@ -67,9 +67,10 @@ def shell(
     """
     from msgspec.structs import replace
 
-    from buildr.action import guarded, run_entry
+    from buildr.action import run_entry
     from buildr.cli import target
     from buildr.config import settle
+    from buildr.guarded import guarded
 
     script = words[0] if words and module is None else None
     rest = words if script is None else words[1:]

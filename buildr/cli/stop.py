@@ -48,8 +48,8 @@ def stop(
     from queue import SimpleQueue
 
     from buildr import console, runs
-    from buildr.action import guarded
     from buildr.errors import BackendError
+    from buildr.guarded import guarded
 
     if bool(words) is everything:
         raise click.UsageError("Name the runs to stop, or --all.")

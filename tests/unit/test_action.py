@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildr import container, subordinate
-from buildr.action import guarded, run_entry
+from buildr.action import run_entry
 from buildr.backend import ContainerSpec, ContainerState, EngineDetails, MountSpec, PortBinding
 from buildr.containerfile import GUEST_ROOT
 from buildr.entry import Entry
@@ -25,6 +25,7 @@ from buildr.errors import (
     OptionError,
     PushError,
 )
+from buildr.guarded import guarded
 from buildr.options import Mount, package_options, runtime_options
 from buildr.signals import Signals
 from buildr.testing import FakeBackend, using
