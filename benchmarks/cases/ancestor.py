@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import projects, timed
-from benchmarks.bench import FEW, PREFIX, seconds
+from benchmarks.bench import PREFIX, seconds
 from benchmarks.engines import BenchmarkError
 from benchmarks.results import Measure, series
 
@@ -53,13 +53,12 @@ def ancestor(bench: Bench) -> Iterator[Measure]:
         changed(theirs)
         return run_theirs()
 
-    pairs = min(bench.pairs, FEW)
     try:
         for name, title, sides in (
             ("nothing changed", "nothing changed", (lambda: bench.buildr(ours), run_theirs)),
             ("one changed", "one line changed", (ours_changed, theirs_changed)),
         ):
-            runs = bench.in_turn(*sides, pairs=pairs)
+            runs = bench.in_turn(*sides)
             yield Measure(
                 case="ancestor",
                 name=name,

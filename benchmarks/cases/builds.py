@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from benchmarks import figures, projects
-from benchmarks.bench import FEW, PREFIX, megabytes, seconds
+from benchmarks.bench import PREFIX, megabytes, seconds
 from benchmarks.results import Measure, series
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def context_memory(bench: Bench) -> Iterator[Measure]:
         bench.forget(peer)
         return run
 
-    runs = bench.in_turn(ours, theirs, pairs=min(bench.pairs, FEW), warm_up=False)
+    runs = bench.in_turn(ours, theirs, warm_up=False)
     yield Measure(
         case="context-memory",
         engine=bench.engine.name,
