@@ -25,8 +25,13 @@ _UNUSED_SECONDS = 60 * 24 * 3600  # after which a file is removed
 
 
 def directory() -> str:
-    """Return the path of the folder; it need not be there, nor be one that can be."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    """Return the path of the folder; it need not be there, nor be one that can be.
+
+    A relative path in the variable is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not cache.startswith("/"):
+        cache = os.path.expanduser("~/.cache")
     return f"{cache}/buildr"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr import cache
 from buildr._version import __version__
 from buildr.context.ignore_file import read_ignore_file
 from buildr.context.index import look, nothing
@@ -54,7 +55,7 @@ def read_sources(project: Project) -> Sources:
 def _look_at_context(project: Project) -> Snapshot:
     dockerfile = Path(project.dockerfile) if project.dockerfile else None
     ignore_file = read_ignore_file(project.context, dockerfile)
-    exclude = IGNORE_FILES if dockerfile else ()
+    exclude = (*(IGNORE_FILES if dockerfile else ()), *_own_cache(project.context))
     include_secrets = project.package.include_secrets
     script = "" if dockerfile else project.script
 
@@ -74,6 +75,13 @@ def _look_at_context(project: Project) -> Snapshot:
 
     settings = repr((__version__, ignore_file, include_secrets, exclude, script))
     return look(project.context, settings, find)
+
+
+def _own_cache(context: Path) -> tuple[str, ...]:
+    """Return where Buildr's own cache lies in a context, if it does: every run writes there."""
+    path = os.path.realpath(cache.directory())
+    top = os.path.realpath(context).rstrip("/") + "/"
+    return (path.removeprefix(top),) if path.startswith(top) else ()
 
 
 def _look_at_extra(file: ExtraFile) -> Snapshot:

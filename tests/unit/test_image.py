@@ -340,6 +340,19 @@ def test_an_option_that_decides_nothing_of_the_content_does_not(options: dict[st
     assert digest(planned(**options)) == digest(planned())
 
 
+def test_a_cache_in_the_context_does_not(
+    project_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project_directory / ".cache"))
+    (project_directory / ".cache" / "other").mkdir(parents=True)
+    backend = FakeBackend()
+    ensure(backend)
+    ensure(backend)
+    assert len(backend.builds) == 1
+    sent = [path for path in backend.builds[0].files if ".cache" in path]
+    assert sent == ["context/.cache", "context/.cache/other"]
+
+
 def test_the_script_that_runs_changes_it(project_directory: Path) -> None:
     write(project_directory / "other.py", "")
     assert digest(planned("other.py")) != digest(planned())
