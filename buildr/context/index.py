@@ -204,7 +204,10 @@ def _is_unchanged(root: str, head: _Head) -> bool:
 
 
 def _is_racy(entry: Entry, began_ns: int) -> bool:
-    return max(entry.mtime_ns, entry.ctime_ns) >= began_ns - _MARGIN_NS
+    young = began_ns - _MARGIN_NS
+    # A time of the content that is still to come has been set by a program: one that unpacks what was packed in another
+    # time zone, say. Whatever is written now gets another one.
+    return entry.ctime_ns >= young or young <= entry.mtime_ns <= began_ns + _MARGIN_NS
 
 
 def _load(name: str, root: str, settings: str) -> tuple[_Head | None, memoryview]:

@@ -235,6 +235,17 @@ def test_a_file_too_young_to_be_trusted_is_read_again(site: Site) -> None:
     assert (site.walks, site.read) == (0, [])
 
 
+def test_a_file_with_a_time_that_is_still_to_come_is_read_once(site: Site) -> None:
+    later = time.time_ns() + 3600 * 10**9
+    os.utime(site.root / "sub" / "a", ns=(later, later))
+    tick(site.root.parent)
+    first = site.look()
+    assert site.look() == first
+    assert (site.walks, site.read) == (0, [])
+    put_back_with_its_time(site.root)
+    assert site.look() == site.truth() != first
+
+
 def test_a_clock_that_was_set_back_makes_everything_young(site: Site) -> None:
     site.look()
     (site.root / "sub" / "a").write_bytes(b"AAAA")
