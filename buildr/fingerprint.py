@@ -50,20 +50,11 @@ class Frame(Struct, frozen=True, kw_only=True):
 
 
 def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
-    """Return what decides the image beside the context.
-
-    Raises:
-        ContextError: the user's own Containerfile cannot be read.
-    """
-    own = ""
-    if project.dockerfile is not None:
-        from buildr.dockerfile import read_dockerfile
-
-        own = repr(read_dockerfile(project.dockerfile))
+    """Return what decides the image beside the context."""
     parts = [
         __version__,
         identity(project.recipe),
-        own,
+        repr(sources.dockerfile) if project.dockerfile else "",
         *(base.id for base in bases),
         sources.extra_digest,
         repr(

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from buildr.backend import BuildRequest, Event, Layer
 from buildr.containerfile import APP, source_step
-from buildr.context.tar import Tree, pack, pack_tree, tree_size
+from buildr.context.tar import pack, pack_tree, tree_size
 from buildr.errors import EngineError
-from buildr.staging import CONTAINERFILE, counted, parts_of
+from buildr.staging import CONTAINERFILE, counted, parts_of, source_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,7 +108,7 @@ def _build_layered(
     if not backend.appends():
         return None
     below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
-    tree = Tree(entries=entries, root=project.context, prefix=APP.strip("/"))
+    tree = source_tree(project, sources, APP.strip("/"))
     layer = Layer(
         content=counted(pack_tree(tree, owner=int(project.recipe.user)), progress),
         size=tree_size(tree),

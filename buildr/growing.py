@@ -51,7 +51,7 @@ def files_to_put(project: Project, delta: Delta) -> bytes:
     """
     if delta.removed or delta.size > _PUT_BYTES or len(delta.put) > _PUT_ENTRIES:
         return b""
-    parts: list[Part] = [Tree(entries=delta.put, root=project.context)]
+    parts: list[Part] = [Tree(entries=delta.put, root=project.context, contents=delta.contents)]
     return b"".join(pack(parts, owner=int(project.recipe.user)))
 
 
@@ -78,7 +78,7 @@ def grow(
         return None
     parts: list[Part] = [
         Member(path=CONTAINERFILE, data=text.encode()),
-        Tree(entries=delta.put, root=project.context, prefix="context"),
+        Tree(entries=delta.put, root=project.context, prefix="context", contents=delta.contents),
     ]
     request = BuildRequest(context=counted(pack(parts), progress), containerfile=CONTAINERFILE)
     try:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from buildr import identity
 from buildr.backend import BuildRequest, ContainerSpec
 from buildr.containerfile import render_marker_stage
-from buildr.context.tar import Member, Tree, pack
-from buildr.dockerfile import read_dockerfile
+from buildr.context.tar import Member, pack
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
-from buildr.staging import CONTAINERFILE, counted, extra_members, guest_members
+from buildr.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
 
 if TYPE_CHECKING:
     from buildr.backend import Backend, Image
@@ -39,8 +38,8 @@ def build_own(
     Raises:
         BuildError: a step failed, or the image names no command and does not hold the script.
     """
-    text = Member(path=_NAME, data=read_dockerfile(project.dockerfile or ""))
-    tree = Tree(entries=sources.tree.scan.entries, root=project.context)
+    text = Member(path=_NAME, data=sources.dockerfile)
+    tree = source_tree(project, sources)
     own = backend.build(
         BuildRequest(
             context=counted(pack([_IGNORE, text, tree]), progress),

@@ -32,6 +32,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     """The context."""
     extra: tuple[tuple[ExtraFile, Snapshot], ...]
     """Additional files and directories."""
+    dockerfile: bytes = b""
+    """The text of the Containerfile, where it is the user's own: read once, for the fingerprint and the build."""
 
     @property
     def extra_digest(self) -> str:
@@ -49,6 +51,7 @@ def read_sources(project: Project) -> Sources:
     return Sources(
         tree=nothing() if project.recipe.mounted else _look_at_context(project),
         extra=tuple((file, _look_at_extra(file)) for file in project.files),
+        dockerfile=_read_dockerfile(project.dockerfile) if project.dockerfile else b"",
     )
 
 
@@ -82,6 +85,12 @@ def _own_cache(context: Path) -> tuple[str, ...]:
     path = os.path.realpath(cache.directory())
     top = os.path.realpath(context).rstrip("/") + "/"
     return (path.removeprefix(top),) if path.startswith(top) else ()
+
+
+def _read_dockerfile(path: str) -> bytes:
+    from buildr.dockerfile import read_dockerfile
+
+    return read_dockerfile(path)
 
 
 def _look_at_extra(file: ExtraFile) -> Snapshot:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildr.backend import Event
 from buildr.containerfile import render
+from buildr.context.entries import normal_mode
 from buildr.context.secrets import describe
 from buildr.context.tar import Copy, Member, Tree
 from buildr.guest_files import guest_files
@@ -45,10 +46,17 @@ def parts_of(project: Project, sources: Sources) -> list[Part]:
             Member(path=f"guest/{file.path}", data=file.data) for file in project.dependencies.own
         ]
     if not project.recipe.mounted:
-        entries = sources.tree.scan.entries
-        parts.append(Tree(entries=entries, root=project.context, prefix="context"))
+        parts.append(source_tree(project, sources, "context"))
     parts += extra_members(sources)
     return parts
+
+
+def source_tree(project: Project, sources: Sources, prefix: str = "") -> Tree:
+    """Return the context, below a prefix: with the contents that its fingerprint is made of, or none."""
+    tree = sources.tree
+    return Tree(
+        entries=tree.scan.entries, root=project.context, prefix=prefix, contents=tree.digests()
+    )
 
 
 def guest_members() -> list[Part]:
@@ -63,9 +71,28 @@ def extra_members(sources: Sources) -> list[Part]:
         name = f"files/{index}"
         source = Path(file.source)
         if file.name:
-            parts.append(Copy(path=f"{name}/{file.name}", source=source, mode=file.mode))
+            [entry] = tree.scan.entries
+            [content] = tree.contents
+            mode = normal_mode(entry.mode, "file") if file.mode is None else file.mode
+            parts.append(
+                Copy(
+                    path=f"{name}/{file.name}",
+                    source=source,
+                    mode=mode,
+                    size=entry.size,
+                    content=content,
+                )
+            )
         else:
-            parts.append(Tree(entries=tree.scan.entries, root=source, prefix=name, mode=file.mode))
+            parts.append(
+                Tree(
+                    entries=tree.scan.entries,
+                    root=source,
+                    prefix=name,
+                    mode=file.mode,
+                    contents=tree.digests(),
+                )
+            )
     return parts
 
 

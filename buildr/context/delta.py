@@ -33,11 +33,13 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
         put: what is new or another, in the order of a scan, with the folders that it lies in.
         removed: paths of what is gone or has become something of another kind; of a folder only its own.
         size: bytes in the files that are put.
+        contents: their digests by their paths, those of empty ones left out.
     """
 
     put: tuple[Entry, ...]
     removed: tuple[str, ...]
     size: int
+    contents: dict[str, bytes] = {}
 
 
 def difference(old: State, new: State) -> Delta | None:
@@ -78,7 +80,9 @@ def difference(old: State, new: State) -> Delta | None:
         removed.append(path)
     if linked and not linked.isdisjoint((*touched, *removed)):
         return None
-    return Delta(put=tuple(put.values()), removed=_topmost(removed), size=size)
+    pairs = zip(new.entries, new.contents, strict=True)
+    contents = {entry.path: content for entry, content in pairs if content and entry.path in put}
+    return Delta(put=tuple(put.values()), removed=_topmost(removed), size=size, contents=contents)
 
 
 def _image_of(entry: Entry, content: bytes) -> tuple[str, int, str, bytes]:

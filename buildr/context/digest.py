@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Entry
 
-__all__ = ["ContentReader", "tree_digest"]
+__all__ = ["ContentReader", "RunningDigest", "small_digest", "tree_digest"]
 
 _BLOCK: Final = 1024 * 1024
 _NOTHING: Final = bytes(_BLOCK)
@@ -78,7 +78,7 @@ class ContentReader(TreeReader):
             ContextError: it cannot be read, or is not as it was when it was scanned.
         """
         if entry.size <= _BLOCK:
-            return hashlib.sha256(b"%d\n" % entry.size + self.read(entry)).digest()
+            return small_digest(self.read(entry))
         file, status = self.open(entry)
         try:
             return self._digest_blocks(file, entry, status)
@@ -104,3 +104,51 @@ class ContentReader(TreeReader):
                     result.update(block)
             done = max(done, after)
         return result.digest()
+
+
+def small_digest(data: bytes) -> bytes:
+    """Digest a whole content of 1 MiB at most, as `ContentReader.digest` does."""
+    return hashlib.sha256(b"%d\n" % len(data) + data).digest()
+
+
+class RunningDigest:
+    """The digest of a file's content that `ContentReader.digest` gives, made while the content passes by.
+
+    Args:
+        size: of the content, in bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._total = hashlib.sha256(b"%d\n" % size)
+        self._number = 0  # of the block that is held
+        self._held = bytearray()
+
+    def update(self, offset: int, data: bytes) -> None:
+        """Take a piece; pieces come in their order, and what lies between them is zeros."""
+        rest = memoryview(data)
+        while rest:
+            number, start = divmod(offset, _BLOCK)
+            if number != self._number:
+                self._end_block()
+                self._number = number
+            self._held += _NOTHING[: start - len(self._held)]
+            piece = rest[: _BLOCK - start]
+            self._held += piece
+            offset += len(piece)
+            rest = rest[len(piece) :]
+
+    def finish(self) -> bytes:
+        """Return the digest, 32 bytes, when all has been taken."""
+        self._end_block()
+        return self._total.digest()
+
+    def _end_block(self) -> None:
+        wanted = min(_BLOCK, self._size - self._number * _BLOCK)
+        self._held += _NOTHING[: wanted - len(self._held)]
+        if self._size <= _BLOCK:
+            self._total.update(self._held)
+        elif self._held != _NOTHING[:wanted]:
+            self._total.update(b"%d\n" % self._number)
+            self._total.update(self._held)
+        self._held.clear()

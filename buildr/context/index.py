@@ -101,6 +101,12 @@ class Snapshot:
         """A digest for each of the scan's entries; empty for those without content."""
         return self._read().contents
 
+    def digests(self) -> dict[str, bytes]:
+        """Return the digests of files by their paths, those of empty ones left out."""
+        body = self._read()
+        pairs = zip(body.scan.entries, body.contents, strict=True)
+        return {entry.path: content for entry, content in pairs if content}
+
     def _read(self) -> _Body:
         if isinstance(self._body, memoryview):
             self._body = msgspec.msgpack.decode(self._body, type=_Body)

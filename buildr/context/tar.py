@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from buildr.context.digest import RunningDigest, small_digest
 from buildr.context.entries import Entry, normal_mode
 from buildr.context.reading import TreeReader, changed, unreadable
 from buildr.context.sparse import Extent, data_extents
@@ -28,7 +29,7 @@ from buildr.context.tarheader import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["CHUNK_BYTES", "Copy", "Member", "Part", "Tree", "pack", "pack_tree", "tree_size"]
@@ -53,12 +54,15 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
         prefix: the folder of the archive that they go into; empty for its top.
         mode: permission bits for every file; folders get them too, with the right to enter where there is
             one to read. None keeps those of the files, normalised.
+        contents: digests of files by their paths, as `buildr.context.digest.ContentReader` gives them. What is sent of
+            these files has that content, or is an error: they may have changed since they were scanned.
     """
 
     entries: Iterable[Entry]
     root: Path
     prefix: str = ""
     mode: int | None = None
+    contents: Mapping[str, bytes] = {}
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +80,15 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
         path: in the archive.
         source: the file; not followed if it is a link, so the caller resolves it and judges where it leads.
         mode: permission bits, taken as they are; None for those of the file, normalised.
+        size: how much of it is sent, in bytes; None: all that it has then.
+        content: the digest of what is sent, as in `Tree`; empty: anything.
     """
 
     path: str
     source: Path
     mode: int | None = None
+    size: int | None = None
+    content: bytes = b""
 
 
 Part = Tree | Member | Copy
@@ -176,10 +184,11 @@ class _Stream:
                 mode = _mode(part.mode, entry)
                 if entry.kind == "file":
                     name = os.fsencode(path)
+                    content = part.contents.get(entry.path, b"")
                     if entry.size < _HOLES_BYTES:
-                        self._small_file(reader, entry, name, mode)
+                        self._small_file(reader, entry, name, mode, content)
                     else:
-                        yield from self._large_file(reader, entry, name, mode)
+                        yield from self._large_file(reader, entry, name, mode, content)
                 elif entry.kind == "dir":
                     self._folder(path, mode)
                 else:
@@ -217,29 +226,45 @@ class _Stream:
                 raise unreadable(source, "it is not a regular file")
             mode = normal_mode(status.st_mode, "file") if part.mode is None else part.mode
             name = os.fsencode(part.path)
-            yield from self._content(file, source, name, mode, status.st_size, status)
+            size = status.st_size if part.size is None else part.size
+            if status.st_size < size:
+                raise changed(source)
+            yield from self._content(file, source, name, mode, size, status, part.content)
         finally:
             os.close(file)
 
-    def _small_file(self, reader: TreeReader, entry: Entry, name: bytes, mode: int) -> None:
+    def _small_file(
+        self, reader: TreeReader, entry: Entry, name: bytes, mode: int, content: bytes
+    ) -> None:
         size = entry.size
         self.put_header(name, FILE, mode=mode, size=size)
         if size:
-            self.put(reader.read(entry))
+            data = reader.read(entry)
+            if content and small_digest(data) != content:
+                raise changed(entry.path)
+            self.put(data)
             self.put(padding(size))
 
     def _large_file(
-        self, reader: TreeReader, entry: Entry, name: bytes, mode: int
+        self, reader: TreeReader, entry: Entry, name: bytes, mode: int, content: bytes
     ) -> Iterator[bytes]:
         file, status = reader.open(entry)
         try:
-            yield from self._content(file, entry.path, name, mode, entry.size, status)
+            yield from self._content(file, entry.path, name, mode, entry.size, status, content)
         finally:
             os.close(file)
 
     def _content(
-        self, file: int, path: str, name: bytes, mode: int, size: int, status: os.stat_result
+        self,
+        file: int,
+        path: str,
+        name: bytes,
+        mode: int,
+        size: int,
+        status: os.stat_result,
+        content: bytes,
     ) -> Iterator[bytes]:
+        digest = RunningDigest(size) if content else None
         extents = data_extents(file, size, status) if self._holes else [Extent(0, size)]
         stored = sum(extent.length for extent in extents)
         if size - stored >= _HOLES_BYTES:
@@ -253,12 +278,18 @@ class _Stream:
             stored = size
             self.put_header(name, FILE, mode=mode, size=size)
         for extent in extents:
-            yield from self._extent(file, path, extent)
+            yield from self._extent(file, path, extent, digest)
         self.put(padding(stored))
-        if size > self._chunk and _was_rewritten(status, os.fstat(file)):
+        if digest is not None:
+            is_other = digest.finish() != content
+        else:
+            is_other = size > self._chunk and _was_rewritten(status, os.fstat(file))
+        if is_other:
             raise changed(path)
 
-    def _extent(self, file: int, path: str, extent: Extent) -> Iterator[bytes]:
+    def _extent(
+        self, file: int, path: str, extent: Extent, digest: RunningDigest | None
+    ) -> Iterator[bytes]:
         offset, left = extent
         while left:
             if self._size >= self._chunk:
@@ -270,6 +301,8 @@ class _Stream:
             if not data:
                 raise changed(path)
             self.put(data)
+            if digest is not None:
+                digest.update(offset, data)
             offset += len(data)
             left -= len(data)
 
@@ -299,14 +332,21 @@ class _Measure(_Stream):
     def put_header(self, name: bytes, kind: bytes, **fields: Any) -> None:  # noqa: ARG002 - of all kinds the same
         self.total += header_size(name, size=fields.get("size", 0), link=fields.get("link", b""))
 
-    def _small_file(self, reader: TreeReader, entry: Entry, name: bytes, mode: int) -> None:  # noqa: ARG002
+    def _small_file(
+        self,
+        reader: TreeReader,  # noqa: ARG002 - nothing is read
+        entry: Entry,
+        name: bytes,
+        mode: int,  # noqa: ARG002
+        content: bytes,  # noqa: ARG002
+    ) -> None:
         self.put_header(name, FILE, size=entry.size)
         self.total += entry.size + len(padding(entry.size))
 
     def _large_file(
-        self, reader: TreeReader, entry: Entry, name: bytes, mode: int
+        self, reader: TreeReader, entry: Entry, name: bytes, mode: int, content: bytes
     ) -> Iterator[bytes]:
-        self._small_file(reader, entry, name, mode)
+        self._small_file(reader, entry, name, mode, content)
         return iter(())
 
 

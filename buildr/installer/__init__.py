@@ -22,9 +22,9 @@ from buildr import temporary
 from buildr._version import __version__
 from buildr.backend import BuildRequest
 from buildr.containerfile import render_dependencies, render_system_packages
-from buildr.context.tar import Copy, Member, Tree, pack
+from buildr.context.tar import Copy, Member, pack
 from buildr.errors import EngineError
-from buildr.staging import CONTAINERFILE
+from buildr.staging import CONTAINERFILE, source_tree
 from buildr.watchdog import Guard
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _parts(project: Project, sources: Sources) -> list[Part]:
     files = project.dependencies.files if project.dependencies else ()
     parts: list[Part] = [Member(path=f"{root}/{file.path}", data=file.data) for file in files]
     if _needs_source(project):
-        parts.append(Tree(entries=sources.tree.scan.entries, root=project.context, prefix="app"))
+        parts.append(source_tree(project, sources, "app"))
     return parts
 
 

@@ -388,6 +388,14 @@ def test_a_users_own_containerfile_changes_it_by_its_text(project_directory: Pat
     assert len(seen) == 2
 
 
+def test_it_is_of_the_text_that_is_built(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"  # not in the context
+    write(path, 'FROM debian:12\nRUN one\nCMD ["it"]\n')
+    backend = SlowPull(path, 'FROM debian:12\nRUN another\nCMD ["it"]\n')
+    ensure(backend, planned(dockerfile=str(path)))
+    assert "RUN one" in backend.builds[0].containerfile
+
+
 # Failing ----------------------------------------------------------------------------------------------
 
 
@@ -422,6 +430,31 @@ def test_an_additional_file_that_vanished_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.json").unlink()
     with pytest.raises(ContextError, match=r"a\.json cannot be read: No such file"):
         ensure(FakeBackend(), project)
+
+
+class SlowPull(FakeBackend):
+    """An engine that takes its time: meanwhile, after the fingerprint and before anything is sent, a file is written."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        super().__init__()
+        self._path, self._text = path, text
+
+    def pull(self, reference: str, on_event: OnEvent) -> Image:
+        self._path.write_text(self._text)
+        return super().pull(reference, on_event)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_additional_file_is_sent_as_it_was_or_not_at_all(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "extra" / "a.json"
+    file.parent.mkdir()
+    file.write_text("[1]")
+    source = str(file if kind == "file" else file.parent)
+    project = planned(additional_files=[PackageFile(source, "/x")])
+    backend = SlowPull(file, "[1, 2]")
+    with pytest.raises(ContextError, match=r"a\.json changed while it was read"):
+        ensure(backend, project)
+    assert "tag" not in backend.operations
 
 
 # Collecting -------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.unit.planning import one_script, planned
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildr.backend import Layer, OnEvent
+    from buildr.backend import BuildRequest, Layer, OnEvent
 
 
 class Appending(FakeBackend):
@@ -165,3 +165,31 @@ def test_old_images_go_and_what_is_below_the_newest_stays(project_directory: Pat
     assert len([image for image in backend.images({}) if image.tags]) == 1 + 4 + 1  # the base, too
     ensure(backend)
     assert len(backend.builds) == 1
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file as most editors do: in place, so that it is the same file and longer now."""
+    with path.open("r+") as file:
+        file.write(text)
+
+
+def test_what_is_saved_during_a_long_build_does_not_come_into_the_image_of_the_state_before(
+    project_directory: Path,
+) -> None:
+    class Slow(Appending):
+        def build(self, request: BuildRequest, on_event: OnEvent) -> str:
+            built = super().build(request, on_event)
+            save(project_directory / "app.py", "print('saved meanwhile')\n")
+            return built
+
+    backend = Slow()
+    with pytest.raises(ContextError, match=r"app\.py changed while it was read"):
+        ensure(backend)
+    (project_directory / "app.py").write_text("print()\n")  # as it was
+    image = ensure(backend)
+    ((_, _, data),) = backend.layers
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        content = tar.extractfile("app/app.py")
+        assert content is not None
+        assert content.read() == b"print()\n"
+    assert backend.image(image) is not None

@@ -9,17 +9,23 @@ import subprocess
 import tarfile
 import tracemalloc
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from buildr.context.digest import ContentReader
 from buildr.context.entries import normal_mode
 from buildr.context.ignore import IgnoreRules
 from buildr.context.scan import scan
 from buildr.context.tar import CHUNK_BYTES, Copy, Member, Tree, pack, pack_tree, tree_size
 from buildr.context.tarheader import FILE, SYMLINK, header
 from buildr.errors import ContextError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 NO_RULES = IgnoreRules.parse("")
 MIB = 1024 * 1024
@@ -687,3 +693,87 @@ def test_a_file_with_another_inode_and_nothing_else_changed_is_taken(
     other.rename(file)
     assert stat.S_ISREG(file.stat().st_mode)
     assert contents(archive(part))["context/sub/a"] == b"0123456789"
+
+
+# Contents that are known
+
+
+def known(root: Path, prefix: str = "") -> Tree:
+    """Scan a directory and digest its files."""
+    part = tree(root, prefix)
+    digests: dict[str, bytes] = {}
+    with ContentReader(root) as reader:
+        for entry in part.entries:
+            if entry.kind == "file" and entry.size:
+                digests[entry.path] = reader.digest(entry)
+    return msgspec.structs.replace(part, contents=digests)
+
+
+def grow_with_other_content(file: Path) -> None:
+    """Write a file as most editors do: in place. The size, larger now, does not tell."""
+    file.write_bytes(b"y" * (file.stat().st_size + 1))
+
+
+def put_back_with_its_time(file: Path) -> None:
+    status = file.stat()
+    file.write_bytes(b"y" * status.st_size)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("size", [1, 65_535, 65_536, MIB, 2 * MIB + 1])
+@pytest.mark.parametrize("change", [grow_with_other_content, put_back_with_its_time])
+@pytest.mark.parametrize("way", [pack_tree, lambda part: pack([part])], ids=["layer", "context"])
+def test_what_is_sent_has_the_content_that_was_digested(
+    tmp_path: Path,
+    size: int,
+    change: Callable[[Path], None],
+    way: Callable[[Tree], Iterator[bytes]],
+) -> None:
+    file = write(tmp_path, "in/a", b"x" * size)
+    part = known(tmp_path / "in")
+    assert contents(b"".join(way(part))) == {"a": b"x" * size}
+    change(file)
+    with pytest.raises(ContextError, match="a changed while it was read"):
+        b"".join(way(part))
+
+
+@pytest.mark.parametrize("size", [0, 10, 2 * MIB])
+def test_a_file_that_only_grew_has_it_still(tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    file = write(tmp_path, "in/a", content)
+    part = known(tmp_path / "in")
+    with file.open("ab") as out:
+        out.write(b"more")
+    assert contents(archive(part)) == {"a": content}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(pieces=PIECES, size=st.integers(65_536, 3 * MIB))
+def test_a_content_is_digested_alike_while_it_is_sent(
+    tmp_path_factory: pytest.TempPathFactory, pieces: dict[int, bytes], size: int
+) -> None:
+    root = tmp_path_factory.mktemp("known")
+    (root / "in").mkdir()
+    file = sparse(root / "in" / "a", size, pieces, skip=False)
+    part = known(root / "in")
+    assert contents(archive(part)) == contents(b"".join(pack_tree(part)))
+    with file.open("r+b") as out:
+        out.seek(size // 2)
+        byte = out.read(1)
+        out.seek(size // 2)
+        out.write(bytes([byte[0] ^ 1]))
+    for way in (pack_tree, lambda part: pack([part])):
+        with pytest.raises(ContextError, match="changed"):
+            b"".join(way(part))
+
+
+def test_a_copy_has_the_size_and_the_content_that_were_seen(tmp_path: Path) -> None:
+    file = write(tmp_path, "in/a", b"x" * 10)
+    part = Copy(path="a", source=file, size=10, content=known(tmp_path / "in").contents["a"])
+    with file.open("ab") as out:
+        out.write(b"more")
+    assert contents(archive(part)) == {"a": b"x" * 10}
+    for data in (b"y" * 14, b"x" * 9):
+        file.write_bytes(data)
+        with pytest.raises(ContextError, match="a changed while it was read"):
+            archive(part)
