@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
 _TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _GROWN = "-grown"  # ends the tag of an image that grew by deltas
 _PREPARED = "-prepared"  # ends the tag of one that the source is still to come on
+# What makes an image of all that is listed below. Two states of Buildr's source may have one version.
+_MAKERS = (
+    "containerfile.py",
+    "context/entries.py",
+    "context/tar.py",
+    "context/tarheader.py",
+    "generated_image.py",
+    "own_image.py",
+    "staging.py",
+)
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -53,6 +65,7 @@ def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
     """Return what decides the image beside the context."""
     parts = [
         __version__,
+        _code(),
         identity(project.recipe),
         repr(sources.dockerfile) if project.dockerfile else "",
         *(base.id for base in bases),
@@ -71,6 +84,17 @@ def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
     ]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     return Frame(digest=digest, local_name=project.local_name)
+
+
+@cache
+def _code() -> str:
+    """Return the digest of the code that makes images."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = hashlib.sha256()
+    for name in _MAKERS:
+        with open(f"{here}/{name}", "rb") as file:
+            found.update(file.read())
+    return found.hexdigest()
 
 
 def is_fingerprint(tag: str, project: Project) -> bool:

@@ -376,7 +376,9 @@ def test_buildr_itself_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     seen.add(digest(project))
     monkeypatch.setattr(fingerprint, "identity", lambda _recipe: "another template")
     seen.add(digest(project))
-    assert len(seen) == 4
+    monkeypatch.setattr(fingerprint, "_code", lambda: "another state of the same version")
+    seen.add(digest(project))
+    assert len(seen) == 5
 
 
 def test_a_users_own_containerfile_changes_it_by_its_text(project_directory: Path) -> None:
