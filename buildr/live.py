@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -14,6 +14,8 @@ from buildr.errors import ContainerError, OptionError
 if TYPE_CHECKING:
     from buildr.backend import Backend
     from buildr.project import Project
+
+_SELINUX = "/sys/fs/selinux/enforce"  # there where the kernel has it on
 
 
 def source_mounted(project: Project) -> Project:
@@ -61,4 +63,6 @@ def source_mount(backend: Backend, project: Project) -> MountSpec:
             hint="Leave mount_source (--live) out: then the source is sent there.",
         )
     source = os.path.realpath(project.placement.context)
-    return MountSpec(kind="bind", source=source, target=APP)
+    # Without the label of what containers share, SELinux shows a guest nothing of a home directory.
+    relabel: Literal["", "z"] = "z" if os.path.exists(_SELINUX) else ""
+    return MountSpec(kind="bind", source=source, target=APP, relabel=relabel)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from buildr import live
 from buildr.action import run_entry
 from buildr.backend import MountSpec
 from buildr.entry import Entry
@@ -24,6 +25,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "package" / "setup.py").write_text("")
     monkeypatch.chdir(directory)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(live, "_SELINUX", str(tmp_path / "none"))
     return directory
 
 
@@ -41,6 +43,16 @@ def test_the_guest_gets_the_context_and_the_image_does_not(directory: Path) -> N
     assert container.spec.mounts == (MountSpec(kind="bind", source=str(directory), target="/app"),)
     assert not any(name.startswith("context") for name in backend.builds[0].files)
     assert '"/app/"' not in backend.builds[0].containerfile
+
+
+def test_with_selinux_it_gets_the_label_of_what_containers_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "enforce").write_text("1")
+    monkeypatch.setattr(live, "_SELINUX", str(tmp_path / "enforce"))
+    backend = FakeBackend()
+    run(backend)
+    assert backend.runs[0].spec.mounts[0].relabel == "z"
 
 
 def test_a_change_of_the_source_builds_and_puts_nothing(directory: Path) -> None:
