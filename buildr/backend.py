@@ -85,6 +85,8 @@ class Image(Struct, frozen=True, kw_only=True):
     """``NAME=value`` each."""
     user: str = ""
     workdir: str = ""
+    volumes: tuple[str, ...] = ()
+    """Paths that each container gets a volume of its own for."""
     size: int = 0
 
 

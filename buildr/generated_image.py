@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr.backend import BuildRequest, Event, Layer
+from buildr.base_app import place_in
 from buildr.containerfile import APP, source_step
 from buildr.context.tar import pack, pack_tree, tree_size
 from buildr.errors import EngineError
 from buildr.staging import CONTAINERFILE, counted, parts_of, source_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from buildr.backend import Backend
+    from buildr.backend import Backend, Image
     from buildr.context.entries import Entry
     from buildr.fingerprint import Frame
     from buildr.progress import Progress
@@ -39,6 +40,7 @@ def build_generated(
     sources: Sources,
     progress: Progress,
     around: Frame,
+    bases: Sequence[Image],
     *,
     cache: bool,
 ) -> str:
@@ -50,6 +52,7 @@ def build_generated(
         sources: its files.
         progress: told of the build.
         around: what decides the image beside the context.
+        bases: the image that it starts from.
         cache: whether what was built before may serve.
 
     Raises:
@@ -74,7 +77,7 @@ def build_generated(
         stored = backend.image(around.prepared_tag) if cache else None
         return stored.id if stored else build(project, around.prepared_tag)
 
-    image = _build_layered(backend, project, sources, prepare, progress)
+    image = _build_layered(backend, project, sources, bases, prepare, progress)
     if image is None:
         return build(project, project.reference)
     backend.tag(image, project.reference)
@@ -85,6 +88,7 @@ def _build_layered(
     backend: Backend,
     project: Project,
     sources: Sources,
+    bases: Sequence[Image],
     prepare: Callable[[Project], str],
     progress: Progress,
 ) -> str | None:
@@ -94,6 +98,7 @@ def _build_layered(
         backend: the engine.
         project: what to build.
         sources: its files.
+        bases: the image that it starts from.
         prepare: returns the id of the image of a project whose source is no part of it.
         progress: told of the build.
 
@@ -105,7 +110,7 @@ def _build_layered(
     # Additional files come after the source.
     if not project.can_grow or project.recipe.files or _has_holes(project.context, entries):
         return None
-    if not backend.appends():
+    if not backend.appends() or any(place_in(backend, base) == "other" for base in bases):
         return None
     below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
     tree = source_tree(project, sources, APP.strip("/"))

@@ -18,9 +18,10 @@ from buildr.sources import read_sources
 from buildr.subordinate import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from buildr.backend import Backend, Image
+    from buildr.context.delta import State
     from buildr.context.index import Snapshot
     from buildr.fingerprint import Frame
     from buildr.last_image import LastImage
@@ -108,11 +109,12 @@ def make_ready(
     project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:
         sources = read_sources(project)
-        around = frame(project, sources, find_bases(backend, project, progress))
-        finder = _Finder(backend, project, sources.tree, around)
+        bases = find_bases(backend, project, progress)
+        around = frame(project, sources, bases)
+        finder = _Finder(backend, project, sources.tree, around, bases)
         if cache and (ready := finder.find(growth, progress, trust=trust)) is not None:
             return ready
-        image = _build(backend, project, sources, say, progress, around, cache=cache)
+        image = _build(backend, project, sources, say, progress, around, bases, cache=cache)
         return finder.remember(finder.tag, image, is_new=True)
 
 
@@ -123,13 +125,21 @@ class _Finder:
         tag: the name of the clean image.
     """
 
-    def __init__(self, backend: Backend, project: Project, tree: Snapshot, around: Frame) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        project: Project,
+        tree: Snapshot,
+        around: Frame,
+        bases: Sequence[Image],
+    ) -> None:
         self.tag = around.tag(tree.digest)
         self._grown_tag = around.tag(tree.digest, grown=True)
         self._backend = backend
         self._project = project
         self._tree = tree
         self._frame = around
+        self._bases = bases
         self._memory = Memory(project.key, backend)
 
     def find(self, growth: Growth, progress: Progress, *, trust: bool) -> Ready | None:
@@ -149,21 +159,31 @@ class _Finder:
             # How many layers it has is not known any more.
             layers = last.layers if last.tag == self._grown_tag else _MOST_LAYERS
             return self.remember(self._grown_tag, stored, layers=layers)
-        return self._grow(last, growth, progress, trust=trust)
+        old = self._state_of(last, trust=trust)
+        return self._grow(last, old, growth, progress) if old else None
+
+    def _state_of(self, last: LastImage, *, trust: bool) -> State | None:
+        """Return the context that the last image was made of; ``None`` where nothing can come on top of that image."""
+        tag = self._frame.tag(last.tree, grown=last.layers > 0)
+        if last.tag != tag:  # something else than the context has changed, too
+            return None
+        if not trust:
+            # Under its name there may be another image by now: somebody may have built the same state anew.
+            stored = self._backend.image(tag)
+            if stored is None or stored.id != last.id:
+                return None
+        return self._memory.state(last.tree)
 
     def _grow(
-        self, last: LastImage, growth: Growth, progress: Progress, *, trust: bool
+        self, last: LastImage, old: State, growth: Growth, progress: Progress
     ) -> Ready | None:
-        tag = self._frame.tag(last.tree, grown=last.layers > 0)
-        old = self._memory.state(last.tree)
-        # Another tag: something else than the context has changed, too.
-        if old is None or last.tag != tag or not (trust or self._backend.image(tag)):
-            return None
+        from buildr.base_app import place_in
         from buildr.context.delta import State
         from buildr.growing import files_to_put, grow, small_delta
 
         delta = small_delta(old, State(self._tree.scan.entries, self._tree.contents))
-        if delta is None:
+        places = [place_in(self._backend, base) for base in self._bases] if delta else []
+        if delta is None or "other" in places or (delta.removed and "filled" in places):
             return None
         if growth == "files" and (files := files_to_put(self._project, delta)):
             return Ready(image=last.id, variables=last.variables, files=files)
@@ -201,6 +221,7 @@ def _build(
     say: Callable[[str], None],
     progress: Progress,
     around: Frame,
+    bases: Sequence[Image],
     *,
     cache: bool,
 ) -> str:
@@ -213,7 +234,7 @@ def _build(
         if project.dockerfile is None:
             from buildr.generated_image import build_generated
 
-            image = build_generated(backend, project, sources, progress, around, cache=cache)
+            image = build_generated(backend, project, sources, progress, around, bases, cache=cache)
         else:
             from buildr.own_image import build_own
 

@@ -433,6 +433,7 @@ def read_image(found: Any) -> Image:
         environment=tuple(config.get("Env") or ()),
         user=config.get("User") or "",
         workdir=config.get("WorkingDir") or "",
+        volumes=tuple(config.get("Volumes") or ()),
         size=found.get("Size") or 0,
     )
 

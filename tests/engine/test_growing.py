@@ -76,16 +76,31 @@ class Loop:
     def __init__(self, engine: Engine, project: Path) -> None:
         self.engine = engine
         self.project = project
-        self.built = ""
+        self.environ: dict[str, str] = {}
 
     def check(self, **options: object) -> None:
         """Run, and compare what the guest sees with what it should."""
         give(self.engine, self.project)
+        assert self.seen(**options) == expected(self.project)
+
+    def seen(self, **options: object) -> object:
+        """Run, and return what the guest sees."""
         done = self.engine.python(
-            "app.py", cwd=self.project, env={"RUNTIME_OPTIONS": json.dumps(options)}
+            "app.py", cwd=self.project, env={"RUNTIME_OPTIONS": json.dumps(options), **self.environ}
         )
         assert done.returncode == 0, done.stderr.decode()
-        assert json.loads(done.stdout) == expected(self.project)
+        return json.loads(done.stdout)
+
+    def build_base(self, instructions: str) -> None:
+        """Build a base image with these instructions, and run on it from now on."""
+        folder = self.project.parent / "base"
+        folder.mkdir()
+        text = f"FROM {self.engine.base_image}\n{instructions}\n"
+        (folder / "Containerfile").write_text(text)
+        give(self.engine, folder)
+        base = f"localhost/buildr/{self.project.name}-base"
+        self.engine.cli("build", "-q", "-t", base, "-f", f"{folder}/Containerfile", str(folder))
+        self.environ = {"BUILDR_BASE_IMAGE": base}
 
     def images(self) -> set[str]:
         """Return the ids of the images that Buildr has made of this project, those without its source aside."""
@@ -184,3 +199,23 @@ def test_what_lies_below_a_mount_stays_out_of_what_is_mounted(loop: Loop) -> Non
     assert done.returncode == 0, done.stderr.decode()
     assert "sub/new.txt" not in json.loads(done.stdout)
     assert os.listdir(source) == []
+
+
+def test_a_volume_in_the_place_of_the_source_hides_no_change(loop: Loop) -> None:
+    # What is put into a volume, or removed from it by a step, is not what the next container sees.
+    loop.build_base("VOLUME /app")
+    loop.check()
+    (loop.project / "sub" / "b.txt").write_text("B")
+    loop.check()
+    (loop.project / "sub" / "b.txt").unlink()
+    loop.check()
+
+
+def test_files_of_the_base_come_to_light_where_the_source_has_none_any_more(loop: Loop) -> None:
+    loop.build_base(
+        "RUN mkdir -p /app/sub && echo base > /app/sub/b.txt && echo base > /app/base.txt"
+    )
+    file = ["-rw-r--r--", 0, 0, hashlib.sha256(b"base\n").hexdigest()]
+    assert loop.seen() == {**expected(loop.project), "base.txt": file}
+    (loop.project / "sub" / "b.txt").unlink()
+    assert loop.seen() == {**expected(loop.project), "base.txt": file, "sub/b.txt": file}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from buildr import cache, growing
+from buildr import base_app, cache, growing
 from buildr.backend import Image
 from buildr.containerfile import render_growth
 from buildr.entry import Entry
@@ -128,6 +128,32 @@ def test_a_removed_file_is_removed_on_top_of_the_last_image(
     assert rest[2:] == ["USER 1000:0"]
     assert second.image != first.image
     assert second.files == b""
+
+
+def test_with_a_base_that_has_files_in_app_a_removal_is_built_clean(
+    backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file of the base may come to light.
+    monkeypatch.setattr(base_app, "place_in", lambda _backend, _base: "filled")
+    ready(backend)
+    (directory / "app.py").write_text("print(2)\n")
+    assert ready(backend).files
+    (directory / "sub" / "old").unlink()
+    assert ready(backend).files == b""
+    assert is_clean(backend)
+
+
+def test_with_a_volume_in_app_all_is_built_clean(backend: FakeBackend, directory: Path) -> None:
+    # Podman fills a volume from the image only while nothing has been put there, and what a step removes in one comes back.
+    volumes = ("/var/lib/x", "/app/sub")
+    base = Image(id=f"sha256:{1:064x}", command=("python3",), volumes=volumes)
+    backend.add_image("docker.io/library/base:1", base)
+    ready(backend)
+    change(directory)
+    assert ready(backend).files == b""
+    (directory / "sub" / "old").unlink()
+    ready(backend)
+    assert [("ENTRYPOINT" in build.containerfile) for build in backend.builds] == [True] * 3
 
 
 def test_what_may_not_be_put_goes_on_top_of_the_last_image(
@@ -409,6 +435,23 @@ def test_where_anything_of_the_last_image_is_lost_it_is_built_clean(
     loss(backend)
     change(directory)
     assert ready(backend).files == b""
+    assert is_clean(backend)
+
+
+def test_a_state_that_somebody_else_built_anew_is_not_grown_from(
+    backend: FakeBackend, directory: Path
+) -> None:
+    first = backend.image(ready(backend).image)
+    assert first is not None
+    another = Image(id=f"sha256:{1:064x}", command=("python3",))
+    for tag in (
+        first.tags
+    ):  # `buildr build --no-cache` of another user, and a prune of what has no name then
+        backend.remove_image(tag)
+        backend.add_image(tag, another)
+    change(directory)
+    assert ready(backend, trust=True).image == first.id  # it has not been asked for yet
+    assert ready(backend).image != first.id
     assert is_clean(backend)
 
 

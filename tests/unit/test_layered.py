@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
+from buildr.backend import Image
 from buildr.errors import ContextError, EngineError, EngineLostError
 from buildr.image import ensure_image
 from buildr.testing import FakeBackend
@@ -153,6 +154,16 @@ def test_a_requirement_that_points_into_the_source_is_left_to_a_build(
     backend = Appending()
     ensure(backend)
     assert backend.layers == []
+
+
+@pytest.mark.parametrize("volume", ["/app", "/app/data"])
+def test_a_base_with_a_volume_there_is_left_to_a_build(volume: str) -> None:
+    backend = Appending()
+    base = Image(id=f"sha256:{1:064x}", command=("python3",), volumes=(volume,))
+    backend.add_image("docker.io/library/python:3-alpine", base)
+    ensure(backend)
+    assert backend.layers == []
+    assert "context/app.py" in backend.builds[0].files
 
 
 def test_old_images_go_and_what_is_below_the_newest_stays(project_directory: Path) -> None:

@@ -473,6 +473,16 @@ def test_an_image_is_read_alike(name: str, serve: Serve) -> None:
 
 
 @ENGINES
+def test_the_volumes_of_an_image_are_read(name: str, serve: Serve) -> None:
+    image = REAL[name]["image"]
+    config = {**image["Config"], "Volumes": {"/app": {}, "/data": {}}}
+    server = serve(always(answer_json({**image, "Config": config}), answer_json(image)))
+    backend = reach(name, server)
+    found = [backend.image("x"), backend.image("x")]
+    assert [image and image.volumes for image in found] == [("/app", "/data"), ()]
+
+
+@ENGINES
 def test_images_are_listed_with_their_names(name: str, serve: Serve) -> None:
     (row,) = REAL[name]["images"]
     older = {**row, "Id": "b" * 64, "Created": 1, "RepoTags": ["<none>:<none>"], "Labels": None}
