@@ -159,6 +159,35 @@ _TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
 """How directories in memory are mounted; all said, as the engines' defaults differ."""
 
 
+class NetworkSpec(Struct, frozen=True, kw_only=True):
+    """A network that the container joins."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    """Further names by which others in it find the container."""
+
+
+class DeviceSpec(Struct, frozen=True, kw_only=True):
+    """A device of the host."""
+
+    host: str
+    """An absolute path; or a name of the Container Device Interface, ``vendor.com/class=name``."""
+    container: str = ""
+    """An absolute path; empty for a name."""
+    access: str = "rwm"
+    """Of ``r``, ``w``, and ``m`` for making nodes."""
+
+
+class UlimitSpec(Struct, frozen=True, kw_only=True):
+    """A limit of each process, as in setrlimit(2)."""
+
+    name: str
+    """``nofile`` for ``RLIMIT_NOFILE``."""
+    soft: int
+    """-1: no limit."""
+    hard: int
+
+
 class ContainerSpec(Struct, frozen=True, kw_only=True):
     """A container to create. What is ``None`` or empty is left as the image has it."""
 
@@ -183,8 +212,14 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """Bytes."""
     shm_size: int | None = None
     """Bytes of ``/dev/shm``; ``None``: 64 MiB."""
-    network: str | None = None
-    """A network's name, ``none`` or ``host``; ``None``: the engine's default, a private one."""
+    pids_limit: int | None = None
+    """Processes and threads."""
+    ulimits: tuple[UlimitSpec, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
+    gpus: int | tuple[str, ...] | None = None
+    """How many GPUs, -1 for all; or which, by number or UUID."""
+    networks: tuple[NetworkSpec, ...] = ()
+    """One of them named ``none`` or ``host``, and alone, is that mode; none at all: the engine's default, a private one."""
     grace_seconds: float = 10
     """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
     hardened: bool = False

@@ -6,7 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import console, identity, stdin, terminal
-from buildr.backend import ContainerSpec, MountSpec, PortBinding, TmpfsSpec
+from buildr.backend import (
+    ContainerSpec,
+    DeviceSpec,
+    MountSpec,
+    NetworkSpec,
+    PortBinding,
+    TmpfsSpec,
+    UlimitSpec,
+)
 from buildr.containerfile import GUEST_ROOT, PROJECT
 from buildr.errors import ContainerError
 from buildr.guest.init import PUBLISHED
@@ -84,7 +92,15 @@ def container_spec(
         cpus=runtime.cpus,
         memory=runtime.memory,
         shm_size=runtime.shm_size,
-        network=runtime.network,
+        pids_limit=runtime.pids_limit,
+        ulimits=tuple(
+            UlimitSpec(name=item.name, soft=item.soft, hard=item.hard) for item in runtime.ulimits
+        ),
+        devices=tuple(find_device(backend.info, device) for device in runtime.devices),
+        gpus=runtime.gpus,
+        networks=tuple(
+            NetworkSpec(name=item.name, aliases=item.aliases) for item in runtime.network
+        ),
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
@@ -132,12 +148,39 @@ def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
     )
 
 
+def find_device(info: EngineInfo, device: str) -> DeviceSpec:
+    """Find a device.
+
+    Args:
+        info: of the engine.
+        device: the option.
+
+    Raises:
+        ContainerError: it is not there. Engines tell at different moments and in different words.
+    """
+    if not device.startswith("/"):
+        return DeviceSpec(host=device)
+    from buildr.options.devices import parts
+
+    host, container, access = parts(device)
+    if not info.remote and not os.path.exists(host):
+        raise ContainerError(
+            f"the device {host} is not there",
+            hint=f"Correct {device!r} in runtime.devices. Is its driver loaded?",
+        )
+    return DeviceSpec(host=host, container=container, access=access)
+
+
 def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
     """Say so when limits will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
     info = backend.info
     if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):
         return
-    limits = (("cpus", runtime.cpus), ("memory", runtime.memory))
+    limits = (
+        ("cpus", runtime.cpus),
+        ("memory", runtime.memory),
+        ("pids_limit", runtime.pids_limit),
+    )
     if ignored := [name for name, value in limits if value is not None]:
         console.warn(
             f"{' and '.join(ignored)} will not hold: a rootless engine can set limits only where the host has"
@@ -147,7 +190,7 @@ def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
 
 def warn_of_network(runtime: Runtime) -> None:
     """Say that a guest in the network of the host is not apart from it."""
-    if runtime.network == "host":
+    if any(item.name == "host" for item in runtime.network):
         console.warn(
             "the guest shares the network of the engine's host: it reaches what listens on 127.0.0.1 there, and"
             " others reach what it listens on"

@@ -23,6 +23,7 @@ from buildr.backend import ContainerSpec, EngineInfo, TmpfsSpec, tmpfs_options
 from buildr.container import find_mount, user_of
 from buildr.errors import ContextError, OptionError
 from buildr.guest.init import PUBLISHED
+from buildr.options.devices import cdi_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,14 +169,12 @@ def _podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterat
     yield f"--stop-timeout={_grace(runtime)}"
     if service.workdir:
         yield f"--workdir={service.workdir}"
-    if runtime.cpus:
-        yield f"--cpus={runtime.cpus:g}"
-    if runtime.memory:
-        yield f"--memory={runtime.memory}b"
-    if runtime.shm_size:
-        yield f"--shm-size={runtime.shm_size}b"
-    if runtime.network:
-        yield f"--network={runtime.network}"
+    yield from _limits(runtime)
+    for device in (*runtime.devices, *cdi_names(runtime.gpus)):
+        yield f"--device={device}"
+    for network in runtime.network:
+        aliases = ",".join(f"alias={alias}" for alias in network.aliases)
+        yield f"--network={network.name}" + (f":{aliases}" if aliases else "")
     if runtime.hardened:
         yield "--read-only-tmpfs=false"  # directories in memory are those that follow
     spec = ContainerSpec(
@@ -187,6 +186,19 @@ def _podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterat
     )
     for path, options in tmpfs_options(spec).items():
         yield f"--tmpfs={path}:{','.join((*options, 'notmpcopyup'))}"
+
+
+def _limits(runtime: Runtime) -> Iterator[str]:
+    if runtime.cpus:
+        yield f"--cpus={runtime.cpus:g}"
+    if runtime.memory:
+        yield f"--memory={runtime.memory}b"
+    if runtime.shm_size:
+        yield f"--shm-size={runtime.shm_size}b"
+    if runtime.pids_limit:
+        yield f"--pids-limit={runtime.pids_limit}"
+    for limit in runtime.ulimits:
+        yield f"--ulimit={limit.name}={limit.soft}:{limit.hard}"
 
 
 def _grace(runtime: Runtime) -> int:

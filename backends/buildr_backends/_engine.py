@@ -369,7 +369,7 @@ class HttpEngine(ABC):
             f"the container cannot start: {error.message}",
             hint="Another program holds that port: choose another host port, or 0 for a free one."
             if in_use
-            else _network_hint(error),
+            else hint_of(error),
         )
 
 
@@ -472,13 +472,24 @@ def read_state(found: Any) -> ContainerState:
 def _create_hint(spec: ContainerSpec, error: EngineError) -> str:
     if spec.name and error.status in (409, 500) and spec.name in error.message:
         return f"Is there another container named {spec.name}? Remove it, or leave `name` out."
-    return _network_hint(error)
+    return hint_of(error)
 
 
-def _network_hint(error: EngineError) -> str:
-    """Say what to do about a network that is not there: Podman looks for it at the creation, Docker at the start."""
+def hint_of(error: EngineError) -> str:
+    """Say what to do about a network or a device that is not there: Podman looks at the creation, Docker at the start."""
     import re
 
+    if "could not select device driver" in error.message:
+        return (
+            "Docker gives out GPUs through the NVIDIA Container Toolkit: install nvidia-container-toolkit, run"
+            " `sudo nvidia-ctk runtime configure --runtime=docker`, and restart Docker. Other names of devices"
+            " (vendor.com/class=name) need Docker 25 or newer with CDI."
+        )
+    if re.search(r"unresolvable CDI device|CDI device injection failed", error.message):
+        return (
+            "A device by such a name needs a specification in /etc/cdi or /var/run/cdi. For NVIDIA's:"
+            " `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; `nvidia-ctk cdi list` shows the names."
+        )
     if re.search(r"network .*not found", error.message):
         return (
             "Make the network with `podman network create` or `docker network create`, or name one that the"

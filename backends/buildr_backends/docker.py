@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from buildr.backend import ContainerSpec, EngineDetails, EngineInfo, MountSpec, tmpfs_options
 from buildr.errors import (
     BackendError,
+    ContainerError,
     EngineError,
     EngineLostError,
     EngineNotFoundError,
@@ -17,7 +18,7 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends import _docker_endpoint
-from buildr_backends._engine import HttpEngine
+from buildr_backends._engine import HttpEngine, hint_of
 from buildr_backends._http import ANSWER_SECONDS, Client
 from buildr_backends._percent import quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from buildr.backend import Attachment, Image, OnEvent, PushRequest, Target
+    from buildr.backend import Attachment, Image, NetworkSpec, OnEvent, PushRequest, Target
     from buildr_backends._append import Stored
     from buildr_backends._endpoint import Endpoint
 
@@ -182,7 +183,24 @@ class Docker(HttpEngine):
         """See `buildr.backend.Backend.create`."""
         if new := [mount.source for mount in spec.mounts if self._is_new_volume(mount)]:
             self._make_volumes(new, spec)
-        return super().create(spec)
+        container = super().create(spec)
+        # Docker takes one network at the creation, the first; API 1.44 and newer take them all.
+        for network in spec.networks[1:]:
+            self._join(container, network)
+        return container
+
+    def _join(self, container: str, network: NetworkSpec) -> None:
+        body = {"Container": container, "EndpointConfig": {"Aliases": list(network.aliases)}}
+        try:
+            self._client.request(
+                "POST", f"/networks/{quote(network.name)}/connect", json_body=body
+            ).read()
+        except EngineError as error:
+            self.remove(container)
+            raise ContainerError(
+                f"the container cannot join the network {network.name}: {error.message}",
+                hint=hint_of(error),
+            ) from None
 
     def _is_new_volume(self, mount: MountSpec) -> bool:
         if mount.kind != "volume":
@@ -380,8 +398,12 @@ class Docker(HttpEngine):
             body["WorkingDir"] = spec.workdir
         if spec.user:
             body["User"] = spec.user
-        if spec.network:
-            host["NetworkMode"] = spec.network
+        for network in spec.networks[:1]:
+            host["NetworkMode"] = network.name
+            if network.aliases:
+                endpoint = {"Aliases": list(network.aliases)}
+                body["NetworkingConfig"] = {"EndpointsConfig": {network.name: endpoint}}
+        host.update(_devices(spec))
         host.update(_limits(spec))
         if spec.hardened:
             host["CapDrop"] = ["ALL"]
@@ -432,8 +454,35 @@ def sdk_errors() -> tuple[type[Exception], ...]:
     return (DockerException, StreamParseError, HTTPException, HTTPError, OSError, *of_form)
 
 
-def _limits(spec: ContainerSpec) -> dict[str, int]:
-    found = {}
+def _devices(spec: ContainerSpec) -> dict[str, Any]:
+    requests: list[dict[str, Any]] = []
+    if names := [device.host for device in spec.devices if not device.container]:
+        requests.append({"Driver": "cdi", "DeviceIDs": names})
+    if isinstance(spec.gpus, int):
+        requests.append({"Count": spec.gpus, "Capabilities": [["gpu"]]})
+    elif spec.gpus:
+        requests.append({"DeviceIDs": list(spec.gpus), "Capabilities": [["gpu"]]})
+    paths = [
+        {
+            "PathOnHost": device.host,
+            "PathInContainer": device.container,
+            "CgroupPermissions": device.access,
+        }
+        for device in spec.devices
+        if device.container
+    ]
+    found = {"Devices": paths, "DeviceRequests": requests}
+    return {name: value for name, value in found.items() if value}
+
+
+def _limits(spec: ContainerSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if spec.pids_limit:
+        found["PidsLimit"] = spec.pids_limit
+    if spec.ulimits:
+        found["Ulimits"] = [
+            {"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in spec.ulimits
+        ]
     if spec.cpus:
         found["NanoCpus"] = round(spec.cpus * 1e9)
     if spec.memory:

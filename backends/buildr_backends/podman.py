@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         BuildRequest,
         ContainerSpec,
         Image,
+        NetworkSpec,
         OnEvent,
         PushRequest,
         Target,
@@ -46,6 +47,7 @@ PREFIX = "/v4.0.0/libpod"
 _WAIT_INTERVAL = "2ms"
 _ENDING = "container state improper"  # libpod's ErrCtrStateInvalid
 _CLEAN_UP_SECONDS = 10.0  # for the monitor of a container that has ended
+_ULIMITS = 1 << 64  # what a limit is written modulo of: none, -1, is the largest number
 _SHM_BYTES = 64 << 20  # Docker's; Podman's own is 1.5 MB less
 # Seconds before each look at a container that is ending.
 _STATUS_PAUSES = (0.0, 0.002, 0.005, 0.01, 0.02)
@@ -377,15 +379,10 @@ class Podman(HttpEngine):
             body["work_dir"] = spec.workdir
         if spec.user:
             body["user"] = spec.user
-        body.update(_network(spec.network))
-        limits: dict[str, Any] = {}
-        if spec.cpus:
-            limits["cpu"] = {"period": 100_000, "quota": round(spec.cpus * 100_000)}
-        if spec.memory:
-            # As `podman run --memory` does: swap as large again.
-            limits["memory"] = {"limit": spec.memory, "swap": 2 * spec.memory}
-        if limits:
-            body["resource_limits"] = limits
+        body.update(_networks(spec.networks))
+        body.update(_limits(spec))
+        if devices := _devices(spec):
+            body["devices"] = [{"path": device} for device in devices]
         if spec.hardened:
             body["cap_drop"] = ["ALL"]
             body["read_only_filesystem"] = True
@@ -397,12 +394,43 @@ class Podman(HttpEngine):
         return body
 
 
-def _network(name: str | None) -> dict[str, Any]:
-    if name is None:
+def _networks(networks: Sequence[NetworkSpec]) -> dict[str, Any]:
+    if not networks:
         return {}
-    if name in {"none", "host"}:
-        return {"netns": {"nsmode": name}}
-    return {"netns": {"nsmode": "bridge"}, "networks": {name: {}}}
+    if networks[0].name in {"none", "host"}:
+        return {"netns": {"nsmode": networks[0].name}}
+    names = {
+        network.name: {"aliases": list(network.aliases)} if network.aliases else {}
+        for network in networks
+    }
+    return {"netns": {"nsmode": "bridge"}, "networks": names}
+
+
+def _limits(spec: ContainerSpec) -> dict[str, Any]:
+    resources: dict[str, Any] = {}
+    if spec.cpus:
+        resources["cpu"] = {"period": 100_000, "quota": round(spec.cpus * 100_000)}
+    if spec.memory:
+        # As `podman run --memory` does: swap as large again.
+        resources["memory"] = {"limit": spec.memory, "swap": 2 * spec.memory}
+    if spec.pids_limit:
+        resources["pids"] = {"limit": spec.pids_limit}
+    processes = [
+        {"type": limit.name, "soft": limit.soft % _ULIMITS, "hard": limit.hard % _ULIMITS}
+        for limit in spec.ulimits
+    ]
+    found = {"resource_limits": resources, "r_limits": processes}
+    return {name: value for name, value in found.items() if value}
+
+
+def _devices(spec: ContainerSpec) -> list[str]:
+    from buildr.options.devices import cdi_names
+
+    found = [
+        f"{device.host}:{device.container}:{device.access}" if device.container else device.host
+        for device in spec.devices
+    ]
+    return found + cdi_names(spec.gpus)
 
 
 def working_containers(client: Client) -> set[str]:

@@ -112,6 +112,14 @@ def _number(given: str) -> float | str:
         return given
 
 
+def _whole(given: str) -> int | str:
+    """Return a whole number; or the text as it is, for the validation to refuse."""
+    try:
+        return int(given)
+    except ValueError:
+        return given
+
+
 def _additional_files(given: tuple[str, ...]) -> list[dict[str, str]]:
     found = []
     for text in given:
@@ -127,9 +135,13 @@ def _additional_files(given: tuple[str, ...]) -> list[dict[str, str]]:
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "additional_files": _additional_files,
     "cpus": _number,
+    "devices": list,
     "env": _environment,
     "grace_seconds": _number,
     "mounts": list,
+    "network": list,
+    "pids_limit": _whole,
     "ports": list,
     "secrets": list,
+    "ulimits": list,
 }

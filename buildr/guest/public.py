@@ -87,8 +87,10 @@ class PackageOptions(_Options):
 class RuntimeOptions(_Options):
     """How the container runs."""
 
-    executor = cpus = memory = shm_size = network = name = debug = shard_spec = job_spec = None
-    ports = mounts = env_file = tmpfs = ()
+    executor = cpus = memory = shm_size = pids_limit = gpus = name = debug = shard_spec = (
+        job_spec
+    ) = None
+    ports = mounts = env_file = tmpfs = ulimits = devices = network = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
     public = hardened = mount_source = keep = detach = False
     grace_seconds = 10

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from msgspec import Struct, structs
 
 from buildr.errors import OptionError
+from buildr.options.devices import Gpus, devices, gpus
 from buildr.options.environment import environment
 from buildr.options.fields import read_given, record
 from buildr.options.mounts import Mount, mounts
+from buildr.options.networks import MODES, Network, networks
 from buildr.options.package import backend
 from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, debug_port, published_ports
 from buildr.options.size import ACCEPTS as SIZE
 from buildr.options.size import parse_bytes
 from buildr.options.tmpfs import Tmpfs, tmpfs
+from buildr.options.ulimits import Ulimit, ulimits
 from buildr.options.values import each, flag, matching, number, path, text, typed
 from buildr.options.wrong import WrongValueError
 
@@ -38,10 +41,7 @@ _PAGE = 4096  # bytes; the kernel rounds up to it
 _CPUS = "a number of CPUs from 0.01 to 100000, such as 1.5"
 _MEMORY = f"{SIZE}, at least 6 MiB"
 _SHM = "a size from 4096 bytes on, such as 256m"
-_NETWORK = '"none", "host", or the name of a network of the engine'
-_NETWORK_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
-_OWN_NETWORKS = ("bridge", "default", "private", "slirp4netns", "pasta")
-"""Words that one engine takes for the network of every container, and the other for one of that name."""
+_PIDS = "a number from 1 on"
 _NAME = "two or more letters, digits, and _ . - (not first)"
 _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
@@ -70,8 +70,15 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         cpus: how many CPUs the container may use.
         memory: how much memory it may use, ``512m`` or a number of bytes.
         shm_size: how large ``/dev/shm`` is, ``256m`` or a number of bytes; 64 MiB by default. It counts as ``memory``.
+        pids_limit: how many processes and threads it may have.
+        ulimits: limits of each process: ``{"nofile": 1024}``, ``{"nofile": [1024, 4096]}`` (soft, hard; -1 for none), or a list,
+            ``["nofile=1024:4096"]``.
+        devices: devices of this host: ``"/dev/fuse"``, ``"/dev/host:/dev/container:rwm"``, or a name of the Container Device
+            Interface, ``"vendor.com/class=name"``.
+        gpus: NVIDIA GPUs: ``"all"``, how many, or which, ``["0", "GPU-…"]``.
         network: a network that the engine has, by its name; ``none``; or ``host``, where the guest shares the network of this
-            host. By default a private one that reaches out.
+            host. Also a list of networks, each with names for the container there, ``"backend:alias=db"``. By default a private
+            one that reaches out.
         name: the container's name; by default the engine chooses.
         grace_seconds: how long it may take to end after a signal before it is killed.
         interrupt: who gets Ctrl+C, ``host`` or ``guest``.
@@ -101,7 +108,11 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     cpus: float | None = None
     memory: str | int | None = None
     shm_size: str | int | None = None
-    network: str | None = None
+    pids_limit: int | None = None
+    ulimits: Mapping[str, Any] | Sequence[str | Ulimit] = ()
+    devices: Sequence[str] = ()
+    gpus: str | int | Sequence[str | int] | None = None
+    network: str | Network | Mapping[str, Any] | Sequence[str | Network | Mapping[str, Any]] = ()
     name: str | None = None
     grace_seconds: float = 10
     interrupt: Literal["host", "guest"] = "host"
@@ -128,6 +139,10 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     tmpfs: tuple[Tmpfs, ...] = ()
     memory: int | None = None
     shm_size: int | None = None
+    ulimits: tuple[Ulimit, ...] = ()
+    devices: tuple[str, ...] = ()
+    gpus: Gpus | None = None
+    network: tuple[Network, ...] = ()
     debug: Port | None = None
     call_limit: int = 16 << 20
     shard_spec: None = None
@@ -182,11 +197,12 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
                 f"runtime.tmpfs and runtime.mounts both have the target {item.target}",
                 hint="accepted: one of the two",
             )
-    if found.network in {"none", "host"}:
+    network = found.network[0].name if found.network else ""
+    if network in MODES:
         for option, given in (("ports", found.ports), ("debug", found.debug)):
             if given:
                 raise OptionError(
-                    f"runtime.{option} and runtime.network={found.network!r} exclude each other: there is no port to publish",
+                    f"runtime.{option} and runtime.network={network!r} exclude each other: there is no port to publish",
                     hint="accepted: one of the two",
                 )
     try:
@@ -230,17 +246,6 @@ def _shm_size(value: object) -> int:
     return size
 
 
-def _network(value: object) -> str:
-    name = matching(value, _NETWORK_PATTERN, _NETWORK)
-    if name in _OWN_NETWORKS:
-        raise WrongValueError(
-            value,
-            f"{_NETWORK}; left out, the engine's default",
-            problem="engines differ in what it means",
-        )
-    return name
-
-
 def call_timeout(value: object) -> float:
     """Return a valid ``call_timeout``.
 
@@ -257,10 +262,10 @@ def _cluster(option: str) -> NoReturn:
     )
 
 
-def _count(value: object) -> int:
-    count = typed(value, int, _REPLICAS)
+def _count(value: object, accepts: str = _REPLICAS) -> int:
+    count = typed(value, int, accepts)
     if count < 1:
-        raise WrongValueError(value, _REPLICAS)
+        raise WrongValueError(value, accepts)
     return int(count)
 
 
@@ -291,7 +296,11 @@ def _pattern(value: object) -> str:
 
 
 def _shard_spec(value: object) -> NoReturn:
-    readers = {"shards": _count, "url_pattern": _pattern, "shard_expression": _pattern}
+    readers: dict[str, Callable[[Any], Any]] = {
+        "shards": _count,
+        "url_pattern": _pattern,
+        "shard_expression": _pattern,
+    }
     record(value, _ShardSpec, readers, required=("shards",), accepts=_SHARDS)
     _cluster("shard_spec")
 
@@ -312,7 +321,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cpus": lambda value: number(value, 0.01, 100_000, _CPUS),
     "memory": _memory,
     "shm_size": _shm_size,
-    "network": _network,
+    "pids_limit": lambda value: _count(value, _PIDS),
+    "ulimits": ulimits,
+    "devices": devices,
+    "gpus": gpus,
+    "network": networks,
     "name": lambda value: matching(value, _NAME_PATTERN, _NAME),
     "grace_seconds": lambda value: number(value, 0, 86_400, _GRACE),
     "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),

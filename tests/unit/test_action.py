@@ -11,7 +11,16 @@ import pytest
 
 from buildr import container, subordinate
 from buildr.action import run_entry
-from buildr.backend import ContainerSpec, ContainerState, EngineDetails, MountSpec, PortBinding
+from buildr.backend import (
+    ContainerSpec,
+    ContainerState,
+    DeviceSpec,
+    EngineDetails,
+    MountSpec,
+    NetworkSpec,
+    PortBinding,
+    UlimitSpec,
+)
 from buildr.containerfile import GUEST_ROOT
 from buildr.entry import Entry
 from buildr.errors import (
@@ -113,14 +122,33 @@ def test_options_of_the_run_reach_the_container() -> None:
         cpus=1.5,
         memory="64m",
         shm_size="1m",
-        network="backend",
+        pids_limit=100,
+        ulimits={"nofile": [1, 2]},
+        devices=["/dev/null:/dev/none:r", "a.b/c=d"],
+        gpus="all",
+        network=["backend:alias=db"],
         name="mine",
         grace_seconds=3,
         hardened=True,
     )
-    assert (spec.shm_size, spec.network) == (1 << 20, "backend")
+    assert (spec.shm_size, spec.networks) == (
+        1 << 20,
+        (NetworkSpec(name="backend", aliases=("db",)),),
+    )
+    assert (spec.pids_limit, spec.gpus) == (100, -1)
+    assert spec.ulimits == (UlimitSpec(name="nofile", soft=1, hard=2),)
+    assert spec.devices == (
+        DeviceSpec(host="/dev/null", container="/dev/none", access="r"),
+        DeviceSpec(host="a.b/c=d"),
+    )
+
     assert (spec.cpus, spec.memory, spec.name) == (1.5, 64 * 1024 * 1024, "mine")
     assert (spec.grace_seconds, spec.hardened, spec.home) == (3, True, "/home/app")
+
+
+def test_a_device_that_is_not_there_is_told_before_the_engine_is_asked() -> None:
+    with pytest.raises(ContainerError, match="the device /dev/no-such is not there"):
+        spec_of(devices=["/dev/no-such"])
 
 
 def test_a_hardened_container_can_write_into_the_home_that_its_image_has(

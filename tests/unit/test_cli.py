@@ -16,6 +16,8 @@ from buildr import action, registry
 from buildr.cli import app
 from buildr.errors import BuildrError
 from buildr.options import Port, Tmpfs
+from buildr.options.networks import Network
+from buildr.options.ulimits import Ulimit
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
@@ -258,7 +260,18 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("--cpus 1.5", "cpus", 1.5),
         ("--memory 512m", "memory", 512 << 20),
         ("--shm-size 256m", "shm_size", 256 << 20),
-        ("--network backend", "network", "backend"),
+        ("--network backend", "network", (Network("backend"),)),
+        ("--network a --network b:alias=c", "network", (Network("a"), Network("b", ("c",)))),
+        ("--pids-limit 100", "pids_limit", 100),
+        (
+            "--ulimit nofile=1:2 --ulimit core=0",
+            "ulimits",
+            (Ulimit("nofile", 1, 2), Ulimit("core", 0, 0)),
+        ),
+        ("--device /dev/fuse --device a.b/c=d", "devices", ("/dev/fuse", "a.b/c=d")),
+        ("--gpus all", "gpus", -1),
+        ("--gpus 2", "gpus", 2),
+        ("--gpus device=0,1", "gpus", ("0", "1")),
         ("--hardened", "hardened", True),
         ("--live", "mount_source", True),
         ("--keep", "keep", True),

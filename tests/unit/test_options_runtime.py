@@ -16,7 +16,10 @@ from buildr.options import (
     mount_source,
     runtime_options,
 )
+from buildr.options.devices import cdi_names, parts
+from buildr.options.networks import Network
 from buildr.options.runtime import _READERS
+from buildr.options.ulimits import Ulimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +49,11 @@ def test_a_dict_and_typed_options_give_the_same() -> None:
         "cpus": 2,
         "memory": "1g",
         "shm_size": "256m",
-        "network": "backend",
+        "pids_limit": 100,
+        "ulimits": {"nofile": [1024, 4096]},
+        "devices": ["/dev/fuse"],
+        "gpus": "all",
+        "network": ["backend", {"name": "front", "aliases": ["web"]}],
         "name": "web_1",
         "grace_seconds": 0.5,
         "interrupt": "guest",
@@ -554,15 +561,29 @@ def test_a_target_is_mounted_once() -> None:
 
 @pytest.mark.parametrize("name", ["none", "host", "backend", "a", "my-net_1.x"])
 def test_a_network_is_named(name: str) -> None:
-    assert runtime_options({"network": name}).network == name
+    assert runtime_options({"network": name}).network == (Network(name),)
 
 
 @pytest.mark.parametrize(
     "given",
-    ["", "-a", "a b", "a\n", "container:x", "ns:/x", "bridge", "default", "private", 3, ["a"]],
+    [
+        "",
+        "-a",
+        "a b",
+        "a\n",
+        "container:x",
+        "ns:/x",
+        "bridge",
+        "default",
+        "private",
+        3,
+        [3],
+        ["a", "a"],
+        ["none", "a"],
+    ],
 )
 def test_what_is_no_network_on_every_engine_is_refused(given: Any) -> None:
-    with pytest.raises(OptionError, match=r"^runtime\.network cannot be"):
+    with pytest.raises(OptionError, match=r"^runtime\.network(\[\d\])? cannot be"):
         runtime_options({"network": given})
 
 
@@ -572,7 +593,145 @@ def test_without_a_network_of_its_own_no_port_is_published(network: str, option:
     given: dict[str, Any] = {"network": network, option: [80] if option == "ports" else 80}
     with pytest.raises(OptionError, match=rf"runtime\.{option} and runtime\.network='{network}'"):
         runtime_options(given)
-    assert runtime_options({**given, "network": "backend"}).network == "backend"
+    assert runtime_options({**given, "network": "backend"}).network == (Network("backend"),)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("backend:alias=db", (Network("backend", ("db",)),)),
+        (["front", "back:alias=db,alias=x"], (Network("front"), Network("back", ("db", "x")))),
+        ({"name": "back", "aliases": ["db"]}, (Network("back", ("db",)),)),
+        ([{"name": "front"}, Network("back")], (Network("front"), Network("back"))),
+        ([], ()),
+    ],
+)
+def test_networks_have_names_for_the_container(given: Any, found: object) -> None:
+    assert runtime_options({"network": given}).network == found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "a:db",
+        "a:alias=",
+        "a:alias=-x",
+        "none:alias=x",
+        "a:",
+        {"aliases": ["x"]},
+        {"name": "a", "x": 1},
+    ],
+)
+def test_what_is_no_name_in_a_network_is_refused(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.network"):
+        runtime_options({"network": given})
+
+
+# Devices and limits -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("/dev/fuse", ("/dev/fuse", "/dev/fuse", "rwm")),
+        ("/dev/fuse:r", ("/dev/fuse", "/dev/fuse", "r")),
+        ("/dev/a:/dev/b", ("/dev/a", "/dev/b", "rwm")),
+        ("/dev/dri/card0:/dev/b:rw", ("/dev/dri/card0", "/dev/b", "rw")),
+    ],
+)
+def test_a_device_has_two_paths_and_an_access(given: str, found: tuple[str, str, str]) -> None:
+    (device,) = runtime_options({"devices": [given]}).devices
+    assert parts(device) == found
+
+
+@pytest.mark.parametrize("given", ["vendor.com/class=name", "amd.com/gpu=all", "x.io/a=GPU-1:0"])
+def test_a_device_may_have_a_name_of_its_interface(given: str) -> None:
+    assert runtime_options({"devices": [given]}).devices == (given,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "fuse",
+        "/etc/passwd",
+        "/dev/a:x",
+        "/dev/a:/b:rwx",
+        "/dev/../etc/x",
+        "vendor/x",
+        "/dev/a:",
+        3,
+    ],
+)
+def test_what_is_no_device_is_refused(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.devices\[0\] cannot be"):
+        runtime_options({"devices": [given]})
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "names"),
+    [
+        ("all", -1, ["nvidia.com/gpu=all"]),
+        (2, 2, ["nvidia.com/gpu=0", "nvidia.com/gpu=1"]),
+        ("2", 2, ["nvidia.com/gpu=0", "nvidia.com/gpu=1"]),
+        ("device=0,GPU-a", ("0", "GPU-a"), ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-a"]),
+        ([0, "GPU-a"], ("0", "GPU-a"), ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-a"]),
+    ],
+)
+def test_gpus_are_counted_or_named(given: Any, found: object, names: list[str]) -> None:
+    gpus = runtime_options({"gpus": given}).gpus
+    assert gpus == found
+    assert cdi_names(gpus) == names
+
+
+@pytest.mark.parametrize(
+    "given", [0, -2, "0", "none", "", [], [True], ["a b"], 1.5, True, "device="]
+)
+def test_what_are_no_gpus_is_refused(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.gpus"):
+        runtime_options({"gpus": given})
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"nofile": 1024}, (Ulimit("nofile", 1024, 1024),)),
+        (
+            {"nofile": [10, 20], "core": "unlimited"},
+            (Ulimit("nofile", 10, 20), Ulimit("core", -1, -1)),
+        ),
+        (["nofile=10:unlimited", "core=0"], (Ulimit("nofile", 10, -1), Ulimit("core", 0, 0))),
+        ([Ulimit("nproc", 1, 2)], (Ulimit("nproc", 1, 2),)),
+    ],
+)
+def test_limits_of_processes_are_soft_and_hard(given: Any, found: object) -> None:
+    assert runtime_options({"ulimits": given}).ulimits == found
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"nofiles": 1}, "did you mean 'nofile'"),
+        ({"nofile": [20, 10]}, "above the hard"),
+        ({"nofile": [-1, 10]}, "above the hard"),
+        ({"nofile": -2}, "cannot be -2"),
+        ({"nofile": [1, 2, 3]}, "cannot be"),
+        ({"nofile": True}, "cannot be True"),
+        (["nofile"], "cannot be 'nofile'"),
+        (["nofile=x"], "cannot be 'x'"),
+        (["core=1", "core=2"], "twice"),
+        ("nofile=1", "cannot be"),
+    ],
+)
+def test_what_is_no_limit_of_processes_is_refused(given: Any, why: str) -> None:
+    with pytest.raises(OptionError, match=rf"^runtime\.ulimits.*{why}"):
+        runtime_options({"ulimits": given})
+
+
+@pytest.mark.parametrize("given", [0, -1, "many", 1.5, True])
+def test_there_is_room_for_one_process(given: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.pids_limit cannot be"):
+        runtime_options({"pids_limit": given})
 
 
 def test_shared_memory_has_a_page_at_least() -> None:

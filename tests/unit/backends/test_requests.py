@@ -12,10 +12,13 @@ from buildr.backend import (
     BuildRequest,
     ContainerSpec,
     ContainerState,
+    DeviceSpec,
     Image,
     MountSpec,
+    NetworkSpec,
     PortBinding,
     TmpfsSpec,
+    UlimitSpec,
 )
 from buildr.errors import (
     BuildError,
@@ -216,7 +219,14 @@ OTHERS: dict[str, object] = {
     "cpus": 2.0,
     "memory": 1 << 30,
     "shm_size": 1 << 20,
-    "network": "backend",
+    "pids_limit": 100,
+    "ulimits": (UlimitSpec(name="nofile", soft=1024, hard=-1),),
+    "devices": (
+        DeviceSpec(host="/dev/fuse", container="/dev/other", access="rw"),
+        DeviceSpec(host="vendor.com/class=name"),
+    ),
+    "gpus": ("0", "GPU-1"),
+    "networks": (NetworkSpec(name="backend", aliases=("db", "x")),),
     "grace_seconds": 20,
     "hardened": False,
     "home": "/other",
@@ -347,14 +357,153 @@ def test_nothing_is_mounted_twice_in_a_hardened_container(
 def test_a_network_in_podman_s_words(
     serve: Serve, network: str | None, asked: tuple[object, object]
 ) -> None:
-    body, _ = created("podman", serve, ContainerSpec(image=IMAGE, network=network))
+    body, _ = created("podman", serve, ContainerSpec(image=IMAGE, networks=named(network)))
     assert (body.get("netns"), body.get("networks")) == asked
 
 
 @pytest.mark.parametrize("network", [None, "none", "host", "backend"])
 def test_a_network_in_docker_s_words(serve: Serve, network: str | None) -> None:
-    body, _ = created("docker", serve, ContainerSpec(image=IMAGE, network=network))
+    body, _ = created("docker", serve, ContainerSpec(image=IMAGE, networks=named(network)))
     assert body["HostConfig"].get("NetworkMode") == network
+
+
+def named(name: str | None) -> tuple[NetworkSpec, ...]:
+    return (NetworkSpec(name=name),) if name else ()
+
+
+NETWORKS = (NetworkSpec(name="front"), NetworkSpec(name="back", aliases=("db",)))
+
+
+def test_podman_joins_all_networks_at_once(serve: Serve) -> None:
+    body, _ = created("podman", serve, ContainerSpec(image=IMAGE, networks=NETWORKS))
+    assert body["networks"] == {"front": {}, "back": {"aliases": ["db"]}}
+
+
+def test_docker_joins_the_first_network_and_then_the_others(serve: Serve) -> None:
+    server = serve(
+        with_routes(
+            "docker",
+            {
+                "POST /containers/create": answer_json({"Id": ID}, 201),
+                "POST /networks/back/connect": answer(200),
+            },
+        )
+    )
+    backend = reach("docker", server)
+    assert backend.create(ContainerSpec(image=IMAGE, networks=NETWORKS)) == ID
+    first, second = server.requests[-2:]
+    assert json.loads(first.body)["HostConfig"]["NetworkMode"] == "front"
+    endpoint = {"Aliases": ["db"]}
+    assert json.loads(second.body) == {"Container": ID, "EndpointConfig": endpoint}
+
+
+def test_where_a_network_cannot_be_joined_no_container_is_left(serve: Serve) -> None:
+    refusal = answer_json({"message": "network back not found"}, 404)
+    server = serve(
+        with_routes(
+            "docker",
+            {
+                "POST /containers/create": answer_json({"Id": ID}, 201),
+                "POST /networks/back/connect": refusal,
+                f"DELETE /containers/{ID}": answer(204),
+            },
+        )
+    )
+    with pytest.raises(ContainerError, match="cannot join the network back") as caught:
+        reach("docker", server).create(ContainerSpec(image=IMAGE, networks=NETWORKS))
+    assert "network create" in caught.value.hint
+    assert server.requests[-1].method == "DELETE"
+
+
+def test_an_alias_in_the_first_network_of_docker(serve: Serve) -> None:
+    body, _ = created("docker", serve, ContainerSpec(image=IMAGE, networks=NETWORKS[1:]))
+    assert body["NetworkingConfig"] == {"EndpointsConfig": {"back": {"Aliases": ["db"]}}}
+
+
+# Devices and limits -------------------------------------------------------------------------------
+
+DEVICES = (
+    DeviceSpec(host="/dev/fuse", container="/dev/other", access="rw"),
+    DeviceSpec(host="vendor.com/class=name"),
+)
+
+
+def test_devices_in_podman_s_words(serve: Serve) -> None:
+    spec = ContainerSpec(image=IMAGE, devices=DEVICES, gpus=2)
+    body, _ = created("podman", serve, spec)
+    assert [row["path"] for row in body["devices"]] == [
+        "/dev/fuse:/dev/other:rw",
+        "vendor.com/class=name",
+        "nvidia.com/gpu=0",
+        "nvidia.com/gpu=1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked"),
+    [(-1, {"Count": -1}), (2, {"Count": 2}), (("0", "GPU-1"), {"DeviceIDs": ["0", "GPU-1"]})],
+)
+def test_devices_in_docker_s_words(serve: Serve, gpus: Any, asked: dict[str, object]) -> None:
+    body, _ = created("docker", serve, ContainerSpec(image=IMAGE, devices=DEVICES, gpus=gpus))
+    assert body["HostConfig"]["Devices"] == [
+        {"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/other", "CgroupPermissions": "rw"}
+    ]
+    assert body["HostConfig"]["DeviceRequests"] == [
+        {"Driver": "cdi", "DeviceIDs": ["vendor.com/class=name"]},
+        {**asked, "Capabilities": [["gpu"]]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        (
+            "docker",
+            'could not select device driver "" with capabilities: [[gpu]]',
+            "nvidia-ctk runtime configure",
+        ),
+        ("podman", "setting up CDI devices: unresolvable CDI devices x", "nvidia-ctk cdi generate"),
+    ],
+)
+def test_an_engine_without_gpus_is_told_of_with_what_to_install(
+    name: str, said: str, told: str, serve: Serve
+) -> None:
+    refusal = answer_json({"message": said, "cause": said}, 500)
+    server = serve(
+        with_routes(
+            name,
+            {
+                "POST /containers/create": refusal,
+                f"GET /images/{IMAGE}/json": answer_json(REAL[name]["image"]),
+            },
+        )
+    )
+    with pytest.raises(ContainerError) as caught:
+        reach(name, server).create(ContainerSpec(image=IMAGE, image_variables=(), gpus=-1))
+    assert said in caught.value.what
+    assert told in caught.value.hint
+
+
+@ENGINES
+def test_limits_of_processes(name: str, serve: Serve) -> None:
+    limits = (
+        UlimitSpec(name="nofile", soft=1, hard=2),
+        UlimitSpec(name="core", soft=-1, hard=-1),
+    )
+    body, _ = created(name, serve, ContainerSpec(image=IMAGE, ulimits=limits, pids_limit=7))
+    if name == "podman":
+        none = (1 << 64) - 1  # RLIM_INFINITY
+        assert body["r_limits"] == [
+            {"type": "nofile", "soft": 1, "hard": 2},
+            {"type": "core", "soft": none, "hard": none},
+        ]
+        assert body["resource_limits"]["pids"] == {"limit": 7}
+    else:
+        assert body["HostConfig"]["Ulimits"] == [
+            {"Name": "nofile", "Soft": 1, "Hard": 2},
+            {"Name": "core", "Soft": -1, "Hard": -1},
+        ]
+        assert body["HostConfig"]["PidsLimit"] == 7
 
 
 @ENGINES

@@ -1,0 +1,111 @@
+"""Limits of processes: ``{"nofile": 1024}``, ``{"nofile": (1024, 4096)}``, ``"nofile=1024:4096"``; see setrlimit(2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.options.values import each, refuse_repeated, text, typed
+from buildr.options.wrong import WrongValueError, did_you_mean
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["UNLIMITED", "Ulimit", "ulimits"]
+
+UNLIMITED = -1
+_MOST = (1 << 63) - 1
+_NAMES = (
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+)
+_LIMIT = 'a number from 0 on, or -1 ("unlimited")'
+_ITEM = '"name=soft" or "name=soft:hard", such as "nofile=1024:4096"'
+_ACCEPTS = f'a dict {{"nofile": 1024}}, {{"nofile": [soft, hard]}}, or a list, each {_ITEM}'
+
+
+class Ulimit(Struct, frozen=True):
+    """A limit of each process.
+
+    Attributes:
+        name: as ``ulimit`` and limits.conf(5) have it, ``nofile``.
+        soft: what holds; in the unit of that limit, bytes or a count. `UNLIMITED`: none.
+        hard: how far the process may raise it.
+    """
+
+    name: str
+    soft: int
+    hard: int
+
+
+def ulimits(value: object) -> tuple[Ulimit, ...]:
+    """Read the option ``ulimits``.
+
+    Raises:
+        WrongValueError: it is no dict or list of limits, a name is unknown or there twice, or a soft limit is above its hard one.
+    """
+    if isinstance(value, Mapping):
+        return tuple(_ulimit(name, limits) for name, limits in value.items())
+    found = tuple(each(value, _item, _ACCEPTS))
+    refuse_repeated((item.name for item in found), _ITEM, "it is there twice")
+    return found
+
+
+def _item(value: object) -> Ulimit:
+    if isinstance(value, Ulimit):
+        return _ulimit(value.name, [value.soft, value.hard])
+    name, equals, limits = text(value, _ITEM).partition("=")
+    if not equals:
+        raise WrongValueError(value, _ITEM)
+    return _ulimit(name, limits.split(":"))
+
+
+def _ulimit(name: object, limits: object) -> Ulimit:
+    if name not in _NAMES:
+        raise WrongValueError(
+            name,
+            ", ".join(_NAMES),
+            problem=f"there is no such limit{did_you_mean(str(name), _NAMES)}",
+        )
+    given: list[Any] = list(limits) if isinstance(limits, (list, tuple)) else [limits]
+    if not 1 <= len(given) <= 2:
+        raise WrongValueError(limits, _ACCEPTS)
+    try:
+        numbers = [_limit(item) for item in given]
+    except WrongValueError as error:
+        raise error.within(f".{name}") from None
+    soft, hard = numbers[0], numbers[-1]
+    if hard != UNLIMITED and (soft == UNLIMITED or soft > hard):
+        raise WrongValueError(
+            limits, _ACCEPTS, problem="the soft limit is above the hard one", path=f".{name}"
+        )
+    return Ulimit(str(name), soft, hard)
+
+
+def _limit(value: object) -> int:
+    if value == "unlimited":
+        return UNLIMITED
+    if isinstance(value, str):
+        try:
+            value = int(text(value, _LIMIT))
+        except ValueError:
+            raise WrongValueError(value, _LIMIT) from None
+    number = typed(value, int, _LIMIT)
+    if not UNLIMITED <= number <= _MOST:
+        raise WrongValueError(value, _LIMIT)
+    return number
