@@ -417,6 +417,46 @@ print(json.dumps(of.f_blocks * of.f_frsize))
     assert printed(site, code, {"shm_size": "3m"}) == 3 * MIB
 
 
+PROCESSES = """
+import resource
+limits = [resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_NPROC)]
+for path in ("pids.max", "pids/pids.max"):
+    if os.path.exists("/sys/fs/cgroup/" + path):
+        limits.append(open("/sys/fs/cgroup/" + path).read().strip())
+print(json.dumps(limits))
+"""
+
+
+def test_processes_have_the_limits_that_are_asked_for(engine: Engine, site: Site) -> None:
+    # Root's Podman raises the number of processes where it is not named, which not every root may.
+    options: dict[str, Any] = {"ulimits": {"nofile": [100, 200], "nproc": 900}}
+    bounded = engine.name != "podman-rootless" or UNLIMITED.exists()
+    if bounded:
+        options["pids_limit"] = 50
+    files, threads, *processes = printed(site, PROCESSES, options)
+    assert (files, threads) == ([100, 200], [900, 900])
+    assert not bounded or processes == ["50"]
+
+
+# Devices ------------------------------------------------------------------------------------------
+
+
+def test_a_device_is_there_under_the_name_that_is_asked_for(site: Site) -> None:
+    code = """
+file = open("/dev/nothing", "rb")
+print(json.dumps([os.major(os.fstat(file.fileno()).st_rdev), len(file.read())]))
+"""
+    assert printed(site, code, {"devices": ["/dev/null:/dev/nothing:r"]}) == [1, 0]
+
+
+def test_a_machine_without_a_gpu_is_told_of_with_what_helps(site: Site) -> None:
+    done = run(site, "print('ran')", {"gpus": "all"})
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (FAILED, b"")
+    assert "nvidia-ctk" in said
+    assert "Traceback" not in said
+
+
 # Networks -----------------------------------------------------------------------------------------
 
 DEFAULT_ROUTE = """
@@ -452,6 +492,24 @@ while True:
 print(json.dumps(connection.makefile().read()))
 """
         assert printed(site, code, {"network": network}) == "hello from the guest"
+
+
+def test_a_guest_joins_several_networks(engine: Engine, site: Site, network: str) -> None:
+    other = f"{network}-other"
+    engine.cli("network", "create", "--label", "of=buildr-test", other)
+    try:
+        code = """
+names = sorted(name for name in os.listdir("/sys/class/net") if name != "lo")
+print(json.dumps(len(names)))
+"""
+        options = {"network": [network, {"name": other, "aliases": ["db"]}]}
+        assert printed(site, code, options) == 2
+        done = run(site, "print('ran')", {"network": [network, f"{other}-absent"]})
+        said = done.stderr.decode()
+        assert (done.returncode, done.stdout) == (FAILED, b""), said
+        assert "network create" in said
+    finally:
+        engine.cli("network", "rm", other)
 
 
 def test_a_guest_may_have_no_network(site: Site) -> None:
