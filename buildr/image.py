@@ -108,6 +108,7 @@ def make_ready(
     """
     project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:
+        say = progress.beside(say)
         sources = read_sources(project)
         bases = find_bases(backend, project, progress)
         around = frame(project, sources, bases)

@@ -81,6 +81,24 @@ class Progress:
                 if time.monotonic() - self._begun > _QUICK_SECONDS:
                     self._show(self._text_now)
 
+    def beside(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """Return a way to say something while this is shown: the moving line goes, and comes back below.
+
+        Args:
+            say: tells something in lines of its own.
+        """
+
+        def tell(text: str) -> None:
+            with self._lock:
+                if self._status is None:
+                    say(text)
+                    return
+                self._status.stop()
+                say(text)
+                self._status.start()
+
+        return tell
+
     def _on_time(self) -> None:
         block_signals()
         self._over.wait(_QUICK_SECONDS)

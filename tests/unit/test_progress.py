@@ -120,6 +120,32 @@ print("rich" in sys.modules)
     assert done.stdout == "False\n"
 
 
+def test_what_is_said_meanwhile_has_a_line_of_its_own(tmp_path: Path) -> None:
+    code = """\
+from buildr import console
+from buildr.backend import Event
+from buildr import progress
+progress._QUICK_SECONDS = -1
+with progress.Progress("building hello") as shown:
+    say = shown.beside(console.say)
+    shown(Event(kind="step", text="one"))
+    say("a note")
+    shown(Event(kind="step", text="two"))
+    input("shown?")
+print("done")
+"""
+    with OnTerminal("-c", code, cwd=tmp_path) as terminal:
+        terminal.wait_for(b"two")
+        terminal.type(b"\n")
+        terminal.wait_for(b"done")
+        assert terminal.end() == 0
+        before, note, after = terminal.all.partition(b"buildr: a note\r\n")
+        assert note
+        assert b"one" in before
+        assert before.endswith(b"\x1b[2K")  # the moving line is gone
+        assert b"building hello" in after
+
+
 def test_a_build_that_fails_leaves_no_line_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: list[bool] = []
 
