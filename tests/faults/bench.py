@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SECONDS = 120  # nothing that ought to end takes longer, however slow the machine
 _LOOKS = 5
 HOOK = """\
-import importlib, os, time
+import importlib, os, threading, time
 
 def stall(at):
     module, name = at.split(":")
@@ -44,10 +44,18 @@ def step(path):
             return real() + float(file.read())
     time.time = stepped
 
+def eat(path):
+    open(path).close()  # a FIFO: when somebody opens it for writing
+    eaten = []
+    while True:
+        eaten.append(b"x" * (1 << 20))
+
 if at := os.environ.get("FAULT_AT"):
     stall(at)
 if path := os.environ.get("FAULT_CLOCK"):
     step(path)
+if path := os.environ.get("FAULT_EAT"):
+    threading.Thread(target=eat, args=(path,), daemon=True).start()
 """
 
 
@@ -250,7 +258,7 @@ class Bench:
     def forget_prepared(self) -> None:
         """Take the names of the images away that only the source is missing in, so that the next run builds one."""
         words = ("images", "--filter", f"reference=localhost/buildr/{self.name}")
-        tags = self.engine.cli(*words, "--format", "{{.Tag}}").split()
+        tags = self._listed(*words, "--format", "{{.Tag}}")
         names = [f"localhost/buildr/{self.name}:{t}" for t in tags if t.endswith("-prepared")]
         if names:
             self.engine.cli("rmi", *names)
@@ -274,11 +282,14 @@ class Bench:
         """Return the images without a name that this project's builds have left."""
         words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter")
         command = (*words, f"label=buildr.project={self.key()}")
+        return self._listed(*command)
+
+    def _listed(self, *words: str) -> list[str]:
         for _ in range(_LOOKS):
             # Podman cannot list images while somebody else removes one.
             with contextlib.suppress(AssertionError):
-                return self.engine.cli(*command).split()
-        return self.engine.cli(*command).split()
+                return self.engine.cli(*words).split()
+        return self.engine.cli(*words).split()
 
     def key(self) -> str:
         """Return the project's key."""
@@ -339,3 +350,12 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
         output, errors = process.communicate()
         return -signal.SIGALRM, output, errors  # it hangs, which no expected status is
     return process.returncode, output, errors
+
+
+def await_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has stopped, as Ctrl+Z asks for."""
+    deadline = time.monotonic() + SECONDS
+    while not _status(process.pid, process.pid)["State"].startswith("T"):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the process does not stop"
+        time.sleep(0.01)  # waitid(2) would tell, and take the news from whoever waits for the end

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.2  # between two looks whether who ought to come still lives
 _SECONDS = 120  # nothing that ought to happen takes longer
 
 Place = Literal["request", "head", "body"]
-Action = Literal["stall", "cut", "insert", "refuse", "split"]
+Action = Literal["stall", "cut", "insert", "refuse", "split", "late"]
 
 
 class Fault:
@@ -34,13 +34,14 @@ class Fault:
     Args:
         request: a pattern that is found in ``METHOD path``.
         action: what happens: passing stops until `go`; both connections close; ``data`` is put in; an answer 500;
-            or bytes pass one by one.
+            bytes pass one by one; or the engine gets the request when `go` says so, though whoever asked has gone.
         place: before the request passes, before the answer does, or behind so many bytes of the answer's body.
         after: how many bytes.
         data: to insert.
 
     Attributes:
         reached: set when the place is reached.
+        answered: set when the engine has answered a request that came late.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Fault:
         self.after = after
         self.data = data
         self.reached = threading.Event()
+        self.answered = threading.Event()
         self._go = threading.Event()
         self.taken = False
 
@@ -81,7 +83,7 @@ class Fault:
             ConnectionError: the connection is to be cut.
         """
         self.reached.set()
-        if self.action == "stall":
+        if self.action in ("stall", "late"):
             self._go.wait()
         elif self.action == "cut":
             raise ConnectionError
@@ -194,6 +196,11 @@ class Proxy:
                 )
                 return
         upstream.connect(self._upstream)
+        if fault is not None and fault.action == "late":
+            upstream.sendall(_closing(head) + rest)
+            _head(upstream)
+            fault.answered.set()
+            return
         upgrade = b"\r\nupgrade:" in head.lower()
         upstream.sendall((head if upgrade else _closing(head)) + rest)
         threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()

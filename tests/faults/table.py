@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tests.faults import trials
 from tests.faults.full_store import store_full
+from tests.faults.little_memory import available
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +54,11 @@ def rows() -> Iterator[Row]:
     for point in one.POINTS:
         line = "SIGKILL, at the points above"
         yield Row(fault=f"SIGKILL: {point}", trials=(one.killed(point),), times=10, line=line)
+    for point in ("build going on", "create asked for", "running") if available() else ():
+        line = "out of memory, at three points"
+        killed = (one.out_of_memory(point),)
+        yield Row(fault=f"out of memory: {point}", trials=killed, times=5, line=line)
+    yield Row(fault="SIGKILL, and the container comes late", trials=(one.created_late,), times=5)
     for times in (1, 2, 3):
         for point in one.POINTS:
             if times < 3 or point not in one.AFTER:
@@ -64,6 +70,9 @@ def rows() -> Iterator[Row]:
         points = [p for p in one.POINTS if usual or p not in one.BEFORE]
         found = tuple(one.signalled(point, number) for point in points)
         yield Row(fault=f"{number.name}, {len(found)} points", trials=found, times=5)
+    points = [p for p in one.POINTS if p not in one.AFTER]
+    found = tuple(map(one.stopped, points))
+    yield Row(fault=f"SIGTSTP and SIGCONT, {len(points)} points", trials=found, times=5)
     yield Row(
         fault="host process and watchdog killed", trials=(one.killed_with_its_watchdog,), times=10
     )
@@ -87,6 +96,8 @@ def rows() -> Iterator[Row]:
     yield from _surroundings()
     changes = (one.file_changes(grows=False), one.file_changes(grows=True))
     yield Row(fault="a file changes while it is read", trials=changes, times=5)
+    plain = ("podman-rootless",)  # root can read all
+    yield Row(fault="unreadable file", trials=(one.unreadable,), times=5, engines=plain)
     steps = (one.clock_stepped(3600), one.clock_stepped(-3600))
     yield Row(fault="clock stepped by an hour", trials=steps, times=5)
     yield Row(fault="30 runs in one process", trials=(one.again_and_again(30),), times=3)
@@ -116,7 +127,8 @@ def _engine() -> Iterator[Row]:
         yield Row(fault="the engine's store is full", trials=(store_full,), times=3)
 
 
-_FULL = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), "FULL")
+_FULL = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), "PLACE")
+_READ_ONLY = {"HOME": "PLACE", "XDG_CACHE_HOME": ""}
 _NO_HOME = {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": ""}
 
 
@@ -124,11 +136,12 @@ def _surroundings() -> Iterator[Row]:
     found = {
         "no home": trials.surroundings(_NO_HOME),
         "HOME is empty": trials.surroundings({"HOME": "", "XDG_CACHE_HOME": ""}),
+        "read-only home": trials.surroundings(_READ_ONLY, trials.read_only),
         "no XDG_RUNTIME_DIR": trials.surroundings({"XDG_RUNTIME_DIR": ""}),
         "nowhere to keep files": trials.surroundings(
             {"TMPDIR": "/proc", "XDG_CACHE_HOME": "/proc"}
         ),
-        "full disk": trials.surroundings(_FULL, full=True),
+        "full disk": trials.surroundings(_FULL, trials.full_disk),
     }
     for name, trial in found.items():
         yield Row(fault=name, trials=(trial,), times=3)
@@ -141,10 +154,13 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "death by a signal", one.dies(signal.SIGSEGV)
     for point in ("build going on", "create asked for", "started"):
         yield f"SIGKILL: {point}", one.killed(point)
+    if available():
+        yield "out of memory: running", one.out_of_memory("running")
     for point in ("scan", "created"):
         yield f"Ctrl+C: {point}", one.signalled(point, signal.SIGINT)
     yield "Ctrl+C twice: running", one.signalled("running", signal.SIGINT, 2)
     yield "Ctrl+C three times: start", one.signalled("start asked for", signal.SIGINT, 3)
+    yield "SIGTSTP and SIGCONT: scan", one.stopped("scan")
     yield "SIGTERM: scan", one.signalled("scan", signal.SIGTERM)
     yield "SIGHUP: created", one.signalled("created", signal.SIGHUP)
     yield "host process and watchdog killed", one.killed_with_its_watchdog
@@ -164,5 +180,6 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "5 runs in one process", one.again_and_again(5)
     yield "no home", one.surroundings(_NO_HOME)
     if os.geteuid() == 0:
-        yield "full disk", one.surroundings(_FULL, full=True)
+        yield "read-only home", one.surroundings(_READ_ONLY, one.read_only)
+        yield "full disk", one.surroundings(_FULL, one.full_disk)
     yield "8 runs at once", one.at_once(8)

@@ -21,19 +21,24 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import buildr
 from tests.engine.images import remove
-from tests.faults.bench import SECONDS, Bench, await_ready, end, interrupt
+from tests.faults.bench import SECONDS, Bench, await_ready, await_stopped, end, interrupt
 from tests.faults.guest_app import BLOCK
+from tests.faults.little_memory import little_memory
 from tests.faults.proxy import Fault, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from subprocess import Popen
 
 Trial: TypeAlias = "Callable[[Bench], list[str]]"
+Where: TypeAlias = "Callable[[Bench], AbstractContextManager[str]]"
 
 LOST = 125
 HANGS_SECONDS = 30  # what a lost engine may cost
 NOBODY = 65534
+_WATCHDOG_MIB = 64  # what it needs to clean up, and more
+_LATE_SECONDS = 20  # in which one that only looks for a moment gives up
 _END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
 # Where a host process can be: which request it makes, and how far that is.
 POINTS: dict[str, tuple[str, Place]] = {
@@ -66,7 +71,9 @@ HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # of a traceback o
 
 
 @contextlib.contextmanager
-def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
+def _at(
+    bench: Bench, point: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
     """Bring a host process to a point; yield it and what lets it go on."""
     if point in BEFORE:
         bench.change()
@@ -75,11 +82,11 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
     words = ("status", str(STATUS)) if point in AFTER else ("wait",)
     request, place = POINTS[point]
     if point == "scan":
-        with _stalled_at(bench, request, *words) as found:
+        with _stalled_at(bench, request, *words, env=env) as found:
             yield found
         return
     if not request:
-        process = bench.start(*words)
+        process = bench.start(*words, env=env)
         try:
             await_ready(process)
             yield process, lambda: None
@@ -87,7 +94,7 @@ def _at(bench: Bench, point: str) -> Iterator[tuple[Popen[bytes], Callable[[], N
             process.kill()
         return
     with bench.proxy.fault(Fault(request, "stall", place)) as fault:
-        process = bench.start(*words)
+        process = bench.start(*words, env=env)
         try:
             fault.wait(process)
             yield process, fault.go
@@ -100,12 +107,7 @@ def _stalled_at(
     bench: Bench, function: str, *words: str, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
     """Bring a host process to where it calls a function, ``module:name``."""
-    reached, go = bench.top / "run" / "reached", bench.top / "run" / "go"
-    for path in (reached, go):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        os.mkfifo(path)
-        path.chmod(0o666)
+    reached, go = _fifo(bench, "reached"), _fifo(bench, "go")
     hook = {
         "FAULT_AT": function,
         "FAULT_REACHED": str(reached),
@@ -118,6 +120,15 @@ def _stalled_at(
         yield process, lambda: _open_if_read(str(go))
     finally:
         process.kill()
+
+
+def _fifo(bench: Bench, name: str) -> Path:
+    path = bench.top / "run" / name
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    os.mkfifo(path)
+    path.chmod(0o666)
+    return path
 
 
 def _await_reached(path: Path, process: Popen[bytes]) -> None:
@@ -152,12 +163,77 @@ def killed(point: str) -> Trial:
             process.kill()
             end(process)
             go()
-        wrong = leaks(bench)
-        if point in BEFORE:
-            after = bench.run("status", "3")
-            wrong += [] if after.returncode == 3 else [f"wrong: next run {after.returncode}"]
-            wrong += [f"leaked: image {image}" for image in bench.left_images()]
-        return wrong
+        return leaks(bench) + _next_run(bench, point)
+
+    return trial
+
+
+def _next_run(bench: Bench, point: str) -> list[str]:
+    """Run again after a build that was killed; return what went wrong, and what is left of that."""
+    if point not in BEFORE:
+        return []
+    after = bench.run("status", "3")
+    wrong = [] if after.returncode == 3 else [f"wrong: next run {after.stderr[-300:]!r}"]
+    return wrong + [f"leaked: image {image}" for image in bench.left_images()]
+
+
+def out_of_memory(point: str) -> Trial:
+    """The kernel kills the host process at a point: it and its watchdog have used up what they may have."""
+
+    def trial(bench: Bench) -> list[str]:
+        meal = _fifo(bench, "meal")
+        hook = {"FAULT_EAT": str(meal), "PYTHONPATH": str(bench.top / "hook")}
+        with little_memory(bench.name, _WATCHDOG_MIB) as group:
+            with _at(bench, point, hook) as (process, go):
+                for pid in (process.pid, *_children_named(process.pid, b"watchdog.py")):
+                    group.take(pid)
+                meal.open("wb").close()
+                status, _, errors = end(process)
+                go()
+            right = (status, group.kills()) == (-signal.SIGKILL, 1)
+            wrong = [] if right else [f"wrong: {status}, {group.kills()} killed: {errors!r}"]
+            return wrong + leaks(bench) + _next_run(bench, point)
+
+    return trial
+
+
+def created_late(bench: Bench) -> list[str]:
+    """SIGKILL of the host process while the engine is at its container, which comes when nobody waits any more."""
+    with bench.proxy.fault(Fault(r"POST .*/containers/create", "late")) as fault:
+        process = bench.start("wait")
+        try:
+            fault.wait(process)
+        finally:
+            process.kill()
+        end(process)
+        time.sleep(_LATE_SECONDS)  # nothing tells of what does not happen
+        fault.go()
+        assert fault.answered.wait(SECONDS), "the engine does not answer"
+    return leaks(bench)
+
+
+def stopped(point: str) -> Trial:
+    """Ctrl+Z and ``fg`` at a point: the host process stops, goes on, and all is as if it had not."""
+
+    def trial(bench: Bench) -> list[str]:
+        with _at(bench, point) as (process, go):
+            process.send_signal(signal.SIGTSTP)
+            if point not in (*BEFORE, "running"):
+                go()  # it stops when the guest can be resized afterwards
+            await_stopped(process)
+            process.send_signal(signal.SIGCONT)
+            if point != "running":
+                assert process.stdout is not None
+                deadline = time.monotonic() + SECONDS
+                # What it waits for it may wait for anew, and not yet.
+                while not select.select([process.stdout.fileno()], [], [], 0.05)[0]:
+                    assert time.monotonic() < deadline, "the process does not go on"
+                    go()
+                await_ready(process)
+            process.send_signal(signal.SIGTERM)
+            status, _, errors = end(process)
+        right = status == 128 + signal.SIGTERM and HOST not in errors
+        return ([] if right else [f"wrong: {status} {errors!r}"]) + leaks(bench)
 
     return trial
 
@@ -669,12 +745,12 @@ def two_users(bench: Bench) -> list[str]:
 # Where it runs ------------------------------------------------------------------------------------
 
 
-def surroundings(env: Mapping[str, str], *, full: bool = False) -> Trial:
+def surroundings(env: Mapping[str, str], place: Where | None = None) -> Trial:
     """No home, no place for a cache or for temporary files, a full disk: a build and a run go on, or say why not."""
 
     def trial(bench: Bench) -> list[str]:
-        with _full(bench) if full else contextlib.nullcontext("") as place:
-            given = {name: value.replace("FULL", place) for name, value in env.items()}
+        with place(bench) if place else contextlib.nullcontext("") as path:
+            given = {name: value.replace("PLACE", path) for name, value in env.items()}
             bench.change()
             status, _, errors = end(bench.start("status", str(STATUS), env=given))
         wrong = [] if status == STATUS else [f"wrong: {status} {errors[-400:]!r}"]
@@ -687,8 +763,35 @@ def surroundings(env: Mapping[str, str], *, full: bool = False) -> Trial:
     return trial
 
 
+def unreadable(bench: Bench) -> list[str]:
+    """A file cannot be read: said, and what was built before is not trusted in its place."""
+    bench.change()
+    path = bench.directory / "ballast"
+    path.chmod(0)
+    status, _, errors = end(bench.start("status", str(STATUS)))
+    path.chmod(0o644)
+    words = b"cannot be read: Permission denied"
+    told = status == LOST and b"ballast" in errors and words in errors and HOST not in errors
+    wrong = [] if told else [f"wrong: {status} {errors!r}"]
+    after = bench.run("status", "3")
+    wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+    return wrong + leaks(bench)
+
+
 @contextlib.contextmanager
-def _full(bench: Bench) -> Iterator[str]:
+def read_only(bench: Bench) -> Iterator[str]:
+    """Mount a file system that nobody may write to; yield its path."""
+    place = bench.top / "read-only"
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=1777", "none", place], check=True)
+    try:
+        yield str(place)
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@contextlib.contextmanager
+def full_disk(bench: Bench) -> Iterator[str]:
     """Mount a file system without room; yield its path."""
     place = bench.top / "full"
     place.mkdir(exist_ok=True)

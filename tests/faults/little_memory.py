@@ -1,0 +1,84 @@
+"""A group of processes that may use little memory: when they want more, the kernel kills one of them, cgroups(7)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEPARATE = Path("/sys/fs/cgroup/memory")  # version 1
+_UNIFIED = Path("/sys/fs/cgroup")
+_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+_SECONDS = 60  # for the last process of a group to end
+
+
+def available() -> bool:
+    """Whether such a group can be made here."""
+    return os.geteuid() == 0 and (_has_separate() or _has_unified())
+
+
+class Group:
+    """The group.
+
+    Args:
+        path: its directory.
+        events: the file in it that counts kills.
+    """
+
+    def __init__(self, path: Path, events: str) -> None:
+        self._path = path
+        self._events = events
+
+    def take(self, pid: int) -> None:
+        """Take a process in; what it has used until now is not counted everywhere."""
+        (self._path / "cgroup.procs").write_text(str(pid))
+
+    def kills(self) -> int:
+        """Return how many processes the kernel has killed for want of memory."""
+        found = _KILLS.search((self._path / self._events).read_text())
+        return int(found[1]) if found else 0
+
+
+@contextlib.contextmanager
+def little_memory(name: str, mebibytes: int) -> Iterator[Group]:
+    """Make a group; it goes when its last process has ended.
+
+    Args:
+        name: of its directory.
+        mebibytes: what all in it may use.
+    """
+    size = str(mebibytes << 20)
+    if _has_separate():
+        path, events = _SEPARATE / name, "memory.oom_control"
+        limits = {"memory.limit_in_bytes": size, "memory.memsw.limit_in_bytes": size}
+    else:
+        path, events = _UNIFIED / name, "memory.events"
+        limits = {"memory.max": size, "memory.swap.max": "0"}
+    path.mkdir()
+    try:
+        for file, limit in limits.items():
+            if (path / file).exists():  # not all kernels count what is swapped out
+                (path / file).write_text(limit)
+        yield Group(path, events)
+    finally:
+        deadline = time.monotonic() + _SECONDS
+        while (path / "cgroup.procs").read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)  # a group that becomes empty tells nobody
+        path.rmdir()
+
+
+def _has_separate() -> bool:
+    return os.access(_SEPARATE / "cgroup.procs", os.W_OK)
+
+
+def _has_unified() -> bool:
+    try:
+        return "memory" in (_UNIFIED / "cgroup.subtree_control").read_text().split()
+    except OSError:
+        return False
