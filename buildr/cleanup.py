@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from buildr import identity
 from buildr.errors import BackendError
+from buildr.followers import let_finish
 from buildr.keep import is_kept
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> int:
         # The removal kills; it comes after the grace, or as soon as the guest has ended.
         if is_kept(backend, found):
             continue
-        ask_to_end(backend, found, grace_seconds)
+        if ask_to_end(backend, found, grace_seconds):
+            let_finish(run)
         backend.remove(found.id)
     return len(containers)
 

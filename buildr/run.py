@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 from buildr import console, terminal
 from buildr.containerfile import APP
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
+from buildr.followers import let_finish
+from buildr.identity import RUN
 from buildr.output import Moved, complete, complete_if_cut, move_output
 from buildr.signals import END, Signals, block_signals
 from buildr.stdin import Feed, StdinPump
@@ -103,6 +105,8 @@ def run(
             on_end=on_end,
         )
         kept = on_kept is not None and status != 0 and not signals.interrupts
+        if not kept:
+            let_finish(spec.labels.get(RUN, ""))
     finally:
         if not kept and not signals.forced:
             remove(backend, container, watchdog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -29,19 +30,20 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
     """
     from buildr import runs
     from buildr.backend import STDERR
+    from buildr.followers import following
     from buildr.guarded import guarded
     from buildr.output import write
 
     def action(_signals: Signals) -> int:
         with reached(backend) as engines:
             (run,) = runs.choose(runs.find(engines), (word,))
-            written = run.backend.logs(run.container.id, follow=follow)
-            try:
+            with (
+                following(run.id) if follow else contextlib.nullcontext(),
+                contextlib.closing(run.backend.logs(run.container.id, follow=follow)) as written,
+            ):
                 while pieces := written.read():
                     for stream, data in pieces:
                         write(2 if stream == STDERR else 1, data)
-            finally:
-                written.close()
         return 0
 
     context.exit(guarded(action))

@@ -80,16 +80,19 @@ def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, st
 
     from buildr.cleanup import ask_to_end
     from buildr.errors import BackendError
+    from buildr.followers import let_finish
     from buildr.signals import block_signals
 
     block_signals()
     seconds = run.grace_seconds if grace_seconds is None else grace_seconds
     try:
         ended = ask_to_end(run.backend, run.container, seconds)
-        if run.host != "alive" or run.kept or run.detached:
-            run.backend.remove(run.container.id)
-        elif not ended:  # its host process waits for its status, and removes it
+        if not ended:
             run.backend.kill(run.container.id, signal.SIGKILL)
+        if run.host != "alive" or run.kept or run.detached:
+            let_finish(run.id)
+            run.backend.remove(run.container.id)
+        # Otherwise its host process waits for its status, and removes it.
     except BackendError as error:
         ends.put((run, error.what))
     else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SECONDS = 120
 
 WORK = """\
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("last"))  # as a text, which goes to standard error
 server = socket.create_server(("", 8000))
 print("out", repr(sys.stdin.read()), sys.stdout.isatty(), flush=True)
 print("err", file=sys.stderr, flush=True)
@@ -34,7 +35,7 @@ sys.exit(3)
 @pytest.fixture(scope="module")
 def site(engine: Engine) -> Iterator[Site]:
     for found in make_site(engine):
-        imports = "import socket, sys"
+        imports = "import signal, socket, sys"
         runtime = {"ports": ["0:8000"], "detach": True}
         found.script(WORK, imports=imports, runtime=runtime, path=f"{found.name}.py")
         yield found
@@ -70,7 +71,7 @@ def test_it_is_started_reached_followed_and_stopped(site: Site) -> None:
         assert connection.recv(16) == b"hello"
     stopped = buildr(site, "stop", run["run"])
     assert stopped.returncode == 0, stopped.stderr.decode()
-    assert follower.communicate(timeout=SECONDS)[0] == b""
+    assert follower.communicate(timeout=SECONDS) == (b"", b"err\nlast\n")
     assert follower.returncode == 0
     assert runs(site) == []
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECONDS = 120
 
 WORK = """\
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("last") or 143))
 print("out", flush=True)
 print("err", file=sys.stderr, flush=True)
 if sys.argv[1:] == ["wait"]:
@@ -87,7 +88,7 @@ def test_a_live_run_is_listed_read_and_stopped(site: Site) -> None:
     assert stopped.stdout.decode().strip() == run["run"][:12]
     process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGTERM
-    assert follower.communicate(timeout=SECONDS)[0] == b""
+    assert follower.communicate(timeout=SECONDS)[0] == b"last\n"
     assert follower.returncode == 0
     assert runs(site) == []
 
