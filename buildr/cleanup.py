@@ -84,24 +84,38 @@ def kept(backend: Backend) -> list[ContainerState]:
     return [found for found in mine if is_kept(backend, found)]
 
 
-def end_run(backend: Backend, run: str, grace_seconds: float) -> int:
+def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
     """End the containers of one run gracefully: SIGTERM, the grace, SIGKILL; then remove them, unless they were kept before.
 
+    There are several where a function is called many times at once; all have their grace at the same time.
+
     Returns:
-        How many there were.
+        Their ids.
 
     Raises:
-        BackendError: the engine refuses or has gone.
+        BackendError: the engine refuses or has gone; what could be removed has been.
     """
     containers = backend.containers({identity.RUN: run})
-    for found in containers:
-        # The removal kills; it comes after the grace, or as soon as the guest has ended.
-        if is_kept(backend, found):
-            continue
-        if ask_to_end(backend, found, grace_seconds):
-            let_finish(run)
-        backend.remove(found.id)
-    return len(containers)
+    failures: list[BackendError] = []
+
+    def end(found: ContainerState) -> None:
+        try:
+            if not is_kept(backend, found):
+                if ask_to_end(backend, found, grace_seconds):
+                    let_finish(run)
+                # The removal kills; it comes after the grace, or as soon as the guest has ended.
+                backend.remove(found.id)
+        except BackendError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=end, args=(found,)) for found in containers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return {found.id for found in containers}
 
 
 def ask_to_end(backend: Backend, found: ContainerState, grace_seconds: float) -> bool:

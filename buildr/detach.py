@@ -15,9 +15,8 @@ from msgspec.structs import replace
 
 from buildr import identity
 from buildr.containerfile import APP
-from buildr.errors import EngineLostError, EngineUnavailableError
 from buildr.output import write
-from buildr.run import remove
+from buildr.run import create, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +61,7 @@ def start(
         BuildrError: the id cannot be written, since a disk is full, say.
     """
     signals.collect()
-    try:
-        container = backend.create(spec)
-    except (EngineLostError, EngineUnavailableError):
-        watchdog.take_over()  # the engine may have created it, or still do
-        raise
-    watchdog.created()
+    container = create(backend, spec, watchdog)
     done = False
     try:
         if files:

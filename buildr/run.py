@@ -82,14 +82,7 @@ def run(
         BuildrError: our output cannot be written, since a disk is full, say.
     """
     signals.collect()
-    try:
-        container = backend.create(spec)
-    except (EngineLostError, EngineUnavailableError):
-        if watchdog is not None:
-            watchdog.take_over()  # the engine may have created it, or still do
-        raise
-    if watchdog is not None:
-        watchdog.created()
+    container = create(backend, spec, watchdog)
     kept = False
     try:
         if files:
@@ -115,6 +108,28 @@ def run(
     return status
 
 
+def create(backend: Backend, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
+    """Create a container, of which the watchdog knows from the moment when it may exist; return its id.
+
+    Raises:
+        BackendError: see `buildr.backend.Backend.create`.
+    """
+    if watchdog is None:
+        return backend.create(spec)
+    watchdog.asked()
+    try:
+        container = backend.create(spec)
+    except BaseException as error:
+        lost = isinstance(error, EngineLostError | EngineUnavailableError)
+        if isinstance(error, BackendError) and not lost:
+            watchdog.refused()
+        else:
+            watchdog.take_over()  # the engine may have created it, or still do
+        raise
+    watchdog.created()
+    return container
+
+
 def remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
     """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.cleanup`)."""
     try:
@@ -123,6 +138,13 @@ def remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
         console.warn(f"the container {container[:12]} is left behind: {error.what}")
         if watchdog is not None:
             watchdog.take_over()
+    except BaseException:  # a signal, where they are not collected
+        if watchdog is not None:
+            watchdog.take_over()
+        raise
+    else:
+        if watchdog is not None:
+            watchdog.removed()
 
 
 def _run(

@@ -7,7 +7,7 @@ own, so that nothing meant for the host process reaches it. Until it is needed i
 read; only then it becomes a full one. A guard is the same for other things that must not outlive the host process.
 
 Usage: python -IS watchdog.py MODULE ARGUMENT…, and then
-python -m MODULE ARGUMENT… --end SECONDS; of this module the arguments are BACKEND ENDPOINT RUN GRACE_SECONDS
+python -m MODULE ARGUMENT… --end SECONDS COUNT; of this module the arguments are BACKEND ENDPOINT RUN GRACE_SECONDS
 """
 
 from __future__ import annotations
@@ -23,13 +23,22 @@ if TYPE_CHECKING:
     from buildr.backend import Backend
 
 _DONE = b"."  # there is nothing left to do
-_CREATED = b"c"  # the container exists
+_ASKED = b"?"  # the engine is being asked for a container
+_CREATED = b"+"  # it exists
+_REFUSED = b"0"  # it will never
+_REMOVED = b"-"  # it does no more
 _AT_ONCE = b"!"  # the user has waited long enough: no grace
 
-# How long the process that cleans up tries: the engine may come back, and a container may be in the making.
-_LOST_SECONDS = 30.0
-_CREATING_SECONDS = 10.0
+# How long the process that cleans up tries. An engine that was lost may come back; one that is only slow gets more than one try.
+_LOST_SECONDS = 150.0
+# A container may be in the making: an engine that was asked for one creates it, though nobody waits any more. A disk that is
+# busy with a build can keep it so long that the host process, too, waits two minutes (`buildr_backends._http.ANSWER_SECONDS`).
+_CREATING_SECONDS = 120.0
 _PAUSE_SECONDS = 0.25
+_SOON_SECONDS = (
+    10.0  # in which what there is to find comes as a rule; after that it is looked for less often
+)
+_LATER_PAUSE_SECONDS = 1.0
 
 
 class Guard:
@@ -115,35 +124,55 @@ class Watchdog(Guard):
     def __init__(self, backend: str, endpoint: str, run: str, grace_seconds: float) -> None:
         super().__init__("buildr.watchdog", backend, endpoint, run, str(grace_seconds))
 
+    def asked(self) -> None:
+        """Tell it that the engine is being asked for a container, which may exist from now on."""
+        self._say(_ASKED)
+
     def created(self) -> None:
         """Tell it that the container exists."""
         self._say(_CREATED)
 
+    def refused(self) -> None:
+        """Tell it that nothing comes of what the engine was asked for."""
+        self._say(_REFUSED)
+
+    def removed(self) -> None:
+        """Tell it that the container is no more."""
+        self._say(_REMOVED)
+
 
 def watch(arguments: list[str]) -> None:
     """Wait for the host process's end; when it comes without a word, become the process that cleans up."""
-    seconds = _CREATING_SECONDS
+    asked = there = 0
     while True:
         word = os.read(0, 1)
         if word == _DONE:
             os._exit(0)  # the host process waits for this end
-        if word == _CREATED:
-            seconds = 0
+        if word == _ASKED:
+            asked += 1
+        elif word == _CREATED:
+            asked, there = asked - 1, there + 1
+        elif word == _REFUSED:
+            asked -= 1
+        elif word == _REMOVED:
+            there -= 1
         elif word == _AT_ONCE:
             arguments[-1] = "0"
         else:
             break
+    words = "--end", str(_CREATING_SECONDS if asked > 0 else 0), str(asked + there)
     # -P keeps the directory of this file, whose modules have common names, out of the module search.
-    command = [sys.executable, "-P", "-m", *arguments, "--end", str(seconds)]
+    command = [sys.executable, "-P", "-m", *arguments, *words]
     os.execv(sys.executable, command)
 
 
-def end(arguments: list[str], seconds: float) -> None:
+def end(arguments: list[str], seconds: float, count: int) -> None:
     """End the containers of a run, and remove the temporary files of host processes that have gone.
 
     Args:
         arguments: the backend's name, the engine's URL, the run's id and its grace in seconds.
-        seconds: how long to look for a container that may yet come.
+        seconds: how long to look for containers that may yet come.
+        count: how many there may be in all.
 
     Raises:
         BackendError: the engine is not there and does not come back; the next run's sweep remains.
@@ -154,37 +183,42 @@ def end(arguments: list[str], seconds: float) -> None:
 
     backend, endpoint, run, grace_seconds = arguments
     connect = load(Choice(name=backend, origin="the watchdog"))
+    temporary.sweep()  # what follows may take long; and once more afterwards, if the host process only hands over
     try:
-        _end(lambda: connect(Target(endpoint=endpoint)), run, float(grace_seconds), seconds)
+        _end(lambda: connect(Target(endpoint=endpoint)), run, float(grace_seconds), seconds, count)
     finally:
         temporary.sweep()
 
 
-def _end(connect: Callable[[], Backend], run: str, grace_seconds: float, seconds: float) -> None:
+def _end(
+    connect: Callable[[], Backend], run: str, grace_seconds: float, seconds: float, count: int
+) -> None:
     import time
 
     from buildr.cleanup import end_run
     from buildr.errors import BackendError
 
     begun = time.monotonic()
+    found: set[str] = set()
     while True:
         try:
             engine = connect()
             try:
-                found = end_run(engine, run, grace_seconds)
+                found |= end_run(engine, run, grace_seconds)
             finally:
                 engine.close()
         except BackendError:
             if time.monotonic() > begun + _LOST_SECONDS:
                 raise
         else:
-            if found or time.monotonic() > begun + seconds:
+            if len(found) >= count or time.monotonic() > begun + seconds:
                 return
-        time.sleep(_PAUSE_SECONDS)
+        soon = time.monotonic() < begun + _SOON_SECONDS
+        time.sleep(_PAUSE_SECONDS if soon else _LATER_PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
-    if sys.argv[-2] == "--end":
-        end(sys.argv[1:-2], float(sys.argv[-1]))
+    if sys.argv[-3:-2] == ["--end"]:
+        end(sys.argv[1:-3], float(sys.argv[-2]), int(sys.argv[-1]))
     else:
         watch(sys.argv[1:])

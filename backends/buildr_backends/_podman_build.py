@@ -148,8 +148,8 @@ def _children() -> dict[int, list[int]]:
 
 
 def main(arguments: list[str]) -> None:
-    """End what a host process has left, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS``."""
-    path, pid, started, *others = arguments[:-2]
+    """End what a host process has left, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS COUNT``."""
+    path, pid, started, *others = arguments[:-3]
     endpoint = Endpoint(url=f"unix://{path}", path=path)
     end(Apart(endpoint=endpoint, pid=int(pid), started=started), set(others))
 

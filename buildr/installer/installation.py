@@ -15,6 +15,7 @@ from buildr.containerfile import MARKERS
 from buildr.context.tar import pack
 from buildr.errors import BuildError, ContainerError, EngineLostError
 from buildr.installer import program
+from buildr.run import create, remove
 from buildr.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ def install(
     )
     log = _Log(secrets, progress)
     info = backend.info
-    with Watchdog(info.backend, info.endpoint, spec.labels[identity.RUN], 0):
-        container = backend.create(spec)
+    with Watchdog(info.backend, info.endpoint, spec.labels[identity.RUN], 0) as watchdog:
+        container = create(backend, spec, watchdog)
         try:
             removed = _run(backend, container, order, parts, archive, log)
         finally:
-            backend.remove(container)
+            remove(backend, container, watchdog)
     if found := _search(archive, secrets):
         raise BuildError(
             f"the installation wrote the secret {found[0]!r} into {found[1]}, so nothing of it was stored",

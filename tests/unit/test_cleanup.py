@@ -141,3 +141,36 @@ def test_other_runs_are_not_touched() -> None:
     end_run(backend, "a run that is not there", grace_seconds=0)
     assert backend.state(other) is not None
     assert identity.labels(1)[identity.UID] == str(os.getuid())
+
+
+def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
+    ready, together = threading.Semaphore(0), threading.Barrier(2)
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(signal.SIGTERM)
+        ready.release()
+        container.signals.wait()
+        together.wait()
+        return 3
+
+    backend = FakeBackend(guest)
+    labels = identity.labels(1)
+    for _ in range(2):
+        backend.start(create(backend, labels))
+    for _ in range(2):
+        ready.acquire()
+    assert end_run(backend, labels[identity.RUN], grace_seconds=5) == {r.id for r in backend.runs}
+    assert [(run.exit_code, run.removed) for run in backend.runs] == [(3, True)] * 2
+
+
+def test_one_container_that_cannot_be_removed_keeps_no_other_of_its_run() -> None:
+    backend = FakeBackend()
+    labels = identity.labels(1)
+    for _ in range(2):
+        create(backend, labels)
+    backend.fail("remove", EngineError("busy"))
+    with pytest.raises(EngineError):
+        end_run(backend, labels[identity.RUN], grace_seconds=0)
+    assert sorted(run.removed for run in backend.runs) == [False, True]
+    end_run(backend, labels[identity.RUN], grace_seconds=0)
+    assert all(run.removed for run in backend.runs)

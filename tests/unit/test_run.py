@@ -22,8 +22,8 @@ from buildr.errors import (
     EngineLostError,
     EngineUnavailableError,
 )
-from buildr.run import run
-from buildr.signals import Signals
+from buildr.run import create, remove, run
+from buildr.signals import Signals, Terminated
 from buildr.testing import FakeBackend, FakeContainer
 from buildr.watchdog import Watchdog
 
@@ -538,26 +538,64 @@ class Keeper(Watchdog):
         super().__init__("", "", "", 0)
         self.told: list[str] = []
 
+    def asked(self) -> None:
+        self.told.append("asked")
+
     def created(self) -> None:
         self.told.append("created")
+
+    def refused(self) -> None:
+        self.told.append("refused")
+
+    def removed(self) -> None:
+        self.told.append("removed")
 
     def take_over(self) -> None:
         self.told.append("take over")
 
 
 @pytest.mark.parametrize(
-    ("operation", "told"),
-    [("create", ["take over"]), ("remove", ["created", "take over"]), ("start", ["created"])],
+    ("operation", "error", "told"),
+    [
+        ("create", EngineLostError("it broke"), ["asked", "take over"]),
+        ("create", EngineUnavailableError("no answer"), ["asked", "take over"]),
+        ("create", EngineError("no such thing"), ["asked", "refused"]),
+        ("remove", EngineLostError("it broke"), ["asked", "created", "take over"]),
+        ("start", EngineLostError("it broke"), ["asked", "created", "removed"]),
+    ],
 )
 def test_what_this_process_cannot_finish_the_watchdog_does(
-    operation: Operation, told: list[str]
+    operation: Operation, error: BackendError, told: list[str]
 ) -> None:
     backend = FakeBackend()
-    backend.fail(operation, EngineLostError("the connection broke"))
+    backend.fail(operation, error)
     keeper = Keeper()
     spec = ContainerSpec(image=backend.add_image("base").id)
-    with contextlib.suppress(EngineLostError):
+    with contextlib.suppress(BackendError):
         run(backend, spec, Signals(), watchdog=keeper)
+    assert keeper.told == told
+
+
+@pytest.mark.parametrize(
+    ("use", "told"),
+    [
+        (create, ["asked", "take over"]),
+        (lambda backend, _, keeper: remove(backend, "c", keeper), ["take over"]),
+    ],
+    ids=["create", "remove"],
+)
+def test_what_a_signal_breaks_off_the_watchdog_finishes(
+    monkeypatch: pytest.MonkeyPatch, use: Any, told: list[str]
+) -> None:
+    def come(*_: object) -> None:
+        raise Terminated(signal.SIGTERM)
+
+    backend = FakeBackend()
+    for operation in ("create", "remove"):
+        monkeypatch.setattr(backend, operation, come)
+    keeper = Keeper()
+    with pytest.raises(Terminated):
+        use(backend, ContainerSpec(image="image"), keeper)
     assert keeper.told == told
 
 

@@ -7,15 +7,23 @@ import os
 import runpy
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from buildr import identity, temporary, watchdog
+from buildr.backend import ContainerSpec
 from buildr.errors import EngineUnavailableError
+from buildr.testing import FakeBackend
+from buildr.watchdog import Watchdog
+from buildr_backends import _http
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from buildr.backend import ContainerState
 
 SECONDS = 60
 
@@ -111,7 +119,7 @@ def test_it_removes_temporary_files_whatever_becomes_of_the_engine(
         "buildr.registry.load", lambda _: runpy.run_path(str(tmp_path / "backend.py"))["connect"]
     )
     with contextlib.suppress(EngineUnavailableError):
-        watchdog.end(["witness", "unix:///some.sock", "run-id", "0"], 0)
+        watchdog.end(["witness", "unix:///some.sock", "run-id", "0"], 0, 0)
     assert not left.exists()
 
 
@@ -146,3 +154,75 @@ def test_while_it_waits_it_has_loaded_no_module_of_its_own() -> None:
         [sys.executable, "-IS", "-c", listing, path], capture_output=True, text=True, check=True
     )
     assert not {"typing", "json", "buildr", "msgspec"} & set(done.stdout.split())
+
+
+# What it waits for ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "count"),
+    [
+        ("", 0, 0),
+        ("asked", watchdog._CREATING_SECONDS, 1),
+        ("asked created", 0, 1),
+        ("asked refused", 0, 0),
+        ("asked created removed", 0, 0),
+        ("asked created asked", watchdog._CREATING_SECONDS, 2),  # calls of one function
+        ("asked created removed asked", watchdog._CREATING_SECONDS, 1),
+    ],
+)
+def test_it_knows_how_many_containers_there_may_be(
+    monkeypatch: pytest.MonkeyPatch, words: str, seconds: float, count: int
+) -> None:
+    said: list[bytes] = []
+    host = Watchdog("witness", "", "run-id", 1)
+    monkeypatch.setattr(host, "_say", said.append)
+    for word in words.split():
+        getattr(host, word)()
+    become: list[list[str]] = []
+    system = SimpleNamespace(
+        read=lambda *_: said.pop(0) if said else b"",
+        execv=lambda _, command: become.append(command),
+    )
+    monkeypatch.setattr("buildr.watchdog.os", system)
+    watchdog.watch(["buildr.watchdog", "witness", "", "run-id", "1"])
+    assert become[0][-3:] == ["--end", str(seconds), str(count)]
+
+
+class Slow(FakeBackend):
+    """An engine whose containers appear after so many seconds of a clock that only `sleep` moves."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__(lambda container: container.signals.wait())
+        self.base = self.add_image("image").id
+        self.seconds = list(seconds)
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+        while self.seconds and self.now >= self.seconds[0]:
+            del self.seconds[0]
+            self.create(ContainerSpec(image=self.base, labels={identity.RUN: "r"}))
+        return super().containers(labels)
+
+
+@pytest.mark.parametrize(
+    ("appear", "pending", "count"), [([100], True, 1), ([0, 100], True, 2), ([0], False, 1)]
+)
+def test_what_a_slow_engine_creates_late_goes_soon_after(
+    monkeypatch: pytest.MonkeyPatch, appear: list[float], pending: bool, count: int
+) -> None:
+    engine = Slow(*appear)
+    monkeypatch.setattr("time.sleep", engine.sleep)
+    monkeypatch.setattr("time.monotonic", lambda: engine.now)
+    seconds = watchdog._CREATING_SECONDS if pending else 0
+    watchdog._end(lambda: engine, "r", 0, seconds, count)
+    assert [run.removed for run in engine.runs] == [True] * count
+    assert engine.now <= appear[-1] + 5
+
+
+def test_it_looks_as_long_as_a_host_process_waits_for_an_answer() -> None:
+    assert watchdog._CREATING_SECONDS >= _http.ANSWER_SECONDS
+    assert watchdog._LOST_SECONDS > _http.ANSWER_SECONDS
