@@ -365,11 +365,10 @@ class HttpEngine(ABC):
                 f"the container's command cannot be executed: {error.message}"
             )
         in_use = "already allocated" in error.message or "address already in use" in error.message
+        hint = "Another program holds that port: choose another host port, or 0 for a free one."
         return ContainerError(
             f"the container cannot start: {error.message}",
-            hint="Another program holds that port: choose another host port, or 0 for a free one."
-            if in_use
-            else hint_of(error),
+            hint=hint if in_use else hint_of(error),
         )
 
 
@@ -476,7 +475,7 @@ def _create_hint(spec: ContainerSpec, error: EngineError) -> str:
 
 
 def hint_of(error: EngineError) -> str:
-    """Say what to do about a network or a device that is not there: Podman looks at the creation, Docker at the start."""
+    """Say what to do about a network, a device or a log that is not to be had: some is told at the creation, some at the start."""
     import re
 
     if "could not select device driver" in error.message:
@@ -494,5 +493,10 @@ def hint_of(error: EngineError) -> str:
         return (
             "Make the network with `podman network create` or `docker network create`, or name one that the"
             " engine lists with `network ls`."
+        )
+    if "passthrough" in error.message or "attach socket" in error.message:  # newer versions; 4.3
+        return (
+            "Is `log_driver` in containers.conf `passthrough`? Then nobody gets the output of a container: choose"
+            " `k8s-file`, `journald` or `none`."
         )
     return ""

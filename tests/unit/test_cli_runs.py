@@ -264,6 +264,14 @@ def test_logs_are_what_was_written_each_on_its_stream(
     assert capfdbinary.readouterr() == (b"\xff to stdout\n", b"to stderr")
 
 
+def test_a_log_that_no_driver_keeps_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    backend = FakeBackend()
+    container = start(backend, identity.labels(1))
+    backend.fail("logs", EngineError("this container is using the 'none' log driver", status=500))
+    assert command(backend, "logs", container).exit_code == 125
+    assert "is using the 'none' log driver" in capfd.readouterr().err
+
+
 def test_followed_logs_go_on_until_the_end(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     def guest(container: FakeContainer) -> None:
         container.stdout.write(b"first ")

@@ -161,3 +161,19 @@ def test_the_whole_of_a_long_log_is_not_read_for_line_ends_that_stand_elsewhere(
     engine = Engine(pieces, len(pieces), [(1, last + b"line 9998\nline 9999\n")])
     assert outcome(engine, capfdbinary) == whole(pieces)
     assert engine.tails == [10]
+
+
+@pytest.mark.parametrize(
+    "pieces", [[(1, b"\n"), (1, b"a\n"), (2, b"\n"), (1, b"\n"), (1, b"b")], MANY]
+)
+@pytest.mark.parametrize("change", ["no blank lines", "the middle is missing", "late", "split"])
+def test_a_log_that_lags_or_drops_lines_adds_nothing_twice(
+    pieces: list[tuple[int, bytes]], change: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    log = {
+        "no blank lines": [piece for piece in pieces if piece[1] != b"\n"],
+        "the middle is missing": [*pieces[:1], *pieces[-1:]],  # as journald does that is overrun
+        "late": pieces[:-1],
+        "split": [(stream, bytes((byte,))) for stream, data in pieces[-20:] for byte in data],
+    }[change]
+    assert outcome(Engine(pieces, len(pieces), log), capfdbinary) == whole(pieces)

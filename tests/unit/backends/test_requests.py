@@ -875,6 +875,20 @@ def test_a_port_that_is_taken(name: str, serve: Serve, message: str) -> None:
     assert caught.value.exit_code == 125
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "failed to connect to container's attach socket: …/userdata/attach: no such file or directory",
+        "this container is using the 'passthrough' log driver, cannot attach: this container is not logging output",
+    ],
+)
+def test_streams_that_podman_hands_to_its_service(serve: Serve, message: str) -> None:
+    refused = answer_json({"message": message}, 500)
+    with pytest.raises(ContainerError, match="cannot start") as caught:
+        engine("podman", serve, always(refused)).attach(ID, tty=True)
+    assert "`log_driver`" in caught.value.hint
+
+
 @ENGINES
 def test_a_start_that_fails_says_why_even_if_the_container_has_gone(
     name: str, serve: Serve
