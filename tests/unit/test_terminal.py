@@ -134,6 +134,48 @@ def test_the_terminal_is_put_back_after_an_error(tmp_path: Path, faults: str) ->
         assert script.modes() == before
 
 
+STUBBORN = """\
+container.signals.catch(signal.SIGINT)
+container.stdout.write(b"ready")
+while True:
+    container.signals.wait()
+    container.stdout.write(b"heard")
+"""
+# An engine that kills nobody tells each time that it was asked to.
+DEAF = """\
+class Deaf(FakeBackend):
+    def kill(self, container, number):
+        self.runs[0].stdout.write(b"heard")
+backend = Deaf(guest)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "faults", "times", "status"),
+    [
+        (signal.SIGTERM, "", 1, 128 + signal.SIGTERM),
+        (signal.SIGHUP, "", 1, 128 + signal.SIGHUP),
+        (signal.SIGINT, "", 2, 128 + signal.SIGKILL),
+        (signal.SIGINT, DEAF, 3, 128 + signal.SIGINT),
+    ],
+    ids=["SIGTERM", "SIGHUP", "two interrupts", "three interrupts"],
+)
+def test_the_terminal_is_put_back_whatever_signal_ends_the_run(
+    tmp_path: Path, number: int, faults: str, times: int, status: int
+) -> None:
+    write(tmp_path, STUBBORN, faults=faults)
+    with OnTerminal("app.py", cwd=tmp_path) as script:
+        before = script.modes()
+        script.wait_for(b"ready")
+        assert is_raw(script.modes())
+        script.process.send_signal(number)
+        for _ in range(times - 1):
+            script.wait_for(b"heard")
+            script.process.send_signal(number)
+        assert script.end() == status
+        assert script.modes() == before
+
+
 # Interrupts -------------------------------------------------------------------------------------------
 
 
