@@ -65,14 +65,7 @@ def rows() -> Iterator[Row]:
                 trial = one.signalled(point, signal.SIGINT, times)
                 line = f"Ctrl+C x{times}, at the points above"
                 yield Row(fault=f"Ctrl+C x{times}: {point}", trials=(trial,), times=5, line=line)
-    for number in (*_SIGNALS, signal.SIGWINCH):
-        usual = number in _SIGNALS[:3]
-        points = [p for p in one.POINTS if usual or p not in one.BEFORE]
-        found = tuple(one.signalled(point, number) for point in points)
-        yield Row(fault=f"{number.name}, {len(found)} points", trials=found, times=5)
-    points = [p for p in one.POINTS if p not in one.AFTER]
-    found = tuple(map(one.stopped, points))
-    yield Row(fault=f"SIGTSTP and SIGCONT, {len(points)} points", trials=found, times=5)
+    yield from _signals()
     yield Row(
         fault="host process and watchdog killed", trials=(one.killed_with_its_watchdog,), times=10
     )
@@ -103,6 +96,22 @@ def rows() -> Iterator[Row]:
     yield Row(fault="30 runs in one process", trials=(one.again_and_again(30),), times=3)
     yield Row(fault="50 runs at once", trials=(one.at_once(50),), times=10)
     yield Row(fault="1 GiB of output, every byte", trials=(one.bulk(1024),))
+
+
+def _signals() -> Iterator[Row]:
+    one = trials
+    for number in (*_SIGNALS, signal.SIGWINCH):
+        usual = number in _SIGNALS[:3]
+        points = [p for p in one.POINTS if usual or p not in one.BEFORE]
+        found = tuple(one.signalled(point, number) for point in points)
+        yield Row(fault=f"{number.name}, {len(found)} points", trials=found, times=5)
+        if not usual:
+            early = tuple(one.signalled(point, number) for point in one.BEFORE)
+            name = f"{number.name} while an image is made, {len(early)} points"
+            yield Row(fault=name, trials=early, times=5)
+    points = [p for p in one.POINTS if p not in one.AFTER]
+    stops = tuple(map(one.stopped, points))
+    yield Row(fault=f"SIGTSTP and SIGCONT, {len(points)} points", trials=stops, times=5)
 
 
 def _phases() -> Iterator[Row]:

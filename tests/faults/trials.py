@@ -247,7 +247,7 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
                 interrupt(process, number)
             if times < 3:  # the third time nothing may be waited for
                 go()
-            if number == signal.SIGWINCH and point not in AFTER:
+            if _changes_nothing(point, number):
                 if point != "running":
                     await_ready(process)
                 process.send_signal(signal.SIGTERM)
@@ -265,6 +265,14 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
         return wrong + leaks(bench)
 
     return trial
+
+
+def _changes_nothing(point: str, number: int) -> bool:
+    """Whether a signal is only for a guest, and either there is none yet or it does not mind."""
+    if point in AFTER:
+        return False
+    for_guest = number in (signal.SIGUSR1, signal.SIGUSR2) and point in BEFORE
+    return for_guest or number == signal.SIGWINCH
 
 
 def interrupted_stop(place: Place, times: int) -> Trial:
@@ -333,7 +341,7 @@ def _end_push(bench: Bench, process: Popen[bytes], fault: Fault, number: int) ->
 def _expected(point: str, number: int, times: int) -> set[int]:
     if point in AFTER:  # the guest's own status is known already, or is not asked for any more
         return {STATUS} if number != signal.SIGINT else {0, STATUS, 130, 137}
-    if number == signal.SIGWINCH:
+    if _changes_nothing(point, number):
         return {128 + signal.SIGTERM}
     if number != signal.SIGINT:
         return {128 + number}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from buildr.backend import ContainerState
+    from buildr.backend import ContainerState, Target
 
 SECONDS = 60
 
@@ -121,6 +121,23 @@ def test_it_removes_temporary_files_whatever_becomes_of_the_engine(
     with contextlib.suppress(EngineUnavailableError):
         watchdog.end(["witness", "unix:///some.sock", "run-id", "0"], 0, 0)
     assert not left.exists()
+
+
+def test_temporary_files_do_not_wait_for_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    left = tmp_path / f"{temporary.PREFIX}{identity.namespace()}-4194305-1-x"
+    left.mkdir()
+    seen: list[bool] = []
+
+    def connect(_: Target) -> FakeBackend:
+        seen.append(left.exists())
+        return FakeBackend()
+
+    monkeypatch.setattr("buildr.registry.load", lambda _: connect)
+    watchdog.end(["witness", "", "run-id", "0"], 0, 0)
+    assert seen == [False]
 
 
 @pytest.mark.parametrize("how", ["take over", "force"])
