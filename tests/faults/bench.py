@@ -28,8 +28,11 @@ HOOK = """\
 import importlib, os, threading, time
 
 def stall(at):
-    module, name = at.split(":")
+    module, path = at.split(":")
     found = importlib.import_module(module)
+    *owners, name = path.split(".")
+    for owner in owners:
+        found = getattr(found, owner)
     real = getattr(found, name)
     def stalled(*words, **more):
         open(os.environ["FAULT_REACHED"], "w").close()

@@ -106,7 +106,7 @@ def _at(
 def _stalled_at(
     bench: Bench, function: str, *words: str, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
-    """Bring a host process to where it calls a function, ``module:name``."""
+    """Bring a host process to where it calls a function, ``module:name`` or ``module:Class.name``."""
     reached, go = _fifo(bench, "reached"), _fifo(bench, "go")
     hook = {
         "FAULT_AT": function,
@@ -697,7 +697,7 @@ def upload_given_up(number: int) -> Trial:
     def trial(bench: Bench) -> list[str]:
         bench.change()
         own = {"CONTAINER_HOST": ""} if bench.engine.backend == "podman" else {}
-        at = "buildr.context.tar:_was_rewritten"  # asked when a large file has been read
+        at = "buildr.context.digest:RunningDigest.finish"  # of a large file, when it has been read
         with _stalled_at(bench, at, "status", "0", env=own) as (process, go):
             deadline = time.monotonic() + SECONDS
             while own and not any(
