@@ -360,7 +360,8 @@ class HttpEngine(ABC):
                 f"the container's command was not found: {error.message}",
                 hint="Buildr needs `python` on the image's PATH. Check base_image or dockerfile.",
             )
-        if status == NotExecutableError.exit_code:
+        # Podman calls this 126 as well, though it is no fault of the command.
+        if status == NotExecutableError.exit_code and not _is_limit(error):
             return NotExecutableError(
                 f"the container's command cannot be executed: {error.message}"
             )
@@ -474,8 +475,13 @@ def _create_hint(spec: ContainerSpec, error: EngineError) -> str:
     return hint_of(error)
 
 
+def _is_limit(error: EngineError) -> bool:
+    """Tell whether a limit of processes could not be set, in the words of runc or crun."""
+    return "setting rlimit" in error.message or "setrlimit" in error.message
+
+
 def hint_of(error: EngineError) -> str:
-    """Say what to do about a network, a device or a log that is not to be had: some is told at the creation, some at the start."""
+    """Say what to do about a network, a device, a limit or a log that is not to be had: some is told at the creation, some at the start."""
     import re
 
     if "could not select device driver" in error.message:
@@ -488,6 +494,11 @@ def hint_of(error: EngineError) -> str:
         return (
             "A device by such a name needs a specification in /etc/cdi or /var/run/cdi. For NVIDIA's:"
             " `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; `nvidia-ctk cdi list` shows the names."
+        )
+    if _is_limit(error):
+        return (
+            "The engine may not raise a limit of processes so far: a rootless one not above your own hard limits,"
+            " which `ulimit -H -a` shows. Lower the one in `ulimits`, or the `default_ulimits` of containers.conf."
         )
     if re.search(r"network .*not found", error.message):
         return (

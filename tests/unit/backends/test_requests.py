@@ -864,6 +864,25 @@ def test_a_command_that_cannot_be_executed(name: str, serve: Serve) -> None:
 @ENGINES
 @pytest.mark.parametrize(
     "message",
+    [
+        "error setting rlimits for ready process: error setting rlimit type 7: operation not permitted: OCI permission denied",
+        "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
+    ],
+)
+def test_a_limit_that_may_not_be_raised_is_no_fault_of_the_command(
+    name: str, serve: Serve, message: str
+) -> None:
+    refused = answer_json({"message": message, "cause": message}, 500)
+    container = {**REAL[name]["not-started"], "State": {"Status": "created", "ExitCode": 126}}
+    with pytest.raises(ContainerError, match="cannot start") as caught:
+        engine(name, serve, always(refused, answer_json(container))).start(ID)
+    assert "ulimit -H -a" in caught.value.hint
+    assert caught.value.exit_code == 125
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    "message",
     ["Bind for 127.0.0.1:8080 failed: port is already allocated", "bind: address already in use"],
 )
 def test_a_port_that_is_taken(name: str, serve: Serve, message: str) -> None:
