@@ -51,6 +51,10 @@ def run_entry(
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
     """
+    if runtime.restart != "no":
+        from buildr.detach import refuse_restart
+
+        refuse_restart(runtime)
     with Engine(
         entry, package, runtime, flag=flag, builder_flag=builder_flag, origins=origins
     ) as engine:
@@ -66,7 +70,7 @@ def run_entry(
             if runtime.detach:
                 from buildr.detach import to_be_detached
 
-                spec = to_be_detached(spec)
+                spec = to_be_detached(spec, runtime.restart)
             if runtime.debug is not None:
                 from buildr.debugging import to_be_debugged
 

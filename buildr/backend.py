@@ -220,6 +220,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """How many GPUs, -1 for all; or which, by number or UUID."""
     networks: tuple[NetworkSpec, ...] = ()
     """One of them named ``none`` or ``host``, and alone, is that mode; none at all: the engine's default, a private one."""
+    restart: str = "no"
+    """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or with the
+    most times that it does, ``on-failure:3``."""
     grace_seconds: float = 10
     """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
     hardened: bool = False
@@ -247,6 +250,12 @@ def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
     return found
 
 
+def restart_policy(spec: ContainerSpec) -> tuple[str, int]:
+    """Return the name of a container's restart policy, and how often it may be started again; 0: as often as it takes."""
+    name, _, tries = spec.restart.partition(":")
+    return name, int(tries or 0)
+
+
 class CommandSpec(Struct, frozen=True, kw_only=True):
     """One more command in a running container. What is ``None`` or empty is as the container has it."""
 
@@ -267,6 +276,8 @@ class ContainerState(Struct, frozen=True, kw_only=True):
     status: str
     """The engine's word: ``created``, ``running``, ``exited``, …"""
     running: bool
+    started: bool | None = None
+    """Whether it has been started ever; ``None``: not told, as by lists."""
     exit_code: int | None
     """``None`` until the container has ended."""
     error: str = ""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NOT_STARTED = ("configured", "created", "initialized")  # the engines' words
 _ENDED = ("dead", "exited", "stopped")
+_FOR_GOOD = ("dead", "exited")
+"""Of one with a restart policy: Podman has ended containers as ``stopped`` until it has started them again, or not."""
 
 
 def sweep(backend: Backend) -> int:
@@ -51,7 +53,16 @@ def left_behind(backend: Backend) -> list[ContainerState]:
         if identity.is_left_behind(found.labels)
         and not is_detached(found)
         and not is_kept(backend, found)
+        and not _is_started_again(backend, found)
     ]
+
+
+def _is_started_again(backend: Backend, found: ContainerState) -> bool:
+    """Whether a container looks as if it had never been started because its engine starts it again just now."""
+    if identity.RESTART not in found.labels or found.status not in _NOT_STARTED:
+        return False
+    state = backend.state(found.id)
+    return state is not None and state.started is True
 
 
 def is_detached(found: ContainerState) -> bool:
@@ -61,7 +72,7 @@ def is_detached(found: ContainerState) -> bool:
 
 def has_ended(found: ContainerState) -> bool:
     """Whether the guest of a container has ended, and is not about to be started again."""
-    return found.status in _ENDED
+    return found.status in (_FOR_GOOD if identity.RESTART in found.labels else _ENDED)
 
 
 def detached_and_ended(backend: Backend) -> list[ContainerState]:

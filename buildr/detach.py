@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from buildr import identity
 from buildr.containerfile import APP
+from buildr.errors import OptionError
 from buildr.output import write
 from buildr.run import create, remove
 
@@ -22,15 +23,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildr.backend import Backend, ContainerSpec
+    from buildr.options import Runtime
     from buildr.signals import Signals
     from buildr.watchdog import Watchdog
 
 _ID_DIGITS = 12
 
 
-def to_be_detached(spec: ContainerSpec) -> ContainerSpec:
-    """Return a container that needs nobody: its standard input is ``/dev/null``."""
-    return replace(spec, stdin=False, labels={**spec.labels, identity.DETACH: "1"})
+def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
+    """Return a container that needs nobody: its standard input is ``/dev/null``.
+
+    Args:
+        spec: the container.
+        restart: whether its engine starts it again when it has ended.
+    """
+    labels = {**spec.labels, identity.DETACH: "1"}
+    if restart != "no":
+        labels[identity.RESTART] = restart
+    return replace(spec, stdin=False, restart=restart, labels=labels)
+
+
+def refuse_restart(runtime: Runtime) -> None:
+    """Refuse a restart policy for a container that ends with its host process.
+
+    Raises:
+        OptionError: there is one, and the run is not detached.
+    """
+    if runtime.restart != "no" and not runtime.detach:
+        raise OptionError(
+            f"runtime.restart={runtime.restart!r} needs runtime.detach: a run that is followed ends with its script,"
+            " and hands its status on",
+            hint="Add detach (buildr run --detach), or leave restart out.",
+        )
 
 
 def start(

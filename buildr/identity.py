@@ -26,6 +26,8 @@ KEEP = "buildr.keep"
 """Of containers that stay when their guests fail: see `buildr.keep`."""
 DETACH = "buildr.detach"
 """Of containers that outlive their host processes: see `buildr.detach`."""
+RESTART = "buildr.restart"
+"""Of detached containers that their engine starts again when they have ended; its policy, as the user gave it."""
 NAME = "buildr.name"
 """What runs, for people: the script's or module's name."""
 

@@ -443,6 +443,9 @@ def _tags(row: Any) -> tuple[str, ...]:
     return tuple(tag for tag in row.get("RepoTags") or () if tag != "<none>:<none>")
 
 
+_NEVER = "0001-"  # the year of Go's time.Time that is none
+
+
 def read_state(found: Any) -> ContainerState:
     """Read a container's inspection, the same fields on both engines."""
     state = found["State"]
@@ -452,6 +455,7 @@ def read_state(found: Any) -> ContainerState:
         id=found["Id"],
         status=state["Status"],
         running=bool(state.get("Running")),
+        started=not str(state.get("StartedAt") or _NEVER).startswith(_NEVER),
         exit_code=state.get("ExitCode", 0) if ended else None,
         error=state.get("Error") or "",
         labels=(found.get("Config") or {}).get("Labels") or {},

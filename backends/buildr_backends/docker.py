@@ -7,7 +7,14 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from buildr.backend import ContainerSpec, EngineDetails, EngineInfo, MountSpec, tmpfs_options
+from buildr.backend import (
+    ContainerSpec,
+    EngineDetails,
+    EngineInfo,
+    MountSpec,
+    restart_policy,
+    tmpfs_options,
+)
 from buildr.errors import (
     BackendError,
     ContainerError,
@@ -398,6 +405,9 @@ class Docker(HttpEngine):
             body["WorkingDir"] = spec.workdir
         if spec.user:
             body["User"] = spec.user
+        if spec.restart != "no":
+            name, tries = restart_policy(spec)
+            host["RestartPolicy"] = {"Name": name, "MaximumRetryCount": tries}
         for network in spec.networks[:1]:
             host["NetworkMode"] = network.name
             if network.aliases:

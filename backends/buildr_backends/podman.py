@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from buildr.backend import EngineDetails, EngineInfo, tmpfs_options
+from buildr.backend import EngineDetails, EngineInfo, restart_policy, tmpfs_options
 from buildr.errors import (
     BackendError,
     EngineError,
@@ -379,6 +379,10 @@ class Podman(HttpEngine):
             body["work_dir"] = spec.workdir
         if spec.user:
             body["user"] = spec.user
+        if spec.restart != "no":
+            body["restart_policy"], tries = restart_policy(spec)
+            if tries:
+                body["restart_tries"] = tries
         body.update(_networks(spec.networks))
         body.update(_limits(spec))
         if devices := _devices(spec):

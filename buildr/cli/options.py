@@ -333,6 +333,13 @@ container_options = (
         help="Start it, print the id of the run, and end: see buildr ps, logs and stop.",
     ),
     option(
+        "--restart",
+        "runtime__restart",
+        metavar="POLICY",
+        section=CONTAINER,
+        help="With --detach: on-failure[:N], always or unless-stopped starts it again.  [default: no]",
+    ),
+    option(
         "--grace-seconds",
         "runtime__grace_seconds",
         metavar="SECONDS",

@@ -38,14 +38,6 @@ _own_options = (
         section=_UNIT,
         help="Name of the unit, and so of the service.  [default: the image's]",
     ),
-    option(
-        "--restart",
-        type=click.Choice(("no", "on-failure", "always")),
-        default="no",
-        metavar="no|on-failure|always",
-        section=_UNIT,
-        help="Whether systemd starts it again when it has ended.  [default: no]",
-    ),
 )
 _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),)
 
@@ -69,7 +61,6 @@ def quadlet(
     module: str | None,
     output: str | None,
     unit: str | None,
-    restart: str,
     **values: Any,
 ) -> None:
     r"""Write a unit with which the user's systemd runs an image.
@@ -96,7 +87,7 @@ def quadlet(
 
     def action(_signals: Signals) -> int:
         with in_words_of(context):
-            service, told = _service(context, words, module, unit, restart, values)
+            service, told = _service(context, words, module, unit, values)
             text, notes = units.unit(service)
             quiet = bool(values["package__quiet"])
             for note in () if quiet else told:
@@ -120,7 +111,6 @@ def _service(
     words: tuple[str, ...],
     module: str | None,
     unit: str | None,
-    restart: str,
     values: dict[str, Any],
 ) -> tuple[Service, tuple[str, ...]]:
     """Return what the command line names, and what the user should know of it."""
@@ -139,7 +129,6 @@ def _service(
             image=str(image),
             runtime=settle_here(given).runtime,
             command=words[1:],
-            restart=restart,
         ), ()
     arguments = words if module is not None else words[1:]
     entry = target.find(None if module is not None else words[0], module, arguments)
@@ -159,7 +148,6 @@ def _service(
         command=(*project.placement.command, *arguments) if arguments else (),
         workdir="" if own or workdir == "/app" else workdir,
         home="" if own else project.recipe.home,
-        restart=restart,
     ), found.notes if found else ()
 
 

@@ -88,7 +88,7 @@ def shell(
             return run_entry(
                 entry,
                 settings.package,
-                replace(settings.runtime, interrupt="guest"),
+                replace(settings.runtime, interrupt="guest", restart="no"),
                 signals,
                 flag=backend,
                 builder_flag=given.package.get("builder"),

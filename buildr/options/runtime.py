@@ -47,6 +47,8 @@ _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
 _GRACE = "seconds from 0 to 86400"
 _ENV_FILE = "the path of a file of variables, or a list of paths"
+_RESTART = '"no", "on-failure", "on-failure:N" (at most N times), "always" or "unless-stopped"'
+_RESTART_PATTERN = r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,5})?"
 _INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
 _TIMEOUT = "seconds from 0.001 to 31536000"
 _FORMAT = '"json", or "pickle" where the container may run code on the host'
@@ -90,6 +92,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         keep: whether the container of a script that fails stays for a look; a call's never does.
         detach: whether the container goes on without the host process, which prints the run's id and ends with 0; it has no
             standard input, and stays until ``buildr stop``. A call's never does.
+        restart: whether the engine starts a detached container again when it has ended: ``no``, ``on-failure``, ``on-failure:3`` (at
+            most three times), ``always`` or ``unless-stopped``. A call's never is.
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
         call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
         call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
@@ -121,6 +125,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     debug: int | str | Port | None = None
     keep: bool = False
     detach: bool = False
+    restart: str = "no"
     call_timeout: float | None = None
     call_limit: str | int = "16m"
     call_format: Literal["json", "pickle"] = "json"
@@ -334,6 +339,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "debug": debug_port,
     "keep": flag,
     "detach": flag,
+    "restart": lambda value: matching(value, _RESTART_PATTERN, _RESTART),
     "call_timeout": call_timeout,
     "call_limit": parse_bytes,
     "call_format": lambda value: matching(value, "json|pickle", _FORMAT),

@@ -398,6 +398,7 @@ def _state(container: FakeContainer) -> ContainerState:
         id=container.id,
         status=container.status,
         running=container.running,
+        started=container.started,
         exit_code=container.exit_code if container.started else None,
         labels=container.spec.labels,
         ports=container.ports if container.running else (),

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,16 @@ while sys.argv[1:] == ["serve"]:
     server.accept()[0].sendall(b"hello")
 sys.exit(3)
 """
+
+AGAIN = """\
+import pathlib, sys, threading
+if pathlib.Path("/tmp/started").exists():
+    print("second", flush=True)
+    threading.Event().wait()
+pathlib.Path("/tmp/started").touch()
+sys.exit(3)
+"""
+"""Its first start fails; a container keeps its files from one start to the next."""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +104,41 @@ def test_one_that_has_ended_stays_with_its_status_until_it_is_removed(site: Site
     )
     assert buildr(site, "stop", started.stdout.decode().strip()).returncode == 0
     assert runs(site) == []
+
+
+def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None:
+    site.write({"again.py": AGAIN})
+    options = ("--name", site.name, "-q", "-d", "--restart", "on-failure:2")
+    started = buildr(site, "run", *options, "again.py")
+    assert started.returncode == 0, started.stderr.decode()
+    run_id = started.stdout.decode().strip()
+    deadline = time.monotonic() + SECONDS
+    while b"second\n" not in lines_until(
+        site, run_id, b"second\n"
+    ):  # Podman's log may end at the first end
+        assert time.monotonic() < deadline
+    found = json.loads(buildr(site, "ps", "--json").stdout)
+    (run,) = [one for one in found if one["run"] == run_id]
+    assert (run["detached"], run["running"]) == (True, True)
+    assert run["container"][:12] not in buildr(site, "prune", "--dry-run").stdout.decode()
+    stopped = buildr(site, "stop", run_id)
+    assert stopped.returncode == 0, stopped.stderr.decode()
+    assert run["container"] not in site.engine.containers()
+
+
+def lines_until(site: Site, run_id: str, wanted: bytes) -> list[bytes]:
+    """Follow a run's log to a line, or to its end."""
+    found: list[bytes] = []
+    with site.engine.popen(
+        *(sys.executable, "-m", "buildr", "logs", "-f", run_id), cwd=site.directory
+    ) as follower:
+        assert follower.stdout is not None
+        for line in follower.stdout:
+            found.append(line)
+            if line == wanted:
+                break
+        follower.terminate()
+    return found
 
 
 def test_one_that_cannot_start_says_why_and_leaves_nothing(site: Site) -> None:

@@ -321,6 +321,67 @@ def test_stop_ends_and_removes_whether_or_not_the_host_process_lives(
     assert container.removed
 
 
+# Started again ------------------------------------------------------------------------------------
+
+
+def test_a_restart_policy_reaches_the_engine_and_a_label() -> None:
+    backend = FakeBackend(until_asked)
+    assert run(backend, "-d", "--restart", "on-failure:3").status == 0
+    (container,) = backend.runs
+    assert container.spec.restart == "on-failure:3"
+    assert container.spec.labels[identity.RESTART] == "on-failure:3"
+
+
+def test_without_one_there_is_no_label() -> None:
+    backend = FakeBackend(until_asked)
+    assert run(backend, "-d").status == 0
+    assert backend.runs[0].spec.restart == "no"
+    assert identity.RESTART not in backend.runs[0].spec.labels
+
+
+@pytest.mark.parametrize(("status", "removed"), [("stopped", False), ("exited", True)])
+def test_prune_leaves_one_that_podman_may_be_about_to_start_again(
+    monkeypatch: pytest.MonkeyPatch, status: str, removed: bool
+) -> None:
+    from msgspec.structs import replace
+
+    backend = FakeBackend()
+    container = ended(backend, 3, {identity.RESTART: "always"})
+    listed = [replace(one, status=status) for one in backend.containers({})]
+    monkeypatch.setattr(backend, "containers", lambda _: listed)
+    assert command(backend, "prune").exit_code == 0
+    assert container.removed is removed
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_the_sweep_leaves_one_that_is_just_started_again(
+    monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    """Podman makes the process of a container anew: it is `created` in between."""
+    from msgspec.structs import replace
+
+    backend = FakeBackend(until_asked)
+    container = detached(backend, started=started, more={identity.RESTART: "always"})
+    listed = [replace(one, status="created") for one in backend.containers({})]
+    monkeypatch.setattr(backend, "containers", lambda _: listed)
+    sweep(backend)
+    assert container.removed is not started
+
+
+def test_a_run_that_is_followed_is_never_started_again() -> None:
+    backend = FakeBackend()
+    done = run(backend, "--restart", "always")
+    assert done.status == 125
+    assert b"--restart='always' needs --detach" in done.stderr
+    assert backend.operations == []
+
+
+@pytest.mark.parametrize("value", ["on-failure:0", "on-failure:", "always:3", "yes", "", 1])
+def test_a_word_that_is_no_policy_is_refused(value: object) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.restart cannot be"):
+        runtime_options({"restart": value})
+
+
 # What makes no sense ------------------------------------------------------------------------------
 
 
@@ -340,6 +401,7 @@ def test_watch_and_detach_exclude_each_other() -> None:
 def test_calls_are_never_detached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with using(FakeBackend()) as backend:
         for work in calls.imported(tmp_path, monkeypatch):
-            assert calls.options(work.give, detach=True).remote(1) == 1
+            assert calls.options(work.give, detach=True, restart="always").remote(1) == 1
     assert identity.DETACH not in backend.runs[0].spec.labels
+    assert backend.runs[0].spec.restart == "no"
     assert backend.runs[0].removed

@@ -92,6 +92,29 @@ def test_the_grace_is_podmans_and_systemd_waits_longer() -> None:
     assert ("TimeoutStopSec", "13") in systemd.keys(text_of(grace_seconds=2.5), "Service")
 
 
+@pytest.mark.parametrize(
+    ("policy", "word", "limit"),
+    [
+        ("no", "no", []),
+        ("always", "always", []),
+        ("unless-stopped", "always", []),
+        ("on-failure", "on-failure", []),
+        # systemd counts the first start, too.
+        (
+            "on-failure:3",
+            "on-failure",
+            [("StartLimitIntervalSec", "infinity"), ("StartLimitBurst", "4")],
+        ),
+    ],
+)
+def test_the_restart_policy_is_in_systemds_words(
+    policy: str, word: str, limit: list[tuple[str, str]]
+) -> None:
+    text = text_of(restart=policy)
+    assert ("Restart", word) in systemd.keys(text, "Service")
+    assert systemd.keys(text, "Unit")[1:] == limit
+
+
 def test_ports_stand_with_their_addresses() -> None:
     ports = [8080, "0:81", "[::1]:82:83/udp", "192.0.2.1::84"]
     assert values(container(ports=ports), "PublishPort") == [

@@ -227,6 +227,7 @@ OTHERS: dict[str, object] = {
     ),
     "gpus": ("0", "GPU-1"),
     "networks": (NetworkSpec(name="backend", aliases=("db", "x")),),
+    "restart": "on-failure:3",
     "grace_seconds": 20,
     "hardened": False,
     "home": "/other",
@@ -263,6 +264,22 @@ def test_a_directory_in_memory_has_its_size_and_is_no_place_for_programs(
         "/a": {"rw", "nosuid", "nodev", "noexec", "mode=1777"},
         "/b": {"rw", "nosuid", "nodev", "noexec", "mode=1777", "size=1048576"},
     }
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("restart", "name_of_it", "tries"),
+    [("no", None, 0), ("always", "always", 0), ("on-failure:3", "on-failure", 3)],
+)
+def test_a_restart_policy_is_in_the_engines_words(
+    name: str, serve: Serve, restart: str, name_of_it: str | None, tries: int
+) -> None:
+    body, _ = created(name, serve, ContainerSpec(image=IMAGE, restart=restart))
+    if name == "docker":
+        wanted = {"Name": name_of_it, "MaximumRetryCount": tries} if name_of_it else None
+        assert body["HostConfig"].get("RestartPolicy") == wanted
+    else:
+        assert (body.get("restart_policy"), body.get("restart_tries", 0)) == (name_of_it, tries)
 
 
 @ENGINES
