@@ -188,6 +188,20 @@ class UlimitSpec(Struct, frozen=True, kw_only=True):
     hard: int
 
 
+class HealthSpec(Struct, frozen=True, kw_only=True):
+    """A command that an engine runs in a container to see whether it is well."""
+
+    test: tuple[str, ...]
+    """``CMD`` and words, or ``CMD-SHELL`` and a line for ``sh``, in the words of both engines."""
+    interval: float = 30
+    """Seconds from one to the next."""
+    timeout: float = 30
+    """Seconds that one may take."""
+    retries: int = 3
+    start_period: float = 0
+    """Seconds in which failures do not count."""
+
+
 class ContainerSpec(Struct, frozen=True, kw_only=True):
     """A container to create. What is ``None`` or empty is left as the image has it."""
 
@@ -220,6 +234,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """How many GPUs, -1 for all; or which, by number or UUID."""
     networks: tuple[NetworkSpec, ...] = ()
     """One of them named ``none`` or ``host``, and alone, is that mode; none at all: the engine's default, a private one."""
+    health: HealthSpec | None = None
+    """``None``: what the image has."""
     restart: str = "no"
     """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or with the
     most times that it does, ``on-failure:3``."""
@@ -248,6 +264,17 @@ def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
             if path and path not in mounted:
                 found.setdefault(path, list(_TMPFS))
     return found
+
+
+def health_config(health: HealthSpec) -> dict[str, object]:
+    """Return a health check as both engines take it: times are in nanoseconds, and all are said, as Podman has no defaults here."""
+    return {
+        "Test": list(health.test),
+        "Interval": round(health.interval * 1e9),
+        "Timeout": round(health.timeout * 1e9),
+        "Retries": health.retries,
+        "StartPeriod": round(health.start_period * 1e9),
+    }
 
 
 def restart_policy(spec: ContainerSpec) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from buildr import console, identity, stdin, terminal
 from buildr.backend import (
     ContainerSpec,
     DeviceSpec,
+    HealthSpec,
     MountSpec,
     NetworkSpec,
     PortBinding,
@@ -101,6 +102,7 @@ def container_spec(
         networks=tuple(
             NetworkSpec(name=item.name, aliases=item.aliases) for item in runtime.network
         ),
+        health=health_spec(runtime),
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
@@ -169,6 +171,21 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
             hint=f"Correct {device!r} in runtime.devices. Is its driver loaded?",
         )
     return DeviceSpec(host=host, container=container, access=access)
+
+
+def health_spec(runtime: Runtime) -> HealthSpec | None:
+    """Return the health check of the options."""
+    check = runtime.healthcheck
+    if check is None:
+        return None
+    command = check.command
+    return HealthSpec(
+        test=("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command),
+        interval=check.interval,
+        timeout=check.timeout,
+        retries=check.retries,
+        start_period=check.start_period,
+    )
 
 
 def warn_of_limits(backend: Backend, runtime: Runtime) -> None:

@@ -11,6 +11,7 @@ generator leaves as they are. So both are doubled in everything that gets there.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from buildr._version import __version__
 from buildr.backend import ContainerSpec, EngineInfo, TmpfsSpec, tmpfs_options
-from buildr.container import find_mount, user_of
+from buildr.container import find_mount, health_spec, user_of
 from buildr.errors import ContextError, OptionError
 from buildr.guest.init import PUBLISHED
 from buildr.options.devices import cdi_names
@@ -166,6 +167,7 @@ def _podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterat
     if service.workdir:
         yield f"--workdir={service.workdir}"
     yield from _limits(runtime)
+    yield from _health(runtime)
     for device in (*runtime.devices, *cdi_names(runtime.gpus)):
         yield f"--device={device}"
     for network in runtime.network:
@@ -195,6 +197,19 @@ def _limits(runtime: Runtime) -> Iterator[str]:
         yield f"--pids-limit={runtime.pids_limit}"
     for limit in runtime.ulimits:
         yield f"--ulimit={limit.name}={limit.soft}:{limit.hard}"
+
+
+def _health(runtime: Runtime) -> Iterator[str]:
+    """Yield the health check; the generator has ``HealthCmd=`` since 4.5 only."""
+    if (health := health_spec(runtime)) is None:
+        return
+    # Podman reads a list in JSON as words, and anything else as a line for sh.
+    kind, *words = health.test
+    yield f"--health-cmd={words[0] if kind == 'CMD-SHELL' else json.dumps([kind, *words])}"
+    yield f"--health-interval={health.interval:g}s"
+    yield f"--health-timeout={health.timeout:g}s"
+    yield f"--health-retries={health.retries}"
+    yield f"--health-start-period={health.start_period:g}s"
 
 
 def _restart(runtime: Runtime) -> str:

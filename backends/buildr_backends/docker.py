@@ -12,6 +12,7 @@ from buildr.backend import (
     EngineDetails,
     EngineInfo,
     MountSpec,
+    health_config,
     restart_policy,
     tmpfs_options,
 )
@@ -405,9 +406,9 @@ class Docker(HttpEngine):
             body["WorkingDir"] = spec.workdir
         if spec.user:
             body["User"] = spec.user
-        if spec.restart != "no":
-            name, tries = restart_policy(spec)
-            host["RestartPolicy"] = {"Name": name, "MaximumRetryCount": tries}
+        if spec.health is not None:
+            body["Healthcheck"] = health_config(spec.health)
+        host.update(_restart(spec))
         for network in spec.networks[:1]:
             host["NetworkMode"] = network.name
             if network.aliases:
@@ -421,6 +422,13 @@ class Docker(HttpEngine):
         if directories := tmpfs_options(spec):
             host["Tmpfs"] = {path: ",".join(options) for path, options in directories.items()}
         return body
+
+
+def _restart(spec: ContainerSpec) -> dict[str, Any]:
+    if spec.restart == "no":
+        return {}
+    name, tries = restart_policy(spec)
+    return {"RestartPolicy": {"Name": name, "MaximumRetryCount": tries}}
 
 
 def stores_with_containerd(found: Any) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from buildr.backend import EngineDetails, EngineInfo, restart_policy, tmpfs_options
+from buildr.backend import EngineDetails, EngineInfo, health_config, restart_policy, tmpfs_options
 from buildr.errors import (
     BackendError,
     EngineError,
@@ -379,10 +379,7 @@ class Podman(HttpEngine):
             body["work_dir"] = spec.workdir
         if spec.user:
             body["user"] = spec.user
-        if spec.restart != "no":
-            body["restart_policy"], tries = restart_policy(spec)
-            if tries:
-                body["restart_tries"] = tries
+        body.update(_life(spec))
         body.update(_networks(spec.networks))
         body.update(_limits(spec))
         if devices := _devices(spec):
@@ -435,6 +432,18 @@ def _devices(spec: ContainerSpec) -> list[str]:
         for device in spec.devices
     ]
     return found + cdi_names(spec.gpus)
+
+
+def _life(spec: ContainerSpec) -> dict[str, Any]:
+    """Return what Podman does about a container while and after it runs."""
+    found: dict[str, Any] = {}
+    if spec.health is not None:
+        found["healthconfig"] = health_config(spec.health)
+    if spec.restart != "no":
+        found["restart_policy"], tries = restart_policy(spec)
+        if tries:
+            found["restart_tries"] = tries
+    return found
 
 
 def working_containers(client: Client) -> set[str]:

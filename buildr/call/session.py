@@ -161,7 +161,7 @@ class Session:
         )
         if self._prepared is not None:  # the watchdog knows the calls by their label
             spec = replace(spec, labels=self._prepared.spec.labels)
-        return _Prepared(engine, ready, replace(spec, stdin=True))
+        return _Prepared(engine, ready, replace(spec, stdin=True, health=None))
 
     def run(self, call: Call, payload: bytes) -> Any:
         """Run a call's container; return the value.

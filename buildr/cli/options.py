@@ -333,6 +333,13 @@ container_options = (
         help="Start it, print the id of the run, and end: see buildr ps, logs and stop.",
     ),
     option(
+        "--health-cmd",
+        "runtime__healthcheck",
+        metavar="COMMAND",
+        section=CONTAINER,
+        help="A line for sh that ends with 0 while the container is well; asked every 30 seconds.",
+    ),
+    option(
         "--restart",
         "runtime__restart",
         metavar="POLICY",

@@ -98,6 +98,7 @@ class RuntimeOptions(_Options):
     call_timeout = None
     call_limit = "16m"
     call_format = "json"
+    healthcheck = None
     restart = "no"
     replicas = 1
 

@@ -11,6 +11,7 @@ from buildr.errors import OptionError
 from buildr.options.devices import Gpus, devices, gpus
 from buildr.options.environment import environment
 from buildr.options.fields import read_given, record
+from buildr.options.health import HealthCheck, health_check
 from buildr.options.mounts import Mount, mounts
 from buildr.options.networks import MODES, Network, networks
 from buildr.options.package import backend
@@ -92,6 +93,9 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         keep: whether the container of a script that fails stays for a look; a call's never does.
         detach: whether the container goes on without the host process, which prints the run's id and ends with 0; it has no
             standard input, and stays until ``buildr stop``. A call's never does.
+        healthcheck: a command that tells whether the container is well, by ending with 0: a line for ``sh``, a list of words, or
+            a dict with ``command``, ``interval``, ``timeout``, ``start_period`` (seconds) and ``retries``. Podman asks it only
+            where systemd runs.
         restart: whether the engine starts a detached container again when it has ended: ``no``, ``on-failure``, ``on-failure:3`` (at
             most three times), ``always`` or ``unless-stopped``. A call's never is.
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
@@ -125,6 +129,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     debug: int | str | Port | None = None
     keep: bool = False
     detach: bool = False
+    healthcheck: str | Sequence[str] | HealthCheck | Mapping[str, Any] | None = None
     restart: str = "no"
     call_timeout: float | None = None
     call_limit: str | int = "16m"
@@ -149,6 +154,7 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     gpus: Gpus | None = None
     network: tuple[Network, ...] = ()
     debug: Port | None = None
+    healthcheck: HealthCheck | None = None
     call_limit: int = 16 << 20
     shard_spec: None = None
     job_spec: None = None
@@ -339,6 +345,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "debug": debug_port,
     "keep": flag,
     "detach": flag,
+    "healthcheck": health_check,
     "restart": lambda value: matching(value, _RESTART_PATTERN, _RESTART),
     "call_timeout": call_timeout,
     "call_limit": parse_bytes,

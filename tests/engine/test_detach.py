@@ -32,6 +32,11 @@ while sys.argv[1:] == ["serve"]:
 sys.exit(3)
 """
 
+HEALTH = {
+    "command": ["python", "-c", "import socket; socket.create_connection(('', 8000))"],
+    "interval": 0.5,
+}
+
 AGAIN = """\
 import pathlib, sys, threading
 if pathlib.Path("/tmp/started").exists():
@@ -47,7 +52,7 @@ sys.exit(3)
 def site(engine: Engine) -> Iterator[Site]:
     for found in make_site(engine):
         imports = "import signal, socket, sys"
-        runtime = {"ports": ["0:8000"], "detach": True}
+        runtime = {"ports": ["0:8000"], "detach": True, "healthcheck": HEALTH}
         found.script(WORK, imports=imports, runtime=runtime, path=f"{found.name}.py")
         yield found
 
@@ -80,6 +85,7 @@ def test_it_is_started_reached_followed_and_stopped(site: Site) -> None:
     )
     with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as connection:
         assert connection.recv(16) == b"hello"
+    until_healthy(site, run["container"])
     stopped = buildr(site, "stop", run["run"])
     assert stopped.returncode == 0, stopped.stderr.decode()
     assert follower.communicate(timeout=SECONDS) == (b"", b"err\nlast\n")
@@ -124,6 +130,16 @@ def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None
     stopped = buildr(site, "stop", run_id)
     assert stopped.returncode == 0, stopped.stderr.decode()
     assert run["container"] not in site.engine.containers()
+
+
+def until_healthy(site: Site, container: str) -> None:
+    """Wait until an engine finds a container well; Podman, which leaves that to systemd, is told to look."""
+    if site.engine.backend == "podman":
+        site.engine.cli("healthcheck", "run", container)
+        return
+    deadline = time.monotonic() + SECONDS
+    while site.engine.cli("inspect", "-f", "{{.State.Health.Status}}", container) != "healthy\n":
+        assert time.monotonic() < deadline
 
 
 def lines_until(site: Site, run_id: str, wanted: bytes) -> list[bytes]:

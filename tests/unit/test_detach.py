@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from buildr import identity, runs
-from buildr.backend import ContainerSpec
+from buildr.backend import ContainerSpec, HealthSpec
 from buildr.cleanup import end_run, sweep
 from buildr.cli import app
+from buildr.container import health_spec
 from buildr.errors import (
     BackendError,
     CommandNotFoundError,
@@ -382,6 +383,42 @@ def test_a_word_that_is_no_policy_is_refused(value: object) -> None:
         runtime_options({"restart": value})
 
 
+# Its health ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "test"),
+    [
+        ("true && true", ("CMD-SHELL", "true && true")),
+        (["python", "check.py"], ("CMD", "python", "check.py")),
+        ({"command": ["true"]}, ("CMD", "true")),
+    ],
+)
+def test_a_health_check_is_a_line_or_words_with_dockers_times(
+    value: Any, test: tuple[str, ...]
+) -> None:
+    found = health_spec(runtime_options({"healthcheck": value}))
+    assert found == HealthSpec(test=test, interval=30, timeout=30, retries=3, start_period=0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", " ", [], [""], {}, 5, {"interval": 1}, {"command": ["a", 1]}),
+        *({"command": "a", **more} for more in ({"interval": 0}, {"retries": 0}, {"wrong": 1})),
+    ],
+)
+def test_what_is_no_health_check_is_refused(value: Any) -> None:
+    with pytest.raises(OptionError, match=r"^runtime\.healthcheck"):
+        runtime_options({"healthcheck": value})
+
+
+def test_the_flag_is_a_line_for_sh() -> None:
+    backend = FakeBackend(until_asked)
+    assert run(backend, "-d", "--health-cmd", "test -e /x").status == 0
+    assert backend.runs[0].spec.health == HealthSpec(test=("CMD-SHELL", "test -e /x"))
+
+
 # What makes no sense ------------------------------------------------------------------------------
 
 
@@ -401,7 +438,13 @@ def test_watch_and_detach_exclude_each_other() -> None:
 def test_calls_are_never_detached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with using(FakeBackend()) as backend:
         for work in calls.imported(tmp_path, monkeypatch):
-            assert calls.options(work.give, detach=True, restart="always").remote(1) == 1
+            assert (
+                calls.options(work.give, detach=True, restart="always", healthcheck="true").remote(
+                    1
+                )
+                == 1
+            )
     assert identity.DETACH not in backend.runs[0].spec.labels
     assert backend.runs[0].spec.restart == "no"
+    assert backend.runs[0].spec.health is None
     assert backend.runs[0].removed

@@ -93,6 +93,21 @@ def test_the_grace_is_podmans_and_systemd_waits_longer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "word"),
+    [("test -e '/a b' && true", "test -e '/a b' && true"), (["a", "$b"], '["CMD", "a", "$b"]')],
+)
+def test_the_health_check_is_podmans(command: Any, word: str) -> None:
+    found = podman_arguments(healthcheck={"command": command, "interval": 1.5, "retries": 2})
+    assert [one for one in found if one.startswith("--health")] == [
+        f"--health-cmd={word}",
+        "--health-interval=1.5s",
+        "--health-timeout=30s",
+        "--health-retries=2",
+        "--health-start-period=0s",
+    ]
+
+
+@pytest.mark.parametrize(
     ("policy", "word", "limit"),
     [
         ("no", "no", []),

@@ -13,6 +13,7 @@ from buildr.backend import (
     ContainerSpec,
     ContainerState,
     DeviceSpec,
+    HealthSpec,
     Image,
     MountSpec,
     NetworkSpec,
@@ -227,6 +228,7 @@ OTHERS: dict[str, object] = {
     ),
     "gpus": ("0", "GPU-1"),
     "networks": (NetworkSpec(name="backend", aliases=("db", "x")),),
+    "health": HealthSpec(test=("CMD", "true")),
     "restart": "on-failure:3",
     "grace_seconds": 20,
     "hardened": False,
@@ -263,6 +265,21 @@ def test_a_directory_in_memory_has_its_size_and_is_no_place_for_programs(
     assert {path: set(text.split(",")) - {"notmpcopyup"} for path, text in found.items()} == {
         "/a": {"rw", "nosuid", "nodev", "noexec", "mode=1777"},
         "/b": {"rw", "nosuid", "nodev", "noexec", "mode=1777", "size=1048576"},
+    }
+
+
+@ENGINES
+def test_a_health_check_has_all_its_times_in_nanoseconds(name: str, serve: Serve) -> None:
+    health = HealthSpec(
+        test=("CMD-SHELL", "true"), interval=1.5, timeout=2, retries=4, start_period=0.25
+    )
+    body, _ = created(name, serve, ContainerSpec(image=IMAGE, health=health))
+    assert body["Healthcheck" if name == "docker" else "healthconfig"] == {
+        "Test": ["CMD-SHELL", "true"],
+        "Interval": 1_500_000_000,
+        "Timeout": 2_000_000_000,
+        "Retries": 4,
+        "StartPeriod": 250_000_000,
     }
 
 
