@@ -134,17 +134,21 @@ def test_systemd_has_nothing_to_say_of_the_service(
     options = ("--port", "8080", "--memory", "64m", "--cpus", "1.5", "--grace-seconds", "2.5")
     image = "registry.example/team/web:1"
     done = rootless_podman.python(
-        *("-m", "buildr", "quadlet", "-o", "units", "--restart", "on-failure", *options),
-        *("--hardened", image, "serve", "100%"),
+        *("-m", "buildr", "quadlet", "-o", "units", "--restart", "on-failure:3", *options),
+        *("--hardened", "--health-cmd", "test -e '/a b'", image, "serve", "100%"),
         cwd=directory,
     )
     assert done.returncode == 0, done.stderr.decode()
     service = generated(generator, directory / "units", tmp_path / "out")
     words = started(service)
     assert words[-3:] == [image, "serve", "100%"]
-    assert {"--memory=67108864b", "--cpus=1.5", "--stop-timeout=3", "127.0.0.1:8080:8080"} <= set(
-        words
-    )
+    assert {
+        "--health-cmd=test -e '/a b'",
+        "--memory=67108864b",
+        "--cpus=1.5",
+        "--stop-timeout=3",
+        "127.0.0.1:8080:8080",
+    } <= set(words)
     place = tmp_path / "runtime"
     place.mkdir(mode=0o700)
     checked = subprocess.run(
