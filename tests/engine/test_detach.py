@@ -33,7 +33,7 @@ sys.exit(3)
 """
 
 HEALTH = {
-    "command": ["python", "-c", "import socket; socket.create_connection(('', 8000))"],
+    "command": ["python", "-c", "pass"],
     "interval": 0.5,
 }
 
