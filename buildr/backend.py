@@ -113,6 +113,8 @@ class Layer(Struct, frozen=True, kw_only=True):
     """Bytes of the whole stream."""
     created_by: str
     """What made it, for the image's history."""
+    labels: Mapping[str, str] = {}
+    """Of the new image, beyond those of the image below."""
 
 
 class PushRequest(Struct, frozen=True, kw_only=True):
@@ -241,6 +243,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     most times that it does, ``on-failure:3``."""
     grace_seconds: float = 10
     """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
+    logged: bool = True
+    """Whether the engine keeps what it writes; without, it need not write all of it to a disk."""
     hardened: bool = False
     """Drop every capability and mount the root read-only, ``/tmp`` and the home as tmpfs."""
     home: str = ""
@@ -294,6 +298,15 @@ class CommandSpec(Struct, frozen=True, kw_only=True):
     tty: bool = False
     stdin: bool = True
     """Whether it takes input."""
+
+
+class Volume(Struct, frozen=True, kw_only=True):
+    """A named volume."""
+
+    name: str
+    labels: Mapping[str, str] = {}
+    size: int | None = None
+    """Bytes; ``None`` where the engine does not tell."""
 
 
 class ContainerState(Struct, frozen=True, kw_only=True):
@@ -555,6 +568,35 @@ class Backend(Protocol):
             ContainerError: it cannot be started, e.g. since the container does not run.
         """
         ...
+
+    # Volumes --------------------------------------------------------------------------------------
+
+    def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; one that is there stays as it is.
+
+        Raises:
+            EngineError: the engine has no volumes, or refuses.
+        """
+        ...
+
+    def volumes(self, labels: Mapping[str, str], *, sizes: bool = False) -> Sequence[Volume]:
+        """List the volumes that carry all these labels.
+
+        Args:
+            labels: an empty value matches any.
+            sizes: whether to ask how large they are, which may take seconds.
+        """
+        ...
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume and what is in it; an absent one is fine.
+
+        Raises:
+            EngineError: a container uses it.
+        """
+        ...
+
+    # ----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the connections. May be called twice."""

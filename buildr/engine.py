@@ -101,8 +101,15 @@ class Engine:
             return Ready(image=_build_elsewhere(backend, project, elsewhere, say))
         if project.package.publish:
             return Ready(image=build_and_publish(backend, project, say))
-        growth, shown = _growth(self.runtime), verbosity(project.package)
-        return make_ready(backend, project, say, growth=growth, verbosity=shown, trust=trust)
+        return make_ready(
+            backend,
+            project,
+            say,
+            growth=_growth(self.runtime),
+            verbosity=verbosity(project.package),
+            trust=trust,
+            wheels=project.package.wheel_cache,
+        )
 
 
 def _growth(runtime: Runtime) -> Growth:

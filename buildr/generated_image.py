@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from buildr.backend import BuildRequest, Event, Layer
 from buildr.base_app import place_in
-from buildr.containerfile import APP, source_step
+from buildr.containerfile import APP, WHEELS, source_step
 from buildr.context.tar import pack, pack_tree, tree_size
 from buildr.errors import EngineError
 from buildr.staging import CONTAINERFILE, counted, parts_of, source_tree
@@ -43,6 +43,7 @@ def build_generated(
     bases: Sequence[Image],
     *,
     cache: bool,
+    wheels: bool = False,
 ) -> str:
     """Build a project's image, and give it the project's name; return its id.
 
@@ -54,6 +55,7 @@ def build_generated(
         around: what decides the image beside the context.
         bases: the image that it starts from.
         cache: whether what was built before may serve.
+        wheels: whether dependencies may be installed with the cache of wheels.
 
     Raises:
         ContextError: a file cannot be read.
@@ -65,6 +67,10 @@ def build_generated(
         project = with_dependencies(backend, project, sources, progress, cache=cache)
 
     def build(project: Project, tag: str) -> str:
+        if wheels and not project.package.secrets:
+            from buildr.installer.wheels import with_wheels
+
+            project = with_wheels(backend, project, progress, cache=cache) or project
         request = BuildRequest(
             context=counted(pack(parts_of(project, sources)), progress),
             containerfile=CONTAINERFILE,
@@ -75,7 +81,10 @@ def build_generated(
 
     def prepare(project: Project) -> str:
         stored = backend.image(around.prepared_tag) if cache else None
-        return stored.id if stored else build(project, around.prepared_tag)
+        # What the cache of wheels has a part in is not published (`buildr.installer.wheels`).
+        if stored is not None and not (project.package.publish and WHEELS in stored.labels):
+            return stored.id
+        return build(project, around.prepared_tag)
 
     image = _build_layered(backend, project, sources, bases, prepare, progress)
     if image is None:

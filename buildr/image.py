@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from buildr.bases import find_bases
 from buildr.build_lock import alone, building
-from buildr.containerfile import PROJECT
+from buildr.containerfile import PROJECT, WHEELS
 from buildr.errors import BackendError, EngineError, ImageNotFoundError
 from buildr.fingerprint import frame, is_fingerprint, is_prepared
 from buildr.last_image import Memory
@@ -88,6 +88,7 @@ def make_ready(
     verbosity: Verbosity = "normal",
     cache: bool = True,
     trust: bool = False,
+    wheels: bool = False,
 ) -> Ready:
     """Return what a container of the project is made of, building no more than need be.
 
@@ -100,6 +101,7 @@ def make_ready(
         cache: whether an image, or layers, of an earlier build may serve.
         trust: whether the image that was last run may be returned without asking the engine for it. It may have been
             removed, so whoever runs it must be ready for an `ImageNotFoundError`.
+        wheels: whether dependencies may be installed with the cache of wheels.
 
     Raises:
         ContextError: the files cannot be read or must not be sent.
@@ -115,7 +117,9 @@ def make_ready(
         finder = _Finder(backend, project, sources.tree, around, bases)
         if cache and (ready := finder.find(growth, progress, trust=trust)) is not None:
             return ready
-        image = _build(backend, project, sources, say, progress, around, bases, cache=cache)
+        image = _build(
+            backend, project, sources, say, progress, around, bases, cache=cache, wheels=wheels
+        )
         return finder.remember(finder.tag, image, is_new=True)
 
 
@@ -150,7 +154,9 @@ class _Finder:
         tags = (self.tag, self._grown_tag) if grows else (self.tag,)
         if trust and last is not None and last.tag in tags:
             return Ready(image=last.id, variables=last.variables)
-        if (stored := self._backend.image(self.tag)) is not None:
+        stored = self._backend.image(self.tag)
+        # What the cache of wheels has a part in is not published (`buildr.installer.wheels`).
+        if stored is not None and not (self._project.package.publish and WHEELS in stored.labels):
             if self._project.reference not in stored.tags:  # an earlier state, come back
                 self._backend.tag(stored.id, self._project.reference)
             return self.remember(self.tag, stored)
@@ -225,6 +231,7 @@ def _build(
     bases: Sequence[Image],
     *,
     cache: bool,
+    wheels: bool,
 ) -> str:
     from buildr.staging import notes
 
@@ -235,7 +242,9 @@ def _build(
         if project.dockerfile is None:
             from buildr.generated_image import build_generated
 
-            image = build_generated(backend, project, sources, progress, around, bases, cache=cache)
+            image = build_generated(
+                backend, project, sources, progress, around, bases, cache=cache, wheels=wheels
+            )
         else:
             from buildr.own_image import build_own
 
@@ -282,3 +291,7 @@ def _collect(backend: Backend, project: Project, image: str) -> None:
                 backend.remove_image(name)
         except EngineError:
             continue  # a container of it still runs
+    if project.recipe.installs:
+        from buildr.installer import wheels
+
+        wheels.collect(backend, rows)

@@ -36,7 +36,7 @@ _ID_DIGITS = 12  # of an id, as people see it
 class Leftover(Struct, frozen=True, kw_only=True):
     """One thing that nobody needs any more."""
 
-    kind: Literal["build", "container", "image"]
+    kind: Literal["build", "container", "image", "volume"]
     id: str
     text: str
     """For people."""
@@ -83,6 +83,20 @@ def images(backend: Backend) -> Iterator[Leftover]:
         yield Leftover(kind="image", id=image.id, text=f"image {short} (without a name)")
 
 
+def caches(backend: Backend) -> Iterator[Leftover]:
+    """Yield this user's caches of wheels, which are of use until nobody wants them.
+
+    Raises:
+        BackendError: the engine cannot list what it has.
+    """
+    from buildr.installer.wheels import cache_volumes
+
+    for volume in cache_volumes(backend):
+        size = "" if volume.size is None else f", {volume.size / 1e6:.1f} MB"
+        text = f"volume {volume.name} (the cache of wheels{size})"
+        yield Leftover(kind="volume", id=volume.name, text=text)
+
+
 def unnamed_images(backend: Backend) -> list[Image]:
     """Return the images without a name that builds of ours left, and that nothing else is made from.
 
@@ -105,6 +119,8 @@ def remove(backend: Backend, found: Leftover) -> str:
             backend.end_build(found.id)
         elif found.kind == "container":
             backend.remove(found.id)
+        elif found.kind == "volume":
+            backend.remove_volume(found.id)
         else:
             backend.remove_image(found.id)
     except BackendError as error:

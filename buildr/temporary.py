@@ -22,12 +22,16 @@ PREFIX = "buildr-folder-"
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-(\d+)-.*", re.ASCII | re.DOTALL)
 # Where tempfile.mkdtemp makes folders, the current directory aside.
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
-_PLACES = ("/tmp", "/var/tmp")  # noqa: S108 - only what is this user's is touched
+_LARGE = "/var/tmp"  # noqa: S108 - on a disk (file-hierarchy(7)); a folder of our own is made there
+_PLACES = ("/tmp", _LARGE)  # noqa: S108 - only what is this user's is touched
 
 
 @contextlib.contextmanager
-def folder() -> Iterator[str]:
+def folder(*, large: bool = False) -> Iterator[str]:
     """Make a folder that only this user can enter; it goes at the end.
+
+    Args:
+        large: whether what comes into it may be too large for memory, in which ``/tmp`` often lies.
 
     Yields:
         Its path.
@@ -39,7 +43,9 @@ def folder() -> Iterator[str]:
     import tempfile
 
     own = f"{identity.namespace()}-{os.getpid()}-{identity.started('self')}"
-    path = tempfile.mkdtemp(prefix=f"{PREFIX}{own}-")
+    chosen = any(map(os.environ.get, _VARIABLES)) or not os.access(_LARGE, os.W_OK | os.X_OK)
+    place = _LARGE if large and not chosen else None
+    path = tempfile.mkdtemp(prefix=f"{PREFIX}{own}-", dir=place)
     try:
         yield path
     finally:

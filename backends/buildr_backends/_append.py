@@ -116,7 +116,7 @@ def archive(base: Stored, layer: Layer, on_image: Callable[[str], None]) -> Iter
     assert sent == layer.size  # noqa: S101 - whoever made the layer counted it
     yield padding(sent)
     names = [f"stored-{index}.tar" for index in range(len(base.layers))]
-    config = _config(base, f"sha256:{digest.hexdigest()}", layer.created_by)
+    config = _config(base, f"sha256:{digest.hexdigest()}", layer)
     image = hashlib.sha256(config).hexdigest()
     on_image(image)
     manifest = [
@@ -129,13 +129,14 @@ def archive(base: Stored, layer: Layer, on_image: Callable[[str], None]) -> Iter
     yield bytes(2 * BLOCK)
 
 
-def _config(base: Stored, digest: str, created_by: str) -> bytes:
+def _config(base: Stored, digest: str, layer: Layer) -> bytes:
     now = datetime.now(UTC).isoformat()
-    step = {"created": now, "created_by": created_by, "comment": "buildr"}
-    config = {
+    step = {"created": now, "created_by": layer.created_by, "comment": "buildr"}
+    labels = {**(base.config.get("Labels") or {}), **layer.labels}
+    config: dict[str, Any] = {
         **base.platform,
         "created": now,
-        "config": base.config,
+        "config": {**base.config, **({"Labels": labels} if labels else {})},
         "rootfs": {"type": "layers", "diff_ids": [*base.layers, digest]},
         "history": [*base.history, step],
     }

@@ -10,7 +10,9 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from buildr.backend import ContainerState, Event, Image, PortBinding
+from msgspec.structs import replace
+
+from buildr.backend import ContainerState, Event, Image, PortBinding, Volume
 from buildr.errors import (
     BuildError,
     CommandNotFoundError,
@@ -58,6 +60,8 @@ class HttpEngine(ABC):
         client: to the engine; its prefix makes the shared paths right.
         info: what was learnt while connecting.
     """
+
+    _volumes = ""  # ends the paths of questions about volumes
 
     def __init__(self, client: Client, info: EngineInfo) -> None:
         self._client = client
@@ -291,6 +295,38 @@ class HttpEngine(ABC):
 
         return execute(self._client, container, spec)
 
+    # Volumes --------------------------------------------------------------------------------------
+
+    def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """See `buildr.backend.Backend.make_volume`."""
+        # Libpod before 4.4 knows the labels by their older name, and no version makes one that is there.
+        body = {"Name": name, "Labels": dict(labels), "Label": dict(labels)}
+        try:
+            self._client.request("POST", "/volumes/create", json_body=body, ok=(200, 201)).read()
+        except EngineError:
+            path = f"/volumes/{quote(name)}{self._volumes}"
+            response = self._client.request("GET", path, ok=(200, 404))
+            response.read()
+            if response.status == 404:
+                raise
+
+    def volumes(self, labels: Mapping[str, str], *, sizes: bool = False) -> Sequence[Volume]:
+        """See `buildr.backend.Backend.volumes`."""
+        query = {"filters": label_filter(labels)}
+        rows = self._client.request("GET", f"/volumes{self._volumes}", query=query).json(
+            read_volumes
+        )
+        known = self._volume_sizes() if sizes and rows else {}
+        return [replace(row, size=known.get(row.name)) for row in rows]
+
+    def _volume_sizes(self) -> dict[str, int]:
+        """Return how many bytes volumes have, by their names, as far as that can be had in reasonable time."""
+        return {}  # Podman counts all images with them, which can take a minute, and only while nobody removes one
+
+    def remove_volume(self, name: str) -> None:
+        """See `buildr.backend.Backend.remove_volume`."""
+        self._client.request("DELETE", f"/volumes/{quote(name)}", ok=(204, 404)).read()
+
     # What differs ---------------------------------------------------------------------------------
 
     def _attach(self, path: str, *, tty: bool) -> Attachment:
@@ -405,6 +441,12 @@ def read_images(rows: Any) -> list[Image]:
         )
         for row in newest_first
     ]
+
+
+def read_volumes(found: Any) -> list[Volume]:
+    """Read a list of volumes: a list on Podman, and in an object on Docker."""
+    rows = found.get("Volumes") if isinstance(found, dict) else found
+    return [Volume(name=row["Name"], labels=row.get("Labels") or {}) for row in rows or ()]
 
 
 def read_containers(rows: Any) -> list[ContainerState]:

@@ -136,6 +136,8 @@ class Podman(HttpEngine):
         program: path of ``podman``, when the service is one that we start ourselves.
     """
 
+    _volumes = "/json"
+
     def __init__(self, client: Client, info: EngineInfo, program: str | None = None) -> None:
         super().__init__(client, info)
         self._program = program
@@ -336,6 +338,7 @@ class Podman(HttpEngine):
             "labels": dict(spec.labels),
             "terminal": spec.tty,
             "stdin": spec.stdin,
+            **({} if spec.logged else {"log_configuration": {"driver": "none"}}),
             "no_new_privileges": True,
             "stop_timeout": max(0, round(spec.grace_seconds)),
             "portmappings": [

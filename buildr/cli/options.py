@@ -175,6 +175,16 @@ image_options = (
     ),
 )
 
+wheel_cache_option = (
+    option(
+        "--wheel-cache",
+        "package__wheel_cache",
+        is_flag=True,
+        section=BUILD,
+        help="Keep downloads and built wheels for the next installation.",
+    ),
+)
+
 publish_option = (
     option(
         "--push",

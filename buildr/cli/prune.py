@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from buildr.signals import Signals
 
 _own_options = (
+    option(
+        "--cache",
+        "with_cache",
+        is_flag=True,
+        help="Also remove the cache of wheels that installations use.",
+    ),
     option("-n", "--dry-run", is_flag=True, help="Only say what would be removed."),
     option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
 )
@@ -22,19 +28,22 @@ _own_options = (
 @click.command(cls=Command)
 @options(engines_option, _own_options)
 @click.pass_context
-def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: bool) -> None:
+def prune(
+    context: click.Context, backend: str | None, with_cache: bool, dry_run: bool, quiet: bool
+) -> None:
     """Remove what killed runs and builds left behind.
 
     That is builds, containers and temporary files whose host process has certainly gone, containers that `buildr run --keep`
     has left, detached ones that have ended, and images of Buildr's without a name.
-    Runs that are alive, and whatever is not Buildr's, stay as they are.
+    Runs that are alive, and whatever is not Buildr's, stay as they are. With --cache the downloads and built wheels go, too,
+    that installations keep for one another.
     """
     from itertools import chain
 
     from buildr import console, temporary
     from buildr.build_lock import alone
     from buildr.guarded import guarded
-    from buildr.prune import builds, containers, images, remove
+    from buildr.prune import builds, caches, containers, images, remove
 
     def action(_signals: Signals) -> int:
         status = 0
@@ -46,7 +55,8 @@ def prune(context: click.Context, backend: str | None, dry_run: bool, quiet: boo
             for engine in engines:
                 # Images last: the others use them.
                 found_images = images(engine) if nobody_builds or dry_run else iter(())
-                for found in chain(builds(engine), containers(engine), found_images):
+                found_caches = caches(engine) if with_cache else iter(())
+                for found in chain(builds(engine), containers(engine), found_images, found_caches):
                     failure = "" if dry_run else remove(engine, found)
                     if failure:
                         status = 1

@@ -20,6 +20,7 @@ from buildr.cli.options import (
     output_options,
     publish_option,
     watch_option,
+    wheel_cache_option,
 )
 from buildr.cli.values import flags, in_words_of
 
@@ -85,6 +86,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
 @options(
     module_option,
     build_options,
+    wheel_cache_option,
     image_options,
     publish_option,
     container_options,

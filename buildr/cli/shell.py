@@ -16,6 +16,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    wheel_cache_option,
 )
 from buildr.cli.values import flags, in_words_of
 
@@ -42,6 +43,7 @@ _own_options = (
 @options(
     module_option,
     build_options,
+    wheel_cache_option,
     image_options,
     container_options,
     backend_option,

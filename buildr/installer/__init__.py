@@ -23,13 +23,16 @@ from buildr._version import __version__
 from buildr.backend import BuildRequest
 from buildr.containerfile import render_dependencies, render_system_packages
 from buildr.context.tar import Copy, Member, pack
-from buildr.errors import EngineError
+from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.staging import CONTAINERFILE, source_tree
 from buildr.watchdog import Guard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from buildr.backend import Backend, Image
     from buildr.context.tar import Part
+    from buildr.installer.installation import Installed
     from buildr.progress import Progress
     from buildr.project import Project
     from buildr.sources import Sources
@@ -129,19 +132,48 @@ def _install(
     # What is written there may be large: it goes at once when this process is killed.
     with temporary.folder() as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
-        removed = install(
-            backend, project, _parts(project, sources), base, secrets, archive, progress
-        )
-        text = render_dependencies(base, f'{LABEL}="{project.key}"', removed=bool(removed))
-        parts: list[Part] = [
-            Member(path=CONTAINERFILE, data=text.encode()),
-            Copy(path="installed.tar", source=Path(archive)),
-        ]
-        if removed:
-            parts.append(Member(path="removed", data=removed))
-        return backend.build(
-            BuildRequest(context=pack(parts), containerfile=CONTAINERFILE), progress
-        )
+        try:
+            installed = install(
+                backend, project, _parts(project, sources), base, secrets, archive, progress
+            )
+        except ContainerError as error:  # not the guest's status
+            raise BuildError(
+                f"dependencies cannot be installed: {error.what}", hint=error.hint
+            ) from None
+        labels = {LABEL: project.key}
+        return add_installed(backend, base, archive, installed, labels, progress)
+
+
+def add_installed(
+    backend: Backend,
+    base: Image,
+    archive: str,
+    installed: Installed,
+    labels: Mapping[str, str],
+    progress: Progress,
+) -> str:
+    """Build an image of what was installed; return its id.
+
+    Args:
+        backend: the engine.
+        base: what it was installed on.
+        archive: path of the tar archive of all that is new.
+        installed: what is gone.
+        labels: of the new image; plain words.
+        progress: told of the build.
+    """
+    text = render_dependencies(
+        base,
+        " ".join(f'{name}="{value}"' for name, value in labels.items()),
+        removed=bool(installed.removed),
+    )
+    parts: list[Part] = [
+        Member(path=CONTAINERFILE, data=text.encode()),
+        Copy(path="installed.tar", source=Path(archive)),
+    ]
+    if installed.removed:
+        parts.append(Member(path="removed", data=installed.listed))
+    return backend.build(BuildRequest(context=pack(parts), containerfile=CONTAINERFILE), progress)
 
 
 def _parts(project: Project, sources: Sources) -> list[Part]:
@@ -167,12 +199,25 @@ def collect(backend: Backend, project: Project) -> None:
         BackendError: the engine cannot list its images.
     """
     prefix = f"{project.local_name}:{_TAG}"
+    rows = backend.images({LABEL: project.key})  # newest first; the project's own among them
+    keep_newest(backend, rows, prefix, _KEPT)
+
+
+def keep_newest(backend: Backend, rows: Iterable[Image], prefix: str, count: int) -> None:
+    """Take the names off images that have no others.
+
+    Args:
+        backend: the engine.
+        rows: images, newest first.
+        prefix: begins their names.
+        count: how many keep them.
+    """
     kept = 0
-    for row in backend.images({LABEL: project.key}):  # newest first; the project's own among them
+    for row in rows:
         if not row.tags or not all(tag.startswith(prefix) for tag in row.tags):
             continue
         kept += 1
-        if kept > _KEPT:
+        if kept > count:
             for tag in row.tags:
                 with contextlib.suppress(EngineError):  # a container of it is just being made
                     backend.remove_image(tag)

@@ -1,4 +1,4 @@
-"""Installs dependencies inside a container of its own, with secrets that stay there.
+"""Installs dependencies inside a container of its own, with secrets or a cache that stay outside of the image.
 
 This runs in a container made from the base image, on CPython 3.8 or newer with the standard library alone. Standard
 input is a line of JSON (what to do, and the secrets) and a tar archive (the files that the installation reads). What the
@@ -6,17 +6,19 @@ installation changed goes to standard output: a line of JSON, the paths that are
 new or different, as a RUN step would have stored it. Standard error is pip's log.
 
 The secrets lie in ``/dev/shm``, a file system in memory, and in the environment of pip: nothing of them was ever in a
-layer, in the container's configuration or on a disk.
+layer, in the container's configuration or on a disk. A cache of pip's lies in a volume.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import tarfile
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,20 +28,25 @@ SHARED = "/dev/shm/buildr"  # noqa: S108 - memory of this container, which nobod
 SECRETS = "/run/secrets"
 # Not part of an image, whatever is mounted there.
 APART = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
+DOWNLOADS = ("http", "http-v2")  # what pip calls them, until 23.2 and since then
+UNUSED_SECONDS = 60 * 24 * 3600  # after which wheels that were built are removed
 
 
 def main() -> None:
     """Do it all."""
     order = json.loads(sys.stdin.buffer.readline())
+    skipped = set(APART) | mount_points()
+    # What pip reads is a part of the image where there is no secret in it.
+    before = snapshot("/", skipped) if order.get("keep_files") else {}
     unpack(sys.stdin.buffer, "/", order["owner"])
     environment = dict(os.environ)
     environment.update(order["variables"])
     environment.update(place_files(order["files"], order["meanings"], SHARED, SECRETS))
     os.makedirs("/app", exist_ok=True)
-    skipped = set(APART) | mount_points()
-    before = snapshot("/", skipped)
+    before = before or snapshot("/", skipped)
+    options = cache_options(order.get("cache"))
     for words in order["installs"]:
-        command = ["python", "-m", "pip", "install", *words]
+        command = ["python", "-m", "pip", "install", *options, *words]
         status = subprocess.call(
             command, cwd="/app", env=environment, stdin=subprocess.DEVNULL, stdout=2, stderr=2
         )
@@ -47,10 +54,58 @@ def main() -> None:
             sys.exit(status if status > 0 else 128 - status)
     after = snapshot("/", skipped)
     changed, removed = difference(before, after)
+    answer = {"removed": removed, "replaced": sorted({*changed}.intersection(removed))}
     output = sys.stdout.buffer
-    output.write(json.dumps({"removed": removed}).encode() + b"\n")
-    send(output, "/", changed)
+    output.write(json.dumps(answer).encode() + b"\n")
+    send(output, "/", sorted({*changed, *folders_above(removed)}))
     output.flush()
+
+
+def cache_options(cache: dict[str, str] | None) -> list[str]:
+    """Return the options of pip's that say where its cache is; where it cannot be used it has none.
+
+    Downloads are the same for every image. A wheel that was built is only for images like the one in which it was built:
+    pip tells Python versions and processors apart, but neither C libraries nor versions of other libraries.
+
+    Args:
+        cache: the folder, and what names the wheels for this kind of image; ``None``: no cache.
+    """
+    if cache is None:
+        return ["--no-cache-dir"]
+    root = cache["root"]
+    folder = root + "/for-" + cache["key"]
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.utime(folder)
+        for name in DOWNLOADS:
+            os.makedirs(root + "/" + name, mode=0o700, exist_ok=True)
+            try:
+                os.symlink("../" + name, folder + "/" + name)
+            except FileExistsError:
+                pass
+        remove_unused(root, time.time() - UNUSED_SECONDS)
+    except OSError as error:
+        sys.stderr.write("the cache of wheels cannot be used: " + str(error) + "\n")
+        return ["--no-cache-dir"]
+    return ["--cache-dir", folder]
+
+
+def remove_unused(root: str, before: float) -> None:
+    """Remove the wheels for images that nobody has installed on since then."""
+    for entry in list(os.scandir(root)):
+        if entry.name.startswith("for-") and entry.stat(follow_symlinks=False).st_mtime < before:
+            shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def folders_above(paths: list[str]) -> set[str]:
+    """Return the folders that paths lie in, below the root."""
+    found = set()
+    for path in paths:
+        above = os.path.dirname(path)
+        while above not in ("", "/"):
+            found.add(above)
+            above = os.path.dirname(above)
+    return found
 
 
 def unpack(stream: BinaryIO, root: str, owner: int) -> None:

@@ -1,4 +1,4 @@
-"""One installation in a container of its own: the secrets go in by standard input, what was installed comes out."""
+"""One installation in a container of its own: secrets go in by standard input, what was installed comes out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import tarfile
 from collections import deque
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, convert
+
 from buildr import identity
 from buildr.backend import STDOUT, ContainerSpec, Event
 from buildr.containerfile import MARKERS
 from buildr.context.tar import pack
-from buildr.errors import BuildError, ContainerError, EngineLostError
+from buildr.errors import BuildError, EngineLostError
 from buildr.installer import program
 from buildr.run import create, remove
 from buildr.watchdog import Watchdog
@@ -22,17 +24,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import BinaryIO
 
-    from buildr.backend import Attachment, Backend, Image
+    from buildr.backend import Attachment, Backend, Image, MountSpec
     from buildr.context.tar import Part
     from buildr.installer.secrets import Secrets
     from buildr.progress import Progress
     from buildr.project import Project
 
-_OPTIONS = ("--no-cache-dir", "--disable-pip-version-check")
+_OPTIONS = ("--disable-pip-version-check",)
 _TAIL = 40  # lines of pip's log that an error repeats
 _LONGEST = 1 << 13  # characters of one line that are shown
 _LOOKED_FOR = 8  # characters; a shorter secret may stand anywhere by chance
 _CHUNK = 1 << 20
+
+
+class Cache(Struct, frozen=True, kw_only=True):
+    """A cache that pip may use."""
+
+    mount: MountSpec
+    key: str
+    """Names the kind of image for which wheels are built."""
+
+
+class Installed(Struct, frozen=True, kw_only=True):
+    """What an installation did beside writing files."""
+
+    removed: tuple[str, ...]
+    """The paths that are gone; also those that are there again as something else, a file in place of a folder, say."""
+    replaced: tuple[str, ...] = ()
+    """The latter alone."""
+
+    @property
+    def listed(self) -> bytes:
+        """All that are gone, each with a NUL behind it."""
+        return b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in self.removed)
 
 
 def install(
@@ -43,23 +67,24 @@ def install(
     secrets: Secrets,
     archive: str,
     progress: Progress,
-) -> bytes:
+    *,
+    cache: Cache | None = None,
+) -> Installed:
     """Install into a container; write what it changed to a file.
 
     Args:
         backend: the engine.
-        project: what to install.
+        project: what to install; with a cache, but for what lies in the source.
         parts: the files that the installation reads.
         base: the image to start from.
         secrets: what pip may know meanwhile.
         archive: path of the tar archive to write.
         progress: shows pip's log.
-
-    Returns:
-        The paths that the installation removed, each with a NUL behind it.
+        cache: what pip may use and the image does not get; the files that it reads are a part of the image then.
 
     Raises:
         BuildError: pip failed, or a secret stands in what it wrote.
+        ContainerError: there can be no such container; nothing of the user's has run.
         EngineError: the engine refused.
     """
     recipe = project.recipe
@@ -69,22 +94,27 @@ def install(
         "variables": {**secrets.variables, "PIP_ROOT_USER_ACTION": "ignore"},
         "files": secrets.files,
         "meanings": secrets.meanings,
+        "keep_files": cache is not None,
+        "cache": {"root": cache.mount.target, "key": cache.key} if cache else None,
     }
     spec = ContainerSpec(
         image=base.id,
         entrypoint=("python",),
-        command=("-IS", "-c", program()),
+        # -B: what pip imports is compiled by pip's own process, as in a RUN step, and so is a part of the image.
+        command=("-BIS", "-c", program()),
         environment=MARKERS,
+        mounts=(cache.mount,) if cache else (),
         labels=identity.labels(0),
+        logged=False,  # an archive of what may be gigabytes is no log
         workdir="/",
         user="0:0",
     )
-    log = _Log(secrets, progress)
+    log = _Log(secrets, progress, cache)
     info = backend.info
     with Watchdog(info.backend, info.endpoint, spec.labels[identity.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
-            removed = _run(backend, container, order, parts, archive, log)
+            installed = _run(backend, container, order, parts, archive, log)
         finally:
             remove(backend, container, watchdog)
     if found := _search(archive, secrets):
@@ -92,7 +122,7 @@ def install(
             f"the installation wrote the secret {found[0]!r} into {found[1]}, so nothing of it was stored",
             hint="A package that stores what it was given cannot be installed with that secret.",
         )
-    return removed
+    return installed
 
 
 def _run(
@@ -102,17 +132,12 @@ def _run(
     parts: Iterable[Part],
     archive: str,
     log: _Log,
-) -> bytes:
+) -> Installed:
     with (
         open(archive, "wb") as file,
         contextlib.closing(backend.attach(container, tty=False)) as streams,
     ):
-        try:
-            backend.start(container)
-        except ContainerError as error:  # not the guest's status: nothing of the user's has run
-            raise BuildError(
-                f"dependencies cannot be installed: {error.what}", hint=error.hint
-            ) from None
+        backend.start(container)
         with contextlib.suppress(EngineLostError):  # it ended early; its log and status say why
             streams.write(json.dumps(order).encode() + b"\n")
             for chunk in pack(parts):
@@ -122,9 +147,7 @@ def _run(
         status = backend.wait(container)
     if status or not first:
         raise log.failed(status)
-    return b"".join(
-        path.encode("utf-8", "surrogateescape") + b"\0" for path in json.loads(first)["removed"]
-    )
+    return convert(json.loads(first), Installed)
 
 
 def _receive(streams: Attachment, file: BinaryIO, log: _Log) -> bytes:
@@ -149,12 +172,14 @@ def _receive(streams: Attachment, file: BinaryIO, log: _Log) -> bytes:
 class _Log:
     """pip's log: shown line by line without secrets; the last lines are kept for an error."""
 
-    def __init__(self, secrets: Secrets, progress: Progress) -> None:
+    def __init__(self, secrets: Secrets, progress: Progress, cache: Cache | None) -> None:
         self._secrets = secrets
         self._progress = progress
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._partial = b""
-        progress(Event(kind="step", text="pip install, with secrets", current=1, total=1))
+        self._cache = cache
+        what = "the cache of wheels" if cache else "secrets"
+        progress(Event(kind="step", text=f"pip install, with {what}", current=1, total=1))
 
     def add(self, data: bytes) -> None:
         """Take output, cut anywhere."""
@@ -170,9 +195,10 @@ class _Log:
 
     def failed(self, status: int) -> BuildError:
         """Say that the installation failed."""
-        return BuildError(
-            f"the build failed in `pip install`, with status {status}", hint="\n".join(self._tail)
-        )
+        hint = "\n".join(self._tail)
+        if self._cache and f"{self._cache.mount.target}/" in hint:
+            hint += "\nIf a file of the cache is damaged: `buildr prune --cache` removes it."
+        return BuildError(f"the build failed in `pip install`, with status {status}", hint=hint)
 
     def _say(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2].rstrip()
@@ -207,4 +233,4 @@ def _search(archive: str, secrets: Secrets) -> tuple[str, str] | None:
     return None
 
 
-__all__ = ["install"]
+__all__ = ["Cache", "Installed", "install"]

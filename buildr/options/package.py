@@ -91,6 +91,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
         include_secrets: send files, too, that look like secrets.
         secrets: what the installation of dependencies may see and nothing else does, such as the login to a
             package index.
+        wheel_cache: whether a run on this host installs with a cache of downloads and built wheels, which the engine keeps for you.
     """
 
     repository: str | None = None
@@ -115,6 +116,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
     quiet: bool = False
     include_secrets: bool = False
     secrets: Sequence[BuildSecret | str | Mapping[str, Any]] = ()
+    wheel_cache: bool = False
 
 
 class Package(PackageOptions, frozen=True, kw_only=True):
@@ -312,4 +314,5 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "quiet": flag,
     "include_secrets": flag,
     "secrets": build_secrets,
+    "wheel_cache": flag,
 }

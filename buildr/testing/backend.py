@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from buildr.backend import ContainerState, EngineDetails, EngineInfo, Event, Image
+from buildr.backend import ContainerState, EngineDetails, EngineInfo, Event, Image, Volume
 from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, saved, unpack
 from buildr.testing.build import configuration, read_build
@@ -55,6 +55,7 @@ Operation: TypeAlias = Literal[
     "left_builds",
     "load",
     "logs",
+    "make_volume",
     "ping",
     "processes",
     "pull",
@@ -62,11 +63,13 @@ Operation: TypeAlias = Literal[
     "put_archive",
     "remove",
     "remove_image",
+    "remove_volume",
     "resize",
     "save",
     "start",
     "state",
     "tag",
+    "volumes",
     "wait",
 ]
 """The methods of `buildr.backend.Backend`."""
@@ -89,6 +92,8 @@ class FakeBackend:
         name: of the backend.
         rootless: whether the engine counts as rootless.
         remote: whether it counts as one that sees another file system.
+        installs: whether it makes the volume for the cache of wheels, so that dependencies are installed in a container, for
+            which the guest runs, too; otherwise a build seems to install them, without doing anything.
 
     Attributes:
         operations: the names of the methods that were called, in order.
@@ -108,6 +113,7 @@ class FakeBackend:
         name: str = "fake",
         rootless: bool = True,
         remote: bool = False,
+        installs: bool = False,
     ) -> None:
         self.guest = guest
         self.command: Guest = nothing
@@ -128,6 +134,8 @@ class FakeBackend:
         )
         self._lock = threading.RLock()
         self._faults: list[tuple[Operation, BackendError, int | None]] = []
+        self._installs = installs
+        self._volumes: dict[str, Volume] = {}
         self._images = ImageStore()
         self._ids = itertools.count(1)
         self._ports = itertools.count(_FIRST_PORT)
@@ -386,6 +394,31 @@ class FakeBackend:
         execution = FakeExecution(started)
         started.start(self.command)
         return execution
+
+    def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """See `buildr.backend.Backend.make_volume`."""
+        self._called("make_volume")
+        if not self._installs:
+            message = "not implemented"
+            raise EngineError("a fake engine makes no volumes", status=501, message=message)
+        self._volumes.setdefault(name, Volume(name=name, labels=dict(labels), size=0))
+
+    def volumes(self, labels: Mapping[str, str], *, sizes: bool = False) -> Sequence[Volume]:  # noqa: ARG002 - the protocol's signature
+        """See `buildr.backend.Backend.volumes`."""
+        self._called("volumes")
+        return [volume for volume in self._volumes.values() if carries(volume.labels, labels)]
+
+    def remove_volume(self, name: str) -> None:
+        """See `buildr.backend.Backend.remove_volume`."""
+        self._called("remove_volume")
+        if any(
+            mount.source == name
+            for run in self.runs
+            if not run.removed
+            for mount in run.spec.mounts
+        ):
+            raise EngineError("a container uses the volume", status=409, message="in use")
+        self._volumes.pop(name, None)
 
     def close(self) -> None:
         """See `buildr.backend.Backend.close`."""

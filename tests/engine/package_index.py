@@ -44,14 +44,20 @@ class Index:
     """An index that is up.
 
     Attributes:
-        user: of the login.
+        user: of the login; empty: nobody needs one.
         password: of the login.
         asked: the paths of all requests that had the login.
         refused: how many had not.
         port: of this host, on every address, since each engine's containers reach it by another one.
     """
 
-    def __init__(self, user: str, password: str, wheels: dict[str, bytes]) -> None:
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        wheels: dict[str, bytes],
+        sdists: dict[str, bytes] | None = None,
+    ) -> None:
         self.user = user
         self.password = password
         self.asked: list[str] = []
@@ -60,8 +66,10 @@ class Index:
         self._pages = {
             "/simple/": "".join(f'<a href="{name}/">{name}</a>' for name in wheels).encode()
         }
-        for name, data in wheels.items():
-            file = f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
+        found = [(name, data, "-py3-none-any.whl") for name, data in wheels.items()]
+        found += [(name, data, ".tar.gz") for name, data in (sdists or {}).items()]
+        for name, data, ending in found:
+            file = f"{name.replace('-', '_')}-1.0{ending}"
             digest = hashlib.sha256(data).hexdigest()
             page = f'<!DOCTYPE html><a href="/files/{file}#sha256={digest}">{file}</a>'
             self._pages[f"/simple/{name}/"] = page.encode()
@@ -75,7 +83,7 @@ class Index:
     def answer(self, path: str, authorization: str) -> tuple[int, bytes]:
         """Return status and body."""
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        if authorization != f"Basic {login}":
+        if self.user and authorization != f"Basic {login}":
             self.refused += 1
             return 401, b"who are you?"
         self.asked.append(path)
@@ -84,8 +92,13 @@ class Index:
 
 
 @contextlib.contextmanager
-def serving(index: Index) -> Iterator[Index]:
-    """Serve an index until the end of the block."""
+def serving(index: Index, *, tls: bool = True) -> Iterator[Index]:
+    """Serve an index until the end of the block.
+
+    Args:
+        index: what it has.
+        tls: whether by TLS.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -96,6 +109,8 @@ def serving(index: Index) -> Iterator[Index]:
             kind = "text/html" if self.path.endswith("/") else "application/octet-stream"
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            if status == 200 and not self.path.endswith("/"):  # as PyPI says
+                self.send_header("Cache-Control", "max-age=365000000, immutable, public")
             self.end_headers()
             self.wfile.write(body)
 
@@ -106,7 +121,8 @@ def serving(index: Index) -> Iterator[Index]:
     context.load_cert_chain(_CERTIFICATE)
     # Containers reach the host by the address of a bridge, of a network card, or by its loopback.
     with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        if tls:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         index.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()

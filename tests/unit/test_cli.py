@@ -235,6 +235,7 @@ def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> 
         ("--dockerfile D", "dockerfile", "D"),
         ("--include-secrets", "include_secrets", True),
         ("--pull", "pull", True),
+        ("--wheel-cache", "wheel_cache", True),
         ("--builder docker", "builder", "docker"),
         ("--name hello", "name", "hello"),
         ("--tag v1", "tag", "v1"),

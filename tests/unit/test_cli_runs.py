@@ -332,6 +332,30 @@ def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
     assert command(backend, "prune").stdout == ""
 
 
+def test_prune_removes_the_cache_of_this_user_where_that_is_asked_for() -> None:
+    backend = FakeBackend(name="docker", installs=True)
+    own = {"buildr.cache": "wheels", identity.UID: str(os.getuid())}
+    backend.make_volume("mine", own)
+    backend.make_volume("another's", {**own, identity.UID: "77777"})
+    backend.make_volume("data", {})
+    assert command(backend, "prune").stdout == ""
+    said = "volume mine (the cache of wheels, 0.0 MB) on docker\n"
+    assert command(backend, "prune", "--cache", "--dry-run").stdout == f"would remove {said}"
+    assert [volume.name for volume in backend.volumes({})] == ["mine", "another's", "data"]
+    assert command(backend, "prune", "--cache").stdout == f"removed {said}"
+    assert [volume.name for volume in backend.volumes({})] == ["another's", "data"]
+
+
+def test_a_cache_that_an_installation_uses_stays() -> None:
+    backend = FakeBackend(installs=True)
+    backend.make_volume("mine", {"buildr.cache": "wheels", identity.UID: str(os.getuid())})
+    backend.fail("remove_volume", EngineError("in use", status=409, message="in use"))
+    result = command(backend, "prune", "--cache")
+    assert result.exit_code == 1
+    assert "volume mine (the cache of wheels, 0.0 MB) on fake stays: in use" in result.stderr
+    assert len(backend.volumes({})) == 1
+
+
 def test_a_dry_run_only_says_what_would_go() -> None:
     backend = FakeBackend()
     dead = create(backend, labels_of_a_dead_process())

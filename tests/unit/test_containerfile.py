@@ -25,6 +25,7 @@ from buildr.containerfile import (
     identity,
     render,
     render_dependencies,
+    render_ground,
     render_marker_stage,
 )
 
@@ -292,6 +293,16 @@ def test_root_can_be_had_on_an_image_of_ones_own() -> None:
     assert one(text, "USER") == "0:0"
 
 
+def test_the_ground_and_what_stands_on_it_are_the_whole() -> None:
+    recipe = replace(PLAIN, system_packages=("git",), debugger=("debugpy",), roots=("/app/src",))
+    whole = instructions(render(recipe))
+    ground = instructions(render_ground(recipe))
+    above = instructions(render(replace(recipe, base_image="ground", on_ground=True)))
+    assert [word for word, _ in ground] == ["FROM", "ENV", "RUN", "WORKDIR", "RUN"]
+    assert above[0] == ("FROM", "ground")
+    assert [*ground, *above[1:]] == whole
+
+
 def test_the_same_recipe_gives_the_same_text() -> None:
     assert render(PLAIN) == render(replace(PLAIN))
     assert identity(PLAIN) == identity(replace(PLAIN))
@@ -309,6 +320,7 @@ CHANGES: list[dict[str, Any]] = [
     {"dependencies_source": "uv.lock"},
     {"source_first": True},
     {"mounted": True},
+    {"on_ground": True},
     {"system_packages": ("git",)},
     {"roots": ("/app/src",)},
     {"files": (CopiedFile(source="files/0/*", destination="/x"),)},

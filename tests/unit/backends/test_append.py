@@ -9,6 +9,7 @@ import tarfile
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from buildr.backend import Event, Layer
 from buildr.errors import EngineError
@@ -57,6 +58,14 @@ def unpacked(data: bytes) -> dict[str, bytes]:
             assert file is not None
             found[member.name] = file.read()
     return found
+
+
+def test_labels_of_the_layer_come_to_those_of_the_image_below() -> None:
+    told: list[str] = []
+    for found, labels in ((PODMAN, {"x": "y", "a": "b"}), (DOCKER, {"a": "b"})):
+        above = replace(layer(b"a"), labels={"a": "b"})
+        files = unpacked(b"".join(archive(read_stored(found, []), above, told.append)))
+        assert json.loads(files[f"{told[-1]}.json"])["config"]["Labels"] == labels
 
 
 def test_the_archive_holds_the_layer_and_nothing_of_those_below() -> None:

@@ -231,6 +231,7 @@ OTHERS: dict[str, object] = {
     "health": HealthSpec(test=("CMD", "true")),
     "restart": "on-failure:3",
     "grace_seconds": 20,
+    "logged": False,
     "hardened": False,
     "home": "/other",
 }

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from buildr.installer.inside import (
+    UNUSED_SECONDS,
+    cache_options,
     difference,
+    folders_above,
     mount_points,
     place_files,
     send,
@@ -106,6 +109,46 @@ def test_a_place_that_is_read_only_leaves_the_variable(tmp_path: Path) -> None:
         {"netrc": "x"}, {"netrc": "NETRC"}, str(tmp_path / "a"), str(tmp_path / "file/b")
     )
     assert found == {"NETRC": str(tmp_path / "a/netrc")}
+
+
+def test_downloads_are_shared_and_wheels_are_not(tmp_path: Path) -> None:
+    root = str(tmp_path / "cache")
+    first, second = (cache_options({"root": root, "key": key}) for key in ("one", "two"))
+    assert first == ["--cache-dir", f"{root}/for-one"]
+    assert second == ["--cache-dir", f"{root}/for-two"]
+    for name in ("http", "http-v2"):
+        (tmp_path / "cache/for-one" / name / "page").write_text("seen")
+        assert (tmp_path / "cache/for-two" / name / "page").read_text() == "seen"
+    (tmp_path / "cache/for-one/wheels").mkdir()
+    assert not (tmp_path / "cache/for-two/wheels").exists()
+    assert cache_options({"root": root, "key": "one"}) == first  # it is there already
+
+
+def test_wheels_that_nobody_needs_any_more_go(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    for key in ("old", "young"):
+        cache_options({"root": root, "key": key})
+    (tmp_path / "for-old/wheels").mkdir()
+    (tmp_path / "http/page").write_text("seen")
+    long_ago = os.stat(root).st_mtime - UNUSED_SECONDS - 60
+    for name in ("for-old", "http"):
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    cache_options({"root": root, "key": "new"})
+    assert sorted(os.listdir(root)) == ["for-new", "for-young", "http", "http-v2"]
+    assert (tmp_path / "http/page").exists()
+
+
+def test_a_cache_that_cannot_be_used_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cache_options(None) == ["--no-cache-dir"]
+    (tmp_path / "file").write_text("")
+    assert cache_options({"root": str(tmp_path / "file"), "key": "x"}) == ["--no-cache-dir"]
+    assert "the cache of wheels cannot be used" in capsys.readouterr().err
+
+
+def test_what_is_removed_has_the_folders_above_it() -> None:
+    assert folders_above(["/usr/lib/a", "/b", "/usr/c"]) == {"/usr/lib", "/usr"}
 
 
 def test_the_source_belongs_to_the_user_and_the_rest_to_root(tmp_path: Path) -> None:

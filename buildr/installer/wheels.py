@@ -1,0 +1,249 @@
+"""Installing dependencies with a cache of wheels, for runs on this host: the same on every engine, none of it in the image.
+
+Docker's classic builder has no ``RUN --mount=type=cache``. So pip runs in a container of its own, as with secrets
+(`buildr.installer`), with a named volume of the user's for its cache: what was downloaded or compiled once, for whichever
+project, is there the next time. The container is made from the first steps of the project's own recipe, and what the
+installation changed becomes the layer that its RUN step would have made.
+
+The cache is as trustworthy as that of pip on a host: what a package's own build does there, later installations of
+the same user read. Therefore an image that is published is never made from it; see `buildr.image`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr import identity, temporary
+from buildr._version import __version__
+from buildr.backend import BuildRequest, Event, Layer, MountSpec
+from buildr.containerfile import DEPENDENCIES_ROOT, PROJECT, WHEELS, render_ground
+from buildr.context.tar import Member, pack
+from buildr.context.tarheader import FILE, header
+from buildr.errors import ContainerError, EngineError
+from buildr.installer import add_installed, keep_newest, program
+from buildr.installer.installation import Cache, install
+from buildr.installer.secrets import Secrets
+from buildr.staging import CONTAINERFILE
+from buildr.watchdog import Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from buildr.backend import Backend, Image, Volume
+    from buildr.containerfile import Recipe
+    from buildr.context.tar import Part
+    from buildr.installer.installation import Installed
+    from buildr.progress import Progress
+    from buildr.project import Project
+
+__all__ = ["cache_volumes", "collect", "with_wheels"]
+
+CACHE = "buildr.cache"
+"""Label of volumes that hold a cache: of what."""
+_WHEELS = "wheels"
+_TARGET = "/run/buildr-wheels"  # in the container of an installation; no part of its image
+_KEY_DIGITS = 16
+_DEPENDENCIES = "localhost/buildr-dependencies"
+"""The name of images of what was installed; projects with the same needs share one."""
+_GROUND = "localhost/buildr-ground"
+"""The name of images that this is installed on."""
+_GROUND_LABEL = "buildr.ground"
+_TAG_DIGITS = 32  # of a fingerprint; 128 bits
+_KEPT = 2  # images of what one project has installed, so that going back and forth is quick
+_KEPT_GROUNDS = 8  # of all projects; they take no space of their own, but keep old base images
+_new_grounds: set[str] = set()
+"""Endpoints of the engines on which this process has made one."""
+_CHUNK = 1 << 20
+_WHITEOUT = (
+    b".wh."  # begins the name of what a layer removes (OCI image specification, "Whiteouts")
+)
+
+
+def with_wheels(
+    backend: Backend, project: Project, progress: Progress, *, cache: bool
+) -> Project | None:
+    """Install what a project needs but for what lies in its source; return the project to be built on top of that.
+
+    Args:
+        backend: the engine.
+        project: without secrets.
+        progress: shows pip's log.
+        cache: whether an image of what was installed before may serve.
+
+    Returns:
+        ``None`` where a build has to install: there is nothing to do here, or the engine refuses.
+
+    Raises:
+        BuildError: pip failed.
+    """
+    recipe = replace(project.recipe, local=())
+    if recipe.source_first or not recipe.installs:
+        return None
+    base = backend.image(recipe.base_image)
+    if base is None:  # somebody removed it now, and a build says so
+        return None
+    ground = render_ground(replace(recipe, base_image=base.id))
+    wanted = _fingerprint(project, recipe, ground, base)
+    tag = f"{_DEPENDENCIES}:{wanted[:_TAG_DIGITS]}"
+    stored = backend.image(tag) if cache else None
+    if stored is not None:
+        image = stored.id
+    else:
+        try:
+            volume = _volume(backend)
+            below = _ground(backend, ground, progress, cache=cache)
+            needed = replace(project, recipe=recipe)
+            image = _install(backend, needed, below, volume, base, wanted, progress)
+        except (ContainerError, EngineError) as error:
+            why = error.message if isinstance(error, EngineError) else error.hint
+            progress(Event(kind="log", text=f"no cache of wheels: {error.what} {why}".rstrip()))
+            return None
+        backend.tag(image, tag)
+    done = replace(
+        project.recipe, base_image=image, on_ground=True, install=(), unhashed=(), debugger=()
+    )
+    dependencies = project.dependencies
+    if dependencies is not None and not done.local:
+        dependencies = replace(dependencies, files=())  # they are there
+    return replace(project, recipe=done, dependencies=dependencies)
+
+
+def collect(backend: Backend, rows: Sequence[Image]) -> None:
+    """Take the names off old images of what was installed, and of what that was installed on.
+
+    Args:
+        backend: the engine.
+        rows: the images with a project's label, newest first.
+
+    Raises:
+        BackendError: the engine cannot list its images.
+    """
+    keep_newest(backend, rows, f"{_DEPENDENCIES}:", _KEPT)
+    if backend.info.endpoint in _new_grounds:  # seldom, since to list images takes long on Podman
+        grounds = backend.images({_GROUND_LABEL: ""})
+        keep_newest(backend, grounds, f"{_GROUND}:", _KEPT_GROUNDS)
+        _new_grounds.discard(backend.info.endpoint)
+
+
+def cache_volumes(backend: Backend) -> Sequence[Volume]:
+    """Return this user's caches of wheels on an engine, with their sizes.
+
+    Raises:
+        BackendError: the engine cannot list its volumes.
+    """
+    return backend.volumes(_labels(), sizes=True)
+
+
+def _labels() -> dict[str, str]:
+    return {CACHE: _WHEELS, identity.UID: str(os.getuid())}
+
+
+def _volume(backend: Backend) -> str:
+    """Make the volume, if it is not there; return its name."""
+    name = f"buildr-{_WHEELS}-{os.getuid()}"
+    backend.make_volume(name, _labels())
+    return name
+
+
+def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> str:
+    """Return the digest of all that decides what is installed."""
+    files = project.dependencies.files if project.dependencies else ()
+    parts = [
+        __version__,
+        program(),
+        base.id,
+        ground,
+        repr(recipe.installs),
+        repr([(file.path, file.data) for file in files]),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _ground(backend: Backend, text: str, progress: Progress, *, cache: bool) -> Image:
+    """Return the image that is installed on, the same for all projects that begin alike.
+
+    Raises:
+        BuildError: a step failed.
+        EngineError: it vanished.
+    """
+    text += f'LABEL {_GROUND_LABEL}="true"\n'
+    tag = f"{_GROUND}:{hashlib.sha256(text.encode()).hexdigest()[:_TAG_DIGITS]}"
+    if not cache or (image := backend.image(tag)) is None:
+        request = BuildRequest(
+            context=pack([Member(path=CONTAINERFILE, data=text.encode())]),
+            containerfile=CONTAINERFILE,
+            tags=(tag,),
+            cache=cache,
+        )
+        image = backend.image(backend.build(request, progress))
+        _new_grounds.add(backend.info.endpoint)
+    if image is None:
+        raise EngineError(f"the image {tag} vanished", message="somebody removed it just now")
+    return image
+
+
+def _install(
+    backend: Backend,
+    project: Project,
+    ground: Image,
+    volume: str,
+    base: Image,
+    wanted: str,
+    progress: Progress,
+) -> str:
+    kind = json.dumps([base.id, sorted(project.recipe.system_packages)])
+    cache = Cache(
+        mount=MountSpec(kind="volume", source=volume, target=_TARGET),
+        key=hashlib.sha256(kind.encode()).hexdigest()[:_KEY_DIGITS],
+    )
+    nothing = Secrets(variables={}, files={}, meanings={}, hidden={})
+    labels = {PROJECT: project.key, WHEELS: wanted}
+    # What is written there may be large: it goes at once when this process is killed.
+    with temporary.folder(large=True) as folder, Guard(temporary.__name__, folder):
+        archive = f"{folder}/installed.tar"
+        installed = install(
+            backend, project, _parts(project), ground, nothing, archive, progress, cache=cache
+        )
+        if backend.appends():
+            gone = _whiteouts(installed)
+            layer = Layer(
+                content=_content(gone, archive),
+                size=len(gone) + os.path.getsize(archive),
+                created_by=f"pip install {' && '.join(map(' '.join, project.recipe.installs))}",
+                labels=labels,
+            )
+            try:
+                return backend.append(ground.id, layer, progress)
+            except EngineError as error:  # a build may still do
+                progress(Event(kind="log", text=f"{error.what}: {error.message}"))
+        return add_installed(backend, ground, archive, installed, labels, progress)
+
+
+def _parts(project: Project) -> list[Part]:
+    """Return the files that pip reads, with the paths that they have in the container."""
+    root = DEPENDENCIES_ROOT.lstrip("/")
+    files = project.dependencies.files if project.dependencies else ()
+    return [Member(path=f"{root}/{file.path}", data=file.data) for file in files]
+
+
+def _whiteouts(installed: Installed) -> bytes:
+    """Return members of a layer that remove what is below it; what is there again hides that by itself."""
+    found = b""
+    for path in sorted({*installed.removed}.difference(installed.replaced)):
+        folder, _, name = path.lstrip("/").encode("utf-8", "surrogateescape").rpartition(b"/")
+        found += header(b"/".join(filter(None, (folder, _WHITEOUT + name))), FILE, mode=0o644)
+    return found
+
+
+def _content(beginning: bytes, archive: str) -> Iterator[bytes]:
+    if beginning:
+        yield beginning
+    with Path(archive).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
