@@ -176,7 +176,8 @@ def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
 
 def _none(failures: list[tuple[str, BackendError]]) -> EngineNotFoundError:
     tried = "\n".join(f"  {name}: {why.what}" for name, why in failures)
-    hints = "\n".join(dict.fromkeys(why.hint for _, why in failures if why.hint))
+    # Each with its name: "Install it" may be said of one and "Start it" of another.
+    hints = "\n".join(f"{name}: {why.hint}" for name, why in failures if why.hint)
     return EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
 
 

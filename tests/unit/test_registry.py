@@ -108,7 +108,7 @@ def test_without_any_engine_all_that_was_tried_is_told_and_what_to_do() -> None:
         "no container engine can be used; tried\n"
         "  podman: it is not installed\n"
         "  docker: it does not answer\n"
-        "Install it.\nStart it."
+        "podman: Install it.\ndocker: Start it."
     )
 
 
