@@ -317,6 +317,7 @@ def Containerize(  # noqa: N802 - the ancestor's name, which scripts know
     *,
     package: PackageOptions | Mapping[str, Any] | None = None,
     runtime: RuntimeOptions | Mapping[str, Any] | None = None,
+    **others: Any,
 ) -> Any:
     """Let a call of this function run the whole script in a container.
 
@@ -330,13 +331,18 @@ def Containerize(  # noqa: N802 - the ancestor's name, which scripts know
         function: when used without parentheses.
         package: how the image is built; see `buildr.PackageOptions`.
         runtime: how the container runs; see `buildr.RuntimeOptions`.
+        others: none is taken; each is an error that says in which of the two it belongs.
 
     Raises:
-        OptionError: an option has a wrong name, type or value. When the decorated function is in the script
+        OptionError: an option has a wrong name, type or value, or stands in neither of the two. When the decorated function is in the script
             itself, the error is told in plain words and the process ends with status 125 instead.
     """
-    module = function.__module__ if function is not None else _caller_module()
+    module = getattr(function, "__module__", None) or _caller_module()
     try:
+        if others or not (function is None or callable(function)):
+            from buildr.options.misplaced import misplaced
+
+            raise misplaced(function, others)
         valid_package, valid_runtime = given_package(package), given_runtime(runtime)
         # What they lack may be given elsewhere; what excludes one another here will not be mended there.
         complete_package(valid_package, alone=False)

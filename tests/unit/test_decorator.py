@@ -205,6 +205,53 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
         Containerize(package={"tag": "a b"})
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            {"ports": [80]},
+            (
+                "@Containerize takes no 'ports'\n"
+                "'ports' belongs into its group: runtime={\"ports\": …}\n"
+            ),
+        ),
+        (
+            {"pyVersion": "3.12", "cpus": 1},
+            (
+                "@Containerize takes no 'pyVersion', 'cpus'\n"
+                "'pyVersion' belongs into its group: package={\"py_version\": …}\n"
+                "'cpus' belongs into its group: runtime={\"cpus\": …}\n"
+            ),
+        ),
+        (
+            {"pakage": {}},
+            "@Containerize takes no 'pakage'\n'pakage' is no option; did you mean 'package'?\n",
+        ),
+        ({"xyzzy": 1}, "@Containerize takes no 'xyzzy'\n'xyzzy' is no option\n"),
+    ],
+)
+def test_an_option_outside_of_its_group_is_told_where_it_belongs(
+    arguments: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(OptionError) as wrong:
+        Containerize(**arguments)
+    accepted = "accepted: package={…} for the image, runtime={…} for the run"
+    assert str(wrong.value) == told + accepted
+
+
+def test_options_without_a_name_are_told_what_is_decorated() -> None:
+    with pytest.raises(OptionError, match=r"is for a function, not for \{'name': 'x'\}"):
+        Containerize({"name": "x"})  # type: ignore[call-overload] # that is what is wrong
+
+
+def test_an_option_outside_of_its_group_in_a_script_is_told_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(app(options="ports=[80]"))
+    done = python("app.py", cwd=tmp_path)
+    assert done.returncode == 125
+    assert done.stderr.startswith(b"buildr: error: @Containerize takes no 'ports'\n")
+    assert b"Traceback" not in done.stderr
+
+
 # How a process ends -----------------------------------------------------------------------------------
 
 
