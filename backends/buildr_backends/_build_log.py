@@ -115,7 +115,10 @@ class _Log:
         where = f" in `{self._step}`" if self._step else ""
         # Podman repeats the step, which may be long.
         why = failure.strip().removeprefix(f'building at STEP "{self._step}": ')
-        return BuildError(f"the build failed{where}: {why}", hint="\n".join(self._tail))
+        from buildr.installer.advice import ADVICE, INSTALLATION  # only errors need it
+
+        lines = [*self._tail, ADVICE] if INSTALLATION in self._step else self._tail
+        return BuildError(f"the build failed{where}: {why}", hint="\n".join(lines))
 
     def _release(self) -> None:
         """Take what looked like the image's id for output: it was not the last word."""

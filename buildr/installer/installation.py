@@ -195,10 +195,14 @@ class _Log:
 
     def failed(self, status: int) -> BuildError:
         """Say that the installation failed."""
-        hint = "\n".join(self._tail)
-        if self._cache and f"{self._cache.mount.target}/" in hint:
-            hint += "\nIf a file of the cache is damaged: `buildr prune --cache` removes it."
-        return BuildError(f"the build failed in `pip install`, with status {status}", hint=hint)
+        from buildr.installer.advice import ADVICE
+
+        hint = [*self._tail, ADVICE]
+        if self._cache and f"{self._cache.mount.target}/" in "\n".join(self._tail):
+            hint.append("If a file of the cache is damaged: `buildr prune --cache` removes it.")
+        return BuildError(
+            f"the build failed in `pip install`, with status {status}", hint="\n".join(hint)
+        )
 
     def _say(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip().rpartition("\r")[2].rstrip()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildr.backend import Event
+from buildr.containerfile import Recipe, render
 from buildr.errors import BuildError, EngineLostError
+from buildr.installer.advice import ADVICE
 from buildr_backends._build_log import follow_build
 
 if TYPE_CHECKING:
@@ -203,6 +205,13 @@ def test_a_failed_step_is_told_with_its_last_lines() -> None:
     )
     assert error.what == "the build failed in `RUN pip install nothing`: exit status 3"
     assert error.hint.splitlines() == [f"line {number}" for number in range(21, 60)] + ["half"]
+
+
+def test_where_pip_failed_there_is_advice_after_its_last_words() -> None:
+    recipe = Recipe(project="p", base_image="x", command=("python",), install=("humanize",))
+    step = next(line for line in render(recipe).splitlines() if "pip install" in line)
+    error = failure(f"STEP 1/1: {step}\n", "ERROR: no matching distribution\n", {"error": "no"})
+    assert error.hint == f"ERROR: no matching distribution\n{ADVICE}"
 
 
 def test_podman_s_failure_does_not_say_the_step_again() -> None:

@@ -13,6 +13,7 @@ import pytest
 from buildr.entry import Entry
 from buildr.errors import BuildError, CommandNotFoundError, EngineLostError, OptionError
 from buildr.image import ensure_image
+from buildr.installer.advice import ADVICE
 from buildr.options import package_options
 from buildr.project import plan
 from buildr.testing import FakeBackend
@@ -213,7 +214,7 @@ def test_a_failure_is_told_in_pips_words_without_the_secret() -> None:
     backend = FakeBackend(guest)
     with pytest.raises(BuildError, match="failed in `pip install`, with status 1") as failed:
         build(backend)
-    assert failed.value.hint == "ERROR: no way with ****\nlast"
+    assert failed.value.hint == f"ERROR: no way with ****\nlast\n{ADVICE}"
     assert backend.runs[0].removed
 
 
