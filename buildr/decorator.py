@@ -36,6 +36,8 @@ S_contra = TypeVar("S_contra", contravariant=True)
 T_co = TypeVar("T_co", covariant=True)
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
+_uncalled: list[Callable[..., Any]] = []
+"""What the script decorates, until one of them is called."""
 
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Containerized(Generic[P, R]):
             SystemExit: with the guest's exit status.
             EntryError: what was started is no script that can move into a container.
         """
+        _uncalled.clear()
         if _is_inside():
             return self.local(*args, **kwargs)
         return cast("R", self._move())
@@ -186,6 +189,7 @@ class Containerized(Generic[P, R]):
     def _callee(self) -> Callee:
         from buildr.call import Callee
 
+        _uncalled.clear()
         return Callee(
             function=self.local,
             settle=self._settings,
@@ -353,9 +357,29 @@ def Containerize(  # noqa: N802 - the ancestor's name, which scripts know
         raise
 
     def decorate(target: Callable[..., Any]) -> Containerized[..., Any]:
+        if is_main_script(module):
+            _expect_a_call(target)
         return Containerized(target, valid_package, valid_runtime)
 
     return decorate if function is None else decorate(function)
+
+
+def _expect_a_call(function: Callable[..., Any]) -> None:
+    """See to it that a script that ends without any call of what it decorates says so."""
+    script = sys.modules["__main__"]
+
+    def tell() -> None:
+        # Another one by then: somebody else has run the script, as `runpy` does.
+        if _uncalled and sys.modules.get("__main__") is script:
+            from buildr.uncalled import tell
+
+            tell(_uncalled)
+
+    if not _uncalled:
+        import atexit
+
+        atexit.register(tell)
+    _uncalled.append(function)
 
 
 def leave(status: int) -> None:

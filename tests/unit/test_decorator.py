@@ -163,10 +163,60 @@ def test_typed_options_are_taken() -> None:
 
 
 def test_decorating_does_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(app(call="pass"))
+    (tmp_path / "app.py").write_text(app(call="assert main"))
     done = python("app.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"this line runs only where the call returns\n"
+
+
+# A script that forgets the call -----------------------------------------------------------------------
+
+FORGETS = "from buildr import Containerize\n\n@Containerize\ndef main():\n    pass\n"
+
+
+def test_a_script_that_never_calls_its_function_is_told_what_its_last_lines_should_be(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "app.py").write_text(FORGETS)
+    done = python("app.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode() == (
+        "buildr: app.py has not called main(), so nothing ran in a container."
+        ' Its last lines should be\nif __name__ == "__main__":\n    main()\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param("import sys\nif len(sys.argv) > 1:\n    main()\n", id="another time"),
+        pytest.param("list(globals()['main'].__name__)\n", id="by its name"),
+        pytest.param("raise ValueError('x')\n", id="an exception"),
+        pytest.param("def register(f):\n    pass\n@register\n@Containerize\ndef main(): pass\n"),
+        pytest.param("class App:\n    @Containerize\n    def run(self): pass\nApp.run, main\n"),
+        pytest.param("import os; os.remove(__file__)\n", id="no script any more"),
+        pytest.param("open(__file__, 'w').write('(')\n", id="another script"),
+    ],
+)
+def test_one_that_may_mean_it_is_told_nothing(tmp_path: Path, more: str) -> None:
+    (tmp_path / "app.py").write_text(FORGETS + more)
+    done = python("app.py", cwd=tmp_path)
+    assert b"has not called" not in done.stderr
+
+
+def test_a_script_that_another_program_runs_is_told_nothing(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FORGETS)
+    (tmp_path / "tool.py").write_text(
+        "import runpy\nrunpy.run_path('app.py', run_name='__main__')\n"
+    )
+    done = python("tool.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_script_that_runs_inside_is_told_nothing(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FORGETS)
+    done = python("app.py", cwd=tmp_path, env={"BUILDR_IN_CONTAINER": "true"})
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 # Wrong options ----------------------------------------------------------------------------------------
