@@ -48,7 +48,7 @@ _own_options = (
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Make a base image where no registry can be reached.")
 @options(backend_option, _own_options)
 @click.pass_context
 def base(

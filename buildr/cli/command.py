@@ -43,6 +43,8 @@ class Command(click.Command):
 
     def __init__(self, *arguments: Any, usages: tuple[str, ...] = (), **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
+        # click's mark of lines that are not filled is a backspace; a docstring that has one has to be raw (PEP 257).
+        self.help = self.help and self.help.replace("\\b\n", "\b\n")
         self.usages = usages
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

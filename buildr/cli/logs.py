@@ -19,7 +19,7 @@ _own_options = (
 )
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="Print what a run has written so far.")
 @click.argument("word", metavar="RUN")
 @options(engines_option, _own_options)
 @click.pass_context

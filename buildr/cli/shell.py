@@ -34,6 +34,7 @@ _own_options = (
 
 @click.command(
     cls=Command,
+    short_help="Open a shell in the container of a script.",
     usages=(
         "[OPTIONS] SCRIPT [-c COMMAND | -- COMMAND...]",
         "[OPTIONS] -m MODULE [-c COMMAND | -- COMMAND...]",

@@ -28,20 +28,8 @@ if TYPE_CHECKING:
     from buildr.options import Package, Runtime
 
 COMMANDS = (
-    *(
-        "init",
-        "run",
-        "build",
-        "push",
-        "containerfile",
-        "eject",
-        "ps",
-        "logs",
-        "exec",
-        "stop",
-        "prune",
-    ),
-    *("config", "doctor", "completion"),
+    *("init", "run", "shell", "build", "push", "containerfile", "eject", "quadlet"),
+    *("ps", "logs", "exec", "stop", "prune", "config", "doctor", "base", "completion"),
 )
 
 
@@ -95,7 +83,8 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 def buildr_command(*words: str) -> Result:
-    return CliRunner().invoke(app, words, prog_name="buildr", terminal_width=80)
+    # As on a terminal of 80 columns, of which click leaves two.
+    return CliRunner().invoke(app, words, prog_name="buildr", terminal_width=78)
 
 
 def refused(capfd: pytest.CaptureFixture[str], *words: str, status: int = 125) -> str:
@@ -131,6 +120,18 @@ def test_no_text_of_a_command_is_cut_short(command: str) -> None:
         line for line in buildr_command("-h").output.splitlines() if line.startswith(f"  {command}")
     )
     assert not line.endswith("...")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_mark_for_click_is_left_in_a_help(command: str) -> None:
+    assert "\\b" not in buildr_command(command, "--help").output
+
+
+def test_lines_that_are_to_be_typed_stand_alone() -> None:
+    lines = buildr_command("completion", "--help").output.splitlines()
+    assert [line.split()[0] for line in lines if "buildr completion " in line] == [
+        *("Usage:", "bash:", "zsh:", "fish:")
+    ]
 
 
 def test_the_help_has_a_section_for_each_kind_of_option() -> None:
