@@ -51,13 +51,17 @@ def run_entry(
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
     """
-    if runtime.restart != "no":
-        from buildr.detach import refuse_restart
+    if runtime.restart != "no" or runtime.wait_for:
+        from buildr.detach import refuse_followed
 
-        refuse_restart(runtime)
+        refuse_followed(runtime)
     with Engine(
         entry, package, runtime, flag=flag, builder_flag=builder_flag, origins=origins
     ) as engine:
+        if runtime.wait_for:
+            from buildr.readiness import refuse_unreachable
+
+            refuse_unreachable(engine.backend, runtime)
 
         def prepare(*, trust: bool) -> tuple[ContainerSpec, Ready]:
             ready = engine.make_ready(trust=trust)
@@ -125,7 +129,12 @@ def _detach(
 
     def on_start(container: str) -> None:
         _tell(engine, container, spec)
-        engine.say(ways_on(spec))
+        if engine.runtime.wait_for:
+            from buildr.readiness import wait_until_ready
+
+            wait_until_ready(engine.backend, container, spec, engine.runtime, signals)
+        if not signals.asked_to_end:
+            engine.say(ways_on(spec))
 
     with Sweep(engine.backend, engine.project, ready) as sweeping:
         with watchdog:  # no longer than until the id of the run is told

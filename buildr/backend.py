@@ -327,6 +327,10 @@ class ContainerState(Struct, frozen=True, kw_only=True):
     """As they are bound now, with the host ports that the engine chose."""
 
 
+Health: TypeAlias = Literal["", "starting", "healthy", "unhealthy"]
+"""What an engine says of a container's health; empty: there is no health check."""
+
+
 class Attachment(Protocol):
     """The three standard streams of a container, attached before its start.
 
@@ -516,6 +520,13 @@ class Backend(Protocol):
 
     def state(self, container: str) -> ContainerState | None:
         """Look at a container; ``None`` when there is none."""
+        ...
+
+    def health(self, container: str) -> Health:
+        """Look how a container is; empty where it has no health check, or is none.
+
+        Docker tells what its last check came to; Podman runs the check, since without systemd nobody else does.
+        """
         ...
 
     def kill(self, container: str, signal: int) -> None:

@@ -43,17 +43,25 @@ def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
     return replace(spec, stdin=False, restart=restart, labels=labels)
 
 
-def refuse_restart(runtime: Runtime) -> None:
-    """Refuse a restart policy for a container that ends with its host process.
+def refuse_followed(runtime: Runtime) -> None:
+    """Refuse what only a detached container can have where the run is followed.
 
     Raises:
-        OptionError: there is one, and the run is not detached.
+        OptionError: there is such an option, and the run is not detached.
     """
-    if runtime.restart != "no" and not runtime.detach:
+    if runtime.detach:
+        return
+    if runtime.restart != "no":
         raise OptionError(
             f"runtime.restart={runtime.restart!r} needs runtime.detach: a run that is followed ends with its script,"
             " and hands its status on",
             hint="Add detach (buildr run --detach), or leave restart out.",
+        )
+    if runtime.wait_for:
+        raise OptionError(
+            f"runtime.wait_for={str(runtime.wait_for[0])!r} needs runtime.detach: a run that is followed ends with its script, and"
+            " nothing waits for less",
+            hint="Add detach (buildr run --detach), or leave wait_for out.",
         )
 
 
@@ -73,7 +81,7 @@ def start(
         spec: of `to_be_detached`.
         signals: the handlers of this action. A signal that ends the action before the id is printed ends the run, too.
         files: a tar archive to unpack into its ``/app`` before it starts.
-        on_start: told the container's id once it runs.
+        on_start: told the container's id once it runs; what it raises ends the run.
         watchdog: finishes what this process cannot.
 
     Raises:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ContainerSpec,
         EngineInfo,
         Execution,
+        Health,
         Layer,
         OnEvent,
     )
@@ -419,6 +420,20 @@ def label_filter(labels: Mapping[str, str]) -> str:
 def with_algorithm(image: str) -> str:
     """Return an image id in its long form; Podman leaves the algorithm out."""
     return image if image.startswith("sha256:") else f"sha256:{image}"
+
+
+def found_health(response: Response, read: Callable[[Any], Any]) -> Health:
+    """Return what an engine tells of a container's health; empty where it tells nothing.
+
+    Args:
+        response: of any status; only one of success tells anything.
+        read: returns the answer's part that is about health.
+    """
+    if response.status != 200:
+        response.read()
+        return ""
+    status = response.json(lambda found: (read(found) or {}).get("Status"))
+    return status if status in ("starting", "healthy", "unhealthy") else ""
 
 
 def _found(response: Response, read: Callable[[Any], T]) -> T | None:

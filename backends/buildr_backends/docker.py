@@ -26,7 +26,7 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends import _docker_endpoint
-from buildr_backends._engine import HttpEngine, hint_of
+from buildr_backends._engine import HttpEngine, found_health, hint_of
 from buildr_backends._http import ANSWER_SECONDS, Client
 from buildr_backends._percent import quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from buildr.backend import Attachment, Image, NetworkSpec, OnEvent, PushRequest, Target
+    from buildr.backend import Attachment, Health, Image, NetworkSpec, OnEvent, PushRequest, Target
     from buildr_backends._append import Stored
     from buildr_backends._endpoint import Endpoint
 
@@ -258,6 +258,11 @@ class Docker(HttpEngine):
         """See `buildr.backend.Backend.remove`."""
         super().remove(container)
         self._framed.pop(container, None)
+
+    def health(self, container: str) -> Health:
+        """See `buildr.backend.Backend.health`."""
+        response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))
+        return found_health(response, lambda found: found["State"].get("Health"))
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""

@@ -16,7 +16,7 @@ from buildr.errors import (
 )
 from buildr_backends import _attach, _podman_endpoint, _podman_service
 from buildr_backends._documents import documents
-from buildr_backends._engine import HttpEngine
+from buildr_backends._engine import HttpEngine, found_health
 from buildr_backends._http import ANSWER_SECONDS, Client
 from buildr_backends._percent import quote
 from buildr_backends._reach import deadline_of, first_that_answers, ping, version_number
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Attachment,
         BuildRequest,
         ContainerSpec,
+        Health,
         Image,
         NetworkSpec,
         OnEvent,
@@ -225,6 +226,14 @@ class Podman(HttpEngine):
         if not spec.stdin:
             self._without_input.add(container)
         return container
+
+    def health(self, container: str) -> Health:
+        """See `buildr.backend.Backend.health`."""
+        # 409: it does not run; 500: it has no health check, or that could not be run.
+        response = self._client.request(
+            "GET", f"/containers/{container}/healthcheck", ok=(200, 404, 409, 500)
+        )
+        return found_health(response, lambda found: found)
 
     def wait(self, container: str) -> int:
         """See `buildr.backend.Backend.wait`."""

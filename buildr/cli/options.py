@@ -357,6 +357,21 @@ container_options = (
         help="With --detach: on-failure[:N], always or unless-stopped starts it again.  [default: no]",
     ),
     option(
+        "--wait-for",
+        "runtime__wait_for",
+        metavar="CONDITION",
+        multiple=True,
+        section=CONTAINER,
+        help="With --detach: wait until port:N, http:N/path, log:REGEX or healthy; repeatable.",
+    ),
+    option(
+        "--wait-seconds",
+        "runtime__wait_seconds",
+        metavar="SECONDS",
+        section=CONTAINER,
+        help="How long --wait-for waits, until it gives up and removes the container.  [default: 60]",
+    ),
+    option(
         "--grace-seconds",
         "runtime__grace_seconds",
         metavar="SECONDS",

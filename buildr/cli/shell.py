@@ -91,7 +91,7 @@ def shell(
             return run_entry(
                 entry,
                 settings.package,
-                replace(settings.runtime, interrupt="guest", restart="no"),
+                replace(settings.runtime, interrupt="guest", restart="no", wait_for=()),
                 signals,
                 flag=backend,
                 builder_flag=given.package.get("builder"),

@@ -138,6 +138,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "devices": list,
     "env": _environment,
     "grace_seconds": _number,
+    "wait_seconds": _number,
     "mounts": list,
     "network": list,
     "pids_limit": _whole,

@@ -23,7 +23,7 @@ PREFIXES = {"package": "BUILDR_PACKAGE_", "runtime": "BUILDR_RUNTIME_"}
 _SHORT = {"BUILDR_PACKAGE_BASE_IMAGE": "BUILDR_BASE_IMAGE"}
 _GROUPS = {"package": PackageOptions, "runtime": RuntimeOptions}
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
-_NUMBERS = ("call_timeout", "cpus", "grace_seconds", "replicas")
+_NUMBERS = ("call_timeout", "cpus", "grace_seconds", "replicas", "wait_seconds")
 _LISTS = ("dependencies", "job_spec", "shard_spec")  # beside those whose default is an empty one
 
 

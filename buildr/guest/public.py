@@ -90,7 +90,7 @@ class RuntimeOptions(_Options):
     executor = cpus = memory = shm_size = pids_limit = gpus = name = debug = shard_spec = (
         job_spec
     ) = None
-    ports = mounts = env_file = tmpfs = ulimits = devices = network = ()
+    ports = mounts = env_file = tmpfs = ulimits = devices = network = wait_for = ()
     env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
     public = hardened = mount_source = keep = detach = False
     grace_seconds = 10
@@ -100,6 +100,7 @@ class RuntimeOptions(_Options):
     call_format = "json"
     healthcheck = None
     restart = "no"
+    wait_seconds = 60
     replicas = 1
 
 

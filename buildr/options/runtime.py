@@ -21,6 +21,7 @@ from buildr.options.size import parse_bytes
 from buildr.options.tmpfs import Tmpfs, tmpfs
 from buildr.options.ulimits import Ulimit, ulimits
 from buildr.options.values import each, flag, matching, number, path, text, typed
+from buildr.options.waiting import Condition, wait_for
 from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
 _GRACE = "seconds from 0 to 86400"
 _ENV_FILE = "the path of a file of variables, or a list of paths"
+_WAIT = "seconds from 0.001 to 86400"
 _RESTART = '"no", "on-failure", "on-failure:N" (at most N times), "always" or "unless-stopped"'
 _RESTART_PATTERN = r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,5})?"
 _INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
@@ -98,6 +100,10 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
             where systemd runs.
         restart: whether the engine starts a detached container again when it has ended: ``no``, ``on-failure``, ``on-failure:3`` (at
             most three times), ``always`` or ``unless-stopped``. A call's never is.
+        wait_for: when a detached container counts as ready, which ``detach`` waits for: ``"port:8080"`` (something accepts
+            connections there), ``"http:8080/health"`` (it answers with a status from 200 to 399), ``"log:REGEX"`` (a line of
+            its output) or ``"healthy"`` (its health check); one or a list. Ports are the container's, and published.
+        wait_seconds: how long that may take; then, or where the script ends before, the container is removed.
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
         call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
         call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
@@ -131,6 +137,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     detach: bool = False
     healthcheck: str | Sequence[str] | HealthCheck | Mapping[str, Any] | None = None
     restart: str = "no"
+    wait_for: str | Sequence[str | Condition] = ()
+    wait_seconds: float = 60
     call_timeout: float | None = None
     call_limit: str | int = "16m"
     call_format: Literal["json", "pickle"] = "json"
@@ -155,6 +163,7 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     network: tuple[Network, ...] = ()
     debug: Port | None = None
     healthcheck: HealthCheck | None = None
+    wait_for: tuple[Condition, ...] = ()
     call_limit: int = 16 << 20
     shard_spec: None = None
     job_spec: None = None
@@ -220,6 +229,7 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
         ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
     except WrongValueError as error:
         raise OptionError(error.within("runtime.ports").what, hint=error.hint) from None
+    _check_waiting(found.wait_for, ports)
     debug = found.debug
     if debug is not None and any(
         port.protocol == "tcp"
@@ -231,6 +241,17 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
             hint="accepted: another port for one of the two",
         )
     return structs.replace(found, ports=ports)
+
+
+def _check_waiting(conditions: tuple[Condition, ...], ports: tuple[Port, ...]) -> None:
+    published = {port.container for port in ports if port.protocol == "tcp"}
+    for condition in conditions:
+        if condition.port and condition.port not in published:
+            raise OptionError(
+                f"runtime.wait_for={str(condition)!r} needs a port that is published, and {condition.port} is not",
+                hint=f"Add {condition.port} to runtime.ports (--port {condition.port}; 0:{condition.port} for any free port here), or"
+                ' wait for a line of its output, "log:REGEX".',
+            )
 
 
 _ALIASES = {"public_address": "public"}
@@ -347,6 +368,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "detach": flag,
     "healthcheck": health_check,
     "restart": lambda value: matching(value, _RESTART_PATTERN, _RESTART),
+    "wait_for": wait_for,
+    "wait_seconds": lambda value: number(value, 0.001, 86_400, _WAIT),
     "call_timeout": call_timeout,
     "call_limit": parse_bytes,
     "call_format": lambda value: matching(value, "json|pickle", _FORMAT),

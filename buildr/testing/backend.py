@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         CommandSpec,
         ContainerSpec,
         Execution,
+        Health,
         Layer,
         OnEvent,
         PortBinding,
@@ -49,6 +50,7 @@ Operation: TypeAlias = Literal[
     "end_build",
     "execute",
     "get_archive",
+    "health",
     "image",
     "images",
     "kill",
@@ -329,6 +331,15 @@ class FakeBackend:
             return _state(self._container(container))
         except EngineError:
             return None
+
+    def health(self, container: str) -> Health:
+        """See `buildr.backend.Backend.health`: what `FakeContainer.health` says, where there is a check."""
+        self._called("health")
+        try:
+            found = self._container(container)
+        except EngineError:
+            return ""
+        return found.health if found.spec.health else ""
 
     def kill(self, container: str, signal: int) -> None:
         """See `buildr.backend.Backend.kill`."""

@@ -19,7 +19,7 @@ from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, Guest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.backend import CommandSpec, ContainerSpec, Image, PortBinding
+    from buildr.backend import CommandSpec, ContainerSpec, Health, Image, PortBinding
 
 _HARMLESS = {
     signal.SIGCHLD,
@@ -50,6 +50,7 @@ class FakeContainer:
         terminal_size: rows and columns, once the host has told them.
         started: whether it was started.
         removed: whether it was removed.
+        health: what its health check comes to, where it has one; may be changed at any time.
         error: an exception that the guest let out; its exit status is 1 then.
     """
 
@@ -71,6 +72,7 @@ class FakeContainer:
         self.terminal_size: tuple[int, int] | None = None
         self.started = False
         self.removed = False
+        self.health: Health = "starting"
         self.error: BaseException | None = None
         self._image = image
         self._plumbing = plumbing

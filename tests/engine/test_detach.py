@@ -37,6 +37,19 @@ HEALTH = {
     "interval": 0.5,
 }
 
+SERVER = """\
+while not pathlib.Path("/tmp/go").exists():
+    time.sleep(0.02)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204 if self.path == "/health" else 500)
+        self.end_headers()
+server = http.server.HTTPServer(("", 8000), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+"""Listens once somebody has made a file in its container."""
+
 AGAIN = """\
 import pathlib, sys, threading
 if pathlib.Path("/tmp/started").exists():
@@ -130,6 +143,37 @@ def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None
     stopped = buildr(site, "stop", run_id)
     assert stopped.returncode == 0, stopped.stderr.decode()
     assert run["container"] not in site.engine.containers()
+
+
+@pytest.mark.parametrize(
+    "conditions", [("port:8000",), ("http:8000/health",), ("log:^listening$", "healthy")]
+)
+def test_it_is_told_when_it_is_ready_and_not_before(
+    site: Site, conditions: tuple[str, ...]
+) -> None:
+    name = f"{site.name}-ready"
+    health = {"command": "test -e /tmp/go", "interval": 0.5, "retries": 1000}
+    runtime = {"detach": True, "ports": ["0:8000"], "healthcheck": health, "wait_for": conditions}
+    imports = "import http.server, pathlib, time"
+    site.script(SERVER, imports=imports, runtime=runtime, path=f"{name}.py")
+    host = site.engine.popen(sys.executable, f"{name}.py", cwd=site.directory)
+    assert host.stdout is not None
+    found: list[dict[str, Any]] = []
+    deadline = time.monotonic() + SECONDS
+    while not found:
+        assert time.monotonic() < deadline
+        assert host.poll() is None, host.communicate()
+        listed = json.loads(buildr(site, "ps", "--json").stdout)
+        found = [one for one in listed if one["name"] == name and one["running"]]
+    (run,) = found
+    # A proxy of the engine's accepts connections by now; nothing in the container does.
+    site.engine.cli("exec", run["container"], "true")
+    assert host.poll() is None
+    site.engine.cli("exec", run["container"], "touch", "/tmp/go")
+    out, err = host.communicate(timeout=SECONDS)
+    assert (host.returncode, out.decode()) == (0, f"{run['run']}\n"), err.decode()
+    stopped = buildr(site, "stop", run["run"])
+    assert stopped.returncode == 0, stopped.stderr.decode()
 
 
 def until_healthy(site: Site, container: str) -> None:
