@@ -83,7 +83,12 @@ def with_dependencies(
     else:
         image = stored.id
     recipe = replace(project.recipe, base_image=image, **_DONE)
-    return replace(project, recipe=recipe, dependencies=None)
+    dependencies = project.dependencies
+    if dependencies is not None:
+        dependencies = replace(
+            dependencies, files=()
+        )  # they are there; what the project itself is, is not
+    return replace(project, recipe=recipe, dependencies=dependencies)
 
 
 def _with_system_packages(

@@ -98,6 +98,19 @@ def test_what_was_installed_becomes_an_image_from_which_the_project_is_built() -
     assert guest.read[-1] == "usr/local/share/buildr/dependencies/requirements.txt"
 
 
+def test_the_project_still_knows_its_own_version(directory: Path) -> None:
+    (directory / "requirements.txt").unlink()
+    (directory / "pyproject.toml").write_text(
+        '[project]\nname = "own"\nversion = "1.2"\ndependencies = ["rich"]\n'
+        '[build-system]\nrequires = ["setuptools"]\n'
+    )
+    (directory / "src" / "own").mkdir(parents=True)
+    (directory / "src" / "own" / "__init__.py").touch()
+    backend = FakeBackend(Installer())
+    build(backend)
+    assert b"Version: 1.2" in backend.builds[-1].files["guest/own-1.2.dist-info/METADATA"].data
+
+
 def test_all_calls_of_pip_for_a_lock_know_the_secrets(directory: Path) -> None:
     (directory / "requirements.txt").unlink()
     (directory / "sub").mkdir()
