@@ -47,6 +47,7 @@ def load(path: Path = FILE) -> list[Outcome]:
 
 def keep(outcome: Outcome, path: Path) -> None:
     """Put one outcome into the file in place of the one of the same row; others may do so at the same time."""
+    path.touch()
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         data = file.read()
