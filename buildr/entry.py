@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Literal
@@ -79,13 +80,27 @@ def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
         if not os.path.isfile(f"{path}/__main__.py"):
             raise EntryError(f"{script} is a directory without a __main__.py", hint=_WAYS)
     elif not os.path.isfile(path):
-        raise EntryError(f"there is no script {script}", hint="Give the path of a Python file.")
+        raise EntryError(
+            f"there is no script {script}{_near(path)}", hint="Give the path of a Python file."
+        )
     elif _is_archive(path):
         raise EntryError(
             f"{script} is a zip archive, which cannot be taken apart for a container",
             hint="Run the source instead. " + _WAYS,
         )
     return Entry(kind="script", script=path, arguments=arguments)
+
+
+def _near(path: str) -> str:
+    """Return a question for the script beside a path that is not there, if one has nearly that name."""
+    from difflib import get_close_matches  # only errors need it
+
+    folder, name = os.path.split(path)
+    stems: list[str] = []
+    with contextlib.suppress(OSError):
+        stems = [there[:-3] for there in os.listdir(folder) if there.endswith(".py")]
+    near = get_close_matches(name.removesuffix(".py"), stems, n=1)
+    return f"; did you mean {near[0] + '.py'!r}?" if near else ""
 
 
 def running_entry() -> Entry:

@@ -224,6 +224,20 @@ def test_a_named_script_must_be_there(tmp_path: Path) -> None:
         script_entry(str(tmp_path / "app.py"))
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [("helo.py", "; did you mean 'hello.py'?"), ("other.py", ""), ("no/x.py", "")],
+)
+def test_the_script_of_nearly_that_name_is_asked_for(
+    tmp_path: Path, given: str, asked: str
+) -> None:
+    write(tmp_path / "hello.py")
+    (tmp_path / "helo.txt").touch()
+    with pytest.raises(EntryError) as caught:
+        script_entry(str(tmp_path / given))
+    assert caught.value.what == f"there is no script {tmp_path / given}{asked}"
+
+
 def test_a_named_archive_cannot_move(tmp_path: Path) -> None:
     write(tmp_path / "source" / "__main__.py")
     zipapp.create_archive(tmp_path / "source", tmp_path / "app.pyz")
