@@ -27,6 +27,7 @@ from buildr.containerfile import (
     render_dependencies,
     render_ground,
     render_marker_stage,
+    render_system_packages,
 )
 
 HADOLINT = Path(sys.executable).parent / "hadolint"
@@ -83,6 +84,10 @@ def instructions(text: str) -> list[tuple[str, str]]:
         found.append((word, rest.strip()))
         held = ""
     return found
+
+
+def users(text: str) -> list[str]:
+    return [rest for word, rest in instructions(text) if word == "USER"]
 
 
 def one(text: str, word: str) -> str:
@@ -173,14 +178,28 @@ def test_the_markers_and_the_guest_part_are_in_every_image() -> None:
 
 def test_it_runs_as_an_ordinary_user_of_group_0() -> None:
     text = render(PLAIN)
-    assert one(text, "USER") == "1000:0"
+    assert users(text) == ["0:0", "1000:0"]
     assert 'HOME="/home/app"' in text
     assert "chown 1000:0 /app /home/app && chmod 0775 /app /home/app" in text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        render(PLAIN),
+        render_system_packages(Image(id=DIGEST, user="jovyan"), ("git",)),
+        render_dependencies(Image(id=DIGEST, user="jovyan"), "a=b", removed=True),
+    ],
+)
+def test_what_is_run_is_run_by_root_whoever_the_base_s_user_is(text: str) -> None:
+    found = words(text)
+    assert found.index("USER") < found.index("RUN")
+    assert users(text)[0] == "0:0"
+
+
 def test_root_is_root_at_home() -> None:
     text = render(replace(PLAIN, user="0"))
-    assert one(text, "USER") == "0:0"
+    assert users(text) == ["0:0", "0:0"]
     assert 'HOME="/root"' in text
     assert "/etc/passwd" not in text
 
@@ -202,7 +221,7 @@ def test_locked_packages_come_before_the_source_and_those_that_lie_in_it_after()
     places = ["-r /a.txt", "-r /b.txt", '"context/"', "-r /c.txt", "USER 1000:0"]
     found = [text.index(place) for place in places]
     assert found == sorted(found)
-    assert words(text).count("USER") == 1
+    assert users(text) == ["0:0", "1000:0"]
 
 
 def test_dependencies_say_where_they_are_written_down() -> None:
@@ -298,7 +317,7 @@ def test_the_ground_and_what_stands_on_it_are_the_whole() -> None:
     whole = instructions(render(recipe))
     ground = instructions(render_ground(recipe))
     above = instructions(render(replace(recipe, base_image="ground", on_ground=True)))
-    assert [word for word, _ in ground] == ["FROM", "ENV", "RUN", "WORKDIR", "RUN"]
+    assert [word for word, _ in ground] == ["FROM", "USER", "ENV", "RUN", "WORKDIR", "RUN"]
     assert above[0] == ("FROM", "ground")
     assert [*ground, *above[1:]] == whole
 
