@@ -47,6 +47,14 @@ _REMOVE = (
     "[shutil.rmtree(p) if os.path.isdir(p) and not os.path.islink(p) else os.remove(p) for p in sys.argv[1:]]"
 )
 _ROOT = "# hadolint ignore=DL3002\nUSER 0:0\n"  # whatever user a base names
+_PIP = (
+    # pip needs to be told that the image is nobody else's: https://peps.python.org/pep-0668/
+    "PIP_ROOT_USER_ACTION=ignore PIP_BREAK_SYSTEM_PACKAGES=1 python -m pip install --no-cache-dir --disable-pip-version-check"
+)
+_PYTHON = (
+    # Debian's and Ubuntu's packages have no `python`.
+    '{ command -v python || ! command -v python3 || ln -s "$(command -v python3)" /usr/local/bin/python; } > /dev/null'
+)
 _PLAIN_USER = r"[\w.-]+(?::[\w.-]+)?"  # of USER, where it can stand in a COPY as well
 
 
@@ -125,6 +133,8 @@ def _render(recipe: Recipe, *, ground: bool) -> str:
         version=__version__,
         project=recipe.project,
         base_image=recipe.base_image,
+        pip=_PIP,
+        python=_PYTHON,
         untagged=":" not in recipe.base_image.rpartition("/")[2]
         or recipe.base_image.endswith(":latest"),
         guest_root=GUEST_ROOT,
@@ -263,7 +273,8 @@ def _system_packages(names: tuple[str, ...]) -> str:
         "    elif command -v apt-get > /dev/null; then apt-get update &&"
         f" DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {words} &&"
         " rm -rf /var/lib/apt/lists/*; \\\n"
-        "    else echo 'system_packages: the base image has neither apk nor apt-get' >&2; exit 1; fi"
+        "    else echo 'system_packages: the base image has neither apk nor apt-get' >&2; exit 1; fi \\\n"
+        f"    && {_PYTHON}"
     )
 
 

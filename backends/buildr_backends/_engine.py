@@ -395,7 +395,8 @@ class HttpEngine(ABC):
         if status == CommandNotFoundError.exit_code:
             return CommandNotFoundError(
                 f"the container's command was not found: {error.message}",
-                hint="Buildr needs `python` on the image's PATH. Check base_image or dockerfile.",
+                hint="Buildr needs `python` or `python3` on the image's PATH. Check base_image or dockerfile; Debian's own Python"
+                ' is system_packages=["python3", "python3-pip"] in package.',
             )
         # Podman calls this 126 as well, though it is no fault of the command.
         if status == NotExecutableError.exit_code and not _is_limit(error):

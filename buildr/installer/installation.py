@@ -91,7 +91,11 @@ def install(
     order = {
         "installs": [[*_OPTIONS, *words] for words in recipe.installs],
         "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
-        "variables": {**secrets.variables, "PIP_ROOT_USER_ACTION": "ignore"},
+        "variables": {
+            **secrets.variables,
+            "PIP_ROOT_USER_ACTION": "ignore",
+            "PIP_BREAK_SYSTEM_PACKAGES": "1",
+        },
         "files": secrets.files,
         "meanings": secrets.meanings,
         "keep_files": cache is not None,

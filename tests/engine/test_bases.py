@@ -10,11 +10,15 @@ import pytest
 
 from tests.engine.images import Site
 from tests.engine.images import site as make_site
+from tests.engine.package_index import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine, Registries
+
+DEBIAN = "RUN rm /usr/local/bin/python && touch /usr/lib/python3.11/EXTERNALLY-MANAGED"
+"""Makes a base image as Debian's packages have their Python: without `python`, and with a pip that is told to change nothing."""
 
 IDENTITY = """\
 print(os.getuid(), os.getgid(), os.getcwd(), os.environ["HOME"])
@@ -40,6 +44,16 @@ def test_one_with_a_user_of_its_own_serves_as_any_other(site: Site) -> None:
             0,
             "1000 0 /app /home/app\n['app.py'] True\n",
         ), done.stderr.decode()
+
+
+def test_one_with_debian_s_own_python_serves_too(site: Site) -> None:
+    base = f"localhost/buildr/{site.name}:base"
+    build(site.engine, base, DEBIAN)
+    name = "small-1.0-py3-none-any.whl"
+    site.write({name: wheel("small"), "requirements.txt": f"./{name}\n"})
+    site.script("import small\nprint(small.VERSION)")
+    done = site.run(env={"BUILDR_BASE_IMAGE": base})
+    assert (done.returncode, done.stdout) == (0, b"1.0\n"), done.stderr.decode()
 
 
 def test_one_named_by_its_digest_is_that_one_or_none(site: Site, registries: Registries) -> None:

@@ -142,7 +142,10 @@ def test_what_cannot_be_installed_is_said_in_the_words_of_pip(
     done = project.run()
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (125, b"")
-    assert "buildr: error: the build failed in `RUN PIP_ROOT_USER_ACTION=ignore python" in said
+    assert (
+        "buildr: error: the build failed in `RUN PIP_ROOT_USER_ACTION=ignore PIP_BREAK_SYSTEM_PACKAGES=1 python"
+        in said
+    )
     assert words in said
     assert "Traceback" not in said
     assert project.images() == []
