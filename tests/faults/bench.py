@@ -252,10 +252,10 @@ class Bench:
             process.kill()  # its run would disturb all that come after it
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
-    def change(self) -> None:
-        """Change a file of the project, by so much that the next run builds an image."""
+    def change(self, size: int = 5 << 20) -> None:
+        """Change a file of the project, by so many bytes; by default by so much that the next run builds an image."""
         path = self.directory / "ballast"
-        path.write_bytes(os.urandom(5 << 20))
+        path.write_bytes(os.urandom(size))
         give(self.engine, self.directory)
 
     def forget_prepared(self) -> None:
