@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -28,8 +29,9 @@ _NETWORK = "10.231.0.1/16"
 
 def store_full(bench: Bench) -> list[str]:
     """The engine's store has no room for an image: said; and as soon as there is room, all is well."""
-    place = bench.top / "store"
-    place.mkdir(exist_ok=True)
+    # Another path each time: rootless Podman's namespace keeps what was mounted at one it has used.
+    place = bench.top / f"store-{secrets.token_hex(4)}"
+    place.mkdir()
     options = f"{_LARGE},mode=0755,uid={bench.engine.uid}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
     try:
