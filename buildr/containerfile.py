@@ -47,10 +47,10 @@ _REMOVE = (
     "[shutil.rmtree(p) if os.path.isdir(p) and not os.path.islink(p) else os.remove(p) for p in sys.argv[1:]]"
 )
 _ROOT = "# hadolint ignore=DL3002\nUSER 0:0\n"  # whatever user a base names
-_PIP = (
-    # pip needs to be told that the image is nobody else's: https://peps.python.org/pep-0668/
-    "PIP_ROOT_USER_ACTION=ignore PIP_BREAK_SYSTEM_PACKAGES=1 python -m pip install --no-cache-dir --disable-pip-version-check"
-)
+PIP = "python -m pip install --no-cache-dir --disable-pip-version-check"
+"""How a step begins that installs packages, after variables."""
+PIP_VARIABLES = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_BREAK_SYSTEM_PACKAGES": "1"}
+"""Tell pip that the image is nobody else's: https://peps.python.org/pep-0668/."""
 _PYTHON = (
     # Debian's and Ubuntu's packages have no `python`.
     '{ command -v python || ! command -v python3 || ln -s "$(command -v python3)" /usr/local/bin/python; } > /dev/null'
@@ -133,7 +133,7 @@ def _render(recipe: Recipe, *, ground: bool) -> str:
         version=__version__,
         project=recipe.project,
         base_image=recipe.base_image,
-        pip=_PIP,
+        pip=f"{' '.join(f'{name}={value}' for name, value in PIP_VARIABLES.items())} {PIP}",
         python=_PYTHON,
         untagged=":" not in recipe.base_image.rpartition("/")[2]
         or recipe.base_image.endswith(":latest"),

@@ -371,9 +371,10 @@ def _expect_a_call(function: Callable[..., Any]) -> None:
     def tell() -> None:
         # Another one by then: somebody else has run the script, as `runpy` does.
         if _uncalled and sys.modules.get("__main__") is script:
-            from buildr.uncalled import tell
+            from buildr import uncalled
 
-            tell(_uncalled)
+            uncalled.tell(_uncalled)
+            _uncalled.clear()  # once, though this may have been registered again after a call
 
     if not _uncalled:
         import atexit

@@ -93,14 +93,13 @@ def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
 
 def _near(path: str) -> str:
     """Return a question for the script beside a path that is not there, if one has nearly that name."""
-    from difflib import get_close_matches  # only errors need it
+    from buildr.options.wrong import did_you_mean
 
     folder, name = os.path.split(path)
     stems: list[str] = []
     with contextlib.suppress(OSError):
         stems = [there[:-3] for there in os.listdir(folder) if there.endswith(".py")]
-    near = get_close_matches(name.removesuffix(".py"), stems, n=1)
-    return f"; did you mean {near[0] + '.py'!r}?" if near else ""
+    return did_you_mean(name.removesuffix(".py"), stems, ".py")
 
 
 def running_entry() -> Entry:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr._version import __version__
-from buildr.containerfile import identity
+from buildr.containerfile import WHEELS, identity
 from buildr.guest_files import guest_files
 
 if TYPE_CHECKING:
@@ -107,3 +107,11 @@ def is_fingerprint(tag: str, project: Project) -> bool:
 def is_prepared(tag: str) -> bool:
     """Whether a name that is a fingerprint is that of an image without the source."""
     return tag.endswith(_PREPARED)
+
+
+def may_serve(image: Image, project: Project) -> bool:
+    """Whether an image that is found again may be used for a project.
+
+    What the cache of wheels has a part in is not published (`buildr.installer.wheels`).
+    """
+    return not (project.package.publish and WHEELS in image.labels)

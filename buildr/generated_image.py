@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from buildr.backend import BuildRequest, Event, Layer
 from buildr.base_app import place_in
-from buildr.containerfile import APP, WHEELS, source_step
+from buildr.containerfile import APP, source_step
 from buildr.context.tar import pack, pack_tree, tree_size
 from buildr.errors import EngineError
+from buildr.fingerprint import may_serve
 from buildr.staging import CONTAINERFILE, counted, parts_of, source_tree
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ def build_generated(
 
     def prepare(project: Project) -> str:
         stored = backend.image(around.prepared_tag) if cache else None
-        # What the cache of wheels has a part in is not published (`buildr.installer.wheels`).
-        if stored is not None and not (project.package.publish and WHEELS in stored.labels):
+        if stored is not None and may_serve(stored, project):
             return stored.id
         return build(project, around.prepared_tag)
 

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from buildr.bases import find_bases
 from buildr.build_lock import alone, building
-from buildr.containerfile import PROJECT, WHEELS
+from buildr.containerfile import PROJECT
 from buildr.errors import BackendError, EngineError, ImageNotFoundError
-from buildr.fingerprint import frame, is_fingerprint, is_prepared
+from buildr.fingerprint import frame, is_fingerprint, is_prepared, may_serve
 from buildr.last_image import Memory
 from buildr.progress import Progress
 from buildr.sources import read_sources
@@ -155,8 +155,7 @@ class _Finder:
         if trust and last is not None and last.tag in tags:
             return Ready(image=last.id, variables=last.variables)
         stored = self._backend.image(self.tag)
-        # What the cache of wheels has a part in is not published (`buildr.installer.wheels`).
-        if stored is not None and not (self._project.package.publish and WHEELS in stored.labels):
+        if stored is not None and may_serve(stored, self._project):
             if self._project.reference not in stored.tags:  # an earlier state, come back
                 self._backend.tag(stored.id, self._project.reference)
             return self.remember(self.tag, stored)

@@ -252,7 +252,10 @@ def _wrote(backend: Backend, container: str, pattern: str) -> Check:
 def _failed(backend: Backend, container: str, what: str, condition: Condition) -> ContainerError:
     """Say that the container did not get ready, what it wrote last, and what to do."""
     lines: deque[str] = deque(maxlen=_TAIL)
-    with contextlib.suppress(BackendError), contextlib.closing(backend.logs(container)) as logs:
+    with (
+        contextlib.suppress(BackendError),
+        contextlib.closing(backend.logs(container, tail=_TAIL)) as logs,
+    ):
         text = ""
         while pieces := logs.read():
             text += b"".join(bytes(data) for _, data in pieces).decode(errors="replace")

@@ -115,9 +115,10 @@ class _Log:
         where = f" in `{self._step}`" if self._step else ""
         # Podman repeats the step, which may be long.
         why = failure.strip().removeprefix(f'building at STEP "{self._step}": ')
-        from buildr.installer.advice import ADVICE, INSTALLATION  # only errors need it
+        from buildr.containerfile import PIP  # only errors need them
+        from buildr.installer.advice import ADVICE
 
-        lines = [*self._tail, ADVICE] if INSTALLATION in self._step else self._tail
+        lines = [*self._tail, ADVICE] if PIP in self._step else self._tail
         return BuildError(f"the build failed{where}: {why}", hint="\n".join(lines))
 
     def _release(self) -> None:

@@ -85,9 +85,8 @@ def with_dependencies(
     recipe = replace(project.recipe, base_image=image, **_DONE)
     dependencies = project.dependencies
     if dependencies is not None:
-        dependencies = replace(
-            dependencies, files=()
-        )  # they are there; what the project itself is, is not
+        # They are there; what says what the project itself is, is not.
+        dependencies = replace(dependencies, files=())
     return replace(project, recipe=recipe, dependencies=dependencies)
 
 

@@ -5,9 +5,6 @@ pip's words are its own and change; why it failed is left to them.
 
 from __future__ import annotations
 
-INSTALLATION = "python -m pip install --no-cache-dir --disable-pip-version-check "
-"""How a step of the generated Containerfile begins that installs packages, after variables: see Containerfile.j2."""
-
 ADVICE = (
     "Is the name right? A package without a wheel for the image's Python and C library is compiled there: most have\n"
     'one for Debian (variant="slim" in package). Else name another version of it, or of Python (py_version), or\n'

@@ -13,7 +13,7 @@ from msgspec import Struct, convert
 
 from buildr import identity
 from buildr.backend import STDOUT, ContainerSpec, Event
-from buildr.containerfile import MARKERS
+from buildr.containerfile import MARKERS, PIP_VARIABLES
 from buildr.context.tar import pack
 from buildr.errors import BuildError, EngineLostError
 from buildr.installer import program
@@ -91,11 +91,7 @@ def install(
     order = {
         "installs": [[*_OPTIONS, *words] for words in recipe.installs],
         "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
-        "variables": {
-            **secrets.variables,
-            "PIP_ROOT_USER_ACTION": "ignore",
-            "PIP_BREAK_SYSTEM_PACKAGES": "1",
-        },
+        "variables": {**secrets.variables, **PIP_VARIABLES},
         "files": secrets.files,
         "meanings": secrets.meanings,
         "keep_files": cache is not None,

@@ -25,12 +25,18 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error on an unknown name that asks for the nearest one; empty where none is near."""
+def did_you_mean(name: str, known: Iterable[str], ending: str = "") -> str:
+    """Return the end of an error on an unknown name that asks for the nearest one; empty where none is near.
+
+    Args:
+        name: what was given.
+        known: what there is.
+        ending: what both have in common behind that, and which makes nothing near.
+    """
     from difflib import get_close_matches  # only errors need it
 
     near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f"; did you mean {near[0] + ending!r}?" if near else ""
 
 
 class WrongValueError(OptionError):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engine import images
 from tests.engine.harness import Guest, project_directory
 
 if TYPE_CHECKING:
@@ -40,8 +41,5 @@ def nothing_left(engine: Engine) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def nothing_left_behind(engine: Engine) -> Iterator[None]:
-    """As `nothing_left`, but once for all tests of a module: looking costs as much as a run."""
-    before = engine.containers()
-    yield
-    left = engine.containers() - before
-    assert not left, engine.cli("ps", "--all", "--no-trunc")
+    """As `nothing_left`, but once for all tests of a module, since looking costs as much as a run; those of builds, too."""
+    yield from images.nothing_left(engine)

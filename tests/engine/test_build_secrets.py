@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.images import SAVE, Site, nothing_left, site
+from tests.engine.images import SAVE, Site, site
 from tests.engine.package_index import CA, Index, serving, wheel
 from tests.engine.test_dependencies import BACKEND, PROJECT
 
@@ -17,17 +17,14 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
 # What a hostile package does: it puts what it finds into the files that it installs.
 LEAKY = BACKEND.replace(
     '        file.writestr(f"{info}/RECORD", "")\n',
     '        file.writestr(f"{info}/RECORD", "")\n'
     '        file.writestr("other_words.txt", "xx" + os.environ["TOKEN"] + "yy")\n',
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

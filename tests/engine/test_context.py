@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.images import Site, nothing_left, site, snapshot
+from tests.engine.images import Site, site, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 # Names are bytes: as text they would have to be some encoding's.
 LIST = """\
@@ -93,11 +95,6 @@ docs/deep/a docs/deep/er/b top sub/top folder/f sub/folder/f dotted a/b a/x/b a/
 sub/x.txt 1only aonly a.one ab.one #literal !literal escaped* escaped1 gone blanks%around sub/gone .git/config .venv/pyvenv.cfg
 __pycache__/app.cpython-311.pyc
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

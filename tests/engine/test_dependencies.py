@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.images import Site, nothing_left, site
+from tests.engine.images import Site, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 HASH = "sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374"
 PINNED = f"iniconfig==2.0.0 --hash={HASH}\n"
@@ -44,11 +46,6 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
     return build_wheel(directory, editable=True)
 """
 PROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Struct
 
-from tests.engine.images import Site, nothing_left, remove, site
+from tests.engine.images import Site, remove, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 HASH = "sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374"
 VERSION = "2.0.0"
@@ -181,11 +183,6 @@ print(version("iniconfig"), iniconfig.__name__)
 for name in sys.argv[1:]:
     print(__import__(name).__file__)
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.images import Site, inspect, nothing_left, site, snapshot
+from tests.engine.images import Site, inspect, site, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 SURROUNDINGS = """\
 import helper
@@ -55,11 +57,6 @@ USER own
 ENTRYPOINT ["python", "-u"]
 CMD ["app.py", "of the image"]
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

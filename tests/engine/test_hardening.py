@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.images import Site, nothing_left, site
+from tests.engine.images import Site, site
 from tests.engine.test_ports_env_mounts import LOOPBACK, PORT, SERVE, answer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 # Docker's default set, which Podman's default is a part of: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID,
 # SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP (capability.h).
@@ -72,11 +74,6 @@ ONLY = {
     "zero",
     "console",
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture(scope="module")

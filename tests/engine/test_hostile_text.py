@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.images import Site, inspect, nothing_left, site
+from tests.engine.images import Site, inspect, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 SCRIPT_NAME = "-a 'b' \"c\" $HOME ${X:-y} \\d #e [f]* ? `g` {{ h }} größe ☃.py"
 FOLDER = "with ' blanks \" and $HOME ✓"
@@ -76,11 +78,6 @@ print(json.dumps({
     "cwd": os.getcwd(),
 }))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.images import File, Site, files_of, inspect, nothing_left, remove, site
+from tests.engine.images import File, Site, files_of, inspect, remove, site
 from tests.engine.test_identity import CONFIGURATION, CONTENT, MODES, SOURCE_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 PLAIN = """\
 from buildr_backends.docker import Docker
@@ -22,11 +24,6 @@ Docker.appends = Podman.appends = lambda _: False
 from buildr.cli import main
 main()
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

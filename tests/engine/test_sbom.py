@@ -9,23 +9,20 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.engine.images import Site, nothing_left, site
+from tests.engine.images import Site, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
 
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
 OWN = """\
 from importlib.metadata import distributions
 print(*(f"pypi {found.metadata['Name']} {found.version}" for found in distributions()), sep="\\n")
 print(subprocess.check_output(["dpkg-query", "-W", "-f", "deb ${Package} ${Version}\\n"], text=True))
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

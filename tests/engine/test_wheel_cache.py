@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.images import Site, files_of, inspect, nothing_left, site
+from tests.engine.images import Site, files_of, inspect, site
 from tests.engine.package_index import Index, serving, wheel
 from tests.engine.test_dependencies import BACKEND, PROJECT
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engine.harness import Engine
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 IMPORTS = "import os, sys"
 CACHED = {"wheel_cache": True}
@@ -35,11 +37,6 @@ LOOK = """\
 print(os.path.lexists("/etc/debconf.conf"), os.path.lexists("/etc/update-motd.d"), os.path.isfile("/etc/skel"))
 print(os.listdir("/etc/issue"), oct(os.stat("/etc").st_mode), os.stat("/etc").st_uid)
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nothing_left(engine: Engine) -> Iterator[None]:
-    yield from nothing_left(engine)
 
 
 @pytest.fixture

@@ -204,6 +204,18 @@ def test_one_that_may_mean_it_is_told_nothing(tmp_path: Path, more: str) -> None
     assert b"has not called" not in done.stderr
 
 
+def test_what_was_forgotten_after_a_call_is_told_once(tmp_path: Path) -> None:
+    # A call that fails before it needs an engine, between two functions.
+    before = (
+        FORGETS.replace("main", "first")
+        + "try:\n    first.remote(object())\nexcept Exception: pass\n"
+    )
+    script = f"{before}{FORGETS}"
+    (tmp_path / "app.py").write_text(script)
+    done = python("app.py", cwd=tmp_path)
+    assert done.stderr.count(b"has not called main()") == 1
+
+
 def test_a_script_that_another_program_runs_is_told_nothing(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     (tmp_path / "tool.py").write_text(

@@ -23,21 +23,14 @@ if TYPE_CHECKING:
 
     from buildr.testing import FakeContainer
 
+pytestmark = pytest.mark.usefixtures("directory")
+
 TOKEN = "hunter2-hunter2"  # noqa: S105 - the canary of these tests
 
 
 @pytest.fixture(autouse=True)
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    (directory / "app.py").write_text("print()\n")
-    (directory / "requirements.txt").write_text("rich\n")
-    monkeypatch.chdir(directory)
-    monkeypatch.setenv("HOME", "/dev/null")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", TOKEN)
-    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
-    return directory
 
 
 class Installer:

@@ -24,17 +24,7 @@ from tests.unit.installer.test_installation import Installer
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-@pytest.fixture(autouse=True)
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "project"
-    directory.mkdir()
-    (directory / "app.py").write_text("print()\n")
-    (directory / "requirements.txt").write_text("rich\n")
-    monkeypatch.chdir(directory)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("BUILDR_BASE_IMAGE", raising=False)
-    return directory
+pytestmark = pytest.mark.usefixtures("directory")
 
 
 def engine(guest: Installer | None = None) -> FakeBackend:
