@@ -12,11 +12,11 @@
         main()
 """
 
-from buildr._collector import Uncollected
+from buildr._gc import Uncollected
 
 with Uncollected(freeze=True):
     from buildr._version import __version__
-    from buildr.decorator import Containerize, Containerized
+    from buildr.api.decorator import Containerize, Containerized
     from buildr.errors import BuildrError
     from buildr.guest.detection import is_in_docker_container
     from buildr.options import (

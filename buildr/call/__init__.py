@@ -1,7 +1,7 @@
 """Call mode: one function runs in a container, with arguments of the caller's, and its result comes back.
 
-`buildr.call.target` finds the function's place, `buildr.call.session` the engine and the image, `buildr.call.running` is one
-call, `buildr.call.many` many of them, `buildr.call.outcome` what came of one. What the guest does is
+`buildr.call.target` finds the function's place, `buildr.call.session` the engine and the image, `buildr.call.invocation` is one
+call, `buildr.call.map` many of them, `buildr.call.result` what came of one. What the guest does is
 `buildr.guest.call`; `buildr.guest.transfer` says what can travel.
 """
 

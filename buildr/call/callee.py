@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildr.config import Settings
-    from buildr.entry import Entry
+    from buildr.plan.entry import Entry
 
 
 class Cancelled(Protocol):

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
-from buildr.action import tell_ports, watchdog_for
-from buildr.call import outcome
-from buildr.call.channel import Channel
-from buildr.call.running import Call
+from buildr.call import result
+from buildr.call.invocation import Call
+from buildr.call.result_file import Channel
 from buildr.call.target import find
-from buildr.container import container_spec
-from buildr.containerfile import CALL
-from buildr.engine import Engine
 from buildr.errors import ContainerError, ImageNotFoundError, OptionError, TransferError
-from buildr.guarded import occupy_standard_streams
 from buildr.guest import transfer
-from buildr.run import run
-from buildr.sweeping import Sweep
+from buildr.host.exit_status import occupy_standard_streams
+from buildr.layout import CALL
+from buildr.leftovers.sweeping import Sweep
+from buildr.run.loop import run
+from buildr.runners.container import container_spec
+from buildr.runners.engine import tell_ports, watchdog_for
+from buildr.runners.session import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.backend import ContainerSpec
     from buildr.call.callee import Callee
-    from buildr.image import Ready
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.image.ensure import Ready
+    from buildr.leftovers.sweeping import Sweep as Sweeping
     from buildr.options import Runtime
-    from buildr.sweeping import Sweep as Sweeping
-    from buildr.watchdog import Watchdog
+    from buildr.run.watchdog import Watchdog
 
 _MOST = 4  # containers at a time, unless told otherwise
 
@@ -187,7 +187,7 @@ class Session:
     def _run(self, call: Call, payload: bytes, prepared: _Prepared) -> Any:
         engine, backend, limit = prepared.engine, prepared.engine.backend, self._runtime.call_limit
         status = 0
-        with Channel(most=limit + outcome.HEAD_BYTES, mounted=self._mounts) as channel:
+        with Channel(most=limit + result.HEAD_BYTES, mounted=self._mounts) as channel:
             spec = channel.into(prepared.spec)
             head, command = self._head(prepared)
             spec = replace(spec, command=(*command, channel.place))
@@ -217,8 +217,8 @@ class Session:
         if call.unwanted:
             return None  # whatever came of it
         if not message or (status and transfer.parse(message) is None):
-            outcome.absent(status, self.target)
-        return outcome.read(message, self.target, pickled=self._pickled, limit=limit)
+            result.absent(status, self.target)
+        return result.read(message, self.target, pickled=self._pickled, limit=limit)
 
     def _head(self, prepared: _Prepared) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return what the guest must know to find the function, and the command that starts it."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from buildr.entry import Entry, is_installed, running_entry
 from buildr.errors import EntryError
 from buildr.guest.call import MAIN
+from buildr.plan.entry import Entry, is_installed, running_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from buildr.cli.options import backend_option, options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _RELEASES = ("bookworm", "trixie")
 _CHUNK = 1 << 20
@@ -69,9 +69,11 @@ def base(
     """
     import tempfile
 
-    from buildr import console, offline_base, registry
+    from buildr.engines import registry
     from buildr.errors import BuildrError
-    from buildr.guarded import guarded
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
+    from buildr.image import offline_base
     from buildr.options.reference import parse_reference
 
     def say(text: str) -> None:

@@ -23,9 +23,9 @@ from buildr.cli.values import flags, in_words_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from buildr.backend import Backend
-    from buildr.project import Project
-    from buildr.signals import Signals
+    from buildr.engines.protocol import Backend
+    from buildr.host.signals import Signals
+    from buildr.plan.project import Project
 
 no_cache_option = (
     option(
@@ -74,7 +74,7 @@ def build(
     Prints the image's name and its id; with --quiet only the id. What is stored already is not
     built again.
     """
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
 
     request = Request(script=script, module=module, backend=backend, cache=not no_cache)
 
@@ -121,12 +121,13 @@ def made(
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
     """
-    from buildr import console, registry
     from buildr.cli import target
     from buildr.config import settle
-    from buildr.engine import build_and_publish
+    from buildr.engines import registry
     from buildr.errors import OptionError
-    from buildr.project import plan
+    from buildr.host import console
+    from buildr.image.publish import build_and_publish
+    from buildr.plan.project import plan
 
     with in_words_of(context):
         given = flags(context, values)

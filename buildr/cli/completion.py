@@ -9,7 +9,7 @@ import click
 from buildr.cli.command import Command
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_BUILDR_COMPLETE"
@@ -30,7 +30,7 @@ def completion(context: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
 
     def action(_signals: Signals) -> int:
         found = get_completion_class(shell)

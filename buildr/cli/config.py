@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildr.config import Settings
+    from buildr.host.signals import Signals
     from buildr.options import Mount, Port
-    from buildr.signals import Signals
 
 _HIDDEN = "…"
 _own_options = (
@@ -39,8 +39,8 @@ def config(
     so that what it computes is not shown), [tool.buildr] in pyproject.toml, the default. Flags of
     the other commands come before all of them. `buildr run` does not read the decorator.
     """
-    from buildr import console
-    from buildr.guarded import guarded
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
 
     def action(_signals: Signals) -> int:
         settings, notes = _settings(script, module)
@@ -79,10 +79,10 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     """Yield each option with its value and origin, the two that have variables of their own as they act."""
     from msgspec import structs
 
-    from buildr import registry
     from buildr.config.layers import DEFAULT
+    from buildr.engines import registry
     from buildr.options import PackageOptions, RuntimeOptions
-    from buildr.project import BASE_IMAGE_VARIABLE
+    from buildr.plan.project import BASE_IMAGE_VARIABLE
 
     package, origins = settings.package, dict(settings.origins)
     if (image := os.environ.get(BASE_IMAGE_VARIABLE)) and package.dockerfile is None:

@@ -11,7 +11,7 @@ from buildr.cli.options import build_options, module_option, options
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),)
 
@@ -27,12 +27,12 @@ def containerfile(
 
     No engine is needed, and nothing is written to the project.
     """
-    from buildr import console
     from buildr.cli import target
     from buildr.config import settle
-    from buildr.containerfile import render
-    from buildr.guarded import guarded
-    from buildr.project import plan
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
+    from buildr.plan.containerfile import render
+    from buildr.plan.project import plan
 
     def action(_signals: Signals) -> int:
         with in_words_of(context):

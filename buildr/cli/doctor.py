@@ -11,7 +11,7 @@ from buildr.cli.options import backend_option, options
 
 if TYPE_CHECKING:
     from buildr.doctor import Status
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 _own_options = (
@@ -36,9 +36,9 @@ def doctor(
     """
     import shutil
 
-    from buildr import console
     from buildr.doctor import examine, report
-    from buildr.guarded import guarded
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
 
     def action(_signals: Signals) -> int:
         findings = examine(flag=backend, base_image=base_image)

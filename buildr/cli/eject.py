@@ -12,7 +12,7 @@ from buildr.cli.options import build_options, image_options, module_option, opti
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _own_options = (
     option(
@@ -48,14 +48,14 @@ def eject(
 
     The decorator's options are read from the script, which is not run.
     """
-    from buildr import console
     from buildr.cli import target
     from buildr.config import settle
     from buildr.config.decorated import read_decorator
-    from buildr.eject import eject as write
-    from buildr.guarded import guarded
-    from buildr.project import plan
-    from buildr.staging import notes
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
+    from buildr.plan.eject import eject as write
+    from buildr.plan.project import plan
+    from buildr.plan.staging import notes
 
     def action(_signals: Signals) -> int:
         with in_words_of(context):

@@ -10,7 +10,7 @@ from buildr.cli.command import option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.backend import Backend
+    from buildr.engines.protocol import Backend
 
 engines_option = (
     option(
@@ -28,7 +28,8 @@ def reached(flag: str | None) -> Iterator[list[Backend]]:
     Raises:
         BackendError: there is none, or the named one does not answer.
     """
-    from buildr import console, registry
+    from buildr.engines import registry
+    from buildr.host import console
 
     with contextlib.ExitStack() as stack:
         backends = registry.reach(registry.choose(flag=flag), console.say)

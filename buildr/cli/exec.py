@@ -12,7 +12,7 @@ from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _own_options = (
     option(
@@ -57,10 +57,11 @@ def exec_(
     On a terminal Ctrl+C is a key like any other, for the command. Otherwise SIGINT is sent to it, and
     kills it the second time; SIGTERM and others are forwarded. This takes `python` in the container.
     """
-    from buildr import runs, stdin, terminal
-    from buildr.backend import CommandSpec
-    from buildr.execute import execute
-    from buildr.guarded import guarded
+    from buildr.engines.records import CommandSpec
+    from buildr.host import terminal
+    from buildr.host.exit_status import guarded
+    from buildr.run import runs, stdin
+    from buildr.run.exec import execute
 
     environment = {}
     for variable in variables:

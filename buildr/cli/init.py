@@ -9,7 +9,7 @@ import click
 from buildr.cli.command import Command
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 
 @click.command(cls=Command)
@@ -22,7 +22,7 @@ def init(context: click.Context, directory: str) -> None:
     and no option is set until its # is taken away.
     """
     from buildr.config.template import write_template
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
 
     def action(_signals: Signals) -> int:
         made = write_template(directory)

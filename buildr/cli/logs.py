@@ -12,7 +12,7 @@ from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _own_options = (
     option("-f", "--follow", is_flag=True, help="Go on with what comes, until the run ends."),
@@ -28,11 +28,11 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
 
     RUN is the beginning of an id that `buildr ps` shows, or the name of what runs.
     """
-    from buildr import runs
-    from buildr.backend import STDERR
-    from buildr.followers import following
-    from buildr.guarded import guarded
-    from buildr.output import write
+    from buildr.engines.protocol import STDERR
+    from buildr.host.exit_status import guarded
+    from buildr.run import runs
+    from buildr.run.log_followers import following
+    from buildr.run.output import write
 
     def action(_signals: Signals) -> int:
         with reached(backend) as engines:

@@ -11,7 +11,7 @@ from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _own_options = (
     option(
@@ -40,10 +40,10 @@ def prune(
     """
     from itertools import chain
 
-    from buildr import console, temporary
-    from buildr.build_lock import alone
-    from buildr.guarded import guarded
-    from buildr.prune import builds, caches, containers, images, remove
+    from buildr.host import console, temporary
+    from buildr.host.exit_status import guarded
+    from buildr.image.build_lock import alone
+    from buildr.leftovers.prune import builds, caches, containers, images, remove
 
     def action(_signals: Signals) -> int:
         status = 0

@@ -13,8 +13,8 @@ from buildr.cli.options import options
 from buildr.cli.table import table
 
 if TYPE_CHECKING:
-    from buildr.runs import Run
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
+    from buildr.run.runs import Run
 
 _HEADINGS = ("RUN", "ENGINE", "NAME", "STATUS", "AGE", "HOST PROCESS")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -33,8 +33,8 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     A detached one goes on without, and stays with its exit status until `buildr stop` removes it, or
     `buildr prune` when it has ended.
     """
-    from buildr import runs
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
+    from buildr.run import runs
 
     def action(_signals: Signals) -> int:
         with reached(backend) as engines:

@@ -18,9 +18,9 @@ from buildr.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from buildr.backend import Backend
-    from buildr.project import Project
-    from buildr.signals import Signals
+    from buildr.engines.protocol import Backend
+    from buildr.host.signals import Signals
+    from buildr.plan.project import Project
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
@@ -42,7 +42,7 @@ def push(
 
     The logins are those of podman and docker. Prints the name under which the registry has it.
     """
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
 
     request = Request(
         script=script, module=module, backend=backend, cache=not no_cache, publish=True

@@ -20,8 +20,8 @@ from buildr.cli.run import RunCommand
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
-    from buildr.quadlet import Service
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
+    from buildr.runners.quadlet import Service
 
 _UNIT = "Unit options"
 _own_options = (
@@ -76,9 +76,9 @@ def quadlet(
     systemctl --user daemon-reload
     systemctl --user start app
     """
-    from buildr import console
-    from buildr import quadlet as units
-    from buildr.guarded import guarded
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
+    from buildr.runners import quadlet as units
 
     if module is None and not words:
         raise click.UsageError("Missing argument 'SCRIPT' or 'IMAGE'. Or name a module: -m MODULE.")
@@ -118,8 +118,8 @@ def _service(
     from buildr.config import settle, settle_here
     from buildr.config.decorated import read_decorator
     from buildr.options.reference import image_name_from, parse_reference
-    from buildr.project import plan
-    from buildr.quadlet import Service
+    from buildr.plan.project import plan
+    from buildr.runners.quadlet import Service
 
     given = flags(context, values)
     if module is None and _is_image(words[0]):

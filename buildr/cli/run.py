@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from buildr.config import Settings
-    from buildr.entry import Entry
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
+    from buildr.plan.entry import Entry
 
 
 class RunCommand(Command):
@@ -118,11 +118,11 @@ def run(
     With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
     `buildr stop` take.
     """
-    from buildr.action import run_entry
     from buildr.cli import target
     from buildr.config import settle
     from buildr.errors import OptionError
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
+    from buildr.runners.engine import run_entry
 
     script = words[0] if words and module is None else None
     arguments = words if script is None else words[1:]
@@ -155,7 +155,7 @@ def run(
                 )
 
         if watch:
-            from buildr.watch import run_watching
+            from buildr.runners.watch import run_watching
 
             return run_watching(find, execute, signals)
         return execute(*find())
@@ -165,8 +165,8 @@ def run(
 
 def _run_here_inside(entry: Entry) -> None:
     """In a container become the script, as a decorated script would just run there."""
-    from buildr import console
     from buildr.guest.detection import detect
+    from buildr.host import console
 
     found = detect()
     for warning in found.warnings:

@@ -21,7 +21,7 @@ from buildr.cli.options import (
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
 
 _SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
 
@@ -70,10 +70,10 @@ def shell(
     """
     from msgspec.structs import replace
 
-    from buildr.action import run_entry
     from buildr.cli import target
     from buildr.config import settle
-    from buildr.guarded import guarded
+    from buildr.host.exit_status import guarded
+    from buildr.runners.engine import run_entry
 
     script = words[0] if words and module is None else None
     rest = words if script is None else words[1:]

@@ -13,8 +13,8 @@ from buildr.cli.options import options
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
-    from buildr.runs import Run
-    from buildr.signals import Signals
+    from buildr.host.signals import Signals
+    from buildr.run.runs import Run
 
 _own_options = (
     option("--all", "everything", is_flag=True, help="Stop all your runs."),
@@ -47,9 +47,10 @@ def stop(
     import threading
     from queue import SimpleQueue
 
-    from buildr import console, runs
     from buildr.errors import BackendError
-    from buildr.guarded import guarded
+    from buildr.host import console
+    from buildr.host.exit_status import guarded
+    from buildr.run import runs
 
     if bool(words) is everything:
         raise click.UsageError("Name the runs to stop, or --all.")
@@ -78,10 +79,10 @@ def stop(
 def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, str]]) -> None:
     import signal
 
-    from buildr.cleanup import ask_to_end
     from buildr.errors import BackendError
-    from buildr.followers import let_finish
-    from buildr.signals import block_signals
+    from buildr.host.signals import block_signals
+    from buildr.run.cleanup import ask_to_end
+    from buildr.run.log_followers import let_finish
 
     block_signals()
     seconds = run.grace_seconds if grace_seconds is None else grace_seconds

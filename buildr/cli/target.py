@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.entry import Entry
+    from buildr.plan.entry import Entry
 
 
 def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()) -> Entry:
@@ -25,7 +25,7 @@ def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()
         click.UsageError: neither is named, or both.
         EntryError: there is no such script, or no such module in a package that lies here.
     """
-    from buildr.entry import script_entry
+    from buildr.plan.entry import script_entry
 
     if module is not None and script is not None:
         raise click.UsageError("Name a script or a module (-m), not both.")
@@ -37,8 +37,8 @@ def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()
 
 
 def _module_entry(name: str, arguments: tuple[str, ...]) -> Entry:
-    from buildr.entry import Entry
     from buildr.errors import EntryError
+    from buildr.plan.entry import Entry
 
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):

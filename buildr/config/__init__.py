@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from buildr.config.layers import Layer, Settings, merge
 from buildr.config.project_file import read_project_file
 from buildr.config.variables import read_variables
-from buildr.entry import place
+from buildr.plan.placement import place
 
 if TYPE_CHECKING:
-    from buildr.entry import Entry
+    from buildr.plan.entry import Entry
 
 __all__ = ["Layer", "Settings", "settle", "settle_here"]
 

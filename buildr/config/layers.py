@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from buildr.engines.registry import DECORATOR
 from buildr.errors import OptionError
 from buildr.options import (
     Package,
@@ -15,7 +16,6 @@ from buildr.options import (
     complete_runtime,
     exclude_one_another,
 )
-from buildr.registry import DECORATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

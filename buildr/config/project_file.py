@@ -14,8 +14,8 @@ from msgspec import structs
 from buildr.config.layers import Layer
 from buildr.errors import OptionError
 from buildr.options import given_package, given_runtime
+from buildr.options.errors import WrongValueError, did_you_mean, shown
 from buildr.options.package import backend
-from buildr.options.wrong import WrongValueError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from buildr.options import Mount

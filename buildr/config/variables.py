@@ -1,7 +1,7 @@
 """``BUILDR_PACKAGE_TAG`` and the like: one variable for each option, whose value is text.
 
 A list or a table is JSON, which every shell can quote and every program can write. ``BUILDR_BACKEND`` and
-``BUILDR_BASE_IMAGE``, the two that have short names, are read where they act: `buildr.registry`, `buildr.project`.
+``BUILDR_BASE_IMAGE``, the two that have short names, are read where they act: `buildr.engines.registry`, `buildr.plan.project`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from buildr.config.layers import Layer
 from buildr.errors import OptionError
 from buildr.options import PackageOptions, RuntimeOptions, given_package, given_runtime
-from buildr.options.wrong import WrongValueError, did_you_mean
+from buildr.options.errors import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

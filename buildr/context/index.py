@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from buildr import cache
 from buildr.context.digest import ContentReader, tree_digest
 from buildr.context.entries import Entry, Scan
+from buildr.host import cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,6 +256,11 @@ def _store(name: str, root: str, settings: str, digest: str, began_ns: int, foun
 
 
 def _code() -> str:
-    """Return what differs where this package does: a sum of the times of its files."""
-    with os.scandir(os.path.dirname(os.path.abspath(__file__))) as found:
-        return str(sum(item.stat().st_mtime_ns for item in found if item.name.endswith(".py")))
+    """Return what differs where the code of this package does: a sum of the times of its files."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    return str(sum(_changed(folder) for folder in (here, f"{here}/ignore")))
+
+
+def _changed(folder: str) -> int:
+    with os.scandir(folder) as found:
+        return sum(item.stat().st_mtime_ns for item in found if item.name.endswith(".py"))

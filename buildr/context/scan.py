@@ -9,8 +9,8 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
-from buildr.context.defaults import default_rules
 from buildr.context.entries import Entry, Scan, Skipped, printable
+from buildr.context.ignore.defaults import default_rules
 from buildr.context.links import leaves_context
 from buildr.context.secrets import HEAD_BYTES, SecretTable
 from buildr.errors import ContextError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from buildr.context.entries import EntryKind
-    from buildr.context.ignore import IgnoreRules
+    from buildr.context.ignore.rules import IgnoreRules
 
 __all__ = ["Entry", "Scan", "Skipped", "scan", "scan_file"]
 

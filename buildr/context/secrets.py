@@ -10,10 +10,10 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from buildr.context.entries import printable
-from buildr.context.pattern import Pattern, PatternSet
+from buildr.context.ignore.pattern import Pattern, PatternSet
 
 if TYPE_CHECKING:
-    from buildr.context.ignore import IgnoreRules
+    from buildr.context.ignore.rules import IgnoreRules
 
 __all__ = ["FOLDERS", "HEAD_BYTES", "ROWS", "Row", "SecretTable", "describe"]
 

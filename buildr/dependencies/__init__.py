@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 
-from buildr.dependencies import inline
 from buildr.dependencies.files import inside
 from buildr.dependencies.model import Dependencies, ProjectFiles, Source, StagedFile
+from buildr.dependencies.readers import inline
 from buildr.errors import DependencyError
 
 __all__ = [
@@ -80,7 +80,7 @@ def _with_own(project: ProjectFiles, found: Dependencies) -> Dependencies:
 def _source(name: str) -> Source:
     from importlib import import_module
 
-    source: Source = import_module(f"buildr.dependencies.{name}")
+    source: Source = import_module(f"buildr.dependencies.readers.{name}")
     return source
 
 

@@ -1,6 +1,6 @@
 """What an installed project says of itself: its name, its version, and its entry points.
 
-The project is not installed (see `buildr.dependencies.sources`), but many ask ``importlib.metadata`` for their own version, or
+The project is not installed (see `buildr.dependencies.import_roots`), but many ask ``importlib.metadata`` for their own version, or
 find their plug-ins by entry points. So the image has the folder that an installation would write, with what
 ``pyproject.toml`` says: https://packaging.python.org/en/latest/specifications/recording-installed-packages/
 """

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr import registry
 from buildr.doctor import cgroups, distribution, engines, rootless, storage
 from buildr.doctor.model import Check, Findings, Host, Status, this_host
+from buildr.engines import registry
 from buildr.guest.detection import detect
 from buildr.options.package import DEFAULT_VARIANT
-from buildr.project import BASE_IMAGE_VARIABLE
+from buildr.plan.project import BASE_IMAGE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr import registry
-from buildr.backend import EngineDetails, Target
 from buildr.doctor.distribution import install
 from buildr.doctor.model import Check
+from buildr.engines import registry
+from buildr.engines.records import EngineDetails, Target
 from buildr.errors import BackendError, EngineNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.backend import Backend, EngineInfo
     from buildr.doctor.model import Host, Status
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import EngineInfo
 
 BUILT_IN = ("podman", "docker")
 """In the order in which ``auto`` takes them."""
@@ -47,7 +48,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str | None:
-        """The one that would run a script, as `buildr.registry.connect` decides."""
+        """The one that would run a script, as `buildr.engines.registry.connect` decides."""
         asked = BUILT_IN if self.choice.name == registry.AUTO else (self.choice.name,)
         return next((name for name in asked if name in self.reached), None)
 

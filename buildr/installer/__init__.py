@@ -1,7 +1,7 @@
 """Installing dependencies with secrets: the same on every engine, and without a trace of them.
 
 Docker's classic builder has no ``RUN --mount=type=secret``, and build arguments stand in an image's history. So the
-installation happens in a container of its own (`buildr.installer.inside`), which gets the secrets through its standard
+installation happens in a container of its own (`buildr.installer.in_container`), which gets the secrets through its standard
 input and keeps them in memory. What the installation changed comes back as an archive, in which the secrets are looked
 for; a build without secrets makes an image of it, from which the project's is built. That image has a tag of its own, so
 that a change of the source installs nothing anew.
@@ -12,30 +12,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from buildr import temporary
 from buildr._version import __version__
-from buildr.backend import BuildRequest
-from buildr.containerfile import render_dependencies, render_system_packages
-from buildr.context.tar import Copy, Member, pack
+from buildr.archive.tar import Copy, Member, pack
+from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, ContainerError, EngineError
-from buildr.staging import CONTAINERFILE, source_tree
-from buildr.watchdog import Guard
+from buildr.host import temporary
+from buildr.plan.containerfile import render_dependencies, render_system_packages
+from buildr.plan.staging import CONTAINERFILE, source_tree
+from buildr.run.watchdog import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from buildr.backend import Backend, Image
-    from buildr.context.tar import Part
+    from buildr.archive.tar import Part
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
     from buildr.installer.installation import Installed
-    from buildr.progress import Progress
-    from buildr.project import Project
-    from buildr.sources import Sources
+    from buildr.plan.project import Project
+    from buildr.plan.sources import Sources
 
 LABEL = "buildr.dependencies"
 """Of images that hold a project's dependencies and of what is built from them: the project's key."""
@@ -103,14 +103,10 @@ def _with_system_packages(
     return replace(base, id=backend.build(request, progress))
 
 
-def program() -> str:
-    """Return the program that runs in the container."""
-    with open(f"{os.path.dirname(os.path.abspath(__file__))}/inside.py", encoding="utf-8") as file:
-        return file.read()
-
-
 def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
     """Return the digest of all that decides what is installed, but for the secrets' values."""
+    from buildr.installer.installation import program
+
     dependencies = project.dependencies
     parts = [
         __version__,
@@ -182,7 +178,7 @@ def add_installed(
 
 def _parts(project: Project, sources: Sources) -> list[Part]:
     """Return what the installation reads, with the paths that it has in the container."""
-    from buildr.containerfile import DEPENDENCIES_ROOT
+    from buildr.layout import DEPENDENCIES_ROOT
 
     root = DEPENDENCIES_ROOT.lstrip("/")
     files = project.dependencies.files if project.dependencies else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import tarfile
 from collections import deque
@@ -11,30 +12,41 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, convert
 
-from buildr import identity
-from buildr.backend import STDOUT, ContainerSpec, Event
-from buildr.containerfile import MARKERS, PIP_VARIABLES
-from buildr.context.tar import pack
+from buildr import labels
+from buildr.archive.tar import pack
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.protocol import STDOUT
+from buildr.engines.records import Event
 from buildr.errors import BuildError, EngineLostError
-from buildr.installer import program
-from buildr.run import create, remove
-from buildr.watchdog import Watchdog
+from buildr.layout import MARKERS
+from buildr.plan.containerfile import PIP_VARIABLES
+from buildr.run.loop import create, remove
+from buildr.run.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import BinaryIO
 
-    from buildr.backend import Attachment, Backend, Image, MountSpec
-    from buildr.context.tar import Part
+    from buildr.archive.tar import Part
+    from buildr.engines.container_spec import MountSpec
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Attachment, Backend
+    from buildr.engines.records import Image
     from buildr.installer.secrets import Secrets
-    from buildr.progress import Progress
-    from buildr.project import Project
+    from buildr.plan.project import Project
 
 _OPTIONS = ("--disable-pip-version-check",)
 _TAIL = 40  # lines of pip's log that an error repeats
 _LONGEST = 1 << 13  # characters of one line that are shown
 _LOOKED_FOR = 8  # characters; a shorter secret may stand anywhere by chance
 _CHUNK = 1 << 20
+
+
+def program() -> str:
+    """Return the program that runs in the container."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(f"{here}/in_container.py", encoding="utf-8") as file:
+        return file.read()
 
 
 class Cache(Struct, frozen=True, kw_only=True):
@@ -104,14 +116,14 @@ def install(
         command=("-BIS", "-c", program()),
         environment=MARKERS,
         mounts=(cache.mount,) if cache else (),
-        labels=identity.labels(0),
+        labels=labels.labels(0),
         logged=False,  # an archive of what may be gigabytes is no log
         workdir="/",
         user="0:0",
     )
     log = _Log(secrets, progress, cache)
     info = backend.info
-    with Watchdog(info.backend, info.endpoint, spec.labels[identity.RUN], 0) as watchdog:
+    with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
             installed = _run(backend, container, order, parts, archive, log)

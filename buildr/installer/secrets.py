@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from buildr.errors import OptionError
-from buildr.installer.host_pip import settings
+from buildr.installer.pip_config import settings
 from buildr.options.secrets import HOST_PIP
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ project, is there the next time. The container is made from the first steps of t
 installation changed becomes the layer that its RUN step would have made.
 
 The cache is as trustworthy as that of pip on a host: what a package's own build does there, later installations of
-the same user read. Therefore an image that is published is never made from it; see `buildr.image`.
+the same user read. Therefore an image that is published is never made from it; see `buildr.image.ensure`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,37 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr import identity, temporary
+from buildr import labels
 from buildr._version import __version__
-from buildr.backend import BuildRequest, Event, Layer, MountSpec
-from buildr.containerfile import DEPENDENCIES_ROOT, PROJECT, WHEELS, render_ground
-from buildr.context.tar import Member, pack
-from buildr.context.tarheader import FILE, header
+from buildr.archive.header import FILE, header
+from buildr.archive.tar import Member, pack
+from buildr.engines.container_spec import MountSpec
+from buildr.engines.records import BuildRequest, Event, Layer
 from buildr.errors import ContainerError, EngineError
-from buildr.installer import add_installed, keep_newest, program
-from buildr.installer.installation import Cache, install
+from buildr.host import temporary
+from buildr.installer import add_installed, keep_newest
+from buildr.installer.installation import Cache, install, program
 from buildr.installer.secrets import Secrets
-from buildr.staging import CONTAINERFILE
-from buildr.watchdog import Guard
+from buildr.labels import PROJECT, WHEELS
+from buildr.layout import DEPENDENCIES_ROOT
+from buildr.plan.containerfile import render_ground
+from buildr.plan.staging import CONTAINERFILE
+from buildr.run.watchdog import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from buildr.backend import Backend, Image, Volume
-    from buildr.containerfile import Recipe
-    from buildr.context.tar import Part
+    from buildr.archive.tar import Part
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image, Volume
     from buildr.installer.installation import Installed
-    from buildr.progress import Progress
-    from buildr.project import Project
+    from buildr.plan.containerfile import Recipe
+    from buildr.plan.project import Project
 
 __all__ = ["cache_volumes", "collect", "with_wheels"]
 
-CACHE = "buildr.cache"
+CACHE = "buildr.host.cache"
 """Label of volumes that hold a cache: of what."""
 _WHEELS = "wheels"
 _TARGET = "/run/buildr-wheels"  # in the container of an installation; no part of its image
@@ -141,7 +146,7 @@ def cache_volumes(backend: Backend) -> Sequence[Volume]:
 
 
 def _labels() -> dict[str, str]:
-    return {CACHE: _WHEELS, identity.UID: str(os.getuid())}
+    return {CACHE: _WHEELS, labels.UID: str(os.getuid())}
 
 
 def _volume(backend: Backend) -> str:
@@ -203,7 +208,7 @@ def _install(
         key=hashlib.sha256(kind.encode()).hexdigest()[:_KEY_DIGITS],
     )
     nothing = Secrets(variables={}, files={}, meanings={}, hidden={})
-    labels = {PROJECT: project.key, WHEELS: wanted}
+    labels_of_image = {PROJECT: project.key, WHEELS: wanted}
     # What is written there may be large: it goes at once when this process is killed.
     with temporary.folder(large=True) as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
@@ -216,13 +221,13 @@ def _install(
                 content=_content(gone, archive),
                 size=len(gone) + os.path.getsize(archive),
                 created_by=f"pip install {' && '.join(map(' '.join, project.recipe.installs))}",
-                labels=labels,
+                labels=labels_of_image,
             )
             try:
                 return backend.append(ground.id, layer, progress)
             except EngineError as error:  # a build may still do
                 progress(Event(kind="log", text=f"{error.what}: {error.message}"))
-        return add_installed(backend, ground, archive, installed, labels, progress)
+        return add_installed(backend, ground, archive, installed, labels_of_image, progress)
 
 
 def _parts(project: Project) -> list[Part]:

@@ -17,12 +17,7 @@ from buildr.options.package import (
     package_options,
 )
 from buildr.options.ports import Port
-from buildr.options.reference import (
-    Reference,
-    image_name_from,
-    image_reference,
-    parse_reference,
-)
+from buildr.options.reference import Reference, image_name_from, parse_reference
 from buildr.options.runtime import (
     Runtime,
     RuntimeOptions,
@@ -51,7 +46,6 @@ __all__ = [
     "given_package",
     "given_runtime",
     "image_name_from",
-    "image_reference",
     "mount_source",
     "package_options",
     "parse_bytes",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from buildr.options.errors import WrongValueError
 from buildr.options.values import each, matching, text, typed
-from buildr.options.wrong import WrongValueError
 
 __all__ = ["Gpus", "cdi_names", "devices", "gpus", "parts"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from buildr.options.errors import WrongValueError
 from buildr.options.values import text
-from buildr.options.wrong import WrongValueError
 
 __all__ = ["RESERVED", "environment"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from buildr.errors import OptionError
-from buildr.options.fields import record
+from buildr.options.errors import WrongValueError
+from buildr.options.reading import record
 from buildr.options.values import container_path, each, flag, path, refuse_repeated, text
-from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

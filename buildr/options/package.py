@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, structs
 
 from buildr.errors import OptionError
-from buildr.options.fields import read_given
+from buildr.options.errors import WrongValueError
 from buildr.options.files import PackageFile, additional_files
+from buildr.options.reading import read_given
 from buildr.options.reference import ACCEPTS as REFERENCE
 from buildr.options.reference import COMPONENT, TAG, parse_reference
 from buildr.options.secrets import BuildSecret, build_secrets
 from buildr.options.values import each, flag, matching, path, text, typed
-from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
     import os

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, cast
 import msgspec
 from msgspec import Struct
 
+from buildr.options.errors import WrongValueError
 from buildr.options.values import each, text, typed
-from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,15 +8,11 @@ so a line break at the end is refused here too.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr.options.errors import WrongValueError
 from buildr.options.values import text as plain_text
-from buildr.options.wrong import WrongValueError
-
-if TYPE_CHECKING:
-    from buildr.options.package import PackageOptions
 
 __all__ = [
     "ACCEPTS",
@@ -24,7 +20,6 @@ __all__ = [
     "TAG",
     "Reference",
     "image_name_from",
-    "image_reference",
     "parse_reference",
 ]
 
@@ -147,21 +142,3 @@ def image_name_from(text: str) -> str:
     name = re.sub(r"[^a-z0-9._-]+", "-", text[:_LONGEST].lower())
     name = re.sub(r"[._-]*-[._-]*|\.[._]+|_+\.[._]*|_{3,}", "-", name)
     return name.strip("._-")[:_LONGEST_NAME].strip("._-") or "app"
-
-
-def image_reference(package: PackageOptions, default_name: str) -> str:
-    """Return the full reference of the image that is built.
-
-    Args:
-        package: validated options.
-        default_name: the name where none is given; see `image_name_from`.
-
-    Returns:
-        ``repository/name:tag`` with its registry, or ``localhost/buildr/name:tag`` without a repository.
-
-    Raises:
-        OptionError: the parts do not make a reference together, e.g. since they are too long.
-    """
-    name = package.name or default_name
-    repository = package.repository or "localhost/buildr"
-    return str(parse_reference(f"{repository}/{name}:{package.tag}").normalised())

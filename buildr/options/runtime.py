@@ -10,19 +10,19 @@ from msgspec import Struct, structs
 from buildr.errors import OptionError
 from buildr.options.devices import Gpus, devices, gpus
 from buildr.options.environment import environment
-from buildr.options.fields import read_given, record
+from buildr.options.errors import WrongValueError
 from buildr.options.health import HealthCheck, health_check
 from buildr.options.mounts import Mount, mounts
 from buildr.options.networks import MODES, Network, networks
 from buildr.options.package import backend
 from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, debug_port, published_ports
+from buildr.options.reading import read_given, record
 from buildr.options.size import ACCEPTS as SIZE
 from buildr.options.size import parse_bytes
 from buildr.options.tmpfs import Tmpfs, tmpfs
 from buildr.options.ulimits import Ulimit, ulimits
 from buildr.options.values import each, flag, matching, number, path, text, typed
-from buildr.options.waiting import Condition, wait_for
-from buildr.options.wrong import WrongValueError
+from buildr.options.wait_for import Condition, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.options.fields import record
+from buildr.options.errors import WrongValueError
+from buildr.options.reading import record
 from buildr.options.values import each, matching, path, text
-from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

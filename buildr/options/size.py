@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from buildr.options.errors import WrongValueError
 from buildr.options.values import text, typed
-from buildr.options.wrong import WrongValueError
 
 __all__ = ["ACCEPTS", "parse_bytes"]
 

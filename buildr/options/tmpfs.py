@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.options.fields import record
+from buildr.options.errors import WrongValueError
+from buildr.options.reading import record
 from buildr.options.size import parse_bytes
 from buildr.options.values import container_path, each, refuse_repeated, text
-from buildr.options.wrong import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

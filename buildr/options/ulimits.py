@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr.options.errors import WrongValueError, did_you_mean
 from buildr.options.values import each, refuse_repeated, text, typed
-from buildr.options.wrong import WrongValueError, did_you_mean
 
 if TYPE_CHECKING:
     from typing import Any

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from buildr.options.wrong import WrongValueError
+from buildr.options.errors import WrongValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

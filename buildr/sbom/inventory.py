@@ -15,14 +15,14 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
-from buildr import identity
-from buildr.backend import ContainerSpec
+from buildr import labels
+from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildr.backend import Backend
+    from buildr.engines.protocol import Backend
 
 _METADATA = re.compile(r"(?:[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INFO)?)")
 _DPKG = re.compile(r"var/lib/dpkg/(?:status|status\.d/[^/.]+)")  # the second: images without dpkg
@@ -66,7 +66,7 @@ def read_inventory(backend: Backend, image: str) -> Inventory:
         BackendError: the engine cannot hand the image's files over.
     """
     # An image without a command takes one that is never run.
-    spec = ContainerSpec(image=image, command=("true",), labels=identity.labels(0))
+    spec = ContainerSpec(image=image, command=("true",), labels=labels.labels(0))
     container = backend.create(spec)
     try:
         return read_archive(backend.get_archive(container, "/"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.backend import Image
+    from buildr.engines.records import Image
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from buildr.backend import ContainerState, EngineDetails, EngineInfo, Event, Image, Volume
+from buildr.engines.records import ContainerState, EngineDetails, EngineInfo, Event, Image, Volume
 from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, saved, unpack
 from buildr.testing.build import configuration, read_build
@@ -22,16 +22,14 @@ from buildr.testing.images import ImageStore, carries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from buildr.backend import (
-        Attachment,
+    from buildr.engines.container_spec import ContainerSpec, PortBinding
+    from buildr.engines.protocol import Attachment, Execution
+    from buildr.engines.records import (
         BuildRequest,
         CommandSpec,
-        ContainerSpec,
-        Execution,
         Health,
         Layer,
         OnEvent,
-        PortBinding,
         PushRequest,
     )
     from buildr.errors import BackendError
@@ -74,7 +72,7 @@ Operation: TypeAlias = Literal[
     "volumes",
     "wait",
 ]
-"""The methods of `buildr.backend.Backend`."""
+"""The methods of `buildr.engines.protocol.Backend`."""
 
 _FIRST_PORT = 49152  # IANA's dynamic range, from which engines choose
 
@@ -86,7 +84,7 @@ def nothing(container: FakeContainer) -> int:
 
 
 class FakeBackend:
-    """A `buildr.backend.Backend` without an engine. Every registry has every image; nothing is really run.
+    """A `buildr.engines.protocol.Backend` without an engine. Every registry has every image; nothing is really run.
 
     Args:
         guest: what runs in each container; the attribute may be changed at any time. By default a script does nothing,
@@ -180,37 +178,37 @@ class FakeBackend:
 
     @property
     def info(self) -> EngineInfo:
-        """See `buildr.backend.Backend.info`."""
+        """See `buildr.engines.protocol.Backend.info`."""
         return self._info
 
     def details(self) -> EngineDetails:
-        """See `buildr.backend.Backend.details`."""
+        """See `buildr.engines.protocol.Backend.details`."""
         self._called("details")
         return EngineDetails(storage_driver="memory", cgroup_version="2", user_ids=65537)
 
     def ping(self) -> None:
-        """See `buildr.backend.Backend.ping`."""
+        """See `buildr.engines.protocol.Backend.ping`."""
         self._called("ping")
 
     def image(self, reference: str) -> Image | None:
-        """See `buildr.backend.Backend.image`."""
+        """See `buildr.engines.protocol.Backend.image`."""
         self._called("image")
         return self._images.find(reference)
 
     def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
-        """See `buildr.backend.Backend.images`."""
+        """See `buildr.engines.protocol.Backend.images`."""
         self._called("images")
         return self._images.list(labels)
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
-        """See `buildr.backend.Backend.pull`."""
+        """See `buildr.engines.protocol.Backend.pull`."""
         self._called("pull")
         self.pulled.append(reference)
         on_event(Event(kind="transfer", text=f"pulling {reference}"))
         return self.add_image(reference)
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
-        """See `buildr.backend.Backend.build`."""
+        """See `buildr.engines.protocol.Backend.build`."""
         build = read_build(request)
         self.builds.append(build)
         self._called("build")
@@ -225,31 +223,31 @@ class FakeBackend:
         return stored.id
 
     def appends(self) -> bool:
-        """See `buildr.backend.Backend.appends`: everything is built, so that all files of it can be looked at."""
+        """See `buildr.engines.protocol.Backend.appends`: everything is built, so that all files of it can be looked at."""
         self._called("appends")
         return False
 
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:  # noqa: ARG002 - the protocol's signature
-        """See `buildr.backend.Backend.append`."""
+        """See `buildr.engines.protocol.Backend.append`."""
         self._called("append")
         raise EngineError("a fake engine takes no layers", status=501, message="not implemented")
 
     def left_builds(self) -> Sequence[str]:
-        """See `buildr.backend.Backend.left_builds`: none."""
+        """See `buildr.engines.protocol.Backend.left_builds`: none."""
         self._called("left_builds")
         return ()
 
     def end_build(self, build: str) -> None:  # noqa: ARG002 - the protocol's signature
-        """See `buildr.backend.Backend.end_build`."""
+        """See `buildr.engines.protocol.Backend.end_build`."""
         self._called("end_build")
 
     def tag(self, image: str, reference: str) -> None:
-        """See `buildr.backend.Backend.tag`."""
+        """See `buildr.engines.protocol.Backend.tag`."""
         self._called("tag")
         self._images.name(image, reference)
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
-        """See `buildr.backend.Backend.push`."""
+        """See `buildr.engines.protocol.Backend.push`."""
         self._called("push")
         image = self._images.get(request.image)
         on_event(Event(kind="transfer", text=f"pushing {request.reference}"))
@@ -257,7 +255,7 @@ class FakeBackend:
         return image.id
 
     def remove_image(self, image: str) -> None:
-        """See `buildr.backend.Backend.remove_image`."""
+        """See `buildr.engines.protocol.Backend.remove_image`."""
         self._called("remove_image")
         found = self._images.find(image)
         if found is None:
@@ -267,19 +265,19 @@ class FakeBackend:
         self._images.remove(image)
 
     def save(self, image: str) -> Iterator[bytes]:
-        """See `buildr.backend.Backend.save`; the archive has no layers."""
+        """See `buildr.engines.protocol.Backend.save`; the archive has no layers."""
         self._called("save")
         return iter((saved(self._images.get(image)),))
 
     def load(self, archive: Iterable[bytes], reference: str) -> Image:
-        """See `buildr.backend.Backend.load`; nothing of the archive is looked at."""
+        """See `buildr.engines.protocol.Backend.load`; nothing of the archive is looked at."""
         self._called("load")
         for _ in archive:
             pass
         return self.add_image(reference)
 
     def create(self, spec: ContainerSpec) -> str:
-        """See `buildr.backend.Backend.create`."""
+        """See `buildr.engines.protocol.Backend.create`."""
         self._called("create")
         image = self._images.find(spec.image)
         if image is None:
@@ -309,23 +307,23 @@ class FakeBackend:
         )
 
     def attach(self, container: str, *, tty: bool) -> Attachment:  # noqa: ARG002 - the protocol's signature
-        """See `buildr.backend.Backend.attach`."""
+        """See `buildr.engines.protocol.Backend.attach`."""
         self._called("attach")
         return self._container(container).attach()
 
     def start(self, container: str) -> None:
-        """See `buildr.backend.Backend.start`."""
+        """See `buildr.engines.protocol.Backend.start`."""
         self._called("start")
         self._container(container).start(self.guest)
 
     def wait(self, container: str) -> int:
-        """See `buildr.backend.Backend.wait`."""
+        """See `buildr.engines.protocol.Backend.wait`."""
         self._called("wait")
         found = self._container(container)
         return found.wait() if found.started else 0  # as engines answer before the start
 
     def state(self, container: str) -> ContainerState | None:
-        """See `buildr.backend.Backend.state`."""
+        """See `buildr.engines.protocol.Backend.state`."""
         self._called("state")
         try:
             return _state(self._container(container))
@@ -333,7 +331,7 @@ class FakeBackend:
             return None
 
     def health(self, container: str) -> Health:
-        """See `buildr.backend.Backend.health`: what `FakeContainer.health` says, where there is a check."""
+        """See `buildr.engines.protocol.Backend.health`: what `FakeContainer.health` says, where there is a check."""
         self._called("health")
         try:
             found = self._container(container)
@@ -342,13 +340,13 @@ class FakeBackend:
         return found.health if found.spec.health else ""
 
     def kill(self, container: str, signal: int) -> None:
-        """See `buildr.backend.Backend.kill`."""
+        """See `buildr.engines.protocol.Backend.kill`."""
         self._called("kill")
         with contextlib.suppress(EngineError):
             self._container(container).signals.send(signal)
 
     def processes(self, container: str) -> int:
-        """See `buildr.backend.Backend.processes`: the first one, and the guest."""
+        """See `buildr.engines.protocol.Backend.processes`: the first one, and the guest."""
         self._called("processes")
         try:
             return 2 if _state(self._container(container)).running else 0
@@ -356,13 +354,13 @@ class FakeBackend:
             return 0
 
     def resize(self, container: str, *, rows: int, columns: int) -> None:
-        """See `buildr.backend.Backend.resize`."""
+        """See `buildr.engines.protocol.Backend.resize`."""
         self._called("resize")
         with contextlib.suppress(EngineError):
             self._container(container).resize(rows, columns)
 
     def remove(self, container: str) -> None:
-        """See `buildr.backend.Backend.remove`."""
+        """See `buildr.engines.protocol.Backend.remove`."""
         self._called("remove")
         with contextlib.suppress(EngineError):
             found = self._container(container)
@@ -370,19 +368,19 @@ class FakeBackend:
             found.signals.send(SIGKILL)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
-        """See `buildr.backend.Backend.containers`."""
+        """See `buildr.engines.protocol.Backend.containers`."""
         self._called("containers")
         with self._lock:
             there = [run for run in self.runs if not run.removed]
         return [_state(run) for run in there if carries(run.spec.labels, labels)]
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
-        """See `buildr.backend.Backend.put_archive`; files only."""
+        """See `buildr.engines.protocol.Backend.put_archive`; files only."""
         self._called("put_archive")
         self._container(container).files.update(unpack(tar, path))
 
     def get_archive(self, container: str, path: str) -> Iterator[bytes]:
-        """See `buildr.backend.Backend.get_archive`; files only."""
+        """See `buildr.engines.protocol.Backend.get_archive`; files only."""
         self._called("get_archive")
         files = below(self._container(container).files, path)
         if not files:
@@ -390,12 +388,12 @@ class FakeBackend:
         return iter((pack(files),))
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
-        """See `buildr.backend.Backend.logs`; a piece that the guest has written counts as a line."""
+        """See `buildr.engines.protocol.Backend.logs`; a piece that the guest has written counts as a line."""
         self._called("logs")
         return self._container(container).attach(from_start=True, follow=follow, tail=tail)
 
     def execute(self, container: str, spec: CommandSpec) -> Execution:
-        """See `buildr.backend.Backend.execute`: what runs is the attribute ``command``."""
+        """See `buildr.engines.protocol.Backend.execute`: what runs is the attribute ``command``."""
         self._called("execute")
         inside = self._container(container)
         if not inside.running:
@@ -407,7 +405,7 @@ class FakeBackend:
         return execution
 
     def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """See `buildr.backend.Backend.make_volume`."""
+        """See `buildr.engines.protocol.Backend.make_volume`."""
         self._called("make_volume")
         if not self._installs:
             message = "not implemented"
@@ -415,12 +413,12 @@ class FakeBackend:
         self._volumes.setdefault(name, Volume(name=name, labels=dict(labels), size=0))
 
     def volumes(self, labels: Mapping[str, str], *, sizes: bool = False) -> Sequence[Volume]:  # noqa: ARG002 - the protocol's signature
-        """See `buildr.backend.Backend.volumes`."""
+        """See `buildr.engines.protocol.Backend.volumes`."""
         self._called("volumes")
         return [volume for volume in self._volumes.values() if carries(volume.labels, labels)]
 
     def remove_volume(self, name: str) -> None:
-        """See `buildr.backend.Backend.remove_volume`."""
+        """See `buildr.engines.protocol.Backend.remove_volume`."""
         self._called("remove_volume")
         if any(
             mount.source == name
@@ -432,7 +430,7 @@ class FakeBackend:
         self._volumes.pop(name, None)
 
     def close(self) -> None:
-        """See `buildr.backend.Backend.close`."""
+        """See `buildr.engines.protocol.Backend.close`."""
         self._called("close")
         self.closed = True
 

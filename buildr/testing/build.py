@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from buildr.backend import Event, Image
+from buildr.engines.records import Event, Image
 from buildr.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.backend import BuildRequest, OnEvent
+    from buildr.engines.records import BuildRequest, OnEvent
 
 # One reference inside another, as in ${A:+${A}:}, is as deep as it goes.
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:(:[-+])((?:\$\{\w+\}|[^}])*))?\})"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildr.containerfile import CALL
 from buildr.guest import transfer
 from buildr.guest.call import MAIN, describe, perform, write
+from buildr.layout import CALL
 
 if TYPE_CHECKING:
     from buildr.testing.container import FakeContainer
@@ -49,7 +49,7 @@ class FakeCall:
         return self._answer(describe(error))
 
     def _found(self) -> Any:
-        from buildr.decorator import Containerized
+        from buildr.api.decorator import Containerized
 
         module = "__main__" if self._head["module"] == MAIN else self._head["module"]
         found: Any = sys.modules[module]

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
-from buildr.backend import STDERR, STDOUT
+from buildr.engines.protocol import STDERR, STDOUT
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.backend import CommandSpec, ContainerSpec, Health, Image, PortBinding
+    from buildr.engines.container_spec import ContainerSpec, PortBinding
+    from buildr.engines.records import CommandSpec, Health, Image
 
 _HARMLESS = {
     signal.SIGCHLD,
@@ -176,7 +177,7 @@ class FakeContainer:
 
 
 class FakeExecution:
-    """A `buildr.backend.Execution` of a command that `FakeContainer.beside` has made."""
+    """A `buildr.engines.protocol.Execution` of a command that `FakeContainer.beside` has made."""
 
     def __init__(self, container: FakeContainer) -> None:
         self._container = container
@@ -187,15 +188,15 @@ class FakeExecution:
         self.close = attachment.close
 
     def status(self) -> int | None:
-        """See `buildr.backend.Execution.status`."""
+        """See `buildr.engines.protocol.Execution.status`."""
         return self._container.exit_code
 
     def kill(self, signal: int) -> None:
-        """See `buildr.backend.Execution.kill`."""
+        """See `buildr.engines.protocol.Execution.kill`."""
         self._container.signals.send(signal)
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """See `buildr.backend.Execution.resize`."""
+        """See `buildr.engines.protocol.Execution.resize`."""
         self._container.resize(rows, columns)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.backend import Image
+from buildr.engines.records import Image
 from buildr.errors import EngineError, OptionError
 from buildr.options.reference import parse_reference
 

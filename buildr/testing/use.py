@@ -7,14 +7,15 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from buildr import registry
+from buildr.engines import registry
 from buildr.errors import BackendError, EngineNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from buildr.backend import Backend, Connect, Target
+    from buildr.engines.protocol import Backend, Connect
+    from buildr.engines.records import Target
 
 B = TypeVar("B", bound="Backend")
 

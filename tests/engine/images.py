@@ -41,7 +41,7 @@ _PYC_HEADER_BYTES = 16  # PEP 552
 
 SAVE = """\
 import sys
-from buildr import registry
+from buildr.engines import registry
 backend = registry.connect(registry.choose(), print)
 for chunk in backend.save(sys.argv[1]):
     sys.stdout.buffer.write(chunk)

@@ -204,7 +204,7 @@ def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
         pytest.skip("dockerd itself ends a build that nobody follows")
     before = engine.containers()
     process = begin_build(engine, project)
-    os.kill(child_of(process, b"_podman_build"), signal.SIGKILL)
+    os.kill(child_of(process, b"podman.build"), signal.SIGKILL)
     kill(process)
     assert engine.containers() - before
     command = ("-m", "buildr", "prune", "--backend", "podman")

@@ -227,7 +227,7 @@ def test_a_file_that_vanishes_meanwhile_ends_the_build(project: Site) -> None:
     hook = """\
 import os
 try:
-    from buildr import image
+    from buildr.image import ensure as image
 except ImportError:
     pass  # in the container
 else:
@@ -272,7 +272,7 @@ with open("/app/holes", "rb") as file:
 COUNTING = """\
 import os, sys
 try:
-    from buildr import generated_image as image
+    from buildr.image import generated as generated_image as image
 except ImportError:
     pass  # in the container
 else:

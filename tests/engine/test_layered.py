@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 PLAIN = """\
-from buildr_backends.docker import Docker
-from buildr_backends.podman import Podman
+from buildr_backends.docker.engine import Docker
+from buildr_backends.podman.engine import Podman
 Docker.appends = Podman.appends = lambda _: False
 from buildr.cli import main
 main()

@@ -42,7 +42,7 @@ _LATE_SECONDS = 20  # in which one that only looks for a moment gives up
 _END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
 # Where a host process can be: which request it makes, and how far that is.
 POINTS: dict[str, tuple[str, Place]] = {
-    "scan": ("buildr.image:read_sources", "request"),
+    "scan": ("buildr.image.ensure:read_sources", "request"),
     "build asked for": (r"POST .*/build\?", "request"),
     "build going on": (r"POST .*/build\?", "head"),
     "layer asked for": (r"POST .*/images/load", "request"),
@@ -677,7 +677,10 @@ def file_changes(*, grows: bool) -> Trial:
     def trial(bench: Bench) -> list[str]:
         bench.change()
         path = bench.directory / "ballast"
-        with _stalled_at(bench, "buildr.image:_build", "status", str(STATUS)) as (process, _):
+        with _stalled_at(bench, "buildr.image.ensure:_build", "status", str(STATUS)) as (
+            process,
+            _,
+        ):
             with path.open("ab" if grows else "wb") as file:
                 file.write(os.urandom(5 << 20))
             (bench.top / "run" / "go").open("wb").close()

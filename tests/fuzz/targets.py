@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 
-from buildr.backend import STDERR, STDOUT
+from buildr.engines.protocol import STDERR, STDOUT
 from buildr.errors import EngineLostError
-from buildr_backends import _documents, _frames
+from buildr_backends.http import json_stream
+from buildr_backends.shared import frames as frame_reader
 
 _HEADER = 8
 
@@ -32,7 +33,7 @@ def documents(data: bytes) -> None:
         error = False
         try:
             found.extend(
-                _documents.documents(data[i : i + size] for i in range(0, len(data), size))
+                json_stream.documents(data[i : i + size] for i in range(0, len(data), size))
             )
         except EngineLostError:
             error = True
@@ -65,7 +66,7 @@ def _all_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
 
 
 def _decode(data: bytes, size: int) -> tuple[list[tuple[int, bytes]], bool]:
-    decoder = _frames.FrameDecoder()
+    decoder = frame_reader.FrameDecoder()
     found: list[tuple[int, bytes]] = []
     try:
         for at in range(0, len(data), size):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from buildr.testing import FakeBackend, FakeContainer
 
 if TYPE_CHECKING:
-    from buildr.backend import Backend, Target
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Target
 
 broken = "no function"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildr.entry import Entry
 from buildr.options import package_options
-from buildr.project import Project, plan
+from buildr.plan.entry import Entry
+from buildr.plan.project import Project, plan
 
 if TYPE_CHECKING:
     import pytest

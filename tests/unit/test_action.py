@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import container, subordinate
-from buildr.action import run_entry
-from buildr.backend import (
+from buildr.engines.container_spec import (
     ContainerSpec,
-    ContainerState,
     DeviceSpec,
-    EngineDetails,
     MountSpec,
     NetworkSpec,
     PortBinding,
     UlimitSpec,
 )
-from buildr.containerfile import GUEST_ROOT
-from buildr.entry import Entry
+from buildr.engines.records import ContainerState, EngineDetails
 from buildr.errors import (
     BuildError,
     BuildrError,
@@ -34,15 +29,20 @@ from buildr.errors import (
     OptionError,
     PushError,
 )
-from buildr.guarded import guarded
+from buildr.host.exit_status import guarded
+from buildr.host.signals import Signals
+from buildr.image import subordinate_ids
+from buildr.layout import GUEST_ROOT
 from buildr.options import Mount, package_options, runtime_options
-from buildr.signals import Signals
+from buildr.plan.entry import Entry
+from buildr.runners import container
+from buildr.runners.engine import run_entry
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildr.backend import Backend
+    from buildr.engines.protocol import Backend
     from buildr.errors import BackendError
     from buildr.testing import Operation
 
@@ -158,7 +158,7 @@ def test_a_hardened_container_can_write_into_the_home_that_its_image_has(
         def details(self) -> EngineDetails:
             return EngineDetails(user_ids=1)
 
-    monkeypatch.setattr(subordinate, "_listed", lambda _uid: False)
+    monkeypatch.setattr(subordinate_ids, "_listed", lambda _uid: False)
     assert spec_of(backend=OneId(), hardened=True).home == "/root"
     (project_directory / "Dockerfile").write_text('FROM debian:12\nENV HOME=/srv\nCMD ["x"]\n')
     assert spec_of(package={"dockerfile": "Dockerfile"}, hardened=True).home == "/srv"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from buildr.backend import Image
-from buildr.base_app import place_in
+from buildr.engines.records import Image
 from buildr.errors import EngineError
+from buildr.image.base_content import place_in
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:

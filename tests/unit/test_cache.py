@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr import cache
-from buildr.identity import started
+from buildr.host import cache
+from buildr.host.process import start_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def test_what_nobody_uses_goes_when_something_new_comes(folder: Path) -> None:
 
 def test_what_a_killed_process_had_half_written_goes_when_something_new_comes(folder: Path) -> None:
     cache.store("kind", NAME, b"x")
-    live = f"{NAME}.{os.getpid()}-{started('self')}-ab"
+    live = f"{NAME}.{os.getpid()}-{start_time('self')}-ab"
     for name in (live, f"{NAME}.4194305-1-ab"):  # no pid is as large, proc(5)
         (folder / name).write_bytes(b"half")
     cache.store("kind", cache.key("another"), b"x")

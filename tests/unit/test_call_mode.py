@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import buildr
-from buildr.action import run_entry
-from buildr.call import channel
-from buildr.entry import Entry
+from buildr.call import result_file
 from buildr.errors import (
     BuildError,
     CallCancelledError,
@@ -29,10 +27,12 @@ from buildr.errors import (
     RemoteError,
     TransferError,
 )
+from buildr.host.signals import Signals
 from buildr.options import package_options, runtime_options
-from buildr.signals import Signals
+from buildr.plan.entry import Entry
+from buildr.run.watchdog import Watchdog
+from buildr.runners.engine import run_entry
 from buildr.testing import FakeBackend, FakeContainer, call_in, run_script, using
-from buildr.watchdog import Watchdog
 from tests.unit import calls
 from tests.unit.host import python
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(channel, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(result_file, "_PAUSE_SECONDS", 0)
     yield from calls.imported(tmp_path, monkeypatch)
 
 
@@ -320,7 +320,7 @@ def test_nothing_is_unpickled_unless_that_was_asked_for(work: Any, engine: FakeB
 
 
 def test_classes_of_the_guests_script_are_those_of_the_hosts(work: Any) -> None:
-    from buildr.call import outcome
+    from buildr.call import result as call_result
     from buildr.call.target import Target
     from buildr.guest import transfer
 
@@ -331,7 +331,7 @@ def test_classes_of_the_guests_script_are_those_of_the_hosts(work: Any) -> None:
         function=work.give.local,
     )
     answer = transfer.message({"kind": "value"}, b"c__mp_main__\nApp\n)R.")  # App()
-    assert type(outcome.read(answer, target, pickled=True, limit=100)) is work.App
+    assert type(call_result.read(answer, target, pickled=True, limit=100)) is work.App
 
 
 # The engine -----------------------------------------------------------------------------------------------

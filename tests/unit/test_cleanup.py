@@ -10,16 +10,17 @@ import threading
 
 import pytest
 
-from buildr import identity
-from buildr.backend import ContainerSpec
-from buildr.cleanup import end_run, sweep
+from buildr import labels
+from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineError
+from buildr.host.process import start_time
+from buildr.run.cleanup import end_run, sweep
 from buildr.testing import FakeBackend, FakeContainer
 
 
 def labels_of_a_dead_process() -> dict[str, str]:
     """Return labels as a process that has ended since would have given them."""
-    code = "from buildr import identity; print(identity.labels(1))"
+    code = "from buildr import labels; print(labels.labels(1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
     return found
@@ -31,37 +32,37 @@ def create(backend: FakeBackend, labels: dict[str, str]) -> str:
 
 
 def test_a_container_of_a_process_that_has_ended_is_left_behind() -> None:
-    assert identity.is_left_behind(labels_of_a_dead_process())
+    assert labels.is_left_behind(labels_of_a_dead_process())
 
 
 def test_a_container_of_a_live_process_is_not() -> None:
-    assert not identity.is_left_behind(identity.labels(1))
+    assert not labels.is_left_behind(labels.labels(1))
 
 
 def test_a_pid_that_another_process_has_now_counts_as_ended() -> None:
-    reused = identity.labels(1) | {identity.STARTED: "1"}
-    assert identity.is_left_behind(reused)
+    reused = labels.labels(1) | {labels.STARTED: "1"}
+    assert labels.is_left_behind(reused)
 
 
 def test_everything_before_the_last_boot_has_ended() -> None:
-    assert identity.is_left_behind(identity.labels(1) | {identity.BOOT: "another"})
+    assert labels.is_left_behind(labels.labels(1) | {labels.BOOT: "another"})
 
 
 @pytest.mark.parametrize(
     "doubt",
     [
-        {identity.UID: "4242"},
-        {identity.NAMESPACE: "1"},
-        {identity.RUN: ""},
-        {identity.PID: ""},
-        {identity.PID: "-1"},
-        {identity.STARTED: ""},
-        {identity.BOOT: ""},
+        {labels.UID: "4242"},
+        {labels.NAMESPACE: "1"},
+        {labels.RUN: ""},
+        {labels.PID: ""},
+        {labels.PID: "-1"},
+        {labels.STARTED: ""},
+        {labels.BOOT: ""},
     ],
     ids=lambda doubt: next(iter(doubt)),
 )
 def test_in_doubt_a_container_stays(doubt: dict[str, str]) -> None:
-    assert not identity.is_left_behind(labels_of_a_dead_process() | doubt)
+    assert not labels.is_left_behind(labels_of_a_dead_process() | doubt)
 
 
 def test_the_start_of_a_process_is_read_behind_any_name() -> None:
@@ -73,15 +74,15 @@ def test_the_start_of_a_process_is_read_behind_any_name() -> None:
     with odd:
         assert odd.stdout is not None
         odd.stdout.readline()
-        assert identity.started(str(odd.pid)).isdecimal()
+        assert start_time(str(odd.pid)).isdecimal()
         odd.kill()
-    assert identity.started(str(odd.pid)) == ""
+    assert start_time(str(odd.pid)) == ""
 
 
 def test_a_sweep_removes_only_what_was_left_behind() -> None:
     backend = FakeBackend()
     dead = create(backend, labels_of_a_dead_process())
-    live = create(backend, identity.labels(1))
+    live = create(backend, labels.labels(1))
     foreign = create(backend, {"somebody": "else"})
     assert sweep(backend) == 1
     assert backend.state(dead) is None
@@ -109,11 +110,11 @@ def test_the_end_of_a_run_is_graceful() -> None:
         return 0
 
     backend = FakeBackend(guest)
-    labels = identity.labels(1)
-    container = create(backend, labels)
+    given = labels.labels(1)
+    container = create(backend, given)
     backend.start(container)
     ready.wait()
-    end_run(backend, labels[identity.RUN], grace_seconds=60)
+    end_run(backend, given[labels.RUN], grace_seconds=60)
     assert seen == [signal.SIGTERM]
     assert backend.state(container) is None
 
@@ -127,20 +128,20 @@ def test_a_guest_that_ignores_the_signal_is_killed_after_the_grace() -> None:
         return container.signals.wait()
 
     backend = FakeBackend(guest)
-    labels = identity.labels(1)
-    container = create(backend, labels)
+    given = labels.labels(1)
+    container = create(backend, given)
     backend.start(container)
     ready.wait()
-    end_run(backend, labels[identity.RUN], grace_seconds=0)
+    end_run(backend, given[labels.RUN], grace_seconds=0)
     assert backend.state(container) is None
 
 
 def test_other_runs_are_not_touched() -> None:
     backend = FakeBackend()
-    other = create(backend, identity.labels(1))
+    other = create(backend, labels.labels(1))
     end_run(backend, "a run that is not there", grace_seconds=0)
     assert backend.state(other) is not None
-    assert identity.labels(1)[identity.UID] == str(os.getuid())
+    assert labels.labels(1)[labels.UID] == str(os.getuid())
 
 
 def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
@@ -154,23 +155,23 @@ def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
         return 3
 
     backend = FakeBackend(guest)
-    labels = identity.labels(1)
+    given = labels.labels(1)
     for _ in range(2):
-        backend.start(create(backend, labels))
+        backend.start(create(backend, given))
     for _ in range(2):
         ready.acquire()
-    assert end_run(backend, labels[identity.RUN], grace_seconds=5) == {r.id for r in backend.runs}
+    assert end_run(backend, given[labels.RUN], grace_seconds=5) == {r.id for r in backend.runs}
     assert [(run.exit_code, run.removed) for run in backend.runs] == [(3, True)] * 2
 
 
 def test_one_container_that_cannot_be_removed_keeps_no_other_of_its_run() -> None:
     backend = FakeBackend()
-    labels = identity.labels(1)
+    given = labels.labels(1)
     for _ in range(2):
-        create(backend, labels)
+        create(backend, given)
     backend.fail("remove", EngineError("busy"))
     with pytest.raises(EngineError):
-        end_run(backend, labels[identity.RUN], grace_seconds=0)
+        end_run(backend, given[labels.RUN], grace_seconds=0)
     assert sorted(run.removed for run in backend.runs) == [False, True]
-    end_run(backend, labels[identity.RUN], grace_seconds=0)
+    end_run(backend, given[labels.RUN], grace_seconds=0)
     assert all(run.removed for run in backend.runs)

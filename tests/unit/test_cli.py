@@ -12,20 +12,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 import buildr
-from buildr import action, registry
 from buildr.cli import app
+from buildr.engines import registry
 from buildr.errors import BuildrError
 from buildr.options import Port, Tmpfs
 from buildr.options.networks import Network
 from buildr.options.ulimits import Ulimit
+from buildr.runners import engine
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from buildr.entry import Entry
     from buildr.options import Package, Runtime
+    from buildr.plan.entry import Entry
 
 COMMANDS = (
     *("init", "run", "shell", "build", "push", "containerfile", "eject", "quadlet"),
@@ -78,7 +79,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         found.entry, found.package, found.runtime, found.flag = entry, package, runtime, flag
         return 7
 
-    monkeypatch.setattr(action, "run_entry", run_entry)
+    monkeypatch.setattr(engine, "run_entry", run_entry)
     return found
 
 
@@ -154,7 +155,7 @@ def test_reading_a_command_line_imports_neither_engines_nor_templates() -> None:
     code = (
         "import sys\nfrom buildr.cli import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'docker', 'podman', 'jinja2', 'rich', 'requests', 'buildr_backends', 'buildr.action', 'buildr.engine'}\n"
+        "heavy = {'docker', 'podman', 'jinja2', 'rich', 'requests', 'buildr_backends', 'buildr.runners.engine', 'buildr.runners.session'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -397,7 +398,7 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
             hint="Another: base_image=… in package, or pull=True in package. See package.nothing.",
         )
 
-    monkeypatch.setattr(action, "run_entry", run_entry)
+    monkeypatch.setattr(engine, "run_entry", run_entry)
     assert "Another: --base-image, or --pull. See package.nothing." in refused(
         capfd, "run", "app.py"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.backend import PushRequest
+from buildr.engines.records import PushRequest
 from buildr.errors import BuildError, CommandNotFoundError, EngineUnavailableError
 from buildr.testing import FakeBackend, FakeContainer, ScriptResult, run_script, using
 from tests.unit.command import command_project

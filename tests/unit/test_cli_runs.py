@@ -13,22 +13,24 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from buildr import identity
-from buildr.backend import BuildRequest, ContainerSpec, Image
-from buildr.build_lock import building, killed
+from buildr import labels
 from buildr.cli import app
-from buildr.containerfile import ENTRYPOINT, PROJECT
 from buildr.context.index import Snapshot
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.records import BuildRequest, Image
 from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError
-from buildr.last_image import Memory
-from buildr.prune import sweep_images
+from buildr.image.build_lock import building, killed
+from buildr.image.last_image import Memory
+from buildr.labels import PROJECT
+from buildr.layout import ENTRYPOINT
+from buildr.leftovers.prune import sweep_images
 from buildr.testing import FakeBackend, FakeContainer, using
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from buildr.backend import Backend
+    from buildr.engines.protocol import Backend
     from buildr.errors import BackendError
 
 LONG_GRACE = 3600.0
@@ -41,16 +43,16 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def labels_of_a_dead_process() -> dict[str, str]:
-    code = "from buildr import identity; print(identity.labels(1))"
+    code = "from buildr import labels; print(labels.labels(1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
     return found
 
 
-def create(backend: FakeBackend, labels: dict[str, str], name: str = "hello") -> str:
+def create(backend: FakeBackend, given: dict[str, str], name: str = "hello") -> str:
     image = backend.add_image("localhost/test:latest")
-    labels = {identity.NAME: name, PROJECT: "0123456789abcdef", **labels}
-    return backend.create(ContainerSpec(image=image.id, labels=labels))
+    given = {labels.NAME: name, PROJECT: "0123456789abcdef", **given}
+    return backend.create(ContainerSpec(image=image.id, labels=given))
 
 
 def start(backend: FakeBackend, labels: dict[str, str], name: str = "hello") -> str:
@@ -74,29 +76,29 @@ def until_signalled(container: FakeContainer) -> int:
 
 def test_runs_are_listed_the_newest_first_with_their_host_processes() -> None:
     podman, docker = FakeBackend(until_signalled, name="podman"), FakeBackend(name="docker")
-    dead, live = labels_of_a_dead_process(), identity.labels(1)
-    dead[identity.CREATED] = str(int(live[identity.CREATED]) - 7200)
+    dead, live = labels_of_a_dead_process(), labels.labels(1)
+    dead[labels.CREATED] = str(int(live[labels.CREATED]) - 7200)
     create(docker, dead, "old")
     start(podman, live, "new")
-    create(podman, {identity.UID: "4242", identity.RUN: "of somebody else"})
+    create(podman, {labels.UID: "4242", labels.RUN: "of somebody else"})
     create(podman, {"somebody": "else"})
     result = command({"podman": podman, "docker": docker}, "ps", "--backend", "auto")
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.stdout.splitlines()]
     assert rows[0][:4] == ["RUN", "ENGINE", "NAME", "STATUS"]
-    assert rows[1][:4] == [live[identity.RUN][:12], "podman", "new", "running"]
+    assert rows[1][:4] == [live[labels.RUN][:12], "podman", "new", "running"]
     assert rows[1][-1] == str(os.getpid())
-    assert rows[2] == [dead[identity.RUN][:12], "docker", "old", "created", "2", "h", "gone"]
+    assert rows[2] == [dead[labels.RUN][:12], "docker", "old", "created", "2", "h", "gone"]
     assert len(rows) == 3
 
 
 def test_as_json_every_run_is_a_document() -> None:
     backend = FakeBackend(name="docker")
-    labels = labels_of_a_dead_process() | {identity.CREATED: "86400"}
-    container = create(backend, labels)
+    given = labels_of_a_dead_process() | {labels.CREATED: "86400"}
+    container = create(backend, given)
     assert json.loads(command(backend, "ps", "--json").stdout) == [
         {
-            "run": labels[identity.RUN],
+            "run": given[labels.RUN],
             "engine": "docker",
             "name": "hello",
             "project": "0123456789abcdef",
@@ -108,7 +110,7 @@ def test_as_json_every_run_is_a_document() -> None:
             "host": "gone",
             "kept": False,
             "detached": False,
-            "pid": int(labels[identity.PID]),
+            "pid": int(given[labels.PID]),
         }
     ]
 
@@ -121,8 +123,8 @@ def test_without_a_run_there_is_an_empty_list() -> None:
 @pytest.mark.parametrize("value", ["", "x", "-1", "nan", "9" * 30])
 def test_labels_that_make_no_sense_are_no_reason_to_fail(value: str) -> None:
     backend = FakeBackend()
-    names = (identity.PID, identity.CREATED, identity.GRACE, identity.STARTED)
-    create(backend, {**identity.labels(1), **dict.fromkeys(names, value)})
+    names = (labels.PID, labels.CREATED, labels.GRACE, labels.STARTED)
+    create(backend, {**labels.labels(1), **dict.fromkeys(names, value)})
     result = command(backend, "ps")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1].endswith(("unknown", "gone"))
@@ -167,10 +169,10 @@ def test_a_named_engine_that_fails_is_an_error() -> None:
 
 def test_a_run_whose_host_process_lives_is_asked_to_end_and_left_for_that_to_remove() -> None:
     backend = FakeBackend(until_signalled)
-    labels = identity.labels(LONG_GRACE)
-    container = start(backend, labels)
-    result = command(backend, "stop", labels[identity.RUN][:6])
-    assert result.stdout == f"{labels[identity.RUN][:12]}\n"
+    given = labels.labels(LONG_GRACE)
+    container = start(backend, given)
+    result = command(backend, "stop", given[labels.RUN][:6])
+    assert result.stdout == f"{given[labels.RUN][:12]}\n"
     state = backend.state(container)
     assert state is not None
     assert state.exit_code == signal.SIGTERM
@@ -182,7 +184,7 @@ def test_a_run_that_does_not_end_is_killed_after_its_grace() -> None:
         return container.signals.wait()
 
     backend = FakeBackend(stubborn)
-    container = start(backend, identity.labels(LONG_GRACE))
+    container = start(backend, labels.labels(LONG_GRACE))
     assert command(backend, "stop", "--grace-seconds", "0", container[:8]).exit_code == 0
     state = backend.state(container)
     assert state is not None
@@ -203,14 +205,14 @@ def test_a_run_that_its_own_host_process_removes_meanwhile_has_ended() -> None:
             self.remove(container)
 
     backend = Prompt(until_signalled)
-    container = start(backend, identity.labels(LONG_GRACE))
+    container = start(backend, labels.labels(LONG_GRACE))
     assert command(backend, "stop", container).exit_code == 0
 
 
 def test_all_runs_are_stopped_but_those_of_others() -> None:
     backend = FakeBackend(until_signalled)
-    mine = [start(backend, identity.labels(1), name) for name in ("one", "two")]
-    other = start(backend, identity.labels(1) | {identity.UID: "4242"})
+    mine = [start(backend, labels.labels(1), name) for name in ("one", "two")]
+    other = start(backend, labels.labels(1) | {labels.UID: "4242"})
     assert len(command(backend, "stop", "--all").stdout.split()) == 2
     running = {state.id: state.running for state in backend.containers({})}
     assert running == {mine[0]: False, mine[1]: False, other: True}
@@ -219,7 +221,7 @@ def test_all_runs_are_stopped_but_those_of_others() -> None:
 def test_what_names_no_run_or_several_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend(until_signalled)
     for _ in range(2):
-        start(backend, identity.labels(1))
+        start(backend, labels.labels(1))
     assert command(backend, "stop", "nothing").exit_code == 125
     assert "there is no run 'nothing'" in capfd.readouterr().err
     assert command(backend, "stop", "hello").exit_code == 125
@@ -266,7 +268,7 @@ def test_logs_are_what_was_written_each_on_its_stream(
 
 def test_a_log_that_no_driver_keeps_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend()
-    container = start(backend, identity.labels(1))
+    container = start(backend, labels.labels(1))
     backend.fail("logs", EngineError("this container is using the 'none' log driver", status=500))
     assert command(backend, "logs", container).exit_code == 125
     assert "is using the 'none' log driver" in capfd.readouterr().err
@@ -279,7 +281,7 @@ def test_followed_logs_go_on_until_the_end(capfdbinary: pytest.CaptureFixture[by
         container.stdout.write(b"second")
 
     backend = FakeBackend(guest)
-    container = create(backend, identity.labels(1))
+    container = create(backend, labels.labels(1))
     attachment = backend.attach(container, tty=False)
     backend.start(container)
     attachment.read()
@@ -302,7 +304,7 @@ def left_images(backend: FakeBackend) -> tuple[str, str]:
 
 
 def build(backend: FakeBackend, text: str, *tags: str) -> str:
-    from buildr.context.tar import Member, pack
+    from buildr.archive.tar import Member, pack
 
     context = pack([Member(path="Containerfile", data=text.encode())])
     request = BuildRequest(context=context, containerfile="Containerfile", tags=tags)
@@ -312,7 +314,7 @@ def build(backend: FakeBackend, text: str, *tags: str) -> str:
 def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
     backend = FakeBackend(until_signalled, name="docker")
     dead = create(backend, labels_of_a_dead_process())
-    live = start(backend, identity.labels(1))
+    live = start(backend, labels.labels(1))
     foreign = create(backend, {"somebody": "else"})
     left = left_images(backend)
     named = build(backend, f"FROM base\nLABEL {PROJECT}=x\n", "localhost/buildr/app:latest")
@@ -334,9 +336,9 @@ def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
 
 def test_prune_removes_the_cache_of_this_user_where_that_is_asked_for() -> None:
     backend = FakeBackend(name="docker", installs=True)
-    own = {"buildr.cache": "wheels", identity.UID: str(os.getuid())}
+    own = {"buildr.host.cache": "wheels", labels.UID: str(os.getuid())}
     backend.make_volume("mine", own)
-    backend.make_volume("another's", {**own, identity.UID: "77777"})
+    backend.make_volume("another's", {**own, labels.UID: "77777"})
     backend.make_volume("data", {})
     assert command(backend, "prune").stdout == ""
     said = "volume mine (the cache of wheels, 0.0 MB) on docker\n"
@@ -348,7 +350,7 @@ def test_prune_removes_the_cache_of_this_user_where_that_is_asked_for() -> None:
 
 def test_a_cache_that_an_installation_uses_stays() -> None:
     backend = FakeBackend(installs=True)
-    backend.make_volume("mine", {"buildr.cache": "wheels", identity.UID: str(os.getuid())})
+    backend.make_volume("mine", {"buildr.host.cache": "wheels", labels.UID: str(os.getuid())})
     backend.fail("remove_volume", EngineError("in use", status=409, message="in use"))
     result = command(backend, "prune", "--cache")
     assert result.exit_code == 1
@@ -384,7 +386,7 @@ def test_an_image_in_use_stays_and_is_said() -> None:
     backend = FakeBackend()
     image = backend.add_image("x", Image(id="", labels={PROJECT: "x"}))
     backend._images._images[image.id] = Image(id=image.id, labels={PROJECT: "x"})
-    backend.create(ContainerSpec(image=image.id, labels=identity.labels(1)))
+    backend.create(ContainerSpec(image=image.id, labels=labels.labels(1)))
     result = command(backend, "prune")
     assert result.exit_code == 1
     assert "a container uses the image" in result.stderr
@@ -395,7 +397,7 @@ def test_after_a_build_that_was_killed_its_images_are_swept_once() -> None:
     left = left_images(backend)
     sweep_images(backend)
     assert all(backend.image(image) for image in left)  # nothing was killed
-    code = "import os\nfrom buildr.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    code = "import os\nfrom buildr.image.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     backend.fail("remove_image", EngineError("its step still runs"), times=len(left))
     with pytest.raises(EngineError):
@@ -411,7 +413,7 @@ def test_images_that_a_killed_build_told_of_are_left_behind_and_named_ones_are_n
     images = [backend._images.add(Image(id=""), f"step {n}").id for n in range(3)]
     told = [named.id, images[0]]
     code = (
-        "import os\nfrom buildr.build_lock import building\nwith building('docker') as tell:\n"
+        "import os\nfrom buildr.image.build_lock import building\nwith building('docker') as tell:\n"
         f"    for image in {told}: tell(image)\n    os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -453,7 +455,7 @@ def test_a_build_that_goes_on_without_its_host_process_is_ended() -> None:
 
 def test_the_next_run_ends_it_too() -> None:
     backend = Building()
-    code = "import os\nfrom buildr.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    code = "import os\nfrom buildr.image.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     sweep_images(backend)
     assert not backend.left

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today"}
 ALLOWED = {
-    "buildr/identity.py": "when a container was created, for people",
-    "buildr/offline_base.py": "when an image was made, for people",
-    "buildr/runs.py": "how old a run is, for people",
-    "buildr/cache.py": "files that nobody has used for weeks",
-    "buildr/installer/inside.py": "wheels that nobody has used for weeks",
+    "buildr/labels.py": "when a container was created, for people",
+    "buildr/image/offline_base.py": "when an image was made, for people",
+    "buildr/run/runs.py": "how old a run is, for people",
+    "buildr/host/cache.py": "files that nobody has used for weeks",
+    "buildr/installer/in_container.py": "wheels that nobody has used for weeks",
     "buildr/context/index.py": "stamps of files too young to be trusted; a clock that is set back makes more of them",
-    "buildr_backends/_append.py": "when an image was made, for people",
-    "buildr_backends/_podman_apart.py": "sockets where nobody listens",
-    "buildr_backends/_podman_service.py": "the same",
+    "buildr_backends/shared/append_layer.py": "when an image was made, for people",
+    "buildr_backends/podman/private_service.py": "sockets where nobody listens",
+    "buildr_backends/podman/service.py": "the same",
 }
 
 

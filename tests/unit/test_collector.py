@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from buildr._collector import Uncollected
+from buildr._gc import Uncollected
 
 
 @pytest.fixture(autouse=True)

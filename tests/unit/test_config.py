@@ -15,12 +15,12 @@ import pytest
 from buildr.config import Layer, settle
 from buildr.config.project_file import read_project_file
 from buildr.config.variables import read_variables, variable
-from buildr.entry import Entry
+from buildr.engines.registry import Choice, choose_both
 from buildr.errors import OptionError
 from buildr.options import Mount, PackageOptions, RuntimeOptions
 from buildr.options.package import given_package
 from buildr.options.runtime import given_runtime
-from buildr.registry import Choice, choose_both
+from buildr.plan.entry import Entry
 from buildr.testing import FakeBackend, ScriptResult, run_script, using
 from tests.unit.command import command_project
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr import console
+from buildr.host import console
 from tests.unit.host import OnTerminal, python
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ def test_text_that_is_no_valid_unicode_is_shown_all_the_same(
 
 
 def test_without_standard_error_nothing_is_said_and_nothing_breaks(tmp_path: Path) -> None:
-    code = "import os; os.close(2); from buildr import console; console.say('x'); print(console.is_terminal())"
+    code = "import os; os.close(2); from buildr.host import console; console.say('x'); print(console.is_terminal())"
     done = python("-c", code, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"False\n")
 
 
 @pytest.mark.parametrize(("term", "answer"), [("xterm", b"True"), ("dumb", b"False")])
 def test_a_terminal_is_one_unless_it_is_dumb(tmp_path: Path, term: str, answer: bytes) -> None:
-    code = f"import os; os.environ['TERM'] = {term!r}; from buildr import console; print(console.is_terminal())"
+    code = f"import os; os.environ['TERM'] = {term!r}; from buildr.host import console; print(console.is_terminal())"
     with OnTerminal("-c", code, cwd=tmp_path) as terminal:
         terminal.wait_for(answer)
         assert terminal.end() == 0
@@ -88,7 +88,7 @@ def test_a_pipe_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert not os.isatty(2)
 
 
-SAY = "import os; {environ}; from buildr import console; console.{kind}('text')"
+SAY = "import os; {environ}; from buildr.host import console; console.{kind}('text')"
 
 
 @pytest.mark.parametrize(

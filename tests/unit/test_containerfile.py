@@ -15,11 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from buildr import containerfile
-from buildr.backend import Image
-from buildr.containerfile import (
-    ENTRYPOINT,
-    GUEST_ROOT,
+from buildr.engines.records import Image
+from buildr.layout import ENTRYPOINT, GUEST_ROOT
+from buildr.plan import containerfile
+from buildr.plan.containerfile import (
     CopiedFile,
     Recipe,
     identity,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildr.context.digest import ContentReader, tree_digest
-from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import Entry, scan
 from buildr.errors import ContextError
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buildr import cache
 from buildr.context import index
 from buildr.context.digest import ContentReader, tree_digest
-from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan, scan_file
 from buildr.errors import ContextError
+from buildr.host import cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.action import run_entry
-from buildr.backend import PortBinding
 from buildr.cli import target
-from buildr.containerfile import DEBUG, DEBUGGER_ROOT
+from buildr.engines.container_spec import PortBinding
 from buildr.errors import OptionError
+from buildr.host.signals import Signals
+from buildr.layout import DEBUG, DEBUGGER_ROOT
 from buildr.options import package_options, runtime_options
-from buildr.signals import Signals
+from buildr.runners.engine import run_entry
 from buildr.testing import FakeBackend, using
 from tests.unit import calls
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import buildr
-from buildr import Containerize, Containerized, decorator
+from buildr import Containerize, Containerized
+from buildr.api import decorator
 from buildr.errors import OptionError
 from buildr.guest.detection import Detection
 from tests.unit.host import app, python

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from buildr import identity, runs
-from buildr.backend import ContainerSpec, HealthSpec
-from buildr.cleanup import end_run, sweep
+from buildr import labels
 from buildr.cli import app
-from buildr.container import health_spec
+from buildr.engines.container_spec import ContainerSpec, HealthSpec
 from buildr.errors import (
     BackendError,
     CommandNotFoundError,
@@ -23,6 +21,9 @@ from buildr.errors import (
     OptionError,
 )
 from buildr.options import runtime_options
+from buildr.run import runs
+from buildr.run.cleanup import end_run, sweep
+from buildr.runners.container import health_spec
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit import calls, host
 from tests.unit.command import command_project
@@ -68,8 +69,8 @@ def detached(
 ) -> FakeContainer:
     """Return a detached container whose host process has gone."""
     image = backend.add_image("localhost/test:latest")
-    labels = {**labels_of_a_dead_process(), identity.DETACH: "1", identity.NAME: "app", **more}
-    container = backend.create(ContainerSpec(image=image.id, labels=labels))
+    given = {**labels_of_a_dead_process(), labels.DETACH: "1", labels.NAME: "app", **more}
+    container = backend.create(ContainerSpec(image=image.id, labels=given))
     if started:
         backend.start(container)
     return backend.runs[-1]
@@ -90,7 +91,7 @@ def test_the_id_is_printed_and_the_container_runs_on(flag: str) -> None:
     backend = FakeBackend(until_asked)
     done = run(backend, flag, stdin=b"nobody reads this")
     (container,) = backend.runs
-    run_id = container.spec.labels[identity.RUN]
+    run_id = container.spec.labels[labels.RUN]
     assert (done.status, done.stdout.decode()) == (0, f"{run_id}\n")
     assert f"`buildr logs -f {run_id[:12]}`" in done.stderr.decode()
     assert f"`buildr stop {run_id[:12]}`" in done.stderr.decode()
@@ -182,14 +183,14 @@ def test_an_engine_that_is_lost_for_longer_is_left_to_the_watchdog(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     handed_over: list[bool] = []
-    monkeypatch.setattr("buildr.watchdog.Guard.take_over", lambda _: handed_over.append(True))
+    monkeypatch.setattr("buildr.run.watchdog.Guard.take_over", lambda _: handed_over.append(True))
     backend = FakeBackend(until_asked)
     backend.fail("start", EngineLostError("gone"))
     backend.fail("remove", EngineLostError("gone"))
     assert run(backend, "-d").status == 125
     assert handed_over == [True]
     # It removes the container whether or not that was started: nobody knows of it.
-    assert len(end_run(backend, backend.runs[0].spec.labels[identity.RUN], 0)) == 1
+    assert len(end_run(backend, backend.runs[0].spec.labels[labels.RUN], 0)) == 1
     assert left(backend) == 0
 
 
@@ -238,13 +239,13 @@ def test_until_the_id_is_printed_a_watchdog_ends_it_with_its_host_process(
     (tmp_path / "app.py").write_text(
         script.replace(
             "backend = FakeBackend(guest)",
-            "import os, buildr.watchdog\n"
-            "enter = buildr.watchdog.Guard.__enter__\n"
+            "import os, buildr.run.watchdog\n"
+            "enter = buildr.run.watchdog.Guard.__enter__\n"
             "def told(self):\n"
             "    entered = enter(self)\n"
             "    print(self._pid, flush=True)\n"
             "    return entered\n"
-            "buildr.watchdog.Guard.__enter__ = told\n"
+            "buildr.run.watchdog.Guard.__enter__ = told\n"
             "class Backend(FakeBackend):\n"
             f"    def {moment}({arguments}):\n"
             "        os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -281,8 +282,8 @@ def test_the_sweep_removes_what_was_never_started() -> None:
 
 def test_ps_says_detached_and_the_status() -> None:
     backend = FakeBackend(until_asked)
-    detached(backend, more={identity.CREATED: "2"})
-    ended(backend, 3, {identity.CREATED: "1"})
+    detached(backend, more={labels.CREATED: "2"})
+    ended(backend, 3, {labels.CREATED: "1"})
     rows = [line.split() for line in command(backend, "ps").stdout.splitlines()[1:]]
     assert [row[3] for row in rows] == ["running", "exited"]
     assert rows[1][4] == "(3)"
@@ -311,7 +312,7 @@ def test_prune_removes_what_has_ended_and_leaves_what_runs() -> None:
     assert (running.removed, gone.removed) == (False, True)
 
 
-@pytest.mark.parametrize("labels", [{}, identity.labels(1)], ids=["gone", "alive"])
+@pytest.mark.parametrize("labels", [{}, labels.labels(1)], ids=["gone", "alive"])
 def test_stop_ends_and_removes_whether_or_not_the_host_process_lives(
     labels: dict[str, str],
 ) -> None:
@@ -330,14 +331,14 @@ def test_a_restart_policy_reaches_the_engine_and_a_label() -> None:
     assert run(backend, "-d", "--restart", "on-failure:3").status == 0
     (container,) = backend.runs
     assert container.spec.restart == "on-failure:3"
-    assert container.spec.labels[identity.RESTART] == "on-failure:3"
+    assert container.spec.labels[labels.RESTART] == "on-failure:3"
 
 
 def test_without_one_there_is_no_label() -> None:
     backend = FakeBackend(until_asked)
     assert run(backend, "-d").status == 0
     assert backend.runs[0].spec.restart == "no"
-    assert identity.RESTART not in backend.runs[0].spec.labels
+    assert labels.RESTART not in backend.runs[0].spec.labels
 
 
 @pytest.mark.parametrize(("status", "removed"), [("stopped", False), ("exited", True)])
@@ -347,7 +348,7 @@ def test_prune_leaves_one_that_podman_may_be_about_to_start_again(
     from msgspec.structs import replace
 
     backend = FakeBackend()
-    container = ended(backend, 3, {identity.RESTART: "always"})
+    container = ended(backend, 3, {labels.RESTART: "always"})
     listed = [replace(one, status=status) for one in backend.containers({})]
     monkeypatch.setattr(backend, "containers", lambda _: listed)
     assert command(backend, "prune").exit_code == 0
@@ -362,7 +363,7 @@ def test_the_sweep_leaves_one_that_is_just_started_again(
     from msgspec.structs import replace
 
     backend = FakeBackend(until_asked)
-    container = detached(backend, started=started, more={identity.RESTART: "always"})
+    container = detached(backend, started=started, more={labels.RESTART: "always"})
     listed = [replace(one, status="created") for one in backend.containers({})]
     monkeypatch.setattr(backend, "containers", lambda _: listed)
     sweep(backend)
@@ -444,7 +445,7 @@ def test_calls_are_never_detached(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 )
                 == 1
             )
-    assert identity.DETACH not in backend.runs[0].spec.labels
+    assert labels.DETACH not in backend.runs[0].spec.labels
     assert backend.runs[0].spec.restart == "no"
     assert backend.runs[0].spec.health is None
     assert backend.runs[0].removed

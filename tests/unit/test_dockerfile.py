@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.dockerfile import bases, read_dockerfile
 from buildr.errors import ContextError
+from buildr.plan.dockerfile import bases, read_dockerfile
 
 if TYPE_CHECKING:
     from pathlib import Path

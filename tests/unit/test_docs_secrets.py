@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from buildr.cli import app
-from buildr.context.defaults import DEFAULTS, MARKERS
+from buildr.context.ignore.defaults import DEFAULTS, MARKERS
 from buildr.context.secrets import FOLDERS, ROWS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "secrets.md"

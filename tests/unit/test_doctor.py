@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.backend import EngineDetails
 from buildr.doctor import Check, Findings, Host, cgroups, distribution, examine, report, rootless
+from buildr.engines.records import EngineDetails
 from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError, OptionError
 from buildr.testing import FakeBackend, using
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from buildr.backend import Backend
+    from buildr.engines.protocol import Backend
     from buildr.errors import BackendError
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'
@@ -98,7 +98,7 @@ class Podman(FakeBackend):
         self.chosen_details = details
 
     def details(self) -> EngineDetails:
-        """See `buildr.backend.Backend.details`."""
+        """See `buildr.engines.protocol.Backend.details`."""
         super().details()
         return EngineDetails(
             **{"storage_driver": "overlay", "cgroup_version": "2", **self.chosen_details}  # type: ignore[arg-type] # each value is of its field's type

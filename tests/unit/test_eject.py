@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from buildr.cli import app
-from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore.rules import IgnoreRules
 
 
 @pytest.fixture(autouse=True)

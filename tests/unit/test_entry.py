@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from buildr.entry import Entry, Placement, is_main_script, place, running_entry, script_entry
 from buildr.errors import ContextError, EntryError
+from buildr.plan.entry import Entry, is_main_script, running_entry, script_entry
+from buildr.plan.placement import Placement, place
 from tests.unit.host import python
 
 TELL = """\
 import json, msgspec
-from buildr.entry import running_entry
+from buildr.plan.entry import running_entry
 from buildr.errors import EntryError
 try:
     print(json.dumps(msgspec.to_builtins(running_entry())))

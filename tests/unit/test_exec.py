@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from buildr import identity, runs
-from buildr.backend import CommandSpec, ContainerSpec
+from buildr import labels
 from buildr.cli import app
-from buildr.containerfile import PROJECT
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.records import CommandSpec
 from buildr.errors import CommandNotFoundError, EngineLostError
-from buildr.execute import execute
-from buildr.signals import Signals
+from buildr.host.signals import Signals
+from buildr.labels import PROJECT
+from buildr.run import runs
+from buildr.run.exec import execute
 from buildr.testing import FakeBackend, FakeContainer, using
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ def backend() -> FakeBackend:
     """An engine with one run that goes on."""
     found = FakeBackend(until_removed)
     image = found.add_image("localhost/test:latest")
-    labels = {identity.NAME: "hello", PROJECT: "0123456789abcdef", **identity.labels(3600)}
-    spec = ContainerSpec(image=image.id, labels=labels, environment={"OF": "run"}, user="1000:0")
+    given = {labels.NAME: "hello", PROJECT: "0123456789abcdef", **labels.labels(3600)}
+    spec = ContainerSpec(image=image.id, labels=given, environment={"OF": "run"}, user="1000:0")
     found.start(found.create(spec))
     return found
 
@@ -152,5 +154,5 @@ def test_streams_that_break_are_no_success(backend: FakeBackend) -> None:
 
 
 def test_importing_a_run_does_not_import_this() -> None:
-    code = "import sys, buildr, buildr.run; sys.exit('buildr.execute' in sys.modules)"
+    code = "import sys, buildr, buildr.run; sys.exit('buildr.run.exec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from buildr import cache, followers, identity
-from buildr.backend import ContainerSpec
-from buildr.cleanup import end_run
+from buildr import labels
 from buildr.cli import app
-from buildr.followers import following, let_finish
-from buildr.run import run
-from buildr.signals import Signals
+from buildr.engines.container_spec import ContainerSpec
+from buildr.host import cache
+from buildr.host.signals import Signals
+from buildr.run import log_followers
+from buildr.run.cleanup import end_run
+from buildr.run.log_followers import following, let_finish
+from buildr.run.loop import run
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     def pause(_seconds: float) -> None:
         raise AssertionError("somebody is waited for")
 
-    monkeypatch.setattr("buildr.followers.time.sleep", pause)
+    monkeypatch.setattr("buildr.run.log_followers.time.sleep", pause)
 
 
 @contextlib.contextmanager
@@ -58,7 +60,7 @@ def follower(run: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Ev
         go.set()
         thread.join()
 
-    monkeypatch.setattr("buildr.followers.time.sleep", pause)
+    monkeypatch.setattr("buildr.run.log_followers.time.sleep", pause)
     thread.start()
     begun.wait()
     try:
@@ -81,7 +83,7 @@ def test_nobody_is_waited_for_where_nobody_follows(place: Path) -> None:
 
 def test_who_follows_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with following("r"), follower("r", monkeypatch) as ended:
-        monkeypatch.setattr(followers, "_FINISH_SECONDS", 0)
+        monkeypatch.setattr(log_followers, "_FINISH_SECONDS", 0)
         let_finish("r")  # for two it is too long
         assert not ended.is_set()
     assert os.listdir(place) == []
@@ -95,7 +97,7 @@ def test_who_follows_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch)
 def test_one_that_was_killed_is_not_waited_for(place: Path) -> None:
     code = (
         "import os, signal\n"
-        "from buildr.followers import following\n"
+        "from buildr.run.log_followers import following\n"
         "with following('r'):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -145,8 +147,8 @@ def test_no_container_goes_before_its_output_was_read_to_the_end(
             super().remove(container)
 
     backend = Backend(lambda _: 0)
-    labels = {**identity.labels(3600), identity.RUN: "r", identity.DETACH: "1"}
-    spec = ContainerSpec(image=backend.add_image("image").id, labels=labels, stdin=False)
+    given = {**labels.labels(3600), labels.RUN: "r", labels.DETACH: "1"}
+    spec = ContainerSpec(image=backend.add_image("image").id, labels=given, stdin=False)
     with follower("r", monkeypatch) as ended:
         end(backend, spec)
     assert backend.runs[0].removed

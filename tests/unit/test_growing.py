@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from buildr import base_app, cache, growing
-from buildr.backend import Image
-from buildr.containerfile import render_growth
-from buildr.entry import Entry
+from buildr.engines.records import Image
 from buildr.errors import BuildError
-from buildr.image import Growth, Ready, make_ready
+from buildr.host import cache
+from buildr.image import base_content, incremental
+from buildr.image.ensure import Growth, Ready, make_ready
 from buildr.options import PackageFile, package_options
-from buildr.project import plan
+from buildr.plan.containerfile import render_growth
+from buildr.plan.entry import Entry
+from buildr.plan.project import plan
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def test_with_a_base_that_has_files_in_app_a_removal_is_built_clean(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file of the base may come to light.
-    monkeypatch.setattr(base_app, "place_in", lambda _backend, _base: "filled")
+    monkeypatch.setattr(base_content, "place_in", lambda _backend, _base: "filled")
     ready(backend)
     (directory / "app.py").write_text("print(2)\n")
     assert ready(backend).files
@@ -210,12 +211,12 @@ def test_more_than_a_run_should_put_every_time_becomes_an_image(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(backend)
-    monkeypatch.setattr(growing, "_PUT_BYTES", 10)
+    monkeypatch.setattr(incremental, "_PUT_BYTES", 10)
     (directory / "app.py").write_text("print(123456789)\n")
     assert ready(backend).files == b""
     assert not is_clean(backend)
-    monkeypatch.setattr(growing, "_PUT_BYTES", 1000)
-    monkeypatch.setattr(growing, "_PUT_ENTRIES", 2)
+    monkeypatch.setattr(incremental, "_PUT_BYTES", 1000)
+    monkeypatch.setattr(incremental, "_PUT_ENTRIES", 2)
     for name in "abc":
         (directory / name).write_text("")
     assert ready(backend).files == b""
@@ -311,8 +312,8 @@ def test_after_twenty_deltas_an_image_is_built_clean(backend: FakeBackend, direc
 def test_a_delta_as_large_as_half_of_the_context_is_built_clean(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(growing, "_FREE_BYTES", 0)
-    monkeypatch.setattr(growing, "_PUT_BYTES", 0)
+    monkeypatch.setattr(incremental, "_FREE_BYTES", 0)
+    monkeypatch.setattr(incremental, "_PUT_BYTES", 0)
     (directory / "data").write_bytes(bytes(100))
     ready(backend)
     (directory / "data").write_bytes(b"x" * 100)
@@ -486,7 +487,7 @@ def test_an_image_that_cannot_grow_is_built_clean(
 def test_names_that_no_instruction_takes_are_built_clean(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(growing, "_MOST_REMOVED", 100)
+    monkeypatch.setattr(incremental, "_MOST_REMOVED", 100)
     (directory / name).write_text("")
     ready(backend)
     (directory / name).unlink()

@@ -13,7 +13,7 @@ import pytest
 
 from buildr.guest import transfer
 from buildr.guest.call import MAIN
-from buildr.guest_files import guest_files
+from buildr.plan.guest_files import guest_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 
 import buildr
 from buildr import errors
-from buildr.guest_files import guest_files
+from buildr.plan.guest_files import guest_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,10 +80,10 @@ def test_it_is_only_what_is_needed() -> None:
     assert [path for path, _ in guest_files()] == [
         "buildr/__init__.py",
         "buildr/guest/__init__.py",
-        "buildr/guest/init.py",
-        "buildr/guest/detection.py",
         "buildr/guest/call.py",
         "buildr/guest/debug.py",
+        "buildr/guest/detection.py",
+        "buildr/guest/init.py",
         "buildr/guest/transfer.py",
         "buildr/errors.py",
         "buildr/_version.py",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from buildr.guest import transfer
-from buildr.guest_files import guest_files
+from buildr.plan.guest_files import guest_files
 
 PYTHONS = [f"3.{minor}" for minor in range(8, 16)]
 SCRIPT = """\

@@ -8,9 +8,9 @@ from docker.utils.build import PatternMatcher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildr.context.defaults import default_rules
-from buildr.context.ignore import IgnoreRules
-from buildr.context.ignore_file import find_rules
+from buildr.context.ignore.defaults import default_rules
+from buildr.context.ignore.file import find_rules
+from buildr.context.ignore.rules import IgnoreRules
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:

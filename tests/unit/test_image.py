@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import fingerprint, subordinate
-from buildr.backend import ContainerSpec, EngineDetails, Event, Image
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.progress import Progress
+from buildr.engines.records import EngineDetails, Event, Image
 from buildr.errors import (
     BuildError,
     ContextError,
@@ -15,11 +16,12 @@ from buildr.errors import (
     EngineLostError,
     ImageNotFoundError,
 )
-from buildr.fingerprint import frame
-from buildr.image import ensure_image
+from buildr.image import subordinate_ids
+from buildr.image.ensure import ensure_image
 from buildr.options import PackageFile
-from buildr.progress import Progress
-from buildr.sources import read_sources
+from buildr.plan import fingerprint
+from buildr.plan.fingerprint import frame
+from buildr.plan.sources import read_sources
 from buildr.testing import FakeBackend
 from tests.unit.planning import one_script, planned
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from buildr.backend import OnEvent
-    from buildr.project import Project
+    from buildr.engines.records import OnEvent
+    from buildr.plan.project import Project
 
 BASE = "docker.io/library/python:3-alpine"
 
@@ -538,7 +540,7 @@ class OneId(FakeBackend):
 
 
 def unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subordinate, "_listed", lambda _uid: False)
+    monkeypatch.setattr(subordinate_ids, "_listed", lambda _uid: False)
 
 
 def test_without_subordinate_ids_the_image_runs_as_root_and_says_so(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from buildr import identity, runs
-from buildr.backend import ContainerSpec
-from buildr.cleanup import end_run, sweep
+from buildr import labels
 from buildr.cli import app
+from buildr.engines.container_spec import ContainerSpec
+from buildr.run import runs
+from buildr.run.cleanup import end_run, sweep
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit.command import command_project
 from tests.unit.test_cli_runs import labels_of_a_dead_process
@@ -34,8 +35,8 @@ def ended(backend: FakeBackend, status: int, **more: str) -> str:
     """Return a container of a run that would be kept, whose guest has ended and whose host process has gone."""
     backend.guest = lambda _: status
     image = backend.add_image("localhost/test:latest")
-    labels = {**labels_of_a_dead_process(), identity.KEEP: "1", identity.NAME: "app", **more}
-    container = backend.create(ContainerSpec(image=image.id, labels=labels))
+    given = {**labels_of_a_dead_process(), labels.KEEP: "1", labels.NAME: "app", **more}
+    container = backend.create(ContainerSpec(image=image.id, labels=given))
     backend.start(container)
     assert backend.wait(container) == status
     return container
@@ -59,7 +60,7 @@ def test_the_container_of_a_run_stays_if_it_fails(status: int, count: int) -> No
 def test_without_the_option_none_stays() -> None:
     with using(FakeBackend(lambda _: 3)) as backend:
         assert run_script("../command/tool.py", "run", "-q", "app.py").status == 3
-        assert identity.KEEP not in backend.runs[0].spec.labels
+        assert labels.KEEP not in backend.runs[0].spec.labels
     assert left(backend) == 0
 
 
@@ -67,7 +68,7 @@ def test_the_ways_in_are_told_and_name_the_container_and_the_run() -> None:
     with using(FakeBackend(lambda _: 3, name="podman")) as backend:
         said = run_script("../command/tool.py", "run", "--keep", "app.py").stderr.decode()
     container = backend.runs[0].id[:12]
-    run = backend.runs[0].spec.labels[identity.RUN][:12]
+    run = backend.runs[0].spec.labels[labels.RUN][:12]
     assert f"buildr: app ended with status 3, and its container {container} is kept:\n" in said
     for line in (
         f"buildr logs {run}",
@@ -85,7 +86,7 @@ def test_the_ways_in_are_told_and_name_the_container_and_the_run() -> None:
 
 def test_neither_sweep_nor_watchdog_removes_what_is_kept() -> None:
     backend = FakeBackend()
-    ended(backend, 3, **{identity.RUN: "r"})
+    ended(backend, 3, **{labels.RUN: "r"})
     assert sweep(backend) == 0
     end_run(backend, "r", 0)
     assert left(backend) == 1
@@ -101,8 +102,8 @@ def test_the_sweep_removes_what_has_ended_well() -> None:
 def test_the_sweep_removes_what_still_runs_without_a_host_process() -> None:
     backend = FakeBackend(lambda container: container.signals.wait())
     image = backend.add_image("localhost/test:latest")
-    labels = {**labels_of_a_dead_process(), identity.KEEP: "1"}
-    backend.start(backend.create(ContainerSpec(image=image.id, labels=labels)))
+    given = {**labels_of_a_dead_process(), labels.KEEP: "1"}
+    backend.start(backend.create(ContainerSpec(image=image.id, labels=given)))
     assert sweep(backend) == 1
     assert left(backend) == 0
 
@@ -118,7 +119,7 @@ def test_ps_says_kept_and_prune_removes() -> None:
     assert left(backend) == 0
 
 
-@pytest.mark.parametrize("labels", [{}, identity.labels(1)], ids=["gone", "alive"])
+@pytest.mark.parametrize("labels", [{}, labels.labels(1)], ids=["gone", "alive"])
 def test_stop_removes_whether_or_not_the_host_process_lives(labels: dict[str, str]) -> None:
     backend = FakeBackend()
     ended(backend, 3, **labels)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from buildr.backend import Image
+from buildr.engines.records import Image
 from buildr.errors import ContextError, EngineError, EngineLostError
-from buildr.image import ensure_image
+from buildr.image.ensure import ensure_image
 from buildr.testing import FakeBackend
 from tests.unit.planning import one_script, planned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildr.backend import BuildRequest, Layer, OnEvent
+    from buildr.engines.records import BuildRequest, Layer, OnEvent
 
 
 class Appending(FakeBackend):

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from buildr import live
-from buildr.action import run_entry
-from buildr.backend import MountSpec
-from buildr.entry import Entry
+from buildr.engines.container_spec import MountSpec
 from buildr.errors import ContainerError, OptionError
+from buildr.host.signals import Signals
 from buildr.options import PackageFile, package_options, runtime_options
-from buildr.signals import Signals
+from buildr.plan import mounted_source
+from buildr.plan.entry import Entry
+from buildr.runners.engine import run_entry
 from buildr.testing import FakeBackend, using
 
 
@@ -25,7 +25,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "package" / "setup.py").write_text("")
     monkeypatch.chdir(directory)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(live, "_SELINUX", str(tmp_path / "none"))
+    monkeypatch.setattr(mounted_source, "_SELINUX", str(tmp_path / "none"))
     return directory
 
 
@@ -49,7 +49,7 @@ def test_with_selinux_it_gets_the_label_of_what_containers_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "enforce").write_text("1")
-    monkeypatch.setattr(live, "_SELINUX", str(tmp_path / "enforce"))
+    monkeypatch.setattr(mounted_source, "_SELINUX", str(tmp_path / "enforce"))
     backend = FakeBackend()
     run(backend)
     assert backend.runs[0].spec.mounts[0].relabel == "z"

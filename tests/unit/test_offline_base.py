@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from buildr import offline_base
 from buildr.cli import app
 from buildr.cli.base import _RELEASES
+from buildr.image import offline_base
 from buildr.testing import FakeBackend, using
 from tests.mmdebstrap import stand_in
 from tests.unit.host import SECONDS, running

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.backend import ContainerSpec, Output
+from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineError
-from buildr.run import run
-from buildr.signals import Signals
+from buildr.host.signals import Signals
+from buildr.run.loop import run
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:
-    from buildr.backend import Attachment
+    from buildr.engines.protocol import Attachment, Output
     from buildr.testing import FakeContainer
 
 LINES = [(number % 2 + 1, b"line %d\n" % number) for number in range(40)]

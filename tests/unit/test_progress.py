@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from buildr.backend import Event
-from buildr.progress import Progress
+from buildr.engines.progress import Progress
+from buildr.engines.records import Event
 from tests.unit.host import OnTerminal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildr.progress import Verbosity
+    from buildr.engines.progress import Verbosity
 
 EVENTS = (
     Event(kind="upload", current=1_500_000),
@@ -56,9 +56,9 @@ def test_verbose_shows_every_line_of_a_build_on_standard_error(
 
 
 MOVING = """\
-from buildr import progress
-from buildr.backend import Event
-from buildr.progress import Progress
+from buildr.engines import progress
+from buildr.engines.records import Event
+from buildr.engines.progress import Progress
 progress._QUICK_SECONDS = {quick}
 with Progress("building hello", "{verbosity}") as shown:
     shown(Event(kind="upload", current=1_500_000))
@@ -110,8 +110,8 @@ def test_a_line_of_a_build_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_the_display_is_imported_only_when_it_is_shown() -> None:
     code = """\
 import sys
-from buildr.backend import Event
-from buildr.progress import Progress
+from buildr.engines.records import Event
+from buildr.engines.progress import Progress
 with Progress("building") as shown:
     shown(Event(kind="step", text="x"))
 print("rich" in sys.modules)
@@ -122,9 +122,9 @@ print("rich" in sys.modules)
 
 def test_what_is_said_meanwhile_has_a_line_of_its_own(tmp_path: Path) -> None:
     code = """\
-from buildr import console
-from buildr.backend import Event
-from buildr import progress
+from buildr.host import console
+from buildr.engines.records import Event
+from buildr.engines import progress
 progress._QUICK_SECONDS = -1
 with progress.Progress("building hello") as shown:
     say = shown.beside(console.say)
@@ -162,8 +162,8 @@ def test_a_build_that_fails_leaves_no_line_behind(monkeypatch: pytest.MonkeyPatc
 
 SILENT = """\
 import threading
-from buildr import progress
-from buildr.progress import Progress
+from buildr.engines import progress
+from buildr.engines.progress import Progress
 progress._QUICK_SECONDS = 0.01
 shown = threading.Event()
 show = Progress._show

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from buildr.entry import Entry
 from buildr.errors import ContextError, DependencyError
 from buildr.options import PackageFile, package_options
-from buildr.project import Project, plan
+from buildr.plan.entry import Entry
+from buildr.plan.project import Project, plan
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import buildr
-from buildr import backend, errors
+from buildr import errors
+from buildr.engines import protocol
 
 HEAVY = {
     "asyncio",
@@ -111,7 +112,7 @@ def test_every_module_is_documented_and_can_be_imported(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
-@pytest.mark.parametrize("kind", [backend.Backend, backend.Attachment])
+@pytest.mark.parametrize("kind", [protocol.Backend, protocol.Attachment])
 def test_every_method_of_the_backends_protocol_is_documented(kind: type) -> None:
     methods = {name: value for name, value in vars(kind).items() if not name.startswith("_")}
     assert methods

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from buildr.errors import DependencyError
 from buildr.options import package_options
-from buildr.python_version import infer_python_version
+from buildr.plan.python_version import infer_python_version
 
 INLINE = "requires-python in the script's inline metadata"
 
@@ -161,7 +161,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str) -> No
 def test_usual_ranges_need_no_parser(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11,<4"\n')
     code = (
-        "import sys\nfrom pathlib import Path\nfrom buildr.python_version import *\n"
+        "import sys\nfrom pathlib import Path\nfrom buildr.plan.python_version import *\n"
         "infer_python_version(Path(sys.argv[1]), None)\nprint('packaging' in sys.modules)\n"
     )
 

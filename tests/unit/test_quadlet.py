@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from buildr.cli import app
 from buildr.errors import ContextError, OptionError
 from buildr.options import runtime_options
-from buildr.quadlet import Service, unit, write
+from buildr.runners.quadlet import Service, unit, write
 from tests import systemd
 from tests.unit.command import command_project
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr import readiness
 from buildr.errors import CommandNotFoundError, EngineError, OptionError
 from buildr.options import runtime_options
-from buildr.options.waiting import Condition
+from buildr.options.wait_for import Condition
+from buildr.run import readiness
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit.command import command_project
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from buildr.backend import ContainerState, Health
+    from buildr.engines.records import ContainerState, Health
     from buildr.testing import FakeContainer, ScriptResult
 
 TOOL = "../command/tool.py"

@@ -8,10 +8,10 @@ from buildr.errors import OptionError
 from buildr.options import (
     Reference,
     image_name_from,
-    image_reference,
     package_options,
     parse_reference,
 )
+from buildr.plan.project import image_reference
 
 SHA = "sha256:" + "f" * 64
 

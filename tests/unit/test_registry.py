@@ -8,8 +8,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from buildr import registry
-from buildr.backend import Target
+from buildr.engines import registry
+from buildr.engines.records import Target
+from buildr.engines.registry import Choice, choose, connect
 from buildr.errors import (
     BackendError,
     EngineLostError,
@@ -18,7 +19,6 @@ from buildr.errors import (
     EngineUnavailableError,
     OptionError,
 )
-from buildr.registry import Choice, choose, connect
 from buildr.testing import FakeBackend, using
 
 ABSENT_OR_BROKEN = [
@@ -154,7 +154,7 @@ def test_all_names_are_listed_the_built_in_ones_first() -> None:
 def test_choosing_a_built_in_engine_reads_no_entry_points() -> None:
     code = """\
 import sys
-from buildr.registry import Choice, load
+from buildr.engines.registry import Choice, load
 load(Choice(name="podman", origin="test"))
 print("importlib.metadata" in sys.modules)
 """

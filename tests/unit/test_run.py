@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from buildr import run as run_module
-from buildr.backend import ContainerSpec, ContainerState
+from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import (
     BackendError,
     BuildrError,
@@ -22,15 +21,18 @@ from buildr.errors import (
     EngineLostError,
     EngineUnavailableError,
 )
-from buildr.run import create, remove, run
-from buildr.signals import Signals, Terminated
+from buildr.host.signals import Signals, Terminated
+from buildr.run import control
+from buildr.run import loop as run_module
+from buildr.run.loop import create, remove, run
+from buildr.run.watchdog import Watchdog
 from buildr.testing import FakeBackend, FakeContainer
-from buildr.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildr.backend import Attachment, Output
+    from buildr.engines.protocol import Attachment, Output
+    from buildr.engines.records import ContainerState
     from buildr.testing import Guest, Operation
 
 NO_GRACE = 0.0
@@ -307,7 +309,7 @@ def test_a_signal_waits_until_the_first_process_has_started_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Before that it would be dropped."""
-    monkeypatch.setattr(run_module, "_START_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(control, "_START_PAUSE_SECONDS", 0)
     signals = Signals()
 
     class Starting(FakeBackend):
@@ -333,7 +335,7 @@ def test_a_signal_waits_until_the_first_process_has_started_the_command(
 def test_a_container_of_which_the_engine_does_not_know_the_processes_yet_has_not_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_module, "_START_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(control, "_START_PAUSE_SECONDS", 0)
     signals = Signals()
 
     class Starting(FakeBackend):
@@ -502,8 +504,8 @@ def test_output_that_is_lost_for_good_never_ends_with_0(
 
 
 def test_a_guest_whose_streams_never_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
-    monkeypatch.setattr(run_module, "_STALLED_SECONDS", 0.0)
+    monkeypatch.setattr(control, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(control, "_STALLED_SECONDS", 0.0)
 
     class Stalled(FakeBackend):
         def attach(self, container: str, *, tty: bool) -> Attachment:
@@ -637,7 +639,7 @@ def test_an_engine_that_has_gone_is_named_as_the_reason(
 
 
 def test_a_silent_engine_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(control, "_SILENT_SECONDS", 0.0)
     monkeypatch.setattr(run_module, "_BACK_SECONDS", 0.0)
     backend = FakeBackend(until_killed)
     backend.fail("ping", EngineLostError("no answer within 10 s"), times=None)
@@ -651,7 +653,7 @@ def test_a_silent_engine_that_does_not_answer_is_given_up(monkeypatch: pytest.Mo
 def test_a_silent_guest_is_waited_for_while_its_engine_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run_module, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(control, "_SILENT_SECONDS", 0.0)
     pinged = threading.Event()
 
     class Answering(FakeBackend):

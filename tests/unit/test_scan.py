@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import Entry, Skipped, scan
 from buildr.errors import ContextError
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan
 from buildr.context.secrets import SecretTable, describe
 from buildr.errors import ContextError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.signals import FORWARDED, Signals, Terminated, block_signals
+from buildr.host.signals import FORWARDED, Signals, Terminated, block_signals
 from tests.unit.host import SECONDS, app, end, line, python, running
 
 if TYPE_CHECKING:

@@ -146,7 +146,7 @@ def test_only_the_null_device_is_no_input(path: str, expected: bool) -> None:
     import subprocess
     import sys
 
-    program = "from buildr.stdin import is_null; print(is_null())"
+    program = "from buildr.run.stdin import is_null; print(is_null())"
     with open(path, "rb") as file:
         done = subprocess.run(
             [sys.executable, "-c", program], stdin=file, capture_output=True, check=True

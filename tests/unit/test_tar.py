@@ -16,12 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from buildr.archive.header import FILE, SYMLINK, header
+from buildr.archive.tar import CHUNK_BYTES, Copy, Member, Tree, pack, pack_tree, tree_size
 from buildr.context.digest import ContentReader
 from buildr.context.entries import normal_mode
-from buildr.context.ignore import IgnoreRules
+from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan
-from buildr.context.tar import CHUNK_BYTES, Copy, Member, Tree, pack, pack_tree, tree_size
-from buildr.context.tarheader import FILE, SYMLINK, header
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:

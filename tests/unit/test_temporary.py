@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from buildr import identity, temporary
+from buildr.host import temporary
+from buildr.host.process import pid_namespace, start_time
 from tests.unit.test_watchdog import wait_for_end
 
 HOST = """\
 import os, signal
-from buildr import temporary
-from buildr.watchdog import Guard
+from buildr.host import temporary
+from buildr.run.watchdog import Guard
 with temporary.folder() as folder, Guard({module!r}, "x") as guard:
     open(folder + "/file", "w").close()
     print(folder, guard._pid, flush=True)
@@ -44,7 +45,7 @@ def killed(module: str) -> tuple[Path, int]:
 
 def name(*, namespace: str = "", pid: str = "4194305", start: str = "1") -> str:
     """Return the name of a folder of a process that is not there, but for what is said; no pid is as large, proc(5)."""
-    return f"{temporary.PREFIX}{namespace or identity.namespace()}-{pid}-{start}-x"
+    return f"{temporary.PREFIX}{namespace or pid_namespace()}-{pid}-{start}-x"
 
 
 def test_a_folder_is_the_user_s_alone_and_goes_at_the_end(place: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_folder_is_the_user_s_alone_and_goes_at_the_end(place: Path) -> None:
 
 
 def test_the_guard_removes_the_folder_of_a_killed_process(place: Path) -> None:
-    folder, guard = killed("buildr.temporary")
+    folder, guard = killed("buildr.host.temporary")
     assert folder.parent == place
     wait_for_end(guard)
     assert os.listdir(place) == []
@@ -71,7 +72,7 @@ def test_the_next_run_removes_the_folder_of_a_killed_process(place: Path) -> Non
 
 def test_a_process_that_nobody_has_asked_for_has_gone(place: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        start = identity.started(str(process.pid))
+        start = start_time(str(process.pid))
         (place / name(pid=str(process.pid), start=start)).mkdir()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         temporary.sweep()
@@ -82,7 +83,7 @@ def test_what_is_not_certainly_left_behind_stays(place: Path) -> None:
     kept = [
         name(namespace="1"),
         f"{temporary.PREFIX}x",
-        f"{temporary.PREFIX}{identity.namespace()}-1-",
+        f"{temporary.PREFIX}{pid_namespace()}-1-",
         "buildr-test-1-1-1-x",
     ]
     for one in kept:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import terminal
+from buildr.host import terminal
 from tests.unit.host import OnTerminal, app, python
 
 if TYPE_CHECKING:

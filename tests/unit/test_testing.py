@@ -14,18 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import buildr.testing
-from buildr import registry
-from buildr.backend import (
-    STDERR,
-    STDOUT,
-    Backend,
-    BuildRequest,
-    ContainerSpec,
-    Event,
-    PortBinding,
-    PushRequest,
-    Target,
-)
+from buildr.engines import registry
+from buildr.engines.container_spec import ContainerSpec, PortBinding
+from buildr.engines.protocol import STDERR, STDOUT, Backend
+from buildr.engines.records import BuildRequest, Event, PushRequest, Target
 from buildr.errors import (
     BuildError,
     ContainerError,
@@ -41,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from buildr.backend import Attachment
+    from buildr.engines.protocol import Attachment
     from buildr.testing import Guest
 
 SCRIPT = """\

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
-    from buildr.backend import Backend, Connect, Target
+    from buildr.engines.protocol import Backend, Connect
+    from buildr.engines.records import Target
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr import watch
 from buildr.cli import target
 from buildr.config import Layer, settle
-from buildr.signals import END, Signals
+from buildr.host.signals import END, Signals
+from buildr.runners import watch
 from tests.unit.host import SECONDS, running
 
 if TYPE_CHECKING:

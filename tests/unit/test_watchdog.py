@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr import identity, temporary, watchdog
-from buildr.backend import ContainerSpec
+from buildr import labels as run_labels
+from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineUnavailableError
+from buildr.host import temporary
+from buildr.host.process import pid_namespace
+from buildr.run import watchdog
+from buildr.run.watchdog import Watchdog
 from buildr.testing import FakeBackend
-from buildr.watchdog import Watchdog
-from buildr_backends import _http
+from buildr_backends.http import client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from buildr.backend import ContainerState, Target
+    from buildr.engines.records import ContainerState, Target
 
 SECONDS = 60
 
@@ -42,7 +45,7 @@ def connect(target):
 
 HOST = """\
 import os, signal, sys
-from buildr.watchdog import Watchdog
+from buildr.run.watchdog import Watchdog
 
 try:
     with Watchdog("witness", "unix:///some.sock", "run-id", 3600) as watchdog:
@@ -110,13 +113,14 @@ def test_it_removes_temporary_files_whatever_becomes_of_the_engine(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(watchdog, "_LOST_SECONDS", 0)
-    left = tmp_path / f"{temporary.PREFIX}{identity.namespace()}-4194305-1-x"
+    left = tmp_path / f"{temporary.PREFIX}{pid_namespace()}-4194305-1-x"
     left.mkdir()
     (tmp_path / "backend.py").write_text(BACKEND)
     monkeypatch.setenv("WITNESS", str(tmp_path / "witness"))
     monkeypatch.setenv("LOST", str(lost))
     monkeypatch.setattr(
-        "buildr.registry.load", lambda _: runpy.run_path(str(tmp_path / "backend.py"))["connect"]
+        "buildr.engines.registry.load",
+        lambda _: runpy.run_path(str(tmp_path / "backend.py"))["connect"],
     )
     with contextlib.suppress(EngineUnavailableError):
         watchdog.end(["witness", "unix:///some.sock", "run-id", "0"], 0, 0)
@@ -127,7 +131,7 @@ def test_temporary_files_do_not_wait_for_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    left = tmp_path / f"{temporary.PREFIX}{identity.namespace()}-4194305-1-x"
+    left = tmp_path / f"{temporary.PREFIX}{pid_namespace()}-4194305-1-x"
     left.mkdir()
     seen: list[bool] = []
 
@@ -135,7 +139,7 @@ def test_temporary_files_do_not_wait_for_the_engine(
         seen.append(left.exists())
         return FakeBackend()
 
-    monkeypatch.setattr("buildr.registry.load", lambda _: connect)
+    monkeypatch.setattr("buildr.engines.registry.load", lambda _: connect)
     watchdog.end(["witness", "", "run-id", "0"], 0, 0)
     assert seen == [False]
 
@@ -162,7 +166,9 @@ def test_it_goes_without_a_trace_when_the_host_process_has_cleaned_up(tmp_path: 
 
 
 def test_while_it_waits_it_has_loaded_no_module_of_its_own() -> None:
-    code = "import sys; before = set(sys.modules); import buildr.watchdog as w; print(w.__file__)"
+    code = (
+        "import sys; before = set(sys.modules); import buildr.run.watchdog as w; print(w.__file__)"
+    )
     path = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -201,8 +207,8 @@ def test_it_knows_how_many_containers_there_may_be(
         read=lambda *_: said.pop(0) if said else b"",
         execv=lambda _, command: become.append(command),
     )
-    monkeypatch.setattr("buildr.watchdog.os", system)
-    watchdog.watch(["buildr.watchdog", "witness", "", "run-id", "1"])
+    monkeypatch.setattr("buildr.run.watchdog.os", system)
+    watchdog.watch(["buildr.run.watchdog", "witness", "", "run-id", "1"])
     assert become[0][-3:] == ["--end", str(seconds), str(count)]
 
 
@@ -221,7 +227,7 @@ class Slow(FakeBackend):
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
         while self.seconds and self.now >= self.seconds[0]:
             del self.seconds[0]
-            self.create(ContainerSpec(image=self.base, labels={identity.RUN: "r"}))
+            self.create(ContainerSpec(image=self.base, labels={run_labels.RUN: "r"}))
         return super().containers(labels)
 
 
@@ -241,5 +247,5 @@ def test_what_a_slow_engine_creates_late_goes_soon_after(
 
 
 def test_it_looks_as_long_as_a_host_process_waits_for_an_answer() -> None:
-    assert watchdog._CREATING_SECONDS >= _http.ANSWER_SECONDS
-    assert watchdog._LOST_SECONDS > _http.ANSWER_SECONDS
+    assert watchdog._CREATING_SECONDS >= client.ANSWER_SECONDS
+    assert watchdog._LOST_SECONDS > client.ANSWER_SECONDS

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildr.backend import EngineInfo
-from buildr_backends.docker import Docker
-from buildr_backends.podman import Podman
+from buildr.engines.records import EngineInfo
+from buildr_backends.docker.engine import Docker
+from buildr_backends.podman.engine import Podman
 from tests.unit.backends.server import answer_json, routes
 
 if TYPE_CHECKING:

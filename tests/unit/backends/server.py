@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from buildr_backends._endpoint import Endpoint
-from buildr_backends._http import Client
+from buildr_backends.http.client import Client
+from buildr_backends.http.endpoint import Endpoint
 
 if TYPE_CHECKING:
     import ssl

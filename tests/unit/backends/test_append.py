@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from buildr.backend import Event, Layer
+from buildr.engines.records import Event, Layer
 from buildr.errors import EngineError
-from buildr_backends._append import archive, docker_history, read_stored
-from buildr_backends.docker import stores_with_containerd
+from buildr_backends.docker.engine import stores_with_containerd
+from buildr_backends.shared.append_layer import archive, docker_history, read_stored
 from tests.unit.backends.server import Peer, Server, always, answer_json, answer_stream
 from tests.unit.backends.test_podman_containers import podman
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.backend import STDERR, STDOUT
+from buildr.engines.protocol import STDERR, STDOUT
 from buildr.errors import EngineError, EngineLostError
-from buildr_backends._attach import HijackedStreams, ResponseStreams, attach
+from buildr_backends.shared.attach import HijackedStreams, ResponseStreams, attach
 from tests.unit.backends.server import Peer, always, answer_json, hanging
 from tests.unit.backends.test_frames import frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildr.backend import Attachment
+    from buildr.engines.protocol import Attachment
     from tests.unit.backends.conftest import Serve
 
 

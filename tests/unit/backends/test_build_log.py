@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.backend import Event
-from buildr.containerfile import Recipe, render
+from buildr.engines.records import Event
 from buildr.errors import BuildError, EngineLostError
 from buildr.installer.advice import ADVICE
-from buildr_backends._build_log import follow_build
+from buildr.plan.containerfile import Recipe, render
+from buildr_backends.shared.build_log import follow_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

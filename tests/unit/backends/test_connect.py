@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr import registry
-from buildr.backend import Target
+from buildr.engines import registry
+from buildr.engines.records import Target
 from buildr.errors import (
     EngineNotFoundError,
     EngineTooOldError,
     EngineUnavailableError,
 )
-from buildr_backends import _docker_endpoint, _podman_endpoint, _reach, docker, podman
-from buildr_backends._endpoint import Endpoint
-from buildr_backends._http import Client
-from buildr_backends._reach import half_way, ping, version_number
+from buildr_backends.docker import endpoint as docker_endpoint
+from buildr_backends.docker import engine as docker
+from buildr_backends.http import probe
+from buildr_backends.http.client import Client
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.http.probe import half_way, ping, version_number
+from buildr_backends.podman import endpoint as podman_endpoint
+from buildr_backends.podman import engine as podman
 from tests.unit.backends.engines import REAL
 from tests.unit.backends.server import Peer, always, answer, answer_json, hanging, routes
 
@@ -41,8 +45,8 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(_podman_endpoint, "discovered", lambda: iter(()))
-    monkeypatch.setattr(_docker_endpoint, "discovered", lambda: iter(()))
+    monkeypatch.setattr(podman_endpoint, "discovered", lambda: iter(()))
+    monkeypatch.setattr(docker_endpoint, "discovered", lambda: iter(()))
 
 
 def answering(headers: Mapping[str, str]) -> Callable[[Peer], object]:
@@ -60,7 +64,7 @@ def reach(name: str, serve: Serve, script: Callable[[Peer], object]) -> Any:
 def found_at(
     monkeypatch: pytest.MonkeyPatch, name: str, *endpoints: Endpoint, why: str = "a test"
 ) -> None:
-    module = _podman_endpoint if name == "podman" else _docker_endpoint
+    module = podman_endpoint if name == "podman" else docker_endpoint
     monkeypatch.setattr(module, "discovered", lambda: ((one, why) for one in endpoints))
 
 
@@ -178,7 +182,7 @@ def test_podman_at_docker_s_address(serve: Serve) -> None:
 def test_an_address_where_no_engine_is(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, script: Callable[[Peer], object]
 ) -> None:
-    monkeypatch.setattr(_reach, "REACH_SECONDS", 0.3)
+    monkeypatch.setattr(probe, "REACH_SECONDS", 0.3)
     with pytest.raises(EngineUnavailableError):
         reach(name, serve, script)
 

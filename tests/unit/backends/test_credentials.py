@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr_backends._credentials import authorization, credentials, login_files
+from buildr_backends.shared.credentials import authorization, credentials, login_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,10 @@ import tarfile
 
 import pytest
 
-from buildr.backend import ContainerSpec, EngineInfo, MountSpec
+from buildr.engines.container_spec import ContainerSpec, MountSpec
+from buildr.engines.records import EngineInfo
 from buildr.errors import BackendError
-from buildr_backends.docker import Docker
+from buildr_backends.docker.engine import Docker
 from tests.unit.backends.server import Request, Server, always, answer, answer_json
 
 ABSENT = answer_json({"message": "no such volume"}, 404)

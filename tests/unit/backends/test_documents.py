@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildr.errors import EngineLostError
-from buildr_backends import _documents
-from buildr_backends._documents import documents
+from buildr_backends.http import json_stream
+from buildr_backends.http.json_stream import documents
 from tests.unit.backends.server import cut
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_a_number_without_an_end_is_no_crash() -> None:
 def test_a_document_without_an_end_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, piece: bytes
 ) -> None:
-    monkeypatch.setattr(_documents, "_MAX_DOCUMENT", 1000)
+    monkeypatch.setattr(json_stream, "_MAX_DOCUMENT", 1000)
     taken = 0
 
     def endless() -> Iterator[bytes]:

@@ -13,9 +13,10 @@ from docker.context import ContextAPI
 from docker.tls import TLSConfig
 
 from buildr.errors import EngineUnavailableError
-from buildr_backends import _docker_endpoint, _podman_endpoint
-from buildr_backends._endpoint import Endpoint, parse_endpoint
-from buildr_backends._peer import is_rootless
+from buildr_backends.docker import endpoint as docker_endpoint
+from buildr_backends.http.endpoint import Endpoint, parse_endpoint
+from buildr_backends.http.peer_credentials import is_rootless
+from buildr_backends.podman import endpoint as podman_endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(_docker_endpoint, "SYSTEM_SOCKET", str(tmp_path / "docker.sock"))
+    monkeypatch.setattr(docker_endpoint, "SYSTEM_SOCKET", str(tmp_path / "docker.sock"))
     return tmp_path
 
 
@@ -119,7 +120,7 @@ def test_ssh_is_refused_with_the_way_that_works() -> None:
 
 def test_podman_is_named_by_the_option_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTAINER_HOST", "unix:///variable")
-    assert _podman_endpoint.explicit("unix:///option") == (
+    assert podman_endpoint.explicit("unix:///option") == (
         Endpoint(url="unix:///option", path="/option"),
         "named explicitly",
     )
@@ -130,16 +131,16 @@ def test_podman_is_named_by_its_host_before_its_connection(
 ) -> None:
     monkeypatch.setenv("CONTAINER_HOST", "unix:///variable")
     monkeypatch.setenv("CONTAINER_CONNECTION", "x")
-    assert _podman_endpoint.explicit(None) == (
+    assert podman_endpoint.explicit(None) == (
         Endpoint(url="unix:///variable", path="/variable"),
         "CONTAINER_HOST",
     )
 
 
 def test_podman_is_named_by_nobody() -> None:
-    assert _podman_endpoint.explicit(None) is None
-    assert _podman_endpoint.explicit("") is None
-    assert list(_podman_endpoint.discovered()) == []
+    assert podman_endpoint.explicit(None) is None
+    assert podman_endpoint.explicit("") is None
+    assert list(podman_endpoint.discovered()) == []
 
 
 CONNECTIONS = {
@@ -168,22 +169,22 @@ def test_a_connection_that_is_named_is_used_or_fails(
     write(home / ".config/containers/podman-connections.json", CONNECTIONS)
     write(home / ".config/containers/containers.conf", CONF)
     monkeypatch.setenv("CONTAINER_CONNECTION", "other")
-    found = _podman_endpoint.explicit(None)
+    found = podman_endpoint.explicit(None)
     assert found is not None
     assert (found[0].url, found[1]) == ("unix:///other.sock", "the Podman connection 'other'")
 
     monkeypatch.setenv("CONTAINER_CONNECTION", "old")  # is in the older file only
-    found = _podman_endpoint.explicit(None)
+    found = podman_endpoint.explicit(None)
     assert found is not None
     assert found[0].url == "unix:///conf-old.sock"
 
     monkeypatch.setenv("CONTAINER_CONNECTION", "far")
     with pytest.raises(EngineUnavailableError, match="ssh://"):
-        _podman_endpoint.explicit(None)
+        podman_endpoint.explicit(None)
 
     monkeypatch.setenv("CONTAINER_CONNECTION", "unknown")
     with pytest.raises(EngineUnavailableError, match="no Podman connection 'unknown'") as caught:
-        _podman_endpoint.explicit(None)
+        podman_endpoint.explicit(None)
     assert "podman system connection list" in caught.value.hint
 
 
@@ -191,28 +192,28 @@ def test_a_storage_of_ones_own_is_not_that_of_a_service_somebody_started(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(home / "run" / "podman" / "podman.sock", "")
-    assert len(urls(_podman_endpoint.discovered())) == 1
+    assert len(urls(podman_endpoint.discovered())) == 1
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(home / "storage.conf"))
-    assert urls(_podman_endpoint.discovered()) == []
+    assert urls(podman_endpoint.discovered()) == []
 
 
 def test_the_order_of_podman_s_sockets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home / ".config/containers/podman-connections.json", CONNECTIONS)
     write(home / "run/podman/podman.sock", "")
-    assert urls(_podman_endpoint.discovered()) == [
+    assert urls(podman_endpoint.discovered()) == [
         "unix:///main.sock",
         f"unix://{home}/run/podman/podman.sock",
     ]
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os.path, "exists", lambda _: True)
-    assert urls(_podman_endpoint.discovered())[-1] == "unix:///run/podman/podman.sock"
+    assert urls(podman_endpoint.discovered())[-1] == "unix:///run/podman/podman.sock"
 
 
 def test_the_runtime_directory_of_a_plain_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(os.path, "exists", lambda _: True)
-    assert urls(_podman_endpoint.discovered()) == ["unix:///run/user/1000/podman/podman.sock"]
-    assert urls(_docker_endpoint.discovered())[-1] == "unix:///run/user/1000/docker.sock"
+    assert urls(podman_endpoint.discovered()) == ["unix:///run/user/1000/podman/podman.sock"]
+    assert urls(docker_endpoint.discovered())[-1] == "unix:///run/user/1000/docker.sock"
 
 
 @pytest.mark.parametrize("variable", ["XDG_CONFIG_HOME", "PODMAN_CONNECTIONS_CONF"])
@@ -223,14 +224,14 @@ def test_connections_where_a_variable_says(
     write(file, CONNECTIONS)
     named = file if variable == "PODMAN_CONNECTIONS_CONF" else home / "elsewhere"
     monkeypatch.setenv(variable, str(named))
-    assert urls(_podman_endpoint.discovered()) == ["unix:///main.sock"]
+    assert urls(podman_endpoint.discovered()) == ["unix:///main.sock"]
 
 
 def test_the_connection_of_an_older_podman(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home / ".config/containers/containers.conf", CONF)
-    assert urls(_podman_endpoint.discovered()) == ["unix:///conf-main.sock"]
+    assert urls(podman_endpoint.discovered()) == ["unix:///conf-main.sock"]
     monkeypatch.setenv("CONTAINERS_CONF", str(home / "absent.conf"))
-    assert urls(_podman_endpoint.discovered()) == []
+    assert urls(podman_endpoint.discovered()) == []
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_the_connection_of_an_older_podman(home: Path, monkeypatch: pytest.Monke
 def test_a_default_connection_that_is_not_spoken_is_passed_over(home: Path, uri: str) -> None:
     connection = {"Default": "x", "Connections": {"x": {"URI": uri}}}
     write(home / ".config/containers/podman-connections.json", {"Connection": connection})
-    assert urls(_podman_endpoint.discovered()) == []
+    assert urls(podman_endpoint.discovered()) == []
 
 
 @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ def test_a_default_connection_that_is_not_spoken_is_passed_over(home: Path, uri:
 def test_broken_connections_are_passed_over(home: Path, content: str) -> None:
     write(home / ".config/containers/podman-connections.json", content)
     write(home / ".config/containers/containers.conf", f"service_destinations\n{content}")
-    assert urls(_podman_endpoint.discovered()) == []
+    assert urls(podman_endpoint.discovered()) == []
 
 
 # Docker -------------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ def context(home: Path, name: str, endpoint: object, *files: str) -> Path:
 
 
 def explicit(endpoint: str | None = None) -> Endpoint:
-    found = _docker_endpoint.explicit(endpoint)
+    found = docker_endpoint.explicit(endpoint)
     assert found is not None
     return found[0]
 
@@ -279,7 +280,7 @@ def test_docker_is_named_by_the_option_then_the_host_then_the_context(
 ) -> None:
     context(home, "mine", {"Host": "unix:///context.sock"})
     write(home / ".docker/config.json", {"currentContext": "mine"})
-    assert _docker_endpoint.explicit(None) == (
+    assert docker_endpoint.explicit(None) == (
         Endpoint(url="unix:///context.sock", path="/context.sock"),
         "the Docker context 'mine'",
     )
@@ -295,7 +296,7 @@ def test_a_context_is_named_by_a_variable(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DOCKER_CONTEXT", "ünother")
     assert explicit().url == "unix:///other.sock"
     monkeypatch.setenv("DOCKER_CONTEXT", "default")
-    assert _docker_endpoint.explicit(None) is None
+    assert docker_endpoint.explicit(None) is None
 
 
 @pytest.mark.parametrize(
@@ -303,14 +304,14 @@ def test_a_context_is_named_by_a_variable(home: Path, monkeypatch: pytest.Monkey
 )
 def test_docker_is_named_by_nobody(home: Path, content: str) -> None:
     write(home / ".docker/config.json", content)
-    assert _docker_endpoint.explicit(None) is None
-    assert list(_docker_endpoint.discovered()) == []
+    assert docker_endpoint.explicit(None) is None
+    assert list(docker_endpoint.discovered()) == []
 
 
 def test_the_order_of_docker_s_sockets(home: Path) -> None:
     write(home / "docker.sock", "")
     write(home / "run/docker.sock", "")
-    assert urls(_docker_endpoint.discovered()) == [
+    assert urls(docker_endpoint.discovered()) == [
         f"unix://{home}/docker.sock",
         f"unix://{home}/run/docker.sock",
     ]
@@ -319,7 +320,7 @@ def test_the_order_of_docker_s_sockets(home: Path) -> None:
 def test_a_context_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "unknown")
     with pytest.raises(EngineUnavailableError, match="no Docker context 'unknown'") as caught:
-        _docker_endpoint.explicit(None)
+        docker_endpoint.explicit(None)
     assert "docker context ls" in caught.value.hint
 
 
@@ -330,14 +331,14 @@ def test_a_context_that_cannot_be_read(
     context(home, "broken", endpoint)
     monkeypatch.setenv("DOCKER_CONTEXT", "broken")
     with pytest.raises(EngineUnavailableError, match="'broken' cannot be read"):
-        _docker_endpoint.explicit(None)
+        docker_endpoint.explicit(None)
 
 
 def test_a_context_over_ssh(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context(home, "far", {"Host": "ssh://host"})
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
     with pytest.raises(EngineUnavailableError, match="ssh://host"):
-        _docker_endpoint.explicit(None)
+        docker_endpoint.explicit(None)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.backend import STDERR, STDOUT, CommandSpec
+from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.records import CommandSpec
 from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableError
-from buildr_backends._exec import execute
+from buildr_backends.shared.exec import execute
 from tests.unit.backends.server import answer_json
 from tests.unit.backends.test_frames import frame
 

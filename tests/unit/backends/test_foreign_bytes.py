@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from buildr.errors import EngineLostError
-from buildr_backends._frames import FrameDecoder
+from buildr_backends.shared.frames import FrameDecoder
 from tests.fuzz.targets import SEEDS, TARGETS
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildr.backend import STDERR, STDIN, STDOUT
+from buildr.engines.protocol import STDERR, STDIN, STDOUT
 from buildr.errors import EngineLostError
-from buildr_backends._frames import FrameDecoder, RawDecoder
+from buildr_backends.shared.frames import FrameDecoder, RawDecoder
 from tests.unit.backends.server import cut
 
 FRAME = st.tuples(st.sampled_from([STDIN, STDOUT, STDERR]), st.binary(max_size=40))

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
-from buildr_backends import _http, _response
-from buildr_backends._endpoint import Endpoint
-from buildr_backends._http import Client
-from buildr_backends._percent import encode_query, quote
-from buildr_backends._response import Response
+from buildr_backends.http import client as http_client
+from buildr_backends.http import response as http_response
+from buildr_backends.http.client import Client
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.http.response import Response
+from buildr_backends.http.urlquote import encode_query, quote
 from tests.unit.backends.server import (
     Hangup,
     Peer,
@@ -32,7 +33,7 @@ from tests.unit.backends.server import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr_backends._endpoint import Connection
+    from buildr_backends.http.endpoint import Connection
     from tests.unit.backends.conftest import Serve
 
 
@@ -219,7 +220,7 @@ class Endless(Pieces):
 def test_nothing_without_an_end_is_kept_in_memory(
     monkeypatch: pytest.MonkeyPatch, start: bytes, rest: bytes
 ) -> None:
-    monkeypatch.setattr(_response, "_MAX_BODY", 100_000)
+    monkeypatch.setattr(http_response, "_MAX_BODY", 100_000)
     with pytest.raises(EngineLostError, match=r"without an end|MiB|a chunk of size"):
         answer_on(Endless(start, rest)).read()
 
@@ -613,7 +614,7 @@ def test_a_thing_that_is_not_there_is_not_asked_for_again(serve: Serve) -> None:
 def test_an_engine_that_always_panics_is_believed(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http, "_PASSING_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(http_client, "_PASSING_PAUSE_SECONDS", 0)
     client = serve(always(*[PANIC] * 5, answer(200, b"next"))).client()
     with pytest.raises(EngineError, match="runtime error"):
         client.request("GET", "/x")

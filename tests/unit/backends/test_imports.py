@@ -28,7 +28,9 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize("module", ["buildr_backends.podman", "buildr_backends.docker"])
+@pytest.mark.parametrize(
+    "module", ["buildr_backends.podman.engine", "buildr_backends.docker.engine"]
+)
 def test_importing_a_backend_loads_nothing_heavy(module: str) -> None:
     code = f"import json, sys; before = set(sys.modules); import {module}; print(json.dumps(sorted(set(sys.modules) - before)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from buildr.errors import EngineUnavailableError
-from buildr.identity import started
-from buildr_backends import _podman_apart, _podman_service
-from buildr_backends._podman_apart import Apart, forget, start_apart
+from buildr.host.process import start_time
+from buildr_backends.podman import private_service
+from buildr_backends.podman import service as podman_service
+from buildr_backends.podman.private_service import Apart, forget, start_apart
 
 GONE = "4194305-1"  # no pid is as large, proc(5)
 
@@ -35,9 +36,9 @@ class Place:
         monkeypatch.delenv("TMPDIR", raising=False)
         monkeypatch.delenv("CONTAINERS_CONF", raising=False)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
-        monkeypatch.setattr(_podman_service, "private_directory", lambda: str(self.directory))
-        monkeypatch.setattr(_podman_service, "start", self._start)
-        monkeypatch.setattr(_podman_apart, "_PODMAN_TEMPORARY", str(self.usual))
+        monkeypatch.setattr(podman_service, "private_directory", lambda: str(self.directory))
+        monkeypatch.setattr(podman_service, "start", self._start)
+        monkeypatch.setattr(private_service, "_PODMAN_TEMPORARY", str(self.usual))
 
     def _start(self, _podman: str, path: str, _log: str, temporary: str | None) -> int:
         Path(path).touch()
@@ -99,7 +100,7 @@ def test_a_place_that_podman_was_told_stays(
 def test_where_podman_s_own_state_would_follow_it_stays(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_podman_service, "TEMPORARY", str(place.directory.parent))
+    monkeypatch.setattr(podman_service, "TEMPORARY", str(place.directory.parent))
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     forget(start_apart("podman"))
     assert place.given == [None]
@@ -132,14 +133,14 @@ def test_nothing_is_removed_where_something_is_mounted(
 ) -> None:
     service, folder = place.start()
     (folder / "mnt").mkdir()
-    monkeypatch.setattr(_podman_apart, "_holds_mount", lambda found: found == str(folder))
+    monkeypatch.setattr(private_service, "_holds_mount", lambda found: found == str(folder))
     forget(service)
     assert (folder / "mnt").exists()
 
 
 def test_a_mount_below_a_folder_is_seen(tmp_path: Path) -> None:
-    assert _podman_apart._holds_mount("")  # of the root, which has /proc below it
-    assert not _podman_apart._holds_mount(str(tmp_path))
+    assert private_service._holds_mount("")  # of the root, which has /proc below it
+    assert not private_service._holds_mount(str(tmp_path))
 
 
 def test_a_service_that_cannot_be_started_leaves_nothing(
@@ -148,7 +149,7 @@ def test_a_service_that_cannot_be_started_leaves_nothing(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_podman_service, "start", full)
+    monkeypatch.setattr(podman_service, "start", full)
     with pytest.raises(EngineUnavailableError, match="No space left"):
         start_apart("podman")
     assert place.left() == []
@@ -174,10 +175,10 @@ def test_what_is_left_is_removed_and_what_lives_or_is_young_is_kept(place: Place
             os.utime(link, (0, 0), follow_symlinks=False)
     for name in old:
         os.utime(place.directory / name, (0, 0))
-    mine = place.directory / f"build-{os.getpid()}-{started('self')}-0.sock.tmp"
+    mine = place.directory / f"build-{os.getpid()}-{start_time('self')}-0.sock.tmp"
     mine.symlink_to(place.usual / "mine")
     os.utime(mine, (0, 0), follow_symlinks=False)
-    _podman_apart._remove_left(str(place.directory))
+    private_service._remove_left(str(place.directory))
     live.close()
     kept = [name for name in place.left() if not name.startswith(f"build-{os.getpid()}-")]
     of_live = [f"build-{GONE}-live.sock", f"build-{GONE}-live.sock.tmp", "live"]

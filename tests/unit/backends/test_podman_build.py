@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.identity import started
-from buildr_backends import _podman_apart, _podman_build, _podman_service
-from buildr_backends._endpoint import Endpoint
-from buildr_backends._podman_apart import Apart
-from buildr_backends._podman_build import BuildService
+from buildr.host.process import start_time
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.podman import build as podman_build
+from buildr_backends.podman import private_service
+from buildr_backends.podman import service as podman_service
+from buildr_backends.podman.build import BuildService
+from buildr_backends.podman.private_service import Apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,10 +46,10 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproc
         found = Apart(
             endpoint=Endpoint(url=f"unix://{path}", path=str(path)),
             pid=process.pid,
-            started=started(str(process.pid)),
+            started=start_time(str(process.pid)),
         )
-        monkeypatch.setattr(_podman_apart, "start_apart", lambda _: found)
-        monkeypatch.setattr(_podman_build, "_PAUSE_SECONDS", 0)
+        monkeypatch.setattr(private_service, "start_apart", lambda _: found)
+        monkeypatch.setattr(podman_build, "_PAUSE_SECONDS", 0)
         yield process
         process.kill()
 
@@ -99,7 +101,7 @@ def test_an_interrupt_kills_the_step_and_waits_for_the_removal(
 def test_what_is_never_removed_is_not_waited_for_for_ever(
     service: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_podman_build, "_CLEANUP_SECONDS", 0)
+    monkeypatch.setattr(podman_build, "_CLEANUP_SECONDS", 0)
     step = build(service, iter([set(), {"another's"}]).__next__, KeyboardInterrupt())
     assert service.wait(60) == -signal.SIGTERM
     signal.pidfd_send_signal(step, signal.SIGKILL)
@@ -108,9 +110,9 @@ def test_what_is_never_removed_is_not_waited_for_for_ever(
 
 HOST = """\
 import os, signal, subprocess, sys
-from buildr.identity import started
-from buildr_backends import _podman_apart, _podman_build, _podman_service
-from buildr_backends._endpoint import Endpoint
+from buildr.host.process import start_time
+from buildr_backends.podman import build as podman_build, private_service, service
+from buildr_backends.http.endpoint import Endpoint
 
 def start(podman, path, log, temporary):
     command = [sys.executable, "-c", sys.argv[2]]
@@ -118,9 +120,9 @@ def start(podman, path, log, temporary):
     print(service.pid, int(service.stdout.readline()), flush=True)
     return service.pid
 
-_podman_service.start = start
-_podman_service.private_directory = lambda: sys.argv[1]
-build = _podman_build.BuildService("podman", set)
+service.start = start
+service.private_directory = lambda: sys.argv[1]
+build = podman_build.BuildService("podman", set)
 if sys.argv[3] == "guarded":
     build.__enter__()
     print(build._guard._pid, flush=True)
@@ -148,22 +150,22 @@ def test_the_guard_ends_the_build_of_a_killed_host_process(tmp_path: Path) -> No
 def test_a_build_whose_guard_was_killed_too_is_found_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_podman_service, "private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(podman_service, "private_directory", lambda: str(tmp_path))
     processes = killed_host(tmp_path, "alone")
-    (left,) = _podman_apart.left_apart()
+    (left,) = private_service.left_apart()
     assert left.lives
-    _podman_build.end(left)
+    podman_build.end(left)
     assert all(map(has_ended, processes))
-    assert list(_podman_apart.left_apart()) == []
+    assert list(private_service.left_apart()) == []
     assert os.listdir(tmp_path) == []
 
 
 def test_a_build_whose_host_process_lives_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_podman_service, "private_directory", lambda: str(tmp_path))
-    monkeypatch.setattr(_podman_service, "start", lambda *_: os.getpid())
-    mine = _podman_apart.start_apart("podman")
+    monkeypatch.setattr(podman_service, "private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(podman_service, "start", lambda *_: os.getpid())
+    mine = private_service.start_apart("podman")
     assert mine.lives
-    assert list(_podman_apart.left_apart()) == []
-    _podman_apart.forget(mine)
+    assert list(private_service.left_apart()) == []
+    private_service.forget(mine)

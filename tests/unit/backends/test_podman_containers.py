@@ -6,9 +6,10 @@ from queue import Queue
 
 import pytest
 
-from buildr.backend import STDOUT, EngineInfo
+from buildr.engines.protocol import STDOUT
+from buildr.engines.records import EngineInfo
 from buildr.errors import ContainerError, EngineError
-from buildr_backends.podman import Podman
+from buildr_backends.podman.engine import Podman
 from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging
 from tests.unit.backends.test_frames import frame
 

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.backend import Target
+from buildr.engines.records import Target
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
-from buildr_backends import _podman_service, _reach, podman
-from buildr_backends._endpoint import Endpoint
+from buildr_backends.http import probe
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.podman import engine as podman_engine
+from buildr_backends.podman import service as podman_service
 from tests.unit.backends import fake_podman
 
 if TYPE_CHECKING:
@@ -46,17 +48,17 @@ class Host:
         for directory in (self.runtime, self.temporary, self.notes, self.program.parent):
             directory.mkdir(mode=0o700)
         self.install(f"grep '^Sig[BI]' /proc/self/status > {self.notes}/signals\n{SERVES}")
-        for name in ("CONTAINER_CONNECTION", "CONTAINER_HOST", _podman_service.IDLE_VARIABLE):
+        for name in ("CONTAINER_CONNECTION", "CONTAINER_HOST", podman_service.IDLE_VARIABLE):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("FAKE_NOTES", str(self.notes))
         monkeypatch.setenv("HOME", str(top))
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(self.runtime))
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr(_podman_service, "TEMPORARY", str(self.temporary))
-        monkeypatch.setattr(_podman_service, "_started", [])
+        monkeypatch.setattr(podman_service, "TEMPORARY", str(self.temporary))
+        monkeypatch.setattr(podman_service, "_started", [])
         # The system's own sockets are none of this host's.
-        monkeypatch.setattr("buildr_backends._podman_endpoint.discovered", lambda: iter(()))
+        monkeypatch.setattr("buildr_backends.podman.endpoint.discovered", lambda: iter(()))
 
     def install(self, script: str) -> None:
         """Make ``podman`` a shell script."""
@@ -69,7 +71,7 @@ class Host:
 
     def end(self) -> None:
         """End every service."""
-        for pid in _podman_service._started:
+        for pid in podman_service._started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
@@ -85,13 +87,13 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield found
     finally:
         found.end()
-        _podman_service._collect()
+        podman_service._collect()
         shutil.rmtree(top)
 
 
 def connect() -> Endpoint:
     """Reach Podman; return where it was found."""
-    engine = podman.connect(Target())
+    engine = podman_engine.connect(Target())
     try:
         return engine._client.endpoint
     finally:
@@ -102,7 +104,7 @@ def connect() -> Endpoint:
 
 
 def test_podman_is_reached_with_no_socket_at_all(host: Host) -> None:
-    engine = podman.connect(Target())
+    engine = podman_engine.connect(Target())
     engine.close()
     assert engine.info.version == "4.3.1"
     assert engine.info.found == "a transient service (ends by itself after 120 idle seconds)"
@@ -121,7 +123,7 @@ def test_ten_first_users_at_once_start_one_service(
     found: list[Endpoint] = []
     barrier = threading.Barrier(10)
     looked = threading.local()
-    listens = _podman_service.listens
+    listens = podman_service.listens
 
     def look(endpoint: Endpoint) -> bool:
         answer = listens(endpoint)
@@ -130,7 +132,7 @@ def test_ten_first_users_at_once_start_one_service(
             barrier.wait(10)  # all ten see that there is none yet
         return answer
 
-    monkeypatch.setattr(_podman_service, "listens", look)
+    monkeypatch.setattr(podman_service, "listens", look)
     threads = [threading.Thread(target=lambda: found.append(connect())) for _ in range(10)]
     for thread in threads:
         thread.start()
@@ -161,7 +163,7 @@ def test_the_user_says_how_long_the_service_stays(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect()
-    monkeypatch.setenv(_podman_service.IDLE_VARIABLE, "7")
+    monkeypatch.setenv(podman_service.IDLE_VARIABLE, "7")
     connect()
     assert [note["arguments"][-1] for note in host.started()] in (
         ["--time=120", "--time=7"],
@@ -173,8 +175,8 @@ def test_the_user_says_how_long_the_service_stays(
 def test_a_time_that_is_none_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setenv(_podman_service.IDLE_VARIABLE, text)
-    with pytest.raises(EngineUnavailableError, match=_podman_service.IDLE_VARIABLE):
+    monkeypatch.setenv(podman_service.IDLE_VARIABLE, text)
+    with pytest.raises(EngineUnavailableError, match=podman_service.IDLE_VARIABLE):
         connect()
     assert host.started() == []
 
@@ -210,7 +212,7 @@ def test_the_service_ignores_and_blocks_no_signal(host: Host) -> None:
     lines = (host.notes / "signals").read_text().splitlines()
     masks = {name: int(mask, 16) for name, _, mask in (line.partition(":") for line in lines)}
     assert masks["SigBlk"] == 0
-    ignored = {number for number in _podman_service._SIGNALS if masks["SigIgn"] >> number - 1 & 1}
+    ignored = {number for number in podman_service._SIGNALS if masks["SigIgn"] >> number - 1 & 1}
     assert ignored == set()
 
 
@@ -238,7 +240,7 @@ def test_the_service_speaks_for_itself_alone(host: Host, monkeypatch: pytest.Mon
     for name in foreign:
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("REGISTRY_AUTH_FILE", "/auth.json")
-    endpoint = _podman_service.service(str(host.program))
+    endpoint = podman_service.service(str(host.program))
     with contextlib.closing(endpoint.connect(10)) as connection:
         connection.sendall(b"GET /_ping HTTP/1.1\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
@@ -253,7 +255,7 @@ def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
     assert Path(first.path).exists(), "nobody has removed its socket"
     assert connect() == first
     assert len(host.started()) == 2
-    assert len(_podman_service._started) == 1, "the first one was collected"
+    assert len(podman_service._started) == 1, "the first one was collected"
 
 
 def test_a_service_that_ends_just_as_we_come_is_started_again(host: Host) -> None:
@@ -267,7 +269,7 @@ def test_the_files_of_services_that_have_gone_go_when_another_is_started(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def service(number: int, *, old: bool) -> Path:
-        monkeypatch.setenv(_podman_service.IDLE_VARIABLE, str(number))
+        monkeypatch.setenv(podman_service.IDLE_VARIABLE, str(number))
         path = Path(connect().path)
         if old:
             os.utime(path, (1, 1))
@@ -275,7 +277,7 @@ def test_the_files_of_services_that_have_gone_go_when_another_is_started(
 
     ended, young, locked = (service(number, old=number != 2) for number in (1, 2, 3))
     host.end()
-    with _podman_service._locked(str(locked.with_suffix(".lock"))):
+    with podman_service._locked(str(locked.with_suffix(".lock"))):
         lives = service(4, old=True)
         last = service(5, old=False)
     kept = [young, locked, lives, last]
@@ -300,9 +302,9 @@ def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(
 
     monkeypatch.setattr(fcntl, "flock", wait)
     with (
-        _podman_service._locked(str(path)),
+        podman_service._locked(str(path)),
         pytest.raises(BlockingIOError),
-        _podman_service._locked(str(path), wait=False),
+        podman_service._locked(str(path), wait=False),
     ):
         pass
     assert removals == []
@@ -326,7 +328,7 @@ def test_a_program_that_never_answers_is_given_up(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.install("echo 'migrating storage'\nexec sleep 60")
-    monkeypatch.setattr(_reach, "REACH_SECONDS", 0.4)
+    monkeypatch.setattr(probe, "REACH_SECONDS", 0.4)
     with pytest.raises(EngineUnavailableError, match="does not answer") as caught:
         connect()
     assert "migrating storage" in caught.value.hint
@@ -348,17 +350,17 @@ def test_a_directory_in_which_nothing_can_be_written(
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", full)
         with pytest.raises(EngineUnavailableError, match="No space left on device") as caught:
-            _podman_service.service(str(host.program))
+            podman_service.service(str(host.program))
     assert "CONTAINER_HOST" in caught.value.hint
 
 
 def test_a_log_of_any_bytes_and_size(host: Host) -> None:
     path = host.runtime / "x.log"
     endpoint = Endpoint(url="", path=str(host.runtime / "x.sock"))
-    assert _podman_service.log_tail(endpoint) == ""
+    assert podman_service.log_tail(endpoint) == ""
     path.write_bytes(b"x" * 10_000_000 + b"\n\xff\xfe\nlast words\n")
-    assert _podman_service.log_tail(endpoint).endswith("\n��\nlast words")
-    assert len(_podman_service.log_tail(endpoint)) < 2001
+    assert podman_service.log_tail(endpoint).endswith("\n��\nlast words")
+    assert len(podman_service.log_tail(endpoint)) < 2001
 
 
 # The program --------------------------------------------------------------------------------------
@@ -370,7 +372,7 @@ def test_the_first_program_on_path_is_taken(host: Host, monkeypatch: pytest.Monk
     plain = host.runtime / "podman"
     plain.write_text("not executable")
     monkeypatch.setenv("PATH", f"{host.temporary}:{host.runtime}:/absent:{host.program.parent}")
-    assert _podman_service.find_podman() == str(host.program)
+    assert podman_service.find_podman() == str(host.program)
 
 
 def test_a_program_in_a_relative_directory_is_found_from_anywhere(
@@ -378,7 +380,7 @@ def test_a_program_in_a_relative_directory_is_found_from_anywhere(
 ) -> None:
     monkeypatch.chdir(host.program.parent.parent)
     monkeypatch.setenv("PATH", "bin")
-    assert _podman_service.find_podman() == str(host.program)
+    assert podman_service.find_podman() == str(host.program)
 
 
 def test_no_program_is_an_engine_not_found(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,35 +417,35 @@ def test_no_program_is_an_engine_not_found(host: Host, monkeypatch: pytest.Monke
 def test_what_a_service_keeps_decides_which_one_serves(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before = _podman_service._key(str(host.program))
+    before = podman_service._key(str(host.program))
     monkeypatch.setenv(name, "/another")
-    assert _podman_service._key(str(host.program)) != before
+    assert podman_service._key(str(host.program)) != before
 
 
 @pytest.mark.parametrize("name", ["TERM", "LANG", "XDG_SESSION_ID", "PWD", "BUILDR_BACKEND"])
 def test_what_a_service_does_not_need_decides_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before = _podman_service._key(str(host.program))
+    before = podman_service._key(str(host.program))
     monkeypatch.setenv(name, "another")
-    assert _podman_service._key(str(host.program)) == before
+    assert podman_service._key(str(host.program)) == before
 
 
 def test_another_program_or_configuration_is_another_service(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = [_podman_service._key(str(host.program))]
+    keys = [podman_service._key(str(host.program))]
     host.install("exit 1")
-    keys.append(_podman_service._key(str(host.program)))
+    keys.append(podman_service._key(str(host.program)))
     own = host.runtime.parent / "config/containers/storage.conf"
     own.parent.mkdir(parents=True)
     own.write_text("[storage]")
-    keys.append(_podman_service._key(str(host.program)))
+    keys.append(podman_service._key(str(host.program)))
     named = host.temporary / "named.conf"
     monkeypatch.setenv("CONTAINERS_CONF", str(named))
-    keys.append(_podman_service._key(str(host.program)))
+    keys.append(podman_service._key(str(host.program)))
     named.write_text("[containers]")
-    keys.append(_podman_service._key(str(host.program)))
+    keys.append(podman_service._key(str(host.program)))
     assert len(set(keys)) == len(keys)
 
 
@@ -453,7 +455,7 @@ def test_another_program_or_configuration_is_another_service(
 def test_a_directory_of_ours_is_closed_to_others(host: Host) -> None:
     directory = host.runtime / "buildr"
     directory.mkdir(mode=0o755)
-    assert _podman_service.private_directory() == str(directory)
+    assert podman_service.private_directory() == str(directory)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
@@ -463,22 +465,22 @@ def test_a_directory_that_others_could_write_to_is_not_trusted(host: Host, mode:
     directory.mkdir()
     directory.chmod(mode)
     uid = os.geteuid()
-    assert _podman_service.private_directory() == f"{host.temporary}/buildr-{uid}"
+    assert podman_service.private_directory() == f"{host.temporary}/buildr-{uid}"
     (host.temporary / f"buildr-{uid}").chmod(mode)
     with pytest.raises(EngineUnavailableError, match="no private directory") as caught:
-        _podman_service.private_directory()
+        podman_service.private_directory()
     assert str(directory) in caught.value.what
 
 
 def test_a_link_in_place_of_the_directory_is_not_followed(host: Host) -> None:
     (host.runtime / "buildr").symlink_to(host.notes)
-    assert _podman_service.private_directory().startswith(str(host.temporary))
+    assert podman_service.private_directory().startswith(str(host.temporary))
 
 
 def test_a_file_in_place_of_the_directory_is_left_alone(host: Host) -> None:
     file = host.runtime / "buildr"
     file.touch(mode=0o600)
-    assert _podman_service.private_directory().startswith(str(host.temporary))
+    assert podman_service.private_directory().startswith(str(host.temporary))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -487,7 +489,7 @@ def test_somebody_else_s_directory_is_left_alone(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     with pytest.raises(EngineUnavailableError, match="no private directory"):
-        _podman_service.private_directory()
+        podman_service.private_directory()
     assert not (host.runtime / "buildr").exists(), "root leaves nothing in a user's directory"
 
 
@@ -502,14 +504,14 @@ def test_a_runtime_directory_that_is_too_deep_for_a_socket(
 
 def test_no_runtime_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(host.runtime / "absent"))
-    assert _podman_service.private_directory().startswith(str(host.temporary))
+    assert podman_service.private_directory().startswith(str(host.temporary))
 
 
 def test_a_path_that_just_fits() -> None:
     name = "build-4194304-000000000000-000000.sock"  # the largest pid there can be, proc(5)
     directory = "/" + "d" * (107 - len(f"//{name}"))
-    assert _podman_service._socket_fits(directory)
-    assert not _podman_service._socket_fits(directory + "d")
+    assert podman_service._socket_fits(directory)
+    assert not podman_service._socket_fits(directory + "d")
     with socket.socket(socket.AF_UNIX) as listener, pytest.raises(FileNotFoundError):
         listener.bind(f"{directory}/{name}")
 
@@ -517,7 +519,7 @@ def test_a_path_that_just_fits() -> None:
 def test_a_run_of_lower_priority_has_a_service_of_its_own(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = _podman_service._key(str(host.program))
+    before = podman_service._key(str(host.program))
     lower = os.getpriority(os.PRIO_PROCESS, 0) + 1
     monkeypatch.setattr(os, "getpriority", lambda *_: lower)
-    assert _podman_service._key(str(host.program)) != before
+    assert podman_service._key(str(host.program)) != before

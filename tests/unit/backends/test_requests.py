@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import asdict, replace
 
-from buildr.backend import (
-    BuildRequest,
+from buildr.engines.container_spec import (
     ContainerSpec,
-    ContainerState,
     DeviceSpec,
     HealthSpec,
-    Image,
     MountSpec,
     NetworkSpec,
     PortBinding,
     TmpfsSpec,
     UlimitSpec,
 )
+from buildr.engines.records import BuildRequest, ContainerState, Image
 from buildr.errors import (
     BuildError,
     CommandNotFoundError,

@@ -17,7 +17,7 @@ import requests
 import urllib3
 from msgspec.structs import replace
 
-from buildr.backend import EngineInfo, PushRequest
+from buildr.engines.records import EngineInfo, PushRequest
 from buildr.errors import (
     BackendError,
     EngineError,
@@ -26,10 +26,10 @@ from buildr.errors import (
     ImageNotFoundError,
     PushError,
 )
-from buildr_backends import docker as docker_backend
-from buildr_backends import podman as podman_backend
-from buildr_backends._endpoint import Endpoint
-from buildr_backends._http import Client
+from buildr_backends.docker import engine as docker_backend
+from buildr_backends.http.client import Client
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.podman import engine as podman_backend
 from tests.unit.backends.engines import PREFIX, REAL, engine, reach
 from tests.unit.backends.server import (
     Peer,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from buildr.backend import Event
+    from buildr.engines.records import Event
     from tests.unit.backends.conftest import Serve
 
 # Both SDKs leave the socket of an answer that broke off to the garbage collector.

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildr.errors import EngineUnavailableError
-from buildr_backends import _engine, _http
-from buildr_backends._endpoint import Endpoint
-from buildr_backends._http import Client
+from buildr_backends.http import client as http_client
+from buildr_backends.http.client import Client
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.shared import engine
 from tests.unit.backends.engines import reach
 from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging
 
@@ -26,13 +27,13 @@ ENDED = {"Id": "c", "State": {"Status": "exited", "Running": False, "ExitCode": 
 def test_after_a_sign_of_life_that_did_not_come_no_request_is_waited_for_long(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http, "_SUSPECT_SECONDS", SOON)
+    monkeypatch.setattr(http_client, "_SUSPECT_SECONDS", SOON)
     client = serve(hanging(), hanging(), always(answer())).client()
     with pytest.raises(EngineUnavailableError):
         client.expect(SOON, "GET", "/_ping")
     with pytest.raises(EngineUnavailableError):  # this would wait for two minutes otherwise
         client.request("GET", "/slow")
-    monkeypatch.setattr(_http, "_SUSPECT_SECONDS", 60.0)
+    monkeypatch.setattr(http_client, "_SUSPECT_SECONDS", 60.0)
     client.request("GET", "/back").read()
     assert not client._suspect
 
@@ -52,7 +53,7 @@ def test_an_engine_that_has_gone_is_started_again_where_that_can_be_done(tmp_pat
 def test_a_wait_that_is_never_answered_ends_with_the_guest(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_engine, "_WAIT_SECONDS", SOON)
+    monkeypatch.setattr(engine, "_WAIT_SECONDS", SOON)
     waited = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -73,8 +74,8 @@ def test_a_wait_that_is_never_answered_ends_with_the_guest(
 def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_engine, "_WAIT_SECONDS", SOON)
-    monkeypatch.setattr(_engine, "_PING_SECONDS", SOON)
+    monkeypatch.setattr(engine, "_WAIT_SECONDS", SOON)
+    monkeypatch.setattr(engine, "_PING_SECONDS", SOON)
     asked = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -97,7 +98,7 @@ def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
 def test_nobody_waits_long_for_a_log_that_is_not_followed(
     name: str, pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_engine, "_SOON_SECONDS", SOON)
+    monkeypatch.setattr(engine, "_SOON_SECONDS", SOON)
 
     def script(peer: Peer) -> None:
         while True:

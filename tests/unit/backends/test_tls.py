@@ -16,9 +16,9 @@ import pytest
 from msgspec.structs import replace
 
 from buildr.errors import EngineLostError, EngineUnavailableError
-from buildr_backends._attach import attach
-from buildr_backends._http import Client
-from buildr_backends._tls import TlsConnection
+from buildr_backends.http.client import Client
+from buildr_backends.http.tls import TlsConnection
+from buildr_backends.shared.attach import attach
 from tests.unit.backends.server import Peer, always, answer, answer_chunked, hanging
 from tests.unit.backends.test_attach import everything, in_thread
 

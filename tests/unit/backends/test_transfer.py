@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from buildr.backend import Event
+from buildr.engines.records import Event
 from buildr.errors import ImageNotFoundError, PushError
-from buildr_backends._transfer import follow_pull, follow_push
+from buildr_backends.shared.transfer import follow_pull, follow_push
 
 REFERENCE = "registry.example.org:5000/me/hello:1"
 DIGEST = "sha256:" + "a" * 64

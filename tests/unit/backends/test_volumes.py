@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.backend import Volume
+from buildr.engines.records import Volume
 from buildr.errors import EngineError
 from tests.unit.backends.engines import PREFIX, reach
 from tests.unit.backends.server import Server, always, answer, answer_json, routes
@@ -15,7 +15,7 @@ from tests.unit.backends.server import Server, always, answer, answer_json, rout
 if TYPE_CHECKING:
     from tests.unit.backends.conftest import Serve
 
-LABELS = {"buildr.cache": "wheels"}
+LABELS = {"buildr.host.cache": "wheels"}
 ROWS = [{"Name": "cache", "Labels": LABELS}, {"Name": "plain", "Labels": None}]
 # What the engines answer to a list: Podman a list, Docker an object.
 LISTS: dict[str, object] = {"podman": ROWS, "docker": {"Volumes": ROWS, "Warnings": None}}
@@ -50,7 +50,7 @@ def test_volumes_are_listed_by_their_labels(name: str) -> None:
         found = reach(name, server).volumes(LABELS)
         (request,) = server.requests
     assert request.path == f"{PREFIX[name]}/volumes{ENDING[name]}"
-    assert json.loads(request.query["filters"]) == {"label": ["buildr.cache=wheels"]}
+    assert json.loads(request.query["filters"]) == {"label": ["buildr.host.cache=wheels"]}
     assert found == [Volume(name="cache", labels=LABELS), Volume(name="plain")]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from buildr.installer.inside import (
+from buildr.installer.in_container import (
     UNUSED_SECONDS,
     cache_options,
     difference,
@@ -175,7 +175,7 @@ def test_mount_points_are_those_of_the_kernel() -> None:
 
 
 def test_it_needs_the_standard_library_alone() -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import inside; print(*sorted(m.split('.')[0] for m in sys.modules))"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import in_container; print(*sorted(m.split('.')[0] for m in sys.modules))"
     folder = Path(sys.modules[snapshot.__module__].__file__ or "").parent
     done = subprocess.run(
         [sys.executable, "-IS", "-c", code, folder], capture_output=True, text=True, check=True
@@ -183,6 +183,6 @@ def test_it_needs_the_standard_library_alone() -> None:
     assert set(done.stdout.split()) <= {
         *sys.stdlib_module_names,
         "__main__",
-        "inside",
+        "in_container",
         "_distutils_hack",
     }

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.entry import Entry
 from buildr.errors import BuildError, CommandNotFoundError, EngineLostError, OptionError
-from buildr.image import ensure_image
+from buildr.image.ensure import ensure_image
 from buildr.installer.advice import ADVICE
 from buildr.options import package_options
-from buildr.project import plan
+from buildr.plan.entry import Entry
+from buildr.plan.project import plan
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:

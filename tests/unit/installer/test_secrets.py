@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildr.errors import OptionError
-from buildr.installer import host_pip
-from buildr.installer.host_pip import settings
+from buildr.installer import pip_config
+from buildr.installer.pip_config import settings
 from buildr.installer.secrets import Secrets, read_secrets
 from buildr.options import BuildSecret
 
@@ -27,7 +27,7 @@ def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "SSL_CERT_FILE",
         }:
             monkeypatch.delenv(name)
-    monkeypatch.setattr(host_pip, "_SYSTEM_FILE", str(tmp_path / "etc/pip.conf"))
+    monkeypatch.setattr(pip_config, "_SYSTEM_FILE", str(tmp_path / "etc/pip.conf"))
     monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "etc"))

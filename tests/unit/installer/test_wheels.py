@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.containerfile import WHEELS
-from buildr.entry import Entry
 from buildr.errors import BuildError, ContainerError, EngineError
-from buildr.image import ensure_image, make_ready
+from buildr.image.ensure import ensure_image, make_ready
 from buildr.installer.installation import Installed
 from buildr.installer.wheels import _whiteouts, cache_volumes
+from buildr.labels import WHEELS
 from buildr.options import package_options
-from buildr.project import plan
+from buildr.plan.entry import Entry
+from buildr.plan.project import plan
 from buildr.testing import FakeBackend
 from tests.unit.installer.test_installation import Installer
 
@@ -216,7 +216,7 @@ def test_old_images_of_what_was_installed_go(directory: Path) -> None:
         (directory / "requirements.txt").write_text(f"rich=={version}\n")
         project = plan(Entry(kind="script", script=os.path.abspath("app.py")), package_options({}))
         ready = make_ready(backend, project, lambda _text: None, wheels=True)
-        from buildr.image import collect
+        from buildr.image.ensure import collect
 
         collect(backend, project, ready.image)
     tags = [tag for image in backend.images({}) for tag in image.tags]
@@ -227,7 +227,7 @@ def test_old_images_of_what_was_installed_go(directory: Path) -> None:
 def test_the_cache_of_this_user_is_listed() -> None:
     backend = engine()
     run(backend)
-    backend.make_volume("other", {"buildr.cache": "wheels", "buildr.uid": "77777"})
+    backend.make_volume("other", {"buildr.host.cache": "wheels", "buildr.uid": "77777"})
     assert [found.name for found in cache_volumes(backend)] == [f"buildr-wheels-{os.getuid()}"]
 
 

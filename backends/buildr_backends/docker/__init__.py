@@ -1,0 +1,1 @@
+"""Docker: any dockerd from 20.10, rootless or not."""

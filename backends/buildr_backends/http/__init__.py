@@ -1,0 +1,1 @@
+"""HTTP over an engine's socket: connections, requests, answers, as both engines speak it."""

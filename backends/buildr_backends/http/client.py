@@ -1,0 +1,309 @@
+"""A small HTTP/1.1 client for the engines' sockets.
+
+Engines speak a narrow HTTP: fixed length or chunked answers, and a connection that is handed over whole
+("hijacked") for attached streams. Importing the standard library's client and an SDK costs about as much as
+a whole run, so this module and `_response` speak just that HTTP, after RFC 9110 and 9112. `Client` keeps idle
+connections and is safe to use from several threads; a `Response` belongs to one, though any may close it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
+from buildr_backends.http.response import Response, silent
+from buildr_backends.http.urlquote import encode_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from buildr_backends.http.endpoint import Connection, Endpoint
+
+_MAX_ERROR = 1 << 16  # bytes of an error's body that are read for its message
+_MAX_MESSAGE = 4000  # characters of it that are shown
+_CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 120.0
+"""How long an ordinary request may take: creating a container on a cold disk is the slowest of them."""
+_SUSPECT_SECONDS = 4.0
+"""How long any request may take once the engine has failed to give a sign of life."""
+
+# What an engine says when something that it looks at changes or goes meanwhile, and what says nothing of the thing itself:
+# a panic of Go that it has caught, and the error values of its store (containers/storage, errors.go).
+_PASSING = ("runtime error:", "container not known", "image not known", "layer not known")
+_PASSING_TRIES = 5
+_PASSING_PAUSE_SECONDS = 0.1
+
+_INTERNAL = 500
+
+
+class Client:
+    """Requests to one engine.
+
+    Args:
+        endpoint: where it listens.
+        prefix: put before every path, e.g. ``/v4.0.0``.
+    """
+
+    def __init__(self, endpoint: Endpoint, prefix: str = "") -> None:
+        self.endpoint = endpoint
+        self.prefix = prefix
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._suspect = False
+        self.revive: Callable[[], object] | None = None
+        """Starts the engine again when nobody accepts connections; may raise `EngineUnavailableError`."""
+
+    def expect(self, seconds: float, method: str, path: str, **more: Any) -> Response:
+        """Send a request that any engine that is well answers soon; otherwise like `request`.
+
+        When there is no answer in time the engine counts as gone until it answers again, and nobody waits long for it.
+        """
+        try:
+            return self.request(method, path, seconds=seconds, **more)
+        except EngineUnavailableError:
+            self._suspect = True
+            raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json_body: object = None,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = ANSWER_SECONDS,
+        ok: tuple[int, ...] = (200, 201, 204, 304),
+        upgrade: bool = False,
+    ) -> Response:
+        """Send a request and read the head of its answer.
+
+        Args:
+            method: of HTTP.
+            path: behind the prefix; every character that is not of a path must be quoted already.
+            query: parameters.
+            json_body: sent as JSON.
+            body: sent as it is, an iterable in chunks. What the iterable raises passes through.
+            headers: more headers.
+            seconds: how long the engine may take to accept and to answer, and then each wait for more of its body
+                may last; ``None``: for ever, save accepting.
+            ok: statuses that are no error.
+            upgrade: ask for the connection to be handed over.
+
+        Raises:
+            EngineUnavailableError: nobody accepts, or no answer in time.
+            EngineLostError: the connection broke, or what answers does not speak HTTP.
+            EngineError: the engine answered with a status outside ``ok``.
+        """
+        fields = {"Host": "buildr", "User-Agent": "buildr", **(headers or {})}
+        if json_body is not None:
+            body = json.dumps(json_body).encode()
+            fields["Content-Type"] = "application/json"
+        if upgrade:
+            fields |= {"Connection": "Upgrade", "Upgrade": "tcp"}
+        if isinstance(body, bytes):
+            fields["Content-Length"] = str(len(body))
+        elif body is not None:
+            fields["Transfer-Encoding"] = "chunked"
+        elif method not in ("GET", "HEAD"):
+            fields["Content-Length"] = "0"
+        target = self.prefix + path + (f"?{encode_query(query)}" if query else "")
+        head = f"{method} {target} HTTP/1.1\r\n" + "".join(
+            f"{k}: {v}\r\n" for k, v in fields.items()
+        )
+        # Podman 4.3 panics on a question about an image that another request just changes, and refuses a whole list while
+        # somebody removes one thing of it; asked again it answers.
+        tries = _PASSING_TRIES if method == "GET" else 1
+        while True:
+            response = self._exchange(method, head.encode("latin-1") + b"\r\n", body, seconds)
+            if response.status in ok or (upgrade and response.status == 101):
+                return response
+            refusal = _refusal(method, path, response)
+            tries -= 1
+            passing = response.status == _INTERNAL and any(
+                words in refusal.message for words in _PASSING
+            )
+            if not tries or not passing:
+                raise refusal
+            time.sleep(_PASSING_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they come back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    # Connections ----------------------------------------------------------------------------------
+
+    def _exchange(
+        self, method: str, head: bytes, body: bytes | Iterable[bytes] | None, seconds: float | None
+    ) -> Response:
+        if self._suspect:
+            seconds = min(seconds or _SUSPECT_SECONDS, _SUSPECT_SECONDS)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            connection, fresh = self._take(deadline)
+            try:
+                delivered, refused = _send(connection, head, body)
+            except BaseException:
+                connection.close()
+                raise
+            if not delivered and not fresh:
+                # The engine had closed a connection that was idle, and has seen nothing of this request.
+                connection.close()
+                continue
+            if body is not None and seconds is not None:
+                deadline = time.monotonic() + seconds
+            try:
+                response = self._answer(connection, method, deadline, refused)
+            except EngineLostError:
+                if fresh or refused is not None or method not in ("GET", "HEAD"):
+                    raise  # the engine may have done what it was asked
+            else:
+                self._suspect = False
+                connection.settimeout(seconds)
+                return response
+
+    def _answer(
+        self, connection: Connection, method: str, deadline: float | None, refused: OSError | None
+    ) -> Response:
+        """Read the head of an answer; the connection is closed when there is none.
+
+        An engine that refuses a body early answers before it closes: its words matter most.
+        """
+        if isinstance(refused, TimeoutError):
+            connection.close()
+            raise silent(self.endpoint.url)
+        try:
+            return Response(
+                self.endpoint.url,
+                connection,
+                method,
+                deadline,
+                give_back=self._give_back,
+                keep=refused is None,
+            )
+        except EngineLostError:
+            connection.close()
+            if refused is None:
+                raise
+            raise EngineLostError(
+                f"the engine at {self.endpoint.url} closed the connection: {refused}"
+            ) from None
+        except BaseException:
+            connection.close()
+            raise
+
+    def _take(self, deadline: float | None) -> tuple[Connection, bool]:
+        """Return a connection, and whether it is a fresh one."""
+        left = None if deadline is None else max(0.001, deadline - time.monotonic())
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                break
+            if not _hung_up(connection):
+                connection.settimeout(left)
+                return connection, False
+            connection.close()
+        timeout = _CONNECT_SECONDS if left is None else min(left, _CONNECT_SECONDS)
+        try:
+            connection = self._connect(timeout)
+        except OSError as error:
+            raise EngineUnavailableError(
+                f"the engine at {self.endpoint.url} cannot be reached: {error.strerror or error}",
+                hint="Is it running? `buildr doctor` tells what answers.",
+            ) from None
+        left = None if deadline is None else max(0.001, deadline - time.monotonic())
+        connection.settimeout(left)
+        return connection, True
+
+    def _connect(self, timeout: float) -> Connection:
+        try:
+            return self.endpoint.connect(timeout)
+        except (ConnectionRefusedError, FileNotFoundError):
+            if self.revive is None:
+                raise
+            self.revive()
+            return self.endpoint.connect(timeout)
+
+    def _give_back(self, connection: Connection, keep: bool) -> None:
+        with self._lock:
+            if keep and not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def _send(
+    connection: Connection, head: bytes, body: bytes | Iterable[bytes] | None
+) -> tuple[bool, OSError | None]:
+    """Send a request.
+
+    Returns:
+        Whether the peer may have got any of it, and the error if it would not take all of it.
+    """
+    first = head + body if isinstance(body, bytes) else head
+    try:
+        sent = connection.send(first)
+    except OSError as error:
+        return False, error
+    try:
+        connection.sendall(memoryview(first)[sent:])
+    except OSError as error:
+        return True, error
+    if body is None or isinstance(body, bytes):
+        return True, None
+    for chunk in body:  # its own errors (a file that cannot be read) are not the connection's
+        if chunk:
+            try:
+                connection.sendall(b"".join((b"%x\r\n" % len(chunk), chunk, b"\r\n")))
+            except OSError as error:
+                return True, error
+    try:
+        connection.sendall(b"0\r\n\r\n")
+    except OSError as error:
+        return True, error
+    return True, None
+
+
+def _hung_up(connection: Connection) -> bool:
+    """Whether the other end of an idle connection has ended it, or speaks out of turn."""
+    connection.settimeout(0)
+    try:
+        connection.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _refusal(method: str, path: str, response: Response) -> EngineError:
+    body = bytearray()
+    # What has come of the message is all there is.
+    with contextlib.suppress(EngineLostError, EngineUnavailableError):
+        for chunk in response.chunks():
+            body += chunk
+            if len(body) > _MAX_ERROR:
+                break
+    response.close()
+    text = bytes(body).decode(errors="replace").strip()
+    message: object = ""
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):  # some are plain text
+        document = json.loads(text)
+        message = document.get("message") or document.get("cause")
+    words = str(message or text)[:_MAX_MESSAGE]
+    return EngineError(
+        f"the engine refused {method} {path}: {words or response.status}",
+        status=response.status,
+        message=words,
+    )

@@ -1,0 +1,93 @@
+"""The first words with an engine: does it answer, what is it, and within which time."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
+from buildr_backends.http.peer_credentials import is_rootless
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from buildr.engines.records import Target
+    from buildr_backends.http.client import Client
+    from buildr_backends.http.endpoint import Endpoint
+
+T = TypeVar("T")
+
+REACH_SECONDS = 9.0
+"""How long reaching an engine may take in all, however many sockets there are to try."""
+_LEAST_SECONDS = (
+    0.2  # given to an attempt although the time is over: what is alive answers within it
+)
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})(?![0-9]).*", re.ASCII)
+
+
+def ping(client: Client, deadline: float) -> tuple[Mapping[str, str], bool]:
+    """Ask an engine for a sign of life.
+
+    Args:
+        client: to it.
+        deadline: on the clock of `time.monotonic`.
+
+    Returns:
+        The headers of its answer, and whether the engine is rootless.
+
+    Raises:
+        EngineUnavailableError: there is none in time, or not an engine's.
+    """
+    seconds = max(_LEAST_SECONDS, deadline - time.monotonic())
+    try:
+        response = client.request("GET", "/_ping", seconds=seconds)
+        rootless = is_rootless(response.connection)
+        response.read()
+    except (EngineError, EngineLostError) as error:
+        raise EngineUnavailableError(
+            f"{error.what} (no container engine seems to be at {client.endpoint.url})",
+            hint=error.hint or "`buildr doctor` tells what answers.",
+        ) from None
+    return response.headers, rootless
+
+
+def deadline_of(target: Target) -> float:
+    """Return until when all attempts to reach an engine may last, on the clock of `time.monotonic`."""
+    return time.monotonic() + REACH_SECONDS if target.deadline is None else target.deadline
+
+
+def first_that_answers(
+    found: Iterable[tuple[Endpoint, str]],
+    reach: Callable[[Endpoint, str, float], T],
+    deadline: float,
+) -> tuple[T | None, EngineUnavailableError | None]:
+    """Try sockets that exist, until one answers.
+
+    Args:
+        found: the sockets, best first, each with the reason for it.
+        reach: tries one, until a deadline.
+        deadline: of all together, on the clock of `time.monotonic`.
+
+    Returns:
+        The engine; or the first failure, since the best socket's reason tells most; or neither, with no socket.
+    """
+    failure: EngineUnavailableError | None = None
+    for endpoint, why in found:
+        try:
+            return reach(endpoint, why, half_way(deadline)), None
+        except EngineUnavailableError as error:  # left over, forbidden, or of another engine
+            failure = failure or error
+    return None, failure
+
+
+def half_way(deadline: float) -> float:
+    """Return the moment half-way to a deadline, so that an attempt leaves time for the next."""
+    now = time.monotonic()
+    return now + max(0.0, deadline - now) / 2
+
+
+def version_number(text: str) -> tuple[int, int] | None:
+    """Return the first two numbers of a version such as ``4.0.0-dev``; ``None`` when it is none."""
+    match = _VERSION.fullmatch(text)
+    return (int(match[1]), int(match[2])) if match else None

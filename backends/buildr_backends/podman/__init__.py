@@ -1,0 +1,1 @@
+"""Podman: rootless or not, through the libpod API, with no daemon needed."""

@@ -1,0 +1,102 @@
+"""Where Podman listens: the sockets that its own command would use, in its order."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from buildr.errors import EngineUnavailableError
+from buildr_backends.http.endpoint import Endpoint, parse_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
+    """Return the endpoint that the user named, by URL or as one of Podman's connections, and where it was named.
+
+    Raises:
+        EngineUnavailableError: there is no such connection, or the address is of no kind that Buildr speaks.
+    """
+    if endpoint:
+        return parse_endpoint(endpoint), "named explicitly"
+    if url := os.environ.get("CONTAINER_HOST"):
+        return parse_endpoint(url), "CONTAINER_HOST"
+    if name := os.environ.get("CONTAINER_CONNECTION"):
+        found = _connection(name)
+        if found is None:
+            raise EngineUnavailableError(
+                f"there is no Podman connection {name!r} (from CONTAINER_CONNECTION)",
+                hint="`podman system connection list` shows what there is.",
+            )
+        return parse_endpoint(found[1]), f"the Podman connection {name!r}"
+    return None
+
+
+def discovered() -> Iterator[tuple[Endpoint, str]]:
+    """Yield the sockets that exist, best first, with the reason for each.
+
+    Whoever names a storage of their own by ``CONTAINERS_STORAGE_CONF`` means that one: a service that somebody else
+    started has another, so its socket does not count.
+    """
+    if connection := default_connection():
+        yield connection
+    if os.environ.get("CONTAINERS_STORAGE_CONF"):
+        return
+    uid = os.geteuid()
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    candidates = [(f"{runtime}/podman/podman.sock", "the user's Podman socket")]
+    if uid == 0:
+        candidates.append(("/run/podman/podman.sock", "the system's Podman socket"))
+    for path, why in candidates:
+        if os.path.exists(path):
+            yield Endpoint(url=f"unix://{path}", path=path), why
+
+
+def default_connection() -> tuple[Endpoint, str] | None:
+    """Return the default of ``podman system connection``, if it is one that needs no ssh."""
+    if found := _connection(""):
+        label, url = found
+        if url.startswith(("unix://", "tcp://")):
+            try:
+                return parse_endpoint(url), f"the Podman connection {label!r}"
+            except EngineUnavailableError:
+                return None  # nobody asked for it here
+    return None
+
+
+def _connection(name: str) -> tuple[str, str] | None:
+    """Return the name and the URL of a connection; an empty name means the default one."""
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    directory = f"{config}/containers"
+    return _connections_json(directory, name) or _containers_conf(directory, name)
+
+
+def _connections_json(directory: str, name: str) -> tuple[str, str] | None:
+    """Podman 5 and later."""
+    path = os.environ.get("PODMAN_CONNECTIONS_CONF") or f"{directory}/podman-connections.json"
+    try:
+        with open(path, "rb") as file:
+            table = json.load(file)["Connection"]
+        label = name or table["Default"]
+        return label, str(table["Connections"][label]["URI"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # absent or not what Podman writes: Podman's own command says so better
+
+
+def _containers_conf(directory: str, name: str) -> tuple[str, str] | None:
+    """Podman before 5, and what is written by hand."""
+    path = os.environ.get("CONTAINERS_CONF") or f"{directory}/containers.conf"
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+        if b"service_destinations" not in text:
+            return None
+        import tomllib
+
+        engine = tomllib.loads(text.decode())["engine"]
+        label = name or engine["active_service"]
+        return label, str(engine["service_destinations"][label]["uri"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

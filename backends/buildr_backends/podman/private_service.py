@@ -1,0 +1,228 @@
+"""A Podman service that nobody else uses: its files, and what is left of it when its users were killed.
+
+All of it lies beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
+holds the service's process, and a link to the folder where the service keeps temporary files.
+
+That folder is its own because Podman leaves there what has come of an upload that breaks off: a part of the project.
+It lies where Podman would keep such files anyway, since layers pass through it, which are too large for memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.errors import EngineUnavailableError
+from buildr.host.process import start_time
+from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.podman import service as podman_service
+from buildr_backends.podman.service import APART, LEFT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PROCESS = ".pid"  # ends the name of the file beside a socket
+_FOLDER = ".tmp"  # and that of the link
+_PODMAN_TEMPORARY = "/var/tmp"  # noqa: S108 - where Podman keeps temporary files, unless told otherwise
+_CACHES = "buildah-cache"  # begins the names of folders there that outlive a build: RUN --mount=type=cache
+_CHOSEN = re.compile(r"^\s*image_copy_tmp_dir\s*=", re.MULTILINE)  # containers.conf(5)
+
+
+class Apart(Struct, frozen=True, kw_only=True):
+    """A service that nobody else uses."""
+
+    endpoint: Endpoint
+    pid: int
+    started: str
+    """As `buildr.host.process.start_time` has it."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether it has not ended."""
+        return bool(self.started) and start_time(str(self.pid)) == self.started
+
+
+def start_apart(podman: str) -> Apart:
+    """Start a service that nobody else uses.
+
+    Whoever starts it ends it and calls `forget`; left alone it ends like any other, when it has nothing to do.
+
+    Args:
+        podman: path of the program.
+
+    Raises:
+        EngineUnavailableError: it cannot be started here.
+    """
+    directory = podman_service.private_directory()
+    _remove_left(directory)
+    host = f"{os.getpid()}-{start_time('self')}"
+    path = f"{directory}/{APART}{host}-{os.urandom(3).hex()}.sock"
+    try:
+        pid = podman_service.start(podman, path, os.devnull, _make_folder(path))
+    except OSError as error:
+        _remove_folder(path)
+        raise EngineUnavailableError(
+            f"a Podman service cannot be started on {path}: {error.strerror or error}"
+        ) from None
+    start = start_time(str(pid))
+    with contextlib.suppress(OSError):  # no room: then only the watchdog can end it
+        record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with open(record, "w", encoding="ascii") as file:
+            file.write(f"{pid} {start}")
+    return Apart(endpoint=Endpoint(url=f"unix://{path}", path=path), pid=pid, started=start)
+
+
+def left_apart() -> Iterator[Apart]:
+    """Yield this user's services apart that live, and whose host processes have gone."""
+    try:
+        directory = podman_service.private_directory()
+        names = os.listdir(directory)
+    except (EngineUnavailableError, OSError):
+        return
+    for name in names:
+        if not name.endswith(_PROCESS) or not _host_has_gone(name):
+            continue
+        path = f"{directory}/{name.removesuffix(_PROCESS)}"
+        with contextlib.suppress(OSError, ValueError):
+            with open(f"{path}{_PROCESS}", encoding="ascii") as file:
+                pid, begun = file.read().split()
+            endpoint = Endpoint(url=f"unix://{path}", path=path)
+            service = Apart(endpoint=endpoint, pid=int(pid), started=begun)
+            if service.lives:
+                yield service
+            else:
+                forget(service)
+
+
+def forget(service: Apart) -> None:
+    """Remove the files of a service that has ended, or is just ending."""
+    path = service.endpoint.path
+    _remove_folder(path)
+    for name in (path, f"{path}{_PROCESS}"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _host_has_gone(name: str) -> bool:
+    """Whether a file is that of a service apart, and of a host process that has ended."""
+    if not name.startswith(APART):
+        return False
+    host, start, _ = (*name.removeprefix(APART).split("-"), "", "")[:3]
+    return bool(start) and start_time(host) != start
+
+
+def _remove_left(directory: str) -> None:
+    """Remove what is left of services apart whose users were killed before they could."""
+    for name in os.listdir(directory):
+        path = f"{directory}/{name}"
+        if not name.startswith(APART) or name.endswith(_PROCESS):
+            continue
+        with contextlib.suppress(OSError):
+            # A young one may not listen yet.
+            if time.time() - os.lstat(path).st_mtime < LEFT_SECONDS:
+                continue
+            if name.endswith(_FOLDER):
+                socket = path.removesuffix(_FOLDER)
+                if _host_has_gone(name) and not _listens(socket):
+                    _remove_folder(socket)
+            elif not _listens(path):
+                os.unlink(path)
+
+
+def _listens(path: str) -> bool:
+    return podman_service.listens(Endpoint(url=f"unix://{path}", path=path))
+
+
+# Temporary files ----------------------------------------------------------------------------------
+
+
+def _make_folder(path: str) -> str | None:
+    """Make the folder for the temporary files of a service, by the path of its socket.
+
+    Returns:
+        Its path; ``None`` where the service should keep them where it would.
+    """
+    if (above := _usual_place(path)) is None:
+        return None
+    folder = f"{above}/buildr-{os.urandom(8).hex()}"
+    try:
+        os.symlink(folder, f"{path}{_FOLDER}")  # first, so that it is found in any case
+        os.mkdir(folder, 0o700)
+        for name in _caches(above):
+            os.symlink(f"{above}/{name}", f"{folder}/{name}")
+    except OSError:
+        _remove_folder(path)
+        return None
+    return folder
+
+
+def _usual_place(path: str) -> str | None:
+    """Return where a service would keep its temporary files, unless more than that depends on it."""
+    of_temporary = path.startswith(f"{podman_service.TEMPORARY}/")
+    if os.geteuid() != 0 and of_temporary:
+        return (
+            None  # without a directory of the user's for that, what Podman runs is in TMPDIR, too
+        )
+    if given := os.environ.get("TMPDIR"):
+        return given if os.path.isabs(given) else None
+    return None if _is_configured() else _PODMAN_TEMPORARY  # TMPDIR would overrule that
+
+
+def _is_configured() -> bool:
+    """Whether Podman's configuration says where temporary files go, containers.conf(5)."""
+    name = "containers.conf"
+    for path in (f"/usr/share/containers/{name}", *podman_service.configuration(name)):
+        more: list[str] = []
+        with contextlib.suppress(OSError):
+            more = [f"{path}.d/{one}" for one in os.listdir(f"{path}.d") if one.endswith(".conf")]
+        for one in (path, *more):
+            with contextlib.suppress(OSError), open(one, errors="replace") as file:
+                if _CHOSEN.search(file.read()):
+                    return True
+    return False
+
+
+def _caches(folder: str) -> list[str]:
+    """Return the names of the folders of this user in which Podman keeps caches from build to build."""
+    with os.scandir(folder) as found:
+        return [
+            item.name
+            for item in found
+            if item.name.startswith(_CACHES)
+            and item.is_dir(follow_symlinks=False)
+            and item.stat(follow_symlinks=False).st_uid == os.geteuid()
+        ]
+
+
+def _remove_folder(path: str) -> None:
+    """Remove the folder for temporary files that belongs to a socket, but keep caches."""
+    link = f"{path}{_FOLDER}"
+    try:
+        folder = os.readlink(link)
+    except OSError:
+        return
+    with contextlib.suppress(OSError):
+        if _holds_mount(folder):
+            return
+        for name in _caches(folder):
+            # One that is there by now has been made by another build, and stays.
+            with contextlib.suppress(OSError):
+                os.rename(f"{folder}/{name}", f"{os.path.dirname(folder)}/{name}")
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+    if not os.path.lexists(folder):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+
+
+def _holds_mount(folder: str) -> bool:
+    """Whether something is mounted below a folder, proc(5), as by a build that was killed: it may be anything."""
+    begin = os.fsencode(f"{folder}/")
+    with open("/proc/self/mountinfo", "rb") as file:
+        return any(line.split(b" ", 5)[4].startswith(begin) for line in file)

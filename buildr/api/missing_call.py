@@ -1,0 +1,75 @@
+"""A script whose decorated function is never called: said when the script ends, since nothing else would be seen.
+
+Only where that is certain: the script came to its end, and its text names the function nowhere but where it defines it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from buildr.guest.detection import detect
+from buildr.host import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+def tell(functions: Sequence[Callable[..., object]]) -> None:
+    """Say which function the script that ends has never called, if it cannot have meant that.
+
+    Args:
+        functions: those that the script decorates, at least one; none was called.
+    """
+    # It ended by an exception, or was a prompt's beginning (`python -i`).
+    if hasattr(sys, "last_value") or sys.flags.interactive or detect().inside:
+        return
+    files = {_file_of(function) for function in functions}
+    path = files.pop()
+    if files or not path:
+        return
+    try:
+        with open(path, "rb") as script:
+            missed = never_named(script.read(), [function.__name__ for function in functions])
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return
+    if missed:
+        console.say(
+            f"{os.path.basename(path)} has not called {missed[-1]}(), so nothing ran in a container."
+            f' Its last lines should be\nif __name__ == "__main__":\n    {missed[-1]}()'
+        )
+
+
+def never_named(source: bytes, names: Iterable[str]) -> list[str]:
+    """Return those functions that a script's text names nowhere but where it defines them.
+
+    Args:
+        source: the script's text, in the encoding that it declares.
+        names: of functions that are decorated.
+
+    Raises:
+        SyntaxError: it is no Python.
+        ValueError: likewise.
+    """
+    import ast
+
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            named.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            named.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named.add(node.value)  # such as globals()["main"]
+        elif (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and len(node.decorator_list) > 1
+        ):
+            named.add(node.name)  # the other decorator may register it
+    return [name for name in names if name not in named]
+
+
+def _file_of(function: Callable[..., object]) -> str | None:
+    code = getattr(function, "__code__", None)
+    return None if code is None else code.co_filename

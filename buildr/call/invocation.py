@@ -1,0 +1,222 @@
+"""One call: a thread that runs its container, and the ways to wait for it and to end it.
+
+No signal handler is installed. Whoever waits on the main thread is interrupted there as in any other wait, by whatever the
+program's own handlers raise: then the guest is asked to end, and the exception goes on when it has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from buildr.errors import CallCancelledError, CallTimeoutError
+from buildr.host.signals import Signals, block_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import Protocol
+
+    from buildr.call.target import Target
+
+    class Calls(Protocol):
+        """What the calls of one function share; a `buildr.call.session.Session` is one."""
+
+        target: Target
+        running: list[Any]
+        timeout: float | None
+        given_up: bool
+
+        @property
+        def turns(self) -> AbstractContextManager[Any]:
+            """Held by a call while it runs."""
+            ...
+
+        def prepare(self) -> object:
+            """Reach the engine and find or build the image."""
+            ...
+
+        def run(self, call: Call, payload: bytes) -> Any:
+            """Run a call's container; return the value."""
+            ...
+
+        def give_up(self) -> None:
+            """Leave what still runs to the watchdog."""
+            ...
+
+
+_LOOK_SECONDS = 1.0  # a signal that came just before a wait began is seen after that, at the latest
+_PATIENCE = 3  # interrupts until even an orderly end is given up
+
+
+class Call:
+    """One call, which `start` begins.
+
+    Args:
+        session: its engine and image.
+        request: what the guest gets on standard input.
+        failure: raised where the result is due, in place of a call.
+
+    Attributes:
+        signals: asks the run loop for an end; its handlers are never installed.
+    """
+
+    def __init__(
+        self, session: Calls, request: bytes, *, failure: BaseException | None = None
+    ) -> None:
+        self.signals = Signals()
+        self._session = session
+        self._request = request
+        self._value: Any = None
+        self._failure = failure
+        self._why = ""
+        self._ended = threading.Event()
+        self._told: list[Callable[[], None]] = []
+        self._timer: threading.Timer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is over, the container's removal too."""
+        return self._ended.is_set()
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether somebody asked for the end already."""
+        return bool(self._why)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        if self._failure is not None:
+            self._end()
+            return
+        self._session.running.append(self)
+        self._thread = threading.Thread(target=self._serve, name="buildr-call", daemon=True)
+        self._thread.start()
+
+    def started(self) -> None:
+        """Note that the guest runs: from now on its time counts."""
+        if self._session.timeout is not None:
+            self._timer = threading.Timer(self._session.timeout, self.cancel, ("timeout",))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def request_cancel(self) -> None:
+        """See `cancel`."""
+        self.cancel()
+
+    def cancel(self, why: str = "cancelled") -> None:
+        """Ask for the end: SIGINT and, after the grace or when asked once more, SIGKILL; from any thread."""
+        if self.ended or (why == "timeout" and self._why):
+            return
+        self._why = self._why or why
+        # What is not created yet never starts; three would stand for a user who waits no more.
+        self.signals.interrupts = 1
+        self.signals.request_cancel()
+
+    def wait(self, cancel: Callable[[], None] | None = None) -> None:
+        """Wait for the end.
+
+        Args:
+            cancel: called when the wait is interrupted; by default this call's own.
+
+        Raises:
+            BaseException: what interrupted it, after the end; the third time at once.
+        """
+        raised: list[BaseException] = []
+        while not self.ended:
+            try:
+                self._ended.wait(_LOOK_SECONDS)
+                if self._thread is None or self._thread.ident is None:
+                    break  # a signal came before it could begin
+            except BaseException as error:
+                raised.append(error)
+                if len(raised) >= _PATIENCE:
+                    self._session.give_up()
+                    raise
+                (cancel or self.cancel)()
+        if raised:
+            raise raised[0]
+
+    def finish(self) -> None:
+        """Cancel it if it has not ended, and wait until it has."""
+        if self.ended or self._session.given_up:
+            return
+        if not self.unwanted:
+            self.cancel()
+        self.wait()
+
+    def result(self, cancel: Callable[[], None] | None = None) -> Any:
+        """Wait for the end; return the result.
+
+        Raises:
+            BaseException: what the function raised, or why there is no result.
+        """
+        self.wait(cancel)
+        return self._result()
+
+    async def promised(self) -> Any:
+        """Wait for the end as a coroutine; return the result. Cancelling the task cancels the call.
+
+        Raises:
+            BaseException: as with `result`.
+        """
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(over.set)
+
+        self._told.append(tell)
+        if self.ended:
+            over.set()
+        raised: list[BaseException] = []
+        while not over.is_set():
+            try:
+                await over.wait()
+            except BaseException as error:
+                raised.append(error)
+                if len(raised) >= _PATIENCE:
+                    self._session.give_up()
+                    raise
+                self.cancel()
+        if raised:
+            raise raised[0]
+        return self._result()
+
+    def _result(self) -> Any:
+        if self._why == "timeout":
+            raise CallTimeoutError(
+                f"{self._session.target.name} took longer than {self._session.timeout:g} s",
+                hint="Its container was stopped. call_timeout= in runtime, or .within(seconds), gives it more time.",
+            )
+        if self._why:
+            raise CallCancelledError(f"the call of {self._session.target.name} was cancelled")
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)  # of this machinery; nobody asked for that
+        return self._value
+
+    def _serve(self) -> None:
+        try:
+            with self._session.turns:
+                if not self.unwanted:
+                    self._session.prepare()
+                block_signals()  # the thread that waits shall get them
+                if not self.unwanted:
+                    self._value = self._session.run(self, self._request)
+        except BaseException as error:  # noqa: BLE001 - raised where the result is due
+            self._failure = error
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._session.running.remove(self)
+            self._end()
+
+    def _end(self) -> None:
+        self._ended.set()
+        for tell in tuple(self._told):
+            tell()

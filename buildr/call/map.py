@@ -1,0 +1,194 @@
+"""Many calls: `map` over inputs, a few containers at a time, results in the order of the inputs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from buildr.call.invocation import Call
+from buildr.call.session import Session, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from buildr.call.callee import Callee
+
+T = TypeVar("T")
+
+_AHEAD = 2  # calls that are begun, or done and not yet asked for: so many times those at a time
+
+
+class _Many(Generic[T]):
+    """What the two kinds of iterators share: calls that are begun ahead of the results that are asked for."""
+
+    def __init__(
+        self, callee: Callee, inputs: tuple[Iterable[Any], ...], concurrency: int | None
+    ) -> None:
+        self._pending: deque[Call] = deque()
+        self._over = True  # until all of it is there
+        self._inputs: Iterator[tuple[Any, ...]] = zip(*inputs, strict=False)
+        self._session = Session(callee, concurrency)
+        self._ahead = self._session.concurrency * _AHEAD
+        self._over = False
+
+    def _begin(self) -> None:
+        """Begin as many calls as there may be."""
+        while len(self._pending) < self._ahead:
+            args = next(self._inputs, None)
+            if args is None:
+                return
+            try:
+                call = self._session.new(args, {})
+            except Exception as error:
+                if not refused(error):
+                    raise
+                call = Call(self._session, b"", failure=error)
+            self._pending.append(call)
+            call.start()
+
+    def _cancel(self) -> None:
+        for call in tuple(self._pending):
+            call.cancel()
+
+    def _end(self) -> None:
+        """Cancel what was begun. What is cancelled already has its grace; asking once more would end that."""
+        self._over = True
+        for call in tuple(self._pending):
+            if not call.unwanted:
+                call.cancel()
+
+    def _settle(self) -> None:
+        """Wait until all calls that were begun have ended."""
+        raised: list[BaseException] = []
+        while self._pending and not self._session.given_up:
+            try:
+                self._pending[0].wait(self._cancel)
+            except BaseException as error:  # noqa: BLE001 - raised when all is settled
+                raised.append(error)
+            self._pending.popleft()
+        self._session.close()
+        if raised:
+            raise raised[0]
+
+    def __del__(self) -> None:
+        """Cancel what was begun; nobody will ask for it."""
+        if self._over:
+            return
+        self._end()
+        with contextlib.suppress(RuntimeError):  # the interpreter ends, and the watchdog sees to it
+            threading.Thread(target=self._settle, name="buildr-calls", daemon=True).start()
+
+
+class Results(_Many[T]):
+    """The results of `Containerized.map`: an iterator, and a context manager that closes it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        try:
+            self._session.prepare()
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> T:
+        """Wait for the next result.
+
+        Raises:
+            BaseException: what the function raised for this input; the other calls are cancelled then.
+        """
+        if self._over:
+            raise StopIteration
+        try:
+            self._begin()
+            if self._pending:
+                value: T = self._next()
+                self._begin()
+                return value
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise StopIteration
+
+    def _next(self) -> T:
+        call = self._pending[0]
+        try:
+            value: T = call.result(self._cancel)
+        except StopIteration as error:  # it would look as if there were no more results: PEP 479
+            raise RuntimeError("the function raised StopIteration") from error
+        self._pending.popleft()
+        return value
+
+    def close(self) -> None:
+        """Cancel what has not been asked for, and wait until it has ended."""
+        if self._over:
+            return
+        self._end()
+        self._settle()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """See `close`."""
+        self.close()
+
+
+class AsyncResults(_Many[T]):
+    """The results of `Containerized.map` of an ``async def``: an asynchronous iterator, closed by ``aclose``."""
+
+    def __aiter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> T:
+        """Wait for the next result.
+
+        Raises:
+            BaseException: what the function raised for this input; the other calls are cancelled then.
+        """
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            self._begin()
+            if self._pending:
+                value: T = await self._pending[0].promised()
+                self._pending.popleft()
+                self._begin()
+                return value
+        except BaseException:
+            await self.aclose()
+            raise
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Cancel what has not been asked for, and wait until it has ended."""
+        import asyncio
+
+        if self._over:
+            return
+        self._end()
+        await asyncio.shield(asyncio.to_thread(self._settle))
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """See `aclose`."""
+        await self.aclose()

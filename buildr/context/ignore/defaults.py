@@ -1,0 +1,55 @@
+"""What is left out of a context that has no ignore file.
+
+One table; the documentation shows it as it stands here. ``build/`` and ``dist/`` are not in it: a folder of
+that name is as often part of the program (a package, a web front end) as it is an artefact.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from buildr.context.ignore.rules import IgnoreRules
+
+__all__ = ["DEFAULTS", "MARKERS", "default_rules"]
+
+DEFAULTS: Final[tuple[tuple[str, str], ...]] = (
+    (
+        "history of a version control system",
+        ".git .hg .svn .bzr CVS _darcs .jj",
+    ),
+    (
+        "environments, which hold builds for the host and are made anew in the image",
+        ".venv .direnv __pypackages__ node_modules",
+    ),
+    (
+        "bytecode and the caches of tools",
+        "__pycache__ *.py[cod] .mypy_cache .pytest_cache .ruff_cache .pytype .hypothesis",
+    ),
+    (
+        "folders that test runners and notebooks keep their state in",
+        ".tox .nox .ipynb_checkpoints",
+    ),
+    (
+        "what a build or a test run of a Python project writes beside its source",
+        "*.egg-info .eggs .coverage .coverage.* htmlcov",
+    ),
+    (
+        "what editors and desktops leave; it changes with no change of the program",
+        ".idea .vscode .DS_Store *~ .#* .*.sw[op]",
+    ),
+)
+"""Rows of a reason and the names that it goes for, at any depth, in the syntax of an ignore file."""
+
+MARKERS: Final[dict[str, str]] = {
+    "pyvenv.cfg": "a virtual environment, whatever its name (PEP 405)",
+    "conda-meta": "a conda environment",
+}
+"""A folder that holds one of these names is left out; the context itself never is."""
+
+
+@cache
+def default_rules() -> IgnoreRules:
+    """Give the rules that apply where there is no ignore file."""
+    patterns = "\n".join(f"**/{name}" for _, names in DEFAULTS for name in names.split())
+    return IgnoreRules.parse(patterns, source="the defaults of Buildr", markers=frozenset(MARKERS))

@@ -1,0 +1,90 @@
+"""Where the ignore file of a context is. What stands in it is understood only when the context is listed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildr.errors import ContextError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildr.context.ignore.rules import IgnoreRules
+
+__all__ = ["IgnoreFile", "find_rules", "read_ignore_file"]
+
+
+class IgnoreFile(NamedTuple):
+    """An ignore file that was read and not yet understood.
+
+    Attributes:
+        source: its path.
+        text: all of it.
+    """
+
+    source: str
+    text: str
+
+    def parse(self) -> IgnoreRules:
+        """Understand it.
+
+        Raises:
+            ContextError: it has an invalid pattern.
+        """
+        from buildr.context.ignore.rules import IgnoreRules
+
+        return IgnoreRules.parse(self.text, source=self.source)
+
+
+def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules | None:
+    """Read the ignore file that applies to ``context``, and understand it.
+
+    Args:
+        context: the directory.
+        containerfile: the user's own Containerfile, if there is one.
+
+    Returns:
+        The rules, or None where there is no ignore file: then the defaults apply.
+
+    Raises:
+        ContextError: the ignore file cannot be read, or has an invalid pattern.
+    """
+    found = read_ignore_file(context, containerfile)
+    return found.parse() if found is not None else None
+
+
+def read_ignore_file(context: Path, containerfile: Path | None = None) -> IgnoreFile | None:
+    """Read the ignore file that applies to ``context``.
+
+    The first that exists: ``<containerfile>.dockerignore``, ``<containerfile>.containerignore`` (in this
+    order as in Docker and in Buildah), then ``.containerignore`` and ``.dockerignore`` of the context.
+
+    Args:
+        context: the directory.
+        containerfile: the user's own Containerfile, if there is one.
+
+    Returns:
+        None where there is no ignore file: then the defaults apply.
+
+    Raises:
+        ContextError: the ignore file cannot be read.
+    """
+    candidates = [context / ".containerignore", context / ".dockerignore"]
+    if containerfile is not None:
+        suffixes = (".dockerignore", ".containerignore")
+        candidates[:0] = [
+            containerfile.with_name(containerfile.name + suffix) for suffix in suffixes
+        ]
+    for path in candidates:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ContextError(
+                f"The ignore file {path} cannot be read: {error.strerror}",
+                hint="Make it a readable text file, or remove it.",
+            ) from error
+        return IgnoreFile(os.fspath(path), os.fsdecode(data))
+    return None

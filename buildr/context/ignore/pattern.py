@@ -1,0 +1,224 @@
+"""One pattern of an ignore file: what is valid, and what it matches.
+
+The meaning is that of moby/patternmatcher, which Docker's command, its classic builder and BuildKit share:
+the syntax is that of Go's ``path/filepath.Match``, plus ``**``; a pattern is anchored at the context.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from buildr.context.ignore.go_regexp import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pattern", "PatternSet", "clean"]
+
+_Kind = Literal["exact", "prefix", "suffix", "regexp"]
+
+# What shouldEscape() of moby/patternmatcher puts a backslash before.
+_ESCAPED: Final = frozenset(".+()|{}$")
+# A component with one of these may match a slash, or less than it seems to, once Go reads it.
+_UNSURE: Final = frozenset("[]\\^")
+# "**/" and a name with wildcards that match no slash.
+_ANY_FOLDER: Final = re.compile(
+    r"(?s)\*\*/(?:\*(?P<tail>[^][*?\\^/]+)|(?P<head>[^][*?\\^/]+)\*|(?P<plain>(?:[^][*\\^/]|\*(?!\*)|\[\w+\])+))"
+)
+
+
+def clean(path: str) -> str:
+    """Give the shortest equal path, as Go's ``path.Clean`` does: no ``.``, ``//`` or final slash."""
+    rooted = path.startswith("/")
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part in {"", "."}:
+            continue
+        if part != ".." or (not rooted and (not kept or kept[-1] == "..")):
+            kept.append(part)
+        elif kept:
+            kept.pop()
+    return ("/" if rooted else "") + "/".join(kept) or "."
+
+
+class Pattern:
+    """One pattern, without its ``!``.
+
+    Args:
+        text: a cleaned pattern.
+
+    Attributes:
+        text: the same.
+        kind: how it is compared; ``exact``, ``prefix`` (of ``literal``), ``suffix`` or ``regexp``.
+        literal: what it is compared with; empty for a ``regexp``.
+        regexp: for ``re.fullmatch``; empty for every other kind.
+
+    Raises:
+        ValueError: the pattern is not valid; the text says why.
+    """
+
+    __slots__ = ("_heads", "kind", "literal", "regexp", "text")
+
+    def __init__(self, text: str) -> None:
+        _check_syntax(text)
+        self.text = text
+        self.kind, expression = _expression(text)
+        self.literal = self.regexp = ""
+        if self.kind == "exact":
+            self.literal = text
+        elif self.kind == "prefix":
+            self.literal = text[:-2]
+        elif self.kind == "suffix":
+            self.literal = text[2:]
+        else:
+            self.regexp = translate(expression)
+        self._heads = _heads(text)
+
+    def may_match_below(self, directory: str) -> bool:
+        """Say whether a path below ``directory``, which itself does not match, could match.
+
+        When unsure, it could.
+        """
+        if self.kind == "suffix":
+            return True
+        if self.kind != "regexp":
+            return self.literal.startswith(directory + "/")
+        parts = directory.split("/")
+        return all(map(re.Pattern.fullmatch, self._heads, parts))
+
+
+class PatternSet:
+    """Patterns of which one has to match, arranged so that few paths need a regular expression."""
+
+    __slots__ = (
+        "_name_heads",
+        "_name_regexp",
+        "_name_tails",
+        "_names",
+        "_path_heads",
+        "_path_regexp",
+        "_path_tails",
+        "_paths",
+        "patterns",
+    )
+
+    def __init__(self, patterns: tuple[Pattern, ...]) -> None:
+        self.patterns = patterns
+        paths = {p.literal for p in patterns if p.kind == "exact"}
+        tails = [p.literal for p in patterns if p.kind == "suffix"]
+        regexps = [p for p in patterns if p.kind == "regexp"]
+        # "**/name" is the most usual pattern of all, and "**/*.py" the next.
+        names = {tail[1:] for tail in tails if tail.startswith("/") and tail.count("/") == 1}
+        tails = [tail for tail in tails if tail[1:] not in names or tail[0] != "/"]
+        paths.update(tail[1:] for tail in tails if tail.startswith("/"))
+        by_name = [m for p in regexps if (m := _ANY_FOLDER.fullmatch(p.text))]
+        self._names = frozenset(names)
+        self._name_heads = tuple(m["head"] for m in by_name if m["head"])
+        self._name_tails = tuple(m["tail"] for m in by_name if m["tail"])
+        self._name_regexp = _compile(
+            [translate(_expression(m["plain"])[1]) for m in by_name if m["plain"]]
+        )
+        self._paths = frozenset(paths)
+        self._path_heads = tuple(p.literal for p in patterns if p.kind == "prefix")
+        self._path_tails = tuple(tails)
+        self._path_regexp = _compile(
+            [p.regexp for p in regexps if not _ANY_FOLDER.fullmatch(p.text)]
+        )
+
+    def matches(self, path: str, name: str) -> bool:
+        """Say whether one of them matches ``path``, whose last component is ``name``."""
+        if name in self._names or path in self._paths:
+            return True
+        if path.startswith(self._path_heads) or path.endswith(self._path_tails):
+            return True
+        if (
+            name.endswith(self._name_tails)
+            or name.startswith(self._name_heads)
+            or (self._name_regexp is not None and self._name_regexp(name) is not None)
+        ) and "\n" not in path[: -len(name)]:  # Go's "(.*/)?" does not match a line's end
+            return True
+        return self._path_regexp is not None and self._path_regexp(path) is not None
+
+
+def _compile(regexps: list[str]) -> Callable[[str], re.Match[str] | None] | None:
+    return re.compile("|".join(f"(?:{r})" for r in regexps)).fullmatch if regexps else None
+
+
+def _expression(text: str) -> tuple[_Kind, str]:
+    """Do what ``Pattern.compile`` does: decide the kind, and write Go's expression (without ^ and $)."""
+    kind: _Kind = "exact"
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        first = at == 0
+        char = text[at]
+        at += 1
+        if char == "*" and text.startswith("*", at):
+            at += 1
+            at += text.startswith("/", at)
+            if at < len(text):
+                out.append("(.*/)?")
+                kind = "regexp"
+            elif kind == "exact":
+                kind = "prefix"
+            else:
+                out.append(".*")
+                kind = "regexp"
+            if first:
+                kind = "suffix"
+            continue
+        if char == "\\":
+            char += text[at]
+            at += 1
+        out.append({"*": "[^/]*", "?": "[^/]"}.get(char, f"\\{char}" if char in _ESCAPED else char))
+        if char[0] in "*?\\[]":
+            kind = "regexp"
+    return kind, "".join(out)
+
+
+def _heads(text: str) -> tuple[re.Pattern[str], ...]:
+    """Compile the leading components of which it is certain that each matches one of a path."""
+    heads: list[re.Pattern[str]] = []
+    for part in text.split("/"):
+        if "**" in part or not _UNSURE.isdisjoint(part):
+            break
+        heads.append(re.compile(re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")))
+    return tuple(heads)
+
+
+def _check_syntax(text: str) -> None:
+    """Raise ValueError where Go's ``filepath.Match`` gives ``ErrBadPattern``."""
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and at + 1 == len(text):
+            raise ValueError("it ends with a backslash that escapes nothing")
+        if char == "[":
+            at = _check_class(text, at + 1)
+        else:
+            at += 2 if char == "\\" else 1
+
+
+def _check_class(text: str, at: int) -> int:
+    at += text.startswith("^", at)
+    ranges = 0
+    while ranges == 0 or not text.startswith("]", at):
+        at = _check_class_char(text, at)
+        if text.startswith("-", at):
+            at = _check_class_char(text, at + 1)
+        ranges += 1
+    return at + 1
+
+
+def _check_class_char(text: str, at: int) -> int:
+    if text[at : at + 1] in {"", "-", "]"}:
+        raise ValueError(
+            "a character class, [...], is empty, has no end, or has a bare - or ] in it"
+        )
+    at += text[at] == "\\"
+    if at >= len(text) or "\ud800" <= text[at] <= "\udfff":
+        raise ValueError("a character class, [...], has no end, or holds a byte that is not UTF-8")
+    if at + 1 >= len(text):
+        raise ValueError("a character class, [...], has no end")
+    return at + 1

@@ -1,0 +1,154 @@
+"""Inline metadata of a script: PEP 723.
+
+The block is found by the expression of the specification:
+https://packaging.python.org/en/latest/specifications/inline-script-metadata/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from buildr.dependencies.files import decode, inside, read_bytes
+from buildr.dependencies.listed import check, requirements
+from buildr.dependencies.requirement import is_buildr, without_password
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from buildr.dependencies.model import Dependencies, ProjectFiles
+
+__all__ = ["accepts", "find", "read", "requires_python"]
+
+_BLOCK = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+PYTHON_SOURCE = "requires-python in the script's inline metadata"
+
+
+def find(project: ProjectFiles) -> Dependencies | None:
+    """Read the script's block, if it has one.
+
+    A block without ``dependencies`` says that there are none.
+
+    Raises:
+        DependencyError: the script cannot be read, has two blocks, or the block is not valid.
+    """
+    return _locked_or_read(project, *_script(project)) if project.script is not None else None
+
+
+def accepts(name: str) -> bool:
+    """Return whether a file that the user named is a script."""
+    return name.endswith(".py")
+
+
+def read(project: ProjectFiles, path: str) -> Dependencies:
+    """Read the block of a script that the user named.
+
+    Raises:
+        DependencyError: it has none, or see `find`.
+    """
+    found = _locked_or_read(project, inside(project, path, path), path)
+    if found is None:
+        raise DependencyError(
+            f"package.dependencies_file: {path!r} has no inline metadata",
+            hint='accepted: a script with a block "# /// script", or a file of requirements',
+        )
+    return found
+
+
+def requires_python(project: ProjectFiles) -> str | None:
+    """Return ``requires-python`` of the script's block.
+
+    Raises:
+        DependencyError: see `find`.
+    """
+    if project.script is None:
+        return None
+    real, path = _script(project)
+    block = _block(real, path)
+    return _requires_python(block, path) if block else None
+
+
+def _script(project: ProjectFiles) -> tuple[str, str]:
+    """Return the path of the script, and that for people."""
+    script = os.path.join(project.context, str(project.script))
+    path = os.path.relpath(script, project.context)
+    return script, os.path.basename(script) if path.startswith("..") else path
+
+
+def _locked_or_read(project: ProjectFiles, real: str, path: str) -> Dependencies | None:
+    """Read the lock that ``uv lock --script`` has written beside the script, else the block itself."""
+    lock = os.path.relpath(f"{real}.lock", os.path.realpath(project.context))
+    if os.path.lexists(f"{real}.lock") and _block(real, path) is not None:
+        from buildr.dependencies.readers import uv_lock
+
+        return uv_lock.read_script(project, lock)
+    return _read(real, path)
+
+
+def _read(real: str, path: str) -> Dependencies | None:
+    block = _block(real, path)
+    if block is None:
+        return None
+    wanted = block.get("dependencies", [])
+    if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
+        raise DependencyError(
+            f"{path}: dependencies in the inline metadata is no list of texts",
+            hint='accepted: dependencies = ["requests>=2.31", "rich"]',
+        )
+    wanted = [item.strip() for item in wanted]
+    check([item for item in wanted if not is_buildr(item)], f"{path}: … in the inline metadata")
+    indexes: tuple[str, ...] = ()
+    if "tool" in block:
+        from buildr.dependencies.uv_tool import index_lines, refuse_sources
+
+        refuse_sources(block, wanted, path, f"uv lock --script {path}")
+        indexes = index_lines(block, path)
+    return requirements(
+        wanted,
+        f"the inline metadata of {path}",
+        where=path,
+        indexes=indexes,
+        requires_python=_requires_python(block, path),
+        python_source=PYTHON_SOURCE,
+    )
+
+
+def _requires_python(block: dict[str, Any], path: str) -> str | None:
+    asked = block.get("requires-python")
+    if asked is not None and not isinstance(asked, str):
+        raise DependencyError(
+            f"{path}: requires-python in the inline metadata is no text",
+            hint='accepted: requires-python = ">=3.11"',
+        )
+    return asked
+
+
+def _block(real: str, path: str) -> dict[str, Any] | None:
+    """Return the parsed block of type ``script``."""
+    data = read_bytes(real, path)
+    if b"# /// script" not in data:
+        return None
+    text = re.sub(r"\r\n?", "\n", decode(data, path).text)
+    blocks = [match for match in re.finditer(_BLOCK, text) if match["type"] == "script"]
+    if not blocks:
+        return None
+    lines = [text.count("\n", 0, match.start()) + 1 for match in blocks]
+    if len(blocks) > 1:
+        raise DependencyError(
+            f"{path} has more than one block '# /// script', in lines {lines[0]} and {lines[1]}",
+            hint="keep one of them",
+        )
+    content = "".join(
+        line[2:] if line.startswith("# ") else line[1:]
+        for line in blocks[0]["content"].splitlines(keepends=True)
+    )
+    from tomllib import loads
+
+    try:
+        # With as many lines before it as in the script, the parser's line is the script's.
+        return loads("\n" * lines[0] + content)
+    except (ValueError, RecursionError) as error:
+        raise DependencyError(
+            f"{path}:{lines[0]}: the inline metadata is no valid TOML: {without_password(str(error))}",
+            hint="see https://packaging.python.org/specifications/inline-script-metadata/",
+        ) from None

@@ -1,0 +1,173 @@
+"""What a container is to be: the specification that an engine creates one from, and its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class PortBinding(Struct, frozen=True, kw_only=True):
+    """A published port."""
+
+    host_ip: str
+    host: int
+    """0: the engine chooses."""
+    container: int
+    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
+
+
+class MountSpec(Struct, frozen=True, kw_only=True):
+    """A directory or file of the host, or a named volume, inside the container."""
+
+    kind: Literal["bind", "volume"]
+    source: str
+    """An absolute path, or a volume's name."""
+    target: str
+    read_only: bool = False
+    relabel: Literal["", "z", "Z"] = ""
+    """SELinux label: shared or private."""
+
+
+class TmpfsSpec(Struct, frozen=True, kw_only=True):
+    """A directory in memory, empty at first.
+
+    Anybody in the container may write to it, unless the image has a directory there: then that one's permissions hold.
+    """
+
+    target: str
+    size: int | None = None
+    """Bytes; ``None``: the kernel's default."""
+
+
+_TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
+"""How directories in memory are mounted; all said, as the engines' defaults differ."""
+
+
+class NetworkSpec(Struct, frozen=True, kw_only=True):
+    """A network that the container joins."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    """Further names by which others in it find the container."""
+
+
+class DeviceSpec(Struct, frozen=True, kw_only=True):
+    """A device of the host."""
+
+    host: str
+    """An absolute path; or a name of the Container Device Interface, ``vendor.com/class=name``."""
+    container: str = ""
+    """An absolute path; empty for a name."""
+    access: str = "rwm"
+    """Of ``r``, ``w``, and ``m`` for making nodes."""
+
+
+class UlimitSpec(Struct, frozen=True, kw_only=True):
+    """A limit of each process, as in setrlimit(2)."""
+
+    name: str
+    """``nofile`` for ``RLIMIT_NOFILE``."""
+    soft: int
+    """-1: no limit."""
+    hard: int
+
+
+class HealthSpec(Struct, frozen=True, kw_only=True):
+    """A command that an engine runs in a container to see whether it is well."""
+
+    test: tuple[str, ...]
+    """``CMD`` and words, or ``CMD-SHELL`` and a line for ``sh``, in the words of both engines."""
+    interval: float = 30
+    """Seconds from one to the next."""
+    timeout: float = 30
+    """Seconds that one may take."""
+    retries: int = 3
+    start_period: float = 0
+    """Seconds in which failures do not count."""
+
+
+class ContainerSpec(Struct, frozen=True, kw_only=True):
+    """A container to create. What is ``None`` or empty is left as the image has it."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    """In place of the image's CMD; its ENTRYPOINT stays."""
+    entrypoint: tuple[str, ...] = ()
+    """In place of the image's ENTRYPOINT; with a `command`."""
+    environment: Mapping[str, str] = {}
+    labels: Mapping[str, str] = {}
+    name: str | None = None
+    workdir: str | None = None
+    user: str | None = None
+    tty: bool = False
+    stdin: bool = True
+    """Whether it takes input; without, its standard input is ``/dev/null``."""
+    ports: tuple[PortBinding, ...] = ()
+    mounts: tuple[MountSpec, ...] = ()
+    tmpfs: tuple[TmpfsSpec, ...] = ()
+    cpus: float | None = None
+    memory: int | None = None
+    """Bytes."""
+    shm_size: int | None = None
+    """Bytes of ``/dev/shm``; ``None``: 64 MiB."""
+    pids_limit: int | None = None
+    """Processes and threads."""
+    ulimits: tuple[UlimitSpec, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
+    gpus: int | tuple[str, ...] | None = None
+    """How many GPUs, -1 for all; or which, by number or UUID."""
+    networks: tuple[NetworkSpec, ...] = ()
+    """One of them named ``none`` or ``host``, and alone, is that mode; none at all: the engine's default, a private one."""
+    health: HealthSpec | None = None
+    """``None``: what the image has."""
+    restart: str = "no"
+    """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or with the
+    most times that it does, ``on-failure:3``."""
+    grace_seconds: float = 10
+    """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
+    logged: bool = True
+    """Whether the engine keeps what it writes; without, it need not write all of it to a disk."""
+    hardened: bool = False
+    """Drop every capability and mount the root read-only, ``/tmp`` and the home as tmpfs."""
+    home: str = ""
+    """The guest's home directory, for `hardened`."""
+    image_variables: tuple[str, ...] | None = None
+    """Names of the variables that the image sets, where they are known: they spare a backend that needs them a look."""
+
+
+def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
+    """Return the directories in memory, each with its options: those asked for, and what a hardened container needs.
+
+    The latter are ``/tmp`` and the home directory, where nothing is mounted anyway.
+    """
+    found = {
+        item.target: [*_TMPFS, *([] if item.size is None else [f"size={item.size}"])]
+        for item in spec.tmpfs
+    }
+    if spec.hardened:
+        mounted = {mount.target for mount in spec.mounts}
+        for path in ("/tmp", spec.home):  # noqa: S108 - inside the container
+            if path and path not in mounted:
+                found.setdefault(path, list(_TMPFS))
+    return found
+
+
+def health_config(health: HealthSpec) -> dict[str, object]:
+    """Return a health check as both engines take it: times are in nanoseconds, and all are said, as Podman has no defaults here."""
+    return {
+        "Test": list(health.test),
+        "Interval": round(health.interval * 1e9),
+        "Timeout": round(health.timeout * 1e9),
+        "Retries": health.retries,
+        "StartPeriod": round(health.start_period * 1e9),
+    }
+
+
+def restart_policy(spec: ContainerSpec) -> tuple[str, int]:
+    """Return the name of a container's restart policy, and how often it may be started again; 0: as often as it takes."""
+    name, _, tries = spec.restart.partition(":")
+    return name, int(tries or 0)

@@ -1,0 +1,148 @@
+"""Progress of pulls, builds and pushes on standard error: moving on a terminal and gone when done, silent elsewhere."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+
+from buildr.host import console
+from buildr.host.signals import block_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+    from rich.status import Status
+
+    from buildr.engines.records import Event
+
+Verbosity: TypeAlias = Literal["quiet", "normal", "verbose"]
+
+_QUICK_SECONDS = (
+    0.5  # what is done sooner is not worth a moving line, nor the import of its library
+)
+_WIDTH = 100  # columns of a moving line, where the terminal has them
+# Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6.
+_SEQUENCES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
+
+
+class Progress:
+    """Shows events as they come; a context manager.
+
+    Attributes:
+        on_image: told of the images that the steps of a build make.
+
+    Args:
+        title: what is going on, e.g. ``building hello``.
+        verbosity: ``verbose`` prints every line of a build, ``normal`` shows a moving line on a terminal,
+            ``quiet`` shows nothing.
+    """
+
+    def __init__(self, title: str, verbosity: Verbosity = "normal") -> None:
+        self.on_image: Callable[[str], None] = _nothing
+        self._title = title
+        self._verbosity = verbosity
+        self._moving = verbosity == "normal" and console.is_terminal()
+        self._status: Status | None = None
+        self._begun = time.monotonic()
+        self._step = ""
+        self._text_now = title
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        if self._moving:
+            # What is silent shows too: a scan of many files, or a step that prints nothing.
+            threading.Thread(target=self._on_time, name="buildr-progress", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the moving line away."""
+        self._over.set()
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event; one of an image is for who keeps account of them."""
+        if event.kind == "image":
+            self.on_image(event.text)
+            return
+        text = self._text(event)
+        if self._verbosity == "verbose" and event.kind != "upload":
+            console.say(text)
+        elif self._moving:
+            with self._lock:
+                self._text_now = f"{self._title}: {text}"
+                if time.monotonic() - self._begun > _QUICK_SECONDS:
+                    self._show(self._text_now)
+
+    def beside(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """Return a way to say something while this is shown: the moving line goes, and comes back below.
+
+        Args:
+            say: tells something in lines of its own.
+        """
+
+        def tell(text: str) -> None:
+            with self._lock:
+                if self._status is None:
+                    say(text)
+                    return
+                self._status.stop()
+                say(text)
+                self._status.start()
+
+        return tell
+
+    def _on_time(self) -> None:
+        block_signals()
+        self._over.wait(_QUICK_SECONDS)
+        with self._lock:
+            if not self._over.is_set():
+                self._show(self._text_now)
+
+    def _text(self, event: Event) -> str:
+        assert event.kind != "image"  # noqa: S101 - told elsewhere
+        if event.kind == "step":
+            self._step = f"step {event.current}/{event.total} {event.text}"
+            return self._step
+        if event.kind == "log":
+            return (
+                f"  {event.text}"
+                if self._verbosity == "verbose"
+                else f"{self._step[:40]} | {event.text}"
+            )
+        if event.kind == "upload":
+            return f"sending the context, {event.current / 1e6:.1f} MB"
+        if event.kind == "transfer":
+            done = f" {event.current / 1e6:.1f}/{event.total / 1e6:.1f} MB" if event.total else ""
+            return event.text + done
+        assert_never(event.kind)
+
+    def _show(self, text: str) -> None:
+        # Imported when something takes long enough to be shown: half a second hides it.
+        from rich.console import Console
+        from rich.text import Text
+
+        if self._status is None:
+            self._status = Console(stderr=True).status("")
+            self._status.start()
+        shown = Text(_plain(text))
+        room = self._status.console.width - 2  # beside the spinner
+        shown.truncate(min(_WIDTH, room), overflow="ellipsis")
+        self._status.update(shown)
+
+
+def _nothing(_image: str) -> None:
+    """Keep no account."""
+
+
+def _plain(text: str) -> str:
+    """Return a build's output as one line that cannot move the cursor."""
+    line = " ".join(re.sub(_SEQUENCES, "", text).split())
+    return "".join(character for character in line if character.isprintable())

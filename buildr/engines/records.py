@@ -1,0 +1,162 @@
+"""What crosses the line between Buildr and an engine: requests, answers and progress, as frozen records.
+
+Sizes are bytes and durations seconds. An image id is ``sha256:`` and 64 hexadecimal digits; a container id is 64
+hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from buildr.engines.container_spec import PortBinding
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Which engine a backend shall reach."""
+
+    endpoint: str | None = None
+    """A URL such as ``unix:///run/podman/podman.sock``; ``None``: look where the engine's own command looks."""
+    deadline: float | None = None
+    """When it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own bound."""
+
+
+class EngineInfo(Struct, frozen=True, kw_only=True):
+    """What is known of an engine once it has answered."""
+
+    backend: str
+    """The backend's name: ``podman``, ``docker``."""
+    version: str
+    rootless: bool
+    remote: bool
+    """Whether the engine sees another file system than this process: no bind mounts then."""
+    endpoint: str
+    found: str
+    """Why this endpoint: for people, e.g. ``a transient service, as no socket answered``."""
+
+
+class EngineDetails(Struct, frozen=True, kw_only=True):
+    """What ``buildr doctor`` shows beyond `EngineInfo`; empty where the engine does not tell."""
+
+    storage_driver: str = ""
+    cgroup_version: str = ""
+    oci_runtime: str = ""
+    network: str = ""
+    kernel: str = ""
+    user_ids: int = 0
+    """How many user ids its containers have; 1 where a rootless user has no subordinate ids; 0: not known."""
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One piece of progress of a pull, a build or a push."""
+
+    kind: Literal["step", "log", "image", "upload", "transfer"]
+    """``step``: a build step begins; ``log``: output of a step; ``image``: a step has made one, and the text is its id, or
+    how that begins; ``upload``: the context on its way to the engine; ``transfer``: layers between engine and registry."""
+    text: str = ""
+    current: int = 0
+    """Bytes so far, with ``upload`` and ``transfer``; the number of the step with ``step``."""
+    total: int = 0
+    """Bytes in all, or steps in all; 0: not known."""
+
+
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+class Image(Struct, frozen=True, kw_only=True):
+    """An image that an engine stores."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    """Its names, ``repository:tag`` each."""
+    labels: Mapping[str, str] = {}
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    """``NAME=value`` each."""
+    user: str = ""
+    workdir: str = ""
+    volumes: tuple[str, ...] = ()
+    """Paths that each container gets a volume of its own for."""
+    size: int = 0
+
+
+class BuildRequest(Struct, frozen=True, kw_only=True):
+    """A build. The base image must be stored already: a build never pulls."""
+
+    context: Iterable[bytes]
+    """A tar stream; consumed once, sent as it comes."""
+    containerfile: str
+    """Path of the Containerfile inside the tar stream."""
+    labels: Mapping[str, str] = {}
+    """Beyond those that the Containerfile sets; engines make a step of each."""
+    tags: tuple[str, ...] = ()
+    cache: bool = True
+    """Whether layers of earlier builds may be used."""
+
+
+class Layer(Struct, frozen=True, kw_only=True):
+    """A layer of an image."""
+
+    content: Iterable[bytes]
+    """A tar stream, not compressed; consumed once, sent as it comes."""
+    size: int
+    """Bytes of the whole stream."""
+    created_by: str
+    """What made it, for the image's history."""
+    labels: Mapping[str, str] = {}
+    """Of the new image, beyond those of the image below."""
+
+
+class PushRequest(Struct, frozen=True, kw_only=True):
+    """A push of a stored image under a full reference ``registry/path:tag``."""
+
+    image: str
+    reference: str
+
+
+class CommandSpec(Struct, frozen=True, kw_only=True):
+    """One more command in a running container. What is ``None`` or empty is as the container has it."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = {}
+    """Beyond the container's own."""
+    workdir: str | None = None
+    user: str | None = None
+    tty: bool = False
+    stdin: bool = True
+    """Whether it takes input."""
+
+
+class Volume(Struct, frozen=True, kw_only=True):
+    """A named volume."""
+
+    name: str
+    labels: Mapping[str, str] = {}
+    size: int | None = None
+    """Bytes; ``None`` where the engine does not tell."""
+
+
+class ContainerState(Struct, frozen=True, kw_only=True):
+    """A container as the engine sees it now."""
+
+    id: str
+    status: str
+    """The engine's word: ``created``, ``running``, ``exited``, …"""
+    running: bool
+    started: bool | None = None
+    """Whether it has been started ever; ``None``: not told, as by lists."""
+    exit_code: int | None
+    """``None`` until the container has ended."""
+    error: str = ""
+    """Why it could not start, in the engine's words."""
+    labels: Mapping[str, str] = {}
+    ports: tuple[PortBinding, ...] = ()
+    """As they are bound now, with the host ports that the engine chose."""
+
+
+Health: TypeAlias = Literal["", "starting", "healthy", "unhealthy"]
+"""What an engine says of a container's health; empty: there is no health check."""

@@ -1,0 +1,231 @@
+"""Which engine: the names of the backends, the choice between them, and the fallback.
+
+The two built-in backends come from a table, since reading entry points costs 40 ms; entry points are read for any
+other name, and to list what there is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
+
+from buildr.engines.records import Target
+from buildr.errors import (
+    BackendError,
+    EngineNotFoundError,
+    EngineTooOldError,
+    EngineUnavailableError,
+    OptionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildr.engines.protocol import Backend, Connect
+    from buildr.options import Package, Runtime
+
+ENTRY_POINTS = "buildr.backends"
+VARIABLE = "BUILDR_BACKEND"
+AUTO = "auto"
+DECORATOR = "the decorator"
+
+_BUILT_IN = {
+    "podman": "buildr_backends.podman.engine:connect",
+    "docker": "buildr_backends.docker.engine:connect",
+}
+_FALLBACK_ORDER = ("podman", "docker")
+_AUTO_SECONDS = 9.0  # for all engines together, that are there and do not answer
+_LAST_SECONDS = (
+    2.0  # of these, kept for each engine that is still to be tried: what is alive answers in less
+)
+_ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
+
+substitute: Callable[[str], Connect] | None = None
+"""Gives the backend of each name while it is set: the seam of `buildr.testing`."""
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """A backend's name and who chose it."""
+
+    name: str
+    origin: str
+
+
+def choose(
+    *,
+    flag: str | None = None,
+    option: str | None = None,
+    builder: str | None = None,
+    option_origin: str = DECORATOR,
+) -> Choice:
+    """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the options, ``auto``.
+
+    Args:
+        flag: of the command line.
+        option: ``executor`` or ``builder``, from the decorator or ``[tool.buildr]``.
+        builder: of the command line, for the engine that builds: it comes before all others.
+        option_origin: where the option stands.
+    """
+    for name, origin in (
+        (builder, "--builder"),
+        (flag, "--backend"),
+        (os.environ.get(VARIABLE), VARIABLE),
+        (option, option_origin),
+    ):
+        if name:
+            return Choice(name=name.strip().lower(), origin=origin)
+    return Choice(name=AUTO, origin="default")
+
+
+def choose_both(
+    package: Package,
+    runtime: Runtime,
+    origins: Mapping[str, str],
+    *,
+    flag: str | None = None,
+    builder: str | None = None,
+) -> tuple[Choice, Choice]:
+    """Decide which backend runs and which one builds; where the options name one of them, it is both.
+
+    Args:
+        package: with ``builder``.
+        runtime: with ``executor``.
+        origins: where options stand, by ``package.builder``; others are the decorator's.
+        flag: see `choose`.
+        builder: see `choose`.
+    """
+    runs, builds = ("runtime.executor", runtime.executor), ("package.builder", package.builder)
+
+    def chosen(first: tuple[str, str | None], second: tuple[str, str | None]) -> dict[str, str]:
+        name, value = first if first[1] else second
+        origin = origins.get(name, DECORATOR)
+        return {"option": value, "option_origin": origin} if value else {}
+
+    return (
+        choose(flag=flag, **chosen(runs, builds)),
+        choose(flag=flag, builder=builder, **chosen(builds, runs)),
+    )
+
+
+def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
+    """Reach the chosen engine.
+
+    Args:
+        choice: a backend's name, or ``auto``: Podman, and Docker where Podman is absent or broken.
+        say: told in one line when ``auto`` falls back.
+
+    Raises:
+        OptionError: there is no backend of that name.
+        EngineNotFoundError: no engine at all, or not the named one; told within ten seconds.
+        EngineUnavailableError: the named engine does not answer.
+        EngineTooOldError: the named engine is too old.
+    """
+    if choice.name != AUTO:
+        return load(choice)(Target())
+    failures: list[tuple[str, BackendError]] = []
+    deadline = time.monotonic() + _AUTO_SECONDS
+    for index, name in enumerate(_FALLBACK_ORDER, start=1):
+        kept = (len(_FALLBACK_ORDER) - index) * _LAST_SECONDS
+        target = Target(deadline=deadline - kept)
+        try:
+            backend = load(Choice(name=name, origin=choice.origin))(target)
+        except _ABSENT_OR_BROKEN as error:
+            failures.append((name, error))
+            continue
+        for failed, why in failures:
+            say(f"using {name}, since {failed} is not usable here: {why.what}")
+        return backend
+    raise _none(failures)
+
+
+def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
+    """Reach the chosen engine, or with ``auto`` every one that answers.
+
+    Args:
+        choice: a backend's name, or ``auto``.
+        say: told in one line of each engine that is here and does not answer.
+
+    Raises:
+        OptionError: there is no backend of that name.
+        EngineNotFoundError: no engine at all, or not the named one.
+        EngineUnavailableError: the named engine does not answer.
+        EngineTooOldError: the named engine is too old.
+    """
+    if choice.name != AUTO:
+        return [load(choice)(Target())]
+    reached: list[Backend] = []
+    failures: list[tuple[str, BackendError]] = []
+    for name in names():
+        try:
+            backend = load(Choice(name=name, origin=choice.origin))(Target())
+        except _ABSENT_OR_BROKEN as error:
+            failures.append((name, error))
+            continue
+        if any(other.info.endpoint == backend.info.endpoint for other in reached):
+            backend.close()  # one engine under two names
+        else:
+            reached.append(backend)
+    if not reached:
+        raise _none(failures)
+    for name, why in failures:
+        if not isinstance(why, EngineNotFoundError):
+            say(f"{name} is left out: {why.what}")
+    return reached
+
+
+def _none(failures: list[tuple[str, BackendError]]) -> EngineNotFoundError:
+    tried = "\n".join(f"  {name}: {why.what}" for name, why in failures)
+    # Each with its name: "Install it" may be said of one and "Start it" of another.
+    hints = "\n".join(f"{name}: {why.hint}" for name, why in failures if why.hint)
+    return EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
+
+
+def load(choice: Choice) -> Connect:
+    """Return the function that connects a backend.
+
+    Raises:
+        OptionError: there is no backend of that name, or it cannot be imported.
+    """
+    if substitute is not None:
+        return substitute(choice.name)
+    if choice.name in _BUILT_IN:
+        return _import(_BUILT_IN[choice.name])
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name.lower() == choice.name:
+            try:
+                connect_it = point.load()
+            except Exception as error:  # somebody else's code: whatever it raises
+                raise OptionError(
+                    f"the backend {choice.name!r} ({point.value}) cannot be imported:"
+                    f" {type(error).__name__}: {error}",
+                    hint="Reinstall the distribution that it comes from.",
+                ) from error
+            if not callable(connect_it):
+                raise OptionError(
+                    f"the backend {choice.name!r} ({point.value}) is no function that connects",
+                    hint="Tell the authors of the distribution that it comes from.",
+                )
+            return cast("Connect", connect_it)
+    raise OptionError(
+        f"there is no backend {choice.name!r} (from {choice.origin})",
+        hint=f"Choose one of: {', '.join((AUTO, *names()))}.",
+    )
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all installed backends, the built-in ones first."""
+    from importlib.metadata import entry_points
+
+    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(_BUILT_IN)
+    return (*_BUILT_IN, *sorted(others))
+
+
+def _import(target: str) -> Connect:
+    module, _, attribute = target.partition(":")
+    return cast("Connect", getattr(importlib.import_module(module), attribute))

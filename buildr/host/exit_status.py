@@ -1,0 +1,67 @@
+"""Every end that an action of Buildr can have, as an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from buildr.errors import BuildrError
+from buildr.host import console
+from buildr.host.signals import Signals, Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CANCELLED = 0
+_FORCED = 128 + signal.SIGINT
+
+
+def guarded(action: Callable[[Signals], int]) -> int:
+    """Do something with an engine; turn every end it can have into an exit status.
+
+    Errors are told on standard error.
+
+    Args:
+        action: given the signal handlers that are in force meanwhile.
+
+    Returns:
+        The action's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
+    """
+    occupy_standard_streams()
+    signals = Signals()
+    try:
+        with signals:
+            return action(signals)
+    except KeyboardInterrupt:
+        if signals.interrupts > 1:
+            return _FORCED
+        console.say("cancelled")
+        return _CANCELLED
+    except Terminated as end:
+        return end.exit_code
+    except BrokenPipeError:
+        return _die_of_broken_pipe()
+    except BuildrError as error:
+        console.error(str(error))
+        return error.exit_code
+
+
+def occupy_standard_streams() -> None:
+    """Open ``/dev/null`` for a standard stream that is closed.
+
+    Otherwise the next thing that is opened, a connection to the engine say, would be that stream, and the guest's
+    output would be written into it.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
+
+
+def _die_of_broken_pipe() -> int:
+    """End as any Unix program does whose reader has gone: by SIGPIPE, without a word."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.stdout = None  # what is buffered has no reader either
+    os.kill(os.getpid(), signal.SIGPIPE)
+    return 128 + signal.SIGPIPE

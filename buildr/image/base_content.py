@@ -1,0 +1,78 @@
+"""What a base image has in the place of the source.
+
+Mostly nothing. Where it has files there, a clean build shows those that the source has none of the same name for; so a removal
+on top of the last image would take too much away. Where it has no folder there, or a volume, engines write elsewhere than
+into the image, or forget what they have written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from buildr import labels
+from buildr.engines.container_spec import ContainerSpec
+from buildr.errors import EngineError
+from buildr.host import cache
+from buildr.layout import APP
+
+if TYPE_CHECKING:
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
+
+Place: TypeAlias = Literal["free", "filled", "other"]
+"""``free``: nothing, or an empty folder; ``filled``: a folder with something in it; ``other``: anything else, or not known."""
+
+_PLACES: tuple[Place, ...] = ("free", "filled", "other")
+_KIND = "base-app"
+_OFFICIAL = "docker.io/library/python:"
+_CHUNKS = 16  # of the archive; an empty folder is in the first
+
+
+def place_in(backend: Backend, base: Image) -> Place:
+    """Return what an image has at ``/app``; the engine is asked only once."""
+    if any(_overlap(volume) for volume in base.volumes):
+        return "other"
+    if any(tag.startswith(_OFFICIAL) for tag in base.tags):
+        return "free"
+    name = cache.key(base.id)
+    stored = [bytes(part) for part in cache.load(_KIND, name) or ()]
+    for place in _PLACES:
+        if stored == [place.encode()]:
+            return place
+    try:
+        found = _look(backend, base.id)
+    except EngineError:
+        return "other"
+    cache.store(_KIND, name, found.encode())
+    return found
+
+
+def _overlap(volume: str) -> bool:
+    """Whether a volume holds the source, or a part of it."""
+    ours, theirs = f"{APP}/", f"{volume.rstrip('/')}/"
+    return ours.startswith(theirs) or theirs.startswith(ours)
+
+
+def _look(backend: Backend, image: str) -> Place:
+    import io
+    import tarfile
+    from itertools import islice
+
+    spec = ContainerSpec(image=image, command=("true",), labels=labels.labels(0))
+    container = backend.create(spec)
+    try:
+        head = b"".join(islice(backend.get_archive(container, APP), _CHUNKS))
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return "free"
+    finally:
+        backend.remove(container)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(head)) as archive:
+            top = archive.next()
+            if top is None or not top.isdir():
+                return "other"
+            return "free" if archive.next() is None else "filled"
+    except tarfile.TarError:  # cut off, so there is more than a folder
+        return "filled" if head else "other"

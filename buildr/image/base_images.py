@@ -1,0 +1,64 @@
+"""The images that a build starts from: looked up, pulled when they are not stored, asked for anew where that is wanted.
+
+Builds themselves never pull, so that an image that cannot be had is told as that, before anything is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr.errors import ImageNotFoundError, OptionError
+
+if TYPE_CHECKING:
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
+    from buildr.plan.project import Project
+
+_ONLY_HERE = "localhost/"  # what engines call an image that came from no registry
+
+
+def find_bases(backend: Backend, project: Project, progress: Progress) -> list[Image]:
+    """Return the images that a project's build starts from; those of a user's own Containerfile as far as it names them.
+
+    Raises:
+        ContextError: the user's own Containerfile cannot be read.
+        ImageNotFoundError: one can neither be found nor pulled, or cannot be pulled anew.
+    """
+    refresh = project.package.pull
+    if project.dockerfile is None:
+        return [_find(backend, project.recipe.base_image, progress, refresh=refresh)]
+    from buildr.options.reference import parse_reference
+    from buildr.plan.dockerfile import bases, read_dockerfile
+
+    found = []
+    for name in bases(read_dockerfile(project.dockerfile)):
+        try:
+            reference = str(parse_reference(name).normalised())
+        except OptionError:
+            reference = ""  # an image's id; or no reference, and the engine says in which line
+        if not reference and not name.startswith("sha256:"):
+            continue
+        image = backend.image(name)  # by its short name first, which may be one of this host
+        if reference and (image is None or refresh):
+            image = _find(backend, reference, progress, refresh=refresh)
+        found += [image] if image else []
+    return found
+
+
+def _find(backend: Backend, reference: str, progress: Progress, *, refresh: bool) -> Image:
+    stored = backend.image(reference)
+    if stored is not None and not (refresh and _may_change(reference)):
+        return stored
+    try:
+        return backend.pull(reference, progress)
+    except ImageNotFoundError as error:
+        why = "It is not stored here, so it has to be pulled."
+        if stored is not None:
+            why = "An older one is stored here, which serves without pull=True in package."
+        raise ImageNotFoundError(error.what, hint=f"{why}\n{error.hint}".strip()) from None
+
+
+def _may_change(reference: str) -> bool:
+    """Whether a registry may hold another image under this name than the one that is stored."""
+    return not reference.startswith((_ONLY_HERE, "sha256:")) and "@" not in reference

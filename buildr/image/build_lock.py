@@ -1,0 +1,113 @@
+"""Builds and the removal of old images do not happen at the same time.
+
+Podman's builds look through all stored images for layers that may serve, and fail when one vanishes meanwhile; so does a
+list of images. A user's builds share a lock; old images are removed only by who has it alone, and otherwise by a
+later build. flock(2): the kernel lets go of it when a process ends, however it ends.
+
+Beside the lock every build has a file as long as it lasts. One whose process has gone tells that a build was killed, and
+that there may be images without a name. Those that nothing else would tell from others stand in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from buildr.host import cache
+from buildr.host.process import start_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_MARK = "building-"
+_SHORTEST = 11  # digits of an id that an engine tells; a line that was cut off may have fewer
+
+
+@contextlib.contextmanager
+def building(engine: str = "") -> Iterator[Callable[[str], None]]:
+    """Keep old images from being removed; where no lock can be had (a read-only home) go on without.
+
+    Args:
+        engine: the backend's name.
+
+    Yields:
+        What is to be told of the images that the steps make, by their ids or how those begin.
+    """
+    lock = _open()
+    mark = f"{cache.directory()}/{_MARK}{os.getpid()}-{start_time('self')}-{engine}"
+    try:
+        if lock is not None:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            _note(mark, "")
+
+        def note(image: str) -> None:
+            if lock is not None:
+                _note(mark, f"{image}\n")
+
+        yield note
+    finally:
+        if lock is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(mark)
+            os.close(lock)
+
+
+def killed(engine: str) -> list[str]:
+    """Return the files of an engine's builds whose processes have gone; whoever has cleaned up removes the files."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(cache.directory()):
+            pid, start, of = (*name.removeprefix(_MARK).split("-", 2), "", "")[:3]
+            if name.startswith(_MARK) and of == engine and start_time(pid) != start:
+                found.append(f"{cache.directory()}/{name}")
+    return found
+
+
+def images_of(mark: str) -> list[str]:
+    """Return the images that a build has told of, by their ids or how those begin."""
+    try:
+        with open(mark, encoding="ascii", errors="replace") as file:
+            return [line.rstrip("\n") for line in file if len(line) > _SHORTEST]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[bool]:
+    """Tell whether nobody builds, and keep it so; never waits."""
+    lock = _open()
+    try:
+        yield lock is not None and _exclusive(lock)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _note(mark: str, text: str) -> None:
+    with contextlib.suppress(OSError):  # no room: then nobody will know
+        file = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
+
+
+def _exclusive(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _open() -> int | None:
+    try:
+        return os.open(
+            f"{cache.make_directory()}/build.lock",
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+            0o600,
+        )
+    except OSError:
+        return None

@@ -1,0 +1,150 @@
+"""An image from a generated Containerfile, clean: all that comes before the source is built, and the source is one layer on top.
+
+A build has the engine write a context three times: as it comes, into the step's container, and as a layer. A layer that
+is handed over ready is written once, so a first build of many files takes a fraction of the engine's own
+(docs/performance.md). The image is the one that the Containerfile describes, whichever way it was made.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr.archive.tar import pack, pack_tree, tree_size
+from buildr.engines.records import BuildRequest, Event, Layer
+from buildr.errors import EngineError
+from buildr.image.base_content import place_in
+from buildr.layout import APP
+from buildr.plan.containerfile import source_step
+from buildr.plan.fingerprint import may_serve
+from buildr.plan.staging import CONTAINERFILE, counted, parts_of, source_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from buildr.context.entries import Entry
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
+    from buildr.plan.fingerprint import Frame
+    from buildr.plan.project import Project
+    from buildr.plan.sources import Sources
+
+_HOLES_BYTES = 1 << 20  # in one file; a build sends no holes, and a layer does
+_BLOCK = 512  # what st_blocks counts in
+
+
+def build_generated(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    progress: Progress,
+    around: Frame,
+    bases: Sequence[Image],
+    *,
+    cache: bool,
+    wheels: bool = False,
+) -> str:
+    """Build a project's image, and give it the project's name; return its id.
+
+    Args:
+        backend: the engine.
+        project: what to build.
+        sources: its files.
+        progress: told of the build.
+        around: what decides the image beside the context.
+        bases: the image that it starts from.
+        cache: whether what was built before may serve.
+        wheels: whether dependencies may be installed with the cache of wheels.
+
+    Raises:
+        ContextError: a file cannot be read.
+        BuildError: a step failed.
+    """
+    if project.package.secrets and project.recipe.installs:
+        from buildr.installer import with_dependencies
+
+        project = with_dependencies(backend, project, sources, progress, cache=cache)
+
+    def build(project: Project, tag: str) -> str:
+        if wheels and not project.package.secrets:
+            from buildr.installer.wheels import with_wheels
+
+            project = with_wheels(backend, project, progress, cache=cache) or project
+        request = BuildRequest(
+            context=counted(pack(parts_of(project, sources)), progress),
+            containerfile=CONTAINERFILE,
+            tags=(tag,),
+            cache=cache,
+        )
+        return backend.build(request, progress)
+
+    def prepare(project: Project) -> str:
+        stored = backend.image(around.prepared_tag) if cache else None
+        if stored is not None and may_serve(stored, project):
+            return stored.id
+        return build(project, around.prepared_tag)
+
+    image = _build_layered(backend, project, sources, bases, prepare, progress)
+    if image is None:
+        return build(project, project.reference)
+    backend.tag(image, project.reference)
+    return image
+
+
+def _build_layered(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    bases: Sequence[Image],
+    prepare: Callable[[Project], str],
+    progress: Progress,
+) -> str | None:
+    """Build the project's image; ``None`` where it cannot be made like this.
+
+    Args:
+        backend: the engine.
+        project: what to build.
+        sources: its files.
+        bases: the image that it starts from.
+        prepare: returns the id of the image of a project whose source is no part of it.
+        progress: told of the build.
+
+    Raises:
+        ContextError: a file cannot be read.
+        BuildError: a step of what comes before the source failed.
+    """
+    entries = sources.tree.scan.entries
+    # Additional files come after the source.
+    if not project.can_grow or project.recipe.files or _has_holes(project.context, entries):
+        return None
+    if not backend.appends() or any(place_in(backend, base) == "other" for base in bases):
+        return None
+    below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
+    tree = source_tree(project, sources, APP.strip("/"))
+    layer = Layer(
+        content=counted(pack_tree(tree, owner=int(project.recipe.user)), progress),
+        size=tree_size(tree),
+        created_by=source_step(project.recipe.user),
+    )
+    progress(Event(kind="step", text=layer.created_by, current=1, total=1))
+    try:
+        return backend.append(below, layer, progress)
+    except EngineError as error:  # a build may still do, or says what is wrong
+        progress(Event(kind="log", text=f"{error.what}: {error.message}"))
+        return None
+
+
+def _has_holes(root: Path, entries: Iterable[Entry]) -> bool:
+    for entry in entries:
+        if entry.kind == "file" and entry.size >= _HOLES_BYTES:
+            try:
+                status = os.lstat(root / entry.path)
+            except OSError:
+                continue  # whoever reads it says so
+            if entry.size - status.st_blocks * _BLOCK >= _HOLES_BYTES:
+                return True
+    return False

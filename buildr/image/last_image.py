@@ -1,0 +1,104 @@
+"""What is remembered of the last image of a project on an engine, so that a run need not ask for it.
+
+It lies in the cache (see `buildr.host.cache`). An image is remembered by its name, which is a digest of all that is in it; so
+what is remembered wrongly is not used, or is an image that the engine does not have, and then it is looked up or
+built as if nothing were known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from buildr.host import cache
+
+if TYPE_CHECKING:
+    from buildr.context.delta import State
+    from buildr.context.index import Snapshot
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
+
+_LAST = "last"
+_STATE = "state"
+
+
+class LastImage(msgspec.Struct, frozen=True, array_like=True):
+    """An image.
+
+    Attributes:
+        tag: its name.
+        id: as the engine has it.
+        variables: names of the variables that it sets.
+        tree: the digest of its context.
+        layers: how many deltas it has grown by.
+    """
+
+    tag: str
+    id: str
+    variables: tuple[str, ...]
+    tree: str
+    layers: int
+
+
+class Memory:
+    """The memory of one project and engine.
+
+    Args:
+        project: the project's key.
+        backend: the engine.
+    """
+
+    def __init__(self, project: str, backend: Backend) -> None:
+        self._name = cache.key(project, backend.info.backend, backend.info.endpoint)
+
+    def last(self) -> LastImage | None:
+        """Return the last image; ``None`` where none is remembered."""
+        parts = cache.load(_LAST, self._name)
+        if parts is None or len(parts) != 1:
+            return None
+        try:
+            return msgspec.msgpack.decode(parts[0], type=LastImage)
+        except msgspec.DecodeError:
+            return None
+
+    def state(self, tree: str) -> State | None:
+        """Return the state of a context; ``None`` where another one is remembered.
+
+        Args:
+            tree: its digest.
+        """
+        from buildr.context.delta import State
+
+        parts = cache.load(_STATE, self._name)
+        # Another one, when a run beside this one was here, or was killed between the two files.
+        if parts is None or len(parts) != 2 or parts[0] != tree.encode():
+            return None
+        try:
+            return msgspec.msgpack.decode(parts[1], type=State)
+        except msgspec.DecodeError:
+            return None
+
+    def remember(
+        self, tag: str, image: Image, tree: Snapshot, *, layers: int, with_state: bool
+    ) -> None:
+        """Remember an image.
+
+        Args:
+            tag: its name.
+            image: the image.
+            tree: its context.
+            layers: how many deltas it has grown by.
+            with_state: whether it may grow, so that the state of its context will be needed.
+        """
+        variables = tuple(line.partition("=")[0] for line in image.environment)
+        last = LastImage(tag, image.id, variables, tree.digest, layers)
+        try:
+            if with_state:
+                from buildr.context.delta import State
+
+                state = msgspec.msgpack.encode(State(tree.scan.entries, tree.contents))
+                cache.store(_STATE, self._name, tree.digest.encode(), state)
+            cache.store(_LAST, self._name, msgspec.msgpack.encode(last))
+        except UnicodeEncodeError:
+            return  # a file name that is no UTF-8: such a context is always built clean

@@ -1,0 +1,58 @@
+"""An image on its way between engines: built and pushed, or built by one engine and run by another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr.engines.progress import Progress
+from buildr.engines.records import PushRequest
+from buildr.errors import OptionError
+from buildr.image.ensure import ensure_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.engines.progress import Verbosity
+    from buildr.engines.protocol import Backend
+    from buildr.options import Package
+    from buildr.plan.project import Project
+
+
+def build_and_publish(
+    backend: Backend, project: Project, say: Callable[[str], None], *, cache: bool = True
+) -> str:
+    """Return the id of the project's image, pushed if its options say so."""
+    package = project.package
+    shown = verbosity(package)
+    image = ensure_image(backend, project, say, verbosity=shown, cache=cache)
+    if package.publish:
+        with Progress(f"pushing {project.reference}", shown) as progress:
+            request = PushRequest(image=image, reference=project.reference)
+            digest = backend.push(request, progress)
+        say(f"pushed {project.reference}" + (f" ({digest})" if digest else ""))
+    return image
+
+
+def build_elsewhere(
+    executor: Backend, project: Project, builder: Backend, say: Callable[[str], None]
+) -> str:
+    """Build with one engine and run with another: the image goes through its registry."""
+    try:
+        if builder.info.backend != executor.info.backend and not project.package.publish:
+            raise OptionError(
+                f"the image is built by {builder.info.backend} and run by {executor.info.backend},"
+                " so it must be published",
+                hint="Set repository=… in package and publish=True in package, or name one engine for both.",
+            )
+        image = build_and_publish(builder, project, say)
+        if builder.info.backend == executor.info.backend:
+            return image
+    finally:
+        builder.close()
+    with Progress(f"pulling {project.reference}", verbosity(project.package)) as progress:
+        return executor.pull(project.reference, progress).id
+
+
+def verbosity(package: Package) -> Verbosity:
+    """Return how much of a build is shown."""
+    return "quiet" if package.quiet else "verbose" if package.verbose else "normal"

@@ -1,0 +1,130 @@
+"""An image from the user's own Containerfile: built as it is, with a small stage on top that makes it one of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from buildr import labels
+from buildr.archive.tar import Member, pack
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.records import BuildRequest
+from buildr.errors import BuildError, EngineError, ImageNotFoundError
+from buildr.plan.containerfile import render_marker_stage
+from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
+
+if TYPE_CHECKING:
+    from buildr.archive.tar import Part
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
+    from buildr.plan.project import Project
+    from buildr.plan.sources import Sources
+
+_NAME = ".buildr-Containerfile"
+# Both engines read this file and keep what it names out of the image: the Containerfile may lie outside the context.
+_IGNORE = Member(path=".dockerignore", data=f".dockerignore\n{_NAME}\n".encode())
+
+
+def build_own(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    progress: Progress,
+    *,
+    cache: bool,
+) -> str:
+    """Build the user's own Containerfile as it is, and put the guest part on top of it; return the image's id.
+
+    Raises:
+        BuildError: a step failed, or the image names no command and does not hold the script.
+    """
+    text = Member(path=_NAME, data=sources.dockerfile)
+    tree = source_tree(project, sources)
+    own = backend.build(
+        BuildRequest(
+            context=counted(pack([_IGNORE, text, tree]), progress),
+            containerfile=text.path,
+            cache=cache,
+        ),
+        progress,
+    )
+    image = backend.image(own)
+    if image is None:
+        raise ImageNotFoundError(f"the image {own} vanished after its build")
+    command = _command(backend, image, project)
+    user = "0:0" if project.package.user == "root" else None
+    stage = render_marker_stage(image, project.key, command, project.recipe.files, user=user)
+    parts: list[Part] = [Member(path=CONTAINERFILE, data=stage.encode())]
+    return backend.build(
+        BuildRequest(
+            context=pack([*parts, *guest_members(), *extra_members(sources)]),
+            containerfile=CONTAINERFILE,
+            tags=(project.reference,),
+            cache=cache,
+        ),
+        progress,
+    )
+
+
+def _command(backend: Backend, image: Image, project: Project) -> tuple[str, ...]:
+    """Return what an image of the user's own shall run.
+
+    Its own CMD; where it has none, or only the bare interpreter that the official Python images name, the script.
+
+    Raises:
+        BuildError: the script is not where it can be found.
+    """
+    bare = len(image.command) == 1 and _is_python(image.command[0])
+    if image.entrypoint or (image.command and not bare):
+        return image.command
+    python, *options = project.placement.command
+    interpreter = (image.command[0] if bare else python,)
+    if "-m" in options:
+        return (*interpreter, *options)
+    *options, script = options
+    return (*interpreter, *options, _place(backend, image, script, project))
+
+
+def _is_python(program: str) -> bool:
+    return re.fullmatch(r"python[0-9.]*", os.path.basename(program)) is not None
+
+
+def _place(backend: Backend, image: Image, script: str, project: Project) -> str:
+    """Return where in an image the script lies: below its working directory, or ``/app``, with its folder or without.
+
+    Raises:
+        BuildError: nowhere there.
+    """
+    relative = os.path.relpath(script, "/app")
+    inner = "/__main__.py" if os.path.isdir(project.context / relative) else ""
+    workdir = image.workdir or "/"
+    places = [
+        os.path.normpath(os.path.join(folder, path))
+        for folder in (workdir, "/app")
+        for path in (relative, os.path.basename(script))
+    ]
+    spec = ContainerSpec(image=image.id, command=("python",), labels=labels.labels(0))
+    container = backend.create(spec)
+    try:
+        for place in dict.fromkeys(places):
+            if _holds(backend, container, place + inner):
+                return place
+    finally:
+        backend.remove(container)
+    raise BuildError(
+        f"the image of {project.dockerfile} names no command, and {relative} is not in it:"
+        f" neither in its working directory {workdir} nor in /app",
+        hint="Let it COPY the script there, or give it a CMD of its own.",
+    )
+
+
+def _holds(backend: Backend, container: str, path: str) -> bool:
+    try:
+        next(backend.get_archive(container, path), None)
+    except EngineError as error:
+        if error.status != 404:
+            raise
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""What killed runs and builds leave on an engine: how it is found, and how it goes.
+
+A container is left behind when its host process is certainly gone (`buildr.labels`). An image is left behind when
+it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
+killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
+derives from one of ours inherits both, label and variables, but runs something else. Those of the user's own Containerfile
+have neither; the killed build itself has told of them (`buildr.image.build_lock`).
+
+An engine that other users share has images of their builds, too. There only those are this user's that a build has told
+of, or that carry the label of a project whose image this user has run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from buildr import labels
+from buildr.errors import BackendError
+from buildr.image.build_lock import alone, images_of, killed
+from buildr.image.last_image import Memory
+from buildr.labels import PROJECT
+from buildr.layout import ENTRYPOINT, MARKERS
+from buildr.run.cleanup import detached_and_ended, kept, left_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import ContainerState, Image
+
+_ID_DIGITS = 12  # of an id, as people see it
+
+
+class Leftover(Struct, frozen=True, kw_only=True):
+    """One thing that nobody needs any more."""
+
+    kind: Literal["build", "container", "image", "volume"]
+    id: str
+    text: str
+    """For people."""
+
+
+def builds(backend: Backend) -> Iterator[Leftover]:
+    """Yield the builds that go on without their host processes.
+
+    Raises:
+        BackendError: the engine cannot tell.
+    """
+    for found in backend.left_builds():
+        yield Leftover(kind="build", id=found, text="a build (its host process has gone)")
+
+
+def containers(backend: Backend) -> Iterator[Leftover]:
+    """Yield the containers that are left behind on an engine, those kept for a look, and detached ones that have ended.
+
+    Raises:
+        BackendError: the engine cannot list what it has.
+    """
+    for found in left_behind(backend):
+        yield _container(found, f"its host process {found.labels[labels.PID]} has gone")
+    for found in kept(backend):
+        yield _container(found, "kept when it had failed")
+    for found in detached_and_ended(backend):
+        yield _container(found, "detached, and it has ended")
+
+
+def _container(found: ContainerState, why: str) -> Leftover:
+    name = found.labels.get(labels.NAME) or "?"
+    text = f"container {found.id[:_ID_DIGITS]} ({name}; {why})"
+    return Leftover(kind="container", id=found.id, text=text)
+
+
+def images(backend: Backend) -> Iterator[Leftover]:
+    """Yield the images that are left behind on an engine; to be removed only by who knows that nobody builds.
+
+    Raises:
+        BackendError: the engine cannot list what it has.
+    """
+    for image in unnamed_images(backend):
+        short = image.id.removeprefix("sha256:")[:_ID_DIGITS]
+        yield Leftover(kind="image", id=image.id, text=f"image {short} (without a name)")
+
+
+def caches(backend: Backend) -> Iterator[Leftover]:
+    """Yield this user's caches of wheels, which are of use until nobody wants them.
+
+    Raises:
+        BackendError: the engine cannot list what it has.
+    """
+    from buildr.installer.wheels import cache_volumes
+
+    for volume in cache_volumes(backend):
+        size = "" if volume.size is None else f", {volume.size / 1e6:.1f} MB"
+        text = f"volume {volume.name} (the cache of wheels{size})"
+        yield Leftover(kind="volume", id=volume.name, text=text)
+
+
+def unnamed_images(backend: Backend) -> list[Image]:
+    """Return the images without a name that builds of ours left, and that nothing else is made from.
+
+    Raises:
+        BackendError: the engine cannot list its images.
+    """
+    told = tuple(_told(backend))
+    return [
+        row
+        for row in backend.images({})  # without all those that others are made from
+        if not row.tags
+        and (row.id.removeprefix("sha256:").startswith(told) or _is_ours(backend, row))
+    ]
+
+
+def remove(backend: Backend, found: Leftover) -> str:
+    """Remove one; return why it stays, or an empty text."""
+    try:
+        if found.kind == "build":
+            backend.end_build(found.id)
+        elif found.kind == "container":
+            backend.remove(found.id)
+        elif found.kind == "volume":
+            backend.remove_volume(found.id)
+        else:
+            backend.remove_image(found.id)
+    except BackendError as error:
+        return error.what
+    return ""
+
+
+def sweep_images(backend: Backend) -> None:
+    """End killed builds, if there was any, and remove the images that they left, unless somebody builds just now.
+
+    Raises:
+        BackendError: the engine cannot list its images, or not remove one; the next run tries again.
+    """
+    if not (marks := killed(backend.info.backend)):
+        return
+    for build in backend.left_builds():
+        backend.end_build(build)
+    with alone() as nobody_builds:
+        if not nobody_builds:
+            return
+        # Before the list is asked for, which can take long.
+        for told in _told(backend):
+            with contextlib.suppress(
+                BackendError
+            ):  # it is in use, and matters only if the list has it
+                image = backend.image(told)
+                if image is not None and not image.tags:
+                    backend.remove_image(image.id)
+        failure: BackendError | None = None
+        for image in unnamed_images(backend):
+            try:
+                backend.remove_image(image.id)
+            except BackendError as error:  # its step still runs
+                failure = error
+        if failure is not None:
+            raise failure
+        for mark in marks:
+            with contextlib.suppress(OSError):
+                os.unlink(mark)
+
+
+def _told(backend: Backend) -> Iterator[str]:
+    """Yield the images that killed builds have told of, each before what it was made from."""
+    for mark in killed(backend.info.backend):
+        for image in reversed(images_of(mark)):
+            yield image.removeprefix("sha256:")
+
+
+def _is_ours(backend: Backend, row: Image) -> bool:
+    # Listed without their configuration; few have no name.
+    image = backend.image(row.id)
+    if image is None or image.tags:
+        return False
+    if PROJECT in image.labels:
+        runs_ours = not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
+        return runs_ours and (
+            not _is_shared(backend) or Memory(image.labels[PROJECT], backend).last() is not None
+        )
+    return not _is_shared(backend) and {
+        f"{name}={value}" for name, value in MARKERS.items()
+    } <= set(image.environment)
+
+
+def _is_shared(backend: Backend) -> bool:
+    """Whether other users may have images there: all do who may open its socket, and root's Podman is root's alone."""
+    info = backend.info
+    if info.remote:
+        return True
+    return not info.rootless and not (info.backend == "podman" and os.geteuid() == 0)

@@ -1,0 +1,77 @@
+"""A debugger that waits in the container: ``debug``, ``buildr run --debug``.
+
+debugpy, which speaks the Debug Adapter Protocol (https://microsoft.github.io/debug-adapter-protocol), is in a layer of its own on top of
+the dependencies, in a folder of its own: it changes nothing of what the project has installed. `buildr.guest.debug` waits for the
+client and then runs the script.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr.engines.container_spec import PortBinding
+from buildr.errors import OptionError
+from buildr.host import console
+from buildr.layout import DEBUG, DEBUGGER_ROOT
+
+if TYPE_CHECKING:
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.options.ports import Port
+    from buildr.plan.project import Project
+
+_REQUIREMENT = "debugpy>=1.8,<2"  # 1.8 is for Python 3.8 and newer, as Buildr's guests are
+_INTERPRETER = ("python", "-u")  # what every guest's command begins with
+_LOOPBACK = ("127.", "::1")
+
+
+def with_debugger(project: Project) -> Project:
+    """Return the project with debugpy in its image.
+
+    Raises:
+        OptionError: another option makes that impossible, or unwise.
+    """
+    if project.package.publish:
+        raise OptionError(
+            "package.publish and runtime.debug exclude each other: an image with a debugger in it is for nobody else",
+            hint="Leave one of them out.",
+        )
+    if project.dockerfile is not None:
+        raise OptionError(
+            "runtime.debug cannot be had beside package.dockerfile: what that starts is not known",
+            hint="Install debugpy in your Containerfile, let its CMD begin with"
+            ' ["python", "-m", "debugpy", "--listen", "0.0.0.0:5678", "--wait-for-client", …], and publish the port'
+            " with ports=[5678].",
+        )
+    arguments = ("--target", DEBUGGER_ROOT, _REQUIREMENT)
+    return replace(project, recipe=replace(project.recipe, debugger=arguments))
+
+
+def to_be_debugged(spec: ContainerSpec, port: Port) -> ContainerSpec:
+    """Return a container whose script waits for a debugger.
+
+    Args:
+        spec: the container.
+        port: where the debugger listens.
+    """
+    words = spec.command[len(_INTERPRETER) :]
+    command = (
+        *_INTERPRETER,
+        # As debugpy itself asks for: it sees nothing of modules that are frozen into the interpreter.
+        *("-X", "frozen_modules=off"),
+        *(DEBUG, DEBUGGER_ROOT, str(port.container)),
+    )
+    binding = PortBinding(host_ip=port.host_ip, host=port.host, container=port.container)
+    return replace(spec, command=(*command, *words), ports=(*spec.ports, binding))
+
+
+def way_in(project: Project, port: Port) -> str:
+    """Return what to tell of where a debugger attaches."""
+    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    if not port.host_ip.startswith(_LOOPBACK):
+        console.warn(
+            f"whoever reaches {host} can run code in the container, since a debugger asks nobody for a password"
+        )
+    place = f"{host}:{port.host}" if port.host else f"the port of {host} that is shown"
+    return f"a debugger attaches at {place}; {project.context} is /app there"

@@ -1,0 +1,68 @@
+"""The source itself in the container, in place of a copy: ``mount_source``, ``buildr run --live``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
+
+from buildr.engines.container_spec import MountSpec
+from buildr.errors import ContainerError, OptionError
+from buildr.layout import APP
+
+if TYPE_CHECKING:
+    from buildr.engines.protocol import Backend
+    from buildr.plan.project import Project
+
+_SELINUX = "/sys/fs/selinux/enforce"  # there where the kernel has it on
+
+
+def source_mounted(project: Project) -> Project:
+    """Return the project as it is when its source is mounted: with images that do not hold it.
+
+    Where an installation needs the source, it is in the image all the same; the mount covers it.
+
+    Raises:
+        OptionError: another option wants it in the image.
+    """
+    package = project.package
+    if package.publish:
+        raise OptionError(
+            "package.publish and runtime.mount_source exclude each other:"
+            " what is mounted is in no image that could be published",
+            hint="Leave one of them out; `buildr build` makes an image that holds the source.",
+        )
+    if project.dockerfile is not None:
+        raise OptionError(
+            "runtime.mount_source has no place to mount at beside package.dockerfile",
+            hint="Name it yourself, where your Containerfile expects the source:"
+            ' mounts=["./src:/where/it/goes"].',
+        )
+    for file in project.package.additional_files:
+        if f"{file.dest.rstrip('/')}/".startswith(f"{APP}/"):
+            raise OptionError(
+                f"the additional file {file.src} goes to {file.dest}, which runtime.mount_source covers",
+                hint=f"Give it a place outside of {APP}, or leave mount_source out.",
+            )
+    recipe = project.recipe
+    if recipe.source_first or recipe.local:
+        return project
+    return replace(project, recipe=replace(recipe, mounted=True))
+
+
+def source_mount(backend: Backend, project: Project) -> MountSpec:
+    """Return the mount that shows a guest the source.
+
+    Raises:
+        ContainerError: the engine sees other files than this process.
+    """
+    if backend.info.remote:
+        raise ContainerError(
+            f"the source cannot be mounted: the engine at {backend.info.endpoint} runs on another machine",
+            hint="Leave mount_source (--live) out: then the source is sent there.",
+        )
+    source = os.path.realpath(project.placement.context)
+    # Without the label of what containers share, SELinux shows a guest nothing of a home directory.
+    relabel: Literal["", "z"] = "z" if os.path.exists(_SELINUX) else ""
+    return MountSpec(kind="bind", source=source, target=APP, relabel=relabel)

@@ -1,0 +1,293 @@
+"""A project: what an entry and its package options come to, before any engine is asked.
+
+Everything here is decided from files and options alone, so that ``buildr containerfile`` needs no engine and the
+same project gives the same Containerfile on all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from buildr.dependencies import ProjectFiles, find_dependencies
+from buildr.dependencies.requirement import note_repository
+from buildr.errors import ContextError
+from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
+from buildr.options.reference import image_name_from, parse_reference
+from buildr.plan.containerfile import CopiedFile, Recipe
+from buildr.plan.placement import Placement, place
+from buildr.plan.python_version import infer_python_version
+
+if TYPE_CHECKING:
+    from buildr.dependencies import Dependencies
+    from buildr.options import Package, PackageFile
+    from buildr.plan.entry import Entry
+
+BASE_IMAGE_VARIABLE = "BUILDR_BASE_IMAGE"
+_DEFAULT_VARIANT = "alpine"
+_DEFAULT_VERSION = "3"
+_USTAR_NAME = 100  # bytes
+_PATTERN = r"[*?[\\]"
+
+
+class ExtraFile(Struct, frozen=True, kw_only=True):
+    """An additional file or directory, found on the host."""
+
+    source: str
+    """Absolute path, links followed."""
+    name: str
+    """That of the file in the build; empty for a directory."""
+    destination: str
+    """Ends with ``/`` when a file goes into a directory under this name."""
+    mode: int | None
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """All that decides an image, but for the contents of files."""
+
+    name: str
+    """For people, e.g. ``hello``."""
+    reference: str
+    """The image's full reference."""
+    local_name: str
+    """Under which images of this project are kept here, a tag for each fingerprint."""
+    key: str
+    """Names this project among others on this host, in labels."""
+    placement: Placement
+    package: Package
+    recipe: Recipe
+    dependencies: Dependencies | None
+    files: tuple[ExtraFile, ...]
+    dockerfile: str | None
+    """Absolute path of the user's own Containerfile, if there is one."""
+    notes: tuple[str, ...]
+    """What the user should know before a build, a line each."""
+
+    @property
+    def script(self) -> str:
+        """What runs, relative to the context; empty for a module."""
+        *options, path = self.placement.command
+        if "-m" in options:
+            return ""
+        relative = os.path.relpath(path, "/app")
+        if os.path.isdir(os.path.join(self.placement.context, relative)):
+            return os.path.normpath(os.path.join(relative, "__main__.py"))
+        return relative
+
+    @property
+    def context(self) -> Path:
+        """The context's directory."""
+        return Path(self.placement.context)
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether ``/app`` in the project's images holds the context and nothing else, untouched by the build."""
+        recipe = self.recipe
+        in_app = any(f"{file.destination}/".startswith(f"{APP}/") for file in recipe.files)
+        return not (
+            self.dockerfile or recipe.source_first or recipe.local or recipe.mounted or in_app
+        )
+
+
+def plan(entry: Entry, package: Package) -> Project:
+    """Decide how an entry becomes an image.
+
+    Raises:
+        ContextError: the context cannot be one, or a named file is not there or leaves it.
+        DependencyError: the dependencies cannot be read.
+        OptionError: the name that comes of the script makes no image reference.
+    """
+    placement = place(entry, package.context)
+    context = Path(placement.context)
+    reference = image_reference(package, image_name_from(entry.stem))
+    notes: list[str] = []
+    dependencies = None
+    if package.dockerfile is None:
+        dependencies = _dependencies(entry, package, context, notes)
+    files = tuple(_extra_file(file, placement.context) for file in package.additional_files)
+    identity = "\0".join(
+        (placement.context, *placement.command, reference, package.dockerfile or "")
+    )
+    key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
+    if package.secrets and not (dependencies and dependencies.files):
+        notes.append("package.secrets: nothing is installed, so nothing is asked of them")
+    recipe = Recipe(
+        project=key,
+        # Not used with a dockerfile, which names its own.
+        base_image="" if package.dockerfile else _base_image(package, context, dependencies, notes),
+        command=placement.command,
+        user="0" if package.user == "root" else str(USER_ID),
+        **(_installation(dependencies) if dependencies else {}),
+        system_packages=package.system_packages,
+        files=tuple(
+            CopiedFile(
+                source=f"files/{index}/{'*' if file.name and file.destination[-1] != '/' else ''}",
+                destination=file.destination,
+            )
+            for index, file in enumerate(files)
+        ),
+    )
+    return Project(
+        name=entry.stem,
+        reference=reference,
+        local_name=f"localhost/buildr/{package.name or image_name_from(entry.stem)}",
+        key=key,
+        placement=placement,
+        package=package,
+        recipe=recipe,
+        dependencies=dependencies,
+        files=files,
+        dockerfile=_dockerfile(package.dockerfile, placement.context),
+        notes=tuple(notes),
+    )
+
+
+def _dependencies(
+    entry: Entry, package: Package, context: Path, notes: list[str]
+) -> Dependencies | None:
+    script = Path(entry.script) if entry.script else None
+    if script is not None and script.is_dir():
+        script /= "__main__.py"
+    found = find_dependencies(
+        ProjectFiles(
+            context=context,
+            script=script,
+            explicit=package.dependencies_file,
+            listed=package.dependencies,
+            extras=package.extras,
+            groups=package.groups,
+        )
+    )
+    if found is None:
+        notes.append(
+            "no requirements.txt, inline metadata, lock file or pyproject.toml: nothing is installed"
+        )
+        if os.path.exists(os.path.join(context, "setup.py")):
+            notes.append(
+                'setup.py is not read: a requirements.txt with the line "-e ." installs what it names'
+            )
+        return None
+    if found.files:
+        notes.append(f"dependencies from {found.source}")
+    else:
+        notes.append(f"{found.source} names no dependencies: nothing is installed")
+    notes.extend(found.notes)
+    if (package.variant or "").startswith(("alpine", "slim")):
+        staged = (file.data.decode(errors="replace") for file in found.files if b"+" in file.data)
+        said = (note_repository(text, package.system_packages) for text in staged)
+        notes.extend(dict.fromkeys(note for note in said if note))
+    return found
+
+
+def _installation(dependencies: Dependencies) -> dict[str, Any]:
+    """Return the fields of a recipe that dependencies decide."""
+    root = DEPENDENCIES_ROOT
+    return {
+        "install": dependencies.arguments(root),
+        "unhashed": dependencies.arguments(root, dependencies.unhashed),
+        "local": dependencies.arguments(root, dependencies.local),
+        "dependencies_source": dependencies.source,
+        "source_first": dependencies.needs_source,
+        "roots": tuple(os.path.normpath(f"/app/{folder}") for folder in dependencies.roots),
+    }
+
+
+def _base_image(
+    package: Package, context: Path, dependencies: Dependencies | None, notes: list[str]
+) -> str:
+    """Return the base image's full reference."""
+    named = os.environ.get(BASE_IMAGE_VARIABLE) or package.base_image
+    if named:
+        return named if named.startswith("sha256:") else str(parse_reference(named).normalised())
+    version = package.py_version
+    if version is None:
+        asked = None
+        if dependencies is not None and dependencies.requires_python is not None:
+            asked = (dependencies.requires_python, dependencies.python_source)
+        inferred = infer_python_version(context, asked)
+        if inferred is not None:
+            version, origin = inferred
+            if version != _DEFAULT_VERSION:
+                notes.append(f"Python {version}, from {origin}")
+    variant = _DEFAULT_VARIANT if package.variant is None else package.variant
+    tag = "-".join(filter(None, (version or _DEFAULT_VERSION, variant)))
+    return f"docker.io/library/python:{tag}"
+
+
+def _extra_file(file: PackageFile, context: str) -> ExtraFile:
+    named = os.path.expanduser(file.src)
+    path = os.path.realpath(os.path.join(context, named))
+    if not os.path.exists(path):
+        raise ContextError(
+            f"the additional file {file.src} is not there",
+            hint=f"It was looked for at {path}; a relative src starts at the context {context}.",
+        )
+    if not os.path.isdir(path) and not os.path.isfile(path):
+        raise ContextError(
+            f"the additional file {file.src} is no file and no directory",
+            hint="FIFOs, sockets and devices cannot travel.",
+        )
+    inside = os.path.realpath(context)
+    if not os.path.isabs(named) and path != inside and not path.startswith(inside + "/"):
+        raise ContextError(
+            f"the additional file {file.src} leads out of the context, to {path}",
+            hint="If that is meant, give its absolute path.",
+        )
+    name, destination = _staged(os.path.basename(named.rstrip("/")), file.dest)
+    if os.path.isdir(path):
+        name, destination = "", file.dest
+    return ExtraFile(
+        source=path,
+        name=name,
+        destination=destination,
+        mode=int(file.mode, 8) if file.mode is not None else None,
+    )
+
+
+def _staged(name: str, destination: str) -> tuple[str, str]:
+    """Return a file's name in the build, and where its folder there or, without a final slash, itself goes.
+
+    Buildah takes paths for patterns once more, and cannot give a file a name that has no place in the header of a
+    tar archive of 1988 (ustar). Such a name it gets in the build.
+    """
+    leaf = os.path.basename(destination)
+    if leaf and (len(leaf) > _USTAR_NAME or not leaf.isascii() or re.search(_PATTERN, leaf)):
+        return leaf, destination.removesuffix(leaf)
+    if leaf and re.search(_PATTERN, name):
+        return "file", destination
+    return name, destination
+
+
+def _dockerfile(named: str | None, context: str) -> str | None:
+    if named is None:
+        return None
+    path = os.path.join(context, os.path.expanduser(named))
+    if not os.path.isfile(path):
+        raise ContextError(
+            f"the dockerfile {named} is not there",
+            hint=f"It was looked for at {path}; a relative path starts at the context.",
+        )
+    return path
+
+
+def image_reference(package: Package, default_name: str) -> str:
+    """Return the full reference of the image that is built.
+
+    Args:
+        package: validated options.
+        default_name: the name where none is given; see `image_name_from`.
+
+    Returns:
+        ``repository/name:tag`` with its registry, or ``localhost/buildr/name:tag`` without a repository.
+
+    Raises:
+        OptionError: the parts do not make a reference together, e.g. since they are too long.
+    """
+    name = package.name or default_name
+    repository = package.repository or "localhost/buildr"
+    return str(parse_reference(f"{repository}/{name}:{package.tag}").normalised())

@@ -1,0 +1,122 @@
+"""What a project's files are right now; nothing is listed or read that the index knows (`buildr.context.index`)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr._version import __version__
+from buildr.context.ignore.file import read_ignore_file
+from buildr.context.index import look, nothing
+from buildr.errors import ContextError
+from buildr.host import cache
+
+if TYPE_CHECKING:
+    from buildr.context.entries import Scan
+    from buildr.context.index import Snapshot
+    from buildr.plan.project import ExtraFile, Project
+
+IGNORE_FILES = (".containerignore", ".dockerignore")
+"""At the top of a context. With a Containerfile of the user's own that is the top of the tar stream, too, where the
+engines would read them once more, each in its own way; so there they stay behind."""
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """What a project's files are right now."""
+
+    tree: Snapshot
+    """The context."""
+    extra: tuple[tuple[ExtraFile, Snapshot], ...]
+    """Additional files and directories."""
+    dockerfile: bytes = b""
+    """The text of the Containerfile, where it is the user's own: read once, for the fingerprint and the build."""
+
+    @property
+    def extra_digest(self) -> str:
+        """The digest of all additional files."""
+        parts = [(tree.digest, file.name, file.destination, file.mode) for file, tree in self.extra]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def read_sources(project: Project) -> Sources:
+    """Look at all files that would travel.
+
+    Raises:
+        ContextError: something cannot be read, or must not be sent.
+    """
+    return Sources(
+        tree=nothing() if project.recipe.mounted else _look_at_context(project),
+        extra=tuple((file, _look_at_extra(file)) for file in project.files),
+        dockerfile=_read_dockerfile(project.dockerfile) if project.dockerfile else b"",
+    )
+
+
+def _look_at_context(project: Project) -> Snapshot:
+    dockerfile = Path(project.dockerfile) if project.dockerfile else None
+    ignore_file = read_ignore_file(project.context, dockerfile)
+    exclude = (*(IGNORE_FILES if dockerfile else ()), *_own_cache(project.context))
+    include_secrets = project.package.include_secrets
+    script = "" if dockerfile else project.script
+
+    def find() -> Scan:
+        from buildr.context.scan import scan
+
+        found = scan(
+            project.context,
+            rules=ignore_file.parse() if ignore_file else None,
+            include_secrets=include_secrets,
+            exclude=exclude,
+        )
+        if script:
+            source = ignore_file.source if ignore_file else "what Buildr leaves out by itself"
+            _check_script(project.context, script, found, source)
+        return found
+
+    settings = repr((__version__, ignore_file, include_secrets, exclude, script))
+    return look(project.context, settings, find)
+
+
+def _own_cache(context: Path) -> tuple[str, ...]:
+    """Return where Buildr's own cache lies in a context, if it does: every run writes there."""
+    path = os.path.realpath(cache.directory())
+    top = os.path.realpath(context).rstrip("/") + "/"
+    return (path.removeprefix(top),) if path.startswith(top) else ()
+
+
+def _read_dockerfile(path: str) -> bytes:
+    from buildr.plan.dockerfile import read_dockerfile
+
+    return read_dockerfile(path)
+
+
+def _look_at_extra(file: ExtraFile) -> Snapshot:
+    path = Path(file.source)
+    if not file.name:
+        return look(path, f"{__version__} all", lambda: _scan_all(path))
+    return look(path.parent, f"{__version__} {path.name}", lambda: _scan_file(path))
+
+
+def _scan_all(path: Path) -> Scan:
+    from buildr.context.scan import scan
+
+    return scan(path, rules=None, include_secrets=True)
+
+
+def _scan_file(path: Path) -> Scan:
+    from buildr.context.scan import scan_file
+
+    return scan_file(path)
+
+
+def _check_script(context: Path, script: str, found: Scan, source: str) -> None:
+    top = os.path.realpath(context)
+    real = os.path.relpath(os.path.realpath(os.path.join(top, script)), top)
+    if not any(entry.path in (script, real) for entry in found.entries):
+        raise ContextError(
+            f"the script {script} is left out of the context, by {source}",
+            hint=f"Add a line !{script} to the ignore file, or rename the script.",
+        )

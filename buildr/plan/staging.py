@@ -1,0 +1,105 @@
+"""What goes into a build: the files of a project, and those that Buildr adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildr.archive.tar import Copy, Member, Tree
+from buildr.context.entries import normal_mode
+from buildr.context.secrets import describe
+from buildr.engines.records import Event
+from buildr.plan.containerfile import render
+from buildr.plan.guest_files import guest_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildr.archive.tar import Part
+    from buildr.engines.progress import Progress
+    from buildr.plan.project import Project
+    from buildr.plan.sources import Sources
+
+CONTAINERFILE = "Containerfile"
+"""The name of a generated one in the tar stream."""
+
+
+def notes(sources: Sources) -> Iterator[str]:
+    """Yield what the user should know of what does not travel, a line each."""
+    if held_back := describe(sources.tree.scan.secrets):
+        yield held_back
+    for skipped in sources.tree.scan.skipped:
+        yield f"left out: {skipped.path} is {skipped.reason}"
+
+
+def parts_of(project: Project, sources: Sources) -> list[Part]:
+    """Return all that a build from a generated Containerfile is sent."""
+    parts: list[Part] = [Member(path=CONTAINERFILE, data=render(project.recipe).encode())]
+    parts += guest_members()
+    if project.dependencies:
+        parts += [
+            Member(path=f"dependencies/{file.path}", data=file.data)
+            for file in project.dependencies.files
+        ]
+        # Found where the guest part is.
+        parts += [
+            Member(path=f"guest/{file.path}", data=file.data) for file in project.dependencies.own
+        ]
+    if not project.recipe.mounted:
+        parts.append(source_tree(project, sources, "context"))
+    parts += extra_members(sources)
+    return parts
+
+
+def source_tree(project: Project, sources: Sources, prefix: str = "") -> Tree:
+    """Return the context, below a prefix: with the contents that its fingerprint is made of, or none."""
+    tree = sources.tree
+    return Tree(
+        entries=tree.scan.entries, root=project.context, prefix=prefix, contents=tree.digests()
+    )
+
+
+def guest_members() -> list[Part]:
+    """Return the guest part, below ``guest/``."""
+    return [Member(path=f"guest/{path}", data=data) for path, data in guest_files()]
+
+
+def extra_members(sources: Sources) -> list[Part]:
+    """Return the additional files, below ``files/`` and their number."""
+    parts: list[Part] = []
+    for index, (file, tree) in enumerate(sources.extra):
+        name = f"files/{index}"
+        source = Path(file.source)
+        if file.name:
+            [entry] = tree.scan.entries
+            [content] = tree.contents
+            mode = normal_mode(entry.mode, "file") if file.mode is None else file.mode
+            parts.append(
+                Copy(
+                    path=f"{name}/{file.name}",
+                    source=source,
+                    mode=mode,
+                    size=entry.size,
+                    content=content,
+                )
+            )
+        else:
+            parts.append(
+                Tree(
+                    entries=tree.scan.entries,
+                    root=source,
+                    prefix=name,
+                    mode=file.mode,
+                    contents=tree.digests(),
+                )
+            )
+    return parts
+
+
+def counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    """Pass a stream on, and show how much of it has gone."""
+    sent = 0
+    for chunk in chunks:
+        yield chunk
+        sent += len(chunk)
+        progress(Event(kind="upload", current=sent))

@@ -1,0 +1,158 @@
+"""Ending containers, and removing what host processes that have gone left behind.
+
+What the watchdog, the sweep of the next run, ``buildr stop`` and ``buildr prune`` share.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+from buildr import labels
+from buildr.errors import BackendError
+from buildr.run.keep import is_kept
+from buildr.run.log_followers import let_finish
+
+if TYPE_CHECKING:
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import ContainerState
+
+_NOT_STARTED = ("configured", "created", "initialized")  # the engines' words
+_ENDED = ("dead", "exited", "stopped")
+_FOR_GOOD = ("dead", "exited")
+"""Of one with a restart policy: Podman has ended containers as ``stopped`` until it has started them again, or not."""
+
+
+def sweep(backend: Backend) -> int:
+    """Remove this user's containers whose host processes are certainly gone; return how many.
+
+    Raises:
+        BackendError: the engine cannot list its containers. One that cannot be removed is left for the next time.
+    """
+    removed = 0
+    for found in left_behind(backend):
+        try:
+            backend.remove(found.id)
+        except BackendError:
+            continue
+        removed += 1
+    return removed
+
+
+def left_behind(backend: Backend) -> list[ContainerState]:
+    """Return this user's containers whose host processes are certainly gone, but for those that were kept or detached.
+
+    Raises:
+        BackendError: the engine cannot list its containers, or not look at one.
+    """
+    mine = backend.containers({labels.UID: str(os.getuid())})
+    return [
+        found
+        for found in mine
+        if labels.is_left_behind(found.labels)
+        and not is_detached(found)
+        and not is_kept(backend, found)
+        and not _is_started_again(backend, found)
+    ]
+
+
+def _is_started_again(backend: Backend, found: ContainerState) -> bool:
+    """Whether a container looks as if it had never been started because its engine starts it again just now."""
+    if labels.RESTART not in found.labels or found.status not in _NOT_STARTED:
+        return False
+    state = backend.state(found.id)
+    return state is not None and state.started is True
+
+
+def is_detached(found: ContainerState) -> bool:
+    """Whether a container needs no host process (any more): see `buildr.run.detach`."""
+    return labels.DETACH in found.labels and found.status not in _NOT_STARTED
+
+
+def has_ended(found: ContainerState) -> bool:
+    """Whether the guest of a container has ended, and is not about to be started again."""
+    return found.status in (_FOR_GOOD if labels.RESTART in found.labels else _ENDED)
+
+
+def detached_and_ended(backend: Backend) -> list[ContainerState]:
+    """Return this user's detached containers whose guests have ended.
+
+    Raises:
+        BackendError: the engine cannot list its containers.
+    """
+    mine = backend.containers({labels.UID: str(os.getuid()), labels.DETACH: ""})
+    return [found for found in mine if is_detached(found) and has_ended(found)]
+
+
+def kept(backend: Backend) -> list[ContainerState]:
+    """Return this user's containers that were kept for a look.
+
+    Raises:
+        BackendError: the engine cannot list its containers, or not look at one.
+    """
+    mine = backend.containers({labels.UID: str(os.getuid()), labels.KEEP: ""})
+    return [found for found in mine if is_kept(backend, found)]
+
+
+def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
+    """End the containers of one run gracefully: SIGTERM, the grace, SIGKILL; then remove them, unless they were kept before.
+
+    There are several where a function is called many times at once; all have their grace at the same time.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        BackendError: the engine refuses or has gone; what could be removed has been.
+    """
+    containers = backend.containers({labels.RUN: run})
+    failures: list[BackendError] = []
+
+    def end(found: ContainerState) -> None:
+        try:
+            if not is_kept(backend, found):
+                if ask_to_end(backend, found, grace_seconds):
+                    let_finish(run)
+                # The removal kills; it comes after the grace, or as soon as the guest has ended.
+                backend.remove(found.id)
+        except BackendError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=end, args=(found,)) for found in containers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return {found.id for found in containers}
+
+
+def ask_to_end(backend: Backend, found: ContainerState, grace_seconds: float) -> bool:
+    """Send a container SIGTERM and wait for its end; return whether it came.
+
+    Raises:
+        BackendError: the engine refuses or has gone.
+    """
+    if not found.running:
+        return True
+    ended = threading.Event()
+    if grace_seconds > 0:
+        backend.kill(found.id, signal.SIGTERM)
+        waiter = threading.Thread(target=_wait, args=(backend, found.id, ended), daemon=True)
+        waiter.start()
+    return ended.wait(grace_seconds)
+
+
+def _wait(backend: Backend, container: str, ended: threading.Event) -> None:
+    try:
+        backend.wait(container)
+    except BackendError:
+        try:
+            if backend.state(container) is not None:
+                return  # the grace runs out then
+        except BackendError:
+            return
+    ended.set()  # or somebody has removed it, as its own host process does

@@ -1,0 +1,205 @@
+"""The thread that speaks to the engine while a guest runs: signals, the end of a grace, a silent engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from queue import Empty
+from typing import TYPE_CHECKING, Protocol, Self
+
+from buildr.errors import BackendError
+from buildr.host import terminal
+from buildr.host.signals import END, Signals, block_signals
+
+if TYPE_CHECKING:
+    from buildr.engines.protocol import Attachment
+    from buildr.engines.records import ContainerState
+    from buildr.host.terminal import Terminal
+
+
+_SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it lives
+
+
+_STALLED_SECONDS = 5.0  # without output, after the guest has ended
+
+
+_START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
+
+
+_START_PAUSE_SECONDS = 0.01  # between two looks whether it is
+
+
+class Controlled(Protocol):
+    """What `Control` asks and tells of a guest; a `buildr.engines.protocol.Backend` is one."""
+
+    def ping(self) -> None:
+        """See `buildr.engines.protocol.Backend.ping`."""
+        ...
+
+    def state(self, container: str) -> ContainerState | None:
+        """See `buildr.engines.protocol.Backend.state`."""
+        ...
+
+    def processes(self, container: str) -> int:
+        """See `buildr.engines.protocol.Backend.processes`."""
+        ...
+
+    def kill(self, container: str, signal: int) -> None:
+        """See `buildr.engines.protocol.Backend.kill`."""
+        ...
+
+    def resize(self, container: str, *, rows: int, columns: int) -> None:
+        """See `buildr.engines.protocol.Backend.resize`."""
+        ...
+
+
+class Control:
+    """The thread that speaks to the engine while a guest runs; a context manager.
+
+    Attributes:
+        heard: set by whoever moves output, whenever there is some.
+        reading: whether whoever moves output waits for some.
+        cancelled: whether the user asked for the end.
+        ended: whether Buildr itself did.
+        forced: whether the user then asked once more, and the guest was killed before its grace was over.
+        failure: why the engine was given up; empty otherwise.
+    """
+
+    def __init__(
+        self,
+        backend: Controlled,
+        container: str,
+        attachment: Attachment,
+        signals: Signals,
+        grace_seconds: float,
+        keys: Terminal | None,
+    ) -> None:
+        self.heard = False
+        self.reading = False
+        self.cancelled = False
+        self.ended = False
+        self.forced = False
+        self.failure = ""
+        self._backend = backend
+        self._container = container
+        self._attachment = attachment
+        self._signals = signals
+        self._grace_seconds = grace_seconds
+        self._keys = keys
+        self._deadline: float | None = None
+        self._started = False
+        self._quiet = False  # the guest has ended, and its streams have not
+        self._thread = threading.Thread(target=self._serve, name="buildr-control", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to forward."""
+        self._resize()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop forwarding, when what is under way is done; at once if the user has had enough."""
+        self._signals.received.put(0)
+        if not self._signals.forced:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        block_signals()
+        while True:
+            try:
+                number = self._signals.received.get(timeout=self._patience())
+            except Empty:
+                number = None
+            if number == 0:
+                return
+            try:
+                self._on_silence() if number is None else self._on_signal(number)
+            except BackendError as error:
+                self.failure = error.what
+            if self.failure:
+                self._attachment.close()  # wakes the thread that waits for output
+                return
+
+    def _patience(self) -> float:
+        """Return how long to wait for a signal, in seconds."""
+        patience = _STALLED_SECONDS if self._quiet else _SILENT_SECONDS
+        if self._deadline is None:
+            return patience
+        return max(0.0, min(self._deadline - time.monotonic(), patience))
+
+    def _on_silence(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._deadline = None
+            self._kill()
+            return
+        heard, self.heard = self.heard, False
+        if heard:
+            self._quiet = False
+            return
+        self._backend.ping()
+        if not self.reading:
+            return  # nobody takes the output, or it has ended
+        # The engine answers, and so the guest is quiet: or it has ended, and the streams do not tell.
+        state = self._backend.state(self._container)
+        ended = state is None or state.exit_code is not None
+        if ended and self._quiet and self.reading:
+            self.failure = "the guest has ended, and its output has stalled"
+        self._quiet = ended
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGWINCH:
+            self._resize()
+        elif number == signal.SIGTSTP:
+            self._suspend()
+        elif number == END:
+            if not self.cancelled:
+                self.ended = True
+                self._deadline = time.monotonic() + self._grace_seconds
+                self._forward(signal.SIGTERM)
+        elif number != signal.SIGINT:
+            self._forward(number)
+        elif self.cancelled:
+            self.forced = True
+            self._kill()
+        else:
+            self.cancelled = True
+            self._deadline = time.monotonic() + self._grace_seconds
+            self._forward(signal.SIGINT)
+
+    def _forward(self, number: int) -> None:
+        # The kernel drops what is sent to a first process that does not expect it yet (pid_namespaces(7)). Ours starts
+        # the command when it does; and a command that has been heard has been started.
+        until = time.monotonic() + _START_SECONDS
+        self._started = self._started or self.heard
+        while not self._started and time.monotonic() < until:
+            self._started = self._has_started()
+            if not self._started:
+                time.sleep(_START_PAUSE_SECONDS)
+        self._started = True
+        self._backend.kill(self._container, number)
+
+    def _has_started(self) -> bool:
+        """Whether the guest's command has started, or all has ended."""
+        count = self._backend.processes(self._container)
+        if count:
+            return count > 1
+        # An engine may not know yet of a container that is just starting.
+        state = self._backend.state(self._container)
+        return state is None or state.exit_code is not None
+
+    def _kill(self) -> None:
+        self._backend.kill(self._container, signal.SIGKILL)
+
+    def _suspend(self) -> None:
+        if self._keys is None:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            self._keys.suspend()
+        self._resize()
+
+    def _resize(self) -> None:
+        if self._keys is not None and (size := terminal.size()) is not None:
+            rows, columns = size
+            self._backend.resize(self._container, rows=rows, columns=columns)

@@ -1,0 +1,125 @@
+"""Containers that outlive their host processes: ``detach``, ``buildr run --detach``.
+
+A label says so from the start, since none can be added later; detached a container is once it has been started. Until then it
+belongs to its host process like any other, and the watchdog removes it when that dies. From then on it is nobody's, while
+its guest runs and after that, until the user removes it (`buildr.run.cleanup.is_detached`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr import labels
+from buildr.errors import OptionError
+from buildr.layout import APP
+from buildr.run.loop import create, remove
+from buildr.run.output import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.engines.protocol import Backend
+    from buildr.host.signals import Signals
+    from buildr.options import Runtime
+    from buildr.run.watchdog import Watchdog
+
+_ID_DIGITS = 12
+
+
+def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
+    """Return a container that needs nobody: its standard input is ``/dev/null``.
+
+    Args:
+        spec: the container.
+        restart: whether its engine starts it again when it has ended.
+    """
+    own = {**spec.labels, labels.DETACH: "1"}
+    if restart != "no":
+        own[labels.RESTART] = restart
+    return replace(spec, stdin=False, restart=restart, labels=own)
+
+
+def refuse_followed(runtime: Runtime) -> None:
+    """Refuse what only a detached container can have where the run is followed.
+
+    Raises:
+        OptionError: there is such an option, and the run is not detached.
+    """
+    if runtime.detach:
+        return
+    if runtime.restart != "no":
+        raise OptionError(
+            f"runtime.restart={runtime.restart!r} needs runtime.detach: a run that is followed ends with its script,"
+            " and hands its status on",
+            hint="Add detach (buildr run --detach), or leave restart out.",
+        )
+    if runtime.wait_for:
+        raise OptionError(
+            f"runtime.wait_for={str(runtime.wait_for[0])!r} needs runtime.detach: a run that is followed ends with its script, and"
+            " nothing waits for less",
+            hint="Add detach (buildr run --detach), or leave wait_for out.",
+        )
+
+
+def start(
+    backend: Backend,
+    spec: ContainerSpec,
+    signals: Signals,
+    *,
+    files: bytes = b"",
+    on_start: Callable[[str], None],
+    watchdog: Watchdog,
+) -> None:
+    """Start a container and print its run's id; where anything of that fails, nothing is left.
+
+    Args:
+        backend: the engine.
+        spec: of `to_be_detached`.
+        signals: the handlers of this action. A signal that ends the action before the id is printed ends the run, too.
+        files: a tar archive to unpack into its ``/app`` before it starts.
+        on_start: told the container's id once it runs; what it raises ends the run.
+        watchdog: finishes what this process cannot.
+
+    Raises:
+        ContainerError: it cannot be created or started.
+        EngineLostError: the engine went away; the watchdog removes what may have come of it.
+        KeyboardInterrupt: the user cancelled it.
+        Terminated: another signal did.
+        BrokenPipeError: nobody reads the id.
+        BuildrError: the id cannot be written, since a disk is full, say.
+    """
+    signals.collect()
+    container = create(backend, spec, watchdog)
+    done = False
+    try:
+        if files:
+            backend.put_archive(container, APP, files)
+        if not signals.asked_to_end:
+            backend.start(container)
+            on_start(container)
+        if not signals.asked_to_end:
+            _print(spec.labels[labels.RUN])
+            done = True
+    finally:
+        if not done and not signals.forced:
+            remove(backend, container, watchdog)
+    if not done:
+        signals.release()
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or replaced
+        sys.stdout.flush()
+    write(1, memoryview(f"{line}\n".encode()))
+
+
+def ways_on(spec: ContainerSpec) -> str:
+    """Return what to tell of a run that goes on by itself."""
+    name = spec.labels.get(labels.NAME) or "the script"
+    run = spec.labels[labels.RUN][:_ID_DIGITS]
+    return f"{name} runs detached: `buildr logs -f {run}` follows it, `buildr stop {run}` ends and removes it"

@@ -1,0 +1,63 @@
+"""Files of environment variables: ``.env``, in the form that Python programs read (python-dotenv)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildr.errors import ContainerError
+from buildr.options.environment import environment
+from buildr.options.errors import WrongValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["read_env_files"]
+
+
+def read_env_files(paths: Sequence[str]) -> dict[str, str | None]:
+    """Return the variables that files give; of two files the later one decides.
+
+    Args:
+        paths: relative ones start at the current directory.
+
+    Returns:
+        Values by name; ``None`` where the host's value is passed on.
+
+    Raises:
+        ContainerError: a file cannot be read, or a line of it says nothing. No value is shown, as it may be a secret.
+    """
+    found: dict[str, str | None] = {}
+    for path in paths:
+        found |= _read(path)
+    return found
+
+
+def _read(path: str) -> dict[str, str | None]:
+    from dotenv.parser import parse_stream
+
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            # Not dotenv_values(), which leaves out what it cannot read; and a $ in a password is a $.
+            bindings = list(parse_stream(file))
+    except UnicodeDecodeError:
+        raise ContainerError(f"{path} is not UTF-8", hint="Write it anew as UTF-8.") from None
+    except OSError as error:
+        raise ContainerError(
+            f"the env_file {path} cannot be read: {error.strerror}",
+            hint=f"It was looked for at {os.path.abspath(os.path.expanduser(path))}.",
+        ) from None
+    found: dict[str, str | None] = {}
+    for binding in bindings:
+        where = f"{path}, line {binding.original.line}"
+        if binding.error:
+            raise ContainerError(
+                f"{where} is no variable",
+                hint="accepted: NAME=value, NAME='value' (as it is), NAME (the host's value), # a comment",
+            )
+        if binding.key is not None:
+            try:
+                found |= environment({binding.key: binding.value})
+            except WrongValueError as error:
+                raise ContainerError(error.within(where).what, hint=error.hint) from None
+    return found

@@ -1,0 +1,201 @@
+"""What the guest writes, on its way to this process's own descriptors; and whether all of it has come.
+
+An end of the streams says little: it comes when the guest has ended, and as well when the connection breaks between two
+frames, as with an engine that stops. So what has come is compared with the engine's log, and what is missing is taken from
+there. Of much output that is the end alone, which costs a millisecond or less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from buildr.engines.protocol import STDOUT
+from buildr.errors import BackendError, BuildrError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.engines.protocol import Attachment, Backend
+    from buildr.run.control import Control
+
+_STREAM = itemgetter(0)
+_FD = {STDOUT: 1}  # everything else is standard error
+_REPLACED = b"\xef\xbf\xbd"  # U+FFFD, which Docker's logs have in place of what is not UTF-8
+_WHOLE_BYTES = 1 << 16  # up to here all of a stream is compared with the log
+_TAIL_BYTES = 1 << 12  # and of more, this much at its end
+_TAIL_LINES = 10
+
+
+class Moved:
+    """What has been written.
+
+    Attributes:
+        counts: bytes, by descriptor.
+    """
+
+    def __init__(self) -> None:
+        self.counts = {1: 0, 2: 0}
+        self._ends = {1: b"", 2: b""}
+
+    def add(self, fd: int, data: memoryview) -> None:
+        """Take account of it."""
+        self.counts[fd] += len(data)
+        if self.counts[fd] <= _WHOLE_BYTES:
+            self._ends[fd] += data
+        elif len(data) >= _TAIL_BYTES:
+            self._ends[fd] = bytes(data[-_TAIL_BYTES:])
+        else:
+            self._ends[fd] = (self._ends[fd] + data)[-_TAIL_BYTES:]
+
+    def all_of(self, fd: int) -> bytes | None:
+        """Return everything that was written to a descriptor; ``None`` if that was much."""
+        return self._ends[fd] if self.counts[fd] <= _WHOLE_BYTES else None
+
+    def end_of(self, fd: int) -> bytes:
+        """Return what was written last."""
+        return self._ends[fd][-_TAIL_BYTES:]
+
+
+def move_output(attachment: Attachment, control: Control, moved: Moved) -> None:
+    """Write what comes, until the end of the streams."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(
+            OSError, ValueError, AttributeError
+        ):  # closed, or replaced by something else
+            stream.flush()
+    control.reading = True
+    while pieces := attachment.read():
+        control.reading = False
+        control.heard = True
+        # Many short lines come as many pieces, and what is done for each of them would slow down the guest.
+        for stream_number, group in groupby(pieces, key=_STREAM):
+            fd = _FD.get(stream_number, 2)
+            data = _joined([piece for _, piece in group])
+            write(fd, data)
+            moved.add(fd, data)
+        control.reading = True
+    control.reading = False
+
+
+def _joined(pieces: list[memoryview]) -> memoryview:
+    return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
+
+
+def write(fd: int, data: memoryview) -> None:
+    """Write all of it, however slowly it is taken.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        BuildrError: it cannot be written.
+    """
+    while data:
+        try:
+            written = os.write(fd, data)
+        except (
+            BlockingIOError
+        ):  # somebody made the descriptor non-blocking: wait until it takes more
+            import select
+
+            select.select((), (fd,), ())
+            continue
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            stream = "output" if fd == 1 else "error"
+            raise BuildrError(
+                f"standard {stream} cannot be written: {error.strerror}",
+                hint="The container was stopped, since what it wrote would have been lost.",
+            ) from None
+        data = data[written:]
+
+
+def complete(backend: Backend, container: str, moved: Moved) -> bool:
+    """Write what a guest that has ended wrote beyond what has been moved; return whether that is all of it."""
+    left = dict(moved.counts)
+    try:
+        for fd, data in _logs(backend, container):
+            if _REPLACED in bytes(data):
+                return False  # positions in it mean nothing
+            skipped = min(left[fd], len(data))
+            left[fd] -= skipped
+            write(fd, data[skipped:])
+    except BackendError:
+        return False
+    return not any(left.values())
+
+
+def complete_if_cut(backend: Backend, container: str, moved: Moved) -> None:
+    """Write what a guest that has ended wrote beyond what has been moved, where its log begins as that does.
+
+    A log that is not to be had, or in which something else stands, says nothing.
+    """
+    with contextlib.suppress(BackendError):
+        if any(moved.all_of(fd) is None for fd in moved.counts):
+            if _ends_otherwise(backend, container, moved):
+                complete(backend, container, moved)
+        else:
+            _write_what_follows(backend, container, moved)
+
+
+def _write_what_follows(backend: Backend, container: str, moved: Moved) -> None:
+    left = {fd: memoryview(moved.all_of(fd) or b"") for fd in moved.counts}
+    break_of: int | None = None
+    follows = False
+    for fd, data in _logs(backend, container):
+        known, rest = data[: len(left[fd])], data[len(left[fd]) :]
+        if known != left[fd][: len(known)] or _REPLACED in bytes(rest):
+            return
+        left[fd] = left[fd][len(known) :]
+        if not rest:
+            continue
+        if (
+            not follows
+            and bytes(rest) == b"\n"
+            and moved.counts[fd]
+            and moved.end_of(fd)[-1:] != b"\n"
+        ):
+            break_of, follows = fd, True  # Podman's log ends the last line where the guest did not
+            continue
+        if break_of is not None:
+            write(break_of, memoryview(b"\n"))
+            break_of = None
+        follows = True
+        write(fd, rest)
+
+
+def _ends_otherwise(backend: Backend, container: str, moved: Moved) -> bool:
+    """Whether the last lines of the log are others than those that were written last."""
+    lines = min(
+        _TAIL_LINES, *(moved.end_of(fd).count(b"\n") for fd in moved.counts if moved.counts[fd])
+    )
+    if not lines:
+        return False  # one line may be as long as the whole output
+    ends = dict.fromkeys(moved.counts, b"")
+    for fd, data in _logs(backend, container, tail=lines):
+        ends[fd] += bytes(data)
+    if any(_REPLACED in end for end in ends.values()):
+        return False
+    return any(not _agree(moved.end_of(fd), end) for fd, end in ends.items())
+
+
+def _agree(written: bytes, logged: bytes) -> bool:
+    """Whether one of two texts ends with the other, but for the ends of lines.
+
+    Podman puts those of lines that were written in several pieces elsewhere when it is asked for the last lines.
+    """
+    written, logged = written.replace(b"\n", b""), logged.replace(b"\n", b"")
+    return written.endswith(logged) or logged.endswith(written)
+
+
+def _logs(
+    backend: Backend, container: str, *, tail: int | None = None
+) -> Iterator[tuple[int, memoryview]]:
+    with contextlib.closing(backend.logs(container, tail=tail)) as logs:
+        while pieces := logs.read():
+            for stream_number, data in pieces:
+                yield _FD.get(stream_number, 2), data

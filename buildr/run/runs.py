@@ -1,0 +1,140 @@
+"""The runs of this user on the engines here, for the commands that list, follow and end them."""
+
+from __future__ import annotations
+
+import os
+import time
+from threading import TIMEOUT_MAX
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr import labels
+from buildr.errors import BuildrError
+from buildr.labels import PROJECT
+from buildr.run.cleanup import has_ended, is_detached
+from buildr.run.keep import is_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import ContainerState
+    from buildr.labels import Host
+
+ID_DIGITS = 12
+"""Of a run's id, as people see it; fewer do where they name one run."""
+_FALLBACK_GRACE_SECONDS = 10.0
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """One container of ours."""
+
+    id: str
+    """That of the run."""
+    backend: Backend
+    container: ContainerState
+    name: str
+    """What runs: the script's or module's name."""
+    project: str
+    """The project's key."""
+    host: Host
+    kept: bool
+    """Whether it stays for a look although it has ended: see `buildr.run.keep`."""
+    detached: bool
+    """Whether it needs no host process: see `buildr.run.detach`."""
+    pid: int | None
+    """Of the host process, as long as there was one."""
+    created: int
+    """Seconds since the epoch; 0: not known."""
+    grace_seconds: float
+
+    @property
+    def engine(self) -> str:
+        """The backend's name."""
+        return self.backend.info.backend
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was created."""
+        return max(0.0, time.time() - self.created)
+
+    @property
+    def short_id(self) -> str:
+        """The id, as people see it."""
+        return self.id[:ID_DIGITS]
+
+
+def find(backends: Iterable[Backend]) -> list[Run]:
+    """Return this user's runs on all of the engines, the newest first.
+
+    Raises:
+        BackendError: an engine cannot list its containers.
+    """
+    found = [
+        _run(backend, state)
+        for backend in backends
+        for state in backend.containers({labels.UID: str(os.getuid())})
+        if state.labels.get(labels.RUN)
+    ]
+    return sorted(found, key=lambda run: run.created, reverse=True)
+
+
+def choose(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
+    """Return the runs that are named.
+
+    Args:
+        runs: all there are.
+        words: of each the beginning of a run's or container's id, or the whole name of what runs.
+
+    Raises:
+        BuildrError: a word names no run, or several.
+    """
+    return list({run.id: run for word in words for run in (_named(runs, word),)}.values())
+
+
+def _named(runs: Sequence[Run], word: str) -> Run:
+    found = {
+        run.id: run
+        for run in runs
+        if word
+        and (run.name == word or run.id.startswith(word) or run.container.id.startswith(word))
+    }
+    if not found:
+        raise BuildrError(f"there is no run {word!r}", hint="`buildr ps` lists those there are.")
+    if len(found) > 1:
+        ids = ", ".join(run.short_id for run in found.values())
+        raise BuildrError(f"{word!r} names several runs: {ids}", hint="Name one by its id.")
+    return next(iter(found.values()))
+
+
+def _run(backend: Backend, state: ContainerState) -> Run:
+    own = state.labels
+    detached = is_detached(state)
+    if detached and has_ended(state) and state.exit_code is None:
+        state = backend.state(state.id) or state  # not every list has the exit status
+    return Run(
+        id=own[labels.RUN],
+        backend=backend,
+        container=state,
+        name=own.get(labels.NAME, ""),
+        project=own.get(PROJECT, ""),
+        host=labels.host(own),
+        kept=is_kept(backend, state),
+        detached=detached,
+        pid=_number(own.get(labels.PID, "")),
+        created=_number(own.get(labels.CREATED, "")) or 0,
+        grace_seconds=_seconds(own.get(labels.GRACE, "")),
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        return _FALLBACK_GRACE_SECONDS
+    return found if 0 <= found < TIMEOUT_MAX else _FALLBACK_GRACE_SECONDS

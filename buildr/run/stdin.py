@@ -1,0 +1,117 @@
+"""Standard input on its way to the guest."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import stat
+import threading
+from typing import TYPE_CHECKING, Self
+
+from buildr.errors import EngineLostError
+from buildr.host.signals import block_signals
+
+if TYPE_CHECKING:
+    from buildr.engines.protocol import Attachment
+
+_BUFFER = 1 << 16  # bytes: what a pipe holds
+_BACKGROUND_MS = 200  # between two looks whether a process in the background may read again
+
+
+def is_null() -> bool:
+    """Whether standard input is ``/dev/null``: then the guest gets its own, and nothing need be passed on."""
+    try:
+        status = os.fstat(0)
+        return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return False
+
+
+class Feed:
+    """A thread that gives the guest a standard input that is known in advance; a context manager.
+
+    A thread, since a guest may write more than the streams hold before it reads.
+    """
+
+    def __init__(self, attachment: Attachment, data: bytes) -> None:
+        self._attachment = attachment
+        self._data = data
+        self._thread = threading.Thread(target=self._serve, name="buildr-stdin", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to write."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop writing."""
+        self._attachment.close()  # as with `StdinPump`
+        self._thread.join()
+
+    def _serve(self) -> None:
+        block_signals()
+        with contextlib.suppress(EngineLostError):  # the guest reads no more
+            self._attachment.write(self._data)
+            self._attachment.close_write()
+
+
+class StdinPump:
+    """A thread that copies standard input to the guest until its end; a context manager.
+
+    It reads only when there is something, so that when the guest has ended nothing is taken away from whoever reads
+    the same input next.
+    """
+
+    def __init__(self, attachment: Attachment) -> None:
+        self._attachment = attachment
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._serve, name="buildr-stdin", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to copy."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop copying."""
+        os.write(self._wake_write, b"x")
+        # A guest that ended without reading may leave the thread in a write, which ends with the connection.
+        self._attachment.close()
+        self._thread.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _serve(self) -> None:
+        block_signals()  # SIGTTIN too: a read from the background fails then, and stops nobody
+        try:
+            self._copy()
+            self._attachment.close_write()
+        except EngineLostError:
+            pass  # the guest reads no more; its end is the business of whoever reads its output
+
+    def _copy(self) -> None:
+        poll = select.poll()
+        with contextlib.suppress(OSError):
+            poll.register(0, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        while True:
+            ready = dict(poll.poll())
+            if self._wake_read in ready or ready.get(0, 0) & select.POLLNVAL:
+                return
+            try:
+                data = os.read(0, _BUFFER)
+            except OSError as error:
+                if error.errno == errno.EIO and os.isatty(0):
+                    # In the background a terminal may not be read; a guest that does not want to read
+                    # shall not be stopped for that.
+                    poll.unregister(0)
+                    if poll.poll(_BACKGROUND_MS):
+                        return
+                    poll.register(0, select.POLLIN)
+                    continue
+                return
+            if not data:
+                return
+            self._attachment.write(data)
