@@ -1,0 +1,75 @@
+"""What ``docs/configuration.md`` says of options is what the code has."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from buildr.cli import app
+from buildr.config.project_file import KEYS, read_project_file
+from buildr.config.variables import variable
+from buildr.options import PackageOptions, RuntimeOptions
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+PAGE = (DOCS / "configuration.md").read_text()
+GROUPS: dict[str, type[Any]] = {"package": PackageOptions, "runtime": RuntimeOptions}
+
+
+def meanings(group: type[Any]) -> dict[str, str]:
+    """Return what the class says of each option."""
+    text = inspect.cleandoc(group.__doc__ or "").partition("Attributes:\n")[2]
+    rows = re.findall(r"(?m)^    (\w+): (.*(?:\n        .*)*)", text)
+    return {name: re.sub(r"\s+", " ", meaning).replace("``", "`") for name, meaning in rows}
+
+
+def flags() -> dict[str, str]:
+    """Return the long flag of each option, by ``package.tag``."""
+    found = {}
+    for name in ("run", "build"):
+        for param in app.commands[name].params:
+            if "__" in (param.name or ""):
+                option = str(param.name).replace("__", ".")
+                found[option] = next(flag for flag in param.opts if flag.startswith("--"))
+    return found
+
+
+def table(kind: str) -> str:
+    known = flags()
+    lines = ["| key | variable | flag | what |", "| --- | --- | --- | --- |"]
+    for name, meaning in meanings(GROUPS[kind]).items():
+        flag = f"`{known[f'{kind}.{name}']}`" if f"{kind}.{name}" in known else ""
+        lines.append(f"| `{name}` | `{variable(kind, name)}` | {flag} | {meaning} |")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_the_page_has_every_key_variable_and_flag(kind: str) -> None:
+    assert list(meanings(GROUPS[kind])) == list(GROUPS[kind].__struct_fields__)
+    wanted = f"<!-- {kind} -->\n\n{table(kind)}\n"
+    assert wanted in PAGE, f"the table should be:\n{table(kind)}"
+
+
+def test_every_example_of_the_table_is_valid(tmp_path: Path) -> None:
+    examples = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert examples
+    for example in examples:
+        (tmp_path / "pyproject.toml").write_text(example)
+        layer = read_project_file(str(tmp_path))
+        assert layer is not None
+        assert layer.backend or layer.package or layer.runtime
+
+
+def test_the_page_names_every_top_key_and_variable_that_the_help_names() -> None:
+    for key in KEYS:
+        assert f"`{key}`" in PAGE
+    for name in re.findall(r"BUILDR_[A-Z_]+", CliRunner().invoke(app, ["--help"]).output):
+        assert name in PAGE
+
+
+def test_readme_leads_to_the_page() -> None:
+    assert "(docs/configuration.md)" in (DOCS.parent / "README.md").read_text()

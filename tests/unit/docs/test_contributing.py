@@ -1,0 +1,28 @@
+"""What CONTRIBUTING.md and the forms for issues name is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text()
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"(?<![\w/.])(?:[.\w-]+/)+[\w.-]*", PAGE))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if not (ROOT / name.rstrip(".")).exists()] == [
+        ".venv/bin/activate"
+    ]
+
+
+@pytest.mark.parametrize("name", ["bug.yml", "feature.yml"])
+def test_forms_ask_for_the_output_of_the_doctor(name: str) -> None:
+    form = next(path for path in FORMS if path.name == name).read_text()
+    field = form.partition("id: doctor")[2].partition("id: ")[0]
+    assert "buildr doctor" in field
+    assert "required: true" in field

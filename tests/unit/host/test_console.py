@@ -1,0 +1,111 @@
+"""What Buildr says: plain lines on standard error, whatever has become of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.host import console
+from tests.unit.processes import OnTerminal, python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("tell", "line"),
+    [
+        (console.say, "buildr: text\n"),
+        (console.warn, "buildr: warning: text\n"),
+        (console.error, "buildr: error: text\n"),
+    ],
+)
+def test_a_line_says_whose_it_is_and_stays_off_standard_output(
+    tell: Callable[[str], None], line: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tell("text")
+    assert capfd.readouterr() == ("", line)
+
+
+def test_what_the_script_wrote_before_comes_first(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open(2, "w", closefd=False) as buffered:
+        monkeypatch.setattr(sys, "stderr", buffered)
+        buffered.write("before\n")
+        console.say("after")
+    assert capfd.readouterr().err == "before\nbuildr: after\n"
+
+
+@pytest.mark.parametrize("stderr", [None, io.StringIO(), object()])
+def test_a_replaced_stderr_of_the_script_changes_nothing(
+    stderr: object, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr)
+    console.say("text")
+    assert capfd.readouterr().err == "buildr: text\n"
+
+
+def test_a_closed_stderr_of_the_script_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    console.say("text")
+    assert capfd.readouterr().err == "buildr: text\n"
+
+
+def test_text_that_is_no_valid_unicode_is_shown_all_the_same(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    console.say("caf\udce9")
+    assert capfd.readouterr().err == "buildr: caf\\udce9\n"
+
+
+def test_without_standard_error_nothing_is_said_and_nothing_breaks(tmp_path: Path) -> None:
+    code = "import os; os.close(2); from buildr.host import console; console.say('x'); print(console.is_terminal())"
+    done = python("-c", code, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"False\n")
+
+
+@pytest.mark.parametrize(("term", "answer"), [("xterm", b"True"), ("dumb", b"False")])
+def test_a_terminal_is_one_unless_it_is_dumb(tmp_path: Path, term: str, answer: bytes) -> None:
+    code = f"import os; os.environ['TERM'] = {term!r}; from buildr.host import console; print(console.is_terminal())"
+    with OnTerminal("-c", code, cwd=tmp_path) as terminal:
+        terminal.wait_for(answer)
+        assert terminal.end() == 0
+
+
+def test_a_pipe_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    assert not console.is_terminal()
+    assert capfd.readouterr() == ("", "")
+    assert not os.isatty(2)
+
+
+SAY = "import os; {environ}; from buildr.host import console; console.{kind}('text')"
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind", "written"),
+    [
+        ("0", "error", b"buildr: \x1b[1;31merror:\x1b[0m text\r\n"),
+        ("0", "warn", b"buildr: \x1b[1;33mwarning:\x1b[0m text\r\n"),
+        ("0", "say", b"buildr: text\r\n"),
+        ("os.environ['NO_COLOR'] = ''", "error", b"buildr: \x1b[1;31merror:\x1b[0m text\r\n"),
+        ("os.environ['NO_COLOR'] = '1'", "error", b"buildr: error: text\r\n"),
+        ("os.environ['TERM'] = 'dumb'", "error", b"buildr: error: text\r\n"),
+    ],
+)
+def test_colours_are_for_terminals_whose_user_wants_them(
+    tmp_path: Path, environ: str, kind: str, written: bytes
+) -> None:
+    with OnTerminal("-c", SAY.format(environ=environ, kind=kind), cwd=tmp_path) as terminal:
+        terminal.wait_for(b"text\r\n")
+        assert terminal.all == written
+        assert terminal.end() == 0

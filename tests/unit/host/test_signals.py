@@ -1,0 +1,363 @@
+"""Signals of the host process: before, while and after a guest runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.host.signals import FORWARDED, Signals, Terminated, block_signals
+from tests.unit.processes import SECONDS, app, end, line, python, running
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
+
+READY = """\
+container.stdout.write(b"ready\\n")
+"""
+WAITING = f"""\
+container.signals.catch(*range(1, 9), *range(10, 16))
+{READY}
+number = container.signals.wait()
+container.stdout.write(b"got %d\\n" % number)
+return number
+"""
+
+
+@contextlib.contextmanager
+def ready(directory: Path, code: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a script until its guest, or whatever else says so, is ready."""
+    (directory / "app.py").write_text(code)
+    with running("app.py", cwd=directory, **options) as process:
+        assert line(process) == b"ready\n"
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def handlers_stay() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    yield
+    assert {number: signal.getsignal(number) for number in HANDLED} == before
+
+
+# Handlers ---------------------------------------------------------------------------------------------
+
+
+def test_previous_handlers_come_back() -> None:
+    def own(_number: int, _frame: object) -> None:
+        pass
+
+    before = signal.signal(signal.SIGUSR1, own)
+    try:
+        with Signals():
+            assert signal.getsignal(signal.SIGUSR1) != own
+        assert signal.getsignal(signal.SIGUSR1) == own
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_previous_handlers_come_back_after_an_error() -> None:
+    with pytest.raises(ValueError, match="broken"), Signals():
+        raise ValueError("broken")
+    # handlers_stay looks
+
+
+@pytest.mark.parametrize("number", HANDLED)
+def test_a_signal_that_was_ignored_stays_ignored(number: int) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            assert signal.getsignal(number) == signal.SIG_IGN
+            signal.raise_signal(number)
+            assert signals.received.empty()
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_off_the_main_thread_nothing_is_installed() -> None:
+    seen: list[bool] = []
+    before = [signal.getsignal(number) for number in HANDLED]
+
+    def work() -> None:
+        with Signals():
+            seen.append([signal.getsignal(number) for number in HANDLED] == before)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [True]
+
+
+# Before there is a container --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_termination_before_a_container_exists_ends_at_once(number: int) -> None:
+    with pytest.raises(Terminated) as ended, Signals():
+        signal.raise_signal(number)
+    assert ended.value.exit_code == 128 + number
+
+
+def test_an_interrupt_before_a_container_exists_ends_at_once() -> None:
+    signals = Signals()
+    with pytest.raises(KeyboardInterrupt), signals:
+        signal.raise_signal(signal.SIGINT)
+    assert signals.interrupts == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2])
+def test_what_only_a_guest_understands_is_dropped_before_there_is_one(number: int) -> None:
+    with Signals() as signals:
+        signal.raise_signal(number)
+        assert signals.received.empty()
+
+
+# While a container exists -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", HANDLED)
+def test_once_a_container_exists_signals_are_collected(number: int) -> None:
+    with Signals() as signals:
+        signals.collect()
+        signal.raise_signal(number)
+        assert signals.received.get_nowait() == number
+
+
+def test_a_third_interrupt_gives_up_even_an_orderly_end() -> None:
+    signals = Signals()
+    with signals:
+        signals.collect()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signals.forced
+        signal.raise_signal(signal.SIGINT)  # and one more does not break off what ends already
+
+
+def test_a_cancel_counts_as_an_interrupt_of_the_guest() -> None:
+    signals = Signals()
+    signals.request_cancel()
+    assert signals.received.get_nowait() == signal.SIGINT
+
+
+# The main thread waits in a system call ---------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def bystander() -> Iterator[int]:
+    """Give a thread that takes signals, as one of the user's does: what it takes interrupts nobody's system call."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    assert thread.ident is not None
+    try:
+        yield thread.ident
+    finally:
+        end.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def waiting(number: int) -> Iterator[None]:
+    """Read from a pipe in which nothing comes; once the kernel waits there, a bystander gets a signal."""
+    reader, writer = os.pipe()
+    call = Path(f"/proc/self/task/{threading.get_native_id()}/syscall")
+    over = threading.Event()
+    late: list[bool] = []
+
+    def send(thread: int) -> None:
+        while call.read_text().split()[1:2] != [hex(reader)]:
+            pass
+        signal.pthread_kill(thread, number)
+        late.append(not over.wait(SECONDS))
+        os.write(writer, b"ended")
+
+    with bystander() as thread:
+        sender = threading.Thread(target=send, args=(thread,))
+        sender.start()
+        try:
+            yield
+            os.read(reader, 1)
+        finally:
+            over.set()
+            sender.join()
+            os.close(reader)
+            os.close(writer)
+            assert late == [False], "nothing has interrupted the read"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_interrupts_no_system_call_is_heard_nevertheless(number: int) -> None:
+    with pytest.raises((Terminated, KeyboardInterrupt)), Signals(), waiting(number):
+        pass
+
+
+def test_another_wakeup_descriptor_hears_of_signals_too() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)
+    try:
+        with Signals():
+            signal.raise_signal(signal.SIGUSR1)
+            assert signal.SIGUSR1 in os.read(reader, 1)
+        assert signal.set_wakeup_fd(writer) == writer
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_helper_threads_leave_signals_to_the_main_thread() -> None:
+    seen: set[signal.Signals | int] = set()
+
+    def work() -> None:
+        block_signals()
+        seen.update(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert set(HANDLED) <= seen
+
+
+# Whole processes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", FORWARDED)
+def test_a_signal_to_the_script_reaches_its_guest(tmp_path: Path, number: int) -> None:
+    with ready(tmp_path, app(WAITING)) as process:
+        process.send_signal(number)
+        done = end(process)
+    assert (done.returncode, done.stdout) == (number, b"got %d\n" % number)
+
+
+@pytest.mark.parametrize("number", FORWARDED)
+def test_a_signal_that_ends_the_guest_ends_the_script_with_128_more(
+    tmp_path: Path, number: int
+) -> None:
+    with ready(tmp_path, app(READY + "return container.signals.wait()")) as process:
+        process.send_signal(number)
+        assert end(process).returncode == 128 + number
+
+
+def test_ctrl_c_lets_the_guest_end_and_the_status_is_0(tmp_path: Path) -> None:
+    with ready(tmp_path, app(WAITING)) as process:
+        process.send_signal(signal.SIGINT)
+        done = end(process)
+    assert (done.returncode, done.stdout) == (0, b"got 2\n")
+    assert b"Traceback" not in done.stderr
+
+
+STUBBORN = f"container.signals.ignore(signal.SIGINT)\n{READY}container.signals.wait()"
+
+
+def test_after_the_grace_ctrl_c_kills_the_guest(tmp_path: Path) -> None:
+    with ready(tmp_path, app(STUBBORN, options='runtime={"grace_seconds": 0}')) as process:
+        process.send_signal(signal.SIGINT)
+        assert end(process).returncode == 0
+
+
+def test_a_second_ctrl_c_kills_the_guest(tmp_path: Path) -> None:
+    guest = f"""\
+container.signals.catch(signal.SIGINT)
+{READY}
+container.signals.wait()
+container.stdout.write(b"once\\n")
+container.signals.wait()
+"""
+    with ready(tmp_path, app(guest, options='runtime={"grace_seconds": 3600}')) as process:
+        process.send_signal(signal.SIGINT)
+        assert line(process) == b"once\n"
+        process.send_signal(signal.SIGINT)
+        assert end(process).returncode == 128 + signal.SIGKILL
+
+
+BUILDING = """\
+class Slow(FakeBackend):
+    def build(self, request, on_event):
+        sys.stdout.write("ready\\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+backend = Slow(guest)
+"""
+
+
+def test_ctrl_c_during_a_build_cancels_it(tmp_path: Path) -> None:
+    with ready(tmp_path, app(faults=BUILDING)) as process:
+        process.send_signal(signal.SIGINT)
+        done = end(process)
+    assert done.returncode == 0
+    assert done.stderr.endswith(b"buildr: cancelled\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_termination_during_a_build_ends_it(tmp_path: Path, number: int) -> None:
+    with ready(tmp_path, app(faults=BUILDING)) as process:
+        process.send_signal(number)
+        done = end(process)
+    assert done.returncode == 128 + number
+    assert b"Traceback" not in done.stderr
+
+
+def test_under_nohup_a_hangup_reaches_nobody(tmp_path: Path) -> None:
+    with ready(
+        tmp_path,
+        app(WAITING),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    ) as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert end(process).stdout == b"got 15\n"
+
+
+def test_a_script_off_the_main_thread_leaves_signals_as_they_are(tmp_path: Path) -> None:
+    call = "thread = threading.Thread(target=main)\nthread.start()\nthread.join()"
+    with ready(tmp_path, app(WAITING, call=call)) as process:
+        process.send_signal(signal.SIGTERM)
+        assert end(process).returncode == -signal.SIGTERM
+
+
+def test_cancel_from_another_thread_does_what_ctrl_c_does(tmp_path: Path) -> None:
+    guest = """\
+container.signals.catch(signal.SIGINT)
+threading.Thread(target=main.cancel).start()
+container.stdout.write(b"got %d\\n" % container.signals.wait())
+return 130
+"""
+    (tmp_path / "app.py").write_text(app(guest))
+    done = python("app.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"got 2\n")
+
+
+def test_cancel_without_a_container_does_nothing(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(app(call="main.cancel()"))
+    done = python("app.py", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_that_has_gone_ends_the_script_by_sigpipe_without_a_word(tmp_path: Path) -> None:
+    guest = f"""\
+container.signals.catch(signal.SIGUSR1)
+{READY}
+container.signals.wait()
+container.stdout.write(b"more\\n")
+"""
+    with ready(tmp_path, app(guest)) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.send_signal(signal.SIGUSR1)
+        assert process.stderr is not None
+        stderr = process.stderr.read()
+        assert process.wait(SECONDS) == -signal.SIGPIPE
+        assert b"Traceback" not in stderr

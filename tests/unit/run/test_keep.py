@@ -1,0 +1,127 @@
+"""Containers of failed runs that stay: which do, what is told of them, and who removes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from buildr import labels
+from buildr.cli import app
+from buildr.engines.container_spec import ContainerSpec
+from buildr.run import runs
+from buildr.run.cleanup import end_run, sweep
+from buildr.testing import FakeBackend, run_script, using
+from tests.unit.cli.test_cli_runs import labels_of_a_dead_process
+from tests.unit.command import command_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return command_project(tmp_path, monkeypatch, "print('this ran on the host')\n")
+
+
+def left(backend: FakeBackend) -> int:
+    return sum(not run.removed for run in backend.runs)
+
+
+def ended(backend: FakeBackend, status: int, **more: str) -> str:
+    """Return a container of a run that would be kept, whose guest has ended and whose host process has gone."""
+    backend.guest = lambda _: status
+    image = backend.add_image("localhost/test:latest")
+    given = {**labels_of_a_dead_process(), labels.KEEP: "1", labels.NAME: "app", **more}
+    container = backend.create(ContainerSpec(image=image.id, labels=given))
+    backend.start(container)
+    assert backend.wait(container) == status
+    return container
+
+
+def command(backend: FakeBackend, *words: str) -> Result:
+    with using(backend):
+        return CliRunner().invoke(app, words, prog_name="buildr")
+
+
+# Which stay ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "count"), [(0, 0), (1, 1), (137, 1)])
+def test_the_container_of_a_run_stays_if_it_fails(status: int, count: int) -> None:
+    with using(FakeBackend(lambda _: status)) as backend:
+        assert run_script("../command/tool.py", "run", "-q", "--keep", "app.py").status == status
+    assert left(backend) == count
+
+
+def test_without_the_option_none_stays() -> None:
+    with using(FakeBackend(lambda _: 3)) as backend:
+        assert run_script("../command/tool.py", "run", "-q", "app.py").status == 3
+        assert labels.KEEP not in backend.runs[0].spec.labels
+    assert left(backend) == 0
+
+
+def test_the_ways_in_are_told_and_name_the_container_and_the_run() -> None:
+    with using(FakeBackend(lambda _: 3, name="podman")) as backend:
+        said = run_script("../command/tool.py", "run", "--keep", "app.py").stderr.decode()
+    container = backend.runs[0].id[:12]
+    run = backend.runs[0].spec.labels[labels.RUN][:12]
+    assert f"buildr: app ended with status 3, and its container {container} is kept:\n" in said
+    for line in (
+        f"buildr logs {run}",
+        f"podman diff {container}",
+        f"podman cp {container}:/app/FILE .",
+        f"podman run --rm -it --entrypoint sh $(podman commit {container})",
+        f"podman start --attach --interactive {container}",
+        f"buildr stop {run}",
+    ):
+        assert f" {line}\n" in said
+
+
+# Who removes them ---------------------------------------------------------------------------------
+
+
+def test_neither_sweep_nor_watchdog_removes_what_is_kept() -> None:
+    backend = FakeBackend()
+    ended(backend, 3, **{labels.RUN: "r"})
+    assert sweep(backend) == 0
+    end_run(backend, "r", 0)
+    assert left(backend) == 1
+
+
+def test_the_sweep_removes_what_has_ended_well() -> None:
+    backend = FakeBackend()
+    ended(backend, 0)
+    assert sweep(backend) == 1
+    assert left(backend) == 0
+
+
+def test_the_sweep_removes_what_still_runs_without_a_host_process() -> None:
+    backend = FakeBackend(lambda container: container.signals.wait())
+    image = backend.add_image("localhost/test:latest")
+    given = {**labels_of_a_dead_process(), labels.KEEP: "1"}
+    backend.start(backend.create(ContainerSpec(image=image.id, labels=given)))
+    assert sweep(backend) == 1
+    assert left(backend) == 0
+
+
+def test_ps_says_kept_and_prune_removes() -> None:
+    backend = FakeBackend()
+    container = ended(backend, 3)
+    assert command(backend, "ps").stdout.splitlines()[1].split()[-1] == "kept"
+    assert runs.find([backend])[0].kept
+    said = command(backend, "prune").stdout
+    assert f"removed container {container[:12]} (app; kept when it had failed)" in said
+    assert said.count("removed") == 1
+    assert left(backend) == 0
+
+
+@pytest.mark.parametrize("labels", [{}, labels.labels(1)], ids=["gone", "alive"])
+def test_stop_removes_whether_or_not_the_host_process_lives(labels: dict[str, str]) -> None:
+    backend = FakeBackend()
+    ended(backend, 3, **labels)
+    assert command(backend, "stop", "app").exit_code == 0
+    assert left(backend) == 0
