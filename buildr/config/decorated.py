@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-import buildr
+from buildr import options
 from buildr.config.layers import DECORATOR, Layer
 from buildr.errors import EntryError
 from buildr.options import given_package, given_runtime
@@ -129,7 +129,7 @@ def _group(kind: str, node: ast.expr, names: _Names, notes: list[str]) -> Any:
     if not typed:
         return found
     known = {name: value for name, value in found.items() if name}
-    return getattr(buildr, _GROUPS[kind])(**known)
+    return getattr(options, _GROUPS[kind])(**known)
 
 
 def _value(node: ast.expr, names: _Names) -> Any:
@@ -142,7 +142,7 @@ def _value(node: ast.expr, names: _Names) -> Any:
     if isinstance(node, ast.Call) and (name := names.of(node)) in _RECORDS:
         arguments = [_value(item, names) for item in node.args]
         fields = {str(item.arg): _value(item.value, names) for item in node.keywords}
-        return getattr(buildr, name)(*arguments, **fields)
+        return getattr(options, name)(*arguments, **fields)
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(item, names) for item in node.elts]
     return ast.literal_eval(node)

@@ -86,7 +86,7 @@ def end(service: Apart, others: AbstractSet[str] = frozenset()) -> None:
         others: working containers that were there before.
     """
     from buildr_backends.http.client import Client
-    from buildr_backends.podman.engine import PREFIX, working_containers
+    from buildr_backends.podman.working_containers import PREFIX, working_containers
 
     client = Client(service.endpoint, PREFIX)
     try:

@@ -21,6 +21,7 @@ from buildr_backends.http.probe import deadline_of, first_that_answers, ping, ve
 from buildr_backends.http.urlquote import quote
 from buildr_backends.podman import endpoint as podman_endpoint
 from buildr_backends.podman import service as podman_service
+from buildr_backends.podman.working_containers import PREFIX, working_containers
 from buildr_backends.shared import attach
 from buildr_backends.shared.engine import HttpEngine, found_health
 
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OLDEST = (4, 0)
-PREFIX = "/v4.0.0/libpod"
-"""What Podman 4.0 serves, all later versions serve."""
 _WAIT_INTERVAL = "2ms"
 _ENDING = "container state improper"  # libpod's ErrCtrStateInvalid
 _CLEAN_UP_SECONDS = 10.0  # for the monitor of a container that has ended
@@ -449,14 +448,6 @@ def _life(spec: ContainerSpec) -> dict[str, Any]:
         if tries:
             found["restart_tries"] = tries
     return found
-
-
-def working_containers(client: Client) -> set[str]:
-    """Return the ids of the containers that builds have made and not yet removed."""
-    query = {"external": "true", "all": "true"}
-    return client.request("GET", "/containers/json", query=query).json(
-        lambda rows: {row["Id"] for row in rows or () if row.get("State") == "storage"}
-    )
 
 
 def read_details(found: Any) -> EngineDetails:

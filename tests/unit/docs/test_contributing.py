@@ -15,9 +15,8 @@ FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 def test_every_file_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"(?<![\w/.])(?:[.\w-]+/)+[\w.-]*", PAGE))
     assert len(named) > 15
-    assert [name for name in sorted(named) if not (ROOT / name.rstrip(".")).exists()] == [
-        ".venv/bin/activate"
-    ]
+    named.remove(".venv/bin/activate")  # which the page's own commands make
+    assert [name for name in sorted(named) if not (ROOT / name.rstrip(".")).exists()] == []
 
 
 @pytest.mark.parametrize("name", ["bug.yml", "feature.yml"])
