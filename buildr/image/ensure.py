@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from buildr.context.delta import State
     from buildr.context.index import Snapshot
+    from buildr.engines.images import Images
     from buildr.engines.progress import Verbosity
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
@@ -254,7 +255,7 @@ def _build(
     return image
 
 
-def collect(backend: Backend, project: Project, image: str) -> None:
+def collect(backend: Images, project: Project, image: str) -> None:
     """Remove old images of the project; those in use, or with a name that somebody else gave them, stay.
 
     Old images are a matter of disk space: what cannot be removed stays until the next time.
@@ -273,7 +274,7 @@ def collect(backend: Backend, project: Project, image: str) -> None:
                 installer.collect(backend, project)
 
 
-def _collect(backend: Backend, project: Project, image: str) -> None:
+def _collect(backend: Images, project: Project, image: str) -> None:
     try:
         rows = backend.images({PROJECT: project.key})
     except EngineError:

@@ -16,6 +16,7 @@ from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_mem
 
 if TYPE_CHECKING:
     from buildr.archive.tar import Part
+    from buildr.engines.containers import Containers
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
@@ -68,7 +69,7 @@ def build_own(
     )
 
 
-def _command(backend: Backend, image: Image, project: Project) -> tuple[str, ...]:
+def _command(backend: Containers, image: Image, project: Project) -> tuple[str, ...]:
     """Return what an image of the user's own shall run.
 
     Its own CMD; where it has none, or only the bare interpreter that the official Python images name, the script.
@@ -91,7 +92,7 @@ def _is_python(program: str) -> bool:
     return re.fullmatch(r"python[0-9.]*", os.path.basename(program)) is not None
 
 
-def _place(backend: Backend, image: Image, script: str, project: Project) -> str:
+def _place(backend: Containers, image: Image, script: str, project: Project) -> str:
     """Return where in an image the script lies: below its working directory, or ``/app``, with its folder or without.
 
     Raises:
@@ -120,7 +121,7 @@ def _place(backend: Backend, image: Image, script: str, project: Project) -> str
     )
 
 
-def _holds(backend: Backend, container: str, path: str) -> bool:
+def _holds(backend: Containers, container: str, path: str) -> bool:
     try:
         next(backend.get_archive(container, path), None)
     except EngineError as error:

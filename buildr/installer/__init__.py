@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from buildr.archive.tar import Part
+    from buildr.engines.images import Images
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
@@ -91,7 +92,7 @@ def with_dependencies(
 
 
 def _with_system_packages(
-    backend: Backend, project: Project, base: Image, progress: Progress, *, cache: bool
+    backend: Images, project: Project, base: Image, progress: Progress, *, cache: bool
 ) -> Image:
     """Return the base with packages of the system: pip may need their compilers, or git."""
     text = render_system_packages(base, project.recipe.system_packages)
@@ -145,7 +146,7 @@ def _install(
 
 
 def add_installed(
-    backend: Backend,
+    backend: Images,
     base: Image,
     archive: str,
     installed: Installed,
@@ -192,7 +193,7 @@ def _needs_source(project: Project) -> bool:
     return bool(project.recipe.source_first or project.recipe.local)
 
 
-def collect(backend: Backend, project: Project) -> None:
+def collect(backend: Images, project: Project) -> None:
     """Take the names off old images of a project's dependencies; those that somebody else named stay.
 
     Raises:
@@ -203,7 +204,7 @@ def collect(backend: Backend, project: Project) -> None:
     keep_newest(backend, rows, prefix, _KEPT)
 
 
-def keep_newest(backend: Backend, rows: Iterable[Image], prefix: str, count: int) -> None:
+def keep_newest(backend: Images, rows: Iterable[Image], prefix: str, count: int) -> None:
     """Take the names off images that have no others.
 
     Args:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
     from buildr.host.signals import Signals
     from buildr.options import Runtime
     from buildr.run.watchdog import Watchdog
@@ -67,7 +67,7 @@ def refuse_followed(runtime: Runtime) -> None:
 
 
 def start(
-    backend: Backend,
+    backend: Containers,
     spec: ContainerSpec,
     signals: Signals,
     *,

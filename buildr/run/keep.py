@@ -15,7 +15,8 @@ from buildr import labels
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
+    from buildr.engines.engine import Engine
     from buildr.engines.records import ContainerState
 
 _ID_DIGITS = 12
@@ -26,7 +27,7 @@ def to_be_kept(spec: ContainerSpec) -> ContainerSpec:
     return replace(spec, labels={**spec.labels, labels.KEEP: "1"})
 
 
-def is_kept(backend: Backend, found: ContainerState) -> bool:
+def is_kept(backend: Containers, found: ContainerState) -> bool:
     """Whether a container has been kept.
 
     Args:
@@ -42,7 +43,7 @@ def is_kept(backend: Backend, found: ContainerState) -> bool:
     return state is not None and state.exit_code not in (None, 0)
 
 
-def ways_in(backend: Backend, container: str, spec: ContainerSpec, status: int) -> str:
+def ways_in(backend: Engine, container: str, spec: ContainerSpec, status: int) -> str:
     """Return what to tell of a container that has just been kept: how to look into it, and how to remove it."""
     name = spec.labels.get(labels.NAME) or "the script"
     engine, short = backend.info.backend, container[:_ID_DIGITS]

@@ -16,14 +16,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from buildr.engines.container_spec import HealthSpec
-from buildr.engines.protocol import STDERR
+from buildr.engines.containers import Containers
+from buildr.engines.engine import Engine
 from buildr.engines.records import CommandSpec
+from buildr.engines.streams import STDERR
 from buildr.errors import BackendError, ContainerError, EngineLostError, OptionError
 from buildr.options.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
+    from buildr.engines.engine import Engine
     from buildr.host.signals import Signals
     from buildr.options import Runtime
     from buildr.options.wait_for import Condition
@@ -59,7 +62,7 @@ Check: TypeAlias = Callable[[bool], bool]
 """Looks whether a condition has come true; it is told whether the guest goes on."""
 
 
-def refuse_unreachable(backend: Backend, runtime: Runtime) -> None:
+def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
     """Refuse to wait for ports of an engine on another machine: they are published there.
 
     Raises:
@@ -73,7 +76,7 @@ def refuse_unreachable(backend: Backend, runtime: Runtime) -> None:
 
 
 def wait_until_ready(
-    backend: Backend, container: str, spec: ContainerSpec, runtime: Runtime, signals: Signals
+    backend: Containers, container: str, spec: ContainerSpec, runtime: Runtime, signals: Signals
 ) -> None:
     """Wait until all conditions have come true, one after the other; or a signal asks for the end.
 
@@ -96,7 +99,7 @@ def wait_until_ready(
 
 
 def _wait(
-    backend: Backend,
+    backend: Containers,
     container: str,
     runtime: Runtime,
     condition: Condition,
@@ -146,7 +149,7 @@ class _NeverError(Exception):
     """A condition will not come true any more."""
 
 
-def _check(backend: Backend, container: str, spec: ContainerSpec, condition: Condition) -> Check:
+def _check(backend: Containers, container: str, spec: ContainerSpec, condition: Condition) -> Check:
     if condition.kind == "log":
         return _wrote(backend, container, condition.pattern)
     if condition.kind == "healthy":
@@ -160,7 +163,7 @@ def _check(backend: Backend, container: str, spec: ContainerSpec, condition: Con
 # Ports --------------------------------------------------------------------------------------------
 
 
-def _place(backend: Backend, container: str, port: int) -> tuple[str, int]:
+def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
     """Return where a port of the guest's is published."""
     state = backend.state(container)
     for binding in state.ports if state else ():
@@ -178,7 +181,7 @@ def _accepts(place: tuple[str, int]) -> bool:
     return True
 
 
-def _closed(backend: Backend, container: str, port: int) -> int:
+def _closed(backend: Containers, container: str, port: int) -> int:
     """Ask the guest's kernel about a port; where it cannot be asked, as in an image without Python, nothing speaks against it."""
     spec = CommandSpec(command=("python3", "-ISc", _LISTENERS, str(port)), stdin=False)
     try:
@@ -209,7 +212,7 @@ def _answers(place: tuple[str, int], path: str) -> bool:
 # Health -------------------------------------------------------------------------------------------
 
 
-def _healthy(backend: Backend, container: str, health: HealthSpec | None) -> Check:
+def _healthy(backend: Containers, container: str, health: HealthSpec | None) -> Check:
     interval = (health or HealthSpec(test=())).interval
     next_look = 0.0
 
@@ -232,7 +235,7 @@ def _healthy(backend: Backend, container: str, health: HealthSpec | None) -> Che
 # Output -------------------------------------------------------------------------------------------
 
 
-def _wrote(backend: Backend, container: str, pattern: str) -> Check:
+def _wrote(backend: Containers, container: str, pattern: str) -> Check:
     """Read what there is each time, since an engine answers a request to follow a log only when there is something in it."""
     matches = re.compile(pattern).search
 
@@ -252,7 +255,7 @@ def _wrote(backend: Backend, container: str, pattern: str) -> Check:
     return check
 
 
-def _failed(backend: Backend, container: str, what: str, condition: Condition) -> ContainerError:
+def _failed(backend: Containers, container: str, what: str, condition: Condition) -> ContainerError:
     """Say that the container did not get ready, what it wrote last, and what to do."""
     lines: deque[str] = deque(maxlen=_TAIL)
     with (

@@ -22,7 +22,7 @@ from buildr.errors import EngineLostError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
 
 _METADATA = re.compile(r"(?:[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INFO)?)")
 _DPKG = re.compile(r"var/lib/dpkg/(?:status|status\.d/[^/.]+)")  # the second: images without dpkg
@@ -55,7 +55,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     """``VERSION_ID`` of os-release(5)."""
 
 
-def read_inventory(backend: Backend, image: str) -> Inventory:
+def read_inventory(backend: Containers, image: str) -> Inventory:
     """Read what is installed in a stored image.
 
     Args:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from buildr.engines.container_spec import ContainerSpec, PortBinding
-    from buildr.engines.protocol import Attachment, Execution
     from buildr.engines.records import (
         BuildRequest,
         CommandSpec,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         OnEvent,
         PushRequest,
     )
+    from buildr.engines.streams import Attachment, Execution
     from buildr.errors import BackendError
     from buildr.testing.build import FakeBuild
     from buildr.testing.container import Guest

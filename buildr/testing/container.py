@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class FakeContainer:
 
 
 class FakeExecution:
-    """A `buildr.engines.protocol.Execution` of a command that `FakeContainer.beside` has made."""
+    """A `buildr.engines.streams.Execution` of a command that `FakeContainer.beside` has made."""
 
     def __init__(self, container: FakeContainer) -> None:
         self._container = container
@@ -188,15 +188,15 @@ class FakeExecution:
         self.close = attachment.close
 
     def status(self) -> int | None:
-        """See `buildr.engines.protocol.Execution.status`."""
+        """See `buildr.engines.streams.Execution.status`."""
         return self._container.exit_code
 
     def kill(self, signal: int) -> None:
-        """See `buildr.engines.protocol.Execution.kill`."""
+        """See `buildr.engines.streams.Execution.kill`."""
         self._container.signals.send(signal)
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """See `buildr.engines.protocol.Execution.resize`."""
+        """See `buildr.engines.streams.Execution.resize`."""
         self._container.resize(rows, columns)
 
 

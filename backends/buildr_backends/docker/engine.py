@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from buildr.engines.container_spec import NetworkSpec
-    from buildr.engines.protocol import Attachment
     from buildr.engines.records import Health, Image, OnEvent, PushRequest, Target
+    from buildr.engines.streams import Attachment
     from buildr_backends.http.endpoint import Endpoint
     from buildr_backends.shared.append_layer import Stored
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from podman import PodmanClient
 
     from buildr.engines.container_spec import ContainerSpec, NetworkSpec
-    from buildr.engines.protocol import Attachment
     from buildr.engines.records import BuildRequest, Health, Image, OnEvent, PushRequest, Target
+    from buildr.engines.streams import Attachment
     from buildr_backends.http.endpoint import Endpoint
     from buildr_backends.shared.append_layer import Stored
 

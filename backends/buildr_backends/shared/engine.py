@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Attachment, Execution
     from buildr.engines.records import BuildRequest, CommandSpec, EngineInfo, Health, Layer, OnEvent
+    from buildr.engines.streams import Attachment, Execution
     from buildr_backends.http.client import Client
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored

@@ -15,7 +15,7 @@ import signal as signals
 import socket
 from typing import TYPE_CHECKING
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import (
     CommandNotFoundError,
     ContainerError,
@@ -29,8 +29,8 @@ from buildr_backends.shared.attach import HijackedStreams
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.engines.protocol import Output
     from buildr.engines.records import CommandSpec
+    from buildr.engines.streams import Output
     from buildr_backends.http.client import Client
     from buildr_backends.http.endpoint import Connection
 
@@ -71,7 +71,7 @@ for name in filter(str.isdigit, os.listdir("/proc")):
 
 
 class ExecStreams(HijackedStreams):
-    """A `buildr.engines.protocol.Execution` over a connection that an engine has handed over."""
+    """A `buildr.engines.streams.Execution` over a connection that an engine has handed over."""
 
     def __init__(
         self,
@@ -115,13 +115,13 @@ class ExecStreams(HijackedStreams):
             super().close_write()
 
     def status(self) -> int | None:
-        """See `buildr.engines.protocol.Execution.status`."""
+        """See `buildr.engines.streams.Execution.status`."""
         return self._client.expect(_SOON_SECONDS, "GET", f"/exec/{self._id}/json").json(
             lambda found: None if found["Running"] else found["ExitCode"]
         )
 
     def kill(self, signal: int) -> None:
-        """See `buildr.engines.protocol.Execution.kill`."""
+        """See `buildr.engines.streams.Execution.kill`."""
         if self.status() is None:
             command = {
                 "Cmd": ["python", "-c", _SEND, self._mark, str(signal)],
@@ -132,7 +132,7 @@ class ExecStreams(HijackedStreams):
             self._client.request("POST", f"/exec/{sender}/start", json_body=body).read()
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """See `buildr.engines.protocol.Execution.resize`."""
+        """See `buildr.engines.streams.Execution.resize`."""
         query = {"h": str(rows), "w": str(columns)}
         # As with a container, whatever is refused says that there is no terminal any more, or none yet.
         self._client.expect(

@@ -7,7 +7,7 @@ stream format). With a terminal the bytes come as they are.
 
 from __future__ import annotations
 
-from buildr.engines.protocol import STDERR, STDIN, STDOUT, Output
+from buildr.engines.streams import STDERR, STDIN, STDOUT, Output
 from buildr.errors import EngineLostError
 
 _HEADER = 8

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import EngineError, EngineLostError
 from buildr_backends.shared.attach import HijackedStreams, ResponseStreams, attach
 from tests.unit.backends.server import Peer, always, answer_json, hanging
@@ -17,7 +17,7 @@ from tests.unit.backends.test_frames import frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildr.engines.protocol import Attachment
+    from buildr.engines.streams import Attachment
     from tests.unit.backends.conftest import Serve
 
 

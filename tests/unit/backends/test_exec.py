@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.engines.protocol import STDERR, STDOUT
 from buildr.engines.records import CommandSpec
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableError
 from buildr_backends.shared.exec import execute
 from tests.unit.backends.server import answer_json

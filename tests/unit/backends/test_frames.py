@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildr.engines.protocol import STDERR, STDIN, STDOUT
+from buildr.engines.streams import STDERR, STDIN, STDOUT
 from buildr.errors import EngineLostError
 from buildr_backends.shared.frames import FrameDecoder, RawDecoder
 from tests.unit.backends.server import cut

@@ -16,8 +16,8 @@ import pytest
 import buildr.testing
 from buildr.engines import registry
 from buildr.engines.container_spec import ContainerSpec, PortBinding
-from buildr.engines.protocol import STDERR, STDOUT, Backend
 from buildr.engines.records import BuildRequest, Event, PushRequest, Target
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import (
     BuildError,
     ContainerError,
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from buildr.engines.protocol import Attachment
+    from buildr.engines.protocol import Backend
+    from buildr.engines.streams import Attachment
     from buildr.testing import Guest
 
 SCRIPT = """\
