@@ -21,10 +21,10 @@ from msgspec import Struct
 
 from buildr._version import __version__
 from buildr.engines.container_spec import ContainerSpec, TmpfsSpec, tmpfs_options
+from buildr.engines.gpus import cdi_names
 from buildr.engines.records import EngineInfo
 from buildr.errors import ContextError, OptionError
 from buildr.guest.init import PUBLISHED
-from buildr.options.devices import cdi_names
 from buildr.runners.container import find_mount, health_spec, user_of
 
 if TYPE_CHECKING:

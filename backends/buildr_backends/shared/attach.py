@@ -158,7 +158,7 @@ def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
         tty: whether the container has a terminal: its output is not framed then.
     """
     query = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "1")
-    response = client.request("POST", path, query=query, upgrade=True)
+    response = client.upgrade(path, query=query)
     connection, early = response.hijack()
     return HijackedStreams(connection, early, framed=not tty)
 

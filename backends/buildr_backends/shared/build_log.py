@@ -115,11 +115,9 @@ class _Log:
         where = f" in `{self._step}`" if self._step else ""
         # Podman repeats the step, which may be long.
         why = failure.strip().removeprefix(f'building at STEP "{self._step}": ')
-        from buildr.installer.advice import ADVICE
-        from buildr.plan.containerfile import PIP  # only errors need them
-
-        lines = [*self._tail, ADVICE] if PIP in self._step else self._tail
-        return BuildError(f"the build failed{where}: {why}", hint="\n".join(lines))
+        return BuildError(
+            f"the build failed{where}: {why}", hint="\n".join(self._tail), step=self._step
+        )
 
     def _release(self) -> None:
         """Take what looked like the image's id for output: it was not the last word."""

@@ -24,7 +24,9 @@ from buildr.errors import (
     NotExecutableError,
 )
 from buildr.host import console
+from buildr_backends.http.request import json_content
 from buildr_backends.shared.attach import HijackedStreams
+from buildr_backends.shared.engine import SOON_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from buildr_backends.http.endpoint import Connection
 
 _MARK = "BUILDR_EXEC"
-_SOON_SECONDS = 12.0  # for what engines do at once, on a machine that has much else to do
 
 # Podman's own words stand before those of its error values (libpod/define/errors.go), Docker's before those of runc.
 _REFUSAL = re.compile(
@@ -116,7 +117,7 @@ class ExecStreams(HijackedStreams):
 
     def status(self) -> int | None:
         """See `buildr.engines.streams.Execution.status`."""
-        return self._client.expect(_SOON_SECONDS, "GET", f"/exec/{self._id}/json").json(
+        return self._client.expect(SOON_SECONDS, "GET", f"/exec/{self._id}/json").json(
             lambda found: None if found["Running"] else found["ExitCode"]
         )
 
@@ -129,14 +130,14 @@ class ExecStreams(HijackedStreams):
             }
             sender = _create(self._client, self._container, command)
             body = {"Detach": True, "Tty": False}
-            self._client.request("POST", f"/exec/{sender}/start", json_body=body).read()
+            self._client.request("POST", f"/exec/{sender}/start", content=json_content(body)).read()
 
     def resize(self, *, rows: int, columns: int) -> None:
         """See `buildr.engines.streams.Execution.resize`."""
         query = {"h": str(rows), "w": str(columns)}
         # As with a container, whatever is refused says that there is no terminal any more, or none yet.
         self._client.expect(
-            _SOON_SECONDS,
+            SOON_SECONDS,
             "POST",
             f"/exec/{self._id}/resize",
             query=query,
@@ -202,9 +203,7 @@ def execute(client: Client, container: str, spec: CommandSpec) -> ExecStreams:
     try:
         created = _create(client, container, body)
         start = {"Detach": False, "Tty": spec.tty}
-        response = client.request(
-            "POST", f"/exec/{created}/start", json_body=start, upgrade=True, ok=(101, 200)
-        )
+        response = client.upgrade(f"/exec/{created}/start", content=json_content(start))
     except EngineError as error:
         raise _refused(error.message) from None
     connection, early = response.hijack()
@@ -213,7 +212,9 @@ def execute(client: Client, container: str, spec: CommandSpec) -> ExecStreams:
 
 def _create(client: Client, container: str, body: Mapping[str, object]) -> str:
     path = f"/containers/{container}/exec"
-    return client.request("POST", path, json_body=body).json(lambda found: str(found["Id"]))
+    return client.request("POST", path, content=json_content(body)).json(
+        lambda found: str(found["Id"])
+    )
 
 
 def _refused(message: str) -> ContainerError:

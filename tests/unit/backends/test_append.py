@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from buildr.engines.records import Event, Layer
 from buildr.errors import EngineError
-from buildr_backends.docker.engine import stores_with_containerd
+from buildr_backends.docker.images import stores_with_containerd
 from buildr_backends.shared.append_layer import archive, docker_history, read_stored
 from tests.unit.backends.server import Peer, Server, always, answer_json, answer_stream
 from tests.unit.backends.test_podman_containers import podman

@@ -27,9 +27,11 @@ from buildr.errors import (
     PushError,
 )
 from buildr_backends.docker import engine as docker_backend
+from buildr_backends.docker import sdk as docker_sdk
 from buildr_backends.http.client import Client
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import engine as podman_backend
+from buildr_backends.podman import sdk as podman_sdk
 from tests.unit.backends.engines import PREFIX, REAL, engine, reach
 from tests.unit.backends.server import (
     Peer,
@@ -302,7 +304,7 @@ def test_whatever_breaks_off_is_one_of_our_errors(name: str, serve: Serve, what:
 def test_an_engine_that_falls_silent(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (podman_backend, docker_backend):
+    for module in (podman_sdk, docker_sdk):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
     with pytest.raises((EngineUnavailableError, EngineError)):
         engine(name, serve, Peer.hear).details()
@@ -364,12 +366,12 @@ def exceptions_of(module: ModuleType) -> list[type[Exception]]:
 @pytest.mark.parametrize(
     ("module", "caught"),
     [
-        (docker.errors, docker_backend.sdk_errors()),
-        (podman.errors, podman_backend.sdk_errors()),
-        (requests.exceptions, docker_backend.sdk_errors()),
-        (requests.exceptions, podman_backend.sdk_errors()),
-        (urllib3.exceptions, docker_backend.sdk_errors()),
-        (urllib3.exceptions, podman_backend.sdk_errors()),
+        (docker.errors, docker_sdk.sdk_errors()),
+        (podman.errors, podman_sdk.sdk_errors()),
+        (requests.exceptions, docker_sdk.sdk_errors()),
+        (requests.exceptions, podman_sdk.sdk_errors()),
+        (urllib3.exceptions, docker_sdk.sdk_errors()),
+        (urllib3.exceptions, podman_sdk.sdk_errors()),
     ],
     ids=lambda found: getattr(found, "__name__", ""),
 )
@@ -383,7 +385,7 @@ def test_every_exception_of_the_sdks_is_caught(
 
 
 def test_every_exception_of_docker_py_becomes_ours() -> None:
-    backend = _over("docker", Endpoint(url="unix:///x", path="/x"))
+    client = Client(Endpoint(url="unix:///x", path="/x"))
     response = requests.Response()
     response.status_code = 409
     for kind in (*exceptions_of(docker.errors), *exceptions_of(requests.exceptions)):
@@ -394,7 +396,7 @@ def test_every_exception_of_docker_py_becomes_ours() -> None:
             | dict.fromkeys(("msg", "name", "param"), "words")
         )
         expected = (EngineError, EngineLostError, EngineUnavailableError)
-        with pytest.raises(expected) as caught, backend._mapped():
+        with pytest.raises(expected) as caught, docker_sdk.mapped(client):
             raise error
         if issubclass(kind, docker.errors.APIError):
             assert isinstance(caught.value, EngineError)

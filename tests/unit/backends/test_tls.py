@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EngineLostError, EngineUnavailableError
 from buildr_backends.http.client import Client
+from buildr_backends.http.request import Content
 from buildr_backends.http.tls import TlsConnection
 from buildr_backends.shared.attach import attach
 from tests.unit.backends.server import Peer, always, answer, answer_chunked, hanging
@@ -59,7 +60,10 @@ def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> 
     client = client_of(serve, always(answer(200, b"one"), answer_chunked(b"x" * 300_000, b"y")))
     assert client.request("GET", "/_ping").read() == b"one"
     (kept,) = client._idle
-    assert client.request("POST", "/", body=[b"z" * 300_000]).read() == b"x" * 300_000 + b"y"
+    assert (
+        client.request("POST", "/", content=Content(data=[b"z" * 300_000])).read()
+        == b"x" * 300_000 + b"y"
+    )
     assert client._idle == [kept]
     client.close()
 
@@ -134,7 +138,7 @@ def test_an_engine_that_takes_no_more(serve: Serve) -> None:
     release = threading.Event()
     client = client_of(serve, lambda _: release.wait(10))
     with pytest.raises(EngineUnavailableError, match="does not answer"):
-        client.request("PUT", "/", body=b"x" * (1 << 24), seconds=0.5)
+        client.request("PUT", "/", content=Content(data=b"x" * (1 << 24)), seconds=0.5)
     release.set()
 
 
