@@ -14,6 +14,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from buildr.engines.records import short_id
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
 from buildr.host import console, terminal
 from buildr.labels import RUN
@@ -130,7 +131,7 @@ def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> No
     try:
         backend.remove(container)
     except BackendError as error:
-        console.warn(f"the container {container[:12]} is left behind: {error.what}")
+        console.warn(f"the container {short_id(container)} is left behind: {error.what}")
         if watchdog is not None:
             watchdog.take_over()
     except BaseException:  # a signal, where they are not collected

@@ -218,10 +218,10 @@ def _healthy(backend: Containers, container: str, health: HealthSpec | None) -> 
 
     def check(_: bool) -> bool:
         nonlocal next_look
-        # On Podman to look is to run the check, which is to be done no more often than was asked for.
+        # Where looking runs the check, it is to be done no more often than was asked for.
         if (now := time.monotonic()) < next_look:
             return False
-        next_look = now + (interval if backend.info.backend == "podman" else 0)
+        next_look = now + (interval if backend.info.health_on_request else 0)
         found = backend.health(container)
         if found == "unhealthy":
             raise _NeverError("is unhealthy")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr import labels
+from buildr.engines.records import short_id
 from buildr.errors import BuildrError
 from buildr.labels import PROJECT
 from buildr.run.cleanup import has_ended, is_detached
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from buildr.engines.records import ContainerState
     from buildr.labels import Host
 
-ID_DIGITS = 12
-"""Of a run's id, as people see it; fewer do where they name one run."""
 _FALLBACK_GRACE_SECONDS = 10.0
 
 
@@ -62,7 +61,7 @@ class Run(Struct, frozen=True, kw_only=True):
     @property
     def short_id(self) -> str:
         """The id, as people see it."""
-        return self.id[:ID_DIGITS]
+        return short_id(self.id)
 
 
 def find(backends: Iterable[Backend]) -> list[Run]:

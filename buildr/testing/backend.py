@@ -131,6 +131,8 @@ class FakeBackend:
             remote=remote,
             endpoint=f"memory:{name}",
             found="a fake for tests",
+            command=name,
+            shared=remote or not rootless,
         )
         self._lock = threading.RLock()
         self._faults: list[tuple[Operation, BackendError, int | None]] = []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
+from buildr.engines.records import short_id
 from buildr.engines.streams import STDERR, STDOUT
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
@@ -107,7 +108,7 @@ class FakeContainer:
     def start(self, guest: Guest) -> None:
         """Start a guest in a thread of its own."""
         self.started = True
-        name = f"guest-{self.id[:12]}"
+        name = f"guest-{short_id(self.id)}"
         threading.Thread(target=self._serve, args=(guest,), name=name, daemon=True).start()
 
     def wait(self) -> int:

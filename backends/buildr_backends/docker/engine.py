@@ -98,6 +98,8 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         remote=endpoint.remote,
         endpoint=endpoint.url,
         found=why,
+        command="docker",
+        shared=endpoint.remote or not rootless,  # by all who may open the socket
     )
     return Docker(client, info)
 

@@ -35,6 +35,7 @@ def read_details(found: Any) -> EngineDetails:
         oci_runtime=found.get("DefaultRuntime", ""),
         network="libnetwork",
         kernel=found.get("KernelVersion", ""),
+        configuration="docker",
     )
 
 

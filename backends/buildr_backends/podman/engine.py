@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from buildr.engines.records import EngineInfo
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from buildr_backends.http.endpoint import Endpoint
 
 OLDEST = (4, 0)
+_PASTA_SINCE = (5, 0)
 
 
 def connect(target: Target) -> Podman:
@@ -96,6 +98,12 @@ def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = 
         remote=endpoint.remote,
         endpoint=endpoint.url,
         found=why,
+        command="podman",
+        # Root's Podman is root's alone; a rootful one whose socket this user may open has images of all who may.
+        shared=endpoint.remote or (not rootless and os.geteuid() != 0),
+        daemonless=True,
+        network_program="pasta" if number >= _PASTA_SINCE else "slirp4netns",
+        health_on_request=True,  # without systemd, whose timers would do it, Podman itself runs none
     )
     return Podman(client, info, program)
 

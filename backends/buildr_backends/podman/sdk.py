@@ -41,6 +41,7 @@ def read_details(found: Any) -> EngineDetails:
         network=host.get("networkBackend", ""),
         kernel=host.get("kernel", ""),
         user_ids=sum(row["size"] for row in (host.get("idMappings") or {}).get("uidmap") or ()),
+        configuration="containers",
     )
 
 

@@ -105,6 +105,34 @@ def test_podman_that_is_new_enough(serve: Serve, version: str) -> None:
     assert backend.info.version == version
 
 
+@pytest.mark.parametrize(
+    ("version", "program"), [("4.9.3", "slirp4netns"), ("5.0.0", "pasta"), ("10.1", "pasta")]
+)
+def test_podman_s_network_program_is_that_of_its_version(
+    serve: Serve, version: str, program: str
+) -> None:
+    info = reach("podman", serve, answering({"Libpod-API-Version": version})).info
+    assert (info.network_program, info.daemonless) == (program, True)
+
+
+@ENGINES
+def test_hints_name_the_engine_s_own_command(name: str, serve: Serve) -> None:
+    info = reach(name, serve, answering(REAL[name]["ping"])).info
+    assert info.command == name
+    assert info.health_on_request is (name == "podman")
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+@ENGINES
+def test_an_engine_is_shared_by_all_who_may_open_its_socket(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str, uid: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    info = reach(name, serve, answering(REAL[name]["ping"])).info
+    # A rootless engine is its user's alone, and root's Podman root's.
+    assert info.shared is (not info.rootless and (name, uid) != ("podman", 0))
+
+
 @pytest.mark.parametrize("version", ["3.4.4", "3.99.0-dev", "1.0.0", "0.1"])
 def test_podman_that_is_too_old(serve: Serve, version: str) -> None:
     with pytest.raises(

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from buildr.errors import CommandNotFoundError, EngineError, OptionError
 from buildr.options import runtime_options
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from buildr.engines.records import ContainerState, Health
+    from buildr.engines.records import ContainerState, EngineInfo, Health
     from buildr.testing import FakeContainer, ScriptResult
 
 TOOL = "../command/tool.py"
@@ -232,9 +233,13 @@ def test_a_health_check() -> None:
     assert (done.status, len(asked)) == (0, 2)
 
 
-def test_podman_is_asked_no_more_often_than_the_interval_says() -> None:
-    # There to look is to run the check.
-    backend = FakeBackend(until_asked, name="podman")
+def test_a_check_that_runs_on_request_runs_no_more_often_than_the_interval_says() -> None:
+    class OnRequest(FakeBackend):
+        @property
+        def info(self) -> EngineInfo:
+            return replace(super().info, health_on_request=True)
+
+    backend = OnRequest(until_asked)
     done = run(backend, "--health-cmd", "true", "--wait-for", "healthy", "--wait-seconds", SOON)
     assert done.status == 125
     assert backend.operations.count("health") == 1
