@@ -18,7 +18,7 @@ from buildr.errors import BackendError
 from buildr.run.watchdog import Guard
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import private_service
-from buildr_backends.podman.private_service import Apart
+from buildr_backends.podman.private_service import PrivateService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ class BuildService:
 
     def __init__(self, program: str, working: Callable[[], set[str]]) -> None:
         self._working = working
-        self._service = private_service.start_apart(program)
+        self._service = private_service.start(program)
         self.endpoint = self._service.endpoint
         self._others: set[str] = set()
         with contextlib.suppress(BackendError):
@@ -78,7 +78,7 @@ class BuildService:
             self._guard.__exit__(None)
 
 
-def end(service: Apart, others: AbstractSet[str] = frozenset()) -> None:
+def end(service: PrivateService, others: AbstractSet[str] = frozenset()) -> None:
     """End a build whose host process has gone: its steps, what it works in, its service.
 
     Args:
@@ -96,18 +96,20 @@ def end(service: Apart, others: AbstractSet[str] = frozenset()) -> None:
         _end_service(service)
 
 
-def _end_service(service: Apart) -> None:
-    if service.lives:
+def _end_service(service: PrivateService) -> None:
+    if service.is_alive:
         with contextlib.suppress(ProcessLookupError):
             os.kill(service.pid, signal.SIGTERM)
     private_service.forget(service)
 
 
-def _end_steps(service: Apart, working: Callable[[], set[str]], others: AbstractSet[str]) -> None:
+def _end_steps(
+    service: PrivateService, working: Callable[[], set[str]], others: AbstractSet[str]
+) -> None:
     """Kill each step until Podman has removed the working containers that came with the build."""
     deadline = time.monotonic() + _CLEANUP_SECONDS
     left: set[str] | None = None
-    while left != set() and time.monotonic() < deadline and service.lives:
+    while left != set() and time.monotonic() < deadline and service.is_alive:
         # Podman refuses the whole list while somebody removes one of them; and steps end without it, too.
         with contextlib.suppress(BackendError):
             now = working() - others
@@ -151,7 +153,7 @@ def main(arguments: list[str]) -> None:
     """End what a host process has left, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS COUNT``."""
     path, pid, started, *others = arguments[:-3]
     endpoint = Endpoint(url=f"unix://{path}", path=path)
-    end(Apart(endpoint=endpoint, pid=int(pid), started=started), set(others))
+    end(PrivateService(endpoint=endpoint, pid=int(pid), started=started), set(others))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from buildr_backends.http.client import Client
 from buildr_backends.http.probe import deadline_of, first_that_answers, ping, version_number
 from buildr_backends.podman import endpoint as podman_endpoint
 from buildr_backends.podman import service as podman_service
+from buildr_backends.podman.configuration import idle_seconds
 from buildr_backends.podman.containers import PodmanContainers
 from buildr_backends.podman.images import PodmanImages
 from buildr_backends.podman.working_containers import PREFIX, working_containers
@@ -56,7 +57,7 @@ def connect(target: Target) -> Podman:
 
 
 def _reach_service(program: str, deadline: float) -> Podman:
-    why = f"a transient service (ends by itself after {podman_service.idle_seconds()} idle seconds)"
+    why = f"a transient service (ends by itself after {idle_seconds()} idle seconds)"
     endpoint = podman_service.service(program)
     try:
         return _reach(endpoint, why, deadline, program)

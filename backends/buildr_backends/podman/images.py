@@ -25,16 +25,16 @@ class PodmanImages(HttpImages):
 
     def left_builds(self) -> Sequence[str]:
         """See `buildr.engines.images.Images.left_builds`."""
-        from buildr_backends.podman.private_service import left_apart
+        from buildr_backends.podman.private_service import left_behind
 
-        return [service.endpoint.path for service in left_apart()]
+        return [service.endpoint.path for service in left_behind()]
 
     def end_build(self, build: str) -> None:
         """See `buildr.engines.images.Images.end_build`."""
         from buildr_backends.podman import build as podman_build
-        from buildr_backends.podman.private_service import left_apart
+        from buildr_backends.podman.private_service import left_behind
 
-        for service in left_apart():
+        for service in left_behind():
             if service.endpoint.path == build:
                 podman_build.end(service)
 

@@ -20,8 +20,9 @@ from msgspec import Struct
 from buildr.errors import EngineUnavailableError
 from buildr.host.process import start_time
 from buildr_backends.http.endpoint import Endpoint
-from buildr_backends.podman import service as podman_service
-from buildr_backends.podman.service import APART, LEFT_SECONDS
+from buildr_backends.podman import launch, private_directory
+from buildr_backends.podman.configuration import configuration_files
+from buildr_backends.podman.private_directory import LEFT_SECONDS, PRIVATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ _CACHES = "buildah-cache"  # begins the names of folders there that outlive a bu
 _CHOSEN = re.compile(r"^\s*image_copy_tmp_dir\s*=", re.MULTILINE)  # containers.conf(5)
 
 
-class Apart(Struct, frozen=True, kw_only=True):
+class PrivateService(Struct, frozen=True, kw_only=True):
     """A service that nobody else uses."""
 
     endpoint: Endpoint
@@ -42,15 +43,15 @@ class Apart(Struct, frozen=True, kw_only=True):
     """As `buildr.host.process.start_time` has it."""
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether it has not ended."""
         return bool(self.started) and start_time(str(self.pid)) == self.started
 
 
-def start_apart(podman: str) -> Apart:
+def start(podman: str) -> PrivateService:
     """Start a service that nobody else uses.
 
-    Whoever starts it ends it and calls `forget`; left alone it ends like any other, when it has nothing to do.
+    The caller ends it and calls `forget`; otherwise it ends like any other, when it has been idle.
 
     Args:
         podman: path of the program.
@@ -58,12 +59,12 @@ def start_apart(podman: str) -> Apart:
     Raises:
         EngineUnavailableError: it cannot be started here.
     """
-    directory = podman_service.private_directory()
+    directory = private_directory.private_directory()
     _remove_left(directory)
     host = f"{os.getpid()}-{start_time('self')}"
-    path = f"{directory}/{APART}{host}-{os.urandom(3).hex()}.sock"
+    path = f"{directory}/{PRIVATE}{host}-{os.urandom(3).hex()}.sock"
     try:
-        pid = podman_service.start(podman, path, os.devnull, _make_folder(path))
+        pid = launch.start(podman, path, os.devnull, _make_folder(path))
     except OSError as error:
         _remove_folder(path)
         raise EngineUnavailableError(
@@ -74,13 +75,15 @@ def start_apart(podman: str) -> Apart:
         record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(record, "w", encoding="ascii") as file:
             file.write(f"{pid} {start}")
-    return Apart(endpoint=Endpoint(url=f"unix://{path}", path=path), pid=pid, started=start)
+    return PrivateService(
+        endpoint=Endpoint(url=f"unix://{path}", path=path), pid=pid, started=start
+    )
 
 
-def left_apart() -> Iterator[Apart]:
-    """Yield this user's services apart that live, and whose host processes have gone."""
+def left_behind() -> Iterator[PrivateService]:
+    """Yield this user's private services that are alive, and whose host processes have gone."""
     try:
-        directory = podman_service.private_directory()
+        directory = private_directory.private_directory()
         names = os.listdir(directory)
     except (EngineUnavailableError, OSError):
         return
@@ -92,14 +95,14 @@ def left_apart() -> Iterator[Apart]:
             with open(f"{path}{_PROCESS}", encoding="ascii") as file:
                 pid, begun = file.read().split()
             endpoint = Endpoint(url=f"unix://{path}", path=path)
-            service = Apart(endpoint=endpoint, pid=int(pid), started=begun)
-            if service.lives:
+            service = PrivateService(endpoint=endpoint, pid=int(pid), started=begun)
+            if service.is_alive:
                 yield service
             else:
                 forget(service)
 
 
-def forget(service: Apart) -> None:
+def forget(service: PrivateService) -> None:
     """Remove the files of a service that has ended, or is just ending."""
     path = service.endpoint.path
     _remove_folder(path)
@@ -109,18 +112,18 @@ def forget(service: Apart) -> None:
 
 
 def _host_has_gone(name: str) -> bool:
-    """Whether a file is that of a service apart, and of a host process that has ended."""
-    if not name.startswith(APART):
+    """Whether a file is that of a private service, and of a host process that has ended."""
+    if not name.startswith(PRIVATE):
         return False
-    host, start, _ = (*name.removeprefix(APART).split("-"), "", "")[:3]
+    host, start, _ = (*name.removeprefix(PRIVATE).split("-"), "", "")[:3]
     return bool(start) and start_time(host) != start
 
 
 def _remove_left(directory: str) -> None:
-    """Remove what is left of services apart whose users were killed before they could."""
+    """Remove what is left of private services whose users were killed before they could do so."""
     for name in os.listdir(directory):
         path = f"{directory}/{name}"
-        if not name.startswith(APART) or name.endswith(_PROCESS):
+        if not name.startswith(PRIVATE) or name.endswith(_PROCESS):
             continue
         with contextlib.suppress(OSError):
             # A young one may not listen yet.
@@ -135,7 +138,7 @@ def _remove_left(directory: str) -> None:
 
 
 def _listens(path: str) -> bool:
-    return podman_service.listens(Endpoint(url=f"unix://{path}", path=path))
+    return launch.listens(Endpoint(url=f"unix://{path}", path=path))
 
 
 # Temporary files ----------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def _make_folder(path: str) -> str | None:
 
 def _usual_place(path: str) -> str | None:
     """Return where a service would keep its temporary files, unless more than that depends on it."""
-    of_temporary = path.startswith(f"{podman_service.TEMPORARY}/")
+    of_temporary = path.startswith(f"{private_directory.TEMPORARY}/")
     if os.geteuid() != 0 and of_temporary:
         return (
             None  # without a directory of the user's for that, what Podman runs is in TMPDIR, too
@@ -176,7 +179,7 @@ def _usual_place(path: str) -> str | None:
 def _is_configured() -> bool:
     """Whether Podman's configuration says where temporary files go, containers.conf(5)."""
     name = "containers.conf"
-    for path in (f"/usr/share/containers/{name}", *podman_service.configuration(name)):
+    for path in (f"/usr/share/containers/{name}", *configuration_files(name)):
         more: list[str] = []
         with contextlib.suppress(OSError):
             more = [f"{path}.d/{one}" for one in os.listdir(f"{path}.d") if one.endswith(".conf")]
