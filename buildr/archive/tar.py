@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from buildr.archive.header import (
     header,
     header_size,
     padding,
+    sparse_header,
 )
 from buildr.context.digest import RunningDigest, small_digest
 from buildr.context.entries import Entry, normal_mode
@@ -148,8 +149,19 @@ def tree_size(tree: Tree) -> int:
     return stream.total + 2 * BLOCK
 
 
+class _Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A regular file that is open."""
+
+    file: int
+    path: str
+    """For errors."""
+    status: os.stat_result
+    size: int
+    """How many bytes of it are sent."""
+
+
 class _Stream:
-    """What was written and not yet handed on."""
+    """What was written and not yet passed on."""
 
     def __init__(self, chunk_bytes: int, owner: int, *, holes: bool = True) -> None:
         self._chunk = chunk_bytes
@@ -163,8 +175,10 @@ class _Stream:
         self._held.append(data)
         self._size += len(data)
 
-    def put_header(self, name: bytes, kind: bytes, **fields: Any) -> None:
-        self.put(header(name, kind, owner=self._owner, **fields))
+    def put_header(
+        self, name: bytes, kind: bytes, *, mode: int, size: int = 0, link: bytes = b""
+    ) -> None:
+        self.put(header(name, kind, mode=mode, size=size, link=link, owner=self._owner))
 
     def take(self) -> bytes:
         data = b"".join(self._held)
@@ -229,7 +243,8 @@ class _Stream:
             size = status.st_size if part.size is None else part.size
             if status.st_size < size:
                 raise changed(source)
-            yield from self._content(file, source, name, mode, size, status, part.content)
+            found = _Opened(file=file, path=source, status=status, size=size)
+            yield from self._content(found, name, mode, part.content)
         finally:
             os.close(file)
 
@@ -250,20 +265,13 @@ class _Stream:
     ) -> Iterator[bytes]:
         file, status = reader.open(entry)
         try:
-            yield from self._content(file, entry.path, name, mode, entry.size, status, content)
+            found = _Opened(file=file, path=entry.path, status=status, size=entry.size)
+            yield from self._content(found, name, mode, content)
         finally:
             os.close(file)
 
-    def _content(
-        self,
-        file: int,
-        path: str,
-        name: bytes,
-        mode: int,
-        size: int,
-        status: os.stat_result,
-        content: bytes,
-    ) -> Iterator[bytes]:
+    def _content(self, found: _Opened, name: bytes, mode: int, content: bytes) -> Iterator[bytes]:
+        file, path, size, status = found.file, found.path, found.size, found.status
         digest = RunningDigest(size) if content else None
         extents = data_extents(file, size, status) if self._holes else [Extent(0, size)]
         stored = sum(extent.length for extent in extents)
@@ -271,7 +279,9 @@ class _Stream:
             sparse_map = _sparse_map(extents, size)
             stored += len(sparse_map)
             records = _sparse_records(name, size)
-            self.put_header(_SPARSE_NAME, FILE, mode=mode, size=stored, records=records)
+            self.put(
+                sparse_header(_SPARSE_NAME, records, mode=mode, size=stored, owner=self._owner)
+            )
             self.put(sparse_map)
         else:
             extents = [Extent(0, size)]
@@ -329,18 +339,26 @@ class _Measure(_Stream):
         super().__init__(CHUNK_BYTES, 0, holes=False)
         self.total = 0
 
-    def put_header(self, name: bytes, kind: bytes, **fields: Any) -> None:  # noqa: ARG002 - of all kinds the same
-        self.total += header_size(name, size=fields.get("size", 0), link=fields.get("link", b""))
+    def put_header(
+        self,
+        name: bytes,
+        kind: bytes,  # noqa: ARG002 - of all kinds the same
+        *,
+        mode: int,  # noqa: ARG002 - likewise
+        size: int = 0,
+        link: bytes = b"",
+    ) -> None:
+        self.total += header_size(name, size=size, link=link)
 
     def _small_file(
         self,
         reader: TreeReader,  # noqa: ARG002 - nothing is read
         entry: Entry,
         name: bytes,
-        mode: int,  # noqa: ARG002
+        mode: int,
         content: bytes,  # noqa: ARG002
     ) -> None:
-        self.put_header(name, FILE, size=entry.size)
+        self.put_header(name, FILE, mode=mode, size=entry.size)
         self.total += entry.size + len(padding(entry.size))
 
     def _large_file(
