@@ -19,14 +19,14 @@ from msgspec.structs import replace
 from buildr.engines.container_spec import MountSpec
 from buildr.errors import ContainerError, EngineError
 from buildr.host import temporary
-from buildr.layout import GUEST_ROOT
+from buildr.layout import APP, GUEST_ROOT
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
     from buildr.engines.containers import Containers
 
 _PLACE = f"{GUEST_ROOT}/result"
-_FOLDERS = ("/tmp", "/var/tmp", "/app")  # noqa: S108 - in the container; one of them is not covered by a mount
+_FOLDERS = ("/tmp", "/var/tmp", APP)  # noqa: S108 - in the container; one of them is not covered by a mount
 _SELINUX = "/sys/fs/selinux/enforce"
 _NOT_THERE = 404
 # Podman 4.3 gives an empty archive, and says 200, while the monitor of a container that has just ended unmounts its files.

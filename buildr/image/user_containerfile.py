@@ -11,6 +11,7 @@ from buildr.archive.tar import Member, pack
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
+from buildr.layout import APP
 from buildr.plan.containerfile import render_marker_stage
 from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
 
@@ -98,12 +99,12 @@ def _place(backend: Containers, image: Image, script: str, project: Project) -> 
     Raises:
         BuildError: nowhere there.
     """
-    relative = os.path.relpath(script, "/app")
+    relative = os.path.relpath(script, APP)
     inner = "/__main__.py" if os.path.isdir(project.context / relative) else ""
     workdir = image.workdir or "/"
     places = [
         os.path.normpath(os.path.join(folder, path))
-        for folder in (workdir, "/app")
+        for folder in (workdir, APP)
         for path in (relative, os.path.basename(script))
     ]
     spec = ContainerSpec(image=image.id, command=("python",), labels=labels.labels(0))

@@ -15,7 +15,6 @@ from msgspec import Struct, convert
 from buildr import labels
 from buildr.archive.tar import pack
 from buildr.engines.container_spec import ContainerSpec
-from buildr.engines.containers import Containers
 from buildr.engines.records import Event
 from buildr.engines.streams import STDOUT
 from buildr.errors import BuildError, EngineLostError

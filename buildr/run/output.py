@@ -14,7 +14,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from buildr.engines.containers import Containers
 from buildr.engines.streams import STDOUT
 from buildr.errors import BackendError, BuildrError
 

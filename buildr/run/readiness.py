@@ -8,6 +8,7 @@ the guest's own table of sockets has a listener.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import time
@@ -16,11 +17,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from buildr.engines.container_spec import HealthSpec
-from buildr.engines.containers import Containers
-from buildr.engines.engine import Engine
 from buildr.engines.records import CommandSpec
 from buildr.engines.streams import STDERR
 from buildr.errors import BackendError, ContainerError, EngineLostError, OptionError
+from buildr.layout import INIT
 from buildr.options.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -37,26 +37,16 @@ _ANSWER_SECONDS = 5.0  # one try over a connection
 _TAIL = 10  # lines of the guest's that an error shows
 _LONGEST_LINE = 1 << 16  # characters kept of one that does not end
 
-_LISTENERS = """\
-import socket, struct, sys
-port, found = int(sys.argv[1]), 3
-for table, form, family, own in ("tcp", "=I", socket.AF_INET, "127."), ("tcp6", "=4I", socket.AF_INET6, "::1"):
-    try:
-        rows = open(f"/proc/self/net/{table}").read().splitlines()[1:]
-    except OSError:
-        continue
-    for row in rows:
-        _, local, _, state = row.split()[:4]
-        address, _, number = local.partition(":")
-        if state == "0A" and int(number, 16) == port:
-            words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-            name = socket.inet_ntop(family, struct.pack(form, *words))
-            found = min(found, 2 if name.startswith(own) else 0)
-sys.exit(found)
-"""
-"""Run in the container: ends with 0 where something listens on the port, 2 where that is only on the container's own loopback,
-3 where nothing does. 0A is TCP_LISTEN of the kernel's tcp_states.h, and addresses are words in the host's order."""
 _ON_LOOPBACK, _NOWHERE = 2, 3
+_LISTENERS = f"""\
+import sys
+sys.path.insert(0, sys.argv[1])
+import init
+outside, loopback = init.listening()
+port = int(sys.argv[2])
+sys.exit(0 if port in outside else {_ON_LOOPBACK} if port in loopback else {_NOWHERE})
+"""
+"""Run in the container, by what its first process has (`buildr.guest.init`); its status says where something listens on the port."""
 
 Check: TypeAlias = Callable[[bool], bool]
 """Looks whether a condition has come true; it is told whether the guest goes on."""
@@ -183,7 +173,9 @@ def _accepts(place: tuple[str, int]) -> bool:
 
 def _closed(backend: Containers, container: str, port: int) -> int:
     """Ask the guest's kernel about a port; where it cannot be asked, as in an image without Python, nothing speaks against it."""
-    spec = CommandSpec(command=("python3", "-ISc", _LISTENERS, str(port)), stdin=False)
+    spec = CommandSpec(
+        command=("python3", "-ISc", _LISTENERS, os.path.dirname(INIT), str(port)), stdin=False
+    )
     try:
         with contextlib.closing(backend.execute(container, spec)) as execution:
             while execution.read():

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from buildr import labels
 from buildr.errors import ImageNotFoundError
+from buildr.host.addresses import in_address
 from buildr.leftovers.sweeping import Sweep
 from buildr.run.keep import to_be_kept, ways_in
 from buildr.run.loop import run
@@ -168,5 +169,5 @@ def tell_ports(
         return
     state = backend.state(container)
     for port in state.ports if state else ():
-        host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+        host = in_address(port.host_ip)
         say(f"port {port.container}/{port.protocol} of the guest is {host}:{port.host} here")

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
 from buildr.errors import CommandNotFoundError, EngineError, OptionError
+from buildr.guest import init
 from buildr.options import runtime_options
 from buildr.options.wait_for import Condition
 from buildr.run import readiness
@@ -24,7 +26,6 @@ from tests.unit.command import command_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from buildr.engines.records import ContainerState, EngineInfo, Health
     from buildr.testing import FakeContainer, ScriptResult
@@ -351,9 +352,12 @@ def test_ctrl_c_while_it_is_waited_for_removes_it() -> None:
 # The question to the guest's kernel ---------------------------------------------------------------
 
 
+GUEST = str(Path(init.__file__).parent)
+
+
 def looked(port: int) -> int:
     return subprocess.run(
-        (sys.executable, "-ISc", readiness._LISTENERS, str(port)), check=False
+        (sys.executable, "-ISc", readiness._LISTENERS, GUEST, str(port)), check=False
     ).returncode
 
 
