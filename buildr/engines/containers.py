@@ -21,7 +21,7 @@ class Containers(Engine, Protocol):
         """Create a container; return its id.
 
         Raises:
-            ImageNotFoundError: the image is not stored (any more).
+            ImageNotFoundError: the image is not stored, or no longer.
             ContainerError: the specification cannot be met.
         """
         ...
@@ -49,13 +49,13 @@ class Containers(Engine, Protocol):
         ...
 
     def state(self, container: str) -> ContainerState | None:
-        """Look at a container; ``None`` when there is none."""
+        """Look up a container; ``None`` when it does not exist."""
         ...
 
     def health(self, container: str) -> Health:
-        """Look how a container is; empty where it has no health check, or is none.
+        """Look up a container's health; empty where it has no health check, or does not exist.
 
-        Docker tells what its last check came to; Podman runs the check, since without systemd nobody else does.
+        Some engines report the last check; others run it now: see `EngineInfo.health_on_request`.
         """
         ...
 
@@ -88,7 +88,7 @@ class Containers(Engine, Protocol):
         ...
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
-        """Read what the container has written so far; go on with what comes if ``follow``.
+        """Read what the container has written so far; continue with what comes if ``follow``.
 
         Args:
             container: its id.

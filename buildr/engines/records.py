@@ -185,4 +185,4 @@ class ContainerState(Struct, frozen=True, kw_only=True):
 
 
 Health: TypeAlias = Literal["", "starting", "healthy", "unhealthy"]
-"""What an engine says of a container's health; empty: there is no health check."""
+"""What an engine reports about a container's health; empty: there is no health check."""

@@ -116,7 +116,7 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
 
     Args:
         choice: a backend's name, or ``auto``: the first of `names` that is usable.
-        say: told in one line when ``auto`` falls back.
+        say: called with one line when ``auto`` falls back.
 
     Raises:
         OptionError: there is no backend of that name.
@@ -151,7 +151,7 @@ def _attempts() -> Iterator[tuple[str, Target]]:
 
 
 def attempt(name: str, target: Target) -> Backend:
-    """Reach an engine that nobody has named; a backend that is itself broken counts as an engine that is.
+    """Reach an engine that was not named; a backend that is broken counts as an engine that is unusable.
 
     Raises:
         BackendError: it is absent, or does not answer, or its backend fails.
@@ -175,7 +175,7 @@ def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
 
     Args:
         choice: a backend's name, or ``auto``.
-        say: told in one line about each engine that is present and does not answer.
+        say: called with one line about each engine that is present and does not answer.
 
     Raises:
         OptionError: there is no backend of that name.
@@ -228,7 +228,7 @@ def load(choice: Choice) -> Connect:
         if point.name.lower() == choice.name:
             try:
                 connect_it = point.load()
-            except Exception as error:  # somebody else's code: whatever it raises
+            except Exception as error:  # code of another distribution may raise anything
                 raise OptionError(
                     f"the backend {choice.name!r} ({point.value}) cannot be imported:"
                     f" {type(error).__name__}: {error}",

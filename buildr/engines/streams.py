@@ -24,7 +24,7 @@ class Attachment(Protocol):
             Pieces in the order in which they came, valid until the next call; empty at the end of the streams.
 
         Raises:
-            EngineLostError: the stream broke off inside a frame, or is none.
+            EngineLostError: the stream broke off inside a frame, or is not one of frames.
         """
         ...
 
@@ -32,27 +32,27 @@ class Attachment(Protocol):
         """Send standard input.
 
         Raises:
-            EngineLostError: nobody reads it any more.
+            EngineLostError: it is no longer read.
         """
         ...
 
     def close_write(self) -> None:
-        """End the guest's standard input; its output goes on."""
+        """End the guest's standard input; its output continues."""
         ...
 
     def close(self) -> None:
-        """Let go; the container is not touched. May be called twice, and from any thread to end a `read`."""
+        """Close the connection; the container is not touched. May be called twice, and from any thread to end a `read`."""
         ...
 
 
 class Execution(Attachment, Protocol):
-    """A command that has been started in a running container: its streams, and what is left to know of it."""
+    """A command that has been started in a running container: its streams, and how it ends."""
 
     def status(self) -> int | None:
         """Return the exit status, 128 + n when signal n killed it; ``None`` until it has ended.
 
         Raises:
-            EngineError: the engine does not know it any more, as its container has gone.
+            EngineError: the engine no longer knows it, since its container has gone.
         """
         ...
 

@@ -97,13 +97,13 @@ class FakeBackend:
 
     Attributes:
         operations: the names of the methods that were called, in order.
-        builds: what was built, whether it went well or not.
+        builds: what was built, successfully or not.
         pulled: references that were pulled.
         pushed: what was pushed.
         command: what runs as one more command in a running container (`buildr exec`); may be changed at any time.
         executed: every such command, with its streams and signals, like a container of its own.
         runs: every container that was created, removed ones too.
-        closed: whether the last user has closed it; it can be used again all the same.
+        closed: whether the last user has closed it; it can be used again nevertheless.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class FakeBackend:
     # For tests ------------------------------------------------------------------------------------
 
     def fail(self, operation: Operation, error: BackendError, *, times: int | None = 1) -> None:
-        """Let an operation raise an error in the place of doing its work.
+        """Let an operation raise an error instead of doing its work.
 
         Args:
             operation: the name of the method.
@@ -216,7 +216,7 @@ class FakeBackend:
         self._called("build")
         image = configuration(build.containerfile, self._images.find, on_event)
         image = replace(image, labels={**image.labels, **build.labels})
-        # What was built before from the same files is the same image, unless no cache may serve.
+        # What was built before from the same files is the same image, unless the cache must not be used.
         fresh = "" if build.cache else str(next(self._ids))
         digest = hashlib.sha256(build.archive).hexdigest()
         stored = self._images.add(image, f"{digest} {sorted(build.labels.items())} {fresh}")

@@ -36,7 +36,7 @@ _HARMLESS = {
 
 
 class FakeContainer:
-    """A container, and what its guest has in hand.
+    """A container, and what its guest can use.
 
     Attributes:
         id: 64 hexadecimal digits.
@@ -49,11 +49,11 @@ class FakeContainer:
         stdout: takes bytes for the host; nothing is buffered.
         stderr: likewise; with a terminal it is one stream with ``stdout``.
         signals: what the guest does about signals.
-        terminal_size: rows and columns, once the host has told them.
+        terminal_size: rows and columns, once the host has set them.
         started: whether it was started.
         removed: whether it was removed.
-        health: what its health check comes to, where it has one; may be changed at any time.
-        error: an exception that the guest let out; its exit status is 1 then.
+        health: the result of its health check, where it has one; may be changed at any time.
+        error: an exception that the guest did not catch; its exit status is 1 then.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class FakeContainer:
             return self._plumbing.exit_code or 0
 
     def resize(self, rows: int, columns: int) -> None:
-        """Change the size of the terminal, of which the guest hears by SIGWINCH."""
+        """Change the size of the terminal, which the guest learns by SIGWINCH."""
         self.terminal_size = (rows, columns)
         self.signals.send(signal.SIGWINCH)
 
@@ -167,7 +167,7 @@ class FakeContainer:
             pass  # the status is that of the signal already
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException as error:  # noqa: BLE001 - whatever ends a script is no fault of the test's thread
+        except BaseException as error:  # noqa: BLE001 - what ends a script must not end the test's thread
             self.error = error
             with contextlib.suppress(GuestEnded):
                 self.stderr.write(traceback.format_exc().encode())

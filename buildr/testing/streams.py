@@ -1,4 +1,4 @@
-"""The standard streams of a fake container, between the guest's thread and whoever is attached."""
+"""The standard streams of a fake container, between the guest's thread and the host."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class FakeAttachment:
         plumbing = self._plumbing
         with plumbing.changed:
             if self._closed or plumbing.ended or plumbing.cut:
-                raise EngineLostError("the container's input broke off: nobody reads it any more")
+                raise EngineLostError("the container's input broke off: it is no longer read")
             plumbing.input += data
             plumbing.changed.notify_all()
 
@@ -149,7 +149,7 @@ class FakeAttachment:
             self._plumbing.changed.notify_all()
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.streams.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         with self._plumbing.changed:
             self._closed = True
             self._plumbing.changed.notify_all()

@@ -61,9 +61,9 @@ class DockerContainers(HttpContainers):
         return response.status == 404
 
     def _make_volumes(self, names: list[str], spec: ContainerSpec) -> None:
-        """Make volumes that belong to whoever the guest runs as, as Podman does; Docker's are root's.
+        """Make volumes that belong to the guest's user, as Podman does; Docker's belong to root.
 
-        A container that never starts shows them, and an archive that is unpacked into it gives them their owner.
+        They are mounted in a container that never starts; an archive that is unpacked there gives them their owner.
         Where the image has something at a volume's target, Docker copies it later, its owner included.
         """
         image = None if spec.user else find_image(self._client, spec.image)
@@ -135,7 +135,7 @@ class DockerContainers(HttpContainers):
                 lambda found: int(found["State"]["ExitCode"])
             )
         except BackendError:
-            return None  # the failure that is asked about says more than this one
+            return None  # the original failure says more than this one
         return status if status in (126, 127) else None
 
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         api = version_number(headers.get("api-version", ""))
         if api is None:
             raise EngineUnavailableError(
-                f"{endpoint.url} answers, but is not Docker", hint="`buildr doctor` tells what is."
+                f"{endpoint.url} answers, but is not Docker",
+                hint="`buildr doctor` shows what answers there.",
             )
         match = re.match(r"Docker/(\d[^ ]*)", server)
         version = match[1] if match else server
@@ -109,7 +110,7 @@ class Docker(DockerImages, DockerContainers, HttpVolumes):
 
     Args:
         client: to the engine.
-        info: what was learnt while connecting.
+        info: what is known since connecting.
     """
 
     def details(self) -> EngineDetails:
@@ -124,7 +125,7 @@ class Docker(DockerImages, DockerContainers, HttpVolumes):
 
 
 def read_volume_sizes(found: Any) -> dict[str, int]:
-    """Read how many bytes volumes have, by their names; a negative number is none."""
+    """Read how many bytes volumes have, by their names; a negative number means that it is not known."""
     sizes = {
         row["Name"]: (row.get("UsageData") or {}).get("Size", -1)
         for row in found.get("Volumes") or ()

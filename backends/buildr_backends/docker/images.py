@@ -20,11 +20,11 @@ class DockerImages(HttpImages):
 
     def appends(self) -> bool:
         """See `buildr.engines.images.Images.appends`."""
-        # containerd takes no archive that leaves something out.
+        # containerd does not accept an archive that omits layers.
         return not self._client.request("GET", "/info").json(stores_with_containerd)
 
     def left_builds(self) -> Sequence[str]:
-        """See `buildr.engines.images.Images.left_builds`: dockerd ends a build that nobody follows."""
+        """See `buildr.engines.images.Images.left_builds`: dockerd ends a build whose client has gone."""
         return ()
 
     def end_build(self, build: str) -> None:
@@ -86,7 +86,7 @@ class DockerImages(HttpImages):
 
 
 def stores_with_containerd(found: Any) -> bool:
-    """Whether an engine keeps its images with containerd, as ``docker info`` tells.
+    """Whether an engine keeps its images with containerd, as ``docker info`` reports.
 
     https://docs.docker.com/engine/storage/containerd/
     """

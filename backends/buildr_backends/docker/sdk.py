@@ -28,7 +28,7 @@ def details(client: Client) -> EngineDetails:
 
 
 def read_details(found: Any) -> EngineDetails:
-    """Read what ``docker info`` tells."""
+    """Read what ``docker info`` reports."""
     return EngineDetails(
         storage_driver=found.get("Driver", ""),
         cgroup_version=found.get("CgroupVersion", ""),
@@ -64,12 +64,12 @@ def sdk(client: Client, seconds: float | None = None) -> Iterator[APIClient]:
             version = client.prefix.removeprefix("/v")
             docker = APIClient(endpoint.url, version=version, tls=tls, timeout=seconds)  # type: ignore[arg-type]  # requests takes None
             stack.callback(docker.close)
-            docker.trust_env = False  # a proxy for HTTP is none for an engine
+            docker.trust_env = False  # a proxy for HTTP is not meant for an engine
         yield docker
 
 
 def stream(client: Client, start: Callable[[], Any]) -> Iterator[object]:
-    """Yield what a call of docker-py streams; only its own errors are turned into ours."""
+    """Yield what a call of docker-py streams; only its own errors become ours."""
     with mapped(client):
         documents = iter(start())
     while True:

@@ -35,7 +35,7 @@ _PASSING_PAUSE_SECONDS = 0.1
 
 _SUCCESS = (200, 201, 204, 304)
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
-_UPGRADED = (101, 200)  # some engines hand over a connection with the latter
+_UPGRADED = (101, 200)  # some engines hand over the connection with the latter
 
 
 class Client:
@@ -54,7 +54,7 @@ class Client:
         self._closed = False
         self._suspect = False
         self.revive: Callable[[], object] | None = None
-        """Starts the engine again when nobody accepts connections; may raise `EngineUnavailableError`."""
+        """Starts the engine again when connections are refused; may raise `EngineUnavailableError`."""
 
     def expect(
         self,
@@ -67,7 +67,7 @@ class Client:
     ) -> Response:
         """Send a request that any healthy engine answers soon; otherwise like `request`.
 
-        When there is no answer in time the engine counts as gone until it answers again, and nobody waits long for it.
+        When there is no answer in time the engine counts as gone until it answers again, and no later request waits long for it.
         """
         try:
             return self.request(method, path, query=query, seconds=seconds, ok=ok)
@@ -97,7 +97,7 @@ class Client:
             ok: statuses that are not errors.
 
         Raises:
-            EngineUnavailableError: nobody accepts, or no answer in time.
+            EngineUnavailableError: the connection is refused, or no answer comes in time.
             EngineLostError: the connection broke, or what answers does not speak HTTP.
             EngineError: the engine answered with a status outside ``ok``.
         """
@@ -152,7 +152,7 @@ class Client:
                 connection.close()
                 raise
             if not delivered and not fresh:
-                # The engine had closed a connection that was idle, and has seen nothing of this request.
+                # The engine had closed the idle connection, and has seen nothing of this request.
                 connection.close()
                 continue
             if body is not None and seconds is not None:
@@ -172,7 +172,7 @@ class Client:
     ) -> Response:
         """Read the head of an answer; the connection is closed when there is none.
 
-        An engine that refuses a body early answers before it closes: its words matter most.
+        An engine that refuses a body early answers before it closes: that answer matters most.
         """
         if isinstance(refused, TimeoutError):
             connection.close()
@@ -215,7 +215,7 @@ class Client:
         except OSError as error:
             raise EngineUnavailableError(
                 f"the engine at {self.endpoint.url} cannot be reached: {error.strerror or error}",
-                hint="Is it running? `buildr doctor` tells what answers.",
+                hint="Is it running? `buildr doctor` shows what answers.",
             ) from None
         left = None if deadline is None else max(0.001, deadline - time.monotonic())
         connection.settimeout(left)

@@ -92,6 +92,6 @@ def encode_query(query: Mapping[str, str]) -> str:
 
 
 def _percent(quoted: re.Pattern[bytes], text: str) -> str:
-    # A file name that is no UTF-8 goes as the bytes that it is.
+    # A file name that is not UTF-8 is sent as its bytes.
     data = text.encode(errors="surrogateescape")
     return quoted.sub(lambda found: b"%%%02X" % found[0][0], data).decode("ascii")

@@ -1,8 +1,8 @@
-"""A Podman service for one build, so that a build that is given up ends.
+"""A Podman service for one build, so that a cancelled build ends.
 
-Podman goes on with the step that runs when the client of a build has gone, and in a service that several builds
-share nobody can tell whose step is whose. In a service of its own every step is ours: its process is killed, and
-Podman, which sees the step fail, removes what the build has left.
+Podman finishes the running step when the client of a build has gone, and in a service that several builds share there is
+no telling whose step is whose. In a private service every step belongs to the build: its process is killed, and Podman,
+which sees the step fail, removes what the build has left.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_STEP_PARENT = b"buildah-oci-runtime"  # what a service's child that leads a step calls itself
+_STEP_PARENT = b"buildah-oci-runtime"  # how the child of a service that leads a step calls itself
 _CLEANUP_SECONDS = 5.0  # for the removal of what a build has left
 _PAUSE_SECONDS = 0.02
 
 
 class BuildService:
-    """A service of our own; a context manager.
+    """A private service for one build; a context manager.
 
-    Beside it a guard waits that ends the service when this process is killed, and what that was doing.
+    A guard beside it ends the service, and what it was doing, when this process is killed.
 
     Args:
         program: path of ``podman``.
@@ -110,7 +110,7 @@ def _end_steps(
     deadline = time.monotonic() + _CLEANUP_SECONDS
     left: set[str] | None = None
     while left != set() and time.monotonic() < deadline and service.is_alive:
-        # Podman refuses the whole list while somebody removes one of them; and steps end without it, too.
+        # Podman refuses the whole list while one of them is removed; steps are ended without it, too.
         with contextlib.suppress(BackendError):
             now = working() - others
             left = now if left is None else left & now

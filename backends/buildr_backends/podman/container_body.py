@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from buildr.engines.container_spec import ContainerSpec, NetworkSpec
 
-_ULIMITS = 1 << 64  # what a limit is written modulo of: none, -1, is the largest number
+_ULIMITS = 1 << 64  # limits are written modulo this: -1, no limit, becomes the largest number
 _SHM_BYTES = 64 << 20  # Docker's; Podman's own is 1.5 MB less
 
 
@@ -21,13 +21,13 @@ def create_body(spec: ContainerSpec, *, unset: Sequence[str]) -> dict[str, Any]:
 
     Args:
         spec: the container.
-        unset: variables that Podman would set of itself.
+        unset: variables that Podman would set on its own.
     """
     body: dict[str, Any] = {
         "image": spec.image,
         "env": dict(spec.environment),
         "unsetenv": list(unset),
-        "manage_password": False,  # no entry in /etc/passwd for whoever the guest runs as
+        "manage_password": False,  # no entry in /etc/passwd for the guest's user
         "shm_size": spec.shm_size or _SHM_BYTES,
         "labels": dict(spec.labels),
         "terminal": spec.tty,

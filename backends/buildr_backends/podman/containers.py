@@ -99,7 +99,7 @@ class PodmanContainers(HttpContainers):
         return True
 
     def _start_status(self, container: str, error: EngineError) -> int | None:  # noqa: ARG002 - libpod keeps no status of it
-        # The texts of libpod's own error values (libpod/define/errors.go), which `podman run` goes by too.
+        # The texts of libpod's own error values (libpod/define/errors.go), which `podman run` relies on too.
         if "OCI runtime attempted to invoke a command that was not found" in error.message:
             return 127
         if "OCI permission denied" in error.message:
@@ -107,7 +107,7 @@ class PodmanContainers(HttpContainers):
         return None
 
     def _own_variables(self, spec: ContainerSpec) -> list[str]:
-        """Return the variables that Podman would set of itself, and Docker does not."""
+        """Return the variables that Podman would set on its own, and Docker would not."""
         of_image = spec.image_variables
         if of_image is None:
             image = find_image(self._client, spec.image)

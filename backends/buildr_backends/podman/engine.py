@@ -62,7 +62,7 @@ def _reach_service(program: str, deadline: float) -> Podman:
     try:
         return _reach(endpoint, why, deadline, program)
     except EngineUnavailableError:
-        # It was just ending, idle, when we came; or it failed, and the second try says how.
+        # It was just ending, idle, or it failed; then the second attempt says why.
         endpoint = podman_service.service(program)
     try:
         return _reach(endpoint, why, deadline, program)
@@ -104,7 +104,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = 
         shared=endpoint.remote or (not rootless and os.geteuid() != 0),
         daemonless=True,
         network_program="pasta" if number >= _PASTA_SINCE else "slirp4netns",
-        health_on_request=True,  # without systemd, whose timers would do it, Podman itself runs none
+        health_on_request=True,  # Podman runs none itself, but leaves it to systemd's timers
     )
     return Podman(client, info, program)
 
@@ -114,8 +114,8 @@ class Podman(PodmanImages, PodmanContainers, HttpVolumes):
 
     Args:
         client: to the engine.
-        info: what was learnt while connecting.
-        program: path of ``podman``, when the service is one that we start ourselves.
+        info: what is known since connecting.
+        program: path of ``podman``, when the service is one that Buildr starts itself.
     """
 
     _volumes = "/json"

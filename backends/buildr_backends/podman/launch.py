@@ -1,7 +1,7 @@
 """Starting ``podman system service`` on a socket that listens already.
 
 The socket is handed to the service as systemd would hand it over (sd_listen_fds(3): the socket is descriptor 3,
-``LISTEN_FDS`` and ``LISTEN_PID`` are set). It listens before Podman has started, so nobody has to poll for it: the first
+``LISTEN_FDS`` and ``LISTEN_PID`` are set). It listens before Podman has started, so no one has to poll for it: the first
 request simply waits in the queue.
 """
 
@@ -22,7 +22,7 @@ _BACKLOG = 128  # of the listening socket, for fifty runs at once
 _LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
 _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 
-# What would make Podman speak to another engine, or to systemd on behalf of somebody else.
+# What would make Podman speak to another engine, or to systemd on behalf of another process.
 _NOT_FOR_SERVICE = {
     "CONTAINER_CONNECTION",
     "CONTAINER_HOST",
@@ -53,8 +53,8 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
     Args:
         podman: path of the program.
         path: of the socket.
-        log: path of the file for what it says.
-        temporary: the folder for its temporary files; ``None``: where it keeps them anyway.
+        log: path of the file for its output.
+        temporary: the folder for its temporary files; ``None``: where it keeps them by default.
 
     Raises:
         OSError: it cannot be started.
@@ -71,7 +71,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
             environ["TMPDIR"] = temporary
         # LISTEN_PID must be the pid of Podman itself, which only a shell that becomes it can know.
         # Without an address: Podman would remove the socket that an address names. The first user's directory
-        # may go while the service lives, and its umask is not for others.
+        # may disappear while the service runs, and its umask is not for others.
         become = 'cd / && umask 022 && LISTEN_PID=$$ exec "$0" system service --time="$1"'
         write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         pid = os.posix_spawn(
@@ -79,7 +79,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
             ["sh", "-c", become, podman, str(idle_seconds())],
             environ | {"LISTEN_FDS": "1"},
             file_actions=[
-                # First of all: where a standard stream was closed, the listener may have its number.
+                # First of all, since the listener may have the number of a standard stream that was closed.
                 (os.POSIX_SPAWN_DUP2, listener.fileno(), _LISTEN_FD),
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log, write, 0o600),
@@ -95,7 +95,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
 
 
 def _inherited() -> list[int]:
-    """Return the descriptors that this process was started with, and that a service must not hold for minutes."""
+    """Return the descriptors that this process inherited, which a service must not hold open for minutes."""
     found = []
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc/self/fd"):
@@ -112,7 +112,7 @@ def _collect() -> None:
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0] == pid
         except ChildProcessError:
-            ended = True  # somebody else has collected it
+            ended = True  # other code of this process has collected it
         if ended:
             _started.remove(pid)
 

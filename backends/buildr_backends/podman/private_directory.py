@@ -1,4 +1,4 @@
-"""The directory that nobody else can open, in which the services of one user have their sockets."""
+"""The directory that only this user can open, in which the services have their sockets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ SHARED = "podman-"
 PRIVATE = "build-"
 """How those of private services begin."""
 LEFT_SECONDS = 60.0
-"""After which a socket on which nobody listens is left over."""
+"""After which a socket on which nothing listens counts as left over."""
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
 
 
 def private_directory() -> str:
-    """Return a directory that is ours and that nobody else can open.
+    """Return a directory that only this user can open.
 
     Raises:
-        EngineUnavailableError: something else has its place.
+        EngineUnavailableError: there is none, and none can be made.
     """
     uid = os.geteuid()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     candidates = [f"{runtime}/buildr", f"{TEMPORARY}/buildr-{uid}"]
-    # Under sudo the variable may name somebody else's directory, in which root must leave nothing.
+    # Under sudo the variable may name another user's directory, in which root must leave nothing.
     usable = candidates if _owner(runtime) == uid else candidates[1:]
     for path in usable:
         if _socket_fits(path) and _is_private(path, uid):
@@ -56,7 +56,7 @@ def _socket_fits(directory: str) -> bool:
 
 
 def _is_private(path: str, uid: int) -> bool:
-    """Make a directory if need be; return whether it is ours alone, and has been so."""
+    """Make a directory if need be; return whether it is, and always was, this user's alone."""
     with contextlib.suppress(OSError):
         os.mkdir(path, 0o700)
     try:
@@ -82,7 +82,7 @@ def locked(path: str, *, wait: bool = True) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if not _is_at(lock, path):
-                continue  # removed meanwhile: the lock of that name is another
+                continue  # removed meanwhile: the name belongs to another lock
             yield
             return
         finally:

@@ -1,10 +1,10 @@
-"""A Podman service that nobody else uses: its files, and what is left of it when its users were killed.
+"""A Podman service for one use: its files, and what is left of it when its user was killed.
 
 All of it lies beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
 holds the service's process, and a link to the folder where the service keeps temporary files.
 
-That folder is its own because Podman leaves there what has come of an upload that breaks off: a part of the project.
-It lies where Podman would keep such files anyway, since layers pass through it, which are too large for memory.
+The folder is the service's own because Podman leaves the received part of an upload that breaks off there: a part of the
+project. It lies where Podman would keep such files anyway, since layers pass through it, which are too large for memory.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 _PROCESS = ".pid"  # ends the name of the file beside a socket
 _FOLDER = ".tmp"  # and that of the link
-_PODMAN_TEMPORARY = "/var/tmp"  # noqa: S108 - where Podman keeps temporary files, unless told otherwise
+_PODMAN_TEMPORARY = "/var/tmp"  # noqa: S108 - where Podman keeps temporary files, unless configured otherwise
 _CACHES = "buildah-cache"  # begins the names of folders there that outlive a build: RUN --mount=type=cache
 _CHOSEN = re.compile(r"^\s*image_copy_tmp_dir\s*=", re.MULTILINE)  # containers.conf(5)
 
 
 class PrivateService(Struct, frozen=True, kw_only=True):
-    """A service that nobody else uses."""
+    """A service for one use."""
 
     endpoint: Endpoint
     pid: int
@@ -49,7 +49,7 @@ class PrivateService(Struct, frozen=True, kw_only=True):
 
 
 def start(podman: str) -> PrivateService:
-    """Start a service that nobody else uses.
+    """Start a service for one use.
 
     The caller ends it and calls `forget`; otherwise it ends like any other, when it has been idle.
 
@@ -71,7 +71,7 @@ def start(podman: str) -> PrivateService:
             f"a Podman service cannot be started on {path}: {error.strerror or error}"
         ) from None
     start = start_time(str(pid))
-    with contextlib.suppress(OSError):  # no room: then only the watchdog can end it
+    with contextlib.suppress(OSError):  # the disk is full: then only the watchdog can end it
         record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(record, "w", encoding="ascii") as file:
             file.write(f"{pid} {start}")

@@ -25,14 +25,14 @@ def details(client: Client) -> EngineDetails:
     url = client.endpoint.url
     try:
         with PodmanClient(base_url=url, timeout=ANSWER_SECONDS) as podman:
-            podman.api.trust_env = False  # a proxy for HTTP is none for an engine
+            podman.api.trust_env = False  # a proxy for HTTP is not meant for an engine
             return read_details(_info(podman))
     except sdk_errors() as error:
         raise EngineError(f"Podman at {url} failed: {error}", message=str(error)) from None
 
 
 def read_details(found: Any) -> EngineDetails:
-    """Read what ``podman info`` tells."""
+    """Read what ``podman info`` reports."""
     host, store = found["host"], found["store"]
     return EngineDetails(
         storage_driver=store.get("graphDriverName", ""),

@@ -54,7 +54,7 @@ def service(podman: str) -> Endpoint:
 
 
 def log_tail(endpoint: Endpoint) -> str:
-    """Return the last words of a service that failed, for an error's hint."""
+    """Return the end of the log of a service that failed, for an error's hint."""
     path = endpoint.path.removesuffix(".sock") + ".log"
     with contextlib.suppress(OSError), open(path, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
@@ -81,7 +81,7 @@ def find_podman() -> str:
 
 
 def _remove_left(directory: str) -> None:
-    """Remove the files of shared services that have ended and that nobody has started again."""
+    """Remove the files of shared services that have ended and were not started again."""
     for name in os.listdir(directory):
         base, dot, kind = f"{directory}/{name}".rpartition(".")
         if not name.startswith(SHARED) or dot + kind != _FILES[-1]:
@@ -98,7 +98,7 @@ def _remove_left(directory: str) -> None:
 
 
 def _changed(base: str) -> float:
-    """Return when a shared service was started, or last tried to, in seconds since the epoch."""
+    """Return when a shared service was started, or was last tried to be, in seconds since the epoch."""
     try:
         return os.stat(f"{base}.sock").st_mtime
     except FileNotFoundError:

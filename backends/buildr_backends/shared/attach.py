@@ -50,7 +50,7 @@ class HijackedStreams:
                 except OSError as error:
                     raise EngineLostError(f"the container's output broke off: {error}") from None
                 if self._closed:
-                    raise EngineLostError("the container's output was let go")
+                    raise EngineLostError("the container's output was closed")
                 if not count:
                     self._decoder.finish()
                     return ()
@@ -66,7 +66,7 @@ class HijackedStreams:
             raise EngineLostError(f"the container's input broke off: {error}") from None
 
     def drain(self) -> None:
-        """Throw away what comes, until the end of the stream or until it is let go."""
+        """Discard what comes, until the end of the stream or until it is closed."""
         with contextlib.suppress(OSError):
             while self._socket.recv_into(self._buffer) and not self._closed:
                 pass
@@ -77,7 +77,7 @@ class HijackedStreams:
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.streams.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
@@ -110,7 +110,7 @@ class ResponseStreams:
         """Do nothing: logs take no input."""
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.streams.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         self._response.close()
 
 
@@ -119,7 +119,7 @@ class SplitStreams:
 
     Args:
         output: where output is read from.
-        input_: where input goes. Output comes from it too: it is thrown away, as a reader too few would stop all.
+        input_: where input goes. Output comes from it too, and is discarded: unread, it would stop everything.
     """
 
     def __init__(self, output: HijackedStreams, input_: HijackedStreams) -> None:
@@ -140,7 +140,7 @@ class SplitStreams:
         self._input.close_write()
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.streams.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         self._input.close()
         self._output.close()
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import CommandSpec, ContainerState
     from buildr.engines.streams import Attachment, Execution
 
-_WAIT_SECONDS = (
-    10.0  # between two looks whether the engine is still there while it is waited for a guest
-)
+_WAIT_SECONDS = 10.0  # between two checks that the engine is still there, while a container runs
 
 
 class HttpContainers(HttpEngine):
@@ -42,7 +40,7 @@ class HttpContainers(HttpEngine):
             if find_image(self._client, spec.image) is None:
                 raise ImageNotFoundError(
                     f"the image {spec.image} is not stored any more",
-                    hint="Somebody removed it just now; run again.",
+                    hint="It was removed just now; run again.",
                 ) from None
             raise ContainerError(
                 f"the container cannot be created: {error.message}", hint=create_hint(spec, error)
@@ -78,7 +76,7 @@ class HttpContainers(HttpEngine):
                 ok=(204, 404),
             ).read()
         except EngineError:
-            # Refused, with another status on every version, when the container has ended.
+            # When the container has ended it is refused, with a different status on every version.
             state = self.state(container)
             if state is not None and state.running:
                 raise
@@ -97,7 +95,7 @@ class HttpContainers(HttpEngine):
     def resize(self, container: str, *, rows: int, columns: int) -> None:
         """See `buildr.engines.containers.Containers.resize`."""
         query = {"h": str(rows), "w": str(columns)}
-        # 409, 404 and 500 all say that there is no terminal any more.
+        # 409, 404 and 500 all mean that the terminal is gone.
         self._client.expect(
             SOON_SECONDS,
             "POST",
@@ -113,8 +111,8 @@ class HttpContainers(HttpEngine):
                 "DELETE", f"/containers/{container}", query=self._remove_query(), ok=(200, 204, 404)
             ).read()
         except EngineError as error:
-            # 409: somebody else is just removing it.
-            if error.status != 409 or not self._going(container):
+            # 409: it is being removed already.
+            if error.status != 409 or not self._is_being_removed(container):
                 raise
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
@@ -184,16 +182,16 @@ class HttpContainers(HttpEngine):
     def _start_status(self, container: str, error: EngineError) -> int | None:
         """Return 126 or 127 when the command is to blame for a failed start."""
 
-    def _going(self, container: str) -> bool:
+    def _is_being_removed(self, container: str) -> bool:
         state = self.state(container)
         return state is None or state.status == "removing"
 
     def _wait_for_end(self, container: str, ask: Callable[[float], int]) -> int:
-        """Wait for the end of a container; an engine that has fallen silent is told from a guest that takes its time.
+        """Wait for the end of a container, and notice an engine that has fallen silent meanwhile.
 
         Args:
-            container: that was started.
-            ask: waits for so many seconds, and raises `EngineUnavailableError` when they are over.
+            container: one that was started.
+            ask: waits for that many seconds, then raises `EngineUnavailableError`.
         """
         while True:
             try:

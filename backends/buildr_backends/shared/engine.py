@@ -30,7 +30,7 @@ class HttpEngine(ABC):
 
     Args:
         client: to the engine; its prefix makes the shared paths right.
-        info: what was learnt while connecting.
+        info: what is known since connecting.
     """
 
     def __init__(self, client: Client, info: EngineInfo) -> None:

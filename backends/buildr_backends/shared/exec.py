@@ -3,8 +3,8 @@
 Docker Engine API 1.41, "Exec"; Podman's libpod API 4.0, "exec". It has no way to send a signal: the command is
 marked by a variable in its environment, and one more command finds it by that and sends it.
 
-What an engine has to say of a command that it cannot start comes as if the command had written it, once the streams
-are open. It is told from output by its words together with the exit status.
+When an engine cannot start a command, it says why as if the command had written it, once the streams are open. Such text is
+recognised by its words together with the exit status.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class ExecStreams(HijackedStreams):
             pieces = self._pieces()
             if not pieces:
                 return self._end()
-            # Held back: what may be the engine's own words, until it is known whether output follows.
+            # What may be the engine's own words is held back until it is known whether output follows.
             found: list[tuple[int, memoryview]] = []
             for stream, data in pieces:
                 if self._own(stream, data):
@@ -111,7 +111,7 @@ class ExecStreams(HijackedStreams):
                 return found
 
     def close_write(self) -> None:
-        """End standard input; a terminal has none to end, and Docker would end all of the streams."""
+        """End standard input; that of a terminal cannot be ended, and Docker would end all of the streams."""
         if not self._spec.tty:
             super().close_write()
 
@@ -135,7 +135,7 @@ class ExecStreams(HijackedStreams):
     def resize(self, *, rows: int, columns: int) -> None:
         """See `buildr.engines.streams.Execution.resize`."""
         query = {"h": str(rows), "w": str(columns)}
-        # As with a container, whatever is refused says that there is no terminal any more, or none yet.
+        # As with a container, a refusal means that the terminal is gone, or does not exist yet.
         self._client.expect(
             SOON_SECONDS,
             "POST",
@@ -162,7 +162,7 @@ class ExecStreams(HijackedStreams):
         return self._first and stream in (STDOUT, STDERR) and bool(_REFUSAL.fullmatch(data))
 
     def _end(self) -> Output:
-        """Return what has been held back and is output after all.
+        """Return what was held back and turned out to be output.
 
         Raises:
             ContainerError: the engine could not start the command.
@@ -174,7 +174,7 @@ class ExecStreams(HijackedStreams):
             raise _refused(left[0][1].decode(errors="replace").strip())
         if self._cut and not left:
             console.warn(
-                "the command has ended without reading all of its input; Podman may have lost the end of its output"
+                "the command ended without reading all of its input; Podman may have lost the end of its output"
             )
         self._cut = self._cut and bool(left)
         return [(stream, memoryview(data)) for stream, data in left]

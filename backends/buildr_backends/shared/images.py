@@ -35,7 +35,7 @@ class HttpImages(HttpEngine):
         """See `buildr.engines.images.Images.build`."""
         from buildr_backends.shared.build_log import follow_build
 
-        # A pull here would be silent and without the user's credentials; the base image is there already.
+        # A pull here would be silent and without the user's credentials; the base image is stored already.
         query = {
             "dockerfile": request.containerfile,
             "labels": json.dumps(dict(request.labels)),
@@ -53,7 +53,7 @@ class HttpImages(HttpEngine):
         try:
             image = with_algorithm(follow_build(response.chunks(), on_event))
         finally:
-            response.close()  # a build that nobody follows any more must not go on
+            response.close()  # a build that is no longer followed must not continue
         for tag in request.tags:
             self.tag(image, tag)
         return image
@@ -70,7 +70,7 @@ class HttpImages(HttpEngine):
 
         said = self._load(archive(self._stored(image), layer, note))
         if not made or made[0] not in said:
-            raise EngineError("the engine does not take a layer alone", message=said)
+            raise EngineError("the engine does not accept a layer alone", message=said)
         return with_algorithm(*made)
 
     def tag(self, image: str, reference: str) -> None:
@@ -95,11 +95,13 @@ class HttpImages(HttpEngine):
         said = self._load(archive)
         image = self.image(reference)
         if image is None or reference not in said:
-            raise EngineError(f"the engine does not take the archive of {reference}", message=said)
+            raise EngineError(
+                f"the engine does not accept the archive of {reference}", message=said
+            )
         return image
 
     def _load(self, archive: Iterable[bytes]) -> str:
-        """Send an archive; return the engine's answer, which names what it has stored, or tells why it has not."""
+        """Send an archive; return the engine's answer: what it has stored, or why it has not."""
         from buildr_backends.http.json_stream import documents
 
         response = self._client.request(
@@ -119,7 +121,7 @@ class HttpImages(HttpEngine):
 
     @abstractmethod
     def _save_query(self) -> dict[str, str]:
-        """Return the parameters of an archive of the ``docker save`` kind."""
+        """Return the parameters of an archive in the format of ``docker save``."""
 
 
 def find_image(client: Client, reference: str) -> Image | None:
@@ -129,7 +131,7 @@ def find_image(client: Client, reference: str) -> Image | None:
 
 
 def with_algorithm(image: str) -> str:
-    """Return an image id in its long form; Podman leaves the algorithm out."""
+    """Return an image id in its long form; Podman omits the algorithm."""
     return image if image.startswith("sha256:") else f"sha256:{image}"
 
 

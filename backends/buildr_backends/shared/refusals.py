@@ -1,7 +1,6 @@
 """An engine's refusal to create or start a container, as an error that says what to do.
 
-Engines say why in words alone, so these are looked at here, and nowhere else: the error that comes of them has a class and a
-hint.
+Engines say why in words alone. Those are read here and nowhere else; what comes out is an error with a class and a hint.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def start_error(error: EngineError, status: int | None) -> ContainerError:
             hint="Buildr needs `python` or `python3` on the image's PATH. Check base_image or dockerfile; Debian's own Python"
             ' is system_packages=["python3", "python3-pip"] in package.',
         )
-    # Podman calls this 126 as well, though it is no fault of the command.
+    # Podman reports this as 126 as well, though the command is not at fault.
     if status == NotExecutableError.exit_code and not is_limit(error):
         return NotExecutableError(f"the container's command cannot be executed: {error.message}")
     in_use = "already allocated" in error.message or "address already in use" in error.message
@@ -47,38 +46,38 @@ def create_hint(spec: ContainerSpec, error: EngineError) -> str:
 
 
 def is_limit(error: EngineError) -> bool:
-    """Tell whether a limit of processes could not be set, in the words of runc or crun."""
+    """Whether a limit of processes could not be set, in the words of runc or crun."""
     return "setting rlimit" in error.message or "setrlimit" in error.message
 
 
 def hint_of(error: EngineError) -> str:
-    """Say what to do about a network, a device, a limit or a log that is not to be had: some is told at the creation, some at the start."""
+    """Say what to do about a network, device, limit or log that is not available: engines notice some at creation, some at start."""
     import re
 
     if "could not select device driver" in error.message:
         return (
-            "Docker gives out GPUs through the NVIDIA Container Toolkit: install nvidia-container-toolkit, run"
+            "Docker provides GPUs through the NVIDIA Container Toolkit: install nvidia-container-toolkit, run"
             " `sudo nvidia-ctk runtime configure --runtime=docker`, and restart Docker. Other names of devices"
             " (vendor.com/class=name) need Docker 25 or newer with CDI."
         )
     if re.search(r"unresolvable CDI device|CDI device injection failed", error.message):
         return (
-            "A device by such a name needs a specification in /etc/cdi or /var/run/cdi. For NVIDIA's:"
+            "A device with such a name needs a specification in /etc/cdi or /var/run/cdi. For NVIDIA's:"
             " `sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; `nvidia-ctk cdi list` shows the names."
         )
     if is_limit(error):
         return (
-            "The engine may not raise a limit of processes so far: a rootless one not above your own hard limits,"
+            "The engine may not raise the limit that far: a rootless one cannot exceed your own hard limits,"
             " which `ulimit -H -a` shows. Lower the one in `ulimits`, or the `default_ulimits` of containers.conf."
         )
     if re.search(r"network .*not found", error.message):
         return (
-            "Make the network with `podman network create` or `docker network create`, or name one that the"
-            " engine lists with `network ls`."
+            "Create the network with `podman network create` or `docker network create`, or name one that"
+            " `network ls` lists."
         )
     if "passthrough" in error.message or "attach socket" in error.message:  # newer versions; 4.3
         return (
-            "Is `log_driver` in containers.conf `passthrough`? Then nobody gets the output of a container: choose"
+            "Is `log_driver` in containers.conf `passthrough`? Then the output of containers cannot be read: choose"
             " `k8s-file`, `journald` or `none`."
         )
     return ""

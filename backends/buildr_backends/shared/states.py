@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from buildr_backends.http.response import Response
 
 _ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
-_NEVER = "0001-"  # the year of Go's time.Time that is none
+_NEVER = "0001-"  # the year of Go's zero time.Time
 
 
 def read_containers(rows: Any) -> list[ContainerState]:
@@ -59,10 +59,10 @@ def read_state(found: Any) -> ContainerState:
 
 
 def found_health(response: Response, read: Callable[[Any], Any]) -> Health:
-    """Return what an engine tells of a container's health; empty where it tells nothing.
+    """Return what an engine reports about a container's health; empty where it reports nothing.
 
     Args:
-        response: of any status; only one of success tells anything.
+        response: of any status; only that of success has an answer.
         read: returns the answer's part that is about health.
     """
     if response.status != 200:

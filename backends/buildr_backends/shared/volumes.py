@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class HttpVolumes(HttpEngine):
     """The shared part of `buildr.engines.volumes.Volumes`."""
 
-    _volumes = ""  # ends the paths of questions about volumes
+    _volumes = ""  # how the paths of requests about volumes end
 
     def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """See `buildr.engines.volumes.Volumes.make_volume`."""
-        # Libpod before 4.4 knows the labels by their older name, and no version makes one that is there.
+        # Libpod before 4.4 knows the labels by their older name, and no version makes one that exists.
         body = {"Name": name, "Labels": dict(labels), "Label": dict(labels)}
         try:
             self._client.request(
@@ -45,8 +45,9 @@ class HttpVolumes(HttpEngine):
         return [replace(row, size=known.get(row.name)) for row in rows]
 
     def _volume_sizes(self) -> dict[str, int]:
-        """Return how many bytes volumes have, by their names, as far as that can be had in reasonable time."""
-        return {}  # Podman counts all images with them, which can take a minute, and only while nobody removes one
+        """Return how many bytes volumes have, by their names, as far as that is known in reasonable time."""
+        # Podman counts all images with them, which can take a minute, and fails while one is removed.
+        return {}
 
     def remove_volume(self, name: str) -> None:
         """See `buildr.engines.volumes.Volumes.remove_volume`."""
@@ -54,6 +55,6 @@ class HttpVolumes(HttpEngine):
 
 
 def read_volumes(found: Any) -> list[Volume]:
-    """Read a list of volumes: a list on Podman, and in an object on Docker."""
+    """Read a list of volumes: a list on Podman, inside an object on Docker."""
     rows = found.get("Volumes") if isinstance(found, dict) else found
     return [Volume(name=row["Name"], labels=row.get("Labels") or {}) for row in rows or ()]

@@ -108,7 +108,7 @@ def test_the_engine_s_own_error_may_break_off() -> None:
 
 
 def test_the_engine_s_own_error_may_be_empty() -> None:
-    with pytest.raises(EngineLostError, match="does not say why"):
+    with pytest.raises(EngineLostError, match="no reason given"):
         decode(frame(3, b""))
 
 

@@ -260,7 +260,7 @@ BROKEN = {
     "a chunk of no size": hanging(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"
     ),
-    "no JSON": hanging(answer_chunked(b"<html>")),
+    "not JSON": hanging(answer_chunked(b"<html>")),
     "half a document": hanging(answer_chunked(b'{"status": "x')),
 }
 

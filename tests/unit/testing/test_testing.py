@@ -248,7 +248,7 @@ def test_a_context_without_the_containerfile_is_refused() -> None:
 
 def test_a_context_that_is_no_archive_is_refused() -> None:
     request = BuildRequest(context=[b"x" * 2000], containerfile="Containerfile", labels={})
-    with pytest.raises(BuildError, match="no tar archive"):
+    with pytest.raises(BuildError, match="not a tar archive"):
         FakeBackend().build(request, ignore)
 
 
