@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
     from buildr.host.signals import Signals
     from buildr.image.ensure import Ready
     from buildr.options import Package, Runtime
@@ -162,7 +162,7 @@ def _tell(engine: Engine, container: str, spec: ContainerSpec) -> None:
 
 
 def tell_ports(
-    backend: Backend, container: str, spec: ContainerSpec, say: Callable[[str], None]
+    backend: Containers, container: str, spec: ContainerSpec, say: Callable[[str], None]
 ) -> None:
     """Say which host ports the engine chose; asked for only when it had to choose."""
     if not any(port.host == 0 for port in spec.ports):
