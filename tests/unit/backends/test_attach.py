@@ -66,7 +66,7 @@ def test_a_terminal_has_no_frames(ends: tuple[socket.socket, socket.socket]) -> 
     assert everything(HijackedStreams(ours, b"", framed=False)) == [(STDOUT, b"$ ")]
 
 
-def test_an_end_inside_a_frame_is_no_end(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_an_end_inside_a_frame_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     theirs.sendall(frame(STDOUT, b"half of it")[:-3])
     theirs.close()
@@ -101,7 +101,7 @@ def test_input_ends_while_output_goes_on(ends: tuple[socket.socket, socket.socke
     assert everything(streams) == [(STDOUT, b"ABCDEF")]
 
 
-def test_input_that_nobody_reads_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_input_that_is_not_read_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     theirs.close()
     streams = HijackedStreams(ours, b"", framed=False)

@@ -69,7 +69,7 @@ def found_at(
 
 
 def dead(path: Path, count: int) -> list[Endpoint]:
-    """Return sockets that somebody has left behind."""
+    """Return sockets on which nothing listens any more."""
     endpoints = []
     for index in range(count):
         with socket.socket(socket.AF_UNIX) as listener:
@@ -83,7 +83,7 @@ def dead(path: Path, count: int) -> list[Endpoint]:
 
 
 @ENGINES
-def test_a_real_engine_is_known_by_its_first_words(name: str, serve: Serve) -> None:
+def test_a_real_engine_is_recognised_by_its_first_answer(name: str, serve: Serve) -> None:
     server = serve(always(answer(200, b"OK", REAL[name]["ping"])))
     backend = CONNECT[name](Target(endpoint=f"unix://{server.path}"))
     backend.close()
@@ -244,7 +244,7 @@ def test_sockets_of_another_engine_are_passed_over(
 
 
 @ENGINES
-def test_the_first_failure_is_told_when_nothing_answers(
+def test_the_first_failure_is_reported_when_nothing_answers(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -263,7 +263,7 @@ def test_nothing_is_there(name: str) -> None:
     assert f"BUILDR_BACKEND={other}" in caught.value.hint
 
 
-def test_a_socket_that_is_forbidden_is_told_as_such(
+def test_a_forbidden_socket_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -344,7 +344,7 @@ def test_a_named_engine_has_all_the_time_that_there_is(
 
 
 @ENGINES
-def test_whoever_asks_says_until_when(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_sets_the_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     with pytest.raises(EngineUnavailableError, match="silence"):
         CONNECT[name](Target(endpoint="unix:///x", deadline=clock.now + 3))

@@ -1,4 +1,4 @@
-"""A new volume on Docker belongs to whoever the guest runs as; by itself Docker gives it to root."""
+"""A new volume on Docker belongs to the guest's user; on its own Docker gives it to root."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_a_stream_of_something_else(data: bytes) -> None:
         list(documents([data]))
 
 
-def test_a_number_without_an_end_is_no_crash() -> None:
+def test_a_number_without_an_end_does_not_crash() -> None:
     with pytest.raises(EngineLostError):
         list(documents([b'{"a": ' + b"9" * 10_000 + b"}\n"]))
 

@@ -63,7 +63,7 @@ class Pieces:
 
 
 def answer_on(connection: object, method: str = "GET", deadline: float | None = None) -> Response:
-    """Return the answer that comes on a connection that a test made up, and that nobody takes back."""
+    """Return the answer that comes on a connection that a test made up, and that is not reused."""
     return Response(
         "unix:///nowhere",
         cast("Connection", connection),
@@ -123,7 +123,7 @@ def test_headers_are_found_by_lower_case_name() -> None:
     assert response(head).headers == {"libpod-api-version": "4.3.1", "x": "2"}
 
 
-def test_an_empty_body_is_no_document() -> None:
+def test_an_empty_body_is_not_a_document() -> None:
     assert response(answer()).json(lambda found: found) is None
 
 
@@ -190,7 +190,7 @@ def test_no_answer_at_all_leads_to_another_error(data: bytes) -> None:
 
 
 class Endless(Pieces):
-    """A connection on which one thing comes for ever; whoever reads too much of it is told so."""
+    """A connection on which one thing comes for ever; reading too much of it is an error."""
 
     def __init__(self, start: bytes, rest: bytes) -> None:
         super().__init__(start)
@@ -415,7 +415,7 @@ def test_nothing_in_a_path_or_query_can_end_the_line(text: str) -> None:
     assert " " not in quoted
 
 
-def test_a_file_name_that_is_no_text_goes_as_its_bytes() -> None:
+def test_a_file_name_that_is_not_text_is_sent_as_its_bytes() -> None:
     assert encode_query({"path": "/caf\udce9"}) == "path=%2Fcaf%E9"
 
 
@@ -556,7 +556,7 @@ def test_a_connection_is_handed_over_with_what_came_early(serve: Serve) -> None:
         (b"", ""),
     ],
 )
-def test_a_refusal_in_the_engine_s_own_words(serve: Serve, body: bytes, message: str) -> None:
+def test_a_refusal_quotes_the_engine(serve: Serve, body: bytes, message: str) -> None:
     client = serve(always(answer(500, body), answer(200, b"next"))).client()
     with pytest.raises(EngineError) as caught:
         client.request("GET", "/x")
@@ -594,7 +594,7 @@ def test_a_question_on_which_the_engine_panics_is_asked_again(serve: Serve) -> N
     assert client.request("GET", "/x").read() == b"found"
 
 
-def test_a_list_that_is_refused_while_somebody_removes_something_is_asked_for_again(
+def test_a_list_that_is_refused_during_a_removal_is_requested_again(
     serve: Serve,
 ) -> None:
     words = b"determining buildah container for container 1f: container not known"
@@ -628,7 +628,7 @@ def test_an_order_on_which_the_engine_panics_is_not_given_again(serve: Serve) ->
     assert client.request("GET", "/x").read() == b"next"
 
 
-def test_a_status_that_is_fine_is_no_refusal(serve: Serve) -> None:
+def test_an_accepted_status_is_not_a_refusal(serve: Serve) -> None:
     found = serve(always(answer(404))).client().request("GET", "/x", ok=(200, 404))
     assert (found.status, found.read()) == (404, b"")
 
@@ -636,7 +636,7 @@ def test_a_status_that_is_fine_is_no_refusal(serve: Serve) -> None:
 # Silence ------------------------------------------------------------------------------------------
 
 
-def test_nobody_listens() -> None:
+def test_no_engine_listens() -> None:
     nowhere = Client(Endpoint(url="unix:///nowhere", path="/nowhere"))
     with pytest.raises(EngineUnavailableError, match="cannot be reached: No such file"):
         nowhere.request("GET", "/")
@@ -650,7 +650,7 @@ def test_a_socket_that_was_left_behind(tmp_path_factory: pytest.TempPathFactory)
         Client(Endpoint(url=path, path=path)).request("GET", "/")
 
 
-def test_nobody_accepts(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_engine_accepts(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("s") / "s")
     endpoint = Endpoint(url=path, path=path)
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as queue:
@@ -671,7 +671,7 @@ def test_an_engine_that_accepts_and_says_nothing(serve: Serve) -> None:
         serve(Peer.hear).client().request("POST", "/", seconds=0.05)
 
 
-def test_another_protocol_is_told_at_once(serve: Serve) -> None:
+def test_another_protocol_is_reported_at_once(serve: Serve) -> None:
     def greet(peer: Peer) -> None:
         peer.say(b"SSH-2.0-OpenSSH_9.2\r\n")
         peer.hear()

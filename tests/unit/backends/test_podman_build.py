@@ -58,7 +58,7 @@ def build(
     working: Callable[[], set[str]],
     end: BaseException | None = None,
 ) -> int:
-    """Build until a step runs, and end as told; return a pidfd of the step."""
+    """Build until a step runs, and end as asked; return a pidfd of the step."""
     ends = () if end is None else (type(end),)
     with contextlib.suppress(*ends), BuildService("podman", working):
         assert service.stdout is not None

@@ -1,4 +1,4 @@
-"""What only Podman's containers need: input apart from output, and patience with one that is just ending."""
+"""What only Podman's containers need: separate connections for input and output, and waiting for one that is just ending."""
 
 from __future__ import annotations
 

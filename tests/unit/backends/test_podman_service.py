@@ -76,7 +76,7 @@ class Host:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # collected by whoever comes next
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # collected by the next call
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_ten_first_users_at_once_start_one_service(
     assert len(host.started()) == 1
 
 
-def test_nobody_else_can_open_the_socket(host: Host) -> None:
+def test_no_other_user_can_open_the_socket(host: Host) -> None:
     path = Path(connect().path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -485,7 +485,7 @@ def test_a_file_in_place_of_the_directory_is_left_alone(host: Host) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_somebody_else_s_directory_is_left_alone(
+def test_another_user_s_directory_is_left_alone(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4242)

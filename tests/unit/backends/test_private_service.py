@@ -82,7 +82,7 @@ def test_it_lies_where_the_user_wants_temporary_files(
 
 
 @pytest.mark.parametrize("file", ["containers.conf", "containers.conf.d/mine.conf"])
-def test_a_place_that_podman_was_told_stays(
+def test_a_configured_place_stays(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     path = tmp_path / "config" / "containers" / file

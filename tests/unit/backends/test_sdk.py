@@ -153,9 +153,7 @@ def test_a_pull_with_the_user_s_login(name: str, serve: Serve, reference: str) -
 
 
 @ENGINES
-def test_nobody_in_particular_pulls_where_nobody_has_logged_in(
-    name: str, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_pull_without_a_login_is_anonymous(name: str, serve: Serve, tmp_path: Path) -> None:
     # A store whose helper is not installed would make docker-py fail, were it asked.
     (tmp_path / ".docker/config.json").write_text('{"credsStore": "not-installed"}')
     server = serve(answering(name, answer_stream({"status": "x"})))
@@ -230,7 +228,7 @@ def _over(name: str, endpoint: Endpoint) -> Any:
     ],
     ids=["at once", "in the stream", "with detail"],
 )
-def test_a_refusal_is_told_without_the_login(name: str, serve: Serve, stream: bytes) -> None:
+def test_a_refusal_is_reported_without_the_login(name: str, serve: Serve, stream: bytes) -> None:
     backend = engine(name, serve, answering(name, stream))
     with pytest.raises(PushError, match="denied: no access") as push:
         backend.push(PUSH, nothing)
@@ -287,7 +285,7 @@ def test_whatever_breaks_off_is_one_of_our_errors(name: str, serve: Serve, what:
 
     def hang_up(peer: Peer) -> None:
         real = peer.hear
-        peer.hear = lambda: b""  # type: ignore[method-assign]  # nobody waits: the connection ends
+        peer.hear = lambda: b""  # type: ignore[method-assign]  # do not wait: the connection ends
         script(peer)
         peer.hear = real  # type: ignore[method-assign]
 

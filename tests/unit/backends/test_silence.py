@@ -95,7 +95,7 @@ def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
 @pytest.mark.parametrize(
     "pieces", [(), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",)]
 )
-def test_nobody_waits_long_for_a_log_that_is_not_followed(
+def test_a_log_that_is_not_followed_is_not_waited_for_long(
     name: str, pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containers, "SOON_SECONDS", SOON)

@@ -68,7 +68,7 @@ def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> 
     client.close()
 
 
-def test_an_engine_that_nobody_vouches_for_is_refused(serve: Serve, tmp_path: Path) -> None:
+def test_an_engine_with_an_untrusted_certificate_is_refused(serve: Serve, tmp_path: Path) -> None:
     directory = directory_with(tmp_path, ca="stranger", cert="cert", key="key")
     client = client_of(serve, always(answer()), directory=directory)
     with pytest.raises(EngineUnavailableError, match=r"(?i)certificate.verify.failed"):
@@ -105,7 +105,7 @@ def test_a_certificate_that_is_none(serve: Serve, tmp_path: Path) -> None:
         client.request("GET", "/_ping")
 
 
-def test_an_engine_without_tls_is_told_from_one_with(serve: Serve) -> None:
+def test_an_engine_without_tls_is_recognised(serve: Serve) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def plain() -> None:

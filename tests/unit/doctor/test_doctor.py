@@ -172,7 +172,7 @@ def test_the_release_may_lie_below_usr(machine: Machine) -> None:
 # What rootless Podman needs -----------------------------------------------------------------------
 
 
-def test_a_machine_with_all_that_is_needed_is_well(machine: Machine) -> None:
+def test_a_machine_with_all_that_is_needed_passes(machine: Machine) -> None:
     checks = list(rootless.checks(machine.host, bad="fail"))
     assert [check for check in checks if check.status != "ok"] == []
     assert len(checks) == 5
@@ -287,7 +287,7 @@ def test_a_runtime_directory_that_is_not_named_is_found(machine: Machine) -> Non
     assert rootless.runtime_directory(machine.host).status == "ok"
 
 
-def test_a_runtime_directory_of_somebody_else_gives_way_to_the_user_s(machine: Machine) -> None:
+def test_the_user_s_runtime_directory_replaces_that_of_another_user(machine: Machine) -> None:
     machine.environ["XDG_RUNTIME_DIR"] = "/run/user/0"
     check = rootless.runtime_directory(machine.host)
     assert check.status == "warn"
@@ -375,7 +375,7 @@ def test_a_machine_that_is_well_has_no_warning(machine: Machine) -> None:
     assert checks["detection"].text.startswith("no container: ")
 
 
-def test_the_other_engine_s_state_is_told_too(machine: Machine) -> None:
+def test_the_other_engine_s_state_is_shown_too(machine: Machine) -> None:
     findings = examined(machine, {"podman": Podman(), "docker": FakeBackend(rootless=False)})
     assert by_name(findings)["docker"].text == "1.0, rootful, not used; memory:fake"
 
@@ -547,7 +547,7 @@ def test_the_base_image_is_looked_up_under_its_full_name(
     assert check.text == "docker.io/library/python:3.12-slim is stored"
 
 
-def test_every_engine_is_let_go_of(machine: Machine) -> None:
+def test_every_engine_is_closed(machine: Machine) -> None:
     engines = {"podman": Podman(), "docker": FakeBackend()}
     examined(machine, engines)
     assert [engine.closed for engine in engines.values()] == [True, True]
@@ -556,7 +556,7 @@ def test_every_engine_is_let_go_of(machine: Machine) -> None:
 # Detection ----------------------------------------------------------------------------------------
 
 
-def test_inside_a_container_the_evidence_and_the_way_out_are_told(machine: Machine) -> None:
+def test_inside_a_container_the_evidence_and_the_way_out_are_shown(machine: Machine) -> None:
     machine.environ["container"] = "podman"
     check = by_name(examined(machine, {"podman": Podman()}))["detection"]
     assert check.status == "warn"
@@ -564,7 +564,7 @@ def test_inside_a_container_the_evidence_and_the_way_out_are_told(machine: Machi
     assert check.fix == ("export BUILDR_IN_CONTAINER=0",)
 
 
-def test_a_variable_that_is_ignored_is_told(machine: Machine) -> None:
+def test_an_ignored_variable_is_shown(machine: Machine) -> None:
     machine.environ["BUILDR_IN_CONTAINER"] = "maybe"
     check = by_name(examined(machine, {"podman": Podman()}))["detection"]
     assert check.status == "warn"

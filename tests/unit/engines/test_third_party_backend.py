@@ -1,4 +1,4 @@
-"""An engine that somebody else adds by an entry point, without touching Buildr."""
+"""An engine that another distribution adds by an entry point, without touching Buildr."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_an_unknown_name_is_refused_with_all_that_there_are(
         ("broken", "is not a function"),
     ],
 )
-def test_a_broken_one_is_told_as_the_fault_of_its_distribution(
+def test_a_broken_one_is_reported_as_the_fault_of_its_distribution(
     tmp_path: Path, installed: Path, name: str, reason: str
 ) -> None:
     done = run(tmp_path, installed, name)
