@@ -53,10 +53,11 @@ With pytest, a fixture of your own is four lines::
 
 from __future__ import annotations
 
-from buildr.testing.backend import FakeBackend, Operation
+from buildr.testing.backend import FakeBackend
 from buildr.testing.build import BuildFile, FakeBuild
 from buildr.testing.call import FakeCall, call_in
 from buildr.testing.container import FakeContainer, Guest
+from buildr.testing.engine import Operation
 from buildr.testing.script import ScriptResult, run_script
 from buildr.testing.streams import GuestEnded
 from buildr.testing.use import using
