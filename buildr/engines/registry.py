@@ -194,24 +194,16 @@ def load(choice: Choice) -> Connect:
         return substitute(choice.name)
     if choice.name in _BUILT_IN:
         return _import(_BUILT_IN[choice.name])
-    from importlib.metadata import entry_points
+    from buildr.host.plugins import load_plugin
 
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name.lower() == choice.name:
-            try:
-                connect_it = point.load()
-            except Exception as error:  # somebody else's code: whatever it raises
-                raise OptionError(
-                    f"the backend {choice.name!r} ({point.value}) cannot be imported:"
-                    f" {type(error).__name__}: {error}",
-                    hint="Reinstall the distribution that it comes from.",
-                ) from error
-            if not callable(connect_it):
-                raise OptionError(
-                    f"the backend {choice.name!r} ({point.value}) is no function that connects",
-                    hint="Tell the authors of the distribution that it comes from.",
-                )
-            return cast("Connect", connect_it)
+    if (plugin := load_plugin(ENTRY_POINTS, choice.name, "backend")) is not None:
+        found, value = plugin
+        if not callable(found):
+            raise OptionError(
+                f"the backend {choice.name!r} ({value}) is no function that connects",
+                hint="Tell the authors of the distribution that it comes from.",
+            )
+        return cast("Connect", found)
     raise OptionError(
         f"there is no backend {choice.name!r} (from {choice.origin})",
         hint=f"Choose one of: {', '.join((AUTO, *names()))}.",
@@ -220,10 +212,14 @@ def load(choice: Choice) -> Connect:
 
 def names() -> tuple[str, ...]:
     """Return the names of all installed backends, the built-in ones first."""
-    from importlib.metadata import entry_points
+    from buildr.host.plugins import plugin_names
 
-    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(_BUILT_IN)
-    return (*_BUILT_IN, *sorted(others))
+    return (*_BUILT_IN, *sorted(plugin_names(ENTRY_POINTS) - set(_BUILT_IN)))
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is ``auto`` or that of a backend of Buildr's own, which no entry point has to be read for."""
+    return name == AUTO or name in _BUILT_IN
 
 
 def _import(target: str) -> Connect:
