@@ -72,7 +72,7 @@ def base(
     from buildr.engines import registry
     from buildr.errors import BuildrError
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.image import offline_base
     from buildr.options.reference import parse_reference
 
@@ -117,7 +117,7 @@ def base(
         click.echo(reference)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
 def _chunks(path: str) -> Iterator[bytes]:

@@ -74,7 +74,7 @@ def build(
     Prints the image's name and its id; with --quiet only the id. What is stored already is not
     built again.
     """
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
     request = Request(script=script, module=module, backend=backend, cache=not no_cache)
 
@@ -90,7 +90,7 @@ def build(
             lambda engine, project, image: _tell(engine, project, image, sbom),
         )
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -128,6 +128,7 @@ def made(
     from buildr.host import console
     from buildr.image.publish import build_and_publish
     from buildr.plan.project import plan
+    from buildr.runners.choice import choose
 
     with in_words_of(context):
         given = flags(context, values)
@@ -144,10 +145,7 @@ def made(
             package = structs.replace(package, publish=True)
         project = plan(entry, package)
         say = _nothing if package.quiet else console.say
-        _, choice = registry.choose_both(
-            package, settings.runtime, settings.origins, flag=request.backend
-        )
-        engine = registry.connect(choice, say)
+        engine = registry.connect(choose(settings, backend=request.backend).builder, say)
         try:
             tell(engine, project, build_and_publish(engine, project, say, cache=request.cache))
         finally:

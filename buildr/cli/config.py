@@ -40,7 +40,7 @@ def config(
     the other commands come before all of them. `buildr run` does not read the decorator.
     """
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
     def action(_signals: Signals) -> int:
         settings, notes = _settings(script, module)
@@ -58,7 +58,7 @@ def config(
                 click.echo(line)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
 def _settings(script: str | None, module: str | None) -> tuple[Settings, tuple[str, ...]]:
@@ -80,9 +80,9 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     from msgspec import structs
 
     from buildr.config.layers import DEFAULT
-    from buildr.engines import registry
     from buildr.options import PackageOptions, RuntimeOptions
     from buildr.plan.project import BASE_IMAGE_VARIABLE
+    from buildr.runners.choice import ENGINE, choose
 
     package, origins = settings.package, dict(settings.origins)
     if (image := os.environ.get(BASE_IMAGE_VARIABLE)) and package.dockerfile is None:
@@ -90,7 +90,8 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
         origins["package.base_image"] = BASE_IMAGE_VARIABLE
         for name in ("package.variant", "package.py_version"):
             origins.pop(name, None)
-    engine, _ = registry.choose_both(package, settings.runtime, origins)
+    choices = choose(settings)
+    engine = choices.executor if choices.runner == ENGINE else choices.builder
     yield "backend", engine.name, engine.origin
     groups = (("package", PackageOptions, package), ("runtime", RuntimeOptions, settings.runtime))
     for kind, given, values in groups:

@@ -30,7 +30,7 @@ def containerfile(
     from buildr.cli import target
     from buildr.config import settle
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.plan.containerfile import render
     from buildr.plan.project import plan
 
@@ -45,4 +45,4 @@ def containerfile(
         click.echo(render(project.recipe), nl=False)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))

@@ -52,7 +52,7 @@ def eject(
     from buildr.config import settle
     from buildr.config.decorated import read_decorator
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.plan.eject import eject as write
     from buildr.plan.project import plan
     from buildr.plan.staging import notes
@@ -76,4 +76,4 @@ def eject(
         click.echo(f"docker build -t {project.reference} -f {place}/Containerfile {place}")
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))

@@ -22,7 +22,7 @@ def init(context: click.Context, directory: str) -> None:
     and no option is set until its # is taken away.
     """
     from buildr.config.template import write_template
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
     def action(_signals: Signals) -> int:
         made = write_template(directory)
@@ -31,4 +31,4 @@ def init(context: click.Context, directory: str) -> None:
         )
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))

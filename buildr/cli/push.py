@@ -42,7 +42,7 @@ def push(
 
     The logins are those of podman and docker. Prints the name under which the registry has it.
     """
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
     request = Request(
         script=script, module=module, backend=backend, cache=not no_cache, publish=True
@@ -51,7 +51,7 @@ def push(
     def action(_signals: Signals) -> int:
         return made(context, values, request, _tell)
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
 def _tell(_engine: Backend, project: Project, _image: str) -> None:

@@ -21,7 +21,7 @@ from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
-    from buildr.runners.quadlet import Service
+    from buildr.runners.plan import RunPlan
 
 _UNIT = "Unit options"
 _own_options = (
@@ -77,8 +77,9 @@ def quadlet(
     systemctl --user start app
     """
     from buildr.host import console
-    from buildr.host.exit_status import guarded
-    from buildr.runners import quadlet as units
+    from buildr.host.exit_status import exit_status_of
+    from buildr.runners.manifest import write
+    from buildr.runners.registry import renderer
 
     if module is None and not words:
         raise click.UsageError("Missing argument 'SCRIPT' or 'IMAGE'. Or name a module: -m MODULE.")
@@ -87,68 +88,54 @@ def quadlet(
 
     def action(_signals: Signals) -> int:
         with in_words_of(context):
-            service, told = _service(context, words, module, unit, values)
-            text, notes = units.unit(service)
+            plan, found = _plan(context, words, module, values)
+            name = unit or _name(plan)
+            manifest = renderer("quadlet").render(plan, name)
             quiet = bool(values["package__quiet"])
-            for note in () if quiet else told:
+            for note in () if quiet else found:
                 console.say(note)
-            for note in notes:
+            for note in manifest.notes:
                 console.warn(note)
             if output is None:
-                click.echo(text, nl=False)
+                click.echo("".join(manifest.files.values()), nl=False)
                 return 0
-            path = units.write(text, service.name, output)
+            paths = write(manifest, output)
         if not quiet:
-            console.say(f"wrote {path}, which runs {service.image}; start it with:")
-            click.echo(f"systemctl --user daemon-reload && systemctl --user start {service.name}")
+            console.say(f"wrote {', '.join(paths)}, which runs {manifest.image}; start it with:")
+            click.echo(f"systemctl --user daemon-reload && systemctl --user start {name}")
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
-def _service(
-    context: click.Context,
-    words: tuple[str, ...],
-    module: str | None,
-    unit: str | None,
-    values: dict[str, Any],
-) -> tuple[Service, tuple[str, ...]]:
+def _plan(
+    context: click.Context, words: tuple[str, ...], module: str | None, values: dict[str, Any]
+) -> tuple[RunPlan, tuple[str, ...]]:
     """Return what the command line names, and what the user should know of it."""
     from buildr.cli import target
     from buildr.config import settle, settle_here
     from buildr.config.decorated import read_decorator
-    from buildr.options.reference import image_name_from, parse_reference
-    from buildr.plan.project import plan
-    from buildr.runners.quadlet import Service
+    from buildr.options.reference import parse_reference
+    from buildr.runners.plan import plan_image, plan_run
 
     given = flags(context, values)
     if module is None and _is_image(words[0]):
-        image = parse_reference(words[0]).normalised()
-        return Service(
-            name=unit or image_name_from(image.path.rpartition("/")[2]),
-            image=str(image),
-            runtime=settle_here(given).runtime,
-            command=words[1:],
-        ), ()
+        image = str(parse_reference(words[0]).normalised())
+        return plan_image(image, settle_here(given), command=words[1:]), ()
     arguments = words if module is not None else words[1:]
     entry = target.find(None if module is not None else words[0], module, arguments)
     found = read_decorator(entry.source) if entry.source else None
     settings = settle(entry, given, decorator=found.layer if found else None)
-    project = plan(entry, settings.package)
-    own = project.dockerfile is not None
-    if own and arguments:
-        raise click.UsageError(
-            "With a Containerfile of your own the arguments belong into its CMD, which is not read here."
-        )
-    workdir = project.placement.workdir
-    return Service(
-        name=unit or image_name_from(project.package.name or entry.stem).rpartition("/")[2],
-        image=project.reference,
-        runtime=settings.runtime,
-        command=(*project.placement.command, *arguments) if arguments else (),
-        workdir="" if own or workdir == "/app" else workdir,
-        home="" if own else project.recipe.home,
-    ), found.notes if found else ()
+    return plan_run(entry, settings), found.notes if found else ()
+
+
+def _name(plan: RunPlan) -> str:
+    """Return the name of a unit for which none is given: that of the image."""
+    from buildr.options.reference import image_name_from, parse_reference
+
+    if plan.entry is None:
+        return image_name_from(parse_reference(plan.image).path.rpartition("/")[2])
+    return image_name_from(plan.package.name or plan.entry.stem).rpartition("/")[2]
 
 
 def _is_image(word: str) -> bool:

@@ -121,8 +121,9 @@ def run(
     from buildr.cli import target
     from buildr.config import settle
     from buildr.errors import OptionError
-    from buildr.host.exit_status import guarded
-    from buildr.runners.engine import run_entry
+    from buildr.host.exit_status import exit_status_of
+    from buildr.runners.plan import plan_run
+    from buildr.runners.registry import runner
 
     script = words[0] if words and module is None else None
     arguments = words if script is None else words[1:]
@@ -144,15 +145,9 @@ def run(
 
         def execute(entry: Entry, settings: Settings) -> int:
             with in_words_of(context):
-                return run_entry(
-                    entry,
-                    settings.package,
-                    settings.runtime,
-                    signals,
-                    flag=backend,
-                    builder_flag=given.package.get("builder"),
-                    origins=settings.origins,
-                )
+                builder = given.package.get("builder")
+                plan = plan_run(entry, settings, backend=backend, builder=builder)
+                return runner(plan.choices.runner).run(plan, signals)
 
         if watch:
             from buildr.runners.watch import run_watching
@@ -160,7 +155,7 @@ def run(
             return run_watching(find, execute, signals)
         return execute(*find())
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
 def _run_here_inside(entry: Entry) -> None:

@@ -72,8 +72,9 @@ def shell(
 
     from buildr.cli import target
     from buildr.config import settle
-    from buildr.host.exit_status import guarded
-    from buildr.runners.engine import run_entry
+    from buildr.host.exit_status import exit_status_of
+    from buildr.runners.plan import plan_run
+    from buildr.runners.registry import runner
 
     script = words[0] if words and module is None else None
     rest = words if script is None else words[1:]
@@ -88,15 +89,14 @@ def shell(
             settings = settle(entry, given)
             if settings.runtime.detach or settings.runtime.debug is not None:
                 raise click.UsageError("A shell is neither detached nor debugged.")
-            return run_entry(
+            runtime = replace(settings.runtime, interrupt="guest", restart="no", wait_for=())
+            plan = plan_run(
                 entry,
-                settings.package,
-                replace(settings.runtime, interrupt="guest", restart="no", wait_for=()),
-                signals,
-                flag=backend,
-                builder_flag=given.package.get("builder"),
-                origins=settings.origins,
+                replace(settings, runtime=runtime),
+                backend=backend,
+                builder=given.package.get("builder"),
                 command=command,
             )
+            return runner(plan.choices.runner).run(plan, signals)
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))

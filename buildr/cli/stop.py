@@ -49,7 +49,7 @@ def stop(
 
     from buildr.errors import BackendError
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.run import runs
 
     if bool(words) is everything:
@@ -73,7 +73,7 @@ def stop(
                     click.echo(run.short_id)
         return status
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
 def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, str]]) -> None:

@@ -209,7 +209,10 @@ def test_an_engine_that_is_none_is_blamed_on_the_file(project: Path) -> None:
     decorate(project)
     result = run_script("app.py")
     assert result.status == 125
-    assert f"there is no backend 'podmn' (from {project}/pyproject.toml)" in result.stderr.decode()
+    assert (
+        f"there is no engine or runner 'podmn' (from {project}/pyproject.toml)"
+        in result.stderr.decode()
+    )
 
 
 def test_of_two_engines_the_one_that_is_none_is_blamed_on_its_own_place(project: Path) -> None:
