@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildr._version import __version__
+from buildr.config import Settings
+from buildr.host.signals import Signals
 from buildr.options import package as package_module
 from buildr.options import runtime as runtime_module
+from buildr.plan.entry import Entry
+from buildr.plan.project import Project
+from buildr.runners import plan as plan_module
+from buildr.runners import protocol as runner_module
+from buildr.runners.choice import Choices
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -31,8 +38,10 @@ SHOWN = {
 """Pages, and the files at the top of the repository that they show."""
 
 # What these import for type checkers only is evaluated for the signatures.
-for module in (package_module, runtime_module):
-    names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
+names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
+records = (Choices, Entry, Project, Settings, Signals, plan_module.RunPlan)
+names.update({record.__name__: record for record in records})
+for module in (package_module, runtime_module, plan_module, runner_module):
     vars(module).update({"os": os, **names} | vars(module))
 
 project = "Buildr"
