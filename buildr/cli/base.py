@@ -92,7 +92,7 @@ def base(
                 hint="Name another file, or make room.",
             ) from None
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         chosen = release or offline_base.default_release()
         reference = (
             str(parse_reference(name).normalised()) if name else offline_base.reference(chosen)
@@ -117,7 +117,7 @@ def base(
         click.echo(reference)
         return 0
 
-    context.exit(exit_status_of(action))
+    context.exit(exit_status_of(operation))
 
 
 def _chunks(path: str) -> Iterator[bytes]:

@@ -40,7 +40,7 @@ def doctor(
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         findings = examine(flag=backend, base_image=base_image)
         if as_json:
             click.echo(report.as_json(findings))
@@ -52,7 +52,7 @@ def doctor(
                 click.echo(line, color=colour)
         return 0 if findings.usable else 1
 
-    context.exit(exit_status_of(action))
+    context.exit(exit_status_of(operation))
 
 
 def _paint(text: str, status: Status) -> str:

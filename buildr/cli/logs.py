@@ -34,7 +34,7 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
     from buildr.run.log_followers import following
     from buildr.run.output import write
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         with reached(backend) as engines:
             (run,) = runs.choose(runs.find(engines), (word,))
             with (
@@ -46,4 +46,4 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
                         write(2 if stream == STDERR else 1, data)
         return 0
 
-    context.exit(exit_status_of(action))
+    context.exit(exit_status_of(operation))

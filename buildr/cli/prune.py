@@ -45,7 +45,7 @@ def prune(
     from buildr.image.build_lock import alone
     from buildr.leftovers.prune import builds, caches, containers, images, remove
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         status = 0
         if not dry_run:
             temporary.sweep()
@@ -68,4 +68,4 @@ def prune(
                         click.echo(f"{verb} {found.text} on {engine.info.backend}")
         return status
 
-    context.exit(exit_status_of(action))
+    context.exit(exit_status_of(operation))

@@ -36,7 +36,7 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     from buildr.host.exit_status import exit_status_of
     from buildr.run import runs
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         with reached(backend) as engines:
             found = runs.find(engines)
         if as_json:
@@ -46,7 +46,7 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
                 click.echo(line)
         return 0
 
-    context.exit(exit_status_of(action))
+    context.exit(exit_status_of(operation))
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from buildr.cli.options import (
     options,
 )
 from buildr.cli.run import RunCommand
+from buildr.cli.target import Target, function_option
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
@@ -52,13 +53,22 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
     context_settings={"allow_interspersed_args": False},
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
-@options(_own_options, module_option, build_options, image_options, container_options, _quiet)
+@options(
+    _own_options,
+    module_option,
+    function_option,
+    build_options,
+    image_options,
+    container_options,
+    _quiet,
+)
 @click.pass_context
 def quadlet(
     context: click.Context,
     /,
     words: tuple[str, ...],
     module: str | None,
+    function: str | None,
     output: str | None,
     unit: str | None,
     **values: Any,
@@ -76,9 +86,12 @@ def quadlet(
     systemctl --user daemon-reload
     systemctl --user start app
     """
+    from buildr.config import settle_here
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
+    from buildr.options.reference import parse_reference
     from buildr.runners.manifest import write
+    from buildr.runners.plan import plan_image, plan_run
     from buildr.runners.registry import renderer
 
     if module is None and not words:
@@ -86,47 +99,36 @@ def quadlet(
     if unit is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", unit, re.ASCII):
         raise click.BadParameter("letters, digits, and _ . - (not first)", param_hint="--unit")
 
-    def action(_signals: Signals) -> int:
+    is_image = module is None and _is_image(words[0])
+    script = words[0] if module is None else None
+    arguments = words if script is None else words[1:]
+    target = Target(
+        context, values, script=script, module=module, function=function, arguments=arguments
+    )
+
+    def write_unit(_signals: Signals) -> int:
+        resolved = None if is_image else target.resolve()
         with in_words_of(context):
-            plan, found = _plan(context, words, module, values)
+            if resolved is None:
+                image = str(parse_reference(words[0]).normalised())
+                settings = settle_here(flags(context, values))
+                plan = plan_image(image, settings, command=words[1:])
+            else:
+                plan = plan_run(resolved.entry, resolved.settings)
             name = unit or _name(plan)
             manifest = renderer("quadlet").render(plan, name)
-            quiet = bool(values["package__quiet"])
-            for note in () if quiet else found:
-                console.say(note)
             for note in manifest.notes:
                 console.warn(note)
             if output is None:
                 click.echo("".join(manifest.files.values()), nl=False)
                 return 0
             paths = write(manifest, output)
-        if not quiet:
+        if not plan.package.quiet:
             console.say(f"wrote {', '.join(paths)}, which runs {manifest.image}; start it with:")
             click.echo(f"systemctl --user daemon-reload && systemctl --user start {name}")
         return 0
 
-    context.exit(exit_status_of(action))
-
-
-def _plan(
-    context: click.Context, words: tuple[str, ...], module: str | None, values: dict[str, Any]
-) -> tuple[RunPlan, tuple[str, ...]]:
-    """Return what the command line names, and what the user should know of it."""
-    from buildr.cli import target
-    from buildr.config import settle, settle_here
-    from buildr.config.decorated import read_decorator
-    from buildr.options.reference import parse_reference
-    from buildr.runners.plan import plan_image, plan_run
-
-    given = flags(context, values)
-    if module is None and _is_image(words[0]):
-        image = str(parse_reference(words[0]).normalised())
-        return plan_image(image, settle_here(given), command=words[1:]), ()
-    arguments = words if module is not None else words[1:]
-    entry = target.find(None if module is not None else words[0], module, arguments)
-    found = read_decorator(entry.source) if entry.source else None
-    settings = settle(entry, given, decorator=found.layer if found else None)
-    return plan_run(entry, settings), found.notes if found else ()
+    context.exit(exit_status_of(write_unit))
 
 
 def _name(plan: RunPlan) -> str:

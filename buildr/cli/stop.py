@@ -55,7 +55,7 @@ def stop(
     if bool(words) is everything:
         raise click.UsageError("Name the runs to stop, or --all.")
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         status = 0
         with reached(backend) as engines:
             found = runs.find(engines)
@@ -73,7 +73,7 @@ def stop(
                     click.echo(run.short_id)
         return status
 
-    context.exit(exit_status_of(action))
+    context.exit(exit_status_of(operation))
 
 
 def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, str]]) -> None:

@@ -12,18 +12,23 @@ from msgspec import Struct
 
 from buildr.config.layers import DECORATOR, Layer
 from buildr.config.source_calls import called
+from buildr.config.source_imports import imported
 from buildr.config.source_scopes import Function, Place, position
-from buildr.config.source_values import GROUPS, Computed, Reader
+from buildr.config.source_values import GROUPS, UNKNOWN, Computed, Reader
 from buildr.errors import EntryError, OptionError
 from buildr.options import given_package, given_runtime
 
 if TYPE_CHECKING:
-    from buildr.config.source_scopes import Scope
+    from collections.abc import Sequence
 
-__all__ = ["Decorated", "read_decorator"]
+    from buildr.config.source_scopes import Scope
+    from buildr.plan.entry import Entry
+
+__all__ = ["Decorated", "read_decorator", "read_decorator_of"]
 
 _DECORATOR = "Containerize"
 _NAME = b"buildr"  # is in every script that imports it
+_DEEPEST = 3  # files that are followed from the script
 
 
 class Decorated(Struct, frozen=True, kw_only=True):
@@ -45,51 +50,57 @@ class _Use(NamedTuple):
     line: int
     arguments: list[ast.keyword]
     place: Place
+    reader: Reader
+    file: str
+    """As people find it from here."""
 
 
-def read_decorator(path: str, function: str | None = None) -> Decorated:
+def read_decorator(
+    path: str, function: str | None = None, *, roots: Sequence[str] = ()
+) -> Decorated:
     """Read what the decorator gives to the function that a script calls.
 
     Args:
-        path: the script.
+        path: the script; empty: a module that only the image has.
         function: the name of the decorated function whose options hold, ``main`` or ``Class.method``.
+        roots: where modules of the project are looked for, beside the script's own directory.
 
     Raises:
         EntryError: the script cannot be read, is not valid Python, has no such decorated function, or has several and does not
             tell which of them it calls.
         OptionError: an option is wrong; file and line are named.
     """
-    shown = _shown(path)
-    tree = _parse(path, shown)
-    uses: list[_Use] = []
-    if tree is not None:
-        reader = Reader(tree)
-        uses = [use for scope in reader.module.walk() for use in _uses(scope, reader)]
-    if tree is None or not uses:
-        if function is not None:
-            raise EntryError(
-                f"{shown} has no decorated function {function}",
-                hint="It decorates none: leave --function out.",
-            )
-        return Decorated(layer=Layer(origin=DECORATOR))
+    shown = _shown(path) if path else "a module that is not here"
+    tree = _parse(path, shown) if path else None
+    uses = [] if tree is None else _uses_in(tree, shown)
+    if tree is not None and not uses:
+        uses = _imported_uses(tree, path, (os.path.dirname(path), *roots))
     if function is not None:
         chosen = [use for use in uses if use.name == function]
         if not chosen:
             raise EntryError(
                 f"{shown} has no decorated function {function}",
-                hint=f"Decorated are: {_listed(uses)}.",
+                hint=f"Decorated are: {_listed(uses)}."
+                if uses
+                else "It has no decorated function at all: leave --function out.",
             )
     else:
-        names = called(tree, [use.name for use in uses]) if len(uses) > 1 else ()
+        names = called(tree, [use.name for use in uses]) if tree and len(uses) > 1 else ()
         chosen = [use for use in uses if use.name in names] or uses
-    found = [_read(use, reader, shown) for use in chosen]
+    found = [_read(use) for use in chosen]
     if any(one.layer != found[0].layer or one.notes for one in found[1:]):
         raise EntryError(
             f"{shown} decorates several functions with different options, and which of them it calls first is"
             f" not certain: {_listed(chosen)}",
             hint=f"Name one: --function {chosen[0].name}.",
         )
-    return found[0]
+    return found[0] if found else Decorated(layer=Layer(origin=DECORATOR))
+
+
+def read_decorator_of(entry: Entry, function: str | None = None) -> Decorated:
+    """Read what the decorator gives to a program; see `read_decorator`."""
+    roots = (entry.import_root,) if entry.import_root else ()
+    return read_decorator(entry.source, function, roots=roots)
 
 
 def _parse(path: str, shown: str) -> ast.Module | None:
@@ -105,13 +116,13 @@ def _parse(path: str, shown: str) -> ast.Module | None:
         raise EntryError(
             f"{shown} cannot be read: {error.strerror}", hint="Make it readable: chmod u+r."
         ) from None
-    if _NAME not in source:
-        return None  # its errors, if it has any, are Python's to report where it runs
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the script; they come when it runs
             return ast.parse(source, path)
     except SyntaxError as error:
+        if _NAME not in source:
+            return None  # it decorates nothing, and Python reports the error where the script runs
         place = f"{shown}:{error.lineno}" if error.lineno else shown
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise EntryError(
@@ -120,10 +131,37 @@ def _parse(path: str, shown: str) -> ast.Module | None:
             " runs this command, install Buildr with that one.",
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
+        if _NAME not in source:
+            return None
         raise EntryError(f"{shown} cannot be read as Python: {error}") from None
 
 
-def _uses(scope: Scope, reader: Reader) -> list[_Use]:
+def _uses_in(tree: ast.Module, shown: str) -> list[_Use]:
+    reader = Reader(tree)
+    return [use for scope in reader.module.walk() for use in _uses(scope, reader, shown)]
+
+
+def _imported_uses(tree: ast.Module, path: str, roots: Sequence[str]) -> list[_Use]:
+    """Return the decorated functions that a script imports and calls, as a ``__main__.py`` may do."""
+    names = imported(tree, path, roots)
+    return [
+        use
+        for name in (called(tree, names) if names else ())
+        for use in _uses_of(*names[name], roots, _DEEPEST)
+    ]
+
+
+def _uses_of(file: str, name: str, roots: Sequence[str], depth: int) -> list[_Use]:
+    """Return a decorated function of a module, which may itself have imported it."""
+    tree = _parse(file, _shown(file))
+    if tree is None or not depth:
+        return []
+    uses = [use for use in _uses_in(tree, _shown(file)) if use.name == name]
+    further = imported(tree, file, roots).get(name) if not uses else None
+    return _uses_of(*further, roots, depth - 1) if further else uses
+
+
+def _uses(scope: Scope, reader: Reader, shown: str) -> list[_Use]:
     """Return the functions that a scope decorates."""
     found: list[_Use] = []
     for inner in scope.inner:
@@ -133,14 +171,14 @@ def _uses(scope: Scope, reader: Reader) -> list[_Use]:
             place = Place(scope, position(node), inner.blocks, position(node))
             arguments = _decoration(node, place, reader)
             if arguments is not None:
-                found.append(_Use(inner.name, node.lineno, *arguments))
+                found.append(_Use(inner.name, node.lineno, *arguments, reader, shown))
     for name, value, blocks in scope.values:  # main = Containerize(...)(function)
         if isinstance(value, ast.Call) and len(value.args) == 1 and not value.keywords:
             place = Place(scope, position(value), blocks, position(value))
             arguments = _decoration(value.func, place, reader)
             if arguments is not None:
                 full = ".".join(filter(None, (scope.name, name)))
-                found.append(_Use(full, value.lineno, *arguments))
+                found.append(_Use(full, value.lineno, *arguments, reader, shown))
     return found
 
 
@@ -157,8 +195,9 @@ def _decoration(
     return None
 
 
-def _read(use: _Use, reader: Reader, shown: str) -> Decorated:
+def _read(use: _Use) -> Decorated:
     """Return the options of one decorator."""
+    reader, shown = use.reader, use.file
     notes: list[str] = []
 
     def note(node: ast.expr, what: str) -> None:
@@ -178,6 +217,9 @@ def _read(use: _Use, reader: Reader, shown: str) -> Decorated:
                 note(argument.value, "something")
                 continue
         for name, value, place in items:
+            if name is UNKNOWN:
+                note(value, "something")
+                continue
             if name not in GROUPS:
                 raise OptionError(
                     f"{shown}:{value.lineno}: @Containerize takes no {name!r}",
@@ -210,6 +252,9 @@ def _group(kind: str, node: ast.expr, place: Place, reader: Reader, note: Any) -
         return None
     found: dict[Any, Any] = {}
     for name, (value, there) in {name: (value, there) for name, value, there in pairs}.items():
+        if name is UNKNOWN:
+            note(value, f"something in {kind}")
+            continue
         try:
             found[name] = reader.value(value, there)
         except (Computed, RecursionError):

@@ -58,16 +58,16 @@ class _Calls:
             expressions, blocks = _parts(statement)
             names, certain = self._in_expressions(expressions, deeper=deeper, alone=alone)
             found |= dict.fromkeys(names)
-            inner = (
-                []
-                if certain
-                else [(b, *self._first(b, deeper=deeper, alone=alone)) for b in blocks]
-            )
-            for _, names, _ in inner:
+            if certain:
+                return [*found], True
+            ways = []
+            for block in blocks:
+                names, certain = self._first(block, deeper=deeper, alone=alone)
                 found |= dict.fromkeys(names)
-            entered = [sure for block, _, sure in inner if _is_entered(statement, block)]
-            both = isinstance(statement, ast.If) and len(inner) == 2 and all(i[2] for i in inner)
-            if certain or any(entered) or both:
+                if certain and _is_entered(statement, block):
+                    return [*found], True
+                ways.append(certain)
+            if isinstance(statement, ast.If) and len(ways) == 2 and all(ways):
                 return [*found], True
         return [*found], False
 

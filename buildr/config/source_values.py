@@ -12,10 +12,12 @@ from buildr.config.source_scopes import Place, Scope
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Computed", "Pair", "Reader"]
+__all__ = ["UNKNOWN", "Computed", "Pair", "Reader"]
 
 Pair = tuple[Any, ast.expr, Place]
 """An item of a mapping: key, value, and the place where the value is evaluated."""
+UNKNOWN = object()
+"""The key of what is unpacked into a mapping and is not known; what stood before it may be replaced by it, and is left out."""
 
 RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port", "Tmpfs")
 GROUPS = {"package": "PackageOptions", "runtime": "RuntimeOptions"}
@@ -130,12 +132,18 @@ class Reader:
         found: list[Pair] = []
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:  # **value
-                found += self.pairs(value, place)
+                found = self._unpacked(found, value, place)
             else:
                 known = self.value(key, place)
                 _converted(hash, known)
                 found.append((known, value, place))
         return found
+
+    def _unpacked(self, before: list[Pair], value: ast.expr, place: Place) -> list[Pair]:
+        try:
+            return [*before, *self.pairs(value, place)]
+        except Computed:
+            return [(UNKNOWN, value, place)]
 
     def _pairs_of_call(self, node: ast.Call, place: Place) -> list[Pair]:
         """Return the items of ``dict(...)``, ``PackageOptions(...)`` or ``RuntimeOptions(...)``."""
@@ -147,7 +155,7 @@ class Reader:
         found = [pair for argument in node.args for pair in self.pairs(argument, place)]
         for keyword in node.keywords:
             if keyword.arg is None:
-                found += self.pairs(keyword.value, place)
+                found = self._unpacked(found, keyword.value, place)
             else:
                 found.append((keyword.arg, keyword.value, place))
         return found
@@ -163,7 +171,10 @@ class Reader:
         return read(node, place) if read is not None else self._mapping(node, place)
 
     def _mapping(self, node: ast.expr, place: Place) -> dict[Any, Any]:
-        return {key: self.value(value, there) for key, value, there in self.pairs(node, place)}
+        pairs = self.pairs(node, place)
+        if any(key is UNKNOWN for key, _, _ in pairs):
+            raise Computed
+        return {key: self.value(value, there) for key, value, there in pairs}
 
     def _name(self, node: ast.Name, place: Place) -> Any:
         return self.value(*self._follow(node.id, place))
