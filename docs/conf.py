@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildr._version import __version__
-from buildr.engines import container_spec, records
+from buildr.config import Settings
+from buildr.engines import container_spec
+from buildr.engines import records as engine_records
+from buildr.host.signals import Signals
 from buildr.options import package as package_module
 from buildr.options import runtime as runtime_module
+from buildr.plan.entry import Entry
+from buildr.plan.project import Project
+from buildr.runners import plan as plan_module
+from buildr.runners import protocol as runner_module
+from buildr.runners.choice import Choices
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -33,8 +41,25 @@ SHOWN = {
 
 # What these import for type checkers only is evaluated for the signatures.
 names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
-names |= {"os": os, "PortBinding": container_spec.PortBinding}
-for module in (package_module, runtime_module, records, container_spec):
+records = (
+    Choices,
+    Entry,
+    Project,
+    Settings,
+    Signals,
+    plan_module.RunPlan,
+    container_spec.PortBinding,
+)
+names.update({record.__name__: record for record in records})
+names["os"] = os
+for module in (
+    package_module,
+    runtime_module,
+    plan_module,
+    runner_module,
+    engine_records,
+    container_spec,
+):
     vars(module).update(names | vars(module))
 
 project = "Buildr"

@@ -244,8 +244,9 @@ class Containerized(Generic[P, R]):
 
     def _move(self) -> Any:
         with Uncollected():
-            from buildr.host.exit_status import guarded
-            from buildr.runners.engine import run_entry
+            from buildr.host.exit_status import exit_status_of
+            from buildr.runners.plan import plan_run
+            from buildr.runners.registry import runner
 
         try:
             entry = running_entry()
@@ -257,18 +258,12 @@ class Containerized(Generic[P, R]):
         def action(signals: Signals) -> int:
             self._running.append(signals)
             try:
-                settings = self._settings(entry)
-                return run_entry(
-                    entry,
-                    settings.package,
-                    settings.runtime,
-                    signals,
-                    origins=settings.origins,
-                )
+                plan = plan_run(entry, self._settings(entry))
+                return runner(plan.choices.runner).run(plan, signals)
             finally:
                 self._running.remove(signals)
 
-        status = guarded(action)
+        status = exit_status_of(action)
         if entry.interactive and status == 0:
             return None
         leave(status)

@@ -72,7 +72,7 @@ def base(
     from buildr.engines import registry
     from buildr.errors import BuildrError
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.image import offline_base
     from buildr.options.reference import parse_reference
 
@@ -92,7 +92,7 @@ def base(
                 hint="Name another file, or make room.",
             ) from None
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         chosen = release or offline_base.default_release()
         reference = (
             str(parse_reference(name).normalised()) if name else offline_base.reference(chosen)
@@ -117,7 +117,7 @@ def base(
         click.echo(reference)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))
 
 
 def _chunks(path: str) -> Iterator[bytes]:

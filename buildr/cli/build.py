@@ -18,10 +18,11 @@ from buildr.cli.options import (
     output_options,
     publish_option,
 )
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.target import Target, function_option
+from buildr.cli.values import in_words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from buildr.engines.containers import Containers
     from buildr.engines.protocol import Backend
@@ -33,7 +34,7 @@ no_cache_option = (
         "--no-cache",
         is_flag=True,
         section=BUILD,
-        help="Build every step anew, whatever is stored.",
+        help="Build every step again, whatever is stored.",
     ),
 )
 
@@ -51,6 +52,7 @@ _sbom = (
 @click.argument("script", required=False, shell_complete=completing("file"))
 @options(
     module_option,
+    function_option,
     build_options,
     no_cache_option,
     _sbom,
@@ -65,6 +67,7 @@ def build(
     /,
     script: str | None,
     module: str | None,
+    function: str | None,
     no_cache: bool,
     sbom: str | None,
     backend: str | None,
@@ -73,90 +76,88 @@ def build(
     """Build the image of a script, without running it.
 
     Prints the image's name and its id; with --quiet only the id. What is stored already is not
-    built again.
+    built again. The options are those of the decorator, too, which is read and not run.
     """
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
-    request = Request(script=script, module=module, backend=backend, cache=not no_cache)
+    target = Target(context, values, script=script, module=module, function=function)
+    request = Request(backend=backend, cache=not no_cache)
 
-    def action(_signals: Signals) -> int:
+    def build_image(_signals: Signals) -> int:
         if sbom:
             from buildr.sbom.document import check_library
 
             check_library()  # before a build that may take minutes
-        return made(
+        return build_target(
             context,
-            values,
+            target,
             request,
-            lambda engine, project, image: _tell(engine, project, image, sbom),
+            lambda engine, project, image: _report(engine, project, image, sbom),
         )
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(build_image))
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What a command line asks to build, beside options."""
+    """How a command line asks to build, beside options."""
 
-    script: str | None
-    module: str | None
     backend: str | None
     cache: bool = True
     publish: bool = False
     """Whether it is pushed, whatever the options say."""
 
 
-def made(
+def build_target(
     context: click.Context,
-    values: Mapping[str, Any],
+    target: Target,
     request: Request,
-    tell: Callable[[Backend, Project, str], None],
+    report: Callable[[Backend, Project, str], None],
 ) -> int:
     """Build, and publish if asked for; return the command's status.
 
     Args:
         context: of the command.
-        values: of its parameters, by name.
-        request: what to build.
-        tell: given the engine, the project and the image's id.
+        target: what to build.
+        request: how.
+        report: called with the engine, the project and the image's id.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
     """
-    from buildr.cli import target
-    from buildr.config import settle
     from buildr.engines import registry
     from buildr.errors import OptionError
     from buildr.host import console
     from buildr.image.publish import build_and_publish
     from buildr.plan.project import plan
+    from buildr.runners.choice import choose
 
+    resolved = target.resolve()
     with in_words_of(context):
-        given = flags(context, values)
-        entry = target.find(request.script, request.module)
-        settings = settle(entry, given)
-        package = settings.package
+        package = resolved.settings.package
         if request.publish:
             if package.repository is None:
                 raise OptionError(
                     "a push needs a repository to push to",
-                    hint="Name it: --repository, or repository in [tool.buildr.package], such as"
+                    hint="Name it: --repository, or repository in the decorator or [tool.buildr.package], such as"
                     ' "registry.example.org/me".',
                 )
             package = structs.replace(package, publish=True)
-        project = plan(entry, package)
+        project = plan(resolved.entry, package)
         say = _nothing if package.quiet else console.say
-        _, choice = registry.choose_both(
-            package, settings.runtime, settings.origins, flag=request.backend
+        choices = choose(
+            resolved.settings,
+            backend=request.backend,
+            builder=resolved.given.package.get("builder"),
         )
-        engine = registry.connect(choice, say)
+        engine = registry.connect(choices.builder, say)
         try:
-            tell(engine, project, build_and_publish(engine, project, say, cache=request.cache))
+            report(engine, project, build_and_publish(engine, project, say, cache=request.cache))
         finally:
             engine.close()
     return 0
 
 
-def _tell(engine: Containers, project: Project, image: str, sbom: str | None) -> None:
+def _report(engine: Containers, project: Project, image: str, sbom: str | None) -> None:
     listed = _sbom_of(engine, project.reference, image) if sbom else ""
     if sbom and sbom != "-":
         _write(sbom, listed)
@@ -186,4 +187,4 @@ def _write(path: str, text: str) -> None:
 
 
 def _nothing(_text: str) -> None:
-    """Say nothing: the user asked for quiet."""
+    """Print nothing: the user asked for quiet."""

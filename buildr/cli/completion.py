@@ -30,12 +30,12 @@ def completion(context: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         found = get_completion_class(shell)
         if found is not None:  # click has all of these
             click.echo(found(context.find_root().command, {}, _PROGRAM, VARIABLE).source())
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))

@@ -11,6 +11,7 @@ import click
 from buildr.cli.command import Command, completing, option
 from buildr.cli.options import module_option, options
 from buildr.cli.table import table
+from buildr.cli.target import function_option
 from buildr.host.addresses import in_address
 
 if TYPE_CHECKING:
@@ -29,22 +30,27 @@ _own_options = (
 
 @click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(module_option, _own_options)
+@options(module_option, function_option, _own_options)
 @click.pass_context
 def config(
-    context: click.Context, script: str | None, module: str | None, as_json: bool, show_env: bool
+    context: click.Context,
+    script: str | None,
+    module: str | None,
+    function: str | None,
+    as_json: bool,
+    show_env: bool,
 ) -> None:
     """Show each option, its value, and where it comes from.
 
     That is, the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run,
     so that what it computes is not shown), [tool.buildr] in pyproject.toml, the default. Flags of
-    the other commands come before all of them. `buildr run` does not read the decorator.
+    the other commands come before all of them.
     """
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
     def action(_signals: Signals) -> int:
-        settings, notes = _settings(script, module)
+        settings, notes = _settings(script, module, function)
         for note in notes:
             console.say(note)
         rows = [
@@ -59,20 +65,20 @@ def config(
                 click.echo(line)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(action))
 
 
-def _settings(script: str | None, module: str | None) -> tuple[Settings, tuple[str, ...]]:
+def _settings(
+    script: str | None, module: str | None, function: str | None
+) -> tuple[Settings, tuple[str, ...]]:
     from buildr.cli import target
     from buildr.config import Layer, settle, settle_here
-    from buildr.config.decorated import read_decorator
+    from buildr.config.decorated import read_decorator_of
 
     if script is None and module is None:
         return settle_here(Layer(origin="")), ()
     entry = target.find(script, module)
-    if not entry.source:  # a module that only the image has
-        return settle(entry, Layer(origin="")), ()
-    found = read_decorator(entry.source)
+    found = read_decorator_of(entry, function)
     return settle(entry, found.layer), found.notes
 
 
@@ -81,9 +87,9 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     from msgspec import structs
 
     from buildr.config.layers import DEFAULT
-    from buildr.engines import registry
     from buildr.options import PackageOptions, RuntimeOptions
     from buildr.plan.project import BASE_IMAGE_VARIABLE
+    from buildr.runners.choice import ENGINE, choose
 
     package, origins = settings.package, dict(settings.origins)
     if (image := os.environ.get(BASE_IMAGE_VARIABLE)) and package.dockerfile is None:
@@ -91,7 +97,8 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
         origins["package.base_image"] = BASE_IMAGE_VARIABLE
         for name in ("package.variant", "package.py_version"):
             origins.pop(name, None)
-    engine, _ = registry.choose_both(package, settings.runtime, origins)
+    choices = choose(settings)
+    engine = choices.executor if choices.runner == ENGINE else choices.builder
     yield "backend", engine.name, engine.origin
     groups = (("package", PackageOptions, package), ("runtime", RuntimeOptions, settings.runtime))
     for kind, given, values in groups:

@@ -8,7 +8,8 @@ import click
 
 from buildr.cli.command import Command, completing, option
 from buildr.cli.options import build_options, module_option, options
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.target import Target, function_option
+from buildr.cli.values import in_words_of
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -18,31 +19,49 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(module_option, build_options, _quiet)
+@options(module_option, function_option, build_options, _quiet)
 @click.pass_context
 def containerfile(
-    context: click.Context, /, script: str | None, module: str | None, **values: Any
+    context: click.Context,
+    /,
+    script: str | None,
+    module: str | None,
+    function: str | None,
+    **values: Any,
 ) -> None:
     """Print the Containerfile that a build of a script would use.
 
-    No engine is needed, and nothing is written to the project.
+    No engine is needed, and nothing is written to the project. The options are those of the decorator,
+    too, which is read and not run.
     """
-    from buildr.cli import target
-    from buildr.config import settle
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.plan.containerfile import render
     from buildr.plan.project import plan
 
-    def action(_signals: Signals) -> int:
+    target = Target(context, values, script=script, module=module, function=function)
+
+    def print_containerfile(_signals: Signals) -> int:
+        resolved = target.resolve()
+        package = resolved.settings.package
         with in_words_of(context):
-            given = flags(context, values)
-            entry = target.find(script, module)
-            package = settle(entry, given).package
-            project = plan(entry, package)
+            project = plan(resolved.entry, package)
+            own = project.dockerfile
+            text = _own(own) if own else render(project.recipe).encode()
         for note in () if package.quiet else project.notes:
             console.say(note)
-        click.echo(render(project.recipe), nl=False)
+        click.echo(text, nl=False)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(print_containerfile))
+
+
+def _own(path: str) -> bytes:
+    """Return the text of the user's own Containerfile, which is built as it is."""
+    from buildr.errors import ContextError
+
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ContextError(f"{path} cannot be read: {error.strerror}") from None

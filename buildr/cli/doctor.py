@@ -38,9 +38,9 @@ def doctor(
 
     from buildr.doctor import examine, report
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         findings = examine(flag=backend, base_image=base_image)
         if as_json:
             click.echo(report.as_json(findings))
@@ -52,7 +52,7 @@ def doctor(
                 click.echo(line, color=colour)
         return 0 if findings.usable else 1
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))
 
 
 def _paint(text: str, status: Status) -> str:

@@ -9,7 +9,8 @@ import click
 
 from buildr.cli.command import Command, completing, option
 from buildr.cli.options import build_options, image_options, module_option, options
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.target import Target, function_option
+from buildr.cli.values import in_words_of
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -29,13 +30,14 @@ _own_options = (
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(_own_options, module_option, build_options, image_options)
+@options(_own_options, module_option, function_option, build_options, image_options)
 @click.pass_context
 def eject(
     context: click.Context,
     /,
     script: str | None,
     module: str | None,
+    function: str | None,
     output: str,
     force: bool,
     **values: Any,
@@ -48,26 +50,21 @@ def eject(
 
     The decorator's options are read from the script, which is not run.
     """
-    from buildr.cli import target
-    from buildr.config import settle
-    from buildr.config.decorated import read_decorator
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.plan.eject import eject as write
     from buildr.plan.project import plan
     from buildr.plan.staging import notes
 
-    def action(_signals: Signals) -> int:
+    target = Target(context, values, script=script, module=module, function=function)
+
+    def write_files(_signals: Signals) -> int:
+        resolved = target.resolve()
+        package = resolved.settings.package
         with in_words_of(context):
-            given = flags(context, values)
-            entry = target.find(script, module)
-            found = read_decorator(entry.source) if entry.source else None
-            settings = settle(entry, given, decorator=found.layer if found else None)
-            package = settings.package
-            project = plan(entry, package)
+            project = plan(resolved.entry, package)
             sources = write(project, output, force=force)
-        told = (*(found.notes if found else ()), *project.notes, *notes(sources))
-        for note in () if package.quiet else told:
+        for note in () if package.quiet else (*project.notes, *notes(sources)):
             console.say(note)
         if package.secrets:
             console.warn("package.secrets stay here: give the build its own, with --secret")
@@ -76,4 +73,4 @@ def eject(
         click.echo(f"docker build -t {project.reference} -f {place}/Containerfile {place}")
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(write_files))

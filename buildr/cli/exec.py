@@ -59,7 +59,7 @@ def exec_(
     """
     from buildr.engines.records import CommandSpec
     from buildr.host import terminal
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.run import runs, stdin
     from buildr.run.exec import execute
 
@@ -73,7 +73,7 @@ def exec_(
         elif name in os.environ:
             environment[name] = os.environ[name]
 
-    def action(signals: Signals) -> int:
+    def operation(signals: Signals) -> int:
         with reached(backend) as engines:
             (run,) = runs.choose(runs.find(engines), (word,))
             tty = terminal.guest_gets_terminal()
@@ -89,4 +89,4 @@ def exec_(
             )
             return execute(run, spec, signals)
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))

@@ -22,13 +22,13 @@ def init(context: click.Context, directory: str) -> None:
     and no option is set until its # is taken away.
     """
     from buildr.config.template import write_template
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         made = write_template(directory)
         click.echo(
             f"{'made' if made else 'added to'} {click.format_filename(directory)}/pyproject.toml"
         )
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))

@@ -29,12 +29,12 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
     RUN is the beginning of an id that `buildr ps` shows, or the name of what runs.
     """
     from buildr.engines.streams import STDERR
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.run import runs
     from buildr.run.log_followers import following
     from buildr.run.output import write
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         with reached(backend) as engines:
             (run,) = runs.choose(runs.find(engines), (word,))
             with (
@@ -46,4 +46,4 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
                         write(2 if stream == STDERR else 1, data)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))

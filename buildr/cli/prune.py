@@ -41,11 +41,11 @@ def prune(
     from itertools import chain
 
     from buildr.host import console, temporary
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.image.build_lock import alone
     from buildr.leftovers.prune import builds, caches, containers, images, remove
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         status = 0
         if not dry_run:
             temporary.sweep()
@@ -68,4 +68,4 @@ def prune(
                         click.echo(f"{verb} {found.text} on {engine.info.backend}")
         return status
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))

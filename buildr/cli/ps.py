@@ -33,10 +33,10 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     A detached one goes on without, and stays with its exit status until `buildr stop` removes it, or
     `buildr prune` when it has ended.
     """
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.run import runs
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         with reached(backend) as engines:
             found = runs.find(engines)
         if as_json:
@@ -46,7 +46,7 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
                 click.echo(line)
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.build import Request, made, no_cache_option
+from buildr.cli.build import Request, build_target, no_cache_option
 from buildr.cli.command import Command, completing
 from buildr.cli.options import (
     backend_option,
@@ -16,6 +16,7 @@ from buildr.cli.options import (
     options,
     output_options,
 )
+from buildr.cli.target import Target, function_option
 
 if TYPE_CHECKING:
     from buildr.engines.engine import Engine
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
 @options(
-    module_option, build_options, no_cache_option, image_options, backend_option, output_options
+    module_option,
+    function_option,
+    build_options,
+    no_cache_option,
+    image_options,
+    backend_option,
+    output_options,
 )
 @click.pass_context
 def push(
@@ -34,25 +41,26 @@ def push(
     /,
     script: str | None,
     module: str | None,
+    function: str | None,
     no_cache: bool,
     backend: str | None,
     **values: Any,
 ) -> None:
     """Build the image of a script, and push it to its repository.
 
-    The logins are those of podman and docker. Prints the name under which the registry has it.
+    The logins are those of podman and docker. Prints the name under which the registry has it. The
+    options are those of the decorator, too, which is read and not run.
     """
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
 
-    request = Request(
-        script=script, module=module, backend=backend, cache=not no_cache, publish=True
-    )
+    target = Target(context, values, script=script, module=module, function=function)
+    request = Request(backend=backend, cache=not no_cache, publish=True)
 
-    def action(_signals: Signals) -> int:
-        return made(context, values, request, _tell)
+    def push_image(_signals: Signals) -> int:
+        return build_target(context, target, request, _report)
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(push_image))
 
 
-def _tell(_engine: Engine, project: Project, _image: str) -> None:
+def _report(_engine: Engine, project: Project, _image: str) -> None:
     click.echo(project.reference)

@@ -17,12 +17,12 @@ from buildr.cli.options import (
     options,
 )
 from buildr.cli.run import RunCommand
+from buildr.cli.target import Target, function_option
 from buildr.cli.values import flags, in_words_of
-from buildr.layout import APP
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
-    from buildr.runners.quadlet import Service
+    from buildr.runners.plan import RunPlan
 
 _UNIT = "Unit options"
 _own_options = (
@@ -53,13 +53,22 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
     context_settings={"allow_interspersed_args": False},
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
-@options(_own_options, module_option, build_options, image_options, container_options, _quiet)
+@options(
+    _own_options,
+    module_option,
+    function_option,
+    build_options,
+    image_options,
+    container_options,
+    _quiet,
+)
 @click.pass_context
 def quadlet(
     context: click.Context,
     /,
     words: tuple[str, ...],
     module: str | None,
+    function: str | None,
     output: str | None,
     unit: str | None,
     **values: Any,
@@ -77,79 +86,58 @@ def quadlet(
     systemctl --user daemon-reload
     systemctl --user start app
     """
+    from buildr.config import settle_here
     from buildr.host import console
-    from buildr.host.exit_status import guarded
-    from buildr.runners import quadlet as units
+    from buildr.host.exit_status import exit_status_of
+    from buildr.options.reference import parse_reference
+    from buildr.runners.manifest import write
+    from buildr.runners.plan import plan_image, plan_run
+    from buildr.runners.registry import renderer
 
     if module is None and not words:
         raise click.UsageError("Missing argument 'SCRIPT' or 'IMAGE'. Or name a module: -m MODULE.")
     if unit is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", unit, re.ASCII):
         raise click.BadParameter("letters, digits, and _ . - (not first)", param_hint="--unit")
 
-    def action(_signals: Signals) -> int:
+    is_image = module is None and _is_image(words[0])
+    script = words[0] if module is None else None
+    arguments = words if script is None else words[1:]
+    target = Target(
+        context, values, script=script, module=module, function=function, arguments=arguments
+    )
+
+    def write_unit(_signals: Signals) -> int:
+        resolved = None if is_image else target.resolve()
         with in_words_of(context):
-            service, told = _service(context, words, module, unit, values)
-            text, notes = units.unit(service)
-            quiet = bool(values["package__quiet"])
-            for note in () if quiet else told:
-                console.say(note)
-            for note in notes:
+            if resolved is None:
+                image = str(parse_reference(words[0]).normalised())
+                settings = settle_here(flags(context, values))
+                plan = plan_image(image, settings, command=words[1:])
+            else:
+                plan = plan_run(resolved.entry, resolved.settings)
+            name = unit or _name(plan)
+            manifest = renderer("quadlet").render(plan, name)
+            for note in manifest.notes:
                 console.warn(note)
             if output is None:
-                click.echo(text, nl=False)
+                click.echo("".join(manifest.files.values()), nl=False)
                 return 0
-            path = units.write(text, service.name, output)
-        if not quiet:
-            console.say(f"wrote {path}, which runs {service.image}; start it with:")
-            click.echo(f"systemctl --user daemon-reload && systemctl --user start {service.name}")
+            paths = write(manifest, output)
+        if not plan.package.quiet:
+            console.say(f"wrote {', '.join(paths)}, which runs {manifest.image}; start it with:")
+            click.echo(f"systemctl --user daemon-reload && systemctl --user start {name}")
         return 0
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(write_unit))
 
 
-def _service(
-    context: click.Context,
-    words: tuple[str, ...],
-    module: str | None,
-    unit: str | None,
-    values: dict[str, Any],
-) -> tuple[Service, tuple[str, ...]]:
-    """Return what the command line names, and what the user should know of it."""
-    from buildr.cli import target
-    from buildr.config import settle, settle_here
-    from buildr.config.decorated import read_decorator
+def _name(plan: RunPlan) -> str:
+    """Return the name of a unit for which none is given: that of the image."""
     from buildr.options.reference import image_name_from, parse_reference
-    from buildr.plan.project import plan
-    from buildr.runners.quadlet import Service
 
-    given = flags(context, values)
-    if module is None and _is_image(words[0]):
-        image = parse_reference(words[0]).normalised()
-        return Service(
-            name=unit or image_name_from(image.path.rpartition("/")[2]),
-            image=str(image),
-            runtime=settle_here(given).runtime,
-            command=words[1:],
-        ), ()
-    arguments = words if module is not None else words[1:]
-    entry = target.find(None if module is not None else words[0], module, arguments)
-    found = read_decorator(entry.source) if entry.source else None
-    settings = settle(entry, given, decorator=found.layer if found else None)
-    project = plan(entry, settings.package)
-    own = project.dockerfile is not None
-    if own and arguments:
-        raise click.UsageError(
-            "With a Containerfile of your own the arguments belong into its CMD, which is not read here."
-        )
-    workdir = project.placement.workdir
-    return Service(
-        name=unit or image_name_from(project.package.name or entry.stem).rpartition("/")[2],
-        image=project.reference,
-        runtime=settings.runtime,
-        command=(*project.placement.command, *arguments) if arguments else (),
-        workdir="" if own or workdir == APP else workdir,
-        home="" if own else project.recipe.home,
-    ), found.notes if found else ()
+    if plan.entry is None:
+        return image_name_from(parse_reference(plan.image).path.rpartition("/")[2])
+    return image_name_from(plan.package.name or plan.entry.stem).rpartition("/")[2]
 
 
 def _is_image(word: str) -> bool:

@@ -22,6 +22,7 @@ from buildr.cli.options import (
     watch_option,
     wheel_cache_option,
 )
+from buildr.cli.target import Target, function_option
 from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
 @options(
     module_option,
+    function_option,
     build_options,
     wheel_cache_option,
     image_options,
@@ -101,6 +103,7 @@ def run(
     /,
     words: tuple[str, ...],
     module: str | None,
+    function: str | None,
     backend: str | None,
     watch: bool,
     **values: Any,
@@ -111,48 +114,42 @@ def run(
     input and output, and buildr ends with its exit status. Everything behind SCRIPT belongs to the
     script, --help and dashes too.
 
-    A @Containerize in the script is not read: its options are given here instead, or in
-    [tool.buildr] of pyproject.toml (see `buildr config`). Files that the script writes go with the
-    container; --mount keeps them.
+    The options of a @Containerize in the script hold, too: they are read from its text, and flags
+    come before them (see `buildr config`). Files that the script writes go with the container;
+    --mount keeps them.
 
     With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
     `buildr stop` take.
     """
-    from buildr.cli import target
-    from buildr.config import settle
     from buildr.errors import OptionError
-    from buildr.host.exit_status import guarded
-    from buildr.runners.engine import run_entry
+    from buildr.host.exit_status import exit_status_of
+    from buildr.runners.plan import plan_run
+    from buildr.runners.registry import runner
 
     script = words[0] if words and module is None else None
     arguments = words if script is None else words[1:]
+    target = Target(
+        context, values, script=script, module=module, function=function, arguments=arguments
+    )
 
-    def action(signals: Signals) -> int:
-        given = flags(context, values)
-        _run_here_inside(target.find(script, module, arguments))
+    def find() -> tuple[Entry, Settings]:
+        resolved = target.resolve()
+        if watch and resolved.settings.runtime.detach:
+            raise OptionError(
+                "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
+                hint="Leave one of them out.",
+            )
+        return resolved.entry, resolved.settings
 
-        def find() -> tuple[Entry, Settings]:
-            with in_words_of(context):
-                entry = target.find(script, module, arguments)
-                settings = settle(entry, given)
-                if watch and settings.runtime.detach:
-                    raise OptionError(
-                        "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
-                        hint="Leave one of them out.",
-                    )
-                return entry, settings
+    def run_script(signals: Signals) -> int:
+        with in_words_of(context):
+            builder = flags(context, values).package.get("builder")
+            _run_here_inside(target.entry())
 
         def execute(entry: Entry, settings: Settings) -> int:
             with in_words_of(context):
-                return run_entry(
-                    entry,
-                    settings.package,
-                    settings.runtime,
-                    signals,
-                    flag=backend,
-                    builder_flag=given.package.get("builder"),
-                    origins=settings.origins,
-                )
+                plan = plan_run(entry, settings, backend=backend, builder=builder)
+                return runner(plan.choices.runner).run(plan, signals)
 
         if watch:
             from buildr.runners.watch import run_watching
@@ -160,7 +157,7 @@ def run(
             return run_watching(find, execute, signals)
         return execute(*find())
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(run_script))
 
 
 def _run_here_inside(entry: Entry) -> None:

@@ -18,7 +18,8 @@ from buildr.cli.options import (
     output_options,
     wheel_cache_option,
 )
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.target import Target, function_option
+from buildr.cli.values import in_words_of
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -43,6 +44,7 @@ _own_options = (
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
 @options(
     module_option,
+    function_option,
     build_options,
     wheel_cache_option,
     image_options,
@@ -58,6 +60,7 @@ def shell(
     /,
     words: tuple[str, ...],
     module: str | None,
+    function: str | None,
     backend: str | None,
     line: str | None,
     **values: Any,
@@ -70,10 +73,9 @@ def shell(
     """
     from msgspec.structs import replace
 
-    from buildr.cli import target
-    from buildr.config import settle
-    from buildr.host.exit_status import guarded
-    from buildr.runners.engine import run_entry
+    from buildr.host.exit_status import exit_status_of
+    from buildr.runners.plan import plan_run
+    from buildr.runners.registry import runner
 
     script = words[0] if words and module is None else None
     rest = words if script is None else words[1:]
@@ -81,22 +83,29 @@ def shell(
         raise click.UsageError("Give a command by -c or behind --, not both.")
     command = ("sh", "-c", line) if line is not None else rest or _SHELL
 
-    def action(signals: Signals) -> int:
-        given = flags(context, values)
+    target = Target(context, values, script=script, module=module, function=function)
+
+    def open_shell(signals: Signals) -> int:
+        resolved = target.resolve()
+        if not {"detach", "debug"}.isdisjoint(resolved.given.runtime):
+            raise click.UsageError("A shell is neither detached nor debugged.")
         with in_words_of(context):
-            entry = target.find(script, module)
-            settings = settle(entry, given)
-            if settings.runtime.detach or settings.runtime.debug is not None:
-                raise click.UsageError("A shell is neither detached nor debugged.")
-            return run_entry(
-                entry,
-                settings.package,
-                replace(settings.runtime, interrupt="guest", restart="no", wait_for=()),
-                signals,
-                flag=backend,
-                builder_flag=given.package.get("builder"),
-                origins=settings.origins,
+            # It takes the script's place, and what the script is not: a session of the user's.
+            runtime = replace(
+                resolved.settings.runtime,
+                interrupt="guest",
+                restart="no",
+                wait_for=(),
+                detach=False,
+                debug=None,
+            )
+            plan = plan_run(
+                resolved.entry,
+                replace(resolved.settings, runtime=runtime),
+                backend=backend,
+                builder=resolved.given.package.get("builder"),
                 command=command,
             )
+            return runner(plan.choices.runner).run(plan, signals)
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(open_shell))

@@ -49,13 +49,13 @@ def stop(
 
     from buildr.errors import BackendError
     from buildr.host import console
-    from buildr.host.exit_status import guarded
+    from buildr.host.exit_status import exit_status_of
     from buildr.run import runs
 
     if bool(words) is everything:
         raise click.UsageError("Name the runs to stop, or --all.")
 
-    def action(_signals: Signals) -> int:
+    def operation(_signals: Signals) -> int:
         status = 0
         with reached(backend) as engines:
             found = runs.find(engines)
@@ -73,7 +73,7 @@ def stop(
                     click.echo(run.short_id)
         return status
 
-    context.exit(guarded(action))
+    context.exit(exit_status_of(operation))
 
 
 def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, str]]) -> None:

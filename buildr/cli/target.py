@@ -1,16 +1,103 @@
-"""What a command line names: a script, or a module as ``python -m`` finds it, without importing anything."""
+"""What a command line names, without importing or running it: a script, or a module as ``python -m`` finds it.
+
+`Target.resolve` puts its decorator's options and all others on top of each other: each command that takes a script begins with that.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
+
+from buildr.cli.command import option
+from buildr.cli.values import flags, in_words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from buildr.config import Layer, Settings
     from buildr.plan.entry import Entry
+
+function_option = (
+    option(
+        "--function",
+        metavar="NAME",
+        help="The decorated function whose options hold, where the script has several.  [default: the one that it calls]",
+    ),
+)
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """A program, and the options that hold for it."""
+
+    entry: Entry
+    settings: Settings
+    given: Layer
+    """What the command line gives."""
+
+
+class Target:
+    """The program that a command line names.
+
+    Args:
+        context: of the command.
+        values: of its parameters, by name.
+        script: the path of a script.
+        module: the name behind ``-m``, in place of a script.
+        function: the name of the decorated function whose options hold.
+        arguments: what the program gets.
+    """
+
+    def __init__(
+        self,
+        context: click.Context,
+        values: Mapping[str, Any],
+        *,
+        script: str | None,
+        module: str | None,
+        function: str | None,
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self._context = context
+        self._values = values
+        self._function = function
+        self._said: set[str] = set()
+        self.script = script
+        self.module = module
+        self.arguments = arguments
+
+    def entry(self) -> Entry:
+        """Return the program; see `find`."""
+        return find(self.script, self.module, self.arguments)
+
+    def resolve(self) -> Resolved:
+        """Return the program and its options: flags, variables, the decorator, ``[tool.buildr]``.
+
+        What the decorator gives and cannot be read is printed, once.
+
+        Raises:
+            click.UsageError: neither a script nor a module is named, or both.
+            EntryError: there is no such program, or its decorator cannot be read.
+            OptionError: an option is wrong, wherever it stands.
+        """
+        from buildr.config import settle
+        from buildr.config.decorated import read_decorator_of
+        from buildr.host import console
+
+        with in_words_of(self._context):
+            given = flags(self._context, self._values)
+            entry = self.entry()
+        # Outside, as its errors name options in the decorator's words.
+        found = read_decorator_of(entry, self._function)
+        with in_words_of(self._context):
+            settings = settle(entry, given, decorator=found.layer)
+        for note in found.notes if not settings.package.quiet else ():
+            if note not in self._said:
+                self._said.add(note)
+                console.say(note)
+        return Resolved(entry=entry, settings=settings, given=given)
 
 
 def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()) -> Entry:

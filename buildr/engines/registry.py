@@ -222,24 +222,15 @@ def load(choice: Choice) -> Connect:
         return substitute(choice.name)
     if choice.name in BUILT_IN:
         return _import(BUILT_IN[choice.name])
-    from importlib.metadata import entry_points
+    from buildr.host.plugins import load_plugin
 
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name.lower() == choice.name:
-            try:
-                connect_it = point.load()
-            except Exception as error:  # code of another distribution may raise anything
-                raise OptionError(
-                    f"the backend {choice.name!r} ({point.value}) cannot be imported:"
-                    f" {type(error).__name__}: {error}",
-                    hint="Reinstall the distribution that it comes from.",
-                ) from error
-            if not callable(connect_it):
-                raise OptionError(
-                    f"the backend {choice.name!r} ({point.value}) is not a function",
-                    hint=_REPORT,
-                )
-            return cast("Connect", connect_it)
+    if (plugin := load_plugin(ENTRY_POINTS, choice.name, "backend")) is not None:
+        found, value = plugin
+        if not callable(found):
+            raise OptionError(
+                f"the backend {choice.name!r} ({value}) is not a function", hint=_REPORT
+            )
+        return cast("Connect", found)
     raise OptionError(
         f"there is no backend {choice.name!r} (from {choice.origin})",
         hint=f"Choose one of: {', '.join((AUTO, *names()))}.",
@@ -248,10 +239,14 @@ def load(choice: Choice) -> Connect:
 
 def names() -> tuple[str, ...]:
     """Return the names of all installed backends, the built-in ones first."""
-    from importlib.metadata import entry_points
+    from buildr.host.plugins import plugin_names
 
-    others = {point.name.lower() for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN)
-    return (*BUILT_IN, *sorted(others))
+    return (*BUILT_IN, *sorted(plugin_names(ENTRY_POINTS) - set(BUILT_IN)))
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is ``auto`` or that of a backend of Buildr's own, which no entry point has to be read for."""
+    return name == AUTO or name in BUILT_IN
 
 
 def _import(target: str) -> Connect:

@@ -1,4 +1,4 @@
-"""Every end that an action of Buildr can have, as an exit status."""
+"""The exit status of an operation, however it ends."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _CANCELLED = 0
 _FORCED = 128 + signal.SIGINT
 
 
-def guarded(action: Callable[[Signals], int]) -> int:
-    """Do something with an engine; turn every end it can have into an exit status.
+def exit_status_of(operation: Callable[[Signals], int]) -> int:
+    """Run an operation with signal handlers in force; return the exit status that its end means.
 
-    Errors are told on standard error.
+    Errors of Buildr are printed to standard error.
 
     Args:
-        action: given the signal handlers that are in force meanwhile.
+        operation: called with the handlers, which are installed while it runs.
 
     Returns:
-        The action's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
+        The operation's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
     """
     occupy_standard_streams()
     signals = Signals()
     try:
         with signals:
-            return action(signals)
+            return operation(signals)
     except KeyboardInterrupt:
         if signals.interrupts > 1:
             return _FORCED

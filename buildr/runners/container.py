@@ -18,7 +18,7 @@ from buildr.engines.container_spec import (
 )
 from buildr.errors import ContainerError
 from buildr.guest.init import PUBLISHED
-from buildr.host import console, terminal
+from buildr.host import terminal
 from buildr.labels import PROJECT
 from buildr.layout import GUEST_ROOT
 from buildr.options.mounts import mount_source
@@ -28,38 +28,28 @@ from buildr.run import stdin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.engines.engine import Engine
     from buildr.engines.images import Images
     from buildr.engines.records import EngineInfo
     from buildr.image.ensure import Ready
     from buildr.options import Runtime
     from buildr.options.mounts import Mount
-    from buildr.plan.entry import Entry
-    from buildr.plan.project import Project
+    from buildr.runners.session import EngineSession
 
 _LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
-_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 alone, see cgroups(7)
 
 
 def container_spec(
-    backend: Images,
-    project: Project,
-    ready: Ready,
-    entry: Entry,
-    runtime: Runtime,
-    *,
-    tty: bool | None = None,
+    session: EngineSession, ready: Ready, *, tty: bool | None = None
 ) -> ContainerSpec:
-    """Say which container runs an image of a project.
+    """Return the container that runs a project's image.
 
     Args:
-        backend: the engine.
-        project: what runs.
-        ready: its image.
-        entry: the program.
-        runtime: validated options.
+        session: the engine, and what is to run.
+        ready: the image.
         tty: whether it gets a terminal; ``None``: if this process has one.
     """
+    backend, project, runtime = session.backend, session.project, session.runtime
+    arguments = session.plan.entry.arguments if session.plan.entry else ()
     image = ready.image
     if tty is None:
         tty = terminal.guest_gets_terminal()
@@ -72,7 +62,7 @@ def container_spec(
         mounts = (source_mount(backend, project), *mounts)
     return ContainerSpec(
         image=image,
-        command=(*command, *entry.arguments),
+        command=(*command, *arguments),
         environment={**_environment(_named(runtime), tty=tty), **_published(runtime)},
         labels={
             PROJECT: project.key,
@@ -191,32 +181,6 @@ def health_spec(runtime: Runtime) -> HealthSpec | None:
         retries=check.retries,
         start_period=check.start_period,
     )
-
-
-def warn_of_limits(backend: Engine, runtime: Runtime) -> None:
-    """Say so when limits will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
-    info = backend.info
-    if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):
-        return
-    limits = (
-        ("cpus", runtime.cpus),
-        ("memory", runtime.memory),
-        ("pids_limit", runtime.pids_limit),
-    )
-    if ignored := [name for name, value in limits if value is not None]:
-        console.warn(
-            f"{' and '.join(ignored)} will not hold: a rootless engine can set limits only where the host has"
-            " cgroups version 2"
-        )
-
-
-def warn_of_network(runtime: Runtime) -> None:
-    """Say that a guest in the network of the host is not apart from it."""
-    if any(item.name == "host" for item in runtime.network):
-        console.warn(
-            "the guest shares the network of the engine's host: it reaches what listens on 127.0.0.1 there, and"
-            " others reach what it listens on"
-        )
 
 
 def user_of(info: EngineInfo, mounts: tuple[MountSpec, ...]) -> str | None:

@@ -1,75 +1,59 @@
-"""The engine that runs a project, and how the project's image comes to it."""
+"""A local engine that runs a project, and how the project's image comes to it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildr import labels
 from buildr.engines import registry
+from buildr.errors import ContainerError
 from buildr.host import console
 from buildr.image.ensure import Ready, make_ready
 from buildr.image.publish import build_and_publish, build_elsewhere, verbosity
 from buildr.layout import APP
 from buildr.plan.mounted_source import source_mounted
-from buildr.plan.project import plan
-from buildr.runners.container import warn_of_limits, warn_of_network
+from buildr.run.watchdog import Watchdog
+from buildr.runners.warnings import warn_of_limits, warn_of_network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
+    from buildr.engines.container_spec import ContainerSpec
     from buildr.image.ensure import Growth
-    from buildr.options import Package, Runtime
-    from buildr.plan.entry import Entry
+    from buildr.options import Runtime
+    from buildr.plan.project import Project
+    from buildr.runners.plan import RunPlan
 
 
-class Engine:
-    """The engine that runs a project, reached; a context manager.
+class EngineSession:
+    """The engine that runs a plan, reached, and closed at the end; a context manager.
 
     Args:
-        entry: the program.
-        package: validated options.
-        runtime: validated options.
-        flag: the backend named on the command line.
-        builder_flag: the one named there to build.
-        origins: where options stand, by ``package.builder``; others are the decorator's.
+        plan: what is to run.
 
     Attributes:
-        project: what the entry and the options come to.
-        runtime: the options.
+        plan: what is to run.
+        project: what its image is built from, with what a run on an engine adds.
         backend: the engine's.
-        say: tells the user something in one line, unless quiet is asked for.
+        say: prints one line for the user, unless quiet is asked for.
 
     Raises:
-        BuildrError: the project is none, or the engine cannot be reached.
+        BuildrError: the options exclude each other, or the engine cannot be reached.
     """
 
-    def __init__(
-        self,
-        entry: Entry,
-        package: Package,
-        runtime: Runtime,
-        *,
-        flag: str | None = None,
-        builder_flag: str | None = None,
-        origins: Mapping[str, str] | None = None,
-    ) -> None:
-        self.say = _nothing if package.quiet else console.say
-        self.runtime = runtime
-        project = plan(entry, package)
-        if runtime.mount_source:
-            project = source_mounted(project)
-        if runtime.debug is not None:
-            from buildr.plan.debugger import with_debugger
+    def __init__(self, plan: RunPlan) -> None:
+        self.say = _nothing if plan.package.quiet else console.say
+        self.plan = plan
+        self.project = _project(plan)
+        self.backend = registry.connect(plan.choices.executor, self.say)
 
-            project = with_debugger(project)
-        self.project = project
-        self._executor, self._builder = registry.choose_both(
-            package, runtime, origins or {}, flag=flag, builder=builder_flag
-        )
-        self.backend = registry.connect(self._executor, self.say)
+    @property
+    def runtime(self) -> Runtime:
+        """The options of the run."""
+        return self.plan.runtime
 
     def __enter__(self) -> Self:
-        """Say which limits will not hold, and what is not apart from the host."""
+        """Warn of limits that will not hold, and of what is not isolated from the host."""
         try:
             warn_of_limits(self.backend, self.runtime)
             warn_of_network(self.runtime)
@@ -91,9 +75,9 @@ class Engine:
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
         """
-        backend, project, say = self.backend, self.project, self.say
-        if self._builder.name not in (self._executor.name, registry.AUTO):
-            elsewhere = registry.connect(self._builder, say)
+        backend, project, say, choices = self.backend, self.project, self.say, self.plan.choices
+        if choices.builder.name not in (choices.executor.name, registry.AUTO):
+            elsewhere = registry.connect(choices.builder, say)
             return Ready(image=build_elsewhere(backend, project, elsewhere, say))
         if project.package.publish:
             return Ready(image=build_and_publish(backend, project, say))
@@ -106,6 +90,40 @@ class Engine:
             trust=trust,
             wheels=project.package.wheel_cache,
         )
+
+    def watchdog(self, spec: ContainerSpec) -> Watchdog:
+        """Return the watchdog of a run, not yet started."""
+        info = self.backend.info
+        run_id = spec.labels[labels.RUN]
+        return Watchdog(info.backend, info.endpoint, run_id, self.runtime.grace_seconds)
+
+    def report_ports(self, container: str, spec: ContainerSpec) -> None:
+        """Print which host ports the engine chose; it is asked only when it had to choose."""
+        if not any(port.host == 0 for port in spec.ports):
+            return
+        state = self.backend.state(container)
+        for port in state.ports if state else ():
+            host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+            self.say(
+                f"port {port.container}/{port.protocol} of the guest is {host}:{port.host} here"
+            )
+
+
+def _project(plan: RunPlan) -> Project:
+    """Return the project as this run needs it in an image."""
+    project = plan.project
+    if project is None:
+        raise ContainerError(
+            f"{plan.image} is not built from a script, and a local engine runs scripts",
+            hint="Start it by the engine's own command.",
+        )
+    if plan.runtime.mount_source:
+        project = source_mounted(project)
+    if plan.runtime.debug is not None:
+        from buildr.plan.debugger import with_debugger
+
+        project = with_debugger(project)
+    return project
 
 
 def _growth(runtime: Runtime) -> Growth:
@@ -121,4 +139,4 @@ def _growth(runtime: Runtime) -> Growth:
 
 
 def _nothing(_text: str) -> None:
-    """Say nothing: the user asked for quiet."""
+    """Print nothing: the user asked for quiet."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import buildr
-from buildr.call import result_file
 from buildr.errors import (
     BuildError,
     CallCancelledError,
@@ -27,14 +26,13 @@ from buildr.errors import (
     RemoteError,
     TransferError,
 )
-from buildr.host.signals import Signals
-from buildr.options import package_options, runtime_options
 from buildr.plan.entry import Entry
 from buildr.run.watchdog import Watchdog
-from buildr.runners.engine import run_entry
+from buildr.runners import result_file
 from buildr.testing import FakeBackend, FakeContainer, call_in, run_script, using
 from tests.unit import calls
 from tests.unit.processes import python
+from tests.unit.running import run_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +77,7 @@ def test_the_container_is_that_of_the_script_but_for_its_command(
 ) -> None:
     work.give.remote(1)
     entry = Entry(kind="script", script=os.path.abspath("work.py"))
-    run_entry(entry, package_options(None), runtime_options(None), Signals())
+    run_entry(entry)
     call, script = (run.spec for run in engine.runs)
     assert len(engine.builds) == 1
     assert (call.image, call.workdir, call.user) == (script.image, script.workdir, script.user)

@@ -19,14 +19,17 @@ from buildr.options import Port, Tmpfs
 from buildr.options.networks import Network
 from buildr.options.ulimits import Ulimit
 from buildr.runners import engine
+from buildr.runners import plan as run_plans
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from buildr.options import Package, Runtime
     from buildr.plan.entry import Entry
+    from buildr.runners.choice import Choices
+    from buildr.runners.plan import RunPlan
 
 COMMANDS = (
     *("init", "run", "shell", "build", "push", "containerfile", "eject", "quadlet"),
@@ -40,7 +43,7 @@ class Call:
     entry: Entry
     package: Package
     runtime: Runtime
-    flag: str | None
+    choices: Choices
 
 
 @pytest.fixture(autouse=True)
@@ -63,23 +66,16 @@ def no_engine() -> Iterator[None]:
 def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     found = Call()
 
-    def run_entry(
-        entry: Entry,
-        package: Package,
-        runtime: Runtime,
-        signals: object,
-        *,
-        flag: str | None,
-        builder_flag: str | None,
-        origins: Mapping[str, str],
-    ) -> int:
+    def run(plan: RunPlan, signals: object) -> int:
         assert signals
-        assert all(name.startswith(("package.", "runtime.")) for name in origins)
-        assert builder_flag == package.builder
-        found.entry, found.package, found.runtime, found.flag = entry, package, runtime, flag
+        assert all(name.startswith(("package.", "runtime.")) for name in plan.settings.origins)
+        assert plan.entry is not None
+        found.entry, found.package, found.runtime = plan.entry, plan.package, plan.runtime
+        found.choices = plan.choices
         return 7
 
-    monkeypatch.setattr(engine, "run_entry", run_entry)
+    monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(run_plans, "plan", lambda *_: None)  # whatever the options ask for
     return found
 
 
@@ -318,12 +314,12 @@ def test_what_is_not_given_has_the_decorator_s_default(call: Call) -> None:
 
     assert call.package == package_options(None)
     assert call.runtime == runtime_options(None)
-    assert call.flag is None
+    assert call.choices.executor.origin == "default"
 
 
 def test_the_backend_is_a_flag(call: Call) -> None:
     buildr_command("run", "--backend", "docker", "app.py")
-    assert call.flag == "docker"
+    assert (call.choices.executor.name, call.choices.executor.origin) == ("docker", "--backend")
 
 
 @pytest.mark.parametrize("option", ["--base-image=other", "--py-version=3.12", "--variant=slim"])
@@ -392,13 +388,13 @@ def test_an_error_speaks_of_no_dict(capfd: pytest.CaptureFixture[str]) -> None:
 def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_entry(*_arguments: object, **_options: object) -> int:
+    def run(*_arguments: object) -> int:
         raise BuildrError(
             "no such image",
             hint="Another: base_image=… in package, or pull=True in package. See package.nothing.",
         )
 
-    monkeypatch.setattr(engine, "run_entry", run_entry)
+    monkeypatch.setattr(engine, "run", run)
     assert "Another: --base-image, or --pull. See package.nothing." in refused(
         capfd, "run", "app.py"
     )

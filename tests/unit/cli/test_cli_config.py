@@ -104,7 +104,7 @@ def test_what_the_script_computes_is_said_not_to_be_shown(
     (project / "app.py").write_text(SCRIPT)
     run("app.py")
     assert capfd.readouterr().err.splitlines()[0] == (
-        "buildr: line 6: package.name is computed when the script runs, and not known here"
+        "buildr: app.py:6: package.name is computed when the script runs, so it is not known here"
     )
 
 
@@ -132,13 +132,13 @@ def test_a_decorator_without_options_gives_none(project: Path, text: str) -> Non
 @pytest.mark.parametrize(
     ("decorator", "note"),
     [
-        ("package=options", "line 2: package is computed"),
-        ("package={**base}", "line 2: something in package is computed"),
-        ("runtime=RuntimeOptions(**base)", "line 2: something in runtime is computed"),
-        ("**base", "line 2: something is computed"),
-        ("package={'additional_files': [PackageFile(dset='x')]}", "line 2: package.additional_files is computed"),
+        ("package=options", "package"),
+        ("package={**base}", "something in package"),
+        ("runtime=RuntimeOptions(**base)", "something in runtime"),
+        ("**base", "something"),
+        ("package={'additional_files': [PackageFile(dset='x')]}", "package.additional_files"),
     ],
-)  # fmt: skip
+)
 def test_whatever_is_computed_is_named(
     project: Path, capfd: pytest.CaptureFixture[str], decorator: str, note: str
 ) -> None:
@@ -147,34 +147,19 @@ def test_whatever_is_computed_is_named(
         f"from buildr import {names}\n@Containerize({decorator})\ndef main(): ...\n"
     )
     run("app.py")
-    assert f"buildr: {note}" in capfd.readouterr().err
+    assert f"buildr: app.py:2: {note} is computed" in capfd.readouterr().err
 
 
-def test_a_second_decorator_is_said_to_be_there(
+def test_of_several_decorated_functions_one_can_be_named(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (project / "app.py").write_text(
-        "from buildr import Containerize\n@Containerize\ndef a(): ...\n@Containerize\ndef b(): ...\n"
+        "from buildr import Containerize\n"
+        "@Containerize\ndef a(): ...\n@Containerize(package={'tag': 'v3'})\ndef b(): ...\n"
     )
-    run("app.py")
-    assert "line 4 decorates, too; shown is line 2" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("def main(:\n", "is no Python that this Python reads"),
-        ("from buildr import Containerize\n@Containerize(package={'tga': 'x'})\ndef main(): ...\n",
-         "package.tga is no option; did you mean 'tag'?"),
-    ],
-)  # fmt: skip
-def test_a_wrong_script_is_an_error(
-    project: Path, capfd: pytest.CaptureFixture[str], text: str, problem: str
-) -> None:
-    (project / "app.py").write_text(text)
-    result = run("app.py")
-    assert result.exit_code == 125
-    assert problem in capfd.readouterr().err
+    assert run("app.py").exit_code == 125
+    assert "a (line 2), b (line 4)\nName one: --function a." in capfd.readouterr().err
+    assert rows("--function", "b", "app.py")["package.tag"] == ("v3", "the decorator")
 
 
 def test_people_get_columns(project: Path) -> None:

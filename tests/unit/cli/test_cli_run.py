@@ -64,13 +64,15 @@ def test_a_module_runs_as_a_module(engine: FakeBackend) -> None:
     assert engine.runs[0].argv == ("python", "-u", "-m", "json.tool", "--help")
 
 
-def test_the_decorator_of_a_script_is_not_read(engine: FakeBackend, project: Path) -> None:
+def test_the_decorator_of_a_script_is_read_and_the_script_is_not_run(
+    engine: FakeBackend, project: Path
+) -> None:
     (project / "app.py").write_text(DECORATED)
     result = buildr("run", "app.py")
     assert result.status == 0
     assert b"on the host" not in result.stderr
-    assert engine.builds[0].tags == ("localhost/buildr/app:latest",)
-    assert "FROM" not in engine.runs[0].environment
+    assert engine.builds[0].tags == ("localhost/buildr/from-the-decorator:latest",)
+    assert engine.runs[0].environment["FROM"] == "decorator"
 
 
 def test_options_reach_image_and_container(engine: FakeBackend) -> None:

@@ -111,20 +111,23 @@ def test_a_decorated_script_takes_the_variable_the_decorator_the_file(
     ("places", "holds"),
     [
         (("file",), "from-file"),
+        (("file", "decorator"), "from-decorator"),
+        (("file", "decorator", "variable"), "from-variable"),
+        (("file", "decorator", "variable", "flag"), "from-flag"),
         (("file", "variable"), "from-variable"),
-        (("file", "variable", "flag"), "from-flag"),
-        (("file", "flag"), "from-flag"),
+        (("decorator", "flag"), "from-flag"),
     ],
 )
-def test_the_command_takes_the_flag_the_variable_the_file(
+def test_the_command_takes_the_flag_the_variable_the_decorator_the_file(
     project: Path,
     engine: FakeBackend,
     monkeypatch: pytest.MonkeyPatch,
     places: tuple[str, ...],
     holds: str,
 ) -> None:
-    configure(project, '[tool.buildr.package]\ntag = "from-file"\n')
-    decorate(project, {"tag": "from-decorator"})
+    if "file" in places:
+        configure(project, '[tool.buildr.package]\ntag = "from-file"\n')
+    decorate(project, {"tag": "from-decorator"} if "decorator" in places else {})
     if "variable" in places:
         monkeypatch.setenv("BUILDR_PACKAGE_TAG", "from-variable")
     flags = ("--tag", "from-flag") if "flag" in places else ()
@@ -209,7 +212,10 @@ def test_an_engine_that_is_none_is_blamed_on_the_file(project: Path) -> None:
     decorate(project)
     result = run_script("app.py")
     assert result.status == 125
-    assert f"there is no backend 'podmn' (from {project}/pyproject.toml)" in result.stderr.decode()
+    assert (
+        f"there is no engine or runner 'podmn' (from {project}/pyproject.toml)"
+        in result.stderr.decode()
+    )
 
 
 def test_of_two_engines_the_one_that_is_none_is_blamed_on_its_own_place(project: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +12,7 @@ from click.testing import CliRunner
 from buildr.cli import app
 from buildr.testing import run_script
 from tests.unit.command import command_project
+from tests.unit.distributions import install, search_path
 from tests.unit.processes import python
 
 if TYPE_CHECKING:
@@ -40,34 +38,14 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The distribution as an installer leaves it, made without one: no network, no build backend.
-
-    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
-    """
-    site = tmp_path_factory.mktemp("site-packages")
-    pyproject = tomllib.loads((SOURCE / "pyproject.toml").read_text())
-    for name in pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]:
-        shutil.copy(SOURCE / name, site)
-    project = pyproject["project"]
-    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    groups = (
-        f"[{group}]\n" + "".join(f"{name} = {target}\n" for name, target in points.items())
-        for group, points in project["entry-points"].items()
-    )
-    (info / "entry_points.txt").write_text("\n".join(groups))
-    return site
+    return install("third_party_backend", tmp_path_factory.mktemp("site-packages"))
 
 
 def run(
     directory: Path, installed: Path, backend: str | None, options: str = ""
 ) -> subprocess.CompletedProcess[bytes]:
     (directory / "app.py").write_text(SCRIPT.format(options=options))
-    search = os.pathsep.join(filter(None, (str(installed), os.environ.get("PYTHONPATH"))))
-    env = {"PYTHONPATH": search, "BUILDR_IN_CONTAINER": "0", **NOWHERE}
+    env = {"PYTHONPATH": search_path(installed), "BUILDR_IN_CONTAINER": "0", **NOWHERE}
     if backend is not None:
         env["BUILDR_BACKEND"] = backend
     return python("app.py", "a b", cwd=directory, env=env)

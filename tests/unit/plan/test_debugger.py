@@ -9,12 +9,10 @@ import pytest
 from buildr.cli import target
 from buildr.engines.container_spec import PortBinding
 from buildr.errors import OptionError
-from buildr.host.signals import Signals
 from buildr.layout import DEBUG, DEBUGGER_ROOT
-from buildr.options import package_options, runtime_options
-from buildr.runners.engine import run_entry
 from buildr.testing import FakeBackend, using
 from tests.unit import calls
+from tests.unit.running import run_entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +34,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(debug: object, *, module: str | None = None, **package: Any) -> FakeBackend:
     entry = target.find(None if module else "app.py", module, ("-x",))
-    options = runtime_options({"debug": debug, "ports": [80]} if debug is not None else None)
+    runtime = {"debug": debug, "ports": [80]} if debug is not None else None
     with using(FakeBackend()) as backend:
-        assert run_entry(entry, package_options(package), options, Signals()) == 0
+        assert run_entry(entry, package, runtime) == 0
     return backend
 
 
@@ -77,8 +75,7 @@ def test_debugpy_is_a_layer_of_its_own_behind_the_dependencies() -> None:
 def test_debugging_and_not_debugging_are_two_images() -> None:
     with using(FakeBackend()) as backend:
         for debug in (7000, None, 7000, None):
-            runtime = runtime_options({"debug": debug} if debug else None)
-            run_entry(target.find("app.py", None), package_options(None), runtime, Signals())
+            run_entry(target.find("app.py", None), None, {"debug": debug} if debug else None)
     assert len(backend.builds) == 2
 
 

@@ -9,12 +9,11 @@ import pytest
 
 from buildr.engines.container_spec import MountSpec
 from buildr.errors import ContainerError, OptionError
-from buildr.host.signals import Signals
-from buildr.options import PackageFile, package_options, runtime_options
+from buildr.options import PackageFile
 from buildr.plan import mounted_source
 from buildr.plan.entry import Entry
-from buildr.runners.engine import run_entry
 from buildr.testing import FakeBackend, using
+from tests.unit.running import run_entry
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +30,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(backend: FakeBackend, runtime: dict[str, Any] | None = None, **package: Any) -> int:
     entry = Entry(kind="script", script=str(Path("app.py").absolute()))
-    options = runtime_options({"mount_source": True, **(runtime or {})})
     with using(backend):
-        return run_entry(entry, package_options(package), options, Signals())
+        return run_entry(entry, package, {"mount_source": True, **(runtime or {})})
 
 
 def test_the_guest_gets_the_context_and_the_image_does_not(directory: Path) -> None:

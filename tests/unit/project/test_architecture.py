@@ -10,6 +10,7 @@ import pytest
 
 import buildr
 import buildr_backends
+from buildr.runners.choice import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,7 @@ def drawn() -> list[set[str]]:
 
 HEIGHTS = {name: -index for index, layer in enumerate(drawn()) for name in layer}
 ADAPTERS = {room(module) for module in MODULES if module.startswith("buildr_backends.")}
+RUNNERS = {room(module) for module in BUILT_IN.values()} & ADAPTERS
 UNDER_BACKENDS = {"archive", "engines", "host", "labels", "layout", "errors"}
 LEFT = {
     "buildr_backends.podman.build imports buildr.run.watchdog",
@@ -69,6 +71,8 @@ LEFT = {
 
 def may_import(one: str, other: str) -> bool:
     """Whether modules in one room may import those in another."""
+    if one in RUNNERS:
+        return other in ADAPTERS or HEIGHTS[other] <= HEIGHTS["runners"]
     if one in ADAPTERS:
         return other in UNDER_BACKENDS or HEIGHTS[other] < HEIGHTS[one]
     return other not in ADAPTERS and HEIGHTS[other] < HEIGHTS[one]

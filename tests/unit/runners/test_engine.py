@@ -29,21 +29,21 @@ from buildr.errors import (
     OptionError,
     PushError,
 )
-from buildr.host.exit_status import guarded
-from buildr.host.signals import Signals
+from buildr.host.exit_status import exit_status_of
 from buildr.image import subordinate_ids
 from buildr.layout import GUEST_ROOT
-from buildr.options import Mount, package_options, runtime_options
+from buildr.options import Mount
 from buildr.plan.entry import Entry
-from buildr.runners import container
-from buildr.runners.engine import run_entry
+from buildr.runners import warnings
 from buildr.testing import FakeBackend, using
+from tests.unit.running import run_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from buildr.engines.protocol import Backend
     from buildr.errors import BackendError
+    from buildr.host.signals import Signals
     from buildr.testing import Operation
 
 VARIABLES = ("TZ", "LANG", "LANGUAGE", "TERM", "BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "PYTHONPATH")
@@ -82,14 +82,7 @@ def run(
 ) -> int:
     entry = Entry(kind="script", script=str(Path("app.py").absolute()), arguments=arguments)
     with using(backends):
-        return run_entry(
-            entry,
-            package_options(package),
-            runtime_options(runtime),
-            Signals(),
-            flag=flag,
-            builder_flag=builder_flag,
-        )
+        return run_entry(entry, package, runtime, backend=flag, builder=builder_flag)
 
 
 def spec_of(
@@ -349,7 +342,7 @@ def test_limits_that_the_engine_ignores_are_told_in_one_line(
     controllers = project_directory.parent / "cgroup.controllers"
     if unified:
         controllers.touch()
-    monkeypatch.setattr(container, "_UNIFIED_CGROUPS", str(controllers))
+    monkeypatch.setattr(warnings, "_UNIFIED_CGROUPS", str(controllers))
     backend = FakeBackend(rootless=rootless)
     run(backend, package={"quiet": True}, runtime={"cpus": 0.5, "memory": "256m"})
     said = capfd.readouterr().err
@@ -373,7 +366,7 @@ def test_a_guest_in_the_network_of_the_host_is_told_in_one_line(
 def test_without_limits_nothing_is_told_of_them(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(container, "_UNIFIED_CGROUPS", "/absent")
+    monkeypatch.setattr(warnings, "_UNIFIED_CGROUPS", "/absent")
     run(FakeBackend(rootless=True), package={"quiet": True})
     assert capfd.readouterr().err == ""
 
@@ -561,12 +554,12 @@ def test_an_error_is_told_and_gives_its_status(
     def action(_signals: Signals) -> int:
         raise error
 
-    assert guarded(action) == status
+    assert exit_status_of(action) == status
     assert capfd.readouterr() == ("", f"buildr: error: {error}\n")
 
 
 def test_the_status_of_the_action_is_the_status() -> None:
-    assert guarded(lambda _signals: 42) == 42
+    assert exit_status_of(lambda _signals: 42) == 42
 
 
 def test_an_interrupt_cancels_and_that_is_said(capfd: pytest.CaptureFixture[str]) -> None:
@@ -574,7 +567,7 @@ def test_an_interrupt_cancels_and_that_is_said(capfd: pytest.CaptureFixture[str]
         signal.raise_signal(signal.SIGINT)
         return 1
 
-    assert guarded(action) == 0
+    assert exit_status_of(action) == 0
     assert capfd.readouterr().err == "buildr: cancelled\n"
 
 
@@ -585,7 +578,7 @@ def test_a_third_interrupt_ends_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
         return 1
 
-    assert guarded(action) == 128 + signal.SIGINT
+    assert exit_status_of(action) == 128 + signal.SIGINT
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
@@ -594,7 +587,7 @@ def test_another_signal_ends_with_its_status(number: int) -> None:
         signal.raise_signal(number)
         return 1
 
-    assert guarded(action) == 128 + number
+    assert exit_status_of(action) == 128 + number
 
 
 def test_an_unknown_exception_is_a_fault_of_ours_and_shows_itself() -> None:
@@ -603,5 +596,5 @@ def test_an_unknown_exception_is_a_fault_of_ours_and_shows_itself() -> None:
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ZeroDivisionError):
-        guarded(action)
+        exit_status_of(action)
     assert signal.getsignal(signal.SIGTERM) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildr.cli import app
+from buildr.config import Settings
 from buildr.errors import ContextError, OptionError
-from buildr.options import runtime_options
-from buildr.runners.quadlet import Service, unit, write
+from buildr.options import package_options, runtime_options
+from buildr.plan.entry import Entry
+from buildr.runners.manifest import write
+from buildr.runners.plan import plan_image, plan_run
+from buildr.runners.protocol import Manifest
+from buildr.runners.quadlet import render
 from tests import systemd
 from tests.unit.command import command_project
 
@@ -39,18 +45,25 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=2
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return command_project(tmp_path, monkeypatch, "print()\n")
+    directory = command_project(tmp_path, monkeypatch, "print()\n")
+    (directory / "web.py").touch()
+    return directory
+
+
+def unit(command: tuple[str, ...] = (), **runtime: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the unit of a script, or of an image where a command is given; and its notes."""
+    settings = Settings(package=package_options(None), runtime=runtime_options(runtime), origins={})
+    if command:
+        plan = plan_image("localhost/buildr/web:latest", settings, command=command)
+    else:
+        plan = plan_run(Entry(kind="script", script=os.path.abspath("web.py")), settings)
+    manifest = render(plan, "web")
+    assert [*manifest.files] == ["web.container"]
+    return manifest.files["web.container"], manifest.notes
 
 
 def text_of(command: tuple[str, ...] = (), **runtime: Any) -> str:
-    service = Service(
-        name="web",
-        image="localhost/buildr/web:latest",
-        runtime=runtime_options(runtime),
-        command=command,
-        home="/home/app",
-    )
-    return unit(service)[0]
+    return unit(command, **runtime)[0]
 
 
 def container(command: tuple[str, ...] = (), **runtime: Any) -> list[tuple[str, str]]:
@@ -197,18 +210,14 @@ def test_a_name_is_the_containers() -> None:
     "name", ["TOKEN", "GITHUB_TOKEN", "DB_PASSWORD", "API_KEY", "APIKEY", "client_secret_2"]
 )
 def test_what_looks_like_a_secret_is_not_written(name: str) -> None:
-    service = Service(name="w", image="i", runtime=runtime_options({"env": {name: "canary"}}))
-    text, notes = unit(service)
+    text, notes = unit(env={name: "canary"})
     assert "canary" not in text
     assert [note for note in notes if name in note and "looks like a secret" in note]
 
 
 def test_the_hosts_values_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODE", "canary")
-    service = Service(
-        name="w", image="i", runtime=runtime_options({"env": {"MODE": None, "KEYBOARD": "us"}})
-    )
-    text, notes = unit(service)
+    text, notes = unit(env={"MODE": None, "KEYBOARD": "us"})
     assert "canary" not in text
     assert "Environment=KEYBOARD=us" in text
     assert len(notes) == 1
@@ -217,8 +226,7 @@ def test_the_hosts_values_are_not_written(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_file_of_variables_is_named_and_never_read_into_the_unit(project: Path) -> None:
     (project / "my .env").write_text("TOKEN=canary\n# comment\nPLAIN=a b\n")
-    service = Service(name="w", image="i", runtime=runtime_options({"env_file": "my .env"}))
-    text, notes = unit(service)
+    text, notes = unit(env_file="my .env")
     assert "canary" not in text
     [line] = values(systemd.keys(text, "Container"), "EnvironmentFile")
     assert systemd.split(line) == [f"{project}/my .env"]
@@ -229,8 +237,7 @@ def test_variables_that_podman_reads_otherwise_are_named_without_their_values(
     project: Path,
 ) -> None:
     (project / ".env").write_text("A=plain\nB='canary'\nC=x # canary\n")
-    service = Service(name="w", image="i", runtime=runtime_options({"env_file": ".env"}))
-    text, notes = unit(service)
+    text, notes = unit(env_file=".env")
     assert "canary" not in text + "".join(notes)
     assert len(notes) == 1
     assert notes[0].startswith(f"Podman reads B, C of {project}/.env otherwise than a run does")
@@ -330,14 +337,16 @@ def test_a_script_that_is_not_there_is_no_image() -> None:
     assert result.exit_code == 125
 
 
-def test_arguments_of_an_unknown_command_are_refused(project: Path) -> None:
+def test_arguments_of_an_unknown_command_are_refused(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (project / "Dockerfile").write_text("FROM x\n")
     result = quadlet("--dockerfile", "Dockerfile", "app.py", "x")
-    assert result.exit_code == 2
-    assert "belong into its CMD" in result.output
+    assert result.exit_code == 125
+    assert "Put the arguments into its CMD." in capfd.readouterr().err
 
 
-def test_a_file_is_written_and_written_anew_but_never_over_somebody_elses(
+def test_a_file_is_written_and_written_again_but_never_over_somebody_elses(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "units"
@@ -351,7 +360,7 @@ def test_a_file_is_written_and_written_anew_but_never_over_somebody_elses(
     assert [entry.name for entry in folder.iterdir()] == ["mine.container"]
     path.write_text("[Container]\nImage=x\n")
     with pytest.raises(ContextError, match="Buildr has not written it"):
-        write("new", "mine", str(folder))
+        write(Manifest(files={"mine.container": "new"}, image="x"), str(folder))
     assert path.read_text() == "[Container]\nImage=x\n"
 
 

@@ -1,0 +1,307 @@
+"""Values that a script's text tells: literals, names of them, and what is put together of both."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from typing import TYPE_CHECKING, Any
+
+from buildr import options
+from buildr.config.source_scopes import Place, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["UNKNOWN", "Computed", "Pair", "Reader"]
+
+Pair = tuple[Any, ast.expr, Place]
+"""An item of a mapping: key, value, and the place where the value is evaluated."""
+UNKNOWN = object()
+"""The key of what is unpacked into a mapping and is not known; what stood before it may be replaced by it, and is left out."""
+
+RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port", "Tmpfs")
+GROUPS = {"package": "PackageOptions", "runtime": "RuntimeOptions"}
+_PUBLIC = ("Containerize", *GROUPS.values(), *RECORDS)
+_SEQUENCES: dict[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple}
+_DISPLAYS: dict[type[ast.expr], Callable[[Any], Any]] = {
+    ast.List: list,
+    ast.Tuple: tuple,
+    ast.Set: set,
+}
+# The text of a stranger must not cost more than this.
+_LARGEST = 1 << 16  # characters or items, or bits of a number
+_MOST_STEPS = 100_000
+_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+}
+_CONVERSIONS: dict[int, Callable[[object], object]] = {
+    -1: lambda value: value,
+    ord("s"): str,
+    ord("r"): repr,
+    ord("a"): ascii,
+}
+
+
+class Computed(Exception):  # noqa: N818 - no failure: somebody else knows the value
+    """A value that only the running script knows."""
+
+
+class Reader:
+    """Reads values in the text of one script.
+
+    Args:
+        tree: the script.
+
+    Attributes:
+        module: its names.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._names: dict[str, str] = {}
+        self._modules: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "buildr" and not node.level:
+                for item in node.names:
+                    public = _PUBLIC if item.name == "*" else (item.name,)
+                    self._names |= {item.asname or name: name for name in public}
+            elif isinstance(node, ast.Import):
+                self._modules |= {i.asname or i.name for i in node.names if i.name == "buildr"}
+        self.module = Scope(tree, harmless=frozenset((*self._names, *self._modules)))
+        self._steps = 0
+        self._readers: dict[type[ast.expr], Callable[[Any, Place], Any]] = {
+            ast.Constant: lambda node, _place: node.value,
+            ast.Name: self._name,
+            ast.Subscript: self._subscript,
+            ast.List: self._sequence,
+            ast.Tuple: self._sequence,
+            ast.Set: self._sequence,
+            ast.JoinedStr: self._text,
+            ast.FormattedValue: self._formatted,
+            ast.UnaryOp: self._unary,
+            ast.BinOp: self._binary,
+            ast.Call: self._call,
+        }
+
+    def options_class(self, node: ast.expr, place: Place) -> type[Any] | None:
+        """Return the class of the options that an expression makes, such as ``PackageOptions(...)``; ``None``: a dict."""
+        while isinstance(node, ast.Name) and (found := place.scope.find(node.id, place)):
+            node, place = found
+        name = self.name_of(node.func, place) if isinstance(node, ast.Call) else ""
+        return getattr(options, name) if name in GROUPS.values() else None
+
+    def name_of(self, node: ast.expr, place: Place) -> str:
+        """Return the name of Buildr's that an expression stands for; empty: none."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            return node.attr if node.value.id in self._modules else ""
+        if isinstance(node, ast.Name):
+            if node.id in self._names:
+                return self._names[node.id]
+            if (found := place.scope.find(node.id, place)) is not None:
+                return self.name_of(*found)
+        return ""
+
+    def pairs(self, node: ast.expr, place: Place) -> list[Pair]:
+        """Return the items of a mapping or of a record of options; the last of one key counts.
+
+        Raises:
+            Computed: the text does not tell which there are.
+        """
+        self._step()
+        match node:
+            case ast.Dict():
+                return self._pairs_of_dict(node, place)
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return [*self.pairs(left, place), *self.pairs(right, place)]
+            case ast.Name(id=name):
+                return self.pairs(*self._follow(name, place))
+            case ast.Subscript():
+                return self.pairs(*self._item(node, place))
+            case ast.Call(func=ast.Attribute(value=value, attr="copy"), args=[], keywords=[]):
+                return self.pairs(value, place)
+            case ast.Call():
+                return self._pairs_of_call(node, place)
+        raise Computed
+
+    def _pairs_of_dict(self, node: ast.Dict, place: Place) -> list[Pair]:
+        found: list[Pair] = []
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:  # **value
+                found = self._unpacked(found, value, place)
+            else:
+                known = self.value(key, place)
+                _converted(hash, known)
+                found.append((known, value, place))
+        return found
+
+    def _unpacked(self, before: list[Pair], value: ast.expr, place: Place) -> list[Pair]:
+        try:
+            return [*before, *self.pairs(value, place)]
+        except Computed:
+            return [(UNKNOWN, value, place)]
+
+    def _pairs_of_call(self, node: ast.Call, place: Place) -> list[Pair]:
+        """Return the items of ``dict(...)``, ``PackageOptions(...)`` or ``RuntimeOptions(...)``."""
+        is_dict = self._builtin(node.func, place) == "dict"
+        if not is_dict and self.name_of(node.func, place) not in GROUPS.values():
+            raise Computed
+        if len(node.args) > is_dict:
+            raise Computed
+        found = [pair for argument in node.args for pair in self.pairs(argument, place)]
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                found = self._unpacked(found, keyword.value, place)
+            else:
+                found.append((keyword.arg, keyword.value, place))
+        return found
+
+    def value(self, node: ast.expr, place: Place) -> Any:
+        """Return the value of an expression.
+
+        Raises:
+            Computed: the text does not tell.
+        """
+        self._step()
+        read = self._readers.get(type(node))
+        return read(node, place) if read is not None else self._mapping(node, place)
+
+    def _mapping(self, node: ast.expr, place: Place) -> dict[Any, Any]:
+        pairs = self.pairs(node, place)
+        if any(key is UNKNOWN for key, _, _ in pairs):
+            raise Computed
+        return {key: self.value(value, there) for key, value, there in pairs}
+
+    def _name(self, node: ast.Name, place: Place) -> Any:
+        return self.value(*self._follow(node.id, place))
+
+    def _subscript(self, node: ast.Subscript, place: Place) -> Any:
+        return self.value(*self._item(node, place))
+
+    def _sequence(self, node: ast.List | ast.Tuple | ast.Set, place: Place) -> Any:
+        return self._items(node.elts, place, _DISPLAYS[type(node)])
+
+    def _text(self, node: ast.JoinedStr, place: Place) -> Any:
+        return self._items(node.values, place, "".join)
+
+    def _formatted(self, node: ast.FormattedValue, place: Place) -> Any:
+        value = _CONVERSIONS[node.conversion](self.value(node.value, place))
+        return _bounded(
+            format, value, self.value(node.format_spec, place) if node.format_spec else ""
+        )
+
+    def _unary(self, node: ast.UnaryOp, place: Place) -> Any:
+        if not isinstance(node.op, ast.USub):
+            raise Computed
+        return _bounded(operator.sub, 0, self.value(node.operand, place))
+
+    def _binary(self, node: ast.BinOp, place: Place) -> Any:
+        if isinstance(node.op, ast.BitOr):
+            return self._mapping(node, place)
+        if type(node.op) not in _OPERATORS:
+            raise Computed
+        operands = self.value(node.left, place), self.value(node.right, place)
+        return _bounded(_OPERATORS[type(node.op)], *operands)
+
+    def _call(self, node: ast.Call, place: Place) -> Any:
+        name = self.name_of(node.func, place)
+        if name in RECORDS:
+            return self._record(getattr(options, name), node, place)
+        kind = _SEQUENCES.get(self._builtin(node.func, place))
+        if kind is not None and len(node.args) == 1 and not node.keywords:
+            return _converted(kind, self.value(node.args[0], place))
+        return self._mapping(node, place)
+
+    def _record(self, kind: type[Any], node: ast.Call, place: Place) -> Any:
+        values = [self.value(argument, place) for argument in node.args]
+        fields = {str(item.arg): self.value(item.value, place) for item in node.keywords}
+        try:
+            return kind(*values, **fields)
+        except TypeError:  # it has other fields
+            raise Computed from None
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise Computed
+
+    def _follow(self, name: str, place: Place) -> tuple[ast.expr, Place]:
+        if (found := place.scope.find(name, place)) is None:
+            raise Computed
+        return found
+
+    def _builtin(self, node: ast.expr, place: Place) -> str:
+        is_name = isinstance(node, ast.Name) and not place.scope.binds(node.id)
+        return node.id if isinstance(node, ast.Name) and is_name else ""
+
+    def _item(self, node: ast.Subscript, place: Place) -> tuple[ast.expr, Place]:
+        """Return what stands at a key of a mapping, or an index of a list."""
+        key = self.value(node.slice, place)
+        holder, there = node.value, place
+        while isinstance(holder, ast.Name):
+            holder, there = self._follow(holder.id, there)
+        if isinstance(holder, (ast.List, ast.Tuple)):
+            if type(key) is int and -len(holder.elts) <= key < len(holder.elts):
+                return holder.elts[key], there
+            raise Computed
+        found = [pair for pair in self.pairs(holder, there) if pair[0] == key]
+        if not found:
+            raise Computed
+        return found[-1][1:]
+
+    def _items(self, items: list[ast.expr], place: Place, kind: Callable[[list[Any]], Any]) -> Any:
+        found: list[Any] = []
+        for item in items:
+            if isinstance(item, ast.Starred):
+                found += _converted(list, self.value(item.value, place))
+            else:
+                found.append(self.value(item, place))
+        made = _converted(kind, found)
+        if len(made) > _LARGEST:
+            raise Computed
+        return made
+
+
+def _converted(kind: Callable[[Any], Any], value: Any) -> Any:
+    """Convert a value, such as a tuple to a list.
+
+    Raises:
+        Computed: it cannot be.
+    """
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise Computed from None
+
+
+def _bounded(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
+    """Return what comes of an operation, unless it fails or is very large.
+
+    Raises:
+        Computed: it does.
+    """
+    numbers = [value for value in (left, right) if type(value) is int]
+    sizes = [len(value) for value in (left, right) if isinstance(value, (str, bytes, list, tuple))]
+    if operation in (operator.pow, operator.lshift):
+        too_large = not numbers or abs(numbers[-1]) > 128 or abs(numbers[0]) > _LARGEST
+    elif operation is operator.mul and sizes:
+        too_large = sizes[0] * max(numbers, default=0) > _LARGEST
+    elif operation is format:
+        too_large = any(int(digits) > 128 for digits in _digits(right))
+    else:
+        bits = (abs(number).bit_length() for number in numbers)
+        too_large = sum(sizes) + sum(bits) > _LARGEST
+    if too_large:
+        raise Computed
+    try:
+        return operation(left, right)
+    except (ArithmeticError, TypeError, ValueError):
+        raise Computed from None
+
+
+def _digits(text: str) -> list[str]:
+    return "".join(c if c.isdigit() else " " for c in text).split()

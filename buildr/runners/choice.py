@@ -1,0 +1,90 @@
+"""Which runner runs a plan, and which engine builds its image.
+
+``executor`` names either an engine, on which the runner ``engine`` runs, or a runner. ``--backend`` and ``BUILDR_BACKEND`` name
+engines: of the two options they replace an executor that is an engine, and where the executor is a runner they say who builds.
+
+Buildr's own runners stand in a table. Entry points of the group `ENTRY_POINTS` are read for another name only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.engines import registry as engines
+from buildr.errors import OptionError
+
+if TYPE_CHECKING:
+    from buildr.config import Settings
+    from buildr.engines.registry import Choice
+
+__all__ = ["BUILT_IN", "ENGINE", "ENTRY_POINTS", "Choices", "choose", "names"]
+
+ENTRY_POINTS = "buildr.runners"
+ENGINE = "engine"
+"""The runner that uses a local engine."""
+
+BUILT_IN = {
+    ENGINE: "buildr.runners.engine",
+    "quadlet": "buildr.runners.quadlet",
+}
+"""The modules of Buildr's own runners."""
+
+_NO_EXECUTORS = {ENGINE, "quadlet"}  # one is named by its engines, the other only writes
+
+
+class Choices(Struct, frozen=True, kw_only=True):
+    """Who runs, and who builds."""
+
+    runner: str
+    """The runner's name."""
+    executor: Choice
+    """The engine that it uses; with another runner than `ENGINE` the runner itself."""
+    builder: Choice
+    """The engine that builds the image."""
+
+
+def choose(
+    settings: Settings, *, backend: str | None = None, builder: str | None = None
+) -> Choices:
+    """Decide who runs a program, and who builds its image.
+
+    Args:
+        settings: the options that hold, with ``executor`` and ``builder``.
+        backend: the flag ``--backend``.
+        builder: the flag ``--builder``.
+
+    Raises:
+        OptionError: ``executor`` is neither an engine nor a runner.
+    """
+    package, runtime, origins = settings.package, settings.runtime, settings.origins
+    named = (runtime.executor or "").strip().lower()
+    origin = origins.get("runtime.executor", engines.DECORATOR)
+    if named and not engines.is_built_in(named):
+        if named != ENGINE and named in map(str.lower, names()):
+            return Choices(
+                runner=named,
+                executor=engines.Choice(name=named, origin=origin),
+                builder=engines.choose(
+                    flag=backend,
+                    builder=builder,
+                    option=package.builder,
+                    option_origin=origins.get("package.builder", engines.DECORATOR),
+                ),
+            )
+        if engines.substitute is None and named not in map(str.lower, engines.names()):
+            known = [name for name in names() if name not in _NO_EXECUTORS]
+            raise OptionError(
+                f"there is no engine or runner {named!r} (from {origin})",
+                hint=f"Choose one of: {', '.join((engines.AUTO, *engines.names(), *known))}.",
+            )
+    executor, builds = engines.choose_both(package, runtime, origins, flag=backend, builder=builder)
+    return Choices(runner=ENGINE, executor=executor, builder=builds)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all installed runners, the built-in ones first."""
+    from buildr.host.plugins import plugin_names
+
+    return (*BUILT_IN, *sorted(plugin_names(ENTRY_POINTS) - set(BUILT_IN)))

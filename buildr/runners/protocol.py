@@ -1,0 +1,133 @@
+"""What a runner does.
+
+A runner is a module, or any object, with one or more of these functions; it need not have all of them. Three narrow
+protocols say so, and who needs one of them asks `buildr.runners.registry` for that one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from buildr.host.signals import Signals
+    from buildr.runners.plan import RunPlan
+
+__all__ = ["Answer", "CallRunner", "Manifest", "Renderer", "Runner", "WorkerCall", "Workers"]
+
+
+class Runner(Protocol):
+    """Runs plans."""
+
+    def run(self, plan: RunPlan, signals: Signals) -> int:
+        """Build if need be, publish if asked for, and run to the end.
+
+        With ``detach`` among the options it only starts what then goes on by itself, a service say: it prints the id of the
+        run and returns 0.
+
+        Args:
+            plan: what is to run.
+            signals: the handlers in force; what arrives is forwarded, and Ctrl+C ends the guest gracefully.
+
+        Returns:
+            The guest's exit status, 128 + n when signal n killed it; 0 when the user cancelled it.
+
+        Raises:
+            BuildrError: of any kind; see `buildr.errors`.
+            KeyboardInterrupt: the user cancelled it before it ran, or does not want to wait.
+            Terminated: another signal ended it before it ran.
+        """
+        ...
+
+
+class CallRunner(Protocol):
+    """Runs single functions, with arguments from here: ``.remote`` and ``.map``."""
+
+    def open_workers(self, plan: RunPlan) -> Workers:
+        """Return where calls of functions in the plan's image run; nothing is asked of an engine or a cluster yet."""
+        ...
+
+
+class Renderer(Protocol):
+    """Writes a plan down, for others to run: neither an engine nor a cluster is needed."""
+
+    def render(self, plan: RunPlan, name: str) -> Manifest:
+        """Return the text of the files.
+
+        Args:
+            plan: what is to run.
+            name: of the service or workload.
+
+        Raises:
+            OptionError: an option has no form there.
+        """
+        ...
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """A plan that is written down."""
+
+    files: Mapping[str, str]
+    """Texts by file name."""
+    image: str
+    """The image that they name."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it, a line each."""
+
+
+class WorkerCall(Struct, frozen=True, kw_only=True):
+    """One call, as a worker gets it."""
+
+    message: bytes
+    """Standard input of the guest part, `buildr.guest.call`."""
+    answer_bytes: int
+    """How much of the answer is read, at most; one byte more shows that there is more."""
+    signals: Signals
+    """Asks for the call's end; its handlers are not installed."""
+    on_start: Callable[[], None]
+    """Called once the function runs."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came of a call."""
+
+    status: int
+    """The guest's exit status."""
+    message: bytes
+    """What the guest part wrote; empty when it wrote nothing."""
+
+
+class Workers(Protocol):
+    """Where the calls of one plan run; a context manager whose methods may be called from several threads."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None:
+        """Release what the calls shared; all of them have ended."""
+        ...
+
+    def prepare(self) -> str:
+        """Make everything ready that calls share, the image above all; only the first time.
+
+        Returns:
+            The path of the program in the image; empty for a module.
+
+        Raises:
+            BuildrError: of any kind; see `buildr.errors`.
+        """
+        ...
+
+    def run(self, call: WorkerCall) -> Answer:
+        """Run one call to its end.
+
+        Raises:
+            BuildrError: of any kind; see `buildr.errors`.
+        """
+        ...
+
+    def give_up(self) -> None:
+        """Return at once; what still runs is ended without this process waiting for it."""
+        ...

@@ -1,0 +1,162 @@
+"""Calls of single functions on a local engine: one container for each call, from one image, with one watchdog."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from buildr.errors import ContainerError, ImageNotFoundError
+from buildr.host.exit_status import occupy_standard_streams
+from buildr.layout import CALL
+from buildr.leftovers.sweeping import Sweep
+from buildr.run.loop import run
+from buildr.runners.container import container_spec
+from buildr.runners.protocol import Answer
+from buildr.runners.result_file import Channel
+from buildr.runners.session import EngineSession
+
+if TYPE_CHECKING:
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.image.ensure import Ready
+    from buildr.run.watchdog import Watchdog
+    from buildr.runners.plan import RunPlan
+    from buildr.runners.protocol import WorkerCall
+
+_preparing = threading.Lock()  # builds of one project at once would be the same build
+
+
+class _Prepared(Struct, frozen=True):
+    """What a call finds ready."""
+
+    session: EngineSession
+    ready: Ready
+    spec: ContainerSpec
+
+
+class EngineWorkers:
+    """See `buildr.runners.protocol.Workers`.
+
+    Args:
+        plan: what the calls run in.
+    """
+
+    def __init__(self, plan: RunPlan) -> None:
+        settings = plan.settings
+        runtime = replace(settings.runtime, debug=None)  # that is for whole scripts
+        self._plan = replace(plan, settings=replace(settings, runtime=runtime))
+        self._lock = threading.Lock()
+        self._prepared: _Prepared | None = None
+        self._failure: Exception | None = None
+        self._stack = contextlib.ExitStack()
+        self._mounts = True
+        self._watchdog: Watchdog | None = None
+        self._sweep: Sweep | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections to the engine."""
+        self._stack.close()
+
+    def prepare(self) -> str:
+        """See `buildr.runners.protocol.Workers.prepare`."""
+        prepared = self._ready()
+        project, entry = prepared.session.project, self._plan.entry
+        path = "" if entry is None or entry.kind == "module" else project.placement.command[-1]
+        if project.dockerfile is not None and path:
+            # The user's own image has it where its command says, if that names it.
+            same = [word for word in prepared.spec.command if _leaf(word) == _leaf(path)]
+            return same[0] if same else path
+        return path
+
+    def run(self, call: WorkerCall) -> Answer:
+        """See `buildr.runners.protocol.Workers.run`."""
+        prepared = self._ready()
+        try:
+            return self._run(call, prepared)
+        except ContainerError as error:
+            # On this host and yet with other files: in a container itself, or Docker Desktop's.
+            if not Channel.is_named_in(str(error)):
+                raise
+            self._mounts = False
+        except ImageNotFoundError:  # images were removed between the build and the start
+            with self._lock:
+                if self._prepared is prepared:
+                    self._prepared = self._with_image(prepared.session, trust=False)
+        return self._run(call, self._ready())
+
+    def give_up(self) -> None:
+        """See `buildr.runners.protocol.Workers.give_up`; the watchdog does it."""
+        if self._watchdog is not None:
+            self._watchdog.__exit__(KeyboardInterrupt, None, None)
+
+    def _ready(self) -> _Prepared:
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            if self._prepared is None:
+                try:
+                    self._prepared = self._prepare()
+                except Exception as error:
+                    self._failure = error
+                    raise
+            return self._prepared
+
+    def _prepare(self) -> _Prepared:
+        occupy_standard_streams()
+        session = self._stack.enter_context(EngineSession(self._plan))
+        self._mounts = not session.backend.info.remote
+        prepared = self._with_image(session, trust=True)
+        self._watchdog = self._stack.enter_context(session.watchdog(prepared.spec))
+        self._sweep = self._stack.enter_context(
+            Sweep(session.backend, session.project, prepared.ready)
+        )
+        return prepared
+
+    def _with_image(self, session: EngineSession, *, trust: bool) -> _Prepared:
+        with _preparing:
+            ready = session.make_ready(trust=trust)
+        spec = container_spec(session, ready, tty=False)
+        if self._prepared is not None:  # the watchdog knows the calls by their label
+            spec = replace(spec, labels=self._prepared.spec.labels)
+        return _Prepared(session, ready, replace(spec, stdin=True, health=None))
+
+    def _run(self, call: WorkerCall, prepared: _Prepared) -> Answer:
+        session, backend = prepared.session, prepared.session.backend
+        status = 0
+        with Channel(most=call.answer_bytes, mounted=self._mounts) as channel:
+            spec = channel.into(prepared.spec)
+            spec = replace(spec, command=("python", "-u", CALL, channel.place))
+
+            def on_start(container: str) -> None:
+                call.on_start()
+                if self._sweep is not None:
+                    self._sweep.begin()
+                session.report_ports(container, spec)
+
+            def on_end(container: str, ended_with: int) -> None:
+                nonlocal status
+                status = ended_with
+                channel.fetch(backend, container)
+
+            run(
+                backend,
+                spec,
+                call.signals,
+                files=prepared.ready.files,
+                input_=call.message,
+                on_start=on_start,
+                on_end=on_end,
+                watchdog=self._watchdog,
+            )
+            return Answer(status=status, message=channel.read())
+
+
+def _leaf(path: str) -> str:
+    return path.rpartition("/")[2]
