@@ -81,7 +81,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
 
     from buildr.config.layers import DEFAULT
     from buildr.engines import registry
-    from buildr.options import PackageOptions, RuntimeOptions
+    from buildr.options import OPTIONS
     from buildr.plan.project import BASE_IMAGE_VARIABLE
 
     package, origins = settings.package, dict(settings.origins)
@@ -92,11 +92,9 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
             origins.pop(name, None)
     engine, _ = registry.choose_both(package, settings.runtime, origins)
     yield "backend", engine.name, engine.origin
-    groups = (("package", PackageOptions, package), ("runtime", RuntimeOptions, settings.runtime))
-    for kind, given, values in groups:
-        for field in given.__struct_fields__:
-            name = f"{kind}.{field}"
-            yield name, getattr(values, field), origins.get(name, DEFAULT)
+    groups = {"package": package, "runtime": settings.runtime}
+    for name, declared in OPTIONS.items():
+        yield name, getattr(groups[declared.group], declared.name), origins.get(name, DEFAULT)
 
 
 def _plain(name: str, value: Any, *, show_env: bool) -> Any:

@@ -137,7 +137,7 @@ def run(
                 settings = settle(entry, given)
                 if watch and settings.runtime.detach:
                     raise OptionError(
-                        "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
+                        "--watch and --detach cannot be combined: a watch ends the script, and runs it again",
                         hint="Leave one of them out.",
                     )
                 return entry, settings

@@ -10,7 +10,7 @@ from msgspec import Struct
 from buildr import options
 from buildr.config.layers import DECORATOR, Layer
 from buildr.errors import EntryError
-from buildr.options import given_package, given_runtime
+from buildr.options import read_package, read_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,8 @@ def read_decorator(path: str) -> Decorated:
         else:
             notes.append(_computed(argument.value, "something"))
     layer = Layer(
-        package=given_package(groups["package"]),
-        runtime=given_runtime(groups["runtime"]),
+        package=read_package(groups["package"]),
+        runtime=read_runtime(groups["runtime"]),
         origin=DECORATOR,
     )
     return Decorated(layer=layer, notes=tuple(notes))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr.engines.container_spec import PortBinding
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName
 from buildr.host import console
 from buildr.layout import DEBUG, DEBUGGER_ROOT
 
@@ -34,15 +34,21 @@ def with_debugger(project: Project) -> Project:
     """
     if project.package.publish:
         raise OptionError(
-            "package.publish and runtime.debug exclude each other: an image with a debugger in it is for nobody else",
+            Message(
+                *(OptionName("package.publish"), " and ", OptionName("runtime.debug")),
+                " cannot be combined: an image with a debugger in it is for nobody else",
+            ),
             hint="Leave one of them out.",
         )
     if project.dockerfile is not None:
         raise OptionError(
-            "runtime.debug cannot be had beside package.dockerfile: what that starts is not known",
+            Message(
+                *(OptionName("runtime.debug"), " and ", OptionName("package.dockerfile")),
+                " cannot be combined: what a Containerfile of your own starts is not known",
+            ),
             hint="Install debugpy in your Containerfile, let its CMD begin with"
             ' ["python", "-m", "debugpy", "--listen", "0.0.0.0:5678", "--wait-for-client", …], and publish the port'
-            " with ports=[5678].",
+            " 5678.",
         )
     arguments = ("--target", DEBUGGER_ROOT, _REQUIREMENT)
     return replace(project, recipe=replace(project.recipe, debugger=arguments))

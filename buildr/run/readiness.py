@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from buildr.engines.container_spec import HealthSpec
 from buildr.engines.protocol import STDERR
 from buildr.engines.records import CommandSpec
-from buildr.errors import BackendError, ContainerError, EngineLostError, OptionError
+from buildr.errors import (
+    BackendError,
+    ContainerError,
+    EngineLostError,
+    Message,
+    OptionError,
+    OptionName,
+)
 from buildr.options.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -67,7 +74,10 @@ def refuse_unreachable(backend: Backend, runtime: Runtime) -> None:
     """
     if backend.info.remote and any(condition.port for condition in runtime.wait_for):
         raise OptionError(
-            f"runtime.wait_for cannot look at ports of {backend.info.endpoint}: that engine is on another machine",
+            Message(
+                OptionName("runtime.wait_for"),
+                f" cannot check ports of {backend.info.endpoint}: that engine is on another machine",
+            ),
             hint='accepted: "log:REGEX" and "healthy"',
         )
 

@@ -16,7 +16,7 @@ from buildr.engines.container_spec import (
     TmpfsSpec,
     UlimitSpec,
 )
-from buildr.errors import ContainerError
+from buildr.errors import ContainerError, Message, OptionName
 from buildr.guest.init import PUBLISHED
 from buildr.host import console, terminal
 from buildr.labels import PROJECT
@@ -140,8 +140,10 @@ def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
         except (FileNotFoundError, NotADirectoryError):
             raise ContainerError(
                 f"the source of a mount is not there: {source}",
-                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at the"
-                " current directory.",
+                hint=Message(
+                    *(f"Create it, or correct {mount.source!r} in ", OptionName("runtime.mounts")),
+                    "; a relative source starts at the current directory.",
+                ),
             ) from None
         except OSError:
             pass  # the engine may see more than this user does
@@ -172,7 +174,13 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
     if not info.remote and not os.path.exists(host):
         raise ContainerError(
             f"the device {host} is not there",
-            hint=f"Correct {device!r} in runtime.devices. Is its driver loaded?",
+            hint=Message(
+                *(
+                    f"Correct {device!r} in ",
+                    OptionName("runtime.devices"),
+                    ". Is its driver loaded?",
+                )
+            ),
         )
     return DeviceSpec(host=host, container=container, access=access)
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from buildr._version import __version__
 from buildr.engines.container_spec import ContainerSpec, TmpfsSpec, tmpfs_options
 from buildr.engines.records import EngineInfo
-from buildr.errors import ContextError, OptionError
+from buildr.errors import ContextError, Message, OptionError, OptionName
 from buildr.guest.init import PUBLISHED
 from buildr.options.devices import cdi_names
 from buildr.runners.container import find_mount, health_spec, user_of
@@ -77,7 +77,10 @@ def unit(service: Service) -> tuple[str, tuple[str, ...]]:
     runtime = service.runtime
     if runtime.mount_source:
         raise OptionError(
-            "runtime.mount_source is for working on a script: a service runs what is in its image",
+            Message(
+                OptionName("runtime.mount_source"),
+                " is for working on a script: a service runs what is in its image",
+            ),
             hint="Leave it out, or name a mount.",
         )
     notes: list[str] = []
@@ -299,7 +302,8 @@ def _volume(mount: MountSpec) -> str:
         problem = "it has a character that a line of a unit cannot have there"
     if problem:
         raise OptionError(
-            f"runtime.mounts cannot be {text!r} in a unit: {problem}", hint="Give it another name."
+            Message(OptionName("runtime.mounts"), f" cannot be {text!r} in a unit: {problem}"),
+            hint="Give it another name.",
         )
     return _doubled(text)
 

@@ -165,7 +165,7 @@ def test_a_second_decorator_is_said_to_be_there(
     [
         ("def main(:\n", "is no Python that this Python reads"),
         ("from buildr import Containerize\n@Containerize(package={'tga': 'x'})\ndef main(): ...\n",
-         "package.tga is no option; did you mean 'tag'?"),
+         "package.tga is not an option; did you mean 'tag'?"),
     ],
 )  # fmt: skip
 def test_a_wrong_script_is_an_error(

@@ -101,8 +101,8 @@ def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("package", "message"),
     [
-        ({"dockerfile": "Dockerfile"}, r"cannot be had beside package\.dockerfile"),
-        ({"repository": "r.example/me", "publish": True}, "exclude each other"),
+        ({"dockerfile": "Dockerfile"}, r"cannot be combined: what a Containerfile"),
+        ({"repository": "r.example/me", "publish": True}, "cannot be combined"),
     ],
 )
 def test_where_it_cannot_be_had_that_is_said(package: dict[str, Any], message: str) -> None:

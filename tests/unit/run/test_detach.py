@@ -424,7 +424,7 @@ def test_the_flag_is_a_line_for_sh() -> None:
 
 
 def test_keep_and_detach_exclude_each_other() -> None:
-    with pytest.raises(OptionError, match=r"^runtime\.detach and runtime\.keep exclude each other"):
+    with pytest.raises(OptionError, match=r"^runtime\.detach and runtime\.keep cannot be combined"):
         runtime_options({"detach": True, "keep": True})
 
 
@@ -432,7 +432,7 @@ def test_watch_and_detach_exclude_each_other() -> None:
     backend = FakeBackend()
     done = run(backend, "--watch", "-d")
     assert done.status == 125
-    assert b"--watch and --detach exclude each other" in done.stderr
+    assert b"--watch and --detach cannot be combined" in done.stderr
     assert backend.runs == []
 
 
