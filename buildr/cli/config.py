@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from buildr.config import Settings
     from buildr.host.signals import Signals
-    from buildr.options import Mount, Port
+    from buildr.options import Mount
 
 _HIDDEN = "…"
 _own_options = (
@@ -104,15 +104,10 @@ def _plain(name: str, value: Any, *, show_env: bool) -> Any:
     if name == "runtime.env" and not show_env:
         return {key: None if text is None else _HIDDEN for key, text in value.items()}
     if name == "runtime.ports":
-        return [_port(port) for port in value]
+        return [str(port) for port in value]
     if name == "runtime.mounts":
         return [_mount(mount) for mount in value]
     return msgspec.to_builtins(value)
-
-
-def _port(port: Port) -> str:
-    ip = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-    return f"{ip}{':' if ip else ''}{port.host}:{port.container}/{port.protocol}"
 
 
 def _mount(mount: Mount) -> Any:

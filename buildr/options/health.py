@@ -27,7 +27,7 @@ _DAY = 86_400
 
 
 class HealthCheck(Struct, frozen=True):
-    """A command that tells whether a container is well: it is if that ends with 0.
+    """A command that tells whether a container is healthy, by ending with 0.
 
     The times are Docker's own unless given: https://docs.docker.com/reference/dockerfile/#healthcheck.
 
@@ -44,6 +44,13 @@ class HealthCheck(Struct, frozen=True):
     timeout: float = 30
     retries: int = 3
     start_period: float = 0
+
+    @property
+    def test(self) -> tuple[str, ...]:
+        """The command as both engines take it: ``CMD`` and words, or ``CMD-SHELL`` and a line for ``sh``."""
+        if isinstance(self.command, str):
+            return ("CMD-SHELL", self.command)
+        return ("CMD", *self.command)
 
 
 def health_check(value: object) -> HealthCheck:

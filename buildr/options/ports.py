@@ -50,6 +50,20 @@ class Port(Struct, frozen=True):
     container: int
     protocol: Literal["tcp", "udp", "sctp"] = "tcp"
 
+    @property
+    def bracketed_ip(self) -> str:
+        """The address of the host as it stands before a port: ``[::1]``."""
+        return f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+
+    @property
+    def address(self) -> str:
+        """Where it is reached on the host: ``127.0.0.1:8080``; the port alone where that is every address."""
+        return ":".join(filter(None, (self.bracketed_ip, str(self.host))))
+
+    def __str__(self) -> str:
+        """Return it as it may be written: ``127.0.0.1:8080:80/tcp``."""
+        return f"{self.address}:{self.container}/{self.protocol}"
+
 
 def published_ports(value: object) -> tuple[Port, ...]:
     """Read the option ``ports``; `bound` completes what it returns.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.engines.container_spec import PortBinding
+from buildr.engines.container_spec import Port
 from buildr.errors import Message, OptionError, OptionName
 from buildr.host import console
 from buildr.layout import DEBUG, DEBUGGER_ROOT
@@ -68,16 +68,15 @@ def to_be_debugged(spec: ContainerSpec, port: Port) -> ContainerSpec:
         *("-X", "frozen_modules=off"),
         *(DEBUG, DEBUGGER_ROOT, str(port.container)),
     )
-    binding = PortBinding(host_ip=port.host_ip, host=port.host, container=port.container)
-    return replace(spec, command=(*command, *words), ports=(*spec.ports, binding))
+    return replace(spec, command=(*command, *words), ports=(*spec.ports, port))
 
 
 def way_in(project: Project, port: Port) -> str:
     """Return what to tell of where a debugger attaches."""
-    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    host = port.bracketed_ip
     if not port.host_ip.startswith(_LOOPBACK):
         console.warn(
-            f"whoever reaches {host} can run code in the container, since a debugger asks nobody for a password"
+            f"anyone who can reach {host} can run code in the container, since a debugger asks for no password"
         )
-    place = f"{host}:{port.host}" if port.host else f"the port of {host} that is shown"
+    place = port.address if port.host else f"the port of {host} that is shown"
     return f"a debugger attaches at {place}; {project.context} is /app there"

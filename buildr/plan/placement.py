@@ -54,10 +54,10 @@ def place(entry: Entry, context: str | None) -> Placement:
         root = root if context is not None else _directory(inner)
     if context is None and _is_wide(root):
         raise ContextError(
-            f"all of {root} would be sent to the build, which is probably not intended",
+            f"{root} would be sent to the build as a whole, which is probably not intended",
             hint=Message(
                 "Put the script into a directory of its own; or to send it all the same, set ",
-                *(OptionName("package.context"), f" to {root!r}."),
+                *(OptionName("package.context"), f" to {root!r} (buildr run --context {root})."),
             ),
         )
     relative = _within(inner, root)

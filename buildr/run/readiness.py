@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from buildr.engines.container_spec import HealthSpec
+from buildr.engines.container_spec import HealthCheck
 from buildr.engines.protocol import STDERR
 from buildr.engines.records import CommandSpec
 from buildr.errors import (
@@ -219,8 +219,8 @@ def _answers(place: tuple[str, int], path: str) -> bool:
 # Health -------------------------------------------------------------------------------------------
 
 
-def _healthy(backend: Backend, container: str, health: HealthSpec | None) -> Check:
-    interval = (health or HealthSpec(test=())).interval
+def _healthy(backend: Backend, container: str, health: HealthCheck | None) -> Check:
+    interval = (health or HealthCheck(command=())).interval
     next_look = 0.0
 
     def check(_: bool) -> bool:

@@ -6,16 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import labels
-from buildr.engines.container_spec import (
-    ContainerSpec,
-    DeviceSpec,
-    HealthSpec,
-    MountSpec,
-    NetworkSpec,
-    PortBinding,
-    TmpfsSpec,
-    UlimitSpec,
-)
+from buildr.engines.container_spec import ContainerSpec, DeviceSpec, MountSpec
 from buildr.errors import ContainerError, Message, OptionName
 from buildr.guest.init import PUBLISHED
 from buildr.host import console, terminal
@@ -83,30 +74,18 @@ def container_spec(
         user=user_of(backend.info, mounts),
         tty=tty,
         stdin=not stdin.is_null(),
-        ports=tuple(
-            PortBinding(
-                host_ip=port.host_ip,
-                host=port.host,
-                container=port.container,
-                protocol=port.protocol,
-            )
-            for port in runtime.ports
-        ),
+        ports=runtime.ports,
         mounts=mounts,
-        tmpfs=tuple(TmpfsSpec(target=item.target, size=item.size) for item in runtime.tmpfs),
+        tmpfs=runtime.tmpfs,
         cpus=runtime.cpus,
         memory=runtime.memory,
         shm_size=runtime.shm_size,
         pids_limit=runtime.pids_limit,
-        ulimits=tuple(
-            UlimitSpec(name=item.name, soft=item.soft, hard=item.hard) for item in runtime.ulimits
-        ),
+        ulimits=runtime.ulimits,
         devices=tuple(find_device(backend.info, device) for device in runtime.devices),
         gpus=runtime.gpus,
-        networks=tuple(
-            NetworkSpec(name=item.name, aliases=item.aliases) for item in runtime.network
-        ),
-        health=health_spec(runtime),
+        networks=runtime.network,
+        health=runtime.healthcheck,
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
@@ -183,21 +162,6 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
             ),
         )
     return DeviceSpec(host=host, container=container, access=access)
-
-
-def health_spec(runtime: Runtime) -> HealthSpec | None:
-    """Return the health check of the options."""
-    check = runtime.healthcheck
-    if check is None:
-        return None
-    command = check.command
-    return HealthSpec(
-        test=("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command),
-        interval=check.interval,
-        timeout=check.timeout,
-        retries=check.retries,
-        start_period=check.start_period,
-    )
 
 
 def warn_of_limits(backend: Backend, runtime: Runtime) -> None:

@@ -168,5 +168,4 @@ def tell_ports(
         return
     state = backend.state(container)
     for port in state.ports if state else ():
-        host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-        say(f"port {port.container}/{port.protocol} of the guest is {host}:{port.host} here")
+        say(f"port {port.container}/{port.protocol} of the guest is {port.address} here")

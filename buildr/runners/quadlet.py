@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr._version import __version__
-from buildr.engines.container_spec import ContainerSpec, TmpfsSpec, tmpfs_options
+from buildr.engines.container_spec import ContainerSpec, tmpfs_options
 from buildr.engines.records import EngineInfo
 from buildr.errors import ContextError, Message, OptionError, OptionName
 from buildr.guest.init import PUBLISHED
 from buildr.options.devices import cdi_names
-from buildr.runners.container import find_mount, health_spec, user_of
+from buildr.runners.container import find_mount, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ def _podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterat
     spec = ContainerSpec(
         image=service.image,
         mounts=mounts,
-        tmpfs=tuple(TmpfsSpec(target=item.target, size=item.size) for item in runtime.tmpfs),
+        tmpfs=runtime.tmpfs,
         hardened=runtime.hardened,
         home=service.home,
     )
@@ -205,7 +205,7 @@ def _limits(runtime: Runtime) -> Iterator[str]:
 
 def _health(runtime: Runtime) -> Iterator[str]:
     """Yield the health check; the generator has ``HealthCmd=`` since 4.5 only."""
-    if (health := health_spec(runtime)) is None:
+    if (health := runtime.healthcheck) is None:
         return
     # Podman reads a list in JSON as words, and anything else as a line for sh.
     kind, *words = health.test
@@ -283,7 +283,7 @@ def _as_podman_reads(path: str) -> dict[str, str | None]:
 
 
 def _port(port: Port) -> str:
-    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    host = port.bracketed_ip
     parts = [host] if host else []
     parts += [str(port.host or "")] if port.host or host else []
     protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"

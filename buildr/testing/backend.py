@@ -22,7 +22,7 @@ from buildr.testing.images import ImageStore, carries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from buildr.engines.container_spec import ContainerSpec, PortBinding
+    from buildr.engines.container_spec import ContainerSpec, Port
     from buildr.engines.protocol import Attachment, Execution
     from buildr.engines.records import (
         BuildRequest,
@@ -294,7 +294,7 @@ class FakeBackend:
             self.runs.append(container)
         return identity
 
-    def _bound(self, port: PortBinding) -> PortBinding:
+    def _bound(self, port: Port) -> Port:
         return port if port.host else replace(port, host=next(self._ports))
 
     def _container(self, container: str) -> FakeContainer:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from docker import APIClient
 
-    from buildr.engines.container_spec import NetworkSpec
+    from buildr.engines.container_spec import Network
     from buildr.engines.protocol import Attachment
     from buildr.engines.records import Health, Image, OnEvent, PushRequest, Target
     from buildr_backends.http.endpoint import Endpoint
@@ -198,7 +198,7 @@ class Docker(HttpEngine):
             self._join(container, network)
         return container
 
-    def _join(self, container: str, network: NetworkSpec) -> None:
+    def _join(self, container: str, network: Network) -> None:
         body = {"Container": container, "EndpointConfig": {"Aliases": list(network.aliases)}}
         try:
             self._client.request(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from podman import PodmanClient
 
-    from buildr.engines.container_spec import ContainerSpec, NetworkSpec
+    from buildr.engines.container_spec import ContainerSpec, Network
     from buildr.engines.protocol import Attachment
     from buildr.engines.records import BuildRequest, Health, Image, OnEvent, PushRequest, Target
     from buildr_backends.http.endpoint import Endpoint
@@ -399,7 +399,7 @@ class Podman(HttpEngine):
         return body
 
 
-def _networks(networks: Sequence[NetworkSpec]) -> dict[str, Any]:
+def _networks(networks: Sequence[Network]) -> dict[str, Any]:
     if not networks:
         return {}
     if networks[0].name in {"none", "host"}:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from buildr.engines.container_spec import PortBinding
+from buildr.engines.container_spec import Port
 from buildr.engines.records import ContainerState, Event, Image, Volume
 from buildr.errors import (
     BuildError,
@@ -512,7 +512,7 @@ def read_state(found: Any) -> ContainerState:
         error=state.get("Error") or "",
         labels=(found.get("Config") or {}).get("Labels") or {},
         ports=tuple(
-            PortBinding(
+            Port(
                 host_ip=row.get("HostIp") or "",
                 host=int(row["HostPort"]),
                 container=int(port.partition("/")[0]),

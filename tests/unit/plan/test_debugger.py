@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildr.cli import target
-from buildr.engines.container_spec import PortBinding
+from buildr.engines.container_spec import Port
 from buildr.errors import OptionError
 from buildr.host.signals import Signals
 from buildr.layout import DEBUG, DEBUGGER_ROOT
@@ -46,8 +46,8 @@ def test_the_script_waits_and_the_port_is_published() -> None:
     (container,) = run("127.0.0.1:7000").runs
     assert container.argv == (*WAITING, "7000", "/app/app.py", "-x")
     assert container.spec.ports == (
-        PortBinding(host_ip="127.0.0.1", host=80, container=80),
-        PortBinding(host_ip="127.0.0.1", host=7000, container=7000),
+        Port(host_ip="127.0.0.1", host=80, container=80),
+        Port(host_ip="127.0.0.1", host=7000, container=7000),
     )
 
 
@@ -91,7 +91,7 @@ def test_where_it_attaches_is_told(project: Path, capfd: pytest.CaptureFixture[s
 
 def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[str]) -> None:
     run("0.0.0.0:7000")
-    assert "whoever reaches 0.0.0.0 can run code in the container" in capfd.readouterr().err
+    assert "anyone who can reach 0.0.0.0 can run code in the container" in capfd.readouterr().err
     run("[::1]:7000")
     said = capfd.readouterr().err
     assert "whoever" not in said
