@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from buildr.config import Settings
     from buildr.host.signals import Signals
     from buildr.options import PackageOptions, RuntimeOptions
+    from buildr.options.typed_dicts import PackageDict, RuntimeDict
     from buildr.plan.entry import Entry
 
 P = ParamSpec("P")
@@ -310,8 +311,8 @@ def Containerize(
     function: None = None,
     /,
     *,
-    package: PackageOptions | Mapping[str, Any] | None = None,
-    runtime: RuntimeOptions | Mapping[str, Any] | None = None,
+    package: PackageOptions | PackageDict | None = None,
+    runtime: RuntimeOptions | RuntimeDict | None = None,
 ) -> Callable[[Callable[P, R]], Containerized[P, R]]: ...
 
 

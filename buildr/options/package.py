@@ -63,7 +63,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
     extras: Sequence[str] = ()
     groups: Sequence[str] = ()
     system_packages: Sequence[str] = ()
-    additional_files: Sequence[PackageFile | Mapping[str, Any]] = ()
+    additional_files: Sequence[PackageFile | str | Mapping[str, Any]] = ()
     context: str | os.PathLike[str] | None = None
     user: Literal["root"] | None = None
     builder: str | None = None

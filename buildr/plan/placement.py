@@ -65,7 +65,8 @@ def place(entry: Entry, context: str | None) -> Placement:
         raise ContextError(
             f"the script {entry.script} does not lie in the context {root}",
             hint=Message(
-                "Name a context that contains it, with ", OptionName("package.context"), "."
+                *("Name a context that contains it: ", OptionName("package.context")),
+                " (buildr run --context DIRECTORY).",
             ),
         )
     workdir = _join(APP, _within(current, root) or ".")
