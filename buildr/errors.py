@@ -30,6 +30,12 @@ those of the ``docker run`` and ``podman run`` commands. A text says what failed
 
 from __future__ import annotations
 
+# Importing typing would cost a guest more than all the rest; type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
 __all__ = [
     "BackendError",
     "BuildError",
@@ -55,6 +61,55 @@ __all__ = [
 ]
 
 
+class Term(str):
+    """A part of a `Message` that each place words in its own way."""
+
+    __slots__ = ()
+
+
+class OptionName(Term):
+    """An option, by the name that it has in the decorator.
+
+    Args:
+        option: ``package.tag``.
+        path: where in its value: the index in a list, ``.dest`` for a field, ``['KEY']`` for another key.
+    """
+
+    __slots__ = ("option", "path")
+    option: str
+    path: tuple[int | str, ...]
+
+    def __new__(cls, option: str, path: tuple[int | str, ...] = ()) -> Self:
+        """Join the two."""
+        steps = [f"[{step}]" if isinstance(step, int) else step for step in path]
+        self = super().__new__(cls, "".join((option, *steps)))
+        self.option = option
+        self.path = path
+        return self
+
+
+class Message(str):
+    """Message that names options: it reads as the decorator names them, and a command line can name its flags instead."""
+
+    __slots__ = ("parts",)
+    parts: tuple[str, ...]
+
+    def __new__(cls, *parts: str) -> Self:
+        """Join parts, among which may be `Term` and other texts."""
+        flat = tuple(
+            piece
+            for part in parts
+            for piece in (part.parts if isinstance(part, Message) else (part,))
+        )
+        self = super().__new__(cls, "".join(flat))
+        self.parts = flat
+        return self
+
+    def reworded(self, word: Callable[[Term], str]) -> Message:
+        """Return the same text with each term in other words."""
+        return Message(*(word(part) if isinstance(part, Term) else part for part in self.parts))
+
+
 class BuildrError(Exception):
     """Base of all errors of Buildr.
 
@@ -68,10 +123,36 @@ class BuildrError(Exception):
 
     exit_code = 125
 
+    what: str
+    hint: str
+
     def __init__(self, what: str, *, hint: str = "") -> None:
-        super().__init__(f"{what}\n{hint}" if hint else what)
+        super().__init__()
+        self._say(what, hint)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options that the first sentence names, each once: ``package.tag``."""
+        parts = self.what.parts if isinstance(self.what, Message) else ()
+        return tuple(dict.fromkeys(part.option for part in parts if isinstance(part, OptionName)))
+
+    def _say(self, what: str, hint: str) -> None:
+        """Replace the text."""
         self.what = what
         self.hint = hint
+        self.args = (f"{what}\n{hint}" if hint else what,)
+
+    def reword(self, word: Callable[[Term], str]) -> None:
+        """Put the terms of the text into the words of another place.
+
+        Args:
+            word: returns what a term is called there.
+        """
+        what, hint = (
+            text.reworded(word) if isinstance(text, Message) else text
+            for text in (self.what, self.hint)
+        )
+        self._say(what, hint)
 
 
 class OptionError(BuildrError, ValueError):

@@ -48,7 +48,7 @@ records = (
     Settings,
     Signals,
     plan_module.RunPlan,
-    container_spec.PortBinding,
+    container_spec.Port,
 )
 names.update({record.__name__: record for record in records})
 names["os"] = os

@@ -12,7 +12,7 @@ from buildr._gc import Uncollected
 from buildr.errors import BuildrError
 from buildr.guest.detection import detect
 from buildr.host import console
-from buildr.options import complete_package, complete_runtime, given_package, given_runtime
+from buildr.options import complete_package, complete_runtime, read_package, read_runtime
 from buildr.plan.entry import is_main_script, running_entry
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from buildr.config import Settings
     from buildr.host.signals import Signals
     from buildr.options import PackageOptions, RuntimeOptions
+    from buildr.options.typed_dicts import PackageDict, RuntimeDict
     from buildr.plan.entry import Entry
 
 P = ParamSpec("P")
@@ -177,13 +178,13 @@ class Containerized(Generic[P, R]):
         Raises:
             OptionError: it is no number of seconds.
         """
-        from buildr.options.errors import WrongValueError
-        from buildr.options.runtime import call_timeout
+        from buildr.options.errors import InvalidValueError
+        from buildr.options.runtime_values import call_timeout
 
         try:
             valid = None if seconds is None else call_timeout(seconds)
-        except WrongValueError as error:
-            raise error.within("seconds") from None
+        except InvalidValueError as error:
+            raise error.of("seconds") from None
         return self._like(self.local, (valid,))
 
     def _callee(self) -> Callee:
@@ -305,8 +306,8 @@ def Containerize(
     function: None = None,
     /,
     *,
-    package: PackageOptions | Mapping[str, Any] | None = None,
-    runtime: RuntimeOptions | Mapping[str, Any] | None = None,
+    package: PackageOptions | PackageDict | None = None,
+    runtime: RuntimeOptions | RuntimeDict | None = None,
 ) -> Callable[[Callable[P, R]], Containerized[P, R]]: ...
 
 
@@ -342,7 +343,7 @@ def Containerize(  # noqa: N802 - the ancestor's name, which scripts know
             from buildr.api.misplaced_options import misplaced
 
             raise misplaced(function, others)
-        valid_package, valid_runtime = given_package(package), given_runtime(runtime)
+        valid_package, valid_runtime = read_package(package), read_runtime(runtime)
         # What they lack may be given elsewhere; what excludes one another here will not be mended there.
         complete_package(valid_package, alone=False)
         complete_runtime(valid_runtime)

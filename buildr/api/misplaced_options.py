@@ -43,7 +43,7 @@ def _line(name: str) -> str:
         places = " or ".join(f'{group}={{"{snake_case(name)}": …}}' for group in found)
         return f"{name!r} belongs into its group: {places}"
     known = [*_GROUPS, *(option for kind in _GROUPS.values() for option in _names(kind))]
-    return f"{name!r} is no option{did_you_mean(name[:64], known)}"
+    return f"{name!r} is not an option{did_you_mean(name[:64], known)}"
 
 
 def _names(kind: type[Struct]) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ def at_a_time(runtime: Runtime, asked: int | None) -> int:
         raise OptionError(f"concurrency cannot be {asked!r}", hint="accepted: a number from 1 on")
     if alone and asked > 1:
         raise OptionError(
-            f"runtime.{alone[0]} and concurrency={asked} exclude each other:"
+            f"runtime.{alone[0]} and concurrency={asked} cannot be combined:"
             " only one container at a time can have it",
             hint="Leave one of them out; host port 0 lets the engine choose a free one.",
         )

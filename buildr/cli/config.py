@@ -12,14 +12,13 @@ from buildr.cli.command import Command, completing, option
 from buildr.cli.options import module_option, options
 from buildr.cli.table import table
 from buildr.cli.target import function_option
-from buildr.host.addresses import in_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from buildr.config import Settings
     from buildr.host.signals import Signals
-    from buildr.options import Mount, Port
+    from buildr.options import Mount
 
 _HIDDEN = "…"
 _own_options = (
@@ -87,7 +86,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     from msgspec import structs
 
     from buildr.config.layers import DEFAULT
-    from buildr.options import PackageOptions, RuntimeOptions
+    from buildr.options import OPTIONS
     from buildr.plan.project import BASE_IMAGE_VARIABLE
     from buildr.runners.choice import ENGINE, choose
 
@@ -100,11 +99,9 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     choices = choose(settings)
     engine = choices.executor if choices.runner == ENGINE else choices.builder
     yield "backend", engine.name, engine.origin
-    groups = (("package", PackageOptions, package), ("runtime", RuntimeOptions, settings.runtime))
-    for kind, given, values in groups:
-        for field in given.__struct_fields__:
-            name = f"{kind}.{field}"
-            yield name, getattr(values, field), origins.get(name, DEFAULT)
+    groups = {"package": package, "runtime": settings.runtime}
+    for name, declared in OPTIONS.items():
+        yield name, getattr(groups[declared.group], declared.name), origins.get(name, DEFAULT)
 
 
 def _plain(name: str, value: Any, *, show_env: bool) -> Any:
@@ -114,15 +111,10 @@ def _plain(name: str, value: Any, *, show_env: bool) -> Any:
     if name == "runtime.env" and not show_env:
         return {key: None if text is None else _HIDDEN for key, text in value.items()}
     if name == "runtime.ports":
-        return [_port(port) for port in value]
+        return [str(port) for port in value]
     if name == "runtime.mounts":
         return [_mount(mount) for mount in value]
     return msgspec.to_builtins(value)
-
-
-def _port(port: Port) -> str:
-    ip = in_address(port.host_ip)
-    return f"{ip}{':' if ip else ''}{port.host}:{port.container}/{port.protocol}"
 
 
 def _mount(mount: Mount) -> Any:

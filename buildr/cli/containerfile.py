@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, completing, option
-from buildr.cli.options import build_options, module_option, options
+from buildr.cli.command import Command, completing
+from buildr.cli.options import build_options, module_option, options, quiet_option
 from buildr.cli.target import Target, function_option
 from buildr.cli.values import in_words_of
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
 
-_quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),)
-
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(module_option, function_option, build_options, _quiet)
+@options(module_option, function_option, build_options, quiet_option)
 @click.pass_context
 def containerfile(
     context: click.Context,

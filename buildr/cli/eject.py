@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.command import Command, completing, option
-from buildr.cli.options import build_options, image_options, module_option, options
+from buildr.cli.options import build_options, image_options, module_option, options, quiet_option
 from buildr.cli.target import Target, function_option
 from buildr.cli.values import in_words_of
 
@@ -24,7 +24,7 @@ _own_options = (
         help="Where to write; made if need be.",
     ),
     option("--force", is_flag=True, help="Write into a directory that is not empty, too."),
-    option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),
+    *quiet_option,
 )
 
 

@@ -16,7 +16,7 @@ from buildr.config.source_imports import imported
 from buildr.config.source_scopes import Function, Place, position
 from buildr.config.source_values import GROUPS, UNKNOWN, Computed, Reader
 from buildr.errors import EntryError, OptionError
-from buildr.options import given_package, given_runtime
+from buildr.options import read_package, read_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,8 +232,8 @@ def _read(use: _Use) -> Decorated:
     }
     try:
         layer = Layer(
-            package=given_package(given["package"]),
-            runtime=given_runtime(given["runtime"]),
+            package=read_package(given["package"]),
+            runtime=read_runtime(given["runtime"]),
             origin=DECORATOR,
         )
     except OptionError as error:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from buildr.engines.registry import DECORATOR
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName
 from buildr.options import (
     Package,
     Runtime,
     complete_package,
     complete_runtime,
-    exclude_one_another,
+    conflict,
 )
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["DECORATOR", "DEFAULT", "Layer", "Settings", "merge"]
 
 DEFAULT = "default"
-_OPTION = r"(?<![.\w])(package|runtime)\.([a-z_]+)"
 
 
 class Layer(Struct, frozen=True, kw_only=True):
@@ -67,14 +65,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 def merge(layers: Sequence[Layer]) -> Settings:
     """Put layers on top of each other.
 
-    An option of a higher layer replaces that of a lower one as a whole, but for ``env``, where it does so by variable. It
-    also takes those options of lower layers away that it cannot stand beside.
+    An option of a higher layer replaces that of a lower one as a whole, except that ``env`` is merged by variable. It also
+    removes those options of lower layers that it cannot be combined with.
 
     Args:
         layers: the highest first.
 
     Raises:
-        OptionError: options exclude one another that nobody can choose between, or one needs another.
+        OptionError: options of one layer cannot be combined, or one needs another.
     """
     package: dict[str, Any] = {}
     runtime: dict[str, Any] = {}
@@ -83,7 +81,7 @@ def merge(layers: Sequence[Layer]) -> Settings:
         above = dict(package)
         for name, value in layer.package.items():
             both = {**above, name: value}
-            if not any(other == name or exclude_one_another(other, name, both) for other in above):
+            if not any(other == name or conflict(other, name, both) for other in above):
                 package[name] = value
                 origins[f"package.{name}"] = layer.origin_of(f"package.{name}")
         for name, value in layer.runtime.items():
@@ -106,11 +104,10 @@ def merge(layers: Sequence[Layer]) -> Settings:
 
 
 def _with_origins(error: OptionError, origins: Mapping[str, str]) -> OptionError:
-    """Say where the options stand that an error names; for the decorator and the command line that is plain."""
-    named = dict.fromkeys(match[0] for match in re.finditer(_OPTION, error.what))
+    """Say where the options stand that an error names; for the decorator and the command line that is obvious."""
     places = [
-        f"{option} is from {origins[option]}"
-        for option in named
+        Message("\n", OptionName(option), f" is from {origins[option]}")
+        for option in error.options
         if option in origins and origins[option] != DECORATOR and origins[option][0] != "-"
     ]
-    return OptionError(error.what, hint="\n".join((error.hint, *places)))
+    return OptionError(error.what, hint=Message(error.hint, *places))

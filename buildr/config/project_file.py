@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from buildr.config.layers import Layer
-from buildr.errors import OptionError
-from buildr.options import given_package, given_runtime
-from buildr.options.errors import WrongValueError, did_you_mean, shown
-from buildr.options.package import backend
+from buildr.errors import OptionError, OptionName, Term
+from buildr.options import read_package, read_runtime
+from buildr.options.errors import InvalidValueError, did_you_mean, shown
+from buildr.options.package_values import backend
 
 if TYPE_CHECKING:
     from buildr.options import Mount
@@ -48,7 +48,12 @@ def read_project_file(directory: str) -> Layer | None:
     try:
         return _layer(table, directory, path)
     except OptionError as error:
-        raise OptionError(f"{path}: {error.what}", hint=error.hint) from None
+        error.reword(_key_of)
+        raise OptionError(f"{path}: {error.what}", hint=str(error.hint)) from None
+
+
+def _key_of(term: Term) -> str:
+    return f"{_TABLE}.{term}" if isinstance(term, OptionName) else term
 
 
 def _table(path: str) -> dict[str, Any]:
@@ -68,7 +73,9 @@ def _table(path: str) -> dict[str, Any]:
     try:
         found = tomllib.loads(data.decode())
     except ValueError as error:  # tomllib's own and UnicodeDecodeError are such
-        raise OptionError(f"{path} is no TOML: {error}", hint="See https://toml.io.") from None
+        raise OptionError(
+            f"{path} is not valid TOML: {error}", hint="See https://toml.io."
+        ) from None
     tools = found.get("tool", {})
     table = tools.get("buildr", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
@@ -84,15 +91,16 @@ def _layer(table: dict[str, Any], directory: str, path: str) -> Layer:
             meant = did_you_mean(key, KEYS)
             label = f"{_TABLE}.{key}" if re.fullmatch(r"[\w-]+", key, re.ASCII) else shown(key)
             raise OptionError(
-                f"{label} is no option{meant}", hint=f"accepted in [{_TABLE}]: {', '.join(KEYS)}"
+                f"{label} is not an option{meant}",
+                hint=f"accepted in [{_TABLE}]: {', '.join(KEYS)}",
             )
     named = table.get("backend")
     try:
         engine = None if named is None else backend(named)
-    except WrongValueError as error:
-        raise error.within(f"{_TABLE}.backend") from None
-    package = given_package(_group(table, "package"), kind=f"{_TABLE}.package")
-    runtime = given_runtime(_group(table, "runtime"), kind=f"{_TABLE}.runtime")
+    except InvalidValueError as error:
+        raise error.of(OptionName("backend")) from None
+    package = read_package(_group(table, "package"))
+    runtime = read_runtime(_group(table, "runtime"))
     if "context" in package:
         package["context"] = _beside(package["context"], directory)
     if "mounts" in runtime:

@@ -11,7 +11,7 @@ import os
 from buildr.dependencies.files import inside
 from buildr.dependencies.model import Dependencies, ProjectFiles, Source, StagedFile
 from buildr.dependencies.readers import inline
-from buildr.errors import DependencyError
+from buildr.errors import DependencyError, Message, OptionName
 
 __all__ = [
     "SOURCES",
@@ -33,7 +33,8 @@ SOURCES: tuple[tuple[str, str | None], ...] = (
 )
 """The modules of this package, and the file that each looks for; they are imported only where that is there."""
 _WITHOUT_CHOICES = ("requirements", "inline", "listed")
-_OPTION = "package.dependencies"
+_OPTION = OptionName("package.dependencies")
+_FILE_OPTION = OptionName("package.dependencies_file")
 _ACCEPTED = (
     "requirements (*.txt, *.in), a script with inline metadata (*.py), pylock.toml or pylock.NAME.toml, uv.lock,"
     " poetry.lock, Pipfile.lock, pyproject.toml"
@@ -95,7 +96,10 @@ def _first(project: ProjectFiles) -> Dependencies | None:
     for option in ("extras", "groups"):
         if getattr(project, option):
             raise DependencyError(
-                f"package.{option} has no effect: no file in the context says what the project needs",
+                Message(
+                    OptionName(f"package.{option}"),
+                    " has no effect: no file in the context says what the project needs",
+                ),
                 hint="accepted beside it: pylock.toml, uv.lock, poetry.lock, Pipfile.lock, pyproject.toml",
             )
     return None
@@ -104,7 +108,7 @@ def _first(project: ProjectFiles) -> Dependencies | None:
 def _listed(project: ProjectFiles, wanted: tuple[str, ...]) -> Dependencies:
     from buildr.dependencies import listed
 
-    listed.check(wanted, f"{_OPTION}: …")
+    listed.check(wanted, _OPTION)
     return _checked(project, listed.requirements(wanted, _OPTION, where=_OPTION), "listed")
 
 
@@ -113,8 +117,13 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
     for option in ("extras", "groups"):
         if getattr(project, option) and source in _WITHOUT_CHOICES:
             raise DependencyError(
-                f"package.{option} has no effect: the dependencies come from {found.source}",
-                hint='name the file that has them: package={"dependencies_file": "pyproject.toml"}',
+                Message(
+                    OptionName(f"package.{option}"),
+                    f" has no effect: the dependencies come from {found.source}",
+                ),
+                hint=Message(
+                    *("name the file that has them, such as pyproject.toml, with ", _FILE_OPTION)
+                ),
             )
     return found
 
@@ -122,13 +131,13 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
 def _explicit(project: ProjectFiles) -> Dependencies:
     given = project.explicit or ""
     path = _explicit_path(project)
-    inside(project, path, f"package.dependencies_file, {given!r},")
+    inside(project, path, Message(_FILE_OPTION, f", {given!r},"))
     for name, _ in SOURCES:
         source = _source(name)
         if source.accepts(os.path.basename(path)):
             return _checked(project, source.read(project, path), name)
     raise DependencyError(
-        f"package.dependencies_file: {given!r} is no kind of file that Buildr reads dependencies from",
+        Message(_FILE_OPTION, f": Buildr does not read dependencies from a file like {given!r}"),
         hint=f"accepted: {_ACCEPTED}",
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr.errors import DependencyError
+from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
     from buildr.dependencies.model import ProjectFiles
@@ -57,15 +57,18 @@ def inside(project: ProjectFiles, path: str, where: str) -> str:
     """
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", path):
         raise DependencyError(
-            f"{where} names {path!r}, which holds a control character or is not UTF-8",
+            Message(where, f" names {path!r}, which contains a control character or is not UTF-8"),
             hint="rename the file",
         )
     root = os.path.realpath(project.context)
     real = os.path.realpath(os.path.join(root, path))
     if os.path.commonpath([root, real]) != root or os.path.normpath(path).split("/")[0] == "..":
         raise DependencyError(
-            f"{where} names {path!r}, which lies outside the context {root}",
-            hint="move the file into the context, or set package.context to a directory that holds both",
+            Message(where, f" names {path!r}, which lies outside the context {root}"),
+            hint=Message(
+                *("move the file into the context, or set ", OptionName("package.context")),
+                " to a directory that contains both",
+            ),
         )
     return real
 

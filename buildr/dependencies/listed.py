@@ -14,7 +14,7 @@ from buildr.dependencies.requirement import (
     points_into_source,
     without_password,
 )
-from buildr.errors import DependencyError
+from buildr.errors import DependencyError, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,21 +24,22 @@ __all__ = ["check", "requirements"]
 _STAGED = "requirements.txt"
 
 
-def check(wanted: Iterable[str], where: str) -> None:
+def check(wanted: Iterable[str], where: str, after: str = "") -> None:
     """Check that each is a requirement, and means the same as a line of a file of requirements.
 
     Args:
         wanted: the requirements.
-        where: as they stand in the error: ``app.py: … in the inline metadata``, with the requirement for ``…``.
+        where: what stands before one in the error: ``app.py``.
+        after: what stands after it: `` in the inline metadata``.
 
     Raises:
-        DependencyError: one is none.
+        DependencyError: one is not.
     """
     for item in wanted:
         changed = not item.isprintable() or re.search(r"\s#", item) or item.endswith("\\")
         if changed or not is_requirement(item):
             raise DependencyError(
-                f"{where.replace('…', repr(without_password(item)))} is no requirement",
+                Message(where, f": {without_password(item)!r}{after} is not a requirement"),
                 hint='accepted: requirements by PEP 508 such as "requests>=2.31"',
             )
 

@@ -1,4 +1,8 @@
-"""What a container is to be: the specification that an engine creates one from, and its parts."""
+"""What a container is to be: the specification that an engine creates one from, and its parts.
+
+Where an engine takes what the user wrote, the part is the record of `buildr.options`. Mounts and devices have records of their own: the
+options' name sources that may be relative, and these are where they were found.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,28 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from buildr.options.health import HealthCheck
+from buildr.options.networks import Network
+from buildr.options.ports import Port
+from buildr.options.tmpfs import Tmpfs
+from buildr.options.ulimits import Ulimit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-class PortBinding(Struct, frozen=True, kw_only=True):
-    """A published port."""
-
-    host_ip: str
-    host: int
-    """0: the engine chooses."""
-    container: int
-    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
+__all__ = [
+    "ContainerSpec",
+    "DeviceSpec",
+    "HealthCheck",
+    "MountSpec",
+    "Network",
+    "Port",
+    "Tmpfs",
+    "Ulimit",
+    "health_config",
+    "restart_policy",
+    "tmpfs_options",
+]
 
 
 class MountSpec(Struct, frozen=True, kw_only=True):
@@ -32,27 +46,8 @@ class MountSpec(Struct, frozen=True, kw_only=True):
     """SELinux label: shared or private."""
 
 
-class TmpfsSpec(Struct, frozen=True, kw_only=True):
-    """A directory in memory, empty at first.
-
-    Anybody in the container may write to it, unless the image has a directory there: then that one's permissions hold.
-    """
-
-    target: str
-    size: int | None = None
-    """Bytes; ``None``: the kernel's default."""
-
-
 _TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
 """How directories in memory are mounted; all said, as the engines' defaults differ."""
-
-
-class NetworkSpec(Struct, frozen=True, kw_only=True):
-    """A network that the container joins."""
-
-    name: str
-    aliases: tuple[str, ...] = ()
-    """Further names by which others in it find the container."""
 
 
 class DeviceSpec(Struct, frozen=True, kw_only=True):
@@ -64,30 +59,6 @@ class DeviceSpec(Struct, frozen=True, kw_only=True):
     """An absolute path; empty for a name."""
     access: str = "rwm"
     """Of ``r``, ``w``, and ``m`` for making nodes."""
-
-
-class UlimitSpec(Struct, frozen=True, kw_only=True):
-    """A limit of each process, as in setrlimit(2)."""
-
-    name: str
-    """``nofile`` for ``RLIMIT_NOFILE``."""
-    soft: int
-    """-1: no limit."""
-    hard: int
-
-
-class HealthSpec(Struct, frozen=True, kw_only=True):
-    """A command that an engine runs in a container to see whether it is well."""
-
-    test: tuple[str, ...]
-    """``CMD`` and words, or ``CMD-SHELL`` and a line for ``sh``, in the words of both engines."""
-    interval: float = 30
-    """Seconds from one to the next."""
-    timeout: float = 30
-    """Seconds that one may take."""
-    retries: int = 3
-    start_period: float = 0
-    """Seconds in which failures do not count."""
 
 
 class ContainerSpec(Struct, frozen=True, kw_only=True):
@@ -106,9 +77,11 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     tty: bool = False
     stdin: bool = True
     """Whether it takes input; without, its standard input is ``/dev/null``."""
-    ports: tuple[PortBinding, ...] = ()
+    ports: tuple[Port, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
-    tmpfs: tuple[TmpfsSpec, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    """Directories in memory. Anybody in the container may write to one, unless the image has a directory there: then its
+    permissions hold."""
     cpus: float | None = None
     memory: int | None = None
     """Bytes."""
@@ -116,13 +89,13 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     """Bytes of ``/dev/shm``; ``None``: 64 MiB."""
     pids_limit: int | None = None
     """Processes and threads."""
-    ulimits: tuple[UlimitSpec, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
     devices: tuple[DeviceSpec, ...] = ()
     gpus: int | tuple[str, ...] | None = None
     """How many GPUs, -1 for all; or which, by number or UUID."""
-    networks: tuple[NetworkSpec, ...] = ()
+    networks: tuple[Network, ...] = ()
     """One of them named ``none`` or ``host``, and alone, is that mode; none at all: the engine's default, a private one."""
-    health: HealthSpec | None = None
+    health: HealthCheck | None = None
     """``None``: what the image has."""
     restart: str = "no"
     """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or with the
@@ -156,7 +129,7 @@ def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
     return found
 
 
-def health_config(health: HealthSpec) -> dict[str, object]:
+def health_config(health: HealthCheck) -> dict[str, object]:
     """Return a health check as both engines take it: times are in nanoseconds, and all are said, as Podman has no defaults here."""
     return {
         "Test": list(health.test),

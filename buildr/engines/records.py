@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from buildr.engines.container_spec import PortBinding
+    from buildr.engines.container_spec import Port
 
 
 _ID_DIGITS = 12
@@ -180,7 +180,7 @@ class ContainerState(Struct, frozen=True, kw_only=True):
     error: str = ""
     """Why it could not start, in the engine's words."""
     labels: Mapping[str, str] = {}
-    ports: tuple[PortBinding, ...] = ()
+    ports: tuple[Port, ...] = ()
     """As they are bound now, with the host ports that the engine chose."""
 
 

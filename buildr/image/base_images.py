@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.errors import ImageNotFoundError, OptionError
+from buildr.errors import ImageNotFoundError, Message, OptionError, OptionName
 
 if TYPE_CHECKING:
     from buildr.engines.images import Images
@@ -53,10 +53,16 @@ def _find(backend: Images, reference: str, progress: Progress, *, refresh: bool)
     try:
         return backend.pull(reference, progress)
     except ImageNotFoundError as error:
-        why = "It is not stored here, so it has to be pulled."
+        why = Message("It is not stored here, so it has to be pulled.")
         if stored is not None:
-            why = "An older one is stored here, which serves without pull=True in package."
-        raise ImageNotFoundError(error.what, hint=f"{why}\n{error.hint}".strip()) from None
+            why = Message(
+                *(
+                    "An older one is stored here, which is used without ",
+                    OptionName("package.pull"),
+                    ".",
+                )
+            )
+        raise ImageNotFoundError(error.what, hint=Message(why, "\n", error.hint)) from None
 
 
 def _may_change(reference: str) -> bool:

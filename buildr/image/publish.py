@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from buildr.engines.progress import Progress
 from buildr.engines.records import PushRequest
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName
 from buildr.image.ensure import ensure_image
 
 if TYPE_CHECKING:
@@ -43,7 +43,15 @@ def build_elsewhere(
             raise OptionError(
                 f"the image is built by {builder.info.backend} and run by {executor.info.backend},"
                 " so it must be published",
-                hint="Set repository=… in package and publish=True in package, or name one engine for both.",
+                hint=Message(
+                    *(
+                        "Set ",
+                        OptionName("package.repository"),
+                        " and ",
+                        OptionName("package.publish"),
+                    ),
+                    ", or name one engine for both.",
+                ),
             )
         image = build_and_publish(builder, project, say)
         if builder.info.backend == executor.info.backend:

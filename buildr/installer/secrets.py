@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName
 from buildr.installer.pip_config import settings
 from buildr.options.secrets import HOST_PIP
 
@@ -86,13 +86,18 @@ def read_secrets(named: Sequence[BuildSecret], context: str) -> Secrets:
             value = os.environ.get(secret.env)
             if value is None:
                 raise OptionError(
-                    f"package.secrets: {secret.id} is the variable {secret.env}, which is not set",
+                    Message(
+                        OptionName("package.secrets"),
+                        f": {secret.id} is the variable {secret.env}, which is not set",
+                    ),
                     hint=f"Set it, or name a file: id={secret.id},src=FILE.",
                 )
             variables[secret.id] = hide(secret.id, value)
         else:
             path = os.path.join(context, os.path.expanduser(secret.src or ""))
-            files[secret.id] = hide(secret.id, _file(path, f"package.secrets: {secret.id}"))
+            files[secret.id] = hide(
+                secret.id, _file(path, Message(OptionName("package.secrets"), f": {secret.id}"))
+            )
             if secret.id in MEANINGS:
                 meanings[secret.id] = MEANINGS[secret.id]
                 host = MEANINGS[secret.id]  # a file that this host was set to has that for an id
@@ -108,12 +113,12 @@ def _file(path: str, label: str) -> str:
             data = file.read(_FILE_BYTES + 1)
     except OSError as error:
         raise OptionError(
-            f"{label} is the file {path}, which cannot be read: {error.strerror}",
+            Message(label, f" is the file {path}, which cannot be read: {error.strerror}"),
             hint="Make it readable for you, or name another.",
         ) from None
     if len(data) > _FILE_BYTES:
         raise OptionError(
-            f"{label} is the file {path}, which has more than {_FILE_BYTES >> 20} MiB",
+            Message(label, f" is the file {path}, which has more than {_FILE_BYTES >> 20} MiB"),
             hint="Is it the right one?",
         )
     return data.decode("utf-8", "surrogateescape")

@@ -1,35 +1,34 @@
-"""The options of a user: read at decoration time, each checked, each error naming its option.
+"""The options that users set: each is declared once, and checked when it is given; each error names its option.
 
 `package_options` and `runtime_options` take what a user gives and return `Package` and `Runtime`, in which
-every value is valid and in one form.
+every value is valid and in one form. Of Buildr, only what stands below in the picture of CONTRIBUTING.md is imported.
 """
 
 from __future__ import annotations
 
-from buildr.options.files import PackageFile
-from buildr.options.mounts import Mount, mount_source
-from buildr.options.package import (
-    Package,
-    PackageOptions,
-    complete_package,
-    exclude_one_another,
-    given_package,
+from buildr.options.declared import (
+    GROUPS,
+    OPTIONS,
     package_options,
-)
-from buildr.options.ports import Port
-from buildr.options.reference import Reference, image_name_from, parse_reference
-from buildr.options.runtime import (
-    Runtime,
-    RuntimeOptions,
-    complete_runtime,
-    given_runtime,
+    read_package,
+    read_runtime,
     runtime_options,
 )
+from buildr.options.files import PackageFile
+from buildr.options.mounts import Mount, mount_source
+from buildr.options.package import Package, PackageOptions
+from buildr.options.package_rules import complete_package, conflict
+from buildr.options.ports import Port
+from buildr.options.reference import Reference, image_name_from, parse_reference
+from buildr.options.runtime import Runtime, RuntimeOptions
+from buildr.options.runtime_rules import complete_runtime
 from buildr.options.secrets import BuildSecret
 from buildr.options.size import parse_bytes
 from buildr.options.tmpfs import Tmpfs
 
 __all__ = [
+    "GROUPS",
+    "OPTIONS",
     "BuildSecret",
     "Mount",
     "Package",
@@ -42,13 +41,13 @@ __all__ = [
     "Tmpfs",
     "complete_package",
     "complete_runtime",
-    "exclude_one_another",
-    "given_package",
-    "given_runtime",
+    "conflict",
     "image_name_from",
     "mount_source",
     "package_options",
     "parse_bytes",
     "parse_reference",
+    "read_package",
+    "read_runtime",
     "runtime_options",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.values import each, matching, text, typed
 
 __all__ = ["Gpus", "devices", "gpus", "parts"]
@@ -28,7 +28,7 @@ def devices(value: object) -> tuple[str, ...]:
     """Read the option ``devices``.
 
     Raises:
-        WrongValueError: it is no list of devices.
+        InvalidValueError: it is no list of devices.
     """
     return tuple(each(value, _device, _DEVICES))
 
@@ -37,11 +37,11 @@ def _device(value: object) -> str:
     found = text(value, _DEVICE)
     path = re.fullmatch(_PATH, found)
     if not path and not re.fullmatch(_CDI, found, re.ASCII):
-        raise WrongValueError(value, _DEVICE)
+        raise InvalidValueError(value, _DEVICE)
     if path and ".." in found.split("/"):
-        raise WrongValueError(value, _DEVICE, problem="it holds '..'")
+        raise InvalidValueError(value, _DEVICE, problem="it holds '..'")
     if found.endswith(":"):
-        raise WrongValueError(value, _DEVICE, problem="nothing follows the last colon")
+        raise InvalidValueError(value, _DEVICE, problem="nothing follows the last colon")
     return found
 
 
@@ -62,7 +62,7 @@ def gpus(value: object) -> Gpus:
     """Read the option ``gpus``.
 
     Raises:
-        WrongValueError: it says neither how many nor which.
+        InvalidValueError: it says neither how many nor which.
     """
     if isinstance(value, str):
         words = text(value, _GPUS)
@@ -73,15 +73,15 @@ def gpus(value: object) -> Gpus:
         elif words.isascii() and words.isdecimal():
             value = int(words)
         else:
-            raise WrongValueError(value, _GPUS)
+            raise InvalidValueError(value, _GPUS)
     if isinstance(value, (list, tuple, set)):
         found = tuple(each(value, _gpu, _GPUS))
         if not found:
-            raise WrongValueError(value, _GPUS, problem="it names none")
+            raise InvalidValueError(value, _GPUS, problem="it names none")
         return found
     count = typed(value, int, _GPUS)
     if count < 1 and count != -1:
-        raise WrongValueError(value, _GPUS)
+        raise InvalidValueError(value, _GPUS)
     return count
 
 

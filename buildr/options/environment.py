@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.values import text
 
 __all__ = ["RESERVED", "environment"]
@@ -25,20 +25,20 @@ def environment(value: object) -> dict[str, str | None]:
     """Read the option ``env``. No error shows a value, as it may be a secret.
 
     Raises:
-        WrongValueError: it is no dict and no list, a name is no name or reserved, or a value is no text.
+        InvalidValueError: it is no dict and no list, a name is no name or reserved, or a value is no text.
     """
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         pairs = (item.partition("=") for item in value)  # what TOML, which has no None, can say
         value = {name: text if equals else None for name, equals, text in pairs}
     if not isinstance(value, Mapping):
-        raise WrongValueError(value, _ACCEPTS, secret=True)
+        raise InvalidValueError(value, _ACCEPTS, secret=True)
     found: dict[str, str | None] = {}
     for key, item in value.items():
         name = text(key, _NAME)
         if not name or "=" in name:
-            raise WrongValueError(key, _NAME)
+            raise InvalidValueError(key, _NAME)
         if name in RESERVED:
-            raise WrongValueError(
+            raise InvalidValueError(
                 key, _NAME, problem="it is reserved: images that Buildr builds set it"
             )
         found[name] = None if item is None else _value(name, item)
@@ -49,10 +49,10 @@ def _value(name: str, value: object) -> str:
     """Line breaks may stand in a value, which travels in a request and never in a file."""
     where = f"[{name!r}]"
     if not isinstance(value, str):
-        raise WrongValueError(value, _VALUE, path=where, secret=True)
+        raise InvalidValueError(value, _VALUE, path=(where,), secret=True)
     if "\0" in value:
-        raise WrongValueError(value, _VALUE, problem="it holds a NUL", path=where, secret=True)
+        raise InvalidValueError(value, _VALUE, problem="it holds a NUL", path=(where,), secret=True)
     if re.search(r"[\ud800-\udfff]", value):
         problem = "it cannot be written as UTF-8"
-        raise WrongValueError(value, _VALUE, problem=problem, path=where, secret=True)
+        raise InvalidValueError(value, _VALUE, problem=problem, path=(where,), secret=True)
     return str.__str__(value)

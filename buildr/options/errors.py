@@ -1,15 +1,16 @@
-"""The error of one wrong option, and how the value that was given is shown in it."""
+"""The error of an invalid value, as data, and how the value is shown in it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName, Term
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
-__all__ = ["WrongValueError", "did_you_mean", "shown"]
+__all__ = ["Accepts", "InvalidValueError", "did_you_mean", "shown"]
 
 _LONGEST = 60
 
@@ -26,12 +27,12 @@ def shown(value: object) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], ending: str = "") -> str:
-    """Return the end of an error on an unknown name that asks for the nearest one; empty where none is near.
+    """Return the end of an error about an unknown name, which suggests the closest one; empty where none is close.
 
     Args:
         name: what was given.
-        known: what there is.
-        ending: what both have in common behind that, and which makes nothing near.
+        known: the names that exist.
+        ending: what follows in both names, and is not compared.
     """
     from difflib import get_close_matches  # only errors need it
 
@@ -39,45 +40,92 @@ def did_you_mean(name: str, known: Iterable[str], ending: str = "") -> str:
     return f"; did you mean {near[0] + ending!r}?" if near else ""
 
 
-class WrongValueError(OptionError):
-    """A value that an option does not take.
+class Accepts(Term):
+    """What an option accepts, as a noun phrase.
 
     Args:
-        given: the value; shown as `shown` does.
-        accepts: what is accepted instead, as a noun phrase.
-        problem: what is wrong with it, where that is not plain from `accepts`.
-        label: what the value should be, used where no option's name is known.
-        path: the option, ``package.name`` or a part of it such as ``[1].dest``.
-        secret: show the type of the value only.
+        as_text: what can be written as text, and so on a command line.
+        others: what only Python and TOML can express.
+    """
+
+    __slots__ = ("as_text",)
+    as_text: str
+
+    def __new__(cls, as_text: str, others: str) -> Self:
+        """Join the two."""
+        self = super().__new__(cls, f"{as_text}, or {others}")
+        self.as_text = as_text
+        return self
+
+
+class InvalidValueError(OptionError):
+    """A value that an option does not accept.
+
+    Args:
+        value: what was given; shown as `shown` does.
+        accepted: what is accepted instead, as a noun phrase.
+        problem: what is wrong with the value, where that is not obvious from ``accepted``.
+        path: where in the option's value it stands: the index in a list, ``.dest`` for a field.
+        secret: show only the type of the value.
+
+    Attributes:
+        option: the option, ``package.name``; empty until it is known (`of`).
     """
 
     def __init__(
         self,
-        given: object,
-        accepts: str,
+        value: object,
+        accepted: str,
         *,
         problem: str = "",
-        label: str = "the value",
-        path: str = "",
+        path: tuple[int | str, ...] = (),
         secret: bool = False,
     ) -> None:
-        text = f"a value of type {type(given).__name__}" if secret else shown(given)
-        detail = f": {problem}" if problem else ""
-        super().__init__(f"{path or label} cannot be {text}{detail}", hint=f"accepted: {accepts}")
-        self.given = given
-        self.accepts = accepts
+        super().__init__("")
+        self.value = value
+        self.accepted = accepted
         self.problem = problem
-        self.label = label
         self.path = path
         self.secret = secret
+        self._call("the value")
 
-    def within(self, segment: str) -> WrongValueError:
-        """Return the same error for a value that lies inside ``segment``."""
-        return WrongValueError(
-            self.given,
-            self.accepts,
+    def _call(self, subject: str) -> None:
+        self.option = subject.option if isinstance(subject, OptionName) else ""
+        self._subject = subject
+        name: str = OptionName(self.option, self.path)
+        if not self.option:
+            name = Message(subject, str(name))
+        text = f"a value of type {type(self.value).__name__}" if self.secret else shown(self.value)
+        problem = f": {self.problem}" if self.problem else ""
+        self._say(
+            Message(name, f" cannot be {text}{problem}"),
+            Message("accepted: ", self.accepted),
+        )
+
+    def within(self, segment: int | str) -> InvalidValueError:
+        """Return the same error for a value that contains this one, at an index or in a field ``.dest``."""
+        error = InvalidValueError(
+            self.value,
+            self.accepted,
             problem=self.problem,
-            label=self.label,
-            path=segment + self.path,
+            path=(segment, *self.path),
             secret=self.secret,
         )
+        error._call(self._subject)
+        return error
+
+    def of(self, subject: str) -> InvalidValueError:
+        """Return the same error with the name of what the value was given for.
+
+        Args:
+            subject: an `OptionName`, or any other noun phrase.
+        """
+        error = InvalidValueError(
+            self.value,
+            self.accepted,
+            problem=self.problem,
+            path=self.path,
+            secret=self.secret,
+        )
+        error._call(subject)
+        return error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.reading import record
 from buildr.options.values import each, number, text, typed
 
@@ -27,7 +27,7 @@ _DAY = 86_400
 
 
 class HealthCheck(Struct, frozen=True):
-    """A command that tells whether a container is well: it is if that ends with 0.
+    """A command that tells whether a container is healthy, by ending with 0.
 
     The times are Docker's own unless given: https://docs.docker.com/reference/dockerfile/#healthcheck.
 
@@ -45,12 +45,19 @@ class HealthCheck(Struct, frozen=True):
     retries: int = 3
     start_period: float = 0
 
+    @property
+    def test(self) -> tuple[str, ...]:
+        """The command as both engines take it: ``CMD`` and words, or ``CMD-SHELL`` and a line for ``sh``."""
+        if isinstance(self.command, str):
+            return ("CMD-SHELL", self.command)
+        return ("CMD", *self.command)
+
 
 def health_check(value: object) -> HealthCheck:
     """Read the option ``healthcheck``.
 
     Raises:
-        WrongValueError: it is none.
+        InvalidValueError: it is none.
     """
     if isinstance(value, (str, list, tuple)):
         value = {"command": value}
@@ -63,18 +70,18 @@ def _command(value: object) -> str | tuple[str, ...]:
     if isinstance(value, str):
         line = text(value, _COMMAND)
         if not line.strip():
-            raise WrongValueError(value, _COMMAND, problem="it is empty")
+            raise InvalidValueError(value, _COMMAND, problem="it is empty")
         return line
     words = tuple(each(value, lambda word: text(word, _COMMAND), _COMMAND))
     if not words or not words[0]:
-        raise WrongValueError(value, _COMMAND, problem="it names no command")
+        raise InvalidValueError(value, _COMMAND, problem="it names no command")
     return words
 
 
 def _retries(value: object) -> int:
     found = typed(value, int, _RETRIES)
     if not 1 <= found <= 1000:
-        raise WrongValueError(value, _RETRIES)
+        raise InvalidValueError(value, _RETRIES)
     return int(found)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from buildr.errors import OptionError
-from buildr.options.errors import WrongValueError
+from buildr.errors import Message, OptionError, OptionName
+from buildr.options.errors import Accepts, InvalidValueError
 from buildr.options.reading import record
 from buildr.options.values import container_path, each, flag, path, refuse_repeated, text
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Mount", "mount_source", "mounts"]
 
-_ACCEPTS = (
-    '"source:/target", "source:/target:ro" (or rw, z, Z, joined by commas), or a dict '
-    '{"source": …, "target": …, "read_only": …, "relabel": …}'
+_ACCEPTS = Accepts(
+    '"source:/target", "source:/target:ro" (or rw, z, Z, joined by commas)',
+    'a dict {"source": …, "target": …, "read_only": …, "relabel": …}',
 )
 _LIST = f"a list of mounts; each {_ACCEPTS}"
 _SOURCE = 'a path such as "./data", "~/data" or "/srv/data", or the name of a volume'
@@ -65,7 +65,10 @@ def mount_source(mount: Mount, base: str) -> str:
     expanded = os.path.expanduser(mount.source)
     if expanded.startswith("~") and mount.source.startswith("~"):
         raise OptionError(
-            f"runtime.mounts: the home directory of {mount.source!r} is not known",
+            Message(
+                OptionName("runtime.mounts"),
+                f": the home directory of {mount.source!r} is unknown",
+            ),
             hint="accepted: an absolute path, or one that begins with './'",
         )
     return os.path.normpath(os.path.join(base, expanded))
@@ -75,7 +78,7 @@ def mounts(value: object) -> tuple[Mount, ...]:
     """Read the option ``mounts``.
 
     Raises:
-        WrongValueError: it is no list of mounts, or two of them have one target.
+        InvalidValueError: it is no list of mounts, or two of them have one target.
     """
     found = tuple(each(value, _mount, _LIST))
     refuse_repeated((mount.target for mount in found), _TARGET, "two mounts have this target")
@@ -90,13 +93,13 @@ def _mount(value: object) -> Mount:
     parts = text(value, _ACCEPTS).split(":")
     if len(parts) not in {2, 3}:
         problem = "a path that holds a colon needs the dict" if len(parts) > 3 else ""
-        raise WrongValueError(value, _ACCEPTS, problem=problem)
+        raise InvalidValueError(value, _ACCEPTS, problem=problem)
     options = parts[2].split(",") if len(parts) == 3 else []
     access = {option for option in options if option in {"ro", "rw"}}
     relabel = {option for option in options if option in {"z", "Z"}}
     if len(access) + len(relabel) != len(options) or len(access) > 1 or len(relabel) > 1:
         problem = "after the target stands one of ro and rw, one of z and Z"
-        raise WrongValueError(value, _ACCEPTS, problem=problem)
+        raise InvalidValueError(value, _ACCEPTS, problem=problem)
     return Mount(
         source=_source(parts[0]),
         target=_target(parts[1]),
@@ -112,8 +115,8 @@ def _source(value: object) -> str:
     if isinstance(value, os.PathLike):
         return f"./{source}"
     if not re.fullmatch(_VOLUME, source, re.ASCII):
-        problem = "a path needs a slash, such as './data', and this is no volume's name"
-        raise WrongValueError(value, _SOURCE, problem=problem)
+        problem = "a path needs a slash, such as './data', and this is not the name of a volume"
+        raise InvalidValueError(value, _SOURCE, problem=problem)
     return source
 
 
@@ -125,7 +128,7 @@ def _relabel(value: object) -> Literal["", "z", "Z"]:
     for label in ("", "z", "Z"):
         if value == label:
             return label
-    raise WrongValueError(value, '"z", "Z" or empty')
+    raise InvalidValueError(value, '"z", "Z" or empty')
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

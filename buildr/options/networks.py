@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import Accepts, InvalidValueError
 from buildr.options.reading import record
 from buildr.options.values import each, matching, refuse_repeated, text
 
@@ -19,7 +19,7 @@ __all__ = ["MODES", "Network", "networks"]
 MODES = ("none", "host")
 """What stands in the place of a network, and alone."""
 _ACCEPTS = '"none", "host", or the name of a network of the engine'
-_ITEM = '"name", "name:alias=db", or a dict {"name": …, "aliases": […]}'
+_ITEM = Accepts('"name", "name:alias=db"', 'a dict {"name": …, "aliases": […]}')
 _LIST = f"{_ACCEPTS}; or a list of networks, each {_ITEM}"
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
 _ALIAS = "a name for this container in that network: letters, digits, and _ . - (not first)"
@@ -43,7 +43,7 @@ def networks(value: object) -> tuple[Network, ...]:
     """Read the option ``network``: one or several.
 
     Raises:
-        WrongValueError: it is no network, one is there twice, or ``none`` or ``host`` is not alone.
+        InvalidValueError: it is no network, one is there twice, or ``none`` or ``host`` is not alone.
     """
     if isinstance(value, (str, Mapping, Network)):
         return (_network(value, _ACCEPTS),)
@@ -51,7 +51,7 @@ def networks(value: object) -> tuple[Network, ...]:
     refuse_repeated((item.name for item in found), _ITEM, "it is there twice")
     for item in found:
         if item.name in MODES and len(found) > 1:
-            raise WrongValueError(value, _LIST, problem=f"{item.name!r} excludes every other")
+            raise InvalidValueError(value, _LIST, problem=f"{item.name!r} excludes every other")
     return found
 
 
@@ -60,19 +60,19 @@ def _network(value: object, accepts: str) -> Network:
         name, colon, rest = text(value, accepts).partition(":")
         aliases = [word.partition("=") for word in rest.split(",")] if colon else []
         if any(key != "alias" or not alias for key, _, alias in aliases):
-            raise WrongValueError(value, _ITEM, problem="after the name stands alias=…")
+            raise InvalidValueError(value, _ITEM, problem="after the name stands alias=…")
         found = Network(_name(name), tuple(_alias(alias) for _, _, alias in aliases))
     else:
         found = Network(**record(value, Network, _READERS, required=("name",), accepts=_ITEM))
     if found.name in MODES and found.aliases:
-        raise WrongValueError(value, accepts, problem=f"{found.name!r} is no network with names")
+        raise InvalidValueError(value, accepts, problem=f"{found.name!r} is no network with names")
     return found
 
 
 def _name(value: object) -> str:
     name = matching(value, _NAME, _ACCEPTS)
     if name in _OWN:
-        raise WrongValueError(
+        raise InvalidValueError(
             value,
             f"{_ACCEPTS}; left out, the engine's default",
             problem="engines differ in what it means",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import msgspec
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.values import each, text, typed
 
 if TYPE_CHECKING:
@@ -50,12 +50,26 @@ class Port(Struct, frozen=True):
     container: int
     protocol: Literal["tcp", "udp", "sctp"] = "tcp"
 
+    @property
+    def bracketed_ip(self) -> str:
+        """The address of the host as it stands before a port: ``[::1]``."""
+        return f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+
+    @property
+    def address(self) -> str:
+        """Where it is reached on the host: ``127.0.0.1:8080``; the port alone where that is every address."""
+        return ":".join(filter(None, (self.bracketed_ip, str(self.host))))
+
+    def __str__(self) -> str:
+        """Return it as it may be written: ``127.0.0.1:8080:80/tcp``."""
+        return f"{self.address}:{self.container}/{self.protocol}"
+
 
 def published_ports(value: object) -> tuple[Port, ...]:
     """Read the option ``ports``; `bound` completes what it returns.
 
     Raises:
-        WrongValueError: it is no list or dict of ports, or an item is no port.
+        InvalidValueError: it is no list or dict of ports, or an item is no port.
     """
     if isinstance(value, Mapping):
         lists = [_pair(container, host) for container, host in value.items()]
@@ -68,21 +82,21 @@ def debug_port(value: object) -> Port:
     """Read the option ``debug``: a port of this host, with an address or without.
 
     Raises:
-        WrongValueError: it is none.
+        InvalidValueError: it is none.
     """
     if isinstance(value, Port):
         return _checked(value)
     given = value if isinstance(value, str) else typed(value, int, _DEBUG)
     match = re.fullmatch(r"(?:(.+):)?([0-9]{1,5})", str(given), re.ASCII)
     if match is None or int(match[2]) > _MOST:
-        raise WrongValueError(value, _DEBUG)
+        raise InvalidValueError(value, _DEBUG)
     address = match[1] or LOOPBACK
     if address.startswith("[") and address.endswith("]"):
         address = address[1:-1]
     try:
         ip = _address(address, value)
-    except WrongValueError as error:
-        raise WrongValueError(value, _DEBUG, problem=error.problem) from None
+    except InvalidValueError as error:
+        raise InvalidValueError(value, _DEBUG, problem=error.problem) from None
     return Port(ip, int(match[2]), int(match[2]) or DEBUG_PORT)
 
 
@@ -97,7 +111,7 @@ def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:
         The ports, each once.
 
     Raises:
-        WrongValueError: one port of the host stands for two of the container.
+        InvalidValueError: one port of the host stands for two of the container.
     """
     found: dict[Port, None] = {}
     for port in ports:
@@ -108,7 +122,7 @@ def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:
             continue
         if any(_collide(known, other) for other in found):
             problem = "one port of the host cannot stand for two of the container"
-            raise WrongValueError(f"{known.host}:{known.container}", _ACCEPTS, problem=problem)
+            raise InvalidValueError(f"{known.host}:{known.container}", _ACCEPTS, problem=problem)
         found[known] = None
     return tuple(found)
 
@@ -127,8 +141,8 @@ def _pair(container: object, host: object) -> list[Port]:
             if side is not None and not isinstance(side, str):
                 typed(side, int, _ACCEPTS)
         return _ports(f"{0 if host is None else host}:{container}")
-    except (WrongValueError, ValueError):  # an int of thousands of digits has no text
-        raise WrongValueError({container: host}, _ACCEPTS) from None
+    except (InvalidValueError, ValueError):  # an int of thousands of digits has no text
+        raise InvalidValueError({container: host}, _ACCEPTS) from None
 
 
 def _ports(value: object) -> list[Port]:
@@ -138,7 +152,7 @@ def _ports(value: object) -> list[Port]:
         return _parsed(text(value, _ACCEPTS))
     number = typed(value, int, _ACCEPTS)
     if not 1 <= number <= _MOST:
-        raise WrongValueError(value, _ACCEPTS)
+        raise InvalidValueError(value, _ACCEPTS)
     return [Port(_UNBOUND, int(number), int(number))]
 
 
@@ -150,7 +164,7 @@ def _checked(port: Port) -> Port:
     if ip not in {EVERY_INTERFACE, _UNBOUND}:
         ip = _address(ip, port)
     if not (0 <= host <= _MOST and 1 <= container <= _MOST) or port.protocol not in _PROTOCOLS:
-        raise WrongValueError(port, _ACCEPTS)
+        raise InvalidValueError(port, _ACCEPTS)
     return Port(ip, int(host), int(container), port.protocol)
 
 
@@ -160,12 +174,12 @@ def _parsed(given: str) -> list[Port]:
         protocol = "tcp"
     if protocol not in _PROTOCOLS:
         problem = f"the protocol is one of {', '.join(_PROTOCOLS)}"
-        raise WrongValueError(given, _ACCEPTS, problem=problem)
+        raise InvalidValueError(given, _ACCEPTS, problem=problem)
     ip = _UNBOUND
     if rest.startswith("["):
         address, bracket, rest = rest[1:].partition("]:")
         if not bracket or rest.count(":") != 1:
-            raise WrongValueError(given, _ACCEPTS)
+            raise InvalidValueError(given, _ACCEPTS)
         ip = _address(address, given)
     elif rest.count(":") == 2:
         address, _, rest = rest.partition(":")
@@ -179,10 +193,10 @@ def _parsed(given: str) -> list[Port]:
     else:
         host = _range(host_text, given)
     if container[0] == 0:
-        raise WrongValueError(given, _ACCEPTS, problem="a container has no port 0")
+        raise InvalidValueError(given, _ACCEPTS, problem="a container has no port 0")
     hosts = [0] * len(container) if host == range(1) else list(host)
     if len(hosts) != len(container):
-        raise WrongValueError(given, _ACCEPTS, problem="the two ranges differ in length")
+        raise InvalidValueError(given, _ACCEPTS, problem="the two ranges differ in length")
     kind = cast('Literal["tcp", "udp", "sctp"]', protocol)
     return [Port(ip, one, other, kind) for one, other in zip(hosts, container, strict=True)]
 
@@ -190,13 +204,13 @@ def _parsed(given: str) -> list[Port]:
 def _range(part: str, given: str) -> range:
     match = re.fullmatch(_RANGE, part, re.ASCII)
     if match is None:
-        raise WrongValueError(given, _ACCEPTS)
+        raise InvalidValueError(given, _ACCEPTS)
     first = int(match[1])
     last = int(match[2] or first)
     if first > last:
-        raise WrongValueError(given, _ACCEPTS, problem="a range runs upward")
+        raise InvalidValueError(given, _ACCEPTS, problem="a range runs upward")
     if last > _MOST or (first == 0 and match[2]):
-        raise WrongValueError(given, _ACCEPTS)
+        raise InvalidValueError(given, _ACCEPTS)
     return range(first, last + 1)
 
 
@@ -208,4 +222,4 @@ def _address(address: str, given: object) -> str:
     try:
         return inet_ntop(family, inet_pton(family, address))
     except (OSError, ValueError):
-        raise WrongValueError(given, _ACCEPTS, problem="the address is no IP address") from None
+        raise InvalidValueError(given, _ACCEPTS, problem="the address is no IP address") from None

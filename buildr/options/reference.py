@@ -11,7 +11,7 @@ import re
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.values import text as plain_text
 
 __all__ = [
@@ -79,12 +79,11 @@ class Reference(Struct, frozen=True, kw_only=True):
         """
         whole = str(self)
         if re.fullmatch(r"[a-f0-9]{64}", whole):
-            raise WrongValueError(
+            raise InvalidValueError(
                 whole,
                 ACCEPTS,
                 problem="engines take 64 hexadecimal digits for an image's id",
-                label="an image reference",
-            )
+            ).of("an image reference")
         first, slash, rest = whole.partition("/")
         if slash and first == _LEGACY_HUB:
             domain = _HUB
@@ -106,8 +105,8 @@ def parse_reference(text: str) -> Reference:
         OptionError: it is none; the error says why where a reason is plain.
     """
 
-    def wrong(problem: str = "") -> WrongValueError:
-        return WrongValueError(text, ACCEPTS, problem=problem, label="an image reference")
+    def wrong(problem: str = "") -> InvalidValueError:
+        return InvalidValueError(text, ACCEPTS, problem=problem).of("an image reference")
 
     whole = plain_text(text, ACCEPTS)
     if len(whole) > _LONGEST:

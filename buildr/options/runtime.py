@@ -1,63 +1,26 @@
-"""The options of the run: ``runtime=``."""
+"""The options of the run, ``runtime=``: as they are given, and as they hold once they are checked."""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from buildr.errors import OptionError
-from buildr.options.devices import Gpus, devices, gpus
-from buildr.options.environment import environment
-from buildr.options.errors import WrongValueError
-from buildr.options.health import HealthCheck, health_check
-from buildr.options.mounts import Mount, mounts
-from buildr.options.networks import MODES, Network, networks
-from buildr.options.package import backend
-from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound, debug_port, published_ports
-from buildr.options.reading import read_given, record
-from buildr.options.size import ACCEPTS as SIZE
-from buildr.options.size import parse_bytes
-from buildr.options.tmpfs import Tmpfs, tmpfs
-from buildr.options.ulimits import Ulimit, ulimits
-from buildr.options.values import each, flag, matching, number, path, text, typed
-from buildr.options.wait_for import Condition, wait_for
+# The documentation evaluates annotations.
+from buildr.options.devices import Gpus  # noqa: TC001
+from buildr.options.health import HealthCheck  # noqa: TC001
+from buildr.options.mounts import Mount  # noqa: TC001
+from buildr.options.networks import Network  # noqa: TC001
+from buildr.options.ports import Port  # noqa: TC001
+from buildr.options.tmpfs import Tmpfs  # noqa: TC001
+from buildr.options.ulimits import Ulimit  # noqa: TC001
+from buildr.options.wait_for import Condition  # noqa: TC001
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    import os
+    from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "LEAST_MEMORY",
-    "Runtime",
-    "RuntimeOptions",
-    "complete_runtime",
-    "given_runtime",
-    "runtime_options",
-]
-
-LEAST_MEMORY = 6 * 1024 * 1024
-"""Bytes; Docker refuses less, and a Python would not start in it."""
-
-_PAGE = 4096  # bytes; the kernel rounds up to it
-_CPUS = "a number of CPUs from 0.01 to 100000, such as 1.5"
-_MEMORY = f"{SIZE}, at least 6 MiB"
-_SHM = "a size from 4096 bytes on, such as 256m"
-_PIDS = "a number from 1 on"
-_NAME = "two or more letters, digits, and _ . - (not first)"
-_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
-"""Docker's grammar; Podman's has one character, too."""
-_GRACE = "seconds from 0 to 86400"
-_ENV_FILE = "the path of a file of variables, or a list of paths"
-_WAIT = "seconds from 0.001 to 86400"
-_RESTART = '"no", "on-failure", "on-failure:N" (at most N times), "always" or "unless-stopped"'
-_RESTART_PATTERN = r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,5})?"
-_INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
-_TIMEOUT = "seconds from 0.001 to 31536000"
-_FORMAT = '"json", or "pickle" where the container may run code on the host'
-_REPLICAS = "a number from 1 on"
-_SHARDS = 'a dict {"shards": number from 1 on, "urlPattern": text}'
-_JOBS = 'a dict {"iterations": number from 1 on}'
+__all__ = ["Runtime", "RuntimeOptions"]
 
 
 class RuntimeOptions(Struct, frozen=True, kw_only=True):
@@ -167,213 +130,3 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     call_limit: int = 16 << 20
     shard_spec: None = None
     job_spec: None = None
-
-
-def runtime_options(value: RuntimeOptions | Mapping[str, Any] | None) -> Runtime:
-    """Validate the options of the run.
-
-    Args:
-        value: ``None``, a mapping with names in snake_case or camelCase, or typed options.
-
-    Raises:
-        OptionError: options are unknown, ill-typed, no valid values, or not supported on one engine.
-    """
-    return complete_runtime(given_runtime(value))
-
-
-def given_runtime(value: object, *, kind: str = "runtime") -> dict[str, Any]:
-    """Validate the options of the run one by one, and return those that are given.
-
-    Args:
-        value: as of `runtime_options`.
-        kind: what errors call the group.
-
-    Raises:
-        OptionError: options are unknown, ill-typed, no valid values, or not supported on one engine.
-    """
-    return read_given(kind, value, given=RuntimeOptions, readers=_READERS, aliases=_ALIASES)
-
-
-def complete_runtime(values: Mapping[str, Any]) -> Runtime:
-    """Make the options of the run of valid values.
-
-    Args:
-        values: what `given_runtime` returned, from one place or from several.
-
-    Raises:
-        OptionError: one port of the host stands for two of the container, a target is mounted twice, or options exclude
-            each other.
-    """
-    found = Runtime(**values)
-    if found.detach and found.keep:
-        raise OptionError(
-            "runtime.detach and runtime.keep exclude each other: a detached container stays anyway, however it ends",
-            hint="accepted: one of the two",
-        )
-    mounted = {mount.target for mount in found.mounts}
-    for item in found.tmpfs:
-        if item.target in mounted:
-            raise OptionError(
-                f"runtime.tmpfs and runtime.mounts both have the target {item.target}",
-                hint="accepted: one of the two",
-            )
-    network = found.network[0].name if found.network else ""
-    if network in MODES:
-        for option, given in (("ports", found.ports), ("debug", found.debug)):
-            if given:
-                raise OptionError(
-                    f"runtime.{option} and runtime.network={network!r} exclude each other: there is no port to publish",
-                    hint="accepted: one of the two",
-                )
-    try:
-        ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
-    except WrongValueError as error:
-        raise OptionError(error.within("runtime.ports").what, hint=error.hint) from None
-    _check_waiting(found.wait_for, ports)
-    debug = found.debug
-    if debug is not None and any(
-        port.protocol == "tcp"
-        and (port.container == debug.container or 0 < port.host == debug.host)
-        for port in ports
-    ):
-        raise OptionError(
-            f"runtime.debug and runtime.ports both have the port {debug.host or debug.container}",
-            hint="accepted: another port for one of the two",
-        )
-    return structs.replace(found, ports=ports)
-
-
-def _check_waiting(conditions: tuple[Condition, ...], ports: tuple[Port, ...]) -> None:
-    published = {port.container for port in ports if port.protocol == "tcp"}
-    for condition in conditions:
-        if condition.port and condition.port not in published:
-            raise OptionError(
-                f"runtime.wait_for={str(condition)!r} needs a port that is published, and {condition.port} is not",
-                hint=f"Add {condition.port} to runtime.ports (--port {condition.port}; 0:{condition.port} for any free port here), or"
-                ' wait for a line of its output, "log:REGEX".',
-            )
-
-
-_ALIASES = {"public_address": "public"}
-"""The ancestor's name for it."""
-
-
-def _memory(value: object) -> int:
-    try:
-        size = parse_bytes(value)  # type: ignore[arg-type] # it refuses every other type itself
-    except WrongValueError as error:
-        raise WrongValueError(value, _MEMORY, problem=error.problem) from None
-    if size < LEAST_MEMORY:
-        raise WrongValueError(value, _MEMORY, problem="it is less than 6 MiB")
-    return size
-
-
-def _shm_size(value: object) -> int:
-    try:
-        size = parse_bytes(value)  # type: ignore[arg-type] # it refuses every other type itself
-    except WrongValueError as error:
-        raise WrongValueError(value, _SHM, problem=error.problem) from None
-    if size < _PAGE:
-        raise WrongValueError(value, _SHM, problem="it is less than one page")
-    return size
-
-
-def call_timeout(value: object) -> float:
-    """Return a valid ``call_timeout``.
-
-    Raises:
-        WrongValueError: it is none.
-    """
-    return number(value, 0.001, 31_536_000, _TIMEOUT)
-
-
-def _cluster(option: str) -> NoReturn:
-    raise OptionError(
-        f"runtime.{option} is not supported yet: one engine runs one container",
-        hint="leave it out",
-    )
-
-
-def _count(value: object, accepts: str = _REPLICAS) -> int:
-    count = typed(value, int, accepts)
-    if count < 1:
-        raise WrongValueError(value, accepts)
-    return int(count)
-
-
-def _replicas(value: object) -> int:
-    return 1 if _count(value) == 1 else _cluster("replicas")
-
-
-def _env_file(value: object) -> tuple[str, ...]:
-    """Read one path or several; whether there are such files is seen at the run."""
-    if isinstance(value, (str, os.PathLike)):
-        return (path(value, _ENV_FILE),)
-    return tuple(each(value, lambda item: path(item, _ENV_FILE), _ENV_FILE))
-
-
-class _ShardSpec(Struct):
-    shards: int
-    url_pattern: str = ""
-    shard_expression: str = ""
-    """The name that the ancestor's Python package had for ``url_pattern``."""
-
-
-class _JobSpec(Struct):
-    iterations: int
-
-
-def _pattern(value: object) -> str:
-    return text(value, "a regular expression")
-
-
-def _shard_spec(value: object) -> NoReturn:
-    readers: dict[str, Callable[[Any], Any]] = {
-        "shards": _count,
-        "url_pattern": _pattern,
-        "shard_expression": _pattern,
-    }
-    record(value, _ShardSpec, readers, required=("shards",), accepts=_SHARDS)
-    _cluster("shard_spec")
-
-
-def _job_spec(value: object) -> NoReturn:
-    record(value, _JobSpec, {"iterations": _count}, required=("iterations",), accepts=_JOBS)
-    _cluster("job_spec")
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "executor": backend,
-    "ports": published_ports,
-    "public": flag,
-    "env": environment,
-    "env_file": _env_file,
-    "mounts": mounts,
-    "tmpfs": tmpfs,
-    "cpus": lambda value: number(value, 0.01, 100_000, _CPUS),
-    "memory": _memory,
-    "shm_size": _shm_size,
-    "pids_limit": lambda value: _count(value, _PIDS),
-    "ulimits": ulimits,
-    "devices": devices,
-    "gpus": gpus,
-    "network": networks,
-    "name": lambda value: matching(value, _NAME_PATTERN, _NAME),
-    "grace_seconds": lambda value: number(value, 0, 86_400, _GRACE),
-    "interrupt": lambda value: matching(value, "host|guest", _INTERRUPT),
-    "hardened": flag,
-    "mount_source": flag,
-    "debug": debug_port,
-    "keep": flag,
-    "detach": flag,
-    "healthcheck": health_check,
-    "restart": lambda value: matching(value, _RESTART_PATTERN, _RESTART),
-    "wait_for": wait_for,
-    "wait_seconds": lambda value: number(value, 0.001, 86_400, _WAIT),
-    "call_timeout": call_timeout,
-    "call_limit": parse_bytes,
-    "call_format": lambda value: matching(value, "json|pickle", _FORMAT),
-    "replicas": _replicas,
-    "shard_spec": _shard_spec,
-    "job_spec": _job_spec,
-}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import Accepts, InvalidValueError
 from buildr.options.reading import record
 from buildr.options.values import each, matching, path, text
 
@@ -19,9 +19,9 @@ __all__ = ["HOST_PIP", "BuildSecret", "build_secrets"]
 HOST_PIP = "pip"
 """The id that stands for what pip is told on this host: indexes with their logins, certificates, a proxy."""
 
-_ACCEPTS = (
-    '"pip" (what pip is told on this host), "id=NAME,src=FILE", "id=NAME,env=VARIABLE", "id=VARIABLE",'
-    ' BuildSecret(id, src, env), or a dict {"id": …, "src": …}'
+_ACCEPTS = Accepts(
+    '"pip" (pip\'s settings on this host), "id=NAME,src=FILE", "id=NAME,env=VARIABLE", "id=VARIABLE"',
+    'BuildSecret(id, src, env), or a dict {"id": …, "src": …}',
 )
 _LIST = f"a list of secrets; each {_ACCEPTS}"
 _ID = "up to 64 letters, digits, and _ . - (not first)"
@@ -51,14 +51,14 @@ def build_secrets(value: object) -> tuple[BuildSecret, ...]:
     """Read the option ``secrets``.
 
     Raises:
-        WrongValueError: it is no list of secrets, or two of them have one id.
+        InvalidValueError: it is no list of secrets, or two of them have one id.
     """
     found = tuple(each(value, _secret, _LIST))
     seen: set[str] = set()
     for index, secret in enumerate(found):
         if secret.id in seen:
-            raise WrongValueError(
-                secret.id, _ID, problem="two secrets have this id", path=f"[{index}]"
+            raise InvalidValueError(
+                secret.id, _ID, problem="two secrets have this id", path=(index,)
             )
         seen.add(secret.id)
     return found
@@ -69,16 +69,16 @@ def _secret(value: object) -> BuildSecret:
         value = _fields(value)
     secret = BuildSecret(**record(value, BuildSecret, _READERS, required=("id",), accepts=_ACCEPTS))
     if secret.src is not None and secret.env is not None:
-        raise WrongValueError(value, _ACCEPTS, problem="src and env exclude one another")
+        raise InvalidValueError(value, _ACCEPTS, problem="src and env cannot be combined")
     if secret.id == HOST_PIP:
         if secret.src is not None or secret.env is not None:
             problem = "'pip' stands for the settings of this host; a file is id=pip.conf"
-            raise WrongValueError(value, _ACCEPTS, problem=problem)
+            raise InvalidValueError(value, _ACCEPTS, problem=problem)
         return secret
     if secret.src is None:
         if not re.fullmatch(_VARIABLE_PATTERN, secret.id, re.ASCII):
             problem = "without src the id is the name of a variable"
-            raise WrongValueError(secret.id, _VARIABLE, problem=problem, path=".id")
+            raise InvalidValueError(secret.id, _VARIABLE, problem=problem, path=(".id",))
         return BuildSecret(id=secret.id, env=secret.env or secret.id)
     return secret
 
@@ -95,7 +95,7 @@ def _fields(value: str) -> dict[str, str]:
         if not equals or name in found or name not in _READERS:
             # Only the names: who writes the secret itself here shall not find it in a log.
             problem = "it is not of the form name=value,name=value with the names id, src and env"
-            raise WrongValueError(value, _ACCEPTS, problem=problem, secret=True)
+            raise InvalidValueError(value, _ACCEPTS, problem=problem, secret=True)
         found[name] = content
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.values import text, typed
 
 __all__ = ["ACCEPTS", "parse_bytes"]
@@ -34,7 +34,7 @@ def parse_bytes(value: str | int) -> int:
     if isinstance(value, str):
         match = re.fullmatch(_SIZE, text(value, ACCEPTS).lower(), re.ASCII)
         if match is None:
-            raise WrongValueError(value, ACCEPTS, label="a size")
+            raise InvalidValueError(value, ACCEPTS).of("a size")
         whole, fraction, unit = match.groups()
         fraction = fraction or ""
         factor: int = 1 << 10 * (_POWERS.index(unit) + 1) if unit else 1
@@ -43,5 +43,5 @@ def parse_bytes(value: str | int) -> int:
     else:
         size = int(typed(value, int, ACCEPTS))
     if not 0 <= size <= _MOST:
-        raise WrongValueError(value, ACCEPTS, label="a size")
+        raise InvalidValueError(value, ACCEPTS).of("a size")
     return size

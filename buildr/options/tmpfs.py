@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import Accepts, InvalidValueError
 from buildr.options.reading import record
 from buildr.options.size import parse_bytes
 from buildr.options.values import container_path, each, refuse_repeated, text
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tmpfs", "tmpfs"]
 
-_ACCEPTS = '"/target", "/target:size=64m", or a dict {"target": …, "size": …}'
+_ACCEPTS = Accepts('"/target", "/target:size=64m"', 'a dict {"target": …, "size": …}')
 _LIST = f"a list of directories in memory; each {_ACCEPTS}"
 _TARGET = "an absolute path inside the container, not '/' and without '..'"
 _SIZE = 'a size from 1 byte on, such as "64m"'
@@ -38,7 +38,7 @@ def tmpfs(value: object) -> tuple[Tmpfs, ...]:
     """Read the option ``tmpfs``.
 
     Raises:
-        WrongValueError: it is no list of directories, or one is there twice.
+        InvalidValueError: it is no list of directories, or one is there twice.
     """
     found = tuple(each(value, _tmpfs, _LIST))
     refuse_repeated((item.target for item in found), _TARGET, "it is there twice")
@@ -50,7 +50,7 @@ def _tmpfs(value: object) -> Tmpfs:
         target, colon, option = text(value, _ACCEPTS).partition(":")
         name, _, size = option.partition("=")
         if colon and (name != "size" or not size):
-            raise WrongValueError(value, _ACCEPTS, problem="after the target stands size=…")
+            raise InvalidValueError(value, _ACCEPTS, problem="after the target stands size=…")
         value = {"target": target, "size": size or None}
     return Tmpfs(**record(value, Tmpfs, _READERS, required=("target",), accepts=_ACCEPTS))
 
@@ -58,10 +58,10 @@ def _tmpfs(value: object) -> Tmpfs:
 def _size(value: object) -> int:
     try:
         size = parse_bytes(value)  # type: ignore[arg-type] # it refuses every other type itself
-    except WrongValueError as error:
-        raise WrongValueError(value, _SIZE, problem=error.problem) from None
+    except InvalidValueError as error:
+        raise InvalidValueError(value, _SIZE, problem=error.problem) from None
     if not size:
-        raise WrongValueError(value, _SIZE)
+        raise InvalidValueError(value, _SIZE)
     return size
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError, did_you_mean
+from buildr.options.errors import InvalidValueError, did_you_mean
 from buildr.options.values import each, refuse_repeated, text, typed
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def ulimits(value: object) -> tuple[Ulimit, ...]:
     """Read the option ``ulimits``.
 
     Raises:
-        WrongValueError: it is no dict or list of limits, a name is unknown or there twice, or a soft limit is above its hard one.
+        InvalidValueError: it is no dict or list of limits, a name is unknown or there twice, or a soft limit is above its hard one.
     """
     if isinstance(value, Mapping):
         return tuple(_ulimit(name, limits) for name, limits in value.items())
@@ -71,28 +71,28 @@ def _item(value: object) -> Ulimit:
         return _ulimit(value.name, [value.soft, value.hard])
     name, equals, limits = text(value, _ITEM).partition("=")
     if not equals:
-        raise WrongValueError(value, _ITEM)
+        raise InvalidValueError(value, _ITEM)
     return _ulimit(name, limits.split(":"))
 
 
 def _ulimit(name: object, limits: object) -> Ulimit:
     if name not in _NAMES:
-        raise WrongValueError(
+        raise InvalidValueError(
             name,
             ", ".join(_NAMES),
             problem=f"there is no such limit{did_you_mean(str(name), _NAMES)}",
         )
     given: list[Any] = list(limits) if isinstance(limits, (list, tuple)) else [limits]
     if not 1 <= len(given) <= 2:
-        raise WrongValueError(limits, _ACCEPTS)
+        raise InvalidValueError(limits, _ACCEPTS)
     try:
         numbers = [_limit(item) for item in given]
-    except WrongValueError as error:
+    except InvalidValueError as error:
         raise error.within(f".{name}") from None
     soft, hard = numbers[0], numbers[-1]
     if hard != UNLIMITED and (soft == UNLIMITED or soft > hard):
-        raise WrongValueError(
-            limits, _ACCEPTS, problem="the soft limit is above the hard one", path=f".{name}"
+        raise InvalidValueError(
+            limits, _ACCEPTS, problem="the soft limit is above the hard one", path=(f".{name}",)
         )
     return Ulimit(str(name), soft, hard)
 
@@ -104,8 +104,8 @@ def _limit(value: object) -> int:
         try:
             value = int(text(value, _LIMIT))
         except ValueError:
-            raise WrongValueError(value, _LIMIT) from None
+            raise InvalidValueError(value, _LIMIT) from None
     number = typed(value, int, _LIMIT)
     if not UNLIMITED <= number <= _MOST:
-        raise WrongValueError(value, _LIMIT)
+        raise InvalidValueError(value, _LIMIT)
     return number

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,12 +24,12 @@ def typed(value: object, kind: type[T], accepts: str) -> T:
     """Return the value when it is of a type, without changing text into numbers or the reverse.
 
     Raises:
-        WrongValueError: it is of another type.
+        InvalidValueError: it is of another type.
     """
     try:
         return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError:
-        raise WrongValueError(value, accepts) from None
+        raise InvalidValueError(value, accepts) from None
 
 
 def flag(value: object) -> bool:
@@ -41,15 +41,15 @@ def text(value: object, accepts: str) -> str:
     """Return a text that can stand in a line of a file and in a request to an engine.
 
     Raises:
-        WrongValueError: it is no text, or holds a control character, a line break or half a surrogate pair.
+        InvalidValueError: it is no text, or holds a control character, a line break or half a surrogate pair.
     """
     found = str.__str__(typed(value, str, accepts))
     if re.search(_BREAKS, found):
-        raise WrongValueError(
+        raise InvalidValueError(
             value, accepts, problem="it holds a control character or a line break"
         )
     if re.search(_SURROGATES, found):
-        raise WrongValueError(value, accepts, problem="it cannot be written as UTF-8")
+        raise InvalidValueError(value, accepts, problem="it cannot be written as UTF-8")
     return found
 
 
@@ -57,11 +57,11 @@ def matching(value: object, pattern: str, accepts: str) -> str:
     """Return a text that an expression (ASCII classes) matches from its first to its last character.
 
     Raises:
-        WrongValueError: it is no text, or does not match.
+        InvalidValueError: it is no text, or does not match.
     """
     found = text(value, accepts)
     if not re.fullmatch(pattern, found, re.ASCII):
-        raise WrongValueError(value, accepts)
+        raise InvalidValueError(value, accepts)
     return found
 
 
@@ -69,17 +69,17 @@ def path(value: object, accepts: str) -> str:
     """Return the text of a path of the host, given as text or as a path object.
 
     Raises:
-        WrongValueError: it is neither, or empty, or no plain text.
+        InvalidValueError: it is neither, or empty, or no plain text.
     """
     given = value
     if isinstance(value, os.PathLike):
         try:
             given = os.fspath(value)
         except TypeError:
-            raise WrongValueError(value, accepts) from None
+            raise InvalidValueError(value, accepts) from None
     found = text(given, accepts)
     if not found.strip():
-        raise WrongValueError(value, accepts, problem="it is empty")
+        raise InvalidValueError(value, accepts, problem="it is empty")
     return found
 
 
@@ -87,16 +87,16 @@ def container_path(value: object, accepts: str) -> str:
     """Return an absolute path inside the container, without superfluous slashes or dots.
 
     Raises:
-        WrongValueError: it is relative, the root itself, or holds ``..``.
+        InvalidValueError: it is relative, the root itself, or holds ``..``.
     """
     found = text(value, accepts)
     if not found.startswith("/"):
-        raise WrongValueError(value, accepts, problem="it is not absolute")
+        raise InvalidValueError(value, accepts, problem="it is not absolute")
     parts = [part for part in found.split("/") if part not in {"", "."}]
     if ".." in parts:
-        raise WrongValueError(value, accepts, problem="it holds '..'")
+        raise InvalidValueError(value, accepts, problem="it holds '..'")
     if not parts:
-        raise WrongValueError(value, accepts, problem="it is the root directory")
+        raise InvalidValueError(value, accepts, problem="it is the root directory")
     return "/" + "/".join(parts)
 
 
@@ -104,11 +104,11 @@ def number(value: object, least: float, most: float, accepts: str) -> float:
     """Return a number from ``least`` to ``most``.
 
     Raises:
-        WrongValueError: it is no number, or out of these bounds.
+        InvalidValueError: it is no number, or out of these bounds.
     """
     found = typed(value, float, accepts)
     if not least <= found <= most:
-        raise WrongValueError(value, accepts)
+        raise InvalidValueError(value, accepts)
     return found
 
 
@@ -120,15 +120,15 @@ def each(
     """Read every item of a list, tuple or set.
 
     Raises:
-        WrongValueError: it is none of these, or an item is wrong; the item's place is in the error.
+        InvalidValueError: it is none of these, or an item is wrong; the item's place is in the error.
     """
     items: Iterable[Any] = typed(value, list, accepts)
     found: list[T] = []
     for index, item in enumerate(items):
         try:
             found.append(read(item))
-        except WrongValueError as error:
-            raise error.within(f"[{index}]") from None
+        except InvalidValueError as error:
+            raise error.within(index) from None
     return found
 
 
@@ -136,10 +136,10 @@ def refuse_repeated(values: Iterable[str], accepts: str, problem: str) -> None:
     """Refuse a list in which something is there twice.
 
     Raises:
-        WrongValueError: it is; the place of the second is in the error.
+        InvalidValueError: it is; the place of the second is in the error.
     """
     seen: set[str] = set()
     for index, value in enumerate(values):
         if value in seen:
-            raise WrongValueError(value, accepts, problem=problem, path=f"[{index}]")
+            raise InvalidValueError(value, accepts, problem=problem, path=(index,))
         seen.add(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 from buildr.options.values import each, text
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def wait_for(value: object) -> tuple[Condition, ...]:
     """Read the option ``wait_for``: one condition or several.
 
     Raises:
-        WrongValueError: it is none.
+        InvalidValueError: it is none.
     """
     if isinstance(value, (str, Condition)):
         value = (value,)
@@ -62,7 +62,7 @@ def _condition(value: object) -> Condition:
     if kind == "healthy" and not colon:
         return Condition("healthy")
     if reader is None or not rest:
-        raise WrongValueError(value, _ACCEPTS)
+        raise InvalidValueError(value, _ACCEPTS)
     return reader(rest, value)
 
 
@@ -74,7 +74,7 @@ def _http(rest: str, value: object) -> Condition:
     number, _, path = rest.partition("/")
     path = f"/{path}"
     if not path.isascii() or not path.isprintable() or " " in path:
-        raise WrongValueError(
+        raise InvalidValueError(
             value, _ACCEPTS, problem="the path has characters that have to be written as %XX"
         )
     return Condition("http", port=_number(number, value), path=path)
@@ -82,7 +82,7 @@ def _http(rest: str, value: object) -> Condition:
 
 def _number(digits: str, value: object) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", digits) or not 0 < int(digits) < 1 << 16:
-        raise WrongValueError(value, _ACCEPTS, problem="a port is a number from 1 to 65535")
+        raise InvalidValueError(value, _ACCEPTS, problem="a port is a number from 1 to 65535")
     return int(digits)
 
 
@@ -90,7 +90,7 @@ def _log(rest: str, value: object) -> Condition:
     try:
         re.compile(rest)
     except re.error as error:
-        raise WrongValueError(
+        raise InvalidValueError(
             value, _ACCEPTS, problem=f"it is no regular expression: {error}"
         ) from None
     return Condition("log", pattern=rest)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.engines.container_spec import PortBinding
-from buildr.errors import OptionError
+from buildr.engines.container_spec import Port
+from buildr.errors import Message, OptionError, OptionName
 from buildr.host import console
-from buildr.host.addresses import in_address
 from buildr.layout import APP, DEBUG, DEBUGGER_ROOT
 
 if TYPE_CHECKING:
@@ -35,15 +34,21 @@ def with_debugger(project: Project) -> Project:
     """
     if project.package.publish:
         raise OptionError(
-            "package.publish and runtime.debug exclude each other: an image with a debugger in it is for nobody else",
+            Message(
+                *(OptionName("package.publish"), " and ", OptionName("runtime.debug")),
+                " cannot be combined: an image with a debugger in it is for nobody else",
+            ),
             hint="Leave one of them out.",
         )
     if project.dockerfile is not None:
         raise OptionError(
-            "runtime.debug cannot be had beside package.dockerfile: what that starts is not known",
+            Message(
+                *(OptionName("runtime.debug"), " and ", OptionName("package.dockerfile")),
+                " cannot be combined: what a Containerfile of your own starts is not known",
+            ),
             hint="Install debugpy in your Containerfile, let its CMD begin with"
             ' ["python", "-m", "debugpy", "--listen", "0.0.0.0:5678", "--wait-for-client", …], and publish the port'
-            " with ports=[5678].",
+            " 5678.",
         )
     arguments = ("--target", DEBUGGER_ROOT, _REQUIREMENT)
     return replace(project, recipe=replace(project.recipe, debugger=arguments))
@@ -63,16 +68,15 @@ def to_be_debugged(spec: ContainerSpec, port: Port) -> ContainerSpec:
         *("-X", "frozen_modules=off"),
         *(DEBUG, DEBUGGER_ROOT, str(port.container)),
     )
-    binding = PortBinding(host_ip=port.host_ip, host=port.host, container=port.container)
-    return replace(spec, command=(*command, *words), ports=(*spec.ports, binding))
+    return replace(spec, command=(*command, *words), ports=(*spec.ports, port))
 
 
 def way_in(project: Project, port: Port) -> str:
     """Return what to tell of where a debugger attaches."""
-    host = in_address(port.host_ip)
+    host = port.bracketed_ip
     if not port.host_ip.startswith(_LOOPBACK):
         console.warn(
-            f"whoever reaches {host} can run code in the container, since a debugger asks nobody for a password"
+            f"anyone who can reach {host} can run code in the container, since a debugger asks for no password"
         )
-    place = f"{host}:{port.host}" if port.host else f"the port of {host} that is shown"
+    place = port.address if port.host else f"the port of {host} that is shown"
     return f"a debugger attaches at {place}; {project.context} is {APP} there"

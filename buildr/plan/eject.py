@@ -13,7 +13,7 @@ from buildr.archive.chunks import ChunkReader
 from buildr.archive.tar import Tree, pack
 from buildr.context.ignore.export import ignore_text
 from buildr.context.ignore.file import read_ignore_file
-from buildr.errors import ContextError, OptionError
+from buildr.errors import ContextError, Message, OptionError, OptionName
 from buildr.plan.sources import read_sources
 from buildr.plan.staging import CONTAINERFILE, parts_of
 
@@ -50,7 +50,10 @@ def eject(project: Project, directory: str, *, force: bool = False) -> Sources:
     """
     if project.dockerfile is not None:
         raise OptionError(
-            f"package.dockerfile is a Containerfile of your own: {project.dockerfile}",
+            Message(
+                OptionName("package.dockerfile"),
+                f" is a Containerfile of your own: {project.dockerfile}",
+            ),
             hint="Build it with the engine's own command.",
         )
     top = os.path.abspath(directory)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from buildr.engines.container_spec import MountSpec
-from buildr.errors import ContainerError, OptionError
+from buildr.errors import ContainerError, Message, OptionError, OptionName
 from buildr.layout import APP
 
 if TYPE_CHECKING:
@@ -29,21 +29,37 @@ def source_mounted(project: Project) -> Project:
     package = project.package
     if package.publish:
         raise OptionError(
-            "package.publish and runtime.mount_source exclude each other:"
-            " what is mounted is in no image that could be published",
+            Message(
+                *(OptionName("package.publish"), " and ", OptionName("runtime.mount_source")),
+                " cannot be combined: what is mounted is not in an image that could be published",
+            ),
             hint="Leave one of them out; `buildr build` makes an image that holds the source.",
         )
     if project.dockerfile is not None:
         raise OptionError(
-            "runtime.mount_source has no place to mount at beside package.dockerfile",
-            hint="Name it yourself, where your Containerfile expects the source:"
-            ' mounts=["./src:/where/it/goes"].',
+            Message(
+                *(OptionName("runtime.mount_source"), " and ", OptionName("package.dockerfile")),
+                " cannot be combined: where that expects the source is not known",
+            ),
+            hint=Message(
+                *(
+                    "Mount it yourself where your Containerfile expects it, with ",
+                    OptionName("runtime.mounts"),
+                ),
+                ": ./src:/where/it/goes.",
+            ),
         )
     for file in project.package.additional_files:
         if f"{file.dest.rstrip('/')}/".startswith(f"{APP}/"):
             raise OptionError(
-                f"the additional file {file.src} goes to {file.dest}, which runtime.mount_source covers",
-                hint=f"Give it a place outside of {APP}, or leave mount_source out.",
+                Message(
+                    f"the additional file {file.src} goes to {file.dest}, which ",
+                    *(OptionName("runtime.mount_source"), " covers"),
+                ),
+                hint=Message(
+                    f"Give it a place outside of {APP}, or leave ",
+                    *(OptionName("runtime.mount_source"), " out."),
+                ),
             )
     recipe = project.recipe
     if recipe.source_first or recipe.local:

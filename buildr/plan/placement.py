@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr.errors import ContextError
+from buildr.errors import ContextError, Message, OptionName
 from buildr.layout import APP
 
 if TYPE_CHECKING:
@@ -54,15 +54,20 @@ def place(entry: Entry, context: str | None) -> Placement:
         root = root if context is not None else _directory(inner)
     if context is None and _is_wide(root):
         raise ContextError(
-            f"{root} would be sent to the build as a whole, which is hardly meant",
-            hint="Put the script into a directory of its own, or insist: context="
-            f"{root!r} in package, or --context {root}.",
+            f"{root} would be sent to the build as a whole, which is probably not intended",
+            hint=Message(
+                "Put the script into a directory of its own; or to send it all the same, set ",
+                *(OptionName("package.context"), f" to {root!r} (buildr run --context {root})."),
+            ),
         )
     relative = _within(inner, root)
     if relative is None:
         raise ContextError(
             f"the script {entry.script} does not lie in the context {root}",
-            hint="Name a context that holds it: context=… in package, or --context.",
+            hint=Message(
+                *("Name a context that contains it: ", OptionName("package.context")),
+                " (buildr run --context DIRECTORY).",
+            ),
         )
     workdir = _join(APP, _within(current, root) or ".")
     if entry.kind == "module":

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from buildr import labels
 from buildr.engines.records import short_id
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName
 from buildr.layout import APP
 from buildr.run.loop import create, remove
 from buildr.run.output import write
@@ -53,16 +53,34 @@ def refuse_followed(runtime: Runtime) -> None:
         return
     if runtime.restart != "no":
         raise OptionError(
-            f"runtime.restart={runtime.restart!r} needs runtime.detach: a run that is followed ends with its script,"
-            " and hands its status on",
-            hint="Add detach (buildr run --detach), or leave restart out.",
+            Message(
+                *(
+                    OptionName("runtime.restart"),
+                    f"={runtime.restart!r} needs ",
+                    OptionName("runtime.detach"),
+                ),
+                ": a run in the foreground ends with its script, and with its status",
+            ),
+            hint=_either("runtime.restart"),
         )
     if runtime.wait_for:
         raise OptionError(
-            f"runtime.wait_for={str(runtime.wait_for[0])!r} needs runtime.detach: a run that is followed ends with its script, and"
-            " nothing waits for less",
-            hint="Add detach (buildr run --detach), or leave wait_for out.",
+            Message(
+                *(OptionName("runtime.wait_for"), f"={str(runtime.wait_for[0])!r} needs "),
+                *(
+                    OptionName("runtime.detach"),
+                    ": a run in the foreground waits for its script's end",
+                ),
+            ),
+            hint=_either("runtime.wait_for"),
         )
+
+
+def _either(option: str) -> Message:
+    return Message(
+        *("Add ", OptionName("runtime.detach"), " (buildr run --detach), or leave "),
+        *(OptionName(option), " out."),
+    )
 
 
 def start(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildr.errors import ContainerError
 from buildr.options.environment import environment
-from buildr.options.errors import WrongValueError
+from buildr.options.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,6 @@ def _read(path: str) -> dict[str, str | None]:
         if binding.key is not None:
             try:
                 found |= environment({binding.key: binding.value})
-            except WrongValueError as error:
-                raise ContainerError(error.within(where).what, hint=error.hint) from None
+            except InvalidValueError as error:
+                raise ContainerError(error.of(where).what, hint=error.hint) from None
     return found

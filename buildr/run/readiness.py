@@ -16,10 +16,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from buildr.engines.container_spec import HealthSpec
+from buildr.engines.container_spec import HealthCheck
 from buildr.engines.records import CommandSpec
 from buildr.engines.streams import STDERR
-from buildr.errors import BackendError, ContainerError, EngineLostError, OptionError
+from buildr.errors import (
+    BackendError,
+    ContainerError,
+    EngineLostError,
+    Message,
+    OptionError,
+    OptionName,
+)
 from buildr.layout import INIT
 from buildr.options.ports import LOOPBACK
 
@@ -60,7 +67,10 @@ def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
     """
     if backend.info.remote and any(condition.port for condition in runtime.wait_for):
         raise OptionError(
-            f"runtime.wait_for cannot look at ports of {backend.info.endpoint}: that engine is on another machine",
+            Message(
+                OptionName("runtime.wait_for"),
+                f" cannot check ports of {backend.info.endpoint}: that engine is on another machine",
+            ),
             hint='accepted: "log:REGEX" and "healthy"',
         )
 
@@ -204,8 +214,8 @@ def _answers(place: tuple[str, int], path: str) -> bool:
 # Health -------------------------------------------------------------------------------------------
 
 
-def _healthy(backend: Containers, container: str, health: HealthSpec | None) -> Check:
-    interval = (health or HealthSpec(test=())).interval
+def _healthy(backend: Containers, container: str, health: HealthCheck | None) -> Check:
+    interval = (health or HealthCheck(command=())).interval
     next_look = 0.0
 
     def check(_: bool) -> bool:

@@ -6,17 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import labels
-from buildr.engines.container_spec import (
-    ContainerSpec,
-    DeviceSpec,
-    HealthSpec,
-    MountSpec,
-    NetworkSpec,
-    PortBinding,
-    TmpfsSpec,
-    UlimitSpec,
-)
-from buildr.errors import ContainerError
+from buildr.engines.container_spec import ContainerSpec, DeviceSpec, MountSpec
+from buildr.errors import ContainerError, Message, OptionName
 from buildr.guest.init import PUBLISHED
 from buildr.host import terminal
 from buildr.labels import PROJECT
@@ -74,30 +65,18 @@ def container_spec(
         user=user_of(backend.info, mounts),
         tty=tty,
         stdin=not stdin.is_null(),
-        ports=tuple(
-            PortBinding(
-                host_ip=port.host_ip,
-                host=port.host,
-                container=port.container,
-                protocol=port.protocol,
-            )
-            for port in runtime.ports
-        ),
+        ports=runtime.ports,
         mounts=mounts,
-        tmpfs=tuple(TmpfsSpec(target=item.target, size=item.size) for item in runtime.tmpfs),
+        tmpfs=runtime.tmpfs,
         cpus=runtime.cpus,
         memory=runtime.memory,
         shm_size=runtime.shm_size,
         pids_limit=runtime.pids_limit,
-        ulimits=tuple(
-            UlimitSpec(name=item.name, soft=item.soft, hard=item.hard) for item in runtime.ulimits
-        ),
+        ulimits=runtime.ulimits,
         devices=tuple(find_device(backend.info, device) for device in runtime.devices),
         gpus=runtime.gpus,
-        networks=tuple(
-            NetworkSpec(name=item.name, aliases=item.aliases) for item in runtime.network
-        ),
-        health=health_spec(runtime),
+        networks=runtime.network,
+        health=runtime.healthcheck,
         grace_seconds=runtime.grace_seconds,
         hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
@@ -131,8 +110,10 @@ def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
         except (FileNotFoundError, NotADirectoryError):
             raise ContainerError(
                 f"the source of a mount is not there: {source}",
-                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at the"
-                " current directory.",
+                hint=Message(
+                    *(f"Create it, or correct {mount.source!r} in ", OptionName("runtime.mounts")),
+                    "; a relative source starts at the current directory.",
+                ),
             ) from None
         except OSError:
             pass  # the engine may see more than this user does
@@ -163,24 +144,15 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
     if not info.remote and not os.path.exists(host):
         raise ContainerError(
             f"the device {host} is not there",
-            hint=f"Correct {device!r} in runtime.devices. Is its driver loaded?",
+            hint=Message(
+                *(
+                    f"Correct {device!r} in ",
+                    OptionName("runtime.devices"),
+                    ". Is its driver loaded?",
+                )
+            ),
         )
     return DeviceSpec(host=host, container=container, access=access)
-
-
-def health_spec(runtime: Runtime) -> HealthSpec | None:
-    """Return the health check of the options."""
-    check = runtime.healthcheck
-    if check is None:
-        return None
-    command = check.command
-    return HealthSpec(
-        test=("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *command),
-        interval=check.interval,
-        timeout=check.timeout,
-        retries=check.retries,
-        start_period=check.start_period,
-    )
 
 
 def user_of(info: EngineInfo, mounts: tuple[MountSpec, ...]) -> str | None:

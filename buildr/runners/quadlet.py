@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr._version import __version__
-from buildr.engines.container_spec import ContainerSpec, TmpfsSpec, tmpfs_options
+from buildr.engines.container_spec import ContainerSpec, tmpfs_options
 from buildr.engines.gpus import cdi_names
 from buildr.engines.records import EngineInfo
-from buildr.errors import OptionError
+from buildr.errors import Message, OptionError, OptionName
 from buildr.guest.init import PUBLISHED
-from buildr.host.addresses import in_address
 from buildr.layout import APP
-from buildr.runners.container import find_mount, health_spec, user_of
+from buildr.runners.container import find_mount, user_of
 from buildr.runners.manifest import MARK
 from buildr.runners.protocol import Manifest
 from buildr.runners.unit_text import argument, comment, doubled, word
@@ -78,7 +77,10 @@ def render(plan: RunPlan, name: str) -> Manifest:
     runtime = plan.runtime
     if runtime.mount_source:
         raise OptionError(
-            "runtime.mount_source is for working on a script: a service runs what is in its image",
+            Message(
+                OptionName("runtime.mount_source"),
+                " is for working on a script: a service runs what is in its image",
+            ),
             hint="Leave it out, or name a mount.",
         )
     service = _service(plan, name)
@@ -178,7 +180,7 @@ def _podman_arguments(service: _Service, mounts: tuple[MountSpec, ...]) -> Itera
     spec = ContainerSpec(
         image=service.image,
         mounts=mounts,
-        tmpfs=tuple(TmpfsSpec(target=item.target, size=item.size) for item in runtime.tmpfs),
+        tmpfs=runtime.tmpfs,
         hardened=runtime.hardened,
         home=service.home,
     )
@@ -201,7 +203,7 @@ def _limits(runtime: Runtime) -> Iterator[str]:
 
 def _health(runtime: Runtime) -> Iterator[str]:
     """Yield the health check; the generator has ``HealthCmd=`` since 4.5 only."""
-    if (health := health_spec(runtime)) is None:
+    if (health := runtime.healthcheck) is None:
         return
     # Podman reads a list in JSON as words, and anything else as a line for sh.
     kind, *words = health.test
@@ -279,7 +281,7 @@ def _as_podman_reads(path: str) -> dict[str, str | None]:
 
 
 def _port(port: Port) -> str:
-    host = in_address(port.host_ip)
+    host = port.bracketed_ip
     parts = [host] if host else []
     parts += [str(port.host or "")] if port.host or host else []
     protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
@@ -298,6 +300,7 @@ def _volume(mount: MountSpec) -> str:
         problem = "it has a character that a line of a unit cannot have there"
     if problem:
         raise OptionError(
-            f"runtime.mounts cannot be {text!r} in a unit: {problem}", hint="Give it another name."
+            Message(OptionName("runtime.mounts"), f" cannot be {text!r} in a unit: {problem}"),
+            hint="Give it another name.",
         )
     return doubled(text)

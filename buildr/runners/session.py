@@ -103,10 +103,7 @@ class EngineSession:
             return
         state = self.backend.state(container)
         for port in state.ports if state else ():
-            host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-            self.say(
-                f"port {port.container}/{port.protocol} of the guest is {host}:{port.host} here"
-            )
+            self.say(f"port {port.container}/{port.protocol} of the guest is {port.address} here")
 
 
 def _project(plan: RunPlan) -> Project:

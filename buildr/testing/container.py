@@ -20,7 +20,7 @@ from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, Guest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.engines.container_spec import ContainerSpec, PortBinding
+    from buildr.engines.container_spec import ContainerSpec, Port
     from buildr.engines.records import CommandSpec, Health, Image
 
 _HARMLESS = {
@@ -57,7 +57,7 @@ class FakeContainer:
     """
 
     def __init__(
-        self, identity: str, spec: ContainerSpec, image: Image, ports: tuple[PortBinding, ...]
+        self, identity: str, spec: ContainerSpec, image: Image, ports: tuple[Port, ...]
     ) -> None:
         plumbing = Plumbing()
         self.id = identity

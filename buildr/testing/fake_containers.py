@@ -21,7 +21,7 @@ from buildr.testing.images import carries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from buildr.engines.container_spec import ContainerSpec, PortBinding
+    from buildr.engines.container_spec import ContainerSpec, Port
     from buildr.engines.records import CommandSpec, EngineInfo, Health
     from buildr.engines.streams import Attachment, Execution
     from buildr.testing.container import Guest
@@ -63,7 +63,7 @@ class FakeContainers(FakeEngine):
             self.runs.append(container)
         return identity
 
-    def _bound(self, port: PortBinding) -> PortBinding:
+    def _bound(self, port: Port) -> Port:
         return port if port.host else replace(port, host=next(self._ports))
 
     def _container(self, container: str) -> FakeContainer:

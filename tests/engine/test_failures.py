@@ -51,7 +51,7 @@ def untouched(directory: Path) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("package", "runtime", "said"),
     [
-        ({"colour": "red"}, {}, "package.colour is no option"),
+        ({"colour": "red"}, {}, "package.colour is not an option"),
         ({"py_versoin": "3.12"}, {}, "did you mean 'py_version'?"),
         ({}, {"port": [80]}, "did you mean 'ports'?"),
         ({"publish": "yes"}, {}, "package.publish cannot be 'yes'"),

@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildr.options import given_runtime
+from buildr.options import read_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,5 +113,5 @@ def imported(
 def options(function: Any, **runtime: Any) -> Any:
     """Return a decorated function with other options of the run."""
     other = function._like(function.local, None)
-    other._runtime = given_runtime(runtime)
+    other._runtime = read_runtime(runtime)
     return other

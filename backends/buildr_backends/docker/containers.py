@@ -16,7 +16,7 @@ from buildr_backends.shared.states import found_health
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from buildr.engines.container_spec import NetworkSpec
+    from buildr.engines.container_spec import Network
     from buildr.engines.records import EngineInfo, Health
     from buildr.engines.streams import Attachment
     from buildr_backends.http.client import Client
@@ -40,7 +40,7 @@ class DockerContainers(HttpContainers):
             self._join(container, network)
         return container
 
-    def _join(self, container: str, network: NetworkSpec) -> None:
+    def _join(self, container: str, network: Network) -> None:
         body = {"Container": container, "EndpointConfig": {"Aliases": list(network.aliases)}}
         try:
             self._client.request(

@@ -10,7 +10,7 @@ from buildr.engines.gpus import cdi_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildr.engines.container_spec import ContainerSpec, NetworkSpec
+    from buildr.engines.container_spec import ContainerSpec, Network
 
 _ULIMITS = 1 << 64  # limits are written modulo this: -1, no limit, becomes the largest number
 _SHM_BYTES = 64 << 20  # Docker's; Podman's own is 1.5 MB less
@@ -92,7 +92,7 @@ def create_body(spec: ContainerSpec, *, unset: Sequence[str]) -> dict[str, Any]:
     return body
 
 
-def _networks(networks: Sequence[NetworkSpec]) -> dict[str, Any]:
+def _networks(networks: Sequence[Network]) -> dict[str, Any]:
     if not networks:
         return {}
     if networks[0].name in {"none", "host"}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildr.engines.container_spec import PortBinding
+from buildr.engines.container_spec import Port
 from buildr.engines.records import ContainerState
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read_state(found: Any) -> ContainerState:
         error=state.get("Error") or "",
         labels=(found.get("Config") or {}).get("Labels") or {},
         ports=tuple(
-            PortBinding(
+            Port(
                 host_ip=row.get("HostIp") or "",
                 host=int(row["HostPort"]),
                 container=int(port.partition("/")[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
-from buildr.errors import ImageNotFoundError, PushError
+from buildr.errors import ImageNotFoundError, Message, OptionName, PushError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +44,12 @@ def pull_error(reference: str, failure: str) -> ImageNotFoundError:
     """Say that an image cannot be pulled."""
     return ImageNotFoundError(
         f"the image {reference} cannot be pulled: {_one_line(failure)}",
-        hint="Is the name right, and the registry reachable? For a private one, log in first"
-        f" (podman login or docker login {reference.partition('/')[0]})."
-        "\nAnother base: base_image=… in package, or BUILDR_BASE_IMAGE=…; `buildr base` makes one without a registry.",
+        hint=Message(
+            "Is the name right, and the registry reachable? For a private one, log in first"
+            f" (podman login or docker login {reference.partition('/')[0]}).\nAnother base: ",
+            *(OptionName("package.base_image"), ", or BUILDR_BASE_IMAGE=…;"),
+            " `buildr base` makes one without a registry.",
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from buildr.dependencies.files import decode, inside, read_bytes
 from buildr.dependencies.listed import check, requirements
 from buildr.dependencies.requirement import is_buildr, without_password
-from buildr.errors import DependencyError
+from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
     from buildr.dependencies.model import Dependencies, ProjectFiles
@@ -49,7 +49,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     found = _locked_or_read(project, inside(project, path, path), path)
     if found is None:
         raise DependencyError(
-            f"package.dependencies_file: {path!r} has no inline metadata",
+            Message(OptionName("package.dependencies_file"), f": {path!r} has no inline metadata"),
             hint='accepted: a script with a block "# /// script", or a file of requirements',
         )
     return found
@@ -96,7 +96,7 @@ def _read(real: str, path: str) -> Dependencies | None:
             hint='accepted: dependencies = ["requests>=2.31", "rich"]',
         )
     wanted = [item.strip() for item in wanted]
-    check([item for item in wanted if not is_buildr(item)], f"{path}: … in the inline metadata")
+    check([item for item in wanted if not is_buildr(item)], path, " in the inline metadata")
     indexes: tuple[str, ...] = ()
     if "tool" in block:
         from buildr.dependencies.uv_tool import index_lines, refuse_sources

@@ -18,7 +18,7 @@ from buildr.dependencies.lockfile import chosen, load
 from buildr.dependencies.markers import normalised
 from buildr.dependencies.readers import requirements
 from buildr.dependencies.uv_tool import index_lines, refuse_sources
-from buildr.errors import DependencyError
+from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     found = _read(project, path)
     if found is None:
         raise DependencyError(
-            f"package.dependencies_file: {path} has no table [project]",
+            Message(OptionName("package.dependencies_file"), f": {path} has no table [project]"),
             hint="write one with dependencies, or name another file",
         )
     return found
@@ -89,7 +89,7 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     wanted = _expanded(wanted, optional, own, extras, path)
     wanted += _grouped(_table(data, "dependency-groups", path), project.groups, path)
     wanted = list(dict.fromkeys(item.strip() for item in wanted))
-    check(wanted, f"{path}: …")
+    check(wanted, path)
     refuse_sources(data, wanted, path, "uv lock")
     return staged(
         wanted,

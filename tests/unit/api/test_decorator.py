@@ -244,7 +244,7 @@ def test_a_wrong_option_in_a_script_is_told_and_the_status_is_125(tmp_path: Path
     assert done.stdout == b""
     stderr = done.stderr.decode()
     assert stderr.startswith(
-        "buildr: error: package.py_verison is no option; did you mean 'py_version'?"
+        "buildr: error: package.py_verison is not an option; did you mean 'py_version'?"
     )
     assert "Traceback" not in stderr
 
@@ -288,9 +288,9 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
         ),
         (
             {"pakage": {}},
-            "@Containerize takes no 'pakage'\n'pakage' is no option; did you mean 'package'?\n",
+            "@Containerize takes no 'pakage'\n'pakage' is not an option; did you mean 'package'?\n",
         ),
-        ({"xyzzy": 1}, "@Containerize takes no 'xyzzy'\n'xyzzy' is no option\n"),
+        ({"xyzzy": 1}, "@Containerize takes no 'xyzzy'\n'xyzzy' is not an option\n"),
     ],
 )
 def test_an_option_outside_of_its_group_is_told_where_it_belongs(

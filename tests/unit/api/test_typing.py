@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, assert_type
 
 import pytest
 
-from buildr import Containerize, Containerized, PackageOptions, RuntimeOptions
+from buildr import Containerize, Containerized, PackageFile, PackageOptions, RuntimeOptions
+from buildr.errors import OptionError
 from buildr.testing import FakeBackend, using
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from buildr.engines.protocol import Backend, Connect
     from buildr.engines.records import Target
+    from buildr.options.typed_dicts import PackageDict
 
 
 @pytest.fixture(autouse=True)
@@ -137,3 +139,34 @@ def test_a_fake_backend_is_a_backend_and_its_use_keeps_its_type() -> None:
     _: Connect = connect
     with using(FakeBackend()) as backend:
         assert_type(backend, FakeBackend)
+
+
+def test_dicts_of_options_are_checked_by_name_and_type() -> None:
+    @Containerize(
+        package={"name": "x", "py_version": 3, "additionalFiles": [PackageFile("a", "/a")]},
+        runtime={"ports": [8080], "env": {"A": None}, "gpus": "all", "public": None},
+    )
+    def accepted() -> None: ...
+
+    assert_type(accepted, Containerized[[], None])
+    with pytest.raises(OptionError, match="did you mean 'variant'"):
+        Containerize(package={"varient": "slim"})  # type: ignore[call-overload] # must be an error
+    with pytest.raises(OptionError, match=r"runtime\.ports"):
+        Containerize(runtime={"ports": 8080})  # type: ignore[call-overload] # must be an error
+    with pytest.raises(OptionError, match=r"package\.user"):
+        Containerize(package={"user": "admin"})  # type: ignore[call-overload] # must be an error
+    with pytest.raises(OptionError, match="did you mean 'cpus'"):
+        Containerize(runtime={"cpu": 1})  # type: ignore[call-overload] # must be an error
+
+
+def test_a_dict_that_is_written_before_is_annotated() -> None:
+    package: PackageDict = {"name": "x"}
+    package["tag"] = "v1"
+    package["gat"] = "v1"  # type: ignore[typeddict-unknown-key] # must be an error
+    del package["gat"]  # type: ignore[typeddict-item] # likewise
+    Containerize(package=package)
+
+
+def test_a_decorated_function_completes_public_names_only() -> None:
+    names = {name for name in dir(called) if not name.startswith("_")}
+    assert names == {"cancel", "local", "map", "remote", "within"}

@@ -11,12 +11,12 @@ from msgspec.structs import asdict, replace
 from buildr.engines.container_spec import (
     ContainerSpec,
     DeviceSpec,
-    HealthSpec,
+    HealthCheck,
     MountSpec,
-    NetworkSpec,
-    PortBinding,
-    TmpfsSpec,
-    UlimitSpec,
+    Network,
+    Port,
+    Tmpfs,
+    Ulimit,
 )
 from buildr.engines.records import BuildRequest, ContainerState, Image
 from buildr.errors import (
@@ -58,9 +58,9 @@ FULL = ContainerSpec(
     user="1000:0",
     tty=True,
     ports=(
-        PortBinding(host_ip="127.0.0.1", host=8080, container=80),
-        PortBinding(host_ip="", host=0, container=80),
-        PortBinding(host_ip="::1", host=53, container=53, protocol="udp"),
+        Port(host_ip="127.0.0.1", host=8080, container=80),
+        Port(host_ip="", host=0, container=80),
+        Port(host_ip="::1", host=53, container=53, protocol="udp"),
     ),
     mounts=(
         MountSpec(kind="bind", source="/home/me/a:b", target="/data"),
@@ -197,7 +197,7 @@ def test_what_is_not_wished_for_is_left_to_the_image(name: str, serve: Serve) ->
 
 
 BIND = MountSpec(kind="bind", source="/s", target="/t")
-PORT = PortBinding(host_ip="127.0.0.1", host=1, container=2)
+PORT = Port(host_ip="127.0.0.1", host=1, container=2)
 PLAIN = ContainerSpec(image=IMAGE, ports=(PORT,), mounts=(BIND,), hardened=True)
 
 # For each field something else than in PLAIN.
@@ -214,19 +214,19 @@ OTHERS: dict[str, object] = {
     "stdin": False,
     "ports": (),
     "mounts": (),
-    "tmpfs": (TmpfsSpec(target="/other"),),
+    "tmpfs": (Tmpfs(target="/other"),),
     "cpus": 2.0,
     "memory": 1 << 30,
     "shm_size": 1 << 20,
     "pids_limit": 100,
-    "ulimits": (UlimitSpec(name="nofile", soft=1024, hard=-1),),
+    "ulimits": (Ulimit(name="nofile", soft=1024, hard=-1),),
     "devices": (
         DeviceSpec(host="/dev/fuse", container="/dev/other", access="rw"),
         DeviceSpec(host="vendor.com/class=name"),
     ),
     "gpus": ("0", "GPU-1"),
-    "networks": (NetworkSpec(name="backend", aliases=("db", "x")),),
-    "health": HealthSpec(test=("CMD", "true")),
+    "networks": (Network(name="backend", aliases=("db", "x")),),
+    "health": HealthCheck(command=("true",)),
     "restart": "on-failure:3",
     "grace_seconds": 20,
     "logged": False,
@@ -253,7 +253,7 @@ def test_the_tables_know_every_field() -> None:
 
 @ENGINES
 def test_a_directory_in_memory_has_its_size_and_is_noexec(name: str, serve: Serve) -> None:
-    wanted = (TmpfsSpec(target="/a"), TmpfsSpec(target="/b", size=1 << 20))
+    wanted = (Tmpfs(target="/a"), Tmpfs(target="/b", size=1 << 20))
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, tmpfs=wanted))
     if name == "docker":
         found = body["HostConfig"]["Tmpfs"]
@@ -267,9 +267,7 @@ def test_a_directory_in_memory_has_its_size_and_is_noexec(name: str, serve: Serv
 
 @ENGINES
 def test_a_health_check_has_all_its_times_in_nanoseconds(name: str, serve: Serve) -> None:
-    health = HealthSpec(
-        test=("CMD-SHELL", "true"), interval=1.5, timeout=2, retries=4, start_period=0.25
-    )
+    health = HealthCheck(command="true", interval=1.5, timeout=2, retries=4, start_period=0.25)
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, health=health))
     assert body["Healthcheck" if name == "docker" else "healthconfig"] == {
         "Test": ["CMD-SHELL", "true"],
@@ -298,7 +296,7 @@ def test_a_restart_policy_as_the_engines_take_it(
 
 @ENGINES
 def test_what_is_in_memory_by_wish_is_not_there_twice(name: str, serve: Serve) -> None:
-    wanted = (TmpfsSpec(target="/tmp", size=1 << 20),)
+    wanted = (Tmpfs(target="/tmp", size=1 << 20),)
     spec = ContainerSpec(image=IMAGE, tmpfs=wanted, hardened=True, home="/home/app")
     text = json.dumps(created(name, serve, spec)[0])
     assert text.count('"/tmp"') == 1
@@ -398,11 +396,11 @@ def test_a_network_as_docker_takes_it(serve: Serve, network: str | None) -> None
     assert body["HostConfig"].get("NetworkMode") == network
 
 
-def named(name: str | None) -> tuple[NetworkSpec, ...]:
-    return (NetworkSpec(name=name),) if name else ()
+def named(name: str | None) -> tuple[Network, ...]:
+    return (Network(name=name),) if name else ()
 
 
-NETWORKS = (NetworkSpec(name="front"), NetworkSpec(name="back", aliases=("db",)))
+NETWORKS = (Network(name="front"), Network(name="back", aliases=("db",)))
 
 
 def test_podman_joins_all_networks_at_once(serve: Serve) -> None:
@@ -518,8 +516,8 @@ def test_the_error_of_an_engine_without_gpus_says_what_to_install(
 @ENGINES
 def test_limits_of_processes(name: str, serve: Serve) -> None:
     limits = (
-        UlimitSpec(name="nofile", soft=1, hard=2),
-        UlimitSpec(name="core", soft=-1, hard=-1),
+        Ulimit(name="nofile", soft=1, hard=2),
+        Ulimit(name="core", soft=-1, hard=-1),
     )
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, ulimits=limits, pids_limit=7))
     if name == "podman":

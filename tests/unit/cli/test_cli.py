@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 import buildr
 from buildr.cli import app
 from buildr.engines import registry
-from buildr.errors import BuildrError
+from buildr.errors import BuildrError, Message, OptionName
 from buildr.options import Port, Tmpfs
 from buildr.options.networks import Network
 from buildr.options.ulimits import Ulimit
@@ -348,7 +348,7 @@ def test_without_such_a_flag_the_variable_names_the_base_image(
         ("-p 80 -p 1:2:3:4", "--port cannot be '1:2:3:4'"),
         ("--memory 1k", "--memory cannot be '1k': it is less than 6 MiB"),
         ("--cpus many", "--cpus cannot be 'many'"),
-        ("--cpus nan", "--cpus cannot be nan"),
+        ("--cpus nan", "--cpus cannot be 'nan'"),
         ("--grace-seconds soon", "--grace-seconds cannot be 'soon'"),
         ("--interrupt both", "--interrupt cannot be 'both'"),
         ("-e =1", "--env cannot be ''"),
@@ -358,7 +358,7 @@ def test_without_such_a_flag_the_variable_names_the_base_image(
         ("--additional-file a:b", "--additional-file dest cannot be 'b': it is not absolute"),
         ("--push", "--push needs --repository"),
         ("--base-image x --variant slim", "--variant has no effect beside --base-image"),
-        ("--verbose --quiet", "--verbose and --quiet exclude one another"),
+        ("--verbose --quiet", "--verbose and --quiet cannot be combined"),
         ("--user me", "--user cannot be 'me'"),
         ("--name Hello", "--name cannot be 'Hello': it has upper-case letters"),
     ],
@@ -377,7 +377,7 @@ def test_all_wrong_values_of_a_container_are_told_at_once(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     text = refused(capfd, "run", "--cpus", "x", "--memory", "y", "-p", "z", "app.py")
-    assert "3 options are wrong" in text
+    assert "3 options are invalid" in text
     assert all(f"- {flag} cannot be" in text for flag in ("--cpus", "--memory", "--port"))
 
 
@@ -390,13 +390,24 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
 ) -> None:
     def run(*_arguments: object) -> int:
         raise BuildrError(
-            "no such image",
-            hint="Another: base_image=… in package, or pull=True in package. See package.nothing.",
+            Message(
+                "no such image for ", OptionName("runtime.ports", (1, ".host")), "; see package.tag"
+            ),
+            hint=Message(
+                *(
+                    "Another: ",
+                    OptionName("package.base_image"),
+                    ", or ",
+                    OptionName("package.pull"),
+                ),
+                *(". See ", OptionName("package.nothing"), "."),
+            ),
         )
 
     monkeypatch.setattr(engine, "run", run)
-    assert "Another: --base-image, or --pull. See package.nothing." in refused(
-        capfd, "run", "app.py"
+    assert refused(capfd, "run", "app.py") == (
+        "buildr: error: no such image for --port host; see package.tag\n"
+        "Another: --base-image, or --pull. See package.nothing.\n"
     )
 
 

@@ -14,12 +14,10 @@ import pytest
 
 from buildr.config import Layer, settle
 from buildr.config.project_file import read_project_file
-from buildr.config.variables import read_variables, variable
+from buildr.config.variables import read_variables
 from buildr.engines.registry import Choice, choose_both
 from buildr.errors import OptionError
-from buildr.options import Mount, PackageOptions, RuntimeOptions
-from buildr.options.package import given_package
-from buildr.options.runtime import given_runtime
+from buildr.options import OPTIONS, Mount, PackageOptions, read_package, read_runtime
 from buildr.plan.entry import Entry
 from buildr.testing import FakeBackend, ScriptResult, run_script, using
 from tests.unit.command import command_project
@@ -70,8 +68,8 @@ def settled(own: dict[str, Any] | None = None, *, on_command_line: bool = False)
     return settle(
         entry,
         Layer(
-            package=given_package(own.get("package")),
-            runtime=given_runtime(own.get("runtime")),
+            package=read_package(own.get("package")),
+            runtime=read_runtime(own.get("runtime")),
             origin="--x" if on_command_line else "the decorator",
             is_command_line=on_command_line,
         ),
@@ -237,10 +235,10 @@ def _options(settings: Settings) -> tuple[Package, Runtime, Mapping[str, str]]:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[tool.buildr.package]\nnmae = 'x'", "tool.buildr.package.nmae is no option; did you mean 'name'?"),
-        ("[tool.buildr.runtime]\nprots = []", "tool.buildr.runtime.prots is no option; did you mean 'ports'?"),
-        ("[tool.buildr]\nbackand = 'x'", "tool.buildr.backand is no option; did you mean 'backend'?"),
-        ("[tool.buildr.runtimes]", "tool.buildr.runtimes is no option; did you mean 'runtime'?"),
+        ("[tool.buildr.package]\nnmae = 'x'", "tool.buildr.package.nmae is not an option; did you mean 'name'?"),
+        ("[tool.buildr.runtime]\nprots = []", "tool.buildr.runtime.prots is not an option; did you mean 'ports'?"),
+        ("[tool.buildr]\nbackand = 'x'", "tool.buildr.backand is not an option; did you mean 'backend'?"),
+        ("[tool.buildr.runtimes]", "tool.buildr.runtimes is not an option; did you mean 'runtime'?"),
         ("[tool.buildr.package]\ntag = 'a b'", "tool.buildr.package.tag cannot be 'a b'"),
         ("[tool.buildr.package]\npy_version = 3.1", "tool.buildr.package.py_version cannot be 3.1"),
         ("[tool.buildr.runtime]\nports = [80, 'x']", "tool.buildr.runtime.ports[1] cannot be 'x'"),
@@ -260,7 +258,7 @@ def test_a_wrong_key_is_named_with_its_file(project: Path, text: str, problem: s
     assert buildr("run", "app.py").stderr == result.stderr
 
 
-def test_options_that_exclude_one_another_are_told_with_their_file(project: Path) -> None:
+def test_options_that_conflict_are_told_with_their_file(project: Path) -> None:
     configure(project, "[tool.buildr.package]\nvariant = 'slim'\nbase_image = 'x'\n")
     with pytest.raises(OptionError) as caught:
         settled()
@@ -271,7 +269,7 @@ def test_options_that_exclude_one_another_are_told_with_their_file(project: Path
 @pytest.mark.parametrize("data", [b"[tool.buildr]\nbackend =\n", b"[tool.buildr]\n# \xff\n"])
 def test_a_broken_file_is_said_to_be_no_toml(project: Path, data: bytes) -> None:
     (project / "pyproject.toml").write_bytes(data)
-    with pytest.raises(OptionError, match=r"pyproject\.toml is no TOML: "):
+    with pytest.raises(OptionError, match=r"pyproject\.toml is not valid TOML: "):
         settled()
 
 
@@ -428,8 +426,8 @@ def test_variables_give_options_of_the_run_too() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("BUILDR_PACKAGE_TGA", "x", "BUILDR_PACKAGE_TGA is no variable of Buildr; did you mean 'BUILDR_PACKAGE_TAG'?"),
-        ("BUILDR_PACKAGE_BASE_IMAGE", "x", "BUILDR_PACKAGE_BASE_IMAGE is no variable of Buildr; did you mean 'BUILDR_BASE_IMAGE'?"),
+        ("BUILDR_PACKAGE_TGA", "x", "BUILDR_PACKAGE_TGA is not a variable of Buildr; did you mean 'BUILDR_PACKAGE_TAG'?"),
+        ("BUILDR_PACKAGE_BASE_IMAGE", "x", "BUILDR_PACKAGE_BASE_IMAGE is not a variable of Buildr; did you mean 'BUILDR_BASE_IMAGE'?"),
         ("BUILDR_PACKAGE_TAG", "a b", "BUILDR_PACKAGE_TAG cannot be 'a b'"),
         ("BUILDR_PACKAGE_PUBLISH", "maybe", "BUILDR_PACKAGE_PUBLISH cannot be 'maybe'"),
         ("BUILDR_RUNTIME_CPUS", "many", "BUILDR_RUNTIME_CPUS cannot be 'many'"),
@@ -451,17 +449,17 @@ def test_no_error_shows_what_may_be_a_secret(text: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("group", [PackageOptions, RuntimeOptions])
-def test_every_option_has_a_variable(group: type[PackageOptions | RuntimeOptions]) -> None:
-    kind = "package" if group is PackageOptions else "runtime"
-    for option in group.__struct_fields__:
-        name = variable(kind, option)
-        if name != "BUILDR_BASE_IMAGE":
-            assert name == f"BUILDR_{kind}_{option}".upper()
-            with contextlib.suppress(OptionError):  # not for the name
-                read_variables({name: "[]"})
-            with pytest.raises(OptionError, match="is no variable of Buildr"):
-                read_variables({f"{name}_": "[]"})
+@pytest.mark.parametrize("key", OPTIONS)
+def test_every_option_has_a_variable(key: str) -> None:
+    option = OPTIONS[key]
+    if option.short_variable:
+        assert option.variable == "BUILDR_BASE_IMAGE"
+    else:
+        assert option.variable == f"BUILDR_{option.group}_{option.name}".upper()
+    with contextlib.suppress(OptionError):  # not for the name
+        read_variables({option.variable: "[]"})
+    with pytest.raises(OptionError, match="is not a variable of Buildr"):
+        read_variables({f"BUILDR_{option.group}_{option.name}_".upper(): "[]"})
 
 
 def test_a_directory_by_that_name_is_no_file(project: Path) -> None:

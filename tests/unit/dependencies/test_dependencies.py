@@ -89,7 +89,7 @@ def test_a_named_script_gives_its_inline_metadata(tmp_path: Path) -> None:
         ("/etc/passwd", "outside the context"),
         ("folder.txt", "no regular file"),
         ("link.txt", "outside the context"),
-        ("Gemfile.lock", "no kind of file"),
+        ("Gemfile.lock", "does not read dependencies from a file like"),
         ("plain.py", "no inline metadata"),
     ],
 )

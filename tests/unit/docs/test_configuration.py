@@ -12,8 +12,7 @@ from click.testing import CliRunner
 
 from buildr.cli import app
 from buildr.config.project_file import KEYS, read_project_file
-from buildr.config.variables import variable
-from buildr.options import PackageOptions, RuntimeOptions
+from buildr.options import OPTIONS, PackageOptions, RuntimeOptions
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "configuration.md").read_text()
@@ -27,23 +26,12 @@ def meanings(group: type[Any]) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", meaning).replace("``", "`") for name, meaning in rows}
 
 
-def flags() -> dict[str, str]:
-    """Return the long flag of each option, by ``package.tag``."""
-    found = {}
-    for name in ("run", "build"):
-        for param in app.commands[name].params:
-            if "__" in (param.name or ""):
-                option = str(param.name).replace("__", ".")
-                found[option] = next(flag for flag in param.opts if flag.startswith("--"))
-    return found
-
-
 def table(kind: str) -> str:
-    known = flags()
     lines = ["| key | variable | flag | what |", "| --- | --- | --- | --- |"]
     for name, meaning in meanings(GROUPS[kind]).items():
-        flag = f"`{known[f'{kind}.{name}']}`" if f"{kind}.{name}" in known else ""
-        lines.append(f"| `{name}` | `{variable(kind, name)}` | {flag} | {meaning} |")
+        option = OPTIONS[f"{kind}.{name}"]
+        flag = f"`{option.long_flag}`" if option.flags else ""
+        lines.append(f"| `{name}` | `{option.variable}` | {flag} | {meaning} |")
     return "\n".join(lines)
 
 

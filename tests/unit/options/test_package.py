@@ -7,8 +7,8 @@ import pytest
 from msgspec import structs
 
 from buildr.errors import OptionError
-from buildr.options import Package, PackageFile, PackageOptions, package_options
-from buildr.options.package import _READERS, DEFAULT_VARIANT
+from buildr.options import GROUPS, Package, PackageFile, PackageOptions, package_options
+from buildr.options.package import DEFAULT_VARIANT
 
 
 def test_every_option_has_a_default() -> None:
@@ -20,7 +20,7 @@ def test_every_option_has_a_default() -> None:
 
 
 def test_every_field_of_the_typed_options_is_read() -> None:
-    assert tuple(_READERS) == PackageOptions.__struct_fields__ == Package.__struct_fields__
+    assert tuple(GROUPS["package"]) == PackageOptions.__struct_fields__ == Package.__struct_fields__
 
 
 def test_a_dict_and_typed_options_give_the_same() -> None:
@@ -93,7 +93,7 @@ def test_an_unknown_option_names_the_nearest(unknown: str, meant: str) -> None:
     with pytest.raises(OptionError) as caught:
         package_options({unknown: "x"})
 
-    assert caught.value.what == f"package.{unknown} is no option; did you mean {meant!r}?"
+    assert caught.value.what == f"package.{unknown} is not an option; did you mean {meant!r}?"
     assert "repository, name, tag" in caught.value.hint
 
 
@@ -115,7 +115,7 @@ def test_all_errors_are_told_at_once() -> None:
     with pytest.raises(OptionError) as caught:
         package_options({"nam": "x", "tag": "a b", "publish": 1})
 
-    assert caught.value.what == "3 options are wrong"
+    assert caught.value.what == "3 options are invalid"
     for option in ("package.nam ", "package.tag cannot be 'a b'", "package.publish cannot be 1"):
         assert option in caught.value.hint
 

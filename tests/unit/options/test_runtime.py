@@ -9,6 +9,7 @@ from msgspec import structs
 from buildr.engines.gpus import cdi_names
 from buildr.errors import OptionError
 from buildr.options import (
+    GROUPS,
     Mount,
     Port,
     Runtime,
@@ -19,7 +20,6 @@ from buildr.options import (
 )
 from buildr.options.devices import parts
 from buildr.options.networks import Network
-from buildr.options.runtime import _READERS
 from buildr.options.ulimits import Ulimit
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def test_every_option_has_a_default() -> None:
 
 
 def test_every_field_of_the_typed_options_is_read() -> None:
-    assert tuple(_READERS) == RuntimeOptions.__struct_fields__ == Runtime.__struct_fields__
+    assert tuple(GROUPS["runtime"]) == RuntimeOptions.__struct_fields__ == Runtime.__struct_fields__
 
 
 def test_a_dict_and_typed_options_give_the_same() -> None:
@@ -520,7 +520,7 @@ def test_one_replica_is_fine() -> None:
 
 @pytest.mark.parametrize("unknown", ["port", "tag", "volumes"])
 def test_an_unknown_option_is_refused(unknown: str) -> None:
-    with pytest.raises(OptionError, match=rf"^runtime\.{unknown} is no option"):
+    with pytest.raises(OptionError, match=rf"^runtime\.{unknown} is not an option"):
         runtime_options({unknown: 1})
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildr.cli import target
-from buildr.engines.container_spec import PortBinding
+from buildr.engines.container_spec import Port
 from buildr.errors import OptionError
 from buildr.layout import DEBUG, DEBUGGER_ROOT
 from buildr.testing import FakeBackend, using
@@ -44,8 +44,8 @@ def test_the_script_waits_and_the_port_is_published() -> None:
     (container,) = run("127.0.0.1:7000").runs
     assert container.argv == (*WAITING, "7000", "/app/app.py", "-x")
     assert container.spec.ports == (
-        PortBinding(host_ip="127.0.0.1", host=80, container=80),
-        PortBinding(host_ip="127.0.0.1", host=7000, container=7000),
+        Port(host_ip="127.0.0.1", host=80, container=80),
+        Port(host_ip="127.0.0.1", host=7000, container=7000),
     )
 
 
@@ -88,7 +88,7 @@ def test_where_it_attaches_is_told(project: Path, capfd: pytest.CaptureFixture[s
 
 def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[str]) -> None:
     run("0.0.0.0:7000")
-    assert "whoever reaches 0.0.0.0 can run code in the container" in capfd.readouterr().err
+    assert "anyone who can reach 0.0.0.0 can run code in the container" in capfd.readouterr().err
     run("[::1]:7000")
     said = capfd.readouterr().err
     assert "whoever" not in said
@@ -98,8 +98,8 @@ def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("package", "message"),
     [
-        ({"dockerfile": "Dockerfile"}, r"cannot be had beside package\.dockerfile"),
-        ({"repository": "r.example/me", "publish": True}, "exclude each other"),
+        ({"dockerfile": "Dockerfile"}, r"cannot be combined: what a Containerfile"),
+        ({"repository": "r.example/me", "publish": True}, "cannot be combined"),
     ],
 )
 def test_where_it_cannot_be_had_that_is_said(package: dict[str, Any], message: str) -> None:

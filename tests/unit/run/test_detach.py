@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from buildr import labels
 from buildr.cli import app
-from buildr.engines.container_spec import ContainerSpec, HealthSpec
+from buildr.engines.container_spec import ContainerSpec, HealthCheck
 from buildr.errors import (
     BackendError,
     CommandNotFoundError,
@@ -23,7 +23,6 @@ from buildr.errors import (
 from buildr.options import runtime_options
 from buildr.run import runs
 from buildr.run.cleanup import end_run, sweep
-from buildr.runners.container import health_spec
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit import calls, processes
 from tests.unit.cli.test_cli_runs import labels_of_a_dead_process
@@ -398,8 +397,10 @@ def test_a_word_that_is_no_policy_is_refused(value: object) -> None:
 def test_a_health_check_is_a_line_or_words_with_dockers_times(
     value: Any, test: tuple[str, ...]
 ) -> None:
-    found = health_spec(runtime_options({"healthcheck": value}))
-    assert found == HealthSpec(test=test, interval=30, timeout=30, retries=3, start_period=0)
+    found = runtime_options({"healthcheck": value}).healthcheck
+    assert found is not None
+    assert found.test == test
+    assert (found.interval, found.timeout, found.retries, found.start_period) == (30, 30, 3, 0)
 
 
 @pytest.mark.parametrize(
@@ -417,14 +418,14 @@ def test_what_is_no_health_check_is_refused(value: Any) -> None:
 def test_the_flag_is_a_line_for_sh() -> None:
     backend = FakeBackend(until_asked)
     assert run(backend, "-d", "--health-cmd", "test -e /x").status == 0
-    assert backend.runs[0].spec.health == HealthSpec(test=("CMD-SHELL", "test -e /x"))
+    assert backend.runs[0].spec.health == HealthCheck(command="test -e /x")
 
 
 # What makes no sense ------------------------------------------------------------------------------
 
 
 def test_keep_and_detach_exclude_each_other() -> None:
-    with pytest.raises(OptionError, match=r"^runtime\.detach and runtime\.keep exclude each other"):
+    with pytest.raises(OptionError, match=r"^runtime\.detach and runtime\.keep cannot be combined"):
         runtime_options({"detach": True, "keep": True})
 
 
@@ -432,7 +433,7 @@ def test_watch_and_detach_exclude_each_other() -> None:
     backend = FakeBackend()
     done = run(backend, "--watch", "-d")
     assert done.status == 125
-    assert b"--watch and --detach exclude each other" in done.stderr
+    assert b"--watch and --detach cannot be combined" in done.stderr
     assert backend.runs == []
 
 

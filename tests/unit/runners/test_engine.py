@@ -13,9 +13,9 @@ from buildr.engines.container_spec import (
     ContainerSpec,
     DeviceSpec,
     MountSpec,
-    NetworkSpec,
-    PortBinding,
-    UlimitSpec,
+    Network,
+    Port,
+    Ulimit,
 )
 from buildr.engines.records import ContainerState, EngineDetails
 from buildr.errors import (
@@ -126,10 +126,10 @@ def test_options_of_the_run_reach_the_container() -> None:
     )
     assert (spec.shm_size, spec.networks) == (
         1 << 20,
-        (NetworkSpec(name="backend", aliases=("db",)),),
+        (Network(name="backend", aliases=("db",)),),
     )
     assert (spec.pids_limit, spec.gpus) == (100, -1)
-    assert spec.ulimits == (UlimitSpec(name="nofile", soft=1, hard=2),)
+    assert spec.ulimits == (Ulimit(name="nofile", soft=1, hard=2),)
     assert spec.devices == (
         DeviceSpec(host="/dev/null", container="/dev/none", access="r"),
         DeviceSpec(host="a.b/c=d"),
@@ -244,11 +244,9 @@ def test_a_module_search_path_of_the_users_keeps_the_guest_part_in_reach() -> No
 
 
 def test_ports_are_bound_to_this_host_alone_unless_they_are_public() -> None:
-    assert spec_of(ports=[8080]).ports == (
-        PortBinding(host_ip="127.0.0.1", host=8080, container=8080),
-    )
+    assert spec_of(ports=[8080]).ports == (Port(host_ip="127.0.0.1", host=8080, container=8080),)
     assert spec_of(ports=["9000:80/udp"], public=True).ports == (
-        PortBinding(host_ip="", host=9000, container=80, protocol="udp"),
+        Port(host_ip="", host=9000, container=80, protocol="udp"),
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import buildr.testing
 from buildr.engines import registry
-from buildr.engines.container_spec import ContainerSpec, PortBinding
+from buildr.engines.container_spec import ContainerSpec, Port
 from buildr.engines.records import BuildRequest, Event, PushRequest, Target
 from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import (
@@ -464,7 +464,7 @@ def test_a_container_has_processes_while_it_runs() -> None:
 def test_a_state_follows_the_life_of_a_container() -> None:
     backend = FakeBackend(lambda container: len(container.stdin.read()))
     image = backend.add_image("base")
-    port = PortBinding(host_ip="127.0.0.1", host=0, container=80)
+    port = Port(host_ip="127.0.0.1", host=0, container=80)
     identity = backend.create(ContainerSpec(image=image.id, labels={"a": "1"}, ports=(port,)))
 
     created = backend.state(identity)

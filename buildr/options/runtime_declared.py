@@ -1,0 +1,253 @@
+"""The options of the run, each declared once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from buildr.options import runtime_values as values
+from buildr.options.declaration import ENGINE, KUBERNETES, QUADLET, Option
+from buildr.options.devices import devices, gpus
+from buildr.options.environment import environment
+from buildr.options.health import health_check
+from buildr.options.mounts import mounts
+from buildr.options.networks import networks
+from buildr.options.package_values import backend
+from buildr.options.ports import debug_port, published_ports
+from buildr.options.size import parse_bytes
+from buildr.options.tmpfs import tmpfs
+from buildr.options.ulimits import ulimits
+from buildr.options.values import flag
+from buildr.options.wait_for import wait_for
+
+__all__ = ["RUNTIME"]
+
+_option = partial(Option, group="runtime")
+_container = partial(
+    _option,
+    section="Container options",
+    flag_set="container",
+    runners=(ENGINE, QUADLET, KUBERNETES),
+)
+_local = partial(_container, runners=(ENGINE, QUADLET))
+_followed = partial(_container, runners=(ENGINE,))
+
+_DECLARED = (
+    _option(name="executor", read=backend, runners=(ENGINE,)),
+    _container(
+        name="ports",
+        read=published_ports,
+        form="structure",
+        flags=("-p", "--port"),
+        repeatable=True,
+        metavar="[HOST:]PORT",
+        help="Publish a port on 127.0.0.1; repeatable. Also IP:HOST:PORT, ranges, and /udp at the end.",
+    ),
+    _local(
+        name="public",
+        read=flag,
+        form="switch",
+        aliases=("public_address",),
+        flags=("--public",),
+        help="Publish ports on every address of this machine.",
+    ),
+    _container(
+        name="env",
+        read=environment,
+        form="structure",
+        flags=("-e", "--env"),
+        repeatable=True,
+        metavar="NAME[=VALUE]",
+        help="Set a variable, or pass the value it has here; repeatable.",
+    ),
+    _container(
+        name="env_file",
+        read=values.env_file,
+        form="text or structure",
+        flags=("--env-file",),
+        repeatable=True,
+        metavar="FILE",
+        help="Set the variables in a file (.env); --env takes precedence; repeatable.",
+    ),
+    _container(
+        name="mounts",
+        read=mounts,
+        form="structure",
+        flags=("-v", "--mount"),
+        repeatable=True,
+        metavar="SRC:DEST[:ro]",
+        help="Show the script a directory or file (./data) or a volume (data); repeatable.",
+    ),
+    _container(
+        name="tmpfs",
+        read=tmpfs,
+        form="structure",
+        flags=("--tmpfs",),
+        repeatable=True,
+        metavar="DEST[:size=SIZE]",
+        help="A directory in memory; repeatable.",
+    ),
+    _container(
+        name="cpus",
+        read=values.cpus,
+        form="number",
+        flags=("--cpus",),
+        metavar="NUMBER",
+        help="How many CPUs it may use, such as 1.5.",
+    ),
+    _container(
+        name="memory",
+        read=values.memory,
+        flags=("--memory",),
+        metavar="SIZE",
+        help="How much memory it may use, such as 512m.",
+    ),
+    _container(
+        name="shm_size",
+        read=values.shm_size,
+        flags=("--shm-size",),
+        metavar="SIZE",
+        help="How large /dev/shm is.  [default: 64m]",
+    ),
+    _local(
+        name="pids_limit",
+        read=values.pids_limit,
+        form="integer",
+        flags=("--pids-limit",),
+        metavar="NUMBER",
+        help="How many processes and threads it may have.",
+    ),
+    _local(
+        name="ulimits",
+        read=ulimits,
+        form="structure",
+        flags=("--ulimit",),
+        repeatable=True,
+        metavar="NAME=SOFT[:HARD]",
+        help="A limit of each process, such as nofile=1024:4096; repeatable.",
+    ),
+    _local(
+        name="devices",
+        read=devices,
+        form="structure",
+        flags=("--device",),
+        repeatable=True,
+        metavar="PATH",
+        help="A device of this host, /dev/fuse, or a CDI name, vendor.com/class=name; repeatable.",
+    ),
+    _container(
+        name="gpus",
+        read=gpus,
+        form="text or structure",
+        flags=("--gpus",),
+        metavar="all|NUMBER|device=ID,…",
+        help="NVIDIA GPUs: all, how many, or which.",
+    ),
+    _local(
+        name="network",
+        read=networks,
+        form="text or structure",
+        flags=("--network",),
+        repeatable=True,
+        metavar="NAME[:alias=X]",
+        help="A network of the engine, repeatable; none, or host (the guest shares this host's).",
+    ),
+    _container(
+        name="name",
+        read=values.name,
+        flags=("--container-name",),
+        metavar="NAME",
+        help="Name of the container.  [default: the engine chooses]",
+    ),
+    _container(
+        name="grace_seconds",
+        read=values.grace_seconds,
+        form="number",
+        flags=("--grace-seconds",),
+        metavar="SECONDS",
+        help="From Ctrl+C until it is killed.  [default: 10]",
+    ),
+    _followed(
+        name="interrupt",
+        read=values.interrupt,
+        flags=("--interrupt",),
+        metavar="host|guest",
+        help="Ctrl+C stops the container (host), or is passed to the script (guest).  [default: host]",
+    ),
+    _container(
+        name="hardened",
+        read=flag,
+        form="switch",
+        flags=("--hardened",),
+        help="Drop all capabilities; root directory read-only.",
+    ),
+    _followed(
+        name="mount_source",
+        read=flag,
+        form="switch",
+        flags=("--live",),
+        decides_image=True,
+        help="Mount the source instead of copying it: changes show at once, on both sides.",
+    ),
+    _followed(
+        name="debug",
+        read=debug_port,
+        flags=("--debug",),
+        metavar="[HOST:]PORT",
+        decides_image=True,
+        help="Wait for a debugger, debugpy's, on a port of 127.0.0.1.",
+    ),
+    _followed(
+        name="keep",
+        read=flag,
+        form="switch",
+        flags=("--keep",),
+        help="Leave the container if the script fails, and say how to look into it.",
+    ),
+    _followed(
+        name="detach",
+        read=flag,
+        form="switch",
+        flags=("-d", "--detach"),
+        help="Start it, print the id of the run, and end: see buildr ps, logs and stop.",
+    ),
+    _container(
+        name="healthcheck",
+        read=health_check,
+        form="text or structure",
+        flags=("--health-cmd",),
+        metavar="COMMAND",
+        help="A line for sh that ends with 0 while the container is healthy; run every 30 seconds.",
+    ),
+    _container(
+        name="restart",
+        read=values.restart,
+        flags=("--restart",),
+        metavar="POLICY",
+        help="With --detach: on-failure[:N], always or unless-stopped starts it again.  [default: no]",
+    ),
+    _followed(
+        name="wait_for",
+        read=wait_for,
+        form="text or structure",
+        flags=("--wait-for",),
+        repeatable=True,
+        metavar="CONDITION",
+        help="With --detach: wait until port:N, http:N/path, log:REGEX or healthy; repeatable.",
+    ),
+    _followed(
+        name="wait_seconds",
+        read=values.wait_seconds,
+        form="number",
+        flags=("--wait-seconds",),
+        metavar="SECONDS",
+        help="How long --wait-for waits, until it gives up and removes the container.  [default: 60]",
+    ),
+    _option(name="call_timeout", read=values.call_timeout, form="number"),
+    _option(name="call_limit", read=parse_bytes),
+    _option(name="call_format", read=values.call_format),
+    _option(name="replicas", read=values.replicas, form="integer", runners=(KUBERNETES,)),
+    _option(name="shard_spec", read=values.shard_spec, form="structure", runners=(KUBERNETES,)),
+    _option(name="job_spec", read=values.job_spec, form="structure", runners=(KUBERNETES,)),
+)
+RUNTIME = {option.name: option for option in _DECLARED}
+"""By name."""
