@@ -52,6 +52,7 @@ def requirements(
     python_source: str = "",
     indexes: Sequence[str] = (),
     roots: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Dependencies:
     """Return what pip needs to install a list of requirements, without Buildr itself.
 
@@ -63,11 +64,12 @@ def requirements(
         python_source: where it is.
         indexes: lines with options for pip.
         roots: folders of the source that the script imports from.
+        notes: what a user should know.
     """
     kept = [item for item in wanted if not is_buildr(item)]
     password = next(filter(None, (note_password(item, where) for item in (*kept, *indexes))), None)
     left_out = note_left_out(where) if len(kept) < len(wanted) else None
-    notes = tuple(note for note in (left_out, password) if note)
+    said = (*notes, *(note for note in (left_out, password) if note))
     data = "".join(f"{item}\n" for item in (*indexes, *kept)).encode()
     return Dependencies(
         source=source,
@@ -77,5 +79,5 @@ def requirements(
         requires_python=requires_python,
         python_source=python_source,
         roots=tuple(roots),
-        notes=notes,
+        notes=said,
     )

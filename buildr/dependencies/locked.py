@@ -44,6 +44,7 @@ class Locked(Struct, frozen=True, kw_only=True):
         hashes: of all its files, ``sha256:…``; empty where there are none.
         condition: under which it is installed.
         local: whether it lies in the source.
+        index: the URL of the index that it comes from; empty: the usual one; ``None``: it comes from elsewhere.
     """
 
     name: str
@@ -51,20 +52,41 @@ class Locked(Struct, frozen=True, kw_only=True):
     hashes: tuple[str, ...] = ()
     condition: Condition = ALWAYS
     local: bool = False
+    index: str | None = None
 
 
 def from_index(
-    name: str, version: str | None, hashes: Iterable[str], condition: Condition, where: str
+    name: str,
+    version: str | None,
+    hashes: Iterable[str],
+    condition: Condition,
+    where: str,
+    *,
+    index: str = "",
 ) -> Locked:
     """Return a package that comes from an index.
 
+    Args:
+        name: its name.
+        version: the locked one.
+        hashes: of all its files.
+        condition: under which it is installed.
+        where: the lock, for errors.
+        index: the index's URL; empty: the usual one.
+
     Raises:
-        DependencyError: its name, version or hashes are none.
+        DependencyError: its name or version is not valid.
     """
     requirement = name if version is None else f"{name}=={version}"
     if not is_requirement(requirement) or re.search(r"[;@\s]", requirement):
         raise DependencyError(f"{where}: {requirement!r} is no package", hint="write the lock anew")
-    return Locked(name=name, requirement=requirement, hashes=_strong(hashes), condition=condition)
+    return Locked(
+        name=name,
+        requirement=requirement,
+        hashes=_strong(hashes),
+        condition=condition,
+        index=index,
+    )
 
 
 def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, where: str) -> Locked:

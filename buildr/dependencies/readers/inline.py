@@ -98,11 +98,14 @@ def _read(real: str, path: str) -> Dependencies | None:
     wanted = [item.strip() for item in wanted]
     check([item for item in wanted if not is_buildr(item)], f"{path}: … in the inline metadata")
     indexes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if "tool" in block:
-        from buildr.dependencies.uv_tool import index_lines, refuse_sources
+        from buildr.dependencies.indexes import declared, lines, note, table_of
+        from buildr.dependencies.ties import refuse_ties
 
-        refuse_sources(block, wanted, path, f"uv lock --script {path}")
-        indexes = index_lines(block, path)
+        refuse_ties(block, wanted, path, uv_lock=f"uv lock --script {path}")
+        indexes = lines(declared(table_of(block, "tool")), path)
+        notes = tuple(filter(None, [note(indexes, path)]))
     return requirements(
         wanted,
         f"the inline metadata of {path}",
@@ -110,6 +113,7 @@ def _read(real: str, path: str) -> Dependencies | None:
         indexes=indexes,
         requires_python=_requires_python(block, path),
         python_source=PYTHON_SOURCE,
+        notes=notes,
     )
 
 

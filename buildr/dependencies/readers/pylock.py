@@ -144,7 +144,12 @@ def _locked(project: ProjectFiles, path: str, package: Package, condition: Condi
             hint="write the lock anew, with the version that the file has",
         )
     return from_index(
-        name, str(package.version), _hashes(file.hashes for file in files), condition, path
+        name,
+        str(package.version),
+        _hashes(file.hashes for file in files),
+        condition,
+        path,
+        index=package.index or "",
     )
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from buildr.dependencies import indexes
 from buildr.dependencies.files import inside, read_bytes
 from buildr.dependencies.import_roots import source_roots
 from buildr.dependencies.listed import check
@@ -17,7 +18,7 @@ from buildr.dependencies.listed import requirements as staged
 from buildr.dependencies.lockfile import chosen, load
 from buildr.dependencies.markers import normalised
 from buildr.dependencies.readers import requirements
-from buildr.dependencies.uv_tool import index_lines, refuse_sources
+from buildr.dependencies.ties import refuse_ties
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -90,15 +91,18 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     wanted += _grouped(_table(data, "dependency-groups", path), project.groups, path)
     wanted = list(dict.fromkeys(item.strip() for item in wanted))
     check(wanted, f"{path}: …")
-    refuse_sources(data, wanted, path, "uv lock")
+    data = indexes.with_uv_file(project, path, data)
+    refuse_ties(data, wanted, path)
+    found = indexes.lines(indexes.declared(indexes.table_of(data, "tool")), path)
     return staged(
         wanted,
         path,
         where=path,
         requires_python=asked,
         python_source=f"requires-python in {path}",
-        indexes=index_lines(data, path),
+        indexes=found,
         roots=source_roots(project, path),
+        notes=tuple(filter(None, [indexes.note(found, path)])) if wanted else (),
     )
 
 

@@ -313,7 +313,7 @@ def _locked(project: ProjectFiles, path: str, package: _Package, condition: Cond
                 f"{path}: {name} comes from the folder {source.registry!r}, which pip in the image does not ask",
                 hint="name the file itself in tool.uv.sources, or use an index with a URL",
             )
-        return from_index(name, package.version, hashes, condition, path)
+        return from_index(name, package.version, hashes, condition, path, index=source.registry)
     if source.git is not None:
         return _of_git(name, source.git, condition, path)
     if source.url is not None:
