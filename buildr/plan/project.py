@@ -21,7 +21,7 @@ from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
 from buildr.plan.containerfile import CopiedFile, Recipe
 from buildr.plan.placement import Placement, place
-from buildr.plan.python_version import infer_python_version
+from buildr.plan.python_version import infer_python_version, python_notes
 
 if TYPE_CHECKING:
     from buildr.dependencies import Dependencies
@@ -209,11 +209,10 @@ def _base_image(
         asked = None
         if dependencies is not None and dependencies.requires_python is not None:
             asked = (dependencies.requires_python, dependencies.python_source)
-        inferred = infer_python_version(context, asked)
-        if inferred is not None:
-            version, origin = inferred
-            if version != _DEFAULT_VERSION:
-                notes.append(f"Python {version}, from {origin}")
+        version, origin = infer_python_version(context, asked) or (None, None)
+        if version not in (None, _DEFAULT_VERSION):
+            notes.append(f"Python {version}, from {origin}")
+        notes += python_notes(context, version or _DEFAULT_VERSION, origin)
     variant = _DEFAULT_VARIANT if package.variant is None else package.variant
     tag = "-".join(filter(None, (version or _DEFAULT_VERSION, variant)))
     return f"docker.io/library/python:{tag}"
