@@ -128,7 +128,7 @@ def _explicit(project: ProjectFiles) -> Dependencies:
         if source.accepts(os.path.basename(path)):
             return _checked(project, source.read(project, path), name)
     raise DependencyError(
-        f"package.dependencies_file: {given!r} is no kind of file that Buildr reads dependencies from",
+        f"package.dependencies_file: {given!r} is not a file that Buildr reads dependencies from",
         hint=f"accepted: {_ACCEPTED}",
     )
 

@@ -76,21 +76,24 @@ def read_bytes(real: str, path: str, where: str = "") -> bytes:
     Args:
         real: its absolute path.
         path: its path for people.
-        where: who names it, ``requirements.txt:3``; empty when nobody does.
+        where: who names it, ``requirements.txt:3``; empty when nothing does.
 
     Raises:
-        DependencyError: it is no regular file, or cannot be read.
+        DependencyError: it is not a regular file, or cannot be read.
     """
     label = f"{where}: {path!r}" if where else path
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
-            raise DependencyError(f"{label} is no regular file", hint="put the file itself there")
+            raise DependencyError(
+                f"{label} is not a regular file", hint="put the file itself there"
+            )
         with open(real, "rb") as file:
             return file.read()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DependencyError(
-            f"{label} cannot be read: {reason}", hint="mend the name, or the file's permissions"
+            f"{label} cannot be read: {reason}",
+            hint="check the name, and the permissions of the file",
         ) from None
 
 
@@ -109,7 +112,7 @@ def decode(data: bytes, path: str) -> Text:
         return Text(text=data[len(mark) :].decode(encoding), encoding=encoding, mark=mark)
     except (LookupError, UnicodeError):
         raise DependencyError(
-            f"{path} is no text in {encoding or 'the encoding that it declares'}",
+            f"{path} is not encoded in {encoding or 'the encoding that it declares'}",
             hint="save it as UTF-8",
         ) from None
 

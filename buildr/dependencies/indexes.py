@@ -118,7 +118,7 @@ def lines(found: Iterable[Index], path: str) -> tuple[str, ...]:
     """Return the lines that tell pip of indexes.
 
     Raises:
-        DependencyError: one is no URL.
+        DependencyError: one is not a URL.
     """
     made = {line(index.url, path, kind=index.kind): None for index in found}
     return tuple(sorted(made, key=lambda text: not text.startswith("--index-url")))

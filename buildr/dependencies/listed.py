@@ -32,13 +32,13 @@ def check(wanted: Iterable[str], where: str) -> None:
         where: as they stand in the error: ``app.py: … in the inline metadata``, with the requirement for ``…``.
 
     Raises:
-        DependencyError: one is none.
+        DependencyError: one is not.
     """
     for item in wanted:
         changed = not item.isprintable() or re.search(r"\s#", item) or item.endswith("\\")
         if changed or not is_requirement(item):
             raise DependencyError(
-                f"{where.replace('…', repr(without_password(item)))} is no requirement",
+                f"{where.replace('…', repr(without_password(item)))} is not a requirement",
                 hint='accepted: requirements by PEP 508 such as "requests>=2.31"',
             )
 

@@ -79,7 +79,9 @@ def from_index(
     """
     requirement = name if version is None else f"{name}=={version}"
     if not is_requirement(requirement) or re.search(r"[;@\s]", requirement):
-        raise DependencyError(f"{where}: {requirement!r} is no package", hint="write the lock anew")
+        raise DependencyError(
+            f"{where}: {requirement!r} is not a package", hint="write the lock again"
+        )
     return Locked(
         name=name,
         requirement=requirement,
@@ -93,12 +95,12 @@ def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, whe
     """Return a package that is an archive at a URL.
 
     Raises:
-        DependencyError: that is no URL that can stand in a line for pip.
+        DependencyError: that is not a URL that can stand in a line for pip.
     """
     place, _, fragment = url.partition("#")
     if not re.fullmatch(_URL, place) or place.lower().startswith("file:"):
         raise DependencyError(
-            f"{where}: {name} comes from {without_password(url)!r}, which is no URL to fetch it from",
+            f"{where}: {name} comes from {without_password(url)!r}, which is not a URL to fetch it from",
             hint="let it come from an index, a URL with https://, or a path in the project",
         )
     tail = f"#{fragment}" if re.fullmatch(r"subdirectory=[^\s\\#&]+", fragment) else ""
@@ -209,13 +211,15 @@ def _in_source(
     where = f"{lock}: {name}"
     real = inside(project, joined, where)
     if not there(real):
-        raise DependencyError(f"{where}: there is no {kind} {joined!r}", hint="write the lock anew")
+        raise DependencyError(
+            f"{where}: there is no {kind} {joined!r}", hint="write the lock again"
+        )
     return f"file://{quote(os.path.normpath(f'{_SOURCE}/{joined}'))}"
 
 
 def _name(name: str, where: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-        raise DependencyError(f"{where}: {name!r} is no package", hint="write the lock anew")
+        raise DependencyError(f"{where}: {name!r} is not a package", hint="write the lock again")
     return name
 
 

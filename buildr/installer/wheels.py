@@ -91,7 +91,7 @@ def with_wheels(
     if recipe.source_first or not recipe.installs:
         return None
     base = backend.image(recipe.base_image)
-    if base is None:  # somebody removed it now, and a build says so
+    if base is None:  # it may have been removed meanwhile, and a build says so
         return None
     ground = render_ground(replace(recipe, base_image=base.id))
     wanted = _fingerprint(project, recipe, ground, base)
@@ -189,7 +189,7 @@ def _ground(backend: Backend, text: str, progress: Progress, *, cache: bool) -> 
         image = backend.image(backend.build(request, progress))
         _new_grounds.add(backend.info.endpoint)
     if image is None:
-        raise EngineError(f"the image {tag} vanished", message="somebody removed it just now")
+        raise EngineError(f"the image {tag} vanished", message="it was removed just now")
     return image
 
 

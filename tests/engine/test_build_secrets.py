@@ -86,7 +86,7 @@ def test_the_login_to_a_package_index_leaves_no_trace(project: Site, index: Inde
     project.script("import private_thing\nprint('changed')", package=package)
     second = project.run()
     assert (second.returncode, second.stdout) == (0, b"changed\n"), second.stderr.decode()
-    assert len(index.asked) == 2  # a change of the source installs nothing anew
+    assert len(index.asked) == 2  # a change of the source installs nothing again
     check_no_trace(project, index.password, first, second)
 
 

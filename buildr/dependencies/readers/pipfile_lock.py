@@ -131,13 +131,13 @@ def _load(project: ProjectFiles, path: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DependencyError(f"{path} is no valid JSON: {error}", hint=f"run: {_TOOL}") from None
+        raise DependencyError(f"{path} is not valid JSON: {error}", hint=f"run: {_TOOL}") from None
     found = data.get("_meta") if isinstance(data, dict) else None
     version = found.get("pipfile-spec") if isinstance(found, dict) else None
     if not isinstance(data, dict) or version != _SPECIFICATION:
         raise DependencyError(
             f"{path} is of Pipfile specification {version}, and Buildr reads {_SPECIFICATION}",
-            hint=f"write it anew: {_TOOL}",
+            hint=f"write it again: {_TOOL}",
         )
     return data
 

@@ -122,7 +122,7 @@ def _check_version(metadata: object, path: str) -> None:
     if parts < _OLDEST:
         raise DependencyError(
             f"{path} is of lock version {version}, which does not say what each package is needed for",
-            hint="write it anew with Poetry 2, which keeps the locked versions: poetry lock",
+            hint="write it again with Poetry 2, which keeps the locked versions: poetry lock",
         )
 
 

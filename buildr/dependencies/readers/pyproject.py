@@ -169,7 +169,7 @@ def _of_group(
     if name in above or len(above) > _DEEPEST:
         raise DependencyError(
             f"{path}: {where} includes itself, by {' → '.join((*above, name))}",
-            hint="mend the file",
+            hint="correct the file",
         )
     items = groups[name]
     if not isinstance(items, list):

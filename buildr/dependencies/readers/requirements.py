@@ -255,7 +255,7 @@ def _options(line: str, here: str) -> dict[str, str]:
             continue
         if value is None:
             if not words:
-                raise DependencyError(f"{here}: --{name} has no value", hint="mend the line")
+                raise DependencyError(f"{here}: --{name} has no value", hint="correct the line")
             value = words.pop(0)
         found.setdefault(name, value)
     return found
@@ -270,7 +270,7 @@ def _words(line: str, here: str) -> list[str]:
         return split(line)
     except ValueError:
         raise DependencyError(
-            f"{here}: a quotation mark has no partner", hint="mend the line"
+            f"{here}: a quotation mark is not closed", hint="correct the line"
         ) from None
 
 

@@ -263,8 +263,8 @@ class _Graph:
         forks = [self.packages[number].resolution_markers for number in found]
         if not found or not all(forks):
             raise DependencyError(
-                f"{where} is needed, and it is not told which one of {len(found)} packages is meant",
-                hint="write the lock anew: uv lock",
+                f"{where} is needed, and the lock does not say which of {len(found)} packages is meant",
+                hint="write the lock again: uv lock",
             )
         conditions = [
             reduce(either, (marker(one, self.wanted, where) for one in fork), NEVER)
@@ -337,7 +337,7 @@ def _of_git(name: str, url: str, condition: Condition, path: str) -> Locked:
     if not re.fullmatch(r"[0-9a-f]{7,64}", parts.fragment):
         raise DependencyError(
             f"{path}: {name} has no commit in {without_password(url)!r}",
-            hint="write the lock anew: uv lock",
+            hint="write the lock again: uv lock",
         )
     return repository(
         name,

@@ -560,10 +560,10 @@ def test_a_project_that_is_no_package_has_no_folder_to_import_from(tmp_path: Pat
     [
         ("version = 2\n", "is of version 2"),
         ("version = 1\n[[package]]\n", "does not have the form that `uv lock` gives it.*name"),
-        ("version = \n", "no valid TOML"),
+        ("version = \n", "not valid TOML"),
         (
             'version = 1\n[[package]]\nname = "d"\nsource = { editable = "." }\ndependencies = [{ name = "x" }]\n',
-            "which one of 0 packages is meant",
+            "which of 0 packages is meant",
         ),
     ],
 )
@@ -618,9 +618,9 @@ def test_a_lock_for_other_systems_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no valid lock.*lock-version"),
-        ('lock-version = "2.0"\ncreated-by = "x"\npackages = []', "no valid lock"),
-        ('lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "A_b"', "no valid lock"),
+        ("", "not a valid lock.*lock-version"),
+        ('lock-version = "2.0"\ncreated-by = "x"\npackages = []', "not a valid lock"),
+        ('lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "A_b"', "not a valid lock"),
     ],
 )
 def test_an_invalid_pylock_is_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -697,7 +697,7 @@ def test_a_pipfile_of_another_specification_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="specification 5"):
         found(tmp_path)
     (tmp_path / "Pipfile.lock").write_text("{")
-    with pytest.raises(DependencyError, match="no valid JSON"):
+    with pytest.raises(DependencyError, match="not valid JSON"):
         found(tmp_path)
 
 

@@ -231,11 +231,11 @@ def test_other_dynamic_dependencies_are_refused_with_what_to_do(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[project\n", "no valid TOML"),
+        ("[project\n", "not valid TOML"),
         ("project = 1\n", "project has the wrong form"),
         ("[project]\ndependencies = 'rich'\n", "project.dependencies has the wrong form"),
-        ("[project]\ndependencies = ['a b']\n", "'a b' is no requirement"),
-        ('[project]\ndependencies = ["a\\n--pre"]\n', "is no requirement"),
+        ("[project]\ndependencies = ['a b']\n", "'a b' is not a requirement"),
+        ('[project]\ndependencies = ["a\\n--pre"]\n', "is not a requirement"),
         ("[project]\ndynamic = 3\n", "project.dynamic has the wrong form"),
         ("[project]\nrequires-python = 3\n", "project.requires-python has the wrong form"),
         ("[project]\n[dependency-groups]\ng = 1\n", "dependency-groups.g has the wrong form"),
@@ -325,7 +325,7 @@ def test_an_empty_list_installs_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("item", ["a b", "-r x.txt", "--pre", "./x", "a # b", "a \\"])
 def test_an_item_of_the_list_that_is_no_requirement_is_refused(tmp_path: Path, item: str) -> None:
-    with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is no requirement"):
+    with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is not a requirement"):
         find(tmp_path, listed=(item,))
 
 

@@ -143,14 +143,14 @@ def test_a_nested_file_may_be_named_twice(tmp_path: Path) -> None:
         ("-r sub/../../secret.txt", r"outside the context"),
         ("-r link.txt", r"outside the context"),
         ("-r /etc/hostname", r"not there inside the container"),
-        ("-r sub", r"no regular file"),
-        ("-r fifo", r"no regular file"),
+        ("-r sub", r"not a regular file"),
+        ("-r fifo", r"not a regular file"),
         ("-r requirements.txt", r"includes itself"),
         ("-r loop.txt", r"includes itself"),
         ("-r", r"--requirement has no value"),
         ("-r 'base.txt", r"quotation mark"),
-        ("-r latin.txt", r"latin.txt is no text in utf-8"),
-        ("-r codec.txt", r"codec.txt is no text"),
+        ("-r latin.txt", r"latin.txt is not encoded in utf-8"),
+        ("-r codec.txt", r"codec.txt is not encoded"),
     ],
 )
 def test_a_nested_file_that_does_not_do_is_refused(tmp_path: Path, line: str, reason: str) -> None:

@@ -226,7 +226,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str) -> No
 
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
-    with pytest.raises(DependencyError, match="no regular file"):
+    with pytest.raises(DependencyError, match="not a regular file"):
         infer_python_version(tmp_path, None)
 
 
