@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "requirements"]
 
+_FILE = r"(?:(?:-r|-c|--requirement|--constraint)[ =]*)?[\w./-]+\.(?:txt|in|toml|lock|cfg|ya?ml)"
+"""A file's name, which may well be a package's on an index."""
 _STAGED = "requirements.txt"
 
 
@@ -35,6 +37,11 @@ def check(wanted: Iterable[str], where: str) -> None:
         DependencyError: one is not.
     """
     for item in wanted:
+        if re.fullmatch(_FILE, item):
+            raise DependencyError(
+                f"{where.replace('…', repr(item))} is a file, and not a package",
+                hint='name it by package={"dependencies_file": "requirements.txt"} or --dependencies-file',
+            )
         changed = not item.isprintable() or re.search(r"\s#", item) or item.endswith("\\")
         if changed or not is_requirement(item):
             raise DependencyError(

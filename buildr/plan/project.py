@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.dependencies.requirement import note_repository
+from buildr.dependencies.unread import unread
 from buildr.errors import ContextError
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
@@ -163,19 +164,19 @@ def _dependencies(
             groups=package.groups,
         )
     )
+    named = package.dependencies_file is not None or package.dependencies is not None
     if found is None:
         notes.append(
             "no requirements.txt, inline metadata, lock file or pyproject.toml: nothing is installed"
         )
-        if os.path.exists(os.path.join(context, "setup.py")):
-            notes.append(
-                'setup.py is not read: a requirements.txt with the line "-e ." installs what it names'
-            )
-        return None
-    if found.files:
+    elif found.files:
         notes.append(f"dependencies from {found.source}")
     else:
         notes.append(f"{found.source} names no dependencies: nothing is installed")
+    if not named:
+        notes += unread(context, installs=bool(found and found.files))
+    if found is None:
+        return None
     notes.extend(found.notes)
     if (package.variant or "").startswith(("alpine", "slim")):
         staged = (file.data.decode(errors="replace") for file in found.files if b"+" in file.data)

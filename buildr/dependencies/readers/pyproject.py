@@ -30,7 +30,7 @@ __all__ = ["accepts", "find", "read"]
 
 _FILE = "pyproject.toml"
 _DEEPEST = 50
-_WORDS = (b"project", b"poetry", b"dependency-groups")
+_WORDS = (b"project", b"poetry", b"dependency-groups", b"flit")
 """One of them is in every such file that says what a project needs; most have none, and are not parsed."""
 
 
@@ -70,6 +70,13 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     data = load(project, path)
     table = _table(data, "project", path)
     tool = _table(data, "tool", path)
+    if not table and (flit := _table(_table(tool, "flit", path), "metadata", path)):
+        table = {
+            "name": flit.get("dist-name", flit.get("module", "")),
+            "requires-python": flit.get("requires-python"),
+            "dependencies": flit.get("requires", []),
+            "optional-dependencies": flit.get("requires-extra", {}),
+        }
     if not table:
         if "dependencies" in _table(tool, "poetry", path):
             raise DependencyError(
@@ -112,6 +119,13 @@ def _dynamic(project: ProjectFiles, path: str, tool: dict[str, Any]) -> Dependen
     files = dynamic.get("file") if isinstance(dynamic, dict) else None
     files = [files] if isinstance(files, str) else files
     if not isinstance(files, list) or not files or not all(isinstance(file, str) for file in files):
+        from buildr.dependencies.readers import setup_cfg
+
+        beside = os.path.join(os.path.dirname(path), "setup.cfg")
+        if os.path.lexists(os.path.join(project.context, beside)):
+            found = setup_cfg.read_beside(project, beside)
+            if found is not None:
+                return found
         raise DependencyError(
             f"{path}: project.dependencies is dynamic, so only a build of the project knows it",
             hint='write a requirements.txt with the line "-e .", or set package={"dependencies": […]}',

@@ -75,7 +75,9 @@ def find(project: ProjectFiles) -> Dependencies | None:
 
 def accepts(name: str) -> bool:
     """Return whether a file that the user named is one of requirements."""
-    return name.endswith((".txt", ".in")) or "." not in name
+    return name.endswith((".txt", ".in", "requirements.lock", "requirements-dev.lock")) or (
+        "." not in name
+    )
 
 
 def read(project: ProjectFiles, path: str) -> Dependencies:

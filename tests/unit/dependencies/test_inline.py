@@ -171,7 +171,7 @@ def test_invalid_toml_is_an_error_with_the_line_of_the_script(tmp_path: Path) ->
         (("requires-python = 3.11",), "requires-python .* not a string"),
         (("dependencies = ['a b']",), "'a b' .* not a requirement"),
         (("dependencies = ['']",), "'' .* not a requirement"),
-        (("dependencies = ['-r other.txt']",), "not a requirement"),
+        (("dependencies = ['-r other.txt']",), "'-r other.txt' .* is a file"),
         (("dependencies = ['./pkg']",), "not a requirement"),
         (("dependencies = ['a>=']",), "not a requirement"),
         (("dependencies = ['a>=1.*']",), "not a requirement"),

@@ -303,6 +303,19 @@ def test_a_folder_that_cannot_be_imported_from_is_refused(tmp_path: Path, folder
         find(tmp_path)
 
 
+def test_the_dependencies_of_old_flit_are_taken(tmp_path: Path) -> None:
+    text = """\
+[tool.flit.metadata]
+module = "demo"
+requires = ["idna"]
+requires-python = ">=3.9"
+[tool.flit.metadata.requires-extra]
+cli = ["click"]
+"""
+    assert lines(tmp_path, text, extras=("cli",)) == ["idna", "click"]
+    assert find(tmp_path).requires_python == ">=3.9"  # type: ignore[union-attr] # there is one
+
+
 # The decorator's list ---------------------------------------------------------------------------------
 
 
@@ -323,7 +336,17 @@ def test_an_empty_list_installs_nothing(tmp_path: Path) -> None:
     assert (found.files, found.install) == ((), ())
 
 
-@pytest.mark.parametrize("item", ["a b", "-r x.txt", "--pre", "./x", "a # b", "a \\"])
+@pytest.mark.parametrize(
+    "item", ["requirements.txt", "reqs/base.in", "-r x.txt", "pyproject.toml", "environment.yml"]
+)
+def test_a_file_in_the_list_is_told_to_be_one(tmp_path: Path, item: str) -> None:
+    with pytest.raises(DependencyError, match=rf"{item}' is a file, and not a package") as caught:
+        find(tmp_path, listed=(item,))
+    assert "dependencies_file" in caught.value.hint
+    assert find(tmp_path, listed=("discord.py>=2", "zope.interface")) is not None
+
+
+@pytest.mark.parametrize("item", ["a b", "--pre", "./x", "a # b", "a \\"])
 def test_an_item_of_the_list_that_is_no_requirement_is_refused(tmp_path: Path, item: str) -> None:
     with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is not a requirement"):
         find(tmp_path, listed=(item,))
