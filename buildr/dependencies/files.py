@@ -65,9 +65,31 @@ def inside(project: ProjectFiles, path: str, where: str) -> str:
     if os.path.commonpath([root, real]) != root or os.path.normpath(path).split("/")[0] == "..":
         raise DependencyError(
             f"{where} names {path!r}, which lies outside the context {root}",
-            hint="move the file into the context, or set package.context to a directory that holds both",
+            hint=_wider(root, real, where.partition(":")[0]),
         )
     return real
+
+
+def _wider(root: str, real: str, by: str) -> str:
+    """Say which options make a context that holds a file as well.
+
+    Args:
+        root: the context, links followed.
+        real: the file.
+        by: the path of the file that names it, relative to the context; anything where none does.
+    """
+    common = os.path.commonpath([root, real])
+    if common == os.sep or common == os.path.realpath(os.path.expanduser("~")):
+        return "move it into the context"
+    options = [f'"context": "{os.path.relpath(common, root)}"']
+    named = os.path.relpath(os.path.join(root, by), common)
+    if by and os.path.isfile(os.path.join(root, by)):
+        options.append(f'"dependencies_file": "{named}"')
+    words = f" --dependencies-file {named}" if len(options) > 1 else ""
+    return (
+        f"move it into the context, or let the context hold both: package={{{', '.join(options)}}},"
+        f" or --context {os.path.relpath(common, root)}{words}"
+    )
 
 
 def read_bytes(real: str, path: str, where: str = "") -> bytes:
