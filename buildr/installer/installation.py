@@ -18,6 +18,7 @@ from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.protocol import STDOUT
 from buildr.engines.records import Event
 from buildr.errors import BuildError, EngineLostError
+from buildr.host.proxies import build_proxies
 from buildr.layout import MARKERS
 from buildr.plan.containerfile import PIP_VARIABLES
 from buildr.run.loop import create, remove
@@ -100,10 +101,12 @@ def install(
         EngineError: the engine refused.
     """
     recipe = project.recipe
+    info = backend.info
+    proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
     order = {
         "installs": [[*_OPTIONS, *words] for words in recipe.installs],
         "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
-        "variables": {**secrets.variables, **PIP_VARIABLES},
+        "variables": {**proxies, **secrets.variables, **PIP_VARIABLES},
         "files": secrets.files,
         "meanings": secrets.meanings,
         "keep_files": cache is not None,
@@ -122,7 +125,6 @@ def install(
         user="0:0",
     )
     log = _Log(secrets, progress, cache)
-    info = backend.info
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:

@@ -23,6 +23,7 @@ from buildr.errors import (
     ImageNotFoundError,
     NotExecutableError,
 )
+from buildr.host.proxies import build_proxies
 from buildr_backends.http.urlquote import quote
 from buildr_backends.shared.attach import ResponseStreams
 from buildr_backends.shared.attach import attach as attach_streams
@@ -100,6 +101,9 @@ class HttpEngine(ABC):
             "nocache": "0" if request.cache else "1",
             **self._build_query(),
         }
+        info = self._info
+        if proxies := build_proxies(info.backend, info.endpoint, remote=info.remote):
+            query["buildargs"] = json.dumps(proxies)  # predefined: in no layer and no history
         try:
             response = self._client.request(
                 "POST", "/build", query=query, body=request.context, headers=TAR, seconds=None
