@@ -9,8 +9,6 @@ import pytest
 
 from buildr.engines.records import Event
 from buildr.errors import BuildError, EngineLostError
-from buildr.installer.advice import ADVICE
-from buildr.plan.containerfile import Recipe, render
 from buildr_backends.shared.build_log import follow_build
 
 if TYPE_CHECKING:
@@ -207,11 +205,9 @@ def test_a_failed_step_is_told_with_its_last_lines() -> None:
     assert error.hint.splitlines() == [f"line {number}" for number in range(21, 60)] + ["half"]
 
 
-def test_where_pip_failed_there_is_advice_after_its_last_words() -> None:
-    recipe = Recipe(project="p", base_image="x", command=("python",), install=("humanize",))
-    step = next(line for line in render(recipe).splitlines() if "pip install" in line)
-    error = failure(f"STEP 1/1: {step}\n", "ERROR: no matching distribution\n", {"error": "no"})
-    assert error.hint == f"ERROR: no matching distribution\n{ADVICE}"
+def test_an_error_has_the_failed_step() -> None:
+    assert failure("STEP 2/2: RUN make\n", {"error": "no"}).step == "RUN make"
+    assert failure({"error": "no"}).step == ""
 
 
 def test_podman_s_failure_does_not_say_the_step_again() -> None:
