@@ -102,7 +102,12 @@ def _with_system_packages(
         containerfile=CONTAINERFILE,
         cache=cache,
     )
-    return replace(base, id=backend.build(request, progress))
+    try:
+        return replace(base, id=backend.build(request, progress))
+    except BuildError as error:
+        from buildr.installer.advice import advised
+
+        raise advised(error, project.recipe.base_image) from None
 
 
 def _fingerprint(project: Project, sources: Sources, base: Image) -> str:

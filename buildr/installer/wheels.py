@@ -25,7 +25,7 @@ from buildr.archive.header import FILE, header
 from buildr.archive.tar import Member, pack
 from buildr.engines.container_spec import MountSpec
 from buildr.engines.records import BuildRequest, Event, Layer
-from buildr.errors import ContainerError, EngineError
+from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.host import temporary
 from buildr.installer import add_installed, keep_newest
 from buildr.installer.installation import Cache, install, program
@@ -102,7 +102,7 @@ def with_wheels(
     else:
         try:
             volume = _volume(backend)
-            below = _ground(backend, ground, progress, cache=cache)
+            below = _ground(backend, ground, recipe.base_image, progress, cache=cache)
             needed = replace(project, recipe=recipe)
             image = _install(backend, needed, below, volume, base, wanted, progress)
         except (ContainerError, EngineError) as error:
@@ -170,7 +170,9 @@ def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> 
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _ground(backend: Backend, text: str, progress: Progress, *, cache: bool) -> Image:
+def _ground(
+    backend: Backend, text: str, base_image: str, progress: Progress, *, cache: bool
+) -> Image:
     """Return the image that is installed on, the same for all projects that begin alike.
 
     Raises:
@@ -186,7 +188,12 @@ def _ground(backend: Backend, text: str, progress: Progress, *, cache: bool) -> 
             tags=(tag,),
             cache=cache,
         )
-        image = backend.image(backend.build(request, progress))
+        try:
+            image = backend.image(backend.build(request, progress))
+        except BuildError as error:
+            from buildr.installer.advice import advised
+
+            raise advised(error, base_image) from None
         _new_grounds.add(backend.info.endpoint)
     if image is None:
         raise EngineError(f"the image {tag} vanished", message="it was removed just now")
