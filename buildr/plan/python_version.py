@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-__all__ = ["infer_python_version", "python_notes"]
+    from buildr.dependencies import Dependencies
+
+__all__ = ["infer_python_version", "python_notes", "required_python"]
 
 _NEWEST = 14
 """The minor of the newest Python 3 that is certainly released; an older Buildr takes an older image."""
@@ -23,6 +25,7 @@ _OLDEST = 8
 """The minor of the oldest Python that the guest part runs on."""
 _FAR = 999
 _FILE = ".python-version"
+_OF_PROJECT = "requires-python in pyproject.toml"
 _RANGE = ("<", ">", "=", "~", "!")
 """Begin a range."""
 _OPEN = r"\s*>=\s*3(?:\.[0-9]{1,2}){0,2}\s*(?:,\s*<\s*4(?:\.0)*\s*)?"
@@ -72,10 +75,23 @@ def infer_python_version(
         asked, where = requires_python
         return _newest(asked, where), where
     of_project = _of_project(context)
-    if of_project is not None:
-        where = "requires-python in pyproject.toml"
-        return _newest(of_project, where), where
-    return None
+    return (_newest(of_project, _OF_PROJECT), _OF_PROJECT) if of_project is not None else None
+
+
+def required_python(context: Path, dependencies: Dependencies | None) -> tuple[str, str] | None:
+    """Return the range of versions that a project can run on, and where it is written; ``None`` where nothing says it.
+
+    Args:
+        context: the context.
+        dependencies: those of the project, whose source may ask for a Python.
+
+    Raises:
+        DependencyError: ``pyproject.toml`` cannot be read.
+    """
+    if dependencies is not None and dependencies.requires_python is not None:
+        return dependencies.requires_python, dependencies.python_source
+    of_project = _of_project(context)
+    return (of_project, _OF_PROJECT) if of_project is not None else None
 
 
 def _read(context: Path, name: str) -> str | None:

@@ -157,3 +157,16 @@ def test_what_cannot_be_installed_is_said_in_the_words_of_pip(
     assert words in said
     assert "Traceback" not in said
     assert project.images() == []
+
+
+def test_a_base_image_with_another_python_is_refused_before_the_build(project: Site) -> None:
+    project.write({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.99"\n'})
+    project.script()
+    for _ in range(2):  # the second time by what was found out the first time
+        done = project.run()
+        said = done.stderr.decode()
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert "requires-python in pyproject.toml asks for >=3.99, and the base image" in said
+        assert "has Python 3." in said
+        assert "step" not in said
+    assert project.images() == []
