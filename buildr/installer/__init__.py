@@ -122,6 +122,7 @@ def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
         project.recipe.user,
         repr(project.recipe.system_packages),
         repr(project.recipe.installs),
+        repr(project.recipe.versions),
         repr([(file.path, file.data) for file in dependencies.files] if dependencies else ()),
         sources.tree.digest if _needs_source(project) else "",
         repr(project.package.secrets),

@@ -103,7 +103,12 @@ def install(
     order = {
         "installs": [[*_OPTIONS, *words] for words in recipe.installs],
         "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
-        "variables": {**proxies, **secrets.variables, **PIP_VARIABLES},
+        "variables": {
+            **proxies,
+            **dict(recipe.versions),
+            **secrets.variables,
+            **PIP_VARIABLES,
+        },
         "files": secrets.files,
         "meanings": secrets.meanings,
         "keep_files": cache is not None,

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.dependencies.requirement import note_repository
+from buildr.dependencies.scm_version import scm_versions
 from buildr.dependencies.unread import unread
 from buildr.errors import ContextError
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
@@ -192,6 +193,7 @@ def _installation(dependencies: Dependencies) -> dict[str, Any]:
         "install": dependencies.arguments(root),
         "unhashed": dependencies.arguments(root, dependencies.unhashed),
         "local": dependencies.arguments(root, dependencies.local),
+        "versions": scm_versions() if dependencies.needs_source or dependencies.local else (),
         "dependencies_source": dependencies.source,
         "source_first": dependencies.needs_source,
         "roots": tuple(os.path.normpath(f"/app/{folder}") for folder in dependencies.roots),
