@@ -28,16 +28,18 @@ SOURCES: tuple[tuple[str, str | None], ...] = (
     ("pylock", "pylock.toml"),
     ("uv_lock", "uv.lock"),
     ("poetry_lock", "poetry.lock"),
+    ("pdm_lock", "pdm.lock"),
     ("pipfile_lock", "Pipfile.lock"),
     ("pyproject", "pyproject.toml"),
+    ("setup_cfg", "setup.cfg"),
 )
 """The modules of this package, and the file that each looks for; they are imported only where that is there."""
 _WITHOUT_CHOICES = ("requirements", "inline", "listed")
 _OPTION = OptionName("package.dependencies")
 _FILE_OPTION = OptionName("package.dependencies_file")
 _ACCEPTED = (
-    "requirements (*.txt, *.in), a script with inline metadata (*.py), pylock.toml or pylock.NAME.toml, uv.lock,"
-    " poetry.lock, Pipfile.lock, pyproject.toml"
+    "requirements (*.txt, *.in, requirements.lock), a script with inline metadata (*.py), pylock.toml or"
+    " pylock.NAME.toml, uv.lock, poetry.lock, pdm.lock, Pipfile.lock, pyproject.toml, setup.cfg"
 )
 
 
@@ -100,7 +102,8 @@ def _first(project: ProjectFiles) -> Dependencies | None:
                     OptionName(f"package.{option}"),
                     " has no effect: no file in the context says what the project needs",
                 ),
-                hint="accepted beside it: pylock.toml, uv.lock, poetry.lock, Pipfile.lock, pyproject.toml",
+                hint="accepted beside it: pylock.toml, uv.lock, poetry.lock, pdm.lock, Pipfile.lock,"
+                " pyproject.toml, setup.cfg",
             )
     return None
 
@@ -132,12 +135,17 @@ def _explicit(project: ProjectFiles) -> Dependencies:
     given = project.explicit or ""
     path = _explicit_path(project)
     inside(project, path, Message(_FILE_OPTION, f", {given!r},"))
+    from buildr.dependencies.unread import refusal
+
+    folder, file = os.path.split(os.path.join(project.context, path))
+    if what := refusal(file, folder):
+        raise DependencyError(Message(_FILE_OPTION, f": {given!r} is not read"), hint=what)
     for name, _ in SOURCES:
         source = _source(name)
         if source.accepts(os.path.basename(path)):
             return _checked(project, source.read(project, path), name)
     raise DependencyError(
-        Message(_FILE_OPTION, f": Buildr does not read dependencies from a file like {given!r}"),
+        Message(_FILE_OPTION, f": {given!r} is not a file that Buildr reads dependencies from"),
         hint=f"accepted: {_ACCEPTED}",
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr.errors import DependencyError, Message, OptionName
+from buildr.errors import DependencyError, Message
 
 if TYPE_CHECKING:
     from buildr.dependencies.model import ProjectFiles
@@ -65,12 +65,31 @@ def inside(project: ProjectFiles, path: str, where: str) -> str:
     if os.path.commonpath([root, real]) != root or os.path.normpath(path).split("/")[0] == "..":
         raise DependencyError(
             Message(where, f" names {path!r}, which lies outside the context {root}"),
-            hint=Message(
-                *("move the file into the context, or set ", OptionName("package.context")),
-                " to a directory that contains both",
-            ),
+            hint=_wider(root, real, where.partition(":")[0]),
         )
     return real
+
+
+def _wider(root: str, real: str, by: str) -> str:
+    """Say which options make a context that holds a file as well.
+
+    Args:
+        root: the context, links followed.
+        real: the file.
+        by: the path of the file that names it, relative to the context; anything where none does.
+    """
+    common = os.path.commonpath([root, real])
+    if common == os.sep or common == os.path.realpath(os.path.expanduser("~")):
+        return "move it into the context"
+    options = [f'"context": "{os.path.relpath(common, root)}"']
+    named = os.path.relpath(os.path.join(root, by), common)
+    if by and os.path.isfile(os.path.join(root, by)):
+        options.append(f'"dependencies_file": "{named}"')
+    words = f" --dependencies-file {named}" if len(options) > 1 else ""
+    return (
+        f"move it into the context, or let the context hold both: package={{{', '.join(options)}}},"
+        f" or --context {os.path.relpath(common, root)}{words}"
+    )
 
 
 def read_bytes(real: str, path: str, where: str = "") -> bytes:
@@ -79,21 +98,24 @@ def read_bytes(real: str, path: str, where: str = "") -> bytes:
     Args:
         real: its absolute path.
         path: its path for people.
-        where: who names it, ``requirements.txt:3``; empty when nobody does.
+        where: who names it, ``requirements.txt:3``; empty when nothing does.
 
     Raises:
-        DependencyError: it is no regular file, or cannot be read.
+        DependencyError: it is not a regular file, or cannot be read.
     """
     label = f"{where}: {path!r}" if where else path
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
-            raise DependencyError(f"{label} is no regular file", hint="put the file itself there")
+            raise DependencyError(
+                f"{label} is not a regular file", hint="put the file itself there"
+            )
         with open(real, "rb") as file:
             return file.read()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DependencyError(
-            f"{label} cannot be read: {reason}", hint="mend the name, or the file's permissions"
+            f"{label} cannot be read: {reason}",
+            hint="check the name, and the permissions of the file",
         ) from None
 
 
@@ -112,7 +134,7 @@ def decode(data: bytes, path: str) -> Text:
         return Text(text=data[len(mark) :].decode(encoding), encoding=encoding, mark=mark)
     except (LookupError, UnicodeError):
         raise DependencyError(
-            f"{path} is no text in {encoding or 'the encoding that it declares'}",
+            f"{path} is not encoded in {encoding or 'the encoding that it declares'}",
             hint="save it as UTF-8",
         ) from None
 

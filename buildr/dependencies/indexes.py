@@ -1,24 +1,139 @@
-"""Indexes that a project's own ``pyproject.toml`` names, beside those of pip's configuration.
+"""Indexes that a project itself names, beside those of pip's configuration.
 
-Only these are told to pip, and only where a locked package comes from them: the usual index, or a mirror of it, is
-what pip in the image is configured for. Hashes decide what is installed, whichever index has it.
+Each tool has its own way to name them. With a lock only those are told to pip that a locked package comes from: the usual
+index, or a mirror of it, is what pip in the image is configured for, and hashes decide what is installed, whichever index
+has it. Without a lock pip asks all that are not kept for certain names; see `buildr.dependencies.ties` for those.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from buildr.dependencies.lockfile import load
 from buildr.dependencies.requirement import without_password
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
     from buildr.dependencies.model import ProjectFiles
 
-__all__ = ["line", "options"]
+__all__ = [
+    "Index",
+    "declared",
+    "line",
+    "lines",
+    "note",
+    "options",
+    "plain",
+    "table_of",
+    "with_uv_file",
+]
+
+_OPTIONS = {"only": "--index-url", "extra": "--extra-index-url", "find-links": "--find-links"}
+
+
+class Index(Struct, frozen=True, kw_only=True):
+    """An index that a project names."""
+
+    url: str
+    name: str = ""
+    kind: Literal["only", "extra", "find-links"] = "extra"
+    """``only``: it stands in for the usual one; ``find-links``: a page with links to files."""
+    explicit: bool = False
+    """Whether it is asked for those names alone that are tied to it."""
+
+
+def declared(tool: dict[str, Any], *, explicit: bool = False) -> list[Index]:
+    """Return the indexes of the table ``[tool]``: uv's, PDM's, Poetry's, Rye's.
+
+    Args:
+        tool: the table.
+        explicit: whether those are among them that are only for names which are tied to them.
+    """
+    found = [*_of_uv(table_of(tool, "uv")), *_of_pdm(tool), *_of_poetry(tool), *_of_rye(tool)]
+    return [index for index in found if explicit or not index.explicit]
+
+
+def _of_uv(uv: dict[str, Any]) -> Iterator[Index]:
+    for item in _list(uv.get("index")):
+        kind: Literal["only", "extra", "find-links"] = "extra"
+        if item.get("format") == "flat":
+            kind = "find-links"
+        elif item.get("default") is True:
+            kind = "only"
+        yield Index(
+            url=str(item.get("url")),
+            name=str(item.get("name", "")),
+            kind=kind,
+            explicit=item.get("explicit") is True,
+        )
+    if isinstance(url := uv.get("index-url"), str):
+        yield Index(url=url, kind="only")
+    for url in _texts(uv.get("extra-index-url")):
+        yield Index(url=url)
+    for url in _texts(uv.get("find-links")):
+        yield Index(url=url, kind="find-links")
+
+
+def _of_pdm(tool: dict[str, Any]) -> Iterator[Index]:
+    for item in _list(table_of(tool, "pdm").get("source")):
+        name = str(item.get("name", ""))
+        kind: Literal["only", "extra", "find-links"] = "only" if name == "pypi" else "extra"
+        if item.get("type") == "find_links":
+            kind = "find-links"
+        yield Index(url=str(item.get("url")), name=name, kind=kind)
+
+
+def _of_poetry(tool: dict[str, Any]) -> Iterator[Index]:
+    """Poetry's sources stand in for the public index unless they are supplemental, or that is among them."""
+    sources = _list(table_of(tool, "poetry").get("source"))
+    public = any(str(item.get("name", "")).lower() == "pypi" for item in sources)
+    for item in sources:
+        if not item.get("url"):  # the public index
+            continue
+        priority = str(item.get("priority", "primary")).lower()
+        primary = priority in ("primary", "default") and not public
+        public = public or primary  # of several, pip takes one in place of the usual
+        yield Index(
+            url=str(item["url"]),
+            name=str(item.get("name", "")),
+            kind="only" if primary else "extra",
+            explicit=priority == "explicit",
+        )
+
+
+def _of_rye(tool: dict[str, Any]) -> Iterator[Index]:
+    for item in _list(table_of(tool, "rye").get("sources")):
+        name = str(item.get("name", ""))
+        yield Index(
+            url=str(item.get("url")), name=name, kind="only" if name == "default" else "extra"
+        )
+
+
+def lines(found: Iterable[Index], path: str) -> tuple[str, ...]:
+    """Return the lines that tell pip of indexes.
+
+    Raises:
+        DependencyError: one is not a URL.
+    """
+    made = {line(index.url, path, kind=index.kind): None for index in found}
+    return tuple(sorted(made, key=lambda text: not text.startswith("--index-url")))
+
+
+def note(found: Iterable[str], path: str) -> str | None:
+    """Say that pip prefers no index to another one, where it is told of several.
+
+    Args:
+        found: the lines for pip.
+        path: of the file that names the indexes.
+    """
+    if not any(text.startswith("--extra-index-url") for text in found):
+        return None
+    return f"{path}: pip takes each package from whichever index has its newest version; a lock says which index is meant"
 
 
 def options(project: ProjectFiles, lock: str, used: Collection[str]) -> tuple[str, ...]:
@@ -30,35 +145,43 @@ def options(project: ProjectFiles, lock: str, used: Collection[str]) -> tuple[st
         used: the URLs that packages of the lock come from.
 
     Raises:
-        DependencyError: ``pyproject.toml`` cannot be read, or names an index that is no URL.
+        DependencyError: ``pyproject.toml`` cannot be read, or names an index that is not a URL.
     """
     path = os.path.join(os.path.dirname(lock), "pyproject.toml")
     if not used or not os.path.lexists(os.path.join(project.context, path)):
         return ()
-    tool = load(project, path).get("tool", {})
-    wanted = {_plain(url) for url in used}
-    declared = [
-        *_tables(tool, "uv", "index"),
-        *_tables(tool, "pdm", "source"),
-    ]
-    lines = [
-        line(str(index["url"]), path, only=index.get("default") is True)
-        for index in declared
-        if _plain(str(index.get("url", ""))) in wanted
-    ]
-    return tuple(dict.fromkeys(sorted(lines, reverse=True)))  # --index-url first
+    tool = with_uv_file(project, path, load(project, path)).get("tool", {})
+    wanted = {plain(url) for url in used}
+    found = declared(tool, explicit=True) if isinstance(tool, dict) else []
+    return lines([index for index in found if plain(index.url) in wanted], path)
 
 
-def line(url: str, where: str, *, only: bool = False) -> str:
+def with_uv_file(project: ProjectFiles, path: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of ``pyproject.toml`` with the settings of a ``uv.toml`` beside it, which go before its own.
+
+    Raises:
+        DependencyError: ``uv.toml`` cannot be read.
+    """
+    beside = os.path.join(os.path.dirname(path), "uv.toml")
+    if not os.path.lexists(os.path.join(project.context, beside)):
+        return data
+    tool = table_of(data, "tool")
+    sources = {
+        "sources": table_of(tool, "uv").get("sources", {})
+    }  # these are for pyproject.toml alone
+    return {**data, "tool": {**tool, "uv": {**load(project, beside), **sources}}}
+
+
+def line(url: str, where: str, *, kind: str = "extra") -> str:
     """Return the line that tells pip of an index.
 
     Args:
         url: its URL.
         where: who names it, for errors.
-        only: whether it stands in for the usual one.
+        kind: that of an `Index`.
 
     Raises:
-        DependencyError: it is no URL that can stand in such a line.
+        DependencyError: it is not a URL that can stand in such a line.
     """
     if (
         not url.startswith(("https://", "http://"))
@@ -66,20 +189,28 @@ def line(url: str, where: str, *, only: bool = False) -> str:
         or set(url) & set(" \\#'\"")
     ):
         raise DependencyError(
-            f"{where} names the index {without_password(url)!r}, which is no URL that pip can ask",
+            f"{where} names the index {without_password(url)!r}, which is not a URL that pip can ask",
             hint="accepted: an index with https://",
         )
-    return f"{'--index-url' if only else '--extra-index-url'} {url}"
+    return f"{_OPTIONS[kind]} {url}"
 
 
-def _plain(url: str) -> str:
-    """Return a URL without credentials, which locks leave out."""
+def plain(url: str) -> str:
+    """Return a URL without credentials, which locks leave out, and without a slash at its end."""
     scheme, separator, rest = url.rstrip("/").partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
-def _tables(tool: Any, name: str, key: str) -> list[dict[str, Any]]:
-    found = tool.get(name, {}) if isinstance(tool, dict) else {}
-    found = found.get(key, []) if isinstance(found, dict) else []
+def table_of(data: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a table of a table; an empty one where there is none."""
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _list(found: object) -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _texts(found: object) -> list[str]:
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []

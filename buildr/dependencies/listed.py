@@ -14,13 +14,15 @@ from buildr.dependencies.requirement import (
     points_into_source,
     without_password,
 )
-from buildr.errors import DependencyError, Message
+from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = ["check", "requirements"]
 
+_FILE = r"(?:(?:-r|-c|--requirement|--constraint)[ =]*)?[\w./-]+\.(?:txt|in|toml|lock|cfg|ya?ml)"
+"""A file's name, which may well be a package's on an index."""
 _STAGED = "requirements.txt"
 
 
@@ -36,6 +38,11 @@ def check(wanted: Iterable[str], where: str, after: str = "") -> None:
         DependencyError: one is not.
     """
     for item in wanted:
+        if re.fullmatch(_FILE, item):
+            raise DependencyError(
+                Message(where, f": {item!r}{after} is a file, and not a package"),
+                hint=Message("name it as ", OptionName("package.dependencies_file")),
+            )
         changed = not item.isprintable() or re.search(r"\s#", item) or item.endswith("\\")
         if changed or not is_requirement(item):
             raise DependencyError(
@@ -53,6 +60,7 @@ def requirements(
     python_source: str = "",
     indexes: Sequence[str] = (),
     roots: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Dependencies:
     """Return what pip needs to install a list of requirements, without Buildr itself.
 
@@ -64,11 +72,12 @@ def requirements(
         python_source: where it is.
         indexes: lines with options for pip.
         roots: folders of the source that the script imports from.
+        notes: what a user should know.
     """
     kept = [item for item in wanted if not is_buildr(item)]
     password = next(filter(None, (note_password(item, where) for item in (*kept, *indexes))), None)
     left_out = note_left_out(where) if len(kept) < len(wanted) else None
-    notes = tuple(note for note in (left_out, password) if note)
+    said = (*notes, *(note for note in (left_out, password) if note))
     data = "".join(f"{item}\n" for item in (*indexes, *kept)).encode()
     return Dependencies(
         source=source,
@@ -78,5 +87,5 @@ def requirements(
         requires_python=requires_python,
         python_source=python_source,
         roots=tuple(roots),
-        notes=notes,
+        notes=said,
     )

@@ -44,6 +44,7 @@ class Locked(Struct, frozen=True, kw_only=True):
         hashes: of all its files, ``sha256:…``; empty where there are none.
         condition: under which it is installed.
         local: whether it lies in the source.
+        index: the URL of the index that it comes from; empty: the usual one; ``None``: it comes from elsewhere.
     """
 
     name: str
@@ -51,32 +52,55 @@ class Locked(Struct, frozen=True, kw_only=True):
     hashes: tuple[str, ...] = ()
     condition: Condition = ALWAYS
     local: bool = False
+    index: str | None = None
 
 
 def from_index(
-    name: str, version: str | None, hashes: Iterable[str], condition: Condition, where: str
+    name: str,
+    version: str | None,
+    hashes: Iterable[str],
+    condition: Condition,
+    where: str,
+    *,
+    index: str = "",
 ) -> Locked:
     """Return a package that comes from an index.
 
+    Args:
+        name: its name.
+        version: the locked one.
+        hashes: of all its files.
+        condition: under which it is installed.
+        where: the lock, for errors.
+        index: the index's URL; empty: the usual one.
+
     Raises:
-        DependencyError: its name, version or hashes are none.
+        DependencyError: its name or version is not valid.
     """
     requirement = name if version is None else f"{name}=={version}"
     if not is_requirement(requirement) or re.search(r"[;@\s]", requirement):
-        raise DependencyError(f"{where}: {requirement!r} is no package", hint="write the lock anew")
-    return Locked(name=name, requirement=requirement, hashes=_strong(hashes), condition=condition)
+        raise DependencyError(
+            f"{where}: {requirement!r} is not a package", hint="write the lock again"
+        )
+    return Locked(
+        name=name,
+        requirement=requirement,
+        hashes=_strong(hashes),
+        condition=condition,
+        index=index,
+    )
 
 
 def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, where: str) -> Locked:
     """Return a package that is an archive at a URL.
 
     Raises:
-        DependencyError: that is no URL that can stand in a line for pip.
+        DependencyError: that is not a URL that can stand in a line for pip.
     """
     place, _, fragment = url.partition("#")
     if not re.fullmatch(_URL, place) or place.lower().startswith("file:"):
         raise DependencyError(
-            f"{where}: {name} comes from {without_password(url)!r}, which is no URL to fetch it from",
+            f"{where}: {name} comes from {without_password(url)!r}, which is not a URL to fetch it from",
             hint="let it come from an index, a URL with https://, or a path in the project",
         )
     tail = f"#{fragment}" if re.fullmatch(r"subdirectory=[^\s\\#&]+", fragment) else ""
@@ -187,13 +211,15 @@ def _in_source(
     where = f"{lock}: {name}"
     real = inside(project, joined, where)
     if not there(real):
-        raise DependencyError(f"{where}: there is no {kind} {joined!r}", hint="write the lock anew")
+        raise DependencyError(
+            f"{where}: there is no {kind} {joined!r}", hint="write the lock again"
+        )
     return f"file://{quote(os.path.normpath(f'{APP}/{joined}'))}"
 
 
 def _name(name: str, where: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-        raise DependencyError(f"{where}: {name!r} is no package", hint="write the lock anew")
+        raise DependencyError(f"{where}: {name!r} is not a package", hint="write the lock again")
     return name
 
 

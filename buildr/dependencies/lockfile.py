@@ -32,7 +32,7 @@ def load(project: ProjectFiles, path: str) -> dict[str, Any]:
         return loads(content.text)
     except (ValueError, RecursionError) as error:
         raise DependencyError(
-            f"{path} is no valid TOML: {without_password(str(error))}", hint="mend the file"
+            f"{path} is not valid TOML: {without_password(str(error))}", hint="correct the file"
         ) from None
 
 
@@ -55,7 +55,7 @@ def typed(data: object, kind: type[T], path: str, tool: str) -> T:
     except ValidationError as error:
         raise DependencyError(
             f"{path} does not have the form that `{tool}` gives it: {error}",
-            hint=f"write it anew: {tool}",
+            hint=f"write it again: {tool}",
         ) from None
 
 
@@ -79,7 +79,7 @@ def marker(written: str | None, wanted: Wanted, where: str) -> Condition:
     """Read a marker of a lock.
 
     Raises:
-        DependencyError: it is none.
+        DependencyError: it is not one.
     """
     if not written:
         return ALWAYS
@@ -87,7 +87,7 @@ def marker(written: str | None, wanted: Wanted, where: str) -> Condition:
         return read(written, wanted)
     except ValueError:
         raise DependencyError(
-            f"{where}: {written!r} is no environment marker", hint="write the lock anew"
+            f"{where}: {written!r} is not an environment marker", hint="write the lock again"
         ) from None
     except OverflowError:
         raise too_many(where) from None
@@ -96,6 +96,6 @@ def marker(written: str | None, wanted: Wanted, where: str) -> Condition:
 def too_many(where: str) -> DependencyError:
     """Return the error for conditions that have too many alternatives."""
     return DependencyError(
-        f"{where} is needed under more conditions than can be told to pip",
+        f"{where} is needed under more conditions than pip can be given",
         hint="write a pylock.toml, or a requirements.txt, with the tool that made the lock",
     )

@@ -58,7 +58,7 @@ def read(marker: str, wanted: Wanted) -> Condition:
     """Read a marker.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     tokens = _tokens(marker)
     found = _either(tokens, wanted)

@@ -122,7 +122,7 @@ def note_repository(text: str, there: Collection[str]) -> str | None:
         package = _PROGRAMS.get(match[1], match[1])
         if not any(name.partition("=")[0] == package for name in there):
             return (
-                f"a repository is fetched with {match[1]}, which the base image hardly has:"
+                f"a repository is fetched with {match[1]}, which small base images do not have:"
                 f' package={{"system_packages": ["{package}"]}}'
             )
     return None

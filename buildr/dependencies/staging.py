@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildr.dependencies.indexes import plain
 from buildr.dependencies.markers import NEVER, normalised, text
 from buildr.dependencies.model import Dependencies, StagedFile
 from buildr.dependencies.requirement import is_buildr, note_left_out, note_password
+from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +45,9 @@ def stage(
         requires_python: the Python that the lock is made for.
         roots: folders of the source that the script imports from.
         notes: what a user should know.
+
+    Raises:
+        DependencyError: a package has no hash, and pip could take it from another index than the locked one.
     """
     kept = [package for package in packages if package.condition != NEVER]
     needed = [package for package in kept if not is_buildr(package.name)]
@@ -53,6 +58,7 @@ def stage(
     hashed = [package for package in needed if package.hashes and not package.local]
     local = [package for package in needed if package.local]
     unhashed = [package for package in needed if not package.hashes and not package.local]
+    _refuse_ambiguous(source, unhashed, indexes)
     files = [
         StagedFile(path=name, data=_lines(found, indexes))
         for name, found in ((_HASHED, hashed), (_UNHASHED, unhashed), (_LOCAL, local))
@@ -80,6 +86,27 @@ def _lines(packages: Iterable[Locked], indexes: Sequence[str]) -> bytes:
         line = f"{package.requirement} ; {condition}" if condition else package.requirement
         lines.append(" \\\n    ".join((line, *(f"--hash={found}" for found in package.hashes))))
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _refuse_ambiguous(source: str, unhashed: Iterable[Locked], indexes: Sequence[str]) -> None:
+    """Refuse a package without a hash that pip could take from another index than the locked one.
+
+    Raises:
+        DependencyError: there is one.
+    """
+    asked = {plain(line.rpartition(" ")[2]) for line in indexes}
+    if not any(line.startswith("--index-url") for line in indexes):
+        asked.add("")  # what pip is configured for
+    for package in unhashed:
+        index = package.index and plain(package.index)
+        if index is None or asked == {index}:
+            continue
+        meant = f"the index {index}" if index else "the usual index"
+        raise DependencyError(
+            f"{source}: {package.name} has no hash, and is meant to come from {meant}; pip could take another"
+            " package of the same name from elsewhere",
+            hint="lock it with its hashes, or let the project name that index alone",
+        )
 
 
 def _notes(source: str, packages: Iterable[Locked], indexes: Sequence[str]) -> list[str]:

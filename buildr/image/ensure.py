@@ -109,6 +109,7 @@ def make_ready(
         ContextError: the files cannot be read or must not be sent.
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
+        DependencyError: the base image's Python is none that the project asks for.
     """
     project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:
@@ -242,7 +243,10 @@ def _build(
         progress.on_image = keep_account
         if project.dockerfile is None:
             from buildr.image.generated import build_generated
+            from buildr.installer.base_python import check_python
 
+            for base in bases:
+                check_python(backend, project, base)
             image = build_generated(
                 backend, project, sources, progress, around, bases, cache=cache, wheels=wheels
             )

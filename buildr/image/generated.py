@@ -64,6 +64,7 @@ def build_generated(
         ContextError: a file cannot be read.
         BuildError: a step failed.
     """
+    base_image = project.recipe.base_image  # by its name, which an image of dependencies has not
     if project.package.secrets and project.recipe.installs:
         from buildr.installer import with_dependencies
 
@@ -85,7 +86,7 @@ def build_generated(
         except BuildError as error:
             from buildr.installer.advice import advised
 
-            raise advised(error) from None
+            raise advised(error, base_image) from None
 
     def prepare(project: Project) -> str:
         stored = backend.image(around.prepared_tag) if cache else None

@@ -4,7 +4,7 @@ Docker's classic builder has no ``RUN --mount=type=secret``, and build arguments
 installation happens in a container of its own (`buildr.installer.in_container`), which gets the secrets through its standard
 input and keeps them in memory. What the installation changed comes back as an archive, in which the secrets are looked
 for; a build without secrets makes an image of it, from which the project's is built. That image has a tag of its own, so
-that a change of the source installs nothing anew.
+that a change of the source installs nothing again.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def with_dependencies(
         BuildError: pip failed, or a secret stands in a file that it wrote.
     """
     reference = project.recipe.base_image
-    base = backend.image(reference) or backend.pull(reference, progress)  # somebody removed it now
+    base = backend.image(reference) or backend.pull(
+        reference, progress
+    )  # it may have been removed meanwhile
     wanted = _fingerprint(project, sources, base)
     tag = f"{project.local_name}:{_TAG}{wanted[:_TAG_DIGITS]}"
     stored = backend.image(tag) if cache else None
@@ -101,7 +103,12 @@ def _with_system_packages(
         containerfile=CONTAINERFILE,
         cache=cache,
     )
-    return replace(base, id=backend.build(request, progress))
+    try:
+        return replace(base, id=backend.build(request, progress))
+    except BuildError as error:
+        from buildr.installer.advice import advised
+
+        raise advised(error, project.recipe.base_image) from None
 
 
 def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
@@ -116,6 +123,7 @@ def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
         project.recipe.user,
         repr(project.recipe.system_packages),
         repr(project.recipe.installs),
+        repr(project.recipe.versions),
         repr([(file.path, file.data) for file in dependencies.files] if dependencies else ()),
         sources.tree.digest if _needs_source(project) else "",
         repr(project.package.secrets),
@@ -194,7 +202,7 @@ def _needs_source(project: Project) -> bool:
 
 
 def collect(backend: Images, project: Project) -> None:
-    """Take the names off old images of a project's dependencies; those that somebody else named stay.
+    """Take the names off old images of a project's dependencies; those with other names stay.
 
     Raises:
         BackendError: the engine cannot list its images.

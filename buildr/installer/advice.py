@@ -1,22 +1,149 @@
-"""What to do when pip fails in the image: said after pip's own words, whatever they were.
+"""What to do when an installation fails in the image: pip's own reason, and the advice that fits it.
 
-pip's words are its own and change; why it failed is left to them.
+pip's words are its own and change; where nothing that is known stands in them, its last error is the reason.
 """
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
 from buildr.errors import BuildError
+from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import PIP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildr.installer.known_failures import Failure
+    from buildr.installer.missing_packages import Family
+
+__all__ = ["ADVICE", "Advice", "advise", "advised"]
 
 ADVICE = (
     "Is the name right? A package without a wheel for the image's Python and C library is compiled there: most have\n"
     'one for Debian (variant="slim" in package). Else name another version of it, or of Python (py_version), or\n'
     "what it takes to compile it (system_packages)."
 )
+"""Where nothing better is known."""
+_SYSTEM = "command -v apk"
+"""Is in the step that installs packages of the system."""
+_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]"
+_ERROR = r"(?m)^\s*(?:ERROR|error|E): +(\S.*)$"
+_UNHELPFUL = r"subprocess-exited|metadata-generation-failed|Failed to build installable|Could not build wheels|exit code"
+_MISSING = r"find a version that satisfies the requirement ([^\n]+?)(?: \(from [^\n]*?)?\s*\(from versions: ([^)]*)\)"
+_IGNORED = r"([^\s;:]+) Requires-Python ([^\s;]+)"
+_LONGEST = 300  # characters of a reason
+_ALPINE = r"alpine"
+_DEBIAN = r"slim|bookworm|bullseye|buster|trixie|debian|ubuntu|jammy|noble|/library/python:[\d.]+$"
 
 
-def advised(error: BuildError) -> BuildError:
-    """Return a build's error with the advice, if the step that failed is ours for pip."""
-    if PIP not in error.step:
+class Advice(Struct, frozen=True):
+    """Why an installation failed, and what helps."""
+
+    reason: str
+    """In one line; empty where nothing says it."""
+    hint: str
+
+
+def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:
+    """Say why an installation failed.
+
+    Args:
+        log: the last lines of its output.
+        base_image: the reference of the base image, by which its distribution may be known.
+        system: whether packages of the system were installed, and not those of Python.
+    """
+    text = re.sub(_ESCAPES, "", log).replace(f"{DEPENDENCIES_ROOT}/", "")
+    family = _family(base_image)
+    from buildr.installer.known_failures import BEFORE_VERSIONS, BEHIND_VERSIONS
+
+    found = (
+        _of_known(text, BEFORE_VERSIONS, family)
+        or _no_version(text, family)
+        or _of_known(text, BEHIND_VERSIONS, family)
+    )
+    if found is not None:
+        return found
+    errors = [found for found in re.findall(_ERROR, text) if not re.search(_UNHELPFUL, found)]
+    return Advice(errors[-1][:_LONGEST] if errors else "", "" if system else ADVICE)
+
+
+def advised(error: BuildError, base_image: str = "") -> BuildError:
+    """Return a build's error with the reason and the advice, if the step that failed is one of ours that installs.
+
+    Args:
+        error: with its step, and the last lines of the log as its hint.
+        base_image: the reference of the base image.
+    """
+    system = _SYSTEM in error.step
+    if PIP not in error.step and not system:
         return error
-    return BuildError(error.what, step=error.step, hint=f"{error.hint}\n{ADVICE}".lstrip("\n"))
+    found = advise(error.hint, base_image, system=system)
+    what = "system_packages" if system else "dependencies"
+    why = found.reason or error.what.rpartition("`: ")[2]
+    hint = "\n".join(filter(None, [error.hint, found.hint]))
+    return BuildError(f"{what} cannot be installed: {why}", step=error.step, hint=hint)
+
+
+def _family(base_image: str) -> Family:
+    name = base_image.rpartition("@")[0] or base_image
+    if re.search(_ALPINE, name):
+        return "alpine"
+    return "debian" if re.search(_DEBIAN, name) else ""
+
+
+def _of_known(text: str, known: Iterable[Failure], family: Family) -> Advice | None:
+    for failure in known:
+        if match := re.search(failure.pattern, text):
+            named = next(filter(None, match.groups()), "a program")
+            advice = failure.advice
+            return Advice(
+                failure.reason.replace("{}", named)[:_LONGEST],
+                advice(match, family) if callable(advice) else advice,
+            )
+    return None
+
+
+def _no_version(text: str, family: Family) -> Advice | None:
+    """Say why pip found no version: the name, the version, or Python."""
+    from buildr.installer.known_failures import PYTHON
+
+    match = re.search(_MISSING, text)
+    if match is None:
+        return None
+    wanted, listed = match[1].strip(), match[2].strip()
+    ignored = re.findall(_IGNORED, text)
+    for version, python in reversed(ignored):
+        if listed == "none" or _holds(wanted, version):
+            return Advice(
+                f"{wanted} is not for the image's Python: version {version} needs Python {python}",
+                f"Take {PYTHON}, or another version of the package.",
+            )
+    if listed and listed != "none":
+        newest = listed.split(",")[-1].strip()
+        return Advice(
+            f"there is no {wanted} for the image; the newest version is {newest}",
+            "Ask for a version that there is. One with files for another Python or C library alone does not count.",
+        )
+    musl = (
+        ""
+        if family == "debian"
+        else ' and Alpine takes none for glibc (package={"variant": "slim"})'
+    )
+    return Advice(
+        f"the index has no package {wanted} for the image",
+        "Check the name, and whether another index has it. A package may also have no file for the image's Python"
+        f" (py_version){',' if musl else ''}{musl}.",
+    )
+
+
+def _holds(wanted: str, version: str) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(wanted).specifier.contains(version, prereleases=True)
+    except (InvalidRequirement, ValueError):
+        return False

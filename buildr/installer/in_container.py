@@ -91,7 +91,7 @@ def cache_options(cache: dict[str, str] | None) -> list[str]:
 
 
 def remove_unused(root: str, before: float) -> None:
-    """Remove the wheels for images that nobody has installed on since then."""
+    """Remove the wheels for images that were not installed on since then."""
     for entry in list(os.scandir(root)):
         if entry.name.startswith("for-") and entry.stat(follow_symlinks=False).st_mtime < before:
             shutil.rmtree(entry.path, ignore_errors=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import tarfile
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,8 @@ from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import Event
 from buildr.engines.streams import STDOUT
 from buildr.errors import BuildError, EngineLostError
+from buildr.host.proxies import build_proxies
+from buildr.installer.secrets import find_secret
 from buildr.layout import MARKERS
 from buildr.plan.containerfile import PIP_VARIABLES
 from buildr.run.loop import create, remove
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 _OPTIONS = ("--disable-pip-version-check",)
 _TAIL = 40  # lines of pip's log that an error repeats
 _LONGEST = 1 << 13  # characters of one line that are shown
-_LOOKED_FOR = 8  # characters; a shorter secret may stand anywhere by chance
-_CHUNK = 1 << 20
 
 
 def program() -> str:
@@ -101,10 +99,17 @@ def install(
         EngineError: the engine refused.
     """
     recipe = project.recipe
+    info = backend.info
+    proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
     order = {
         "installs": [[*_OPTIONS, *words] for words in recipe.installs],
         "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
-        "variables": {**secrets.variables, **PIP_VARIABLES},
+        "variables": {
+            **proxies,
+            **dict(recipe.versions),
+            **secrets.variables,
+            **PIP_VARIABLES,
+        },
         "files": secrets.files,
         "meanings": secrets.meanings,
         "keep_files": cache is not None,
@@ -122,15 +127,14 @@ def install(
         workdir="/",
         user="0:0",
     )
-    log = _Log(secrets, progress, cache)
-    info = backend.info
+    log = _Log(secrets, progress, cache, recipe.base_image)
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
             installed = _run(backend, container, order, parts, archive, log)
         finally:
             remove(backend, container, watchdog)
-    if found := _search(archive, secrets):
+    if found := find_secret(archive, secrets):
         raise BuildError(
             f"the installation wrote the secret {found[0]!r} into {found[1]}, so nothing of it was stored",
             hint="A package that stores what it was given cannot be installed with that secret.",
@@ -185,7 +189,10 @@ def _receive(streams: Attachment, file: BinaryIO, log: _Log) -> bytes:
 class _Log:
     """pip's log: shown line by line without secrets; the last lines are kept for an error."""
 
-    def __init__(self, secrets: Secrets, progress: Progress, cache: Cache | None) -> None:
+    def __init__(
+        self, secrets: Secrets, progress: Progress, cache: Cache | None, base_image: str
+    ) -> None:
+        self._base_image = base_image
         self._secrets = secrets
         self._progress = progress
         self._tail: deque[str] = deque(maxlen=_TAIL)
@@ -207,14 +214,17 @@ class _Log:
         self._say(partial)
 
     def failed(self, status: int) -> BuildError:
-        """Say that the installation failed."""
-        from buildr.installer.advice import ADVICE
+        """Return the error of an installation that failed."""
+        from buildr.installer.advice import advise
 
-        hint = [*self._tail, ADVICE]
-        if self._cache and f"{self._cache.mount.target}/" in "\n".join(self._tail):
+        log = "\n".join(self._tail)
+        found = advise(log, self._base_image)
+        hint = [log, found.hint]
+        if self._cache and f"{self._cache.mount.target}/" in log:
             hint.append("If a file of the cache is damaged: `buildr prune --cache` removes it.")
         return BuildError(
-            f"the build failed in `pip install`, with status {status}", hint="\n".join(hint)
+            f"dependencies cannot be installed: {found.reason or f'pip ended with status {status}'}",
+            hint="\n".join(filter(None, hint)),
         )
 
     def _say(self, line: bytes) -> None:
@@ -223,31 +233,6 @@ class _Log:
             shown = self._secrets.hide(text)[:_LONGEST]
             self._tail.append(shown)
             self._progress(Event(kind="log", text=shown))
-
-
-def _search(archive: str, secrets: Secrets) -> tuple[str, str] | None:
-    """Look for secrets in what was installed; return the id of one that is there, and the path."""
-    names = {
-        word.encode("utf-8", "surrogateescape"): name
-        for word, name in secrets.hidden.items()
-        if len(word) >= _LOOKED_FOR
-    }
-    if not names:
-        return None
-    pattern = re.compile(b"|".join(map(re.escape, names)))
-    overlap = max(map(len, names))
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            own = f"{member.name}\n{member.linkname}".encode("utf-8", "surrogateescape")
-            if match := pattern.search(own):
-                return names[match[0]], "the name of a file"
-            file = tar.extractfile(member) if member.isreg() else None
-            tail = b""
-            while file and (chunk := file.read(_CHUNK)):
-                if match := pattern.search(tail + chunk):
-                    return names[match[0]], f"/{member.name}"
-                tail = chunk[-overlap:]
-    return None
 
 
 __all__ = ["Cache", "Installed", "install"]

@@ -1,17 +1,24 @@
 """What pip is told on this host about where packages come from: the secret ``pip``.
 
-pip's own order (https://pip.pypa.io/en/stable/topics/configuration/): the files of the system, of the user, of the
-environment, the file that ``PIP_CONFIG_FILE`` names, then variables. Only what concerns the way to an index is taken; a
-folder of this host, a target or a log file would mean nothing in a container.
+pip itself is asked, so that its files and variables are merged as it merges them. An interpreter without pip (uv makes such
+environments) is no reason to do without: then the files are read here, in pip's order
+(https://pip.pypa.io/en/stable/topics/configuration/). Only what concerns the way to an index is taken; a folder of this
+host, a target or a log file would mean nothing in a container.
 """
 
 from __future__ import annotations
 
 import configparser
 import os
+import re
+import subprocess
 import sys
+from ast import literal_eval
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
+
+from buildr.dependencies.requirement import without_password
+from buildr.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,10 +30,15 @@ _PLAIN = (
     "proxy",
     "retries",
     "timeout",
-    "default-timeout",
     "no-index",
     "keyring-provider",
 )
+_ENVIRONMENT = ":env:"
+_SECTIONS = ("global", "install", _ENVIRONMENT)
+"""Those that ``pip install`` reads; what comes later goes before."""
+_SYNONYMS = {"pypi-url": "index-url", "default-timeout": "timeout"}
+_SETTING = r"([^.]+)\.([^=]+)=('.*'|\".*\")"
+"""A line of ``pip config list``: ``global.index-url='https://…'``."""
 _SYSTEM_FILE = "/etc/pip.conf"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Where requests, which pip uses, and OpenSSL look for certificates when pip itself is told of none."""
@@ -40,6 +52,9 @@ def settings(environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], 
 
     Returns:
         Variables of pip by name; and files by the name of the variable that names them.
+
+    Raises:
+        OptionError: pip cannot read its own configuration.
     """
     environ = os.environ if environ is None else environ
     logins = _logins(environ)
@@ -59,16 +74,60 @@ def settings(environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], 
 
 
 def _told(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return all settings by the names that the files have for them."""
-    found: dict[str, str] = {}
+    """Return all settings of ``pip install`` by their names in the files: a more special section goes first, whatever the file."""
+    found = _asked(environ)
+    if found is None:
+        found = _read_all(environ)
+    told: dict[str, str] = {}
+    for section in _SECTIONS:
+        for (of, key), value in found.items():
+            if of == section and value:
+                told[_SYNONYMS.get(key, key)] = value
+    bundle = next((environ[name] for name in _CA_VARIABLES if environ.get(name)), "")
+    if bundle:
+        told.setdefault("cert", bundle)
+    return told
+
+
+def _asked(environ: Mapping[str, str]) -> dict[tuple[str, str], str] | None:
+    """Ask pip for its settings, by section and name; ``None`` where this interpreter has no pip.
+
+    Raises:
+        OptionError: pip cannot read its own configuration.
+    """
+    done = subprocess.run(  # -P: without the modules of the current directory
+        [sys.executable, "-P", "-m", "pip", "config", "list"],
+        env={**environ, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        if re.search(r"No module named '?pip\b", done.stderr):
+            return None
+        reason = " ".join(done.stderr.split()) or f"it ended with status {done.returncode}"
+        raise OptionError(
+            "package.secrets: pip on this host cannot read its configuration:"
+            f" {without_password(reason)}",
+            hint=f"`{sys.executable} -m pip config debug` lists its files.",
+        )
+    found = {}
+    for line in done.stdout.splitlines():
+        if match := re.fullmatch(_SETTING, line):
+            found[match[1], match[2]] = str(literal_eval(match[3]))
+    return found
+
+
+def _read_all(environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Read pip's files and variables; of two files that set the same name in the same section the later one counts."""
+    found: dict[tuple[str, str], str] = {}
     for path in _config_files(environ):
         found |= _read(path)
     for name, value in environ.items():
-        if name.startswith("PIP_") and value:
-            found[name[4:].lower().replace("_", "-")] = value
-    bundle = next((environ[name] for name in _CA_VARIABLES if environ.get(name)), "")
-    if bundle:
-        found.setdefault("cert", bundle)
+        if name.startswith("PIP_"):
+            found[_ENVIRONMENT, name[4:].lower().replace("_", "-")] = value
     return found
 
 
@@ -87,18 +146,19 @@ def _config_files(environ: Mapping[str, str]) -> Iterator[str]:
         yield named
 
 
-def _read(path: str) -> dict[str, str]:
+def _read(path: str) -> dict[tuple[str, str], str]:
     parser = configparser.RawConfigParser()
     try:
         with open(path, encoding="utf-8") as file:
             parser.read_file(file)
     except (OSError, UnicodeError, configparser.Error):
         return {}  # not there; and pip itself will say what is wrong with one that is
-    found: dict[str, str] = {}
-    for section in ("global", "install"):
-        if parser.has_section(section):
-            found |= {key.replace("_", "-"): value for key, value in parser.items(section) if value}
-    return found
+    return {
+        (section, key.replace("_", "-").removeprefix("--")): value
+        for section in parser.sections()
+        for key, value in parser.items(section)
+        if value
+    }
 
 
 def _is_remote(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tarfile
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -27,6 +28,8 @@ _PASSWORD_OF_NETRC = re.compile(r"\bpassword\s+(\"(?:[^\"\\]|\\.)*\"|\S+)")
 _SHORTEST = 4  # characters; a shorter text would be found everywhere
 _LONG_LINE = 16  # characters of a line that identifies a file
 _FILE_BYTES = 16 << 20
+_LOOKED_FOR = 8  # characters; a shorter secret may stand anywhere by chance
+_CHUNK = 1 << 20
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
@@ -145,3 +148,28 @@ def _words(name: str, text: str, *, of_host: bool) -> Iterable[str]:
         for spelt in (word, unquote(word)):
             if len(spelt) >= _SHORTEST and not spelt.startswith(("-----", "#")):
                 yield spelt
+
+
+def find_secret(archive: str, secrets: Secrets) -> tuple[str, str] | None:
+    """Look for secrets in what was installed; return the id of one that is there, and the path."""
+    names = {
+        word.encode("utf-8", "surrogateescape"): name
+        for word, name in secrets.hidden.items()
+        if len(word) >= _LOOKED_FOR
+    }
+    if not names:
+        return None
+    pattern = re.compile(b"|".join(map(re.escape, names)))
+    overlap = max(map(len, names))
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            own = f"{member.name}\n{member.linkname}".encode("utf-8", "surrogateescape")
+            if match := pattern.search(own):
+                return names[match[0]], "the name of a file"
+            file = tar.extractfile(member) if member.isreg() else None
+            tail = b""
+            while file and (chunk := file.read(_CHUNK)):
+                if match := pattern.search(tail + chunk):
+                    return names[match[0]], f"/{member.name}"
+                tail = chunk[-overlap:]
+    return None

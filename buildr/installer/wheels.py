@@ -25,7 +25,7 @@ from buildr.archive.header import FILE, header
 from buildr.archive.tar import Member, pack
 from buildr.engines.container_spec import MountSpec
 from buildr.engines.records import BuildRequest, Event, Layer
-from buildr.errors import ContainerError, EngineError
+from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.host import temporary
 from buildr.installer import add_installed, keep_newest
 from buildr.installer.installation import Cache, install, program
@@ -93,7 +93,7 @@ def with_wheels(
     if recipe.source_first or not recipe.installs:
         return None
     base = backend.image(recipe.base_image)
-    if base is None:  # somebody removed it now, and a build says so
+    if base is None:  # it may have been removed meanwhile, and a build says so
         return None
     ground = render_ground(replace(recipe, base_image=base.id))
     wanted = _fingerprint(project, recipe, ground, base)
@@ -104,7 +104,7 @@ def with_wheels(
     else:
         try:
             volume = _volume(backend)
-            below = _ground(backend, ground, progress, cache=cache)
+            below = _ground(backend, ground, recipe.base_image, progress, cache=cache)
             needed = replace(project, recipe=recipe)
             image = _install(backend, needed, below, volume, base, wanted, progress)
         except (ContainerError, EngineError) as error:
@@ -172,7 +172,9 @@ def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> 
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _ground(backend: Images, text: str, progress: Progress, *, cache: bool) -> Image:
+def _ground(
+    backend: Images, text: str, base_image: str, progress: Progress, *, cache: bool
+) -> Image:
     """Return the image that is installed on, the same for all projects that begin alike.
 
     Raises:
@@ -188,10 +190,15 @@ def _ground(backend: Images, text: str, progress: Progress, *, cache: bool) -> I
             tags=(tag,),
             cache=cache,
         )
-        image = backend.image(backend.build(request, progress))
+        try:
+            image = backend.image(backend.build(request, progress))
+        except BuildError as error:
+            from buildr.installer.advice import advised
+
+            raise advised(error, base_image) from None
         _new_grounds.add(backend.info.endpoint)
     if image is None:
-        raise EngineError(f"the image {tag} vanished", message="somebody removed it just now")
+        raise EngineError(f"the image {tag} vanished", message="it was removed just now")
     return image
 
 

@@ -64,6 +64,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """The same for a call that installs the debugger, if it is wanted."""
     local: tuple[str, ...] = ()
     """The same for a call after the source has been copied."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """Variables of these calls, with plain values: versions that projects take from Git otherwise."""
     dependencies_source: str = ""
     """Where all that is written down, for people."""
     source_first: bool = False
@@ -113,7 +115,7 @@ def _render(recipe: Recipe, *, ground: bool) -> str:
         version=__version__,
         project=recipe.project,
         base_image=recipe.base_image,
-        pip=f"{' '.join(f'{name}={value}' for name, value in PIP_VARIABLES.items())} {PIP}",
+        pip=" ".join((*(f"{k}={v}" for k, v in (*PIP_VARIABLES.items(), *recipe.versions)), PIP)),
         python=_PYTHON,
         untagged=":" not in recipe.base_image.rpartition("/")[2]
         or recipe.base_image.endswith(":latest"),

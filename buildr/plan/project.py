@@ -16,12 +16,14 @@ from msgspec import Struct
 
 from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.dependencies.requirement import note_repository
+from buildr.dependencies.scm_version import scm_versions
+from buildr.dependencies.unread import unread
 from buildr.errors import ContextError
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
 from buildr.plan.containerfile import CopiedFile, Recipe
 from buildr.plan.placement import Placement, place
-from buildr.plan.python_version import infer_python_version
+from buildr.plan.python_version import infer_python_version, python_notes
 
 if TYPE_CHECKING:
     from buildr.dependencies import Dependencies
@@ -163,19 +165,19 @@ def _dependencies(
             groups=package.groups,
         )
     )
+    named = package.dependencies_file is not None or package.dependencies is not None
     if found is None:
         notes.append(
             "no requirements.txt, inline metadata, lock file or pyproject.toml: nothing is installed"
         )
-        if os.path.exists(os.path.join(context, "setup.py")):
-            notes.append(
-                'setup.py is not read: a requirements.txt with the line "-e ." installs what it names'
-            )
-        return None
-    if found.files:
+    elif found.files:
         notes.append(f"dependencies from {found.source}")
     else:
         notes.append(f"{found.source} names no dependencies: nothing is installed")
+    if not named:
+        notes += unread(context, installs=bool(found and found.files))
+    if found is None:
+        return None
     notes.extend(found.notes)
     if (package.variant or "").startswith(("alpine", "slim")):
         staged = (file.data.decode(errors="replace") for file in found.files if b"+" in file.data)
@@ -191,6 +193,7 @@ def _installation(dependencies: Dependencies) -> dict[str, Any]:
         "install": dependencies.arguments(root),
         "unhashed": dependencies.arguments(root, dependencies.unhashed),
         "local": dependencies.arguments(root, dependencies.local),
+        "versions": scm_versions() if dependencies.needs_source or dependencies.local else (),
         "dependencies_source": dependencies.source,
         "source_first": dependencies.needs_source,
         "roots": tuple(os.path.normpath(f"/app/{folder}") for folder in dependencies.roots),
@@ -209,11 +212,10 @@ def _base_image(
         asked = None
         if dependencies is not None and dependencies.requires_python is not None:
             asked = (dependencies.requires_python, dependencies.python_source)
-        inferred = infer_python_version(context, asked)
-        if inferred is not None:
-            version, origin = inferred
-            if version != _DEFAULT_VERSION:
-                notes.append(f"Python {version}, from {origin}")
+        version, origin = infer_python_version(context, asked) or (None, None)
+        if version not in (None, _DEFAULT_VERSION):
+            notes.append(f"Python {version}, from {origin}")
+        notes += python_notes(context, version or _DEFAULT_VERSION, origin)
     variant = _DEFAULT_VARIANT if package.variant is None else package.variant
     tag = "-".join(filter(None, (version or _DEFAULT_VERSION, variant)))
     return f"docker.io/library/python:{tag}"

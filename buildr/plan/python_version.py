@@ -10,21 +10,44 @@ from buildr.dependencies.files import read_bytes
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from packaging.specifiers import SpecifierSet
 
-__all__ = ["infer_python_version"]
+    from buildr.dependencies import Dependencies
+
+__all__ = ["infer_python_version", "python_notes", "required_python"]
 
 _NEWEST = 14
 """The minor of the newest Python 3 that is certainly released; an older Buildr takes an older image."""
 _OLDEST = 8
 """The minor of the oldest Python that the guest part runs on."""
 _FAR = 999
+_FILE = ".python-version"
+_OF_PROJECT = "requires-python in pyproject.toml"
+_RANGE = ("<", ">", "=", "~", "!")
+"""Begin a range."""
 _OPEN = r"\s*>=\s*3(?:\.[0-9]{1,2}){0,2}\s*(?:,\s*<\s*4(?:\.0)*\s*)?"
-"""A range without an upper bound below 4, told without importing ``packaging``."""
-_PIN = r"(?:c?python[-@]?)?(3(?:\.[0-9]{1,2}){0,2})(?:-[a-z].*)?"
-"""``3.12``, ``3.12.4``, ``cpython-3.12``, ``cpython-3.12.4-linux-x86_64-gnu``: pyenv's and uv's forms."""
+"""A range without an upper bound below 4, recognized without importing ``packaging``."""
+_PIN = (
+    r"(?:c?python[-@]?)?"
+    r"(?P<version>3(?:\.[0-9]{1,2}){0,2})"
+    r"(?P<pre>(?:a|b|rc)[0-9]{1,2})?"
+    r"(?P<any>\.\*)?"
+    r"(?P<free>t|\+freethreaded)?"
+    r"(?P<dev>-dev)?"
+    r"(?:-[a-z].*|/envs/.*)?"
+)
+"""pyenv's and uv's forms: ``3.12``, ``3.12.4``, ``3.12.*``, ``3.14.0rc1``, ``3.13t``, ``3.15-dev``, ``cpython-3.12``,
+``cpython-3.12.4-linux-x86_64-gnu``, and ``3.12.4/envs/name`` for a virtual environment."""
+_ELSEWHERE = (
+    (".tool-versions", r"(?m)^python[ \t]+(\S+)"),
+    ("mise.toml", r"(?m)^python\s*=\s*[\"']([^\"']+)"),
+    (".mise.toml", r"(?m)^python\s*=\s*[\"']([^\"']+)"),
+    ("runtime.txt", r"^python-(\S+)"),
+)
+"""Files of other tools that name a version of Python, and how."""
 
 
 def infer_python_version(
@@ -47,15 +70,28 @@ def infer_python_version(
     """
     pinned = _pinned(context)
     if pinned is not None:
-        return pinned, ".python-version"
+        return pinned, _FILE
     if requires_python is not None:
         asked, where = requires_python
         return _newest(asked, where), where
     of_project = _of_project(context)
-    if of_project is not None:
-        where = "requires-python in pyproject.toml"
-        return _newest(of_project, where), where
-    return None
+    return (_newest(of_project, _OF_PROJECT), _OF_PROJECT) if of_project is not None else None
+
+
+def required_python(context: Path, dependencies: Dependencies | None) -> tuple[str, str] | None:
+    """Return the range of versions that a project can run on, and where it is written; ``None`` where nothing says it.
+
+    Args:
+        context: the context.
+        dependencies: those of the project, whose source may ask for a Python.
+
+    Raises:
+        DependencyError: ``pyproject.toml`` cannot be read.
+    """
+    if dependencies is not None and dependencies.requires_python is not None:
+        return dependencies.requires_python, dependencies.python_source
+    of_project = _of_project(context)
+    return (of_project, _OF_PROJECT) if of_project is not None else None
 
 
 def _read(context: Path, name: str) -> str | None:
@@ -69,19 +105,84 @@ def _read(context: Path, name: str) -> str | None:
         raise DependencyError(f"{name} is not UTF-8", hint="save it as UTF-8") from None
 
 
+def python_notes(context: Path, taken: str, origin: str | None) -> tuple[str, ...]:
+    """Return what a user should know of the files that name a version of Python, a line each.
+
+    Args:
+        context: the context.
+        taken: the version that is taken.
+        origin: where it was found, as `infer_python_version` says it; ``None``: it is the newest.
+    """
+    requests = _requests(context)
+    usable = [request for request in requests if _version_of(request) is not None]
+    notes = [
+        f".python-version: {request[:60]!r} is not a version of CPython; Python {taken} is taken"
+        for request in requests
+        if request not in usable
+    ]
+    if usable and origin == _FILE:
+        match = re.fullmatch(_PIN, usable[0], re.ASCII)
+        if match and match["free"]:
+            notes.append(
+                f".python-version: {usable[0]!r} is a free-threaded build, and the official images have none;"
+                f" Python {taken} is taken"
+            )
+        if len(usable) > 1:
+            others = ", ".join(usable[1:])
+            notes.append(f".python-version names several versions; not taken: {others[:60]}")
+    if origin is None and not requests:
+        notes += _named_elsewhere(context, taken)
+    return tuple(notes)
+
+
+def _named_elsewhere(context: Path, taken: str) -> Iterator[str]:
+    for name, pattern in _ELSEWHERE:
+        try:
+            found = re.search(pattern, _read(context, name) or "")
+        except DependencyError:
+            continue  # whatever it is, it is another tool's
+        if found:
+            yield (
+                f"{name} is not read, which names Python {found[1][:60]}; Python {taken} is taken:"
+                " .python-version or py_version names another"
+            )
+
+
+def _requests(context: Path) -> list[str]:
+    """Return what ``.python-version`` asks for: a range, or the words of each line, as pyenv reads them."""
+    found = []
+    for line in (_read(context, _FILE) or "").splitlines():
+        text = line.partition("#")[0].strip()
+        found += [text] if text.startswith(_RANGE) else text.split()
+    return found
+
+
 def _pinned(context: Path) -> str | None:
-    """Return the first usable line of ``.python-version``; other implementations are not usable."""
-    for line in (_read(context, ".python-version") or "").splitlines():
-        request = line.partition("#")[0].strip()
-        if request.startswith(("<", ">", "=", "~", "!")):
-            return _newest(request, ".python-version")
-        match = re.fullmatch(_PIN, request, re.ASCII)
-        if match:
-            version = match[1]
-            if "." in version and int(version.split(".")[1]) < _OLDEST:
-                raise _too_old(version, ".python-version")
-            return version
-    return None
+    """Return the first usable request of ``.python-version``; other implementations are not usable."""
+    found = (_version_of(request) for request in _requests(context))
+    return next((version for version in found if version is not None), None)
+
+
+def _version_of(request: str) -> str | None:
+    """Return the version that a request asks for, in the words of the official images' tags; ``None``: it is not one.
+
+    Raises:
+        DependencyError: Buildr cannot run it.
+    """
+    if request.startswith(_RANGE):
+        return _newest(request, _FILE)
+    if re.fullmatch(r"(?:python-?)?2(?:\.[0-9]+)*", request, re.ASCII):
+        raise _too_old(request, _FILE)
+    match = re.fullmatch(_PIN, request, re.ASCII)
+    if match is None:
+        return None
+    version = match["version"]
+    minor = int(version.split(".")[1]) if "." in version else _NEWEST
+    if minor < _OLDEST:
+        raise _too_old(version, _FILE)
+    if match["dev"] and minor > _NEWEST:
+        return f"3.{minor}-rc"  # the tag of what is not released yet
+    return version + (match["pre"] or "")
 
 
 def _of_project(context: Path) -> str | None:
@@ -94,13 +195,13 @@ def _of_project(context: Path) -> str | None:
         project = loads(text).get("project", {})
     except (ValueError, RecursionError) as error:
         raise DependencyError(
-            f"pyproject.toml is no valid TOML: {error}",
-            hint='mend it, or set package={"py_version": …}',
+            f"pyproject.toml is not valid TOML: {error}",
+            hint='correct it, or set package={"py_version": …}',
         ) from None
     asked = project.get("requires-python") if isinstance(project, dict) else None
     if asked is not None and not isinstance(asked, str):
         raise DependencyError(
-            "requires-python in pyproject.toml is no text",
+            "requires-python in pyproject.toml is not a string",
             hint='accepted: requires-python = ">=3.11"',
         )
     return asked

@@ -45,7 +45,15 @@ _NAMED = 3  # changed files that are named
 # Beside ignore files: what can decide options or dependencies, wherever an ignore file leaves it out.
 _DECIDING = (
     *(".containerignore", ".dockerignore", "pyproject.toml", ".python-version"),
-    *("requirements.txt", "pylock.toml", "uv.lock", "poetry.lock", "Pipfile.lock"),
+    *(
+        "requirements.txt",
+        "pylock.toml",
+        "uv.lock",
+        "poetry.lock",
+        "pdm.lock",
+        "Pipfile.lock",
+        "setup.cfg",
+    ),
 )
 
 

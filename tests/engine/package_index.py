@@ -15,6 +15,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,7 @@ class Index:
         password: of the login.
         asked: the paths of all requests that had the login.
         refused: how many had not.
+        as_proxy: the logins of those that asked as one asks a proxy for another host; it answers for every host.
         port: of this host, on every address, since each engine's containers reach it by another one.
     """
 
@@ -62,6 +64,7 @@ class Index:
         self.password = password
         self.asked: list[str] = []
         self.refused = 0
+        self.as_proxy: list[str] = []
         self.port = 0
         self._pages = {
             "/simple/": "".join(f'<a href="{name}/">{name}</a>' for name in wheels).encode()
@@ -102,14 +105,17 @@ def serving(index: Index, *, tls: bool = True) -> Iterator[Index]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = index.answer(self.path, self.headers.get("Authorization", ""))
+            if "://" in self.path:  # as a proxy is asked
+                index.as_proxy.append(self.headers.get("Proxy-Authorization", ""))
+            path = urlsplit(self.path).path
+            status, body = index.answer(path, self.headers.get("Authorization", ""))
             self.send_response(status)
             if status == 401:
                 self.send_header("WWW-Authenticate", 'Basic realm="index"')
-            kind = "text/html" if self.path.endswith("/") else "application/octet-stream"
+            kind = "text/html" if path.endswith("/") else "application/octet-stream"
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
-            if status == 200 and not self.path.endswith("/"):  # as PyPI says
+            if status == 200 and not path.endswith("/"):  # as PyPI says
                 self.send_header("Cache-Control", "max-age=365000000, immutable, public")
             self.end_headers()
             self.wfile.write(body)

@@ -120,29 +120,53 @@ def test_a_script_says_what_it_needs(project: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requirement", "words"),
+    ("requirement", "words", "reason"),
     [
-        ("no-such-thing-as-this-1f9c==1.0", "No matching distribution found for no-such-thing"),
-        (PINNED.replace("b6a8", "0000"), "THESE PACKAGES DO NOT MATCH THE HASHES"),
+        (
+            "no-such-thing-as-this-1f9c==1.0",
+            "No matching distribution found for no-such-thing",
+            "the index has no package no-such-thing-as-this-1f9c==1.0",
+        ),
+        (
+            "iniconfig==99.0",
+            "No matching distribution found for iniconfig==99.0",
+            "there is no iniconfig==99.0 for the image; the newest version is ",
+        ),
+        (
+            PINNED.replace("b6a8", "0000"),
+            "THESE PACKAGES DO NOT MATCH THE HASHES",
+            "a file does not have the hash",
+        ),
         # One hash in the file, and pip holds every package to one.
         (
             f"{PINNED}packaging==24.0",
             "Hashes are required in --require-hashes mode, but they are missing",
+            "one requirement has a hash, so all need one",
         ),
     ],
 )
 def test_what_cannot_be_installed_is_said_in_the_words_of_pip(
-    project: Site, requirement: str, words: str
+    project: Site, requirement: str, words: str, reason: str
 ) -> None:
     project.write({"requirements.txt": f"{requirement}\n"})
     project.script()
     done = project.run()
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (125, b"")
-    assert (
-        "buildr: error: the build failed in `RUN PIP_ROOT_USER_ACTION=ignore PIP_BREAK_SYSTEM_PACKAGES=1 python"
-        in said
-    )
+    assert f"buildr: error: dependencies cannot be installed: {reason}" in said
     assert words in said
     assert "Traceback" not in said
+    assert project.images() == []
+
+
+def test_a_base_image_with_another_python_is_refused_before_the_build(project: Site) -> None:
+    project.write({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.99"\n'})
+    project.script()
+    for _ in range(2):  # the second time by what was found out the first time
+        done = project.run()
+        said = done.stderr.decode()
+        assert (done.returncode, done.stdout) == (125, b"")
+        assert "requires-python in pyproject.toml asks for >=3.99, and the base image" in said
+        assert "has Python 3." in said
+        assert "step" not in said
     assert project.images() == []

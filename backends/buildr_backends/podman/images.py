@@ -81,6 +81,7 @@ class PodmanImages(HttpImages):
         return {
             "layers": "1",
             "pullpolicy": "never",
+            "httpproxy": "1",  # those of the service, as the command's build has them
             # What Docker builds, too: OCI's format has no place for HEALTHCHECK, SHELL and ONBUILD.
             "outputformat": "application/vnd.docker.distribution.manifest.v2+json",
             "identitylabel": "0",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.engines.records import Event, Image
 from buildr.errors import BuildError, EngineError
+from buildr.host.proxies import build_proxies
 from buildr_backends.http.request import quote, tar_content
 from buildr_backends.shared.engine import HttpEngine, found, label_filter
 
@@ -44,6 +45,9 @@ class HttpImages(HttpEngine):
             "nocache": "0" if request.cache else "1",
             **self._build_query(),
         }
+        info = self._info
+        if proxies := build_proxies(info.backend, info.endpoint, remote=info.remote):
+            query["buildargs"] = json.dumps(proxies)  # predefined: in no layer and no history
         try:
             response = self._client.request(
                 "POST", "/build", query=query, content=tar_content(request.context), seconds=None

@@ -16,10 +16,18 @@ from buildr.dependencies.requirement import is_buildr, without_password
 from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
 __all__ = ["accepts", "find", "read", "requires_python"]
 
+_SPECIFICATION = "see https://packaging.python.org/specifications/inline-script-metadata/"
+_OPENING = "# /// script"
+_TRACE = rb"///[ \t]*[Ss]cript\b"
+"""Is in every script that has a block, or what looks like one; most have none and are not decoded."""
+_LIKE = r"[ \t]*#+[ \t]*/{3,4}[ \t]*[Ss]cript[ \t]*"
+"""A line that looks as if it opened a block."""
 _BLOCK = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
 PYTHON_SOURCE = "requires-python in the script's inline metadata"
 
@@ -92,17 +100,20 @@ def _read(real: str, path: str) -> Dependencies | None:
     wanted = block.get("dependencies", [])
     if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
         raise DependencyError(
-            f"{path}: dependencies in the inline metadata is no list of texts",
+            f"{path}: dependencies in the inline metadata is not a list of strings",
             hint='accepted: dependencies = ["requests>=2.31", "rich"]',
         )
     wanted = [item.strip() for item in wanted]
     check([item for item in wanted if not is_buildr(item)], path, " in the inline metadata")
     indexes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if "tool" in block:
-        from buildr.dependencies.uv_tool import index_lines, refuse_sources
+        from buildr.dependencies.indexes import declared, lines, note, table_of
+        from buildr.dependencies.ties import refuse_ties
 
-        refuse_sources(block, wanted, path, f"uv lock --script {path}")
-        indexes = index_lines(block, path)
+        refuse_ties(block, wanted, path, uv_lock=f"uv lock --script {path}")
+        indexes = lines(declared(table_of(block, "tool")), path)
+        notes = tuple(filter(None, [note(indexes, path)]))
     return requirements(
         wanted,
         f"the inline metadata of {path}",
@@ -110,6 +121,7 @@ def _read(real: str, path: str) -> Dependencies | None:
         indexes=indexes,
         requires_python=_requires_python(block, path),
         python_source=PYTHON_SOURCE,
+        notes=notes,
     )
 
 
@@ -117,7 +129,7 @@ def _requires_python(block: dict[str, Any], path: str) -> str | None:
     asked = block.get("requires-python")
     if asked is not None and not isinstance(asked, str):
         raise DependencyError(
-            f"{path}: requires-python in the inline metadata is no text",
+            f"{path}: requires-python in the inline metadata is not a string",
             hint='accepted: requires-python = ">=3.11"',
         )
     return asked
@@ -126,13 +138,14 @@ def _requires_python(block: dict[str, Any], path: str) -> str | None:
 def _block(real: str, path: str) -> dict[str, Any] | None:
     """Return the parsed block of type ``script``."""
     data = read_bytes(real, path)
-    if b"# /// script" not in data:
+    if not re.search(_TRACE, data):
         return None
     text = re.sub(r"\r\n?", "\n", decode(data, path).text)
     blocks = [match for match in re.finditer(_BLOCK, text) if match["type"] == "script"]
+    _refuse_damaged(text, blocks, path)
     if not blocks:
         return None
-    lines = [text.count("\n", 0, match.start()) + 1 for match in blocks]
+    lines = [_line_of(text, match.start()) for match in blocks]
     if len(blocks) > 1:
         raise DependencyError(
             f"{path} has more than one block '# /// script', in lines {lines[0]} and {lines[1]}",
@@ -149,6 +162,57 @@ def _block(real: str, path: str) -> dict[str, Any] | None:
         return loads("\n" * lines[0] + content)
     except (ValueError, RecursionError) as error:
         raise DependencyError(
-            f"{path}:{lines[0]}: the inline metadata is no valid TOML: {without_password(str(error))}",
-            hint="see https://packaging.python.org/specifications/inline-script-metadata/",
+            f"{path}:{lines[0]}: the inline metadata is not valid TOML: {without_password(str(error))}",
+            hint=_SPECIFICATION,
         ) from None
+
+
+def _line_of(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _refuse_damaged(text: str, blocks: Sequence[re.Match[str]], path: str) -> None:
+    """Refuse a comment that is meant for a block and is none by the specification, which would install nothing.
+
+    Raises:
+        DependencyError: there is one, with its line.
+    """
+    lines = text.split("\n")
+    valid = {
+        number
+        for match in blocks
+        for number in range(_line_of(text, match.start()), _line_of(text, match.end()) + 1)
+    }
+    for number, line in enumerate(lines, 1):
+        if number in valid or not re.fullmatch(_LIKE, line) or not _is_comment(text, number):
+            continue
+        if line != _OPENING:
+            raise _damaged(
+                path, number, f"a block opens with the line {_OPENING!r} and nothing else"
+            )
+        for below, inside_block in enumerate(lines[number:], number + 1):
+            if inside_block == "# ///":
+                break  # without a line in between: it says nothing
+            if inside_block != "#" and not inside_block.startswith("# "):
+                if inside_block.startswith("#"):
+                    raise _damaged(path, below, "a line of the block has no blank after '#'")
+                raise _damaged(path, number, "the block is not closed by the line '# ///'")
+
+
+def _damaged(path: str, line: int, why: str) -> DependencyError:
+    return DependencyError(
+        f"{path}:{line}: the inline metadata is damaged: {why}",
+        hint=_SPECIFICATION,
+    )
+
+
+def _is_comment(text: str, line: int) -> bool:
+    """Return whether a line is a comment, and not a part of a string."""
+    from io import StringIO
+    from tokenize import COMMENT, TokenError, generate_tokens
+
+    try:
+        tokens = generate_tokens(StringIO(text).readline)
+        return any(token.type == COMMENT and token.start[0] == line for token in tokens)
+    except (TokenError, SyntaxError):  # not Python, or not yet
+        return True

@@ -31,7 +31,7 @@ from buildr.dependencies.staging import stage
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
@@ -114,10 +114,11 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     roots = source_roots(project, path) if own else ()
     if roots:
         wanted = {name: found for name, found in wanted.items() if name not in own}
+    urls = {source.name: "" if source.name == _USUAL else source.url for source in meta.sources}
     unpinned = [name for name, (package, _) in wanted.items() if package.version == "*"]
     return stage(
         path,
-        [_locked(project, path, name, *found) for name, found in wanted.items()],
+        [_locked(project, path, name, *found, urls) for name, found in wanted.items()],
         indexes=_indexes([package for package, _ in wanted.values()], meta.sources, path),
         requires_python=_python(meta.requires),
         roots=roots,
@@ -130,13 +131,13 @@ def _load(project: ProjectFiles, path: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DependencyError(f"{path} is no valid JSON: {error}", hint=f"run: {_TOOL}") from None
+        raise DependencyError(f"{path} is not valid JSON: {error}", hint=f"run: {_TOOL}") from None
     found = data.get("_meta") if isinstance(data, dict) else None
     version = found.get("pipfile-spec") if isinstance(found, dict) else None
     if not isinstance(data, dict) or version != _SPECIFICATION:
         raise DependencyError(
             f"{path} is of Pipfile specification {version}, and Buildr reads {_SPECIFICATION}",
-            hint=f"write it anew: {_TOOL}",
+            hint=f"write it again: {_TOOL}",
         )
     return data
 
@@ -162,7 +163,12 @@ def _is_project(package: _Package) -> bool:
 
 
 def _locked(
-    project: ProjectFiles, path: str, name: str, package: _Package, condition: Condition
+    project: ProjectFiles,
+    path: str,
+    name: str,
+    package: _Package,
+    condition: Condition,
+    urls: Mapping[str, str],
 ) -> Locked:
     for kind in REPOSITORIES:
         if url := getattr(package, kind):
@@ -181,15 +187,17 @@ def _locked(
     if version != "*" and not re.fullmatch(r"==[^=\s]+", version):
         raise DependencyError(f"{path}: {name} has the version {version!r}", hint=f"run: {_TOOL}")
     pinned = None if version == "*" else version.removeprefix("==")
-    return from_index(name, pinned, package.hashes, condition, path)
+    # Without a name it comes from the first, and so do those that the first ones need.
+    index = urls.get(package.index or next(iter(urls), ""), "")
+    return from_index(name, pinned, package.hashes, condition, path, index=index)
 
 
 def _indexes(packages: Iterable[_Package], sources: Sequence[_Index], path: str) -> list[str]:
     used = {package.index for package in packages}
     return [
-        indexes.line(source.url, path, only=number == 0)
+        indexes.line(source.url, path, kind="extra" if number else "only")
         for number, source in enumerate(sources)
-        if source.name != _USUAL and (number == 0 or source.name in used)
+        if (source.name in used if number else source.name != _USUAL)
     ]
 
 

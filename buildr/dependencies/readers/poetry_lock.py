@@ -122,7 +122,7 @@ def _check_version(metadata: object, path: str) -> None:
     if parts < _OLDEST:
         raise DependencyError(
             f"{path} is of lock version {version}, which does not say what each package is needed for",
-            hint="write it anew with Poetry 2, which keeps the locked versions: poetry lock",
+            hint="write it again with Poetry 2, which keeps the locked versions: poetry lock",
         )
 
 
@@ -145,7 +145,8 @@ def _locked(project: ProjectFiles, path: str, package: _Package, condition: Cond
     source = package.source
     hashes = [file.hash for file in package.files]
     if source is None or source.type == "legacy":
-        return from_index(name, package.version, hashes, condition, path)
+        index = source.url if source else ""
+        return from_index(name, package.version, hashes, condition, path, index=index)
     match source.type:
         case "url":
             return at_url(name, source.url, hashes, condition, path)
@@ -174,7 +175,8 @@ def _indexes(packages: Sequence[_Package], path: str) -> list[str]:
     )
     usual = any(package.source is None for package in packages)
     return [
-        indexes.line(url, path, only=not usual and number == 0) for number, url in enumerate(urls)
+        indexes.line(url, path, kind="extra" if usual or number else "only")
+        for number, url in enumerate(urls)
     ]
 
 

@@ -94,8 +94,8 @@ def _lock(project: ProjectFiles, path: str) -> Pylock:
         return Pylock.from_dict(data)
     except PylockValidationError as error:
         raise DependencyError(
-            f"{path} is no valid lock: {error}",
-            hint="write it anew; see https://packaging.python.org/specifications/pylock-toml/",
+            f"{path} is not a valid lock: {error}",
+            hint="write it again; see https://packaging.python.org/specifications/pylock-toml/",
         ) from None
 
 
@@ -141,10 +141,15 @@ def _locked(project: ProjectFiles, path: str, package: Package, condition: Condi
     if package.version is None:
         raise DependencyError(
             f"{path}: {name} has no version, so pip could not tell which one is locked",
-            hint="write the lock anew, with the version that the file has",
+            hint="write the lock again, with the version that the file has",
         )
     return from_index(
-        name, str(package.version), _hashes(file.hashes for file in files), condition, path
+        name,
+        str(package.version),
+        _hashes(file.hashes for file in files),
+        condition,
+        path,
+        index=package.index or "",
     )
 
 

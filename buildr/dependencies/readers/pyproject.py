@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from buildr.dependencies import indexes
 from buildr.dependencies.files import inside, read_bytes
 from buildr.dependencies.import_roots import source_roots
 from buildr.dependencies.listed import check
@@ -17,7 +18,7 @@ from buildr.dependencies.listed import requirements as staged
 from buildr.dependencies.lockfile import chosen, load
 from buildr.dependencies.markers import normalised
 from buildr.dependencies.readers import requirements
-from buildr.dependencies.uv_tool import index_lines, refuse_sources
+from buildr.dependencies.ties import refuse_ties
 from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["accepts", "find", "read"]
 
 _FILE = "pyproject.toml"
 _DEEPEST = 50
-_WORDS = (b"project", b"poetry", b"dependency-groups")
+_WORDS = (b"project", b"poetry", b"dependency-groups", b"flit")
 """One of them is in every such file that says what a project needs; most have none, and are not parsed."""
 
 
@@ -69,6 +70,13 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     data = load(project, path)
     table = _table(data, "project", path)
     tool = _table(data, "tool", path)
+    if not table and (flit := _table(_table(tool, "flit", path), "metadata", path)):
+        table = {
+            "name": flit.get("dist-name", flit.get("module", "")),
+            "requires-python": flit.get("requires-python"),
+            "dependencies": flit.get("requires", []),
+            "optional-dependencies": flit.get("requires-extra", {}),
+        }
     if not table:
         if "dependencies" in _table(tool, "poetry", path):
             raise DependencyError(
@@ -90,15 +98,18 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     wanted += _grouped(_table(data, "dependency-groups", path), project.groups, path)
     wanted = list(dict.fromkeys(item.strip() for item in wanted))
     check(wanted, path)
-    refuse_sources(data, wanted, path, "uv lock")
+    data = indexes.with_uv_file(project, path, data)
+    refuse_ties(data, wanted, path)
+    found = indexes.lines(indexes.declared(indexes.table_of(data, "tool")), path)
     return staged(
         wanted,
         path,
         where=path,
         requires_python=asked,
         python_source=f"requires-python in {path}",
-        indexes=index_lines(data, path),
+        indexes=found,
         roots=source_roots(project, path),
+        notes=tuple(filter(None, [indexes.note(found, path)])) if wanted else (),
     )
 
 
@@ -108,6 +119,13 @@ def _dynamic(project: ProjectFiles, path: str, tool: dict[str, Any]) -> Dependen
     files = dynamic.get("file") if isinstance(dynamic, dict) else None
     files = [files] if isinstance(files, str) else files
     if not isinstance(files, list) or not files or not all(isinstance(file, str) for file in files):
+        from buildr.dependencies.readers import setup_cfg
+
+        beside = os.path.join(os.path.dirname(path), "setup.cfg")
+        if os.path.lexists(os.path.join(project.context, beside)):
+            found = setup_cfg.read_beside(project, beside)
+            if found is not None:
+                return found
         raise DependencyError(
             f"{path}: project.dependencies is dynamic, so only a build of the project knows it",
             hint='write a requirements.txt with the line "-e .", or set package={"dependencies": […]}',
@@ -165,7 +183,7 @@ def _of_group(
     if name in above or len(above) > _DEEPEST:
         raise DependencyError(
             f"{path}: {where} includes itself, by {' → '.join((*above, name))}",
-            hint="mend the file",
+            hint="correct the file",
         )
     items = groups[name]
     if not isinstance(items, list):

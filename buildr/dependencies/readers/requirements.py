@@ -1,7 +1,7 @@
 """``requirements.txt`` and the files that it names.
 
 The files are staged as they are, so pip reads what the user wrote; only lines that require Buildr itself
-become empty. Lines are told apart as pip does it: https://pip.pypa.io/en/stable/reference/requirements-file-format/
+become empty, and paths become those of the image where pip could not find them otherwise.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from buildr.dependencies.files import decode, inside, read_bytes
+from buildr.dependencies.local_paths import in_image, links_in_image, replaced
 from buildr.dependencies.model import Dependencies, ProjectFiles, StagedFile
 from buildr.dependencies.requirement import (
     is_buildr,
@@ -19,6 +20,7 @@ from buildr.dependencies.requirement import (
     note_password,
     points_into_source,
 )
+from buildr.dependencies.requirement_lines import logical_lines, options_of
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -28,38 +30,6 @@ __all__ = ["accepts", "find", "read", "read_all"]
 
 _FILE = "requirements.txt"
 _DEEPEST = 50
-_COMMENT = r"(^|\s+)#.*$"
-
-_SHORT = {
-    "r": "requirement",
-    "c": "constraint",
-    "e": "editable",
-    "f": "find-links",
-    "i": "index-url",
-}
-_LONG = (
-    "requirement",
-    "constraint",
-    "editable",
-    "find-links",
-    "index-url",
-    "pypi-url",
-    "extra-index-url",
-    "no-index",
-    "no-binary",
-    "only-binary",
-    "prefer-binary",
-    "require-hashes",
-    "no-require-hashes",
-    "pre",
-    "all-releases",
-    "only-final",
-    "trusted-host",
-    "use-feature",
-    "hash",
-    "config-settings",
-)
-_FLAGS = ("no-index", "prefer-binary", "require-hashes", "no-require-hashes", "pre")
 
 
 def find(project: ProjectFiles) -> Dependencies | None:
@@ -75,7 +45,9 @@ def find(project: ProjectFiles) -> Dependencies | None:
 
 def accepts(name: str) -> bool:
     """Return whether a file that the user named is one of requirements."""
-    return name.endswith((".txt", ".in")) or "." not in name
+    return name.endswith((".txt", ".in", "requirements.lock", "requirements-dev.lock")) or (
+        "." not in name
+    )
 
 
 def read(project: ProjectFiles, path: str) -> Dependencies:
@@ -148,26 +120,27 @@ class _Files:
         data = read_bytes(inside(self.project, path, where or path), path, where)
         content = decode(data, path)
         lines = content.text.splitlines(keepends=True)
-        dropped = False
-        for first, last, line in _logical_lines(lines):
+        changed = False
+        for first, last, line in logical_lines(lines):
             here = f"{path}:{first + 1}"
             self.password = self.password or note_password(line, here)
-            if self._line(line, path, here, constraint=constraint, above=(*above, path)):
-                continue
-            dropped = True
-            self.left_out = self.left_out or note_left_out(here)
-            for index in range(first, last + 1):
-                lines[index] = lines[index][len(lines[index].splitlines()[0]) :]
-        self.staged[path] = content.encode("".join(lines)) if dropped else data
+            if not self._line(line, path, here, constraint=constraint, above=(*above, path)):
+                changed = True
+                self.left_out = self.left_out or note_left_out(here)
+                for index in range(first, last + 1):
+                    lines[index] = lines[index][len(lines[index].splitlines()[0]) :]
+            for old, new in self._translated(line, path, here):
+                changed = True
+                replaced(lines, first, last, old, new, here)
+        self.staged[path] = content.encode("".join(lines)) if changed else data
 
     def _line(
         self, line: str, path: str, here: str, *, constraint: bool, above: tuple[str, ...]
     ) -> bool:
         """Take account of one line; return whether it stays."""
         if not line.startswith("-"):
-            requirement = re.split(r" (?=-)", line, maxsplit=1)[0].strip()
-            return self._requirement(requirement, constraint=constraint)
-        options = _options(line, here)
+            return self._requirement(_requirement_of(line), constraint=constraint)
+        options = options_of(line, here)
         if "editable" in options:
             return self._requirement(options["editable"], constraint=constraint, path=True)
         for name in ("requirement", "constraint"):
@@ -177,6 +150,29 @@ class _Files:
                 return True
         self.needs_source |= "find-links" in options and is_local(options["find-links"])
         return True
+
+    def _translated(self, line: str, path: str, here: str) -> Iterator[tuple[str, str]]:
+        """Yield the paths of a line that are others in the image, each with what it is there."""
+        if not line.startswith("-"):
+            requirement = _requirement_of(line)
+            if not points_into_source(requirement):
+                return
+            old = re.sub(r"\s+;.*$", "", requirement)
+            if named := re.match(r"[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*(.*)", old):
+                old = named[1]
+            new = in_image(self.project, old, here)
+        else:
+            options = options_of(line, here)
+            if "editable" in options and re.match(r"(?i)file:|(?![\w+.-]+:)", options["editable"]):
+                old = options["editable"]
+                new = in_image(self.project, old, here)
+            elif "find-links" in options and is_local(options["find-links"]):
+                old = options["find-links"]
+                new = links_in_image(self.project, old, os.path.dirname(path), here)
+            else:
+                return
+        if new != old:
+            yield old, new
 
     def _requirement(self, requirement: str, *, constraint: bool, path: bool = False) -> bool:
         if is_buildr(requirement):
@@ -201,81 +197,6 @@ class _Files:
         self.add(nested, where=here, constraint=constraint, above=above)
 
 
-def _logical_lines(lines: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Join continued lines and cut comments off, as pip does.
-
-    Yields:
-        The first and the last line's index, and the text; lines without text are left out.
-    """
-    parts: list[str] = []
-    start = 0
-    for index, raw in enumerate(lines):
-        line = raw.splitlines()[0]
-        comment = "#" in line and re.match(_COMMENT, line) is not None
-        if not parts:
-            start = index
-        if line.endswith("\\") and not comment:
-            parts.append(line.strip("\\"))
-            if index + 1 < len(lines):
-                continue
-        else:
-            parts.append(f" {line}" if comment else line)
-        text = "".join(parts)
-        if "#" in text:
-            text = re.sub(_COMMENT, "", text)
-        text = text.strip()
-        if text:
-            yield start, index, text
-        parts = []
-
-
-def _options(line: str, here: str) -> dict[str, str]:
-    """Read a line of options as ``optparse`` does, short names, joined values and abbreviations included.
-
-    Returns:
-        The first value of each option that takes one, up to an option that pip does not know.
-    """
-    words = _words(line, here)
-    found: dict[str, str] = {}
-    while words:
-        word = words.pop(0)
-        value: str | None
-        if word.startswith("--"):
-            long, equals, rest = word[2:].partition("=")
-            name = _unabbreviated(long)
-            value = rest if equals else None
-        elif word.startswith("-") and len(word) > 1:
-            name = _SHORT.get(word[1], "")
-            value = word[2:] or None
-        else:
-            continue
-        if not name:
-            break
-        if name in _FLAGS:
-            continue
-        if value is None:
-            if not words:
-                raise DependencyError(f"{here}: --{name} has no value", hint="mend the line")
-            value = words.pop(0)
-        found.setdefault(name, value)
-    return found
-
-
-def _words(line: str, here: str) -> list[str]:
-    if not re.search(r"[\"'\\]", line):
-        return re.split(r"[ \t\r\n]+", line.strip(" \t\r\n"))
-    from shlex import split
-
-    try:
-        return split(line)
-    except ValueError:
-        raise DependencyError(
-            f"{here}: a quotation mark has no partner", hint="mend the line"
-        ) from None
-
-
-def _unabbreviated(name: str) -> str:
-    if name in _LONG:
-        return name
-    candidates = [option for option in _LONG if name and option.startswith(name)]
-    return candidates[0] if len(candidates) == 1 else ""
+def _requirement_of(line: str) -> str:
+    """Return the requirement of a line without the options behind it."""
+    return re.split(r" (?=-)", line, maxsplit=1)[0].strip()

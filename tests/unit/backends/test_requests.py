@@ -40,6 +40,8 @@ from tests.unit.backends.server import (
 from tests.unit.backends.test_frames import frame
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.backends.conftest import Serve
 
 ENGINES = pytest.mark.parametrize("name", ["podman", "docker"])
@@ -759,6 +761,21 @@ def test_what_only_one_engine_knows_of_a_build(serve: Serve) -> None:
     assert found["podman"]["pullpolicy"] == "never"
     assert found["docker"]["version"] == "1", "the builder that every Docker has"
     assert "pull" not in found["docker"]
+
+
+def test_a_build_gets_the_proxies_that_the_engines_command_hands_on(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://d:1"}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "none"))
+    monkeypatch.setenv("HTTP_PROXY", "http://p:1")
+    monkeypatch.delenv("http_proxy", raising=False)
+    for name, proxy in (("podman", "http://p:1"), ("docker", "http://d:1")):
+        server = serve(always(BUILT, answer(201)))
+        reach(name, server).build(REQUEST, lambda _: None)
+        sent = json.loads(server.requests[0].query["buildargs"])
+        assert (sent["http_proxy"], sent["HTTP_PROXY"]) == (proxy, proxy)
 
 
 @ENGINES

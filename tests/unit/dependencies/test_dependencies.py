@@ -87,9 +87,9 @@ def test_a_named_script_gives_its_inline_metadata(tmp_path: Path) -> None:
         ("absent.txt", "No such file"),
         ("../outside.txt", "outside the context"),
         ("/etc/passwd", "outside the context"),
-        ("folder.txt", "no regular file"),
+        ("folder.txt", "not a regular file"),
         ("link.txt", "outside the context"),
-        ("Gemfile.lock", "does not read dependencies from a file like"),
+        ("Gemfile.lock", "not a file that"),
         ("plain.py", "no inline metadata"),
     ],
 )

@@ -77,16 +77,40 @@ def test_a_block_without_dependencies_installs_nothing(
     [
         "",
         "print('# /// script')\n",
-        "# /// script\n# dependencies = ['a']\n",
-        "# /// script\n# dependencies = ['a']\n\n# ///\n",
         "# /// scripts\n# dependencies = ['a']\n# ///\n",
-        " # /// script\n # dependencies = ['a']\n # ///\n",
-        "#/// script\n# dependencies = ['a']\n#///\n",
-        "# /// script\n#dependencies = ['a']\n# ///\n",
+        "# see the block /// script\n",
+        'TEMPLATE = """\n# /// script\n# dependencies = []\n"""\n',
+        '"""\n    # /// script\n    # dependencies = []\n"""\n',
     ],
 )
 def test_what_is_no_block_is_ignored(tmp_path: Path, script: str) -> None:
     assert read(tmp_path, script) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "line", "reason"),
+    [
+        ("# /// script\n# dependencies = ['a']\n", 1, "not closed"),
+        ("import a\n# /// script\n# dependencies = ['a']\n\n# ///\n", 2, "not closed"),
+        ("# /// script\n# dependencies = ['a']\n# /// \n", 1, "not closed"),
+        ("if 1:\n    # /// script\n    # dependencies = ['a']\n    # ///\n", 2, "opens with"),
+        ("#/// script\n# dependencies = ['a']\n# ///\n", 1, "opens with"),
+        ("# ///script\n# dependencies = ['a']\n# ///\n", 1, "opens with"),
+        ("# /// script \n# dependencies = ['a']\n# ///\n", 1, "opens with"),
+        ("# /// Script\n# dependencies = ['a']\n# ///\n", 1, "opens with"),
+        ("## /// script\n# dependencies = ['a']\n# ///\n", 1, "opens with"),
+        ("# /// script\n#dependencies = ['a']\n# ///\n", 2, "no blank after"),
+        ("# /// script\n# dependencies = [\n#\t'a']\n# ///\n", 3, "no blank after"),
+        ("# /// script\n# dependencies = ['a']\n# ///\n\n# /// script\n#x\n", 6, "no blank"),
+        ("def (:\n# /// script\n", 2, "not closed"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_damaged_block_is_an_error_with_its_line(
+    tmp_path: Path, script: str, line: int, reason: str, end: str
+) -> None:
+    with pytest.raises(DependencyError, match=rf"^app\.py:{line}: .*{reason}"):
+        read(tmp_path, script.replace("\n", end))
 
 
 def test_the_last_closing_line_of_the_comment_ends_the_block(tmp_path: Path) -> None:
@@ -142,12 +166,12 @@ def test_invalid_toml_is_an_error_with_the_line_of_the_script(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (("dependencies = 'a'",), "no list of texts"),
-        (("dependencies = ['a', 5]",), "no list of texts"),
-        (("requires-python = 3.11",), "requires-python .* no text"),
+        (("dependencies = 'a'",), "not a list of strings"),
+        (("dependencies = ['a', 5]",), "not a list of strings"),
+        (("requires-python = 3.11",), "requires-python .* not a string"),
         (("dependencies = ['a b']",), "'a b' .* not a requirement"),
         (("dependencies = ['']",), "'' .* not a requirement"),
-        (("dependencies = ['-r other.txt']",), "not a requirement"),
+        (("dependencies = ['-r other.txt']",), "'-r other.txt' .* is a file"),
         (("dependencies = ['./pkg']",), "not a requirement"),
         (("dependencies = ['a>=']",), "not a requirement"),
         (("dependencies = ['a>=1.*']",), "not a requirement"),
@@ -155,7 +179,7 @@ def test_invalid_toml_is_an_error_with_the_line_of_the_script(tmp_path: Path) ->
         (('dependencies = ["a\\n--index-url x"]',), "not a requirement"),
         (("dependencies = ['a @ https://example.org/x\\']",), "not a requirement"),
         (("dependencies = ['a ; python_version > \" #\"']",), "not a requirement"),
-        (("x = " + "[" * 10_000,), "no valid TOML"),
+        (("x = " + "[" * 10_000,), "not valid TOML"),
     ],
 )
 def test_a_block_that_is_not_valid_is_refused(
@@ -166,7 +190,7 @@ def test_a_block_that_is_not_valid_is_refused(
 
 
 def test_a_script_that_is_not_in_its_encoding_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DependencyError, match=r"app\.py is no text in utf-8"):
+    with pytest.raises(DependencyError, match=r"app\.py is not encoded in utf-8"):
         read(tmp_path, b"# \xff\n" + block("dependencies = []").encode())
 
 

@@ -397,11 +397,11 @@ def test_a_password_of_an_index_is_noted(tmp_path: Path) -> None:
     "url", ["../wheels", "https://a b", "https://a#x", "https://a\\\\", "https://a\\nb"]
 )
 def test_an_index_that_pip_cannot_ask_is_refused(tmp_path: Path, url: str) -> None:
-    text = f'name = "x"\nversion = "1"\nsource = {{ registry = "{url}" }}'
+    text = f'name = "x"\nversion = "1"\nsource = {{ registry = "{url}" }}\nsdist = {{ hash = "{HASH}" }}'
     uv_lock(tmp_path, text)
     (tmp_path / "pyproject.toml").write_text(f'[[tool.uv.index]]\nurl = "{url}"\n')
     with pytest.raises(
-        DependencyError, match=r"no URL that pip can ask|pip in the image does not ask"
+        DependencyError, match=r"not a URL that pip can ask|pip in the image does not ask"
     ):
         found(tmp_path)
 
@@ -413,6 +413,62 @@ def test_pipenvs_other_indexes_are_told_to_pip(tmp_path: Path) -> None:
     (tmp_path / "Pipfile.lock").write_text(json.dumps(data))
     extra = "--extra-index-url https://mine.example.org/simple"
     assert list(staged(found(tmp_path))) == [extra, "x==1"]
+
+
+def test_pipenvs_usual_index_is_told_to_pip_where_another_one_comes_first(tmp_path: Path) -> None:
+    pipfile_lock(
+        tmp_path,
+        x={"version": "==1", "hashes": [HASH], "index": "mine"},
+        y={"version": "==1", "hashes": [HASH], "index": "pypi"},
+    )
+    data = json.loads((tmp_path / "Pipfile.lock").read_text())
+    data["_meta"]["sources"] = [
+        {"name": "mine", "url": "https://mine.example.org/simple"},
+        {"name": "pypi", "url": "https://index.example.org/simple"},
+    ]
+    (tmp_path / "Pipfile.lock").write_text(json.dumps(data))
+    assert list(staged(found(tmp_path)))[:2] == [
+        "--index-url https://mine.example.org/simple",
+        "--extra-index-url https://index.example.org/simple",
+    ]
+
+
+PRIVATE = "https://mine.example.org/simple"
+
+
+@pytest.mark.parametrize("beside", ["", "explicit = true", "default = true"])
+def test_a_package_without_a_hash_comes_from_its_own_index_or_not_at_all(
+    tmp_path: Path, beside: str
+) -> None:
+    uv_lock(tmp_path, f'name = "x"\nversion = "1"\nsource = {{ registry = "{PRIVATE}" }}')
+    (tmp_path / "pyproject.toml").write_text(
+        f'[[tool.uv.index]]\nname = "mine"\nurl = "{PRIVATE}"\n{beside}\n'
+    )
+    if beside == "default = true":
+        assert list(staged(found(tmp_path), "unhashed.txt")) == [f"--index-url {PRIVATE}", "x==1"]
+        return
+    with pytest.raises(DependencyError, match="x has no hash, and is meant to come from"):
+        found(tmp_path)
+
+
+def test_poetrys_package_without_a_hash_comes_from_its_own_index_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    private = f'name = "x"\nversion = "1"\n[package.source]\ntype = "legacy"\nurl = "{PRIVATE}"'
+    poetry_lock(tmp_path, private)
+    assert list(staged(found(tmp_path), "unhashed.txt")) == [f"--index-url {PRIVATE}", "x==1"]
+    poetry_lock(tmp_path, private, 'name = "y"\nversion = "1"')
+    with pytest.raises(DependencyError, match="x has no hash, and is meant to come from"):
+        found(tmp_path)
+
+
+def test_a_package_of_pipenvs_private_index_without_a_hash_is_refused(tmp_path: Path) -> None:
+    pipfile_lock(tmp_path, x={"version": "==1", "index": "mine"})
+    data = json.loads((tmp_path / "Pipfile.lock").read_text())
+    data["_meta"]["sources"].append({"name": "mine", "url": PRIVATE})
+    (tmp_path / "Pipfile.lock").write_text(json.dumps(data))
+    with pytest.raises(DependencyError, match="could take another package of the same name"):
+        found(tmp_path)
 
 
 def test_buildr_and_what_it_needs_are_left_out(tmp_path: Path) -> None:
@@ -442,7 +498,7 @@ def test_a_lock_without_packages_installs_nothing(tmp_path: Path, kind: str) -> 
 
 
 def test_a_package_in_a_circle_is_needed_once(tmp_path: Path) -> None:
-    source = 'source = { registry = "https://index.example.org/simple" }'
+    source = f'source = {{ registry = "https://index.example.org/simple" }}\nsdist = {{ hash = "{HASH}" }}'
     (tmp_path / "uv.lock").write_text(
         'version = 1\n[[package]]\nname = "demo"\nsource = { virtual = "." }\n'
         'dependencies = [{ name = "a", marker = "python_version < \'3.12\'" }, { name = "b", extra = ["e"] }]\n'
@@ -453,7 +509,7 @@ def test_a_package_in_a_circle_is_needed_once(tmp_path: Path) -> None:
         f'[[package]]\nname = "c"\nversion = "1"\n{source}\ndependencies = [{{ name = "c" }}]\n'
     )
     lock = found(tmp_path)
-    assert sorted(staged(lock, "unhashed.txt")) == [
+    assert sorted(staged(lock)) == [
         "a==1 ; python_version < '3.12' or python_version >= '3.13'",
         "b==1",
         "c==1",
@@ -461,7 +517,7 @@ def test_a_package_in_a_circle_is_needed_once(tmp_path: Path) -> None:
 
 
 def test_conflicting_extras_are_told_apart(tmp_path: Path) -> None:
-    source = 'source = { registry = "https://index.example.org/simple" }'
+    source = f'source = {{ registry = "https://index.example.org/simple" }}\nsdist = {{ hash = "{HASH}" }}'
     (tmp_path / "uv.lock").write_text(
         'version = 1\nconflicts = [[{ package = "demo", extra = "cpu" }, { package = "demo", extra = "gpu" }]]\n'
         '[[package]]\nname = "demo"\nsource = { virtual = "." }\n[package.optional-dependencies]\n'
@@ -470,15 +526,15 @@ def test_conflicting_extras_are_told_apart(tmp_path: Path) -> None:
         f'[[package]]\nname = "t"\nversion = "1"\n{source}\n'
         f'[[package]]\nname = "t"\nversion = "2"\n{source}\n'
     )
-    assert list(staged(found(tmp_path, extras=("cpu",)), "unhashed.txt")) == ["t==1"]
-    assert list(staged(found(tmp_path, extras=("gpu",)), "unhashed.txt")) == ["t==2"]
+    assert list(staged(found(tmp_path, extras=("cpu",)))) == ["t==1"]
+    assert list(staged(found(tmp_path, extras=("gpu",)))) == ["t==2"]
 
 
 def test_the_members_of_a_workspace_without_a_project_at_its_top_are_installed(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a").mkdir()
-    source = 'source = { registry = "https://index.example.org/simple" }'
+    source = f'source = {{ registry = "https://index.example.org/simple" }}\nsdist = {{ hash = "{HASH}" }}'
     (tmp_path / "uv.lock").write_text(
         'version = 1\n[manifest]\nmembers = ["a", "b"]\n'
         '[[package]]\nname = "a"\nversion = "1"\nsource = { editable = "a" }\ndependencies = [{ name = "x" }]\n'
@@ -486,7 +542,7 @@ def test_the_members_of_a_workspace_without_a_project_at_its_top_are_installed(
         f'[[package]]\nname = "x"\nversion = "1"\n{source}\n[[package]]\nname = "y"\nversion = "1"\n{source}\n'
     )
     lock = found(tmp_path)
-    assert sorted(staged(lock, "unhashed.txt")) == ["x==1", "y==1"]
+    assert sorted(staged(lock)) == ["x==1", "y==1"]
     assert list(staged(lock, "local.txt")) == ["-e file:///app/a"]
 
 
@@ -504,10 +560,10 @@ def test_a_project_that_is_no_package_has_no_folder_to_import_from(tmp_path: Pat
     [
         ("version = 2\n", "is of version 2"),
         ("version = 1\n[[package]]\n", "does not have the form that `uv lock` gives it.*name"),
-        ("version = \n", "no valid TOML"),
+        ("version = \n", "not valid TOML"),
         (
             'version = 1\n[[package]]\nname = "d"\nsource = { editable = "." }\ndependencies = [{ name = "x" }]\n',
-            "which one of 0 packages is meant",
+            "which of 0 packages is meant",
         ),
     ],
 )
@@ -562,9 +618,9 @@ def test_a_lock_for_other_systems_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "no valid lock.*lock-version"),
-        ('lock-version = "2.0"\ncreated-by = "x"\npackages = []', "no valid lock"),
-        ('lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "A_b"', "no valid lock"),
+        ("", "not a valid lock.*lock-version"),
+        ('lock-version = "2.0"\ncreated-by = "x"\npackages = []', "not a valid lock"),
+        ('lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "A_b"', "not a valid lock"),
     ],
 )
 def test_an_invalid_pylock_is_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -641,7 +697,7 @@ def test_a_pipfile_of_another_specification_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="specification 5"):
         found(tmp_path)
     (tmp_path / "Pipfile.lock").write_text("{")
-    with pytest.raises(DependencyError, match="no valid JSON"):
+    with pytest.raises(DependencyError, match="not valid JSON"):
         found(tmp_path)
 
 

@@ -110,8 +110,96 @@ def test_a_requirement_that_uv_would_get_from_elsewhere_is_refused(tmp_path: Pat
     with pytest.raises(DependencyError, match=r"tool\.uv\.sources\.Requests") as caught:
         lines(tmp_path, f'{PROJECT}[tool.uv.sources]\nRequests = {{ path = "x" }}\n')
     assert caught.value.hint == "run: uv lock"
-    other = f'{PROJECT}[tool.uv.sources]\nother = {{ path = "x" }}\nrequests = {{ index = "a" }}\n'
+    other = f'{PROJECT}[tool.uv.sources]\nother = {{ path = "x" }}\n'
     assert len(lines(tmp_path, other)) == 2
+
+
+MINE = 'url = "https://mine.example.org/simple"\n'
+UV_INDEX = f'[[tool.uv.index]]\nname = "mine"\n{MINE}'
+TIED = "[tool.uv.sources]\nrequests = "
+
+
+@pytest.mark.parametrize(
+    ("tables", "where", "command"),
+    [
+        (f'{UV_INDEX}explicit = true\n{TIED}{{ index = "mine" }}\n', "uv.sources", "uv lock"),
+        (f'{UV_INDEX}{TIED}{{ index = "mine" }}\n', "uv.sources", "uv lock"),
+        (f'{UV_INDEX}{TIED}[{{ index = "mine", marker = "a" }}]\n', "uv.sources", "uv lock"),
+        (
+            f'{UV_INDEX}default = true\n[[tool.uv.index]]\nurl = "https://b"\n{TIED}{{ index = "mine" }}\n',
+            "uv.sources",
+            "uv lock",
+        ),
+        (
+            f'[tool.poetry.dependencies]\nrequests = {{ source = "mine" }}\n[[tool.poetry.source]]\n{MINE}',
+            "poetry.dependencies",
+            "poetry lock",
+        ),
+        (
+            '[tool.poetry.group.main.dependencies]\nRequests = { git = "https://x" }\n',
+            "poetry.group",
+            "poetry lock",
+        ),
+        (f'[[tool.pdm.source]]\n{MINE}include_packages = ["req*"]\n', "pdm.source", "pdm lock"),
+        (
+            '[tool.pixi.pypi-dependencies]\nrequests = { version = "*", index = "https://x" }\n',
+            "pixi.pypi-dependencies",
+            "uv lock",
+        ),
+    ],
+)
+def test_a_name_that_is_tied_to_an_index_is_refused_without_a_lock(
+    tmp_path: Path, tables: str, where: str, command: str
+) -> None:
+    with pytest.raises(DependencyError, match=rf"tool\.{where}.* ties the package to") as caught:
+        lines(tmp_path, PROJECT + tables)
+    assert caught.value.hint.startswith(f"run: {command}")
+
+
+def test_a_name_that_is_tied_to_the_only_index_comes_from_there(tmp_path: Path) -> None:
+    tables = f'{UV_INDEX}default = true\n{TIED}{{ index = "mine" }}\n'
+    assert lines(tmp_path, PROJECT + tables)[0] == "--index-url https://mine.example.org/simple"
+
+
+def test_an_index_for_certain_names_is_not_asked_for_others(tmp_path: Path) -> None:
+    tables = f'{UV_INDEX}explicit = true\n[tool.uv.sources]\nother = {{ index = "mine" }}\n'
+    assert lines(tmp_path, PROJECT + tables)[0] == "requests>=2.31"
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        (UV_INDEX, "--extra-index-url"),
+        (f'{UV_INDEX}format = "flat"\n', "--find-links"),
+        ('[tool.uv]\nindex-url = "https://mine.example.org/simple"\n', "--index-url"),
+        ('[tool.uv]\nextra-index-url = ["https://mine.example.org/simple"]\n', "--extra-index-url"),
+        (f'[[tool.pdm.source]]\nname = "pypi"\n{MINE}', "--index-url"),
+        (f'[[tool.pdm.source]]\nname = "mine"\n{MINE}', "--extra-index-url"),
+        (f'[[tool.pdm.source]]\ntype = "find_links"\n{MINE}', "--find-links"),
+        (f'[[tool.poetry.source]]\nname = "mine"\n{MINE}', "--index-url"),
+        (f'[[tool.poetry.source]]\n{MINE}priority = "supplemental"\n', "--extra-index-url"),
+        (f'[[tool.poetry.source]]\n{MINE}priority = "explicit"\n', ""),
+        (
+            f'[[tool.poetry.source]]\nname = "PyPI"\n[[tool.poetry.source]]\n{MINE}',
+            "--extra-index-url",
+        ),
+        (f'[[tool.rye.sources]]\nname = "default"\n{MINE}', "--index-url"),
+        (f'[[tool.rye.sources]]\nname = "mine"\n{MINE}', "--extra-index-url"),
+    ],
+)
+def test_indexes_of_every_tool_are_told_to_pip(tmp_path: Path, tables: str, expected: str) -> None:
+    found = lines(tmp_path, PROJECT + tables)
+    wanted = f"{expected} https://mine.example.org/simple" if expected else "requests>=2.31"
+    assert found[0] == wanted
+    notes = find(tmp_path).notes  # type: ignore[union-attr] # there is one
+    assert any("pip takes each package from" in note for note in notes) == ("extra" in expected)
+
+
+def test_a_uv_file_goes_before_the_table(tmp_path: Path) -> None:
+    (tmp_path / "uv.toml").write_text('[[index]]\nurl = "https://b.example.org"\n')
+    assert lines(tmp_path, PROJECT + UV_INDEX)[0] == "--extra-index-url https://b.example.org"
+    with pytest.raises(DependencyError, match=r"tool\.uv\.sources\.requests"):
+        lines(tmp_path, PROJECT + UV_INDEX + TIED + '{ index = "mine" }\n')
 
 
 def test_a_poetry_project_without_its_lock_is_refused(tmp_path: Path) -> None:
@@ -143,7 +231,7 @@ def test_other_dynamic_dependencies_are_refused_with_what_to_do(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[project\n", "no valid TOML"),
+        ("[project\n", "not valid TOML"),
         ("project = 1\n", "project has the wrong form"),
         ("[project]\ndependencies = 'rich'\n", "project.dependencies has the wrong form"),
         ("[project]\ndependencies = ['a b']\n", "'a b' is not a requirement"),
@@ -215,6 +303,19 @@ def test_a_folder_that_cannot_be_imported_from_is_refused(tmp_path: Path, folder
         find(tmp_path)
 
 
+def test_the_dependencies_of_old_flit_are_taken(tmp_path: Path) -> None:
+    text = """\
+[tool.flit.metadata]
+module = "demo"
+requires = ["idna"]
+requires-python = ">=3.9"
+[tool.flit.metadata.requires-extra]
+cli = ["click"]
+"""
+    assert lines(tmp_path, text, extras=("cli",)) == ["idna", "click"]
+    assert find(tmp_path).requires_python == ">=3.9"  # type: ignore[union-attr] # there is one
+
+
 # The decorator's list ---------------------------------------------------------------------------------
 
 
@@ -235,7 +336,17 @@ def test_an_empty_list_installs_nothing(tmp_path: Path) -> None:
     assert (found.files, found.install) == ((), ())
 
 
-@pytest.mark.parametrize("item", ["a b", "-r x.txt", "--pre", "./x", "a # b", "a \\"])
+@pytest.mark.parametrize(
+    "item", ["requirements.txt", "reqs/base.in", "-r x.txt", "pyproject.toml", "environment.yml"]
+)
+def test_a_file_in_the_list_is_told_to_be_one(tmp_path: Path, item: str) -> None:
+    with pytest.raises(DependencyError, match=rf"{item}' is a file, and not a package") as caught:
+        find(tmp_path, listed=(item,))
+    assert "dependencies_file" in caught.value.hint
+    assert find(tmp_path, listed=("discord.py>=2", "zope.interface")) is not None
+
+
+@pytest.mark.parametrize("item", ["a b", "--pre", "./x", "a # b", "a \\"])
 def test_an_item_of_the_list_that_is_no_requirement_is_refused(tmp_path: Path, item: str) -> None:
     with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is not a requirement"):
         find(tmp_path, listed=(item,))

@@ -143,14 +143,14 @@ def test_a_nested_file_may_be_named_twice(tmp_path: Path) -> None:
         ("-r sub/../../secret.txt", r"outside the context"),
         ("-r link.txt", r"outside the context"),
         ("-r /etc/hostname", r"not there inside the container"),
-        ("-r sub", r"no regular file"),
-        ("-r fifo", r"no regular file"),
+        ("-r sub", r"not a regular file"),
+        ("-r fifo", r"not a regular file"),
         ("-r requirements.txt", r"includes itself"),
         ("-r loop.txt", r"includes itself"),
         ("-r", r"--requirement has no value"),
         ("-r 'base.txt", r"quotation mark"),
-        ("-r latin.txt", r"latin.txt is no text in utf-8"),
-        ("-r codec.txt", r"codec.txt is no text"),
+        ("-r latin.txt", r"latin.txt is not encoded in utf-8"),
+        ("-r codec.txt", r"codec.txt is not encoded"),
     ],
 )
 def test_a_nested_file_that_does_not_do_is_refused(tmp_path: Path, line: str, reason: str) -> None:
@@ -306,7 +306,6 @@ def test_a_file_of_buildr_alone_installs_nothing(tmp_path: Path) -> None:
         "--edit=pkg",
         ".",
         "./pkg",
-        "../pkg",
         "pkg/",
         "/abs/pkg",
         "./pkg[extra] ; python_version > '3'",
@@ -324,6 +323,63 @@ def test_a_file_of_buildr_alone_installs_nothing(tmp_path: Path) -> None:
 )
 def test_a_requirement_that_points_into_the_source_needs_it(tmp_path: Path, line: str) -> None:
     assert read(tmp_path, {"requirements.txt": f"a\n{line}\n"}).needs_source
+
+
+@pytest.mark.parametrize("line", ["-e ../pkg", "../pkg", "./a/../../pkg[x]", "-f ../wheels"])
+def test_a_path_that_leads_out_of_the_context_is_refused_with_what_to_set(
+    tmp_path: Path, line: str
+) -> None:
+    context = tmp_path / "app"
+    with pytest.raises(
+        DependencyError, match=r"^requirements\.txt:1 .*outside the conte"
+    ) as caught:
+        read(context, {"requirements.txt": f"{line}\n"})
+    assert '{"context": "..", "dependencies_file": "app/requirements.txt"}' in caught.value.hint
+    assert "--context .. --dependencies-file app/requirements.txt" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "in_image"),
+    [
+        # pip takes what is beside the file that names it, and else what is in the current directory.
+        ("--find-links wheels", "--find-links /app/reqs/wheels"),
+        ("-f ./wheels", "-f /app/reqs/wheels"),
+        ("-f.", "-f/app/reqs"),
+        ("--find-links=../top", "--find-links=/app/top"),
+        ("--find top --no-index", "--find /app/top --no-index"),
+        ("-f 'my wheels'", "-f 'file:///app/reqs/my%20wheels'"),
+        ("--no-index \\\n  -f \\\n  wheels", "--no-index \\\n  -f \\\n  /app/reqs/wheels"),
+        # These start at the current directory, which is /app, wherever the file is.
+        ("-e ./top", "-e ./top"),
+        ("./top/x-1.tar.gz", "./top/x-1.tar.gz"),
+        ("-e file:./top", "-e file:./top"),
+        # What `pip freeze` writes of a package that was installed from a folder.
+        ("-e {here}/top", "-e /app/top"),
+        ("-e {here}", "-e /app"),
+        ("-e {here}/top[extra]", "-e /app/top[extra]"),
+        ("demo @ file://{here}/top", "demo @ file:///app/top"),
+        (
+            "demo[x] @ file://{here}/top ; python_version > '3' --hash=x",
+            "demo[x] @ file:///app/top ; python_version > '3' --hash=x",
+        ),
+        ("{here}/top/x-1.tar.gz", "/app/top/x-1.tar.gz"),
+        ("-f file://{here}/top", "-f file:///app/top"),
+        # The image itself may have these.
+        ("-f /opt/wheels", "-f /opt/wheels"),
+        ("-e /opt/demo", "-e /opt/demo"),
+    ],
+)
+def test_paths_mean_in_the_image_what_they_mean_on_the_host(
+    tmp_path: Path, line: str, in_image: str
+) -> None:
+    for folder in ("reqs/wheels", "reqs/my wheels", "top"):
+        (tmp_path / folder).mkdir(parents=True)
+    text, wanted = (words.replace("{here}", str(tmp_path)) for words in (line, in_image))
+    files: dict[str, str | bytes] = {
+        "requirements.txt": "-r reqs/dev.txt\n",
+        "reqs/dev.txt": f"# comment\n{text}\na\n",
+    }
+    assert staged(read(tmp_path, files))["reqs/dev.txt"].decode() == f"# comment\n{wanted}\na\n"
 
 
 @pytest.mark.parametrize(

@@ -211,24 +211,38 @@ def test_what_is_saved_during_a_long_build_does_not_come_into_the_image_of_the_s
 # Failing ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hint", ["ERROR: no matching distribution", ""])
-def test_where_pip_failed_there_is_advice_after_its_last_words(
-    project_directory: Path, hint: str
+@pytest.mark.parametrize(
+    ("log", "reason", "advice"),
+    [
+        (
+            "error: command 'gcc' failed: No such file or directory",
+            "a package is compiled, and gcc is missing",
+            '{"system_packages": ["gcc", "musl-dev"]}',
+        ),
+        ("ERROR: something new", "something new", ADVICE),
+        ("", "status 1", ADVICE),
+    ],
+)
+def test_where_pip_failed_the_reason_comes_first_and_advice_last(
+    project_directory: Path, log: str, reason: str, advice: str
 ) -> None:
     (project_directory / "requirements.txt").write_text("humanize\n")
     project = planned()
     step = next(line for line in render(project.recipe).splitlines() if "pip install" in line)
     backend = FakeBackend()
-    backend.fail("build", BuildError("the build failed", step=step, hint=hint))
+    error = BuildError(f"the build failed in `{step}`: status 1", step=step, hint=log)
+    backend.fail("build", error)
     with pytest.raises(BuildError) as failed:
         ensure_image(backend, project, lambda _text: None)
-    assert failed.value.hint == f"{hint}\n{ADVICE}".lstrip()
+    assert failed.value.what == f"dependencies cannot be installed: {reason}"
+    assert failed.value.hint.startswith(log)
+    assert advice in failed.value.hint
     assert failed.value.step == step
 
 
 def test_another_step_that_failed_has_no_such_advice() -> None:
     backend = FakeBackend()
-    backend.fail("build", BuildError("the build failed", step="RUN apk add git", hint="no"))
+    backend.fail("build", BuildError("the build failed", step="RUN make", hint="no"))
     with pytest.raises(BuildError) as failed:
         ensure(backend)
     assert failed.value.hint == "no"

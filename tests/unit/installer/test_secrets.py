@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PYTHON = sys.executable
+
+
 @pytest.fixture(autouse=True)
 def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from os import environ
@@ -27,6 +33,8 @@ def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "SSL_CERT_FILE",
         }:
             monkeypatch.delenv(name)
+    # This machine's own files are nobody's business here, and pip cannot be kept from them.
+    monkeypatch.setattr("sys.executable", without_pip(tmp_path))
     monkeypatch.setattr(pip_config, "_SYSTEM_FILE", str(tmp_path / "etc/pip.conf"))
     monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -107,6 +115,73 @@ def test_ids_that_pip_knows_name_their_file_to_it(tmp_path: Path) -> None:
 
 
 # What pip is told on this host ----------------------------------------------------------------------------
+
+
+def pip_install_is_told(environ: dict[str, str]) -> object:
+    """Ask the installed pip where its command `install` looks for packages."""
+    program = (
+        "from pip._internal.commands import create_command\n"
+        "told = create_command('install').parse_args(['x'])[0]\n"
+        "print([told.index_url, *told.extra_index_urls])"
+    )
+    done = subprocess.run(
+        [PYTHON, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    return ast.literal_eval(done.stdout)
+
+
+@pytest.mark.parametrize("pip", ["asked", "absent"])
+@pytest.mark.parametrize(
+    ("system", "user", "variables"),
+    [
+        # A section for the command goes before one for all of them, whichever file it is in.
+        ("[install]\nindex-url = https://a\n", "[global]\nindex-url = https://b\n", {}),
+        ("[global]\nindex-url = https://a\n", "[install]\nindex-url = https://b\n", {}),
+        ("[global]\nindex-url = https://a\n", "[global]\nindex-url = https://b\n", {}),
+        ("[global]\nindex_url = https://a\n", "[install]\npypi-url = https://b\n", {}),
+        ("[install]\nindex-url = https://a\n", "", {"PIP_INDEX_URL": "https://v"}),
+        ("[install]\nindex-url = https://a\n", "", {"PIP_INDEX_URL": ""}),
+        ("[download]\nindex-url = https://a\n", "[global]\nindex-url = https://b\n", {}),
+        ("", "[install]\nindex-url = https://a\n[global]\nextra-index-url = https://e\n", {}),
+    ],
+)
+def test_files_are_merged_as_pip_merges_them(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    user: str,
+    variables: dict[str, str],
+    pip: str,
+) -> None:
+    for folder, text in (("etc/pip", system), (".config/pip", user)):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "pip.conf").write_text(text)
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "etc"), **variables}
+    if pip == "asked":
+        monkeypatch.setattr("sys.executable", PYTHON)
+
+    told, _ = settings(environ)
+
+    indexes = [told["PIP_INDEX_URL"], *told.get("PIP_EXTRA_INDEX_URL", "").split()]
+    assert indexes == pip_install_is_told(environ)
+
+
+def test_what_pip_cannot_read_is_told_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", PYTHON)
+    (tmp_path / "named").write_text("index-url = https://me:s3cret@index\n")
+    with pytest.raises(OptionError, match=r"cannot read its configuration.*no section") as refused:
+        settings({"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "named")})
+    assert "s3cret" not in str(refused.value)
+
+
+def without_pip(folder: Path) -> str:
+    """Return an interpreter without pip, as in the environments that uv makes."""
+    program = folder / "python"
+    program.write_text(f'#!/bin/sh\nexec {PYTHON} -S "$@"\n')
+    program.chmod(0o755)
+    return str(program)
 
 
 def test_only_what_leads_to_an_index_is_taken(tmp_path: Path) -> None:

@@ -335,6 +335,7 @@ CHANGES: list[dict[str, Any]] = [
     {"unhashed": ("-r", "x.txt")},
     {"debugger": ("--target", "/x", "debugpy")},
     {"local": ("-r", "x.txt")},
+    {"versions": (("PBR_VERSION", "1"),)},
     {"dependencies_source": "uv.lock"},
     {"source_first": True},
     {"mounted": True},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from buildr.errors import DependencyError
 from buildr.options import package_options
-from buildr.plan.python_version import infer_python_version
+from buildr.plan.python_version import infer_python_version, python_notes
 
 INLINE = "requires-python in the script's inline metadata"
 
@@ -46,6 +47,18 @@ def test_the_order_of_the_places(tmp_path: Path) -> None:
         ("python3.13", "3.13"),
         ("pypy3.10-7.3.12\n3.11\n", "3.11"),
         (">=3.11,<3.13", "3.12"),
+        (">= 3.11, < 3.13", "3.12"),
+        ("3.12.*", "3.12"),
+        ("3.12 3.11", "3.12"),
+        ("pypy3.10 3.11", "3.11"),
+        ("3.13t", "3.13"),
+        ("3.13.1t", "3.13.1"),
+        ("3.13+freethreaded", "3.13"),
+        ("cpython-3.13.1+freethreaded-linux-x86_64-gnu", "3.13.1"),
+        ("3.14.0rc1", "3.14.0rc1"),
+        ("3.12-dev", "3.12"),
+        ("3.99-dev", "3.99-rc"),
+        ("3.11.4/envs/web", "3.11.4"),
     ],
 )
 def test_a_pinned_version_is_taken(tmp_path: Path, content: str, version: str) -> None:
@@ -56,13 +69,72 @@ def test_a_pinned_version_is_taken(tmp_path: Path, content: str, version: str) -
 
 @pytest.mark.parametrize(
     "content",
-    ["", "# nothing\n", "system\n", "pypy3.10-7.3.12", "graalpy-24.0", "3.13t", "venv-name"],
+    [
+        "",
+        "# nothing\n",
+        "system\n",
+        "pypy3.10-7.3.12",
+        "graalpy-24.0",
+        "miniconda3-4.7.12",
+        "venv-name",
+    ],
 )
 def test_an_unusable_pin_leaves_it_to_the_next_place(tmp_path: Path, content: str) -> None:
     (tmp_path / ".python-version").write_text(content)
 
     assert infer_python_version(tmp_path, (">=3.11", INLINE)) == ("3", INLINE)
     assert infer_python_version(tmp_path, None) is None
+
+
+@pytest.mark.parametrize("content", ["2.7.18", "python2.7", "3.7", "3.7t"])
+def test_a_python_that_buildr_does_not_run_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".python-version").write_text(content)
+
+    with pytest.raises(DependencyError, match=r"3\.8 or newer"):
+        infer_python_version(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        ("3.12", []),
+        ("", []),
+        (">=3.11, <3.13", []),
+        ("myenv", [r"'myenv' is not a version of CPython; Python 3 is taken"]),
+        ("pypy3.10-7.3.12\n3.11", [r"'pypy3.10-7.3.12' is not .* Python 3.11 is taken"]),
+        ("miniconda3-4.7.12", ["'miniconda3-4.7.12' is not"]),
+        ("system", ["'system' is not a version"]),
+        ("3.13t", [r"'3.13t' is a free-threaded build.* Python 3.13 is taken"]),
+        ("3.12 3.11\n3.10", [r"names several versions; not taken: 3.11, 3.10"]),
+    ],
+)
+def test_what_is_not_taken_as_it_is_written_is_said(
+    tmp_path: Path, content: str, notes: list[str]
+) -> None:
+    (tmp_path / ".python-version").write_text(content)
+
+    version, origin = infer_python_version(tmp_path, None) or ("3", None)
+
+    said = python_notes(tmp_path, version, origin)
+    assert len(said) == len(notes)
+    assert all(re.search(note, line) for note, line in zip(notes, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (".tool-versions", "nodejs 20.1\npython 3.11.9 3.10\n"),
+        ("runtime.txt", "python-3.11.9\n"),
+        ("mise.toml", '[tools]\npython = "3.11.9"\n'),
+    ],
+)
+def test_files_of_other_tools_are_named(tmp_path: Path, file: str, content: str) -> None:
+    (tmp_path / file).write_text(content)
+
+    assert [line.partition(";")[0] for line in python_notes(tmp_path, "3", None)] == [
+        f"{file} is not read, which names Python 3.11.9"
+    ]
+    assert python_notes(tmp_path, "3.12", "requires-python in pyproject.toml") == ()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +226,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str) -> No
 
     (tmp_path / name).unlink()
     (tmp_path / name).mkdir()
-    with pytest.raises(DependencyError, match="no regular file"):
+    with pytest.raises(DependencyError, match="not a regular file"):
         infer_python_version(tmp_path, None)
 
 

@@ -1,0 +1,142 @@
+"""Names that a project ties to a place: an index of their own, a repository, a path.
+
+pip asks all of its indexes for every name and takes the newest version, so a package of the same name on the public
+index would be installed in place of the private one (dependency confusion). Without a lock such a name is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from buildr.dependencies.indexes import declared, table_of
+from buildr.dependencies.markers import normalised
+from buildr.errors import DependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["refuse_ties"]
+
+_PLACES = {
+    "index": "the index {!r}",
+    "source": "the index {!r}",
+    "git": "a repository",
+    "hg": "a repository",
+    "svn": "a repository",
+    "path": "a path",
+    "file": "a path",
+    "url": "a URL",
+    "workspace": "the workspace",
+}
+"""By the key that ties a name to a place in the tools' tables: that place, for people."""
+
+
+class _Tie(Struct, frozen=True):
+    """A name that is tied."""
+
+    name: str
+    where: str
+    """Where that is written: ``tool.uv.sources.demo``."""
+    place: str
+    """What it is tied to, for people; without credentials."""
+    command: str
+    """What makes the lock that Buildr reads instead."""
+
+
+def refuse_ties(
+    data: dict[str, Any], wanted: Sequence[str], path: str, *, uv_lock: str = "uv lock"
+) -> None:
+    """Refuse requirements that their own tool would get from one place alone.
+
+    Args:
+        data: the content of ``pyproject.toml``, or of inline metadata.
+        wanted: the requirements.
+        path: of the file.
+        uv_lock: the command by which uv locks them.
+
+    Raises:
+        DependencyError: there is one.
+    """
+    tool = data.get("tool")
+    if not isinstance(tool, dict) or not wanted:
+        return
+    names = {normalised(match[0]) for item in wanted if (match := re.match(r"[\w.-]+", item))}
+    for tie in _ties(tool, uv_lock):
+        if tie.name == "*" or normalised(tie.name) in names:
+            raise DependencyError(
+                f"{path}: {tie.where} ties the package to {tie.place}, there is no lock, and without one pip"
+                " could take another package of the same name from the public index",
+                hint=f"run: {tie.command}",
+            )
+
+
+def _ties(tool: dict[str, Any], uv_lock: str) -> Iterator[_Tie]:
+    yield from _of_uv(tool, uv_lock)
+    yield from _of_poetry(table_of(tool, "poetry"))
+    for source in _list(table_of(tool, "pdm").get("source")):
+        if source.get("include_packages"):
+            place = f"the index {source.get('name', '')!r}"
+            yield _Tie("*", "include_packages in tool.pdm.source", place, "pdm lock")
+    yield from _of_pixi(table_of(tool, "pixi"))
+
+
+def _of_uv(tool: dict[str, Any], uv_lock: str) -> Iterator[_Tie]:
+    sole = _sole_index(tool)
+    for name, source in _items(table_of(tool, "uv").get("sources")):
+        for place in _places(source):
+            if place != sole:
+                yield _Tie(name, f"tool.uv.sources.{name}", place, uv_lock)
+
+
+def _of_poetry(poetry: dict[str, Any]) -> Iterator[_Tie]:
+    tables = [("dependencies", poetry)]
+    for group, content in _items(poetry.get("group")):
+        tables.append((f"group.{group}.dependencies", content))
+    for where, content in tables:
+        for name, source in _items(_table(content).get("dependencies")):
+            for place in _places(source):
+                yield _Tie(name, f"tool.poetry.{where}.{name}", place, "poetry lock")
+
+
+def _of_pixi(pixi: dict[str, Any]) -> Iterator[_Tie]:
+    tables = [("", pixi)]
+    for feature, content in _items(pixi.get("feature")):
+        tables.append((f"feature.{feature}.", content))
+    for prefix, content in tables:
+        for name, source in _items(_table(content).get("pypi-dependencies")):
+            where = f"tool.pixi.{prefix}pypi-dependencies.{name}"
+            for place in _places(source):
+                yield _Tie(name, where, place, f"uv lock, with the same in tool.uv.sources.{name}")
+
+
+def _sole_index(tool: dict[str, Any]) -> str | None:
+    """Return the place of the one index that pip would be told to ask, if it is the only one."""
+    found = [index for index in declared(tool) if index.kind != "find-links"]
+    if len(found) == 1 and found[0].kind == "only" and found[0].name:
+        return f"the index {found[0].name!r}"
+    return None
+
+
+def _places(source: object) -> Iterator[str]:
+    """Yield what a table, or a list of tables for several conditions, ties a name to."""
+    for table in source if isinstance(source, list) else [source]:
+        if not isinstance(table, dict):
+            continue
+        found = (words.format(table[key]) for key, words in _PLACES.items() if table.get(key))
+        if place := next(found, None):
+            yield place
+
+
+def _table(found: object) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _items(table: object) -> Iterable[tuple[str, Any]]:
+    return table.items() if isinstance(table, dict) else ()
+
+
+def _list(found: object) -> list[dict[str, Any]]:
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

@@ -1,0 +1,113 @@
+"""Files that say what a project needs and that Buildr does not read: each is named, with what to do.
+
+Nothing of them is installed, which would show only when an import fails in the container.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["refusal", "unread"]
+
+_CONDA = (
+    "conda environments hold packages that pip cannot install; list what the script needs in a requirements.txt,"
+    " or take an image that has conda (base_image, dockerfile)"
+)
+_LISTED = (
+    r"(?i)(?:[\w.-]*[._-])?requirements?(?:[._-][\w.-]*)?\.(?:txt|in|lock)|requires\.txt|deps\.txt"
+)
+_FOLDER = r"(?i)requirements?"
+_CANDIDATE = r"(?i)conda|env|pixi|pipfile|setup\.py|hatch\.|require|deps\."
+"""Is in all these names; a folder may hold thousands of others."""
+_KINDS = (
+    (r"(?:conda[\w.-]*|env|environment[\w.-]*)\.ya?ml|conda-lock\.yml", _CONDA),
+    (r"pixi\.(?:toml|lock)", _CONDA),
+    (r"Pipfile", "run `pipenv lock`, and Pipfile.lock is read"),
+    (r"hatch\.toml", "write what the script needs in [project] dependencies of pyproject.toml"),
+    (r"setup\.py", 'a requirements.txt with the line "-e ." installs what it names'),
+)
+"""Names of files, and what to do; without that they name no packages."""
+_OF_CONDA = rb"(?m)^(?:dependencies|package)\s*:"
+_TABLES = r"(?m)^\[(tool\.pixi(?:\.[\w-]+)*\.(?:pypi-)?dependencies|tool\.hatch\.envs\.default)\]"
+_MOST = 6
+_HEAD_BYTES = 1 << 16
+
+
+def unread(context: Path, *, installs: bool) -> tuple[str, ...]:
+    """Return a line for each file at the top of the context that names dependencies and is not read.
+
+    Args:
+        context: the context.
+        installs: whether something else is installed. Then only those are named that stand for a whole environment.
+    """
+    try:
+        names = sorted(
+            entry.name for entry in os.scandir(context) if re.search(_CANDIDATE, entry.name)
+        )
+    except OSError:
+        return ()
+    lines = [
+        f"{name} is not read: {what}"
+        for name in names
+        if (what := refusal(name, context)) and not (installs and name == "setup.py")
+    ]
+    listed = list(_files_of_requirements(context, names))
+    if installs:
+        listed = [name for name in listed if name.endswith(".lock")]
+    else:
+        lines += _tables(context)
+    if listed:
+        shown = ", ".join(listed[:_MOST]) + (", …" if len(listed) > _MOST else "")
+        lines.append(
+            f"{shown} {'is' if len(listed) == 1 else 'are'} not read: name one, for instance"
+            f' package={{"dependencies_file": "{listed[0]}"}} or --dependencies-file {listed[0]}'
+        )
+    return tuple(lines)
+
+
+def refusal(name: str, context: Path | str) -> str | None:
+    """Return what to do in place of reading a file of this name; ``None`` where it names no dependencies."""
+    what = next((what for pattern, what in _KINDS if re.fullmatch(pattern, name)), None)
+    if what is _CONDA and name.endswith((".yml", ".yaml")):
+        own = re.search(_OF_CONDA, _head(context, name))
+        return what if own else None  # else another tool's
+    return what
+
+
+def _tables(context: Path) -> Iterator[str]:
+    """Yield a line for each table of ``pyproject.toml`` that another tool reads dependencies from."""
+    text = _head(context, "pyproject.toml").decode(errors="replace")
+    for table in dict.fromkeys(re.findall(_TABLES, text)):
+        yield (
+            f"{table} in pyproject.toml is not read: write what the script needs in [project] dependencies"
+        )
+
+
+def _files_of_requirements(context: Path, names: list[str]) -> Iterator[str]:
+    for name in names:
+        if re.fullmatch(_FOLDER, name) and os.path.isdir(f"{context}/{name}"):
+            try:
+                inner = sorted(entry.name for entry in os.scandir(f"{context}/{name}"))
+            except OSError:
+                continue
+            yield from (
+                f"{name}/{file}"
+                for file in inner
+                if file.endswith((".txt", ".in")) and file.isprintable()
+            )
+        elif re.fullmatch(_LISTED, name) and os.path.isfile(f"{context}/{name}"):
+            yield name
+
+
+def _head(context: Path | str, name: str) -> bytes:
+    try:
+        with open(f"{context}/{name}", "rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""

@@ -1,0 +1,98 @@
+"""Which packages of the system a build lacks: by the program or header that it does not find."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Literal
+
+__all__ = ["Family", "compiled", "install", "of_header", "of_program"]
+
+Family = Literal["alpine", "debian", ""]
+"""The distribution of the base image, as far as its name says it."""
+
+_PACKAGES = {  # what a program or header belongs to, on Debian and on Alpine
+    "compiler": ("gcc libc6-dev", "gcc musl-dev"),
+    "c++": ("g++", "g++"),
+    "gfortran": ("gfortran", "gfortran"),
+    "cargo": ("cargo", "cargo"),
+    "rustc": ("cargo", "cargo"),
+    "cmake": ("cmake g++ make", "cmake g++ make"),
+    "make": ("make", "make"),
+    "ninja": ("ninja-build", "samurai"),
+    "pkg-config": ("pkg-config", "pkgconf"),
+    "swig": ("swig", "swig"),
+    "git": ("git", "git"),
+    "hg": ("mercurial", "mercurial"),
+    "svn": ("subversion", "subversion"),
+    "pg_config": ("gcc libc6-dev libpq-dev", "gcc musl-dev libpq-dev"),
+    "mysql_config": (
+        "gcc libc6-dev default-libmysqlclient-dev pkg-config",
+        "gcc musl-dev mariadb-dev pkgconf",
+    ),
+    "Python.h": ("python3-dev", "python3-dev"),
+    "ffi.h": ("libffi-dev", "libffi-dev"),
+    "openssl/": ("libssl-dev", "openssl-dev"),
+    "libpq-fe.h": ("libpq-dev", "libpq-dev"),
+    "mysql.h": ("default-libmysqlclient-dev", "mariadb-dev"),
+    "libxml/": ("libxml2-dev libxslt1-dev", "libxml2-dev libxslt-dev"),
+    "libxslt/": ("libxslt1-dev", "libxslt-dev"),
+    "zlib.h": ("zlib1g-dev", "zlib-dev"),
+    "jpeglib.h": ("libjpeg-dev", "jpeg-dev"),
+    "sqlite3.h": ("libsqlite3-dev", "sqlite-dev"),
+    "ldap.h": ("libldap2-dev libsasl2-dev", "openldap-dev"),
+    "sasl/": ("libsasl2-dev", "cyrus-sasl-dev"),
+    "gmp.h": ("libgmp-dev", "gmp-dev"),
+    "curl/": ("libcurl4-openssl-dev", "curl-dev"),
+    "cairo.h": ("libcairo2-dev", "cairo-dev"),
+    "hdf5.h": ("libhdf5-dev", "hdf5-dev"),
+    "geos_c.h": ("libgeos-dev", "geos-dev"),
+    "yaml.h": ("libyaml-dev", "yaml-dev"),
+    "snappy-c.h": ("libsnappy-dev", "snappy-dev"),
+    "linux/": ("linux-libc-dev", "linux-headers"),
+    "portaudio.h": ("portaudio19-dev", "portaudio-dev"),
+}
+_OTHER = ' Most packages have a wheel for Debian: package={"variant": "slim"}.'
+_STANDARD = (
+    r"(?:assert|ctype|errno|fcntl|limits|math|signal|stdio|stdlib|string|unistd|sys/types)\.h"
+)
+
+
+def install(names: str, family: Family) -> str:
+    """Say how to install what is missing.
+
+    Args:
+        names: a key of the table, else the name of a package everywhere.
+        family: of the base image.
+    """
+    debian, alpine = (json.dumps(words.split()) for words in _PACKAGES.get(names, (names, names)))
+    option = 'package={"system_packages": '
+    if debian == alpine or family:
+        return f"install it: {option}{alpine if family == 'alpine' else debian}}}"
+    return f"install it: {option}{debian}}} on Debian, {alpine} on Alpine"
+
+
+def compiled(names: str, family: Family) -> str:
+    """Say what helps where a package is compiled for want of a wheel."""
+    return f"{install(names, family)}.{'' if family == 'debian' else _OTHER}"
+
+
+def of_program(name: str, family: Family) -> str:
+    """Say what helps where a program is missing that compiles a package."""
+    name = name.rpartition("/")[2]
+    if re.fullmatch(r"(?:[\w.-]+-)?(?:gcc|cc|clang)(?:-[\d.]+)?|C", name):
+        name = "compiler"
+    elif re.fullmatch(r"(?:[\w.-]+-)?(?:g\+\+|c\+\+|clang\+\+|cc1plus)(?:-[\d.]+)?", name):
+        name = "c++"
+    return compiled("cargo" if name == "Rust" else name, family)
+
+
+def of_header(header: str, family: Family) -> str:
+    """Say what helps where a header is missing."""
+    if re.fullmatch(_STANDARD, header):
+        return compiled("compiler", family)
+    for key in (header, header.rpartition("/")[2], f"{header.partition('/')[0]}/"):
+        if key in _PACKAGES:
+            return compiled(key, family)
+    other = "" if family == "debian" else f".{_OTHER}"
+    return f"install the package of the system that has this header (system_packages){other}"
