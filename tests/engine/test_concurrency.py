@@ -99,7 +99,7 @@ def test_runs_at_once_without_an_image_do_not_disturb_each_other(site: Site) -> 
 def test_scripts_of_one_name_in_two_places_keep_their_own_images(
     engine: Engine, site: Site, other_site: Site
 ) -> None:
-    script = f"{site.name}.py"  # which names the image, as there is no option `name`
+    script = f"{site.name}.py"  # which names the image, as there is not an option `name`
     other_site.name = site.name
     try:
         site.write({script: SAY.format(options="", text="one")})

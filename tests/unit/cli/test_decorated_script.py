@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_said_in_one_line(
         (DECORATED.replace("def main():", "def main(:"), b"error: app.py:6: invalid syntax\n"),
         (
             DECORATED.replace('"tag":', '"tga":'),
-            b"error: app.py:5: package.tga is no option; did you mean 'tag'?",
+            b"error: app.py:5: package.tga is not an option; did you mean 'tag'?",
         ),
         (
             DECORATED.replace('"cpus": 2', '"cpus": "x"'),
