@@ -62,8 +62,7 @@ build_options = (
         "package__context",
         metavar="DIRECTORY",
         section=BUILD,
-        help="What is sent to the build.  [default: the current directory if the script is in it,"
-        " else the script's]",
+        help="What is sent to the build.  [default: the root of the script's project]",
     ),
     option(
         "--dependencies-file",

@@ -63,16 +63,17 @@ def container_spec(
     if tty is None:
         tty = terminal.guest_gets_terminal()
     own = project.dockerfile is not None
+    directory = entry.directory or os.getcwd()
     command: tuple[str, ...] = project.placement.command
     if own and (stored := backend.image(image)) is not None:
         command = stored.command
-    mounts = tuple(find_mount(backend.info, mount) for mount in runtime.mounts)
+    mounts = tuple(find_mount(backend.info, mount, directory) for mount in runtime.mounts)
     if runtime.mount_source:
         mounts = (source_mount(backend, project), *mounts)
     return ContainerSpec(
         image=image,
         command=(*command, *entry.arguments),
-        environment={**_environment(_named(runtime), tty=tty), **_published(runtime)},
+        environment={**_environment(_named(runtime, directory), tty=tty), **_published(runtime)},
         labels={
             PROJECT: project.key,
             labels.NAME: project.name,
@@ -121,18 +122,19 @@ def _home(backend: Backend, image: str) -> str:
     return named[-1].removeprefix("HOME=") if named else ""
 
 
-def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
+def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
     """Find what a mount shows.
 
     Args:
         info: of the engine.
         mount: the option.
+        directory: the absolute path of the one that a relative source starts at.
 
     Raises:
         ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
     """
     # A bare name is a named volume; anything else becomes an absolute path.
-    source = mount_source(mount, os.getcwd())
+    source = mount_source(mount, directory)
     is_path = os.path.isabs(source)
     if is_path and not info.remote:
         try:
@@ -140,8 +142,8 @@ def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
         except (FileNotFoundError, NotADirectoryError):
             raise ContainerError(
                 f"the source of a mount is not there: {source}",
-                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at the"
-                " current directory.",
+                hint=f"Make it, or correct {mount.source!r} in runtime.mounts; a relative source starts at"
+                f" {directory}, where the script was started.",
             ) from None
         except OSError:
             pass  # the engine may see more than this user does
@@ -234,13 +236,13 @@ def _published(runtime: Runtime) -> dict[str, str]:
     return {PUBLISHED: ",".join(ports)} if ports else {}
 
 
-def _named(runtime: Runtime) -> Mapping[str, str | None]:
+def _named(runtime: Runtime, directory: str) -> Mapping[str, str | None]:
     """Return the variables that the options name, those of files too."""
     if not runtime.env_file:
         return runtime.env
     from buildr.run.env_files import read_env_files
 
-    return {**read_env_files(runtime.env_file), **runtime.env}
+    return {**read_env_files(runtime.env_file, directory), **runtime.env}
 
 
 def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:

@@ -133,7 +133,7 @@ def write(text: str, name: str, directory: str) -> str:
 
 def _container(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     runtime = service.runtime
-    mounts = tuple(find_mount(_HERE, mount) for mount in runtime.mounts)
+    mounts = tuple(find_mount(_HERE, mount, os.getcwd()) for mount in runtime.mounts)
     yield "Image", service.image
     if runtime.name:
         yield "ContainerName", runtime.name

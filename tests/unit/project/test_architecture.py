@@ -32,7 +32,7 @@ MODULES = dict(modules())
 
 def imports(module: str) -> set[str]:
     """Return the modules of ours that one imports: at its top, when it is called, or for its annotations alone."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(MODULES[module].read_bytes())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
