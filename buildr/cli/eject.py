@@ -22,7 +22,11 @@ _own_options = (
         required=True,
         help="Where to write; made if need be.",
     ),
-    option("--force", is_flag=True, help="Write into a directory that is not empty, too."),
+    option(
+        "--force",
+        is_flag=True,
+        help="Write into a directory that is not empty, and replace what an earlier eject has written there.",
+    ),
     option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),
 )
 
@@ -51,6 +55,7 @@ def eject(
     from buildr.cli import target
     from buildr.config import settle
     from buildr.config.decorated import read_decorator
+    from buildr.context.entries import printable
     from buildr.host import console
     from buildr.host.exit_status import guarded
     from buildr.plan.eject import eject as write
@@ -65,8 +70,13 @@ def eject(
             settings = settle(entry, given, decorator=found.layer if found else None)
             package = settings.package
             project = plan(entry, package)
-            sources = write(project, output, force=force)
-        told = (*(found.notes if found else ()), *project.notes, *notes(sources))
+            ejected = write(project, output, force=force)
+        told = [*(found.notes if found else ()), *project.notes, *notes(ejected.sources)]
+        if foreign := ejected.foreign:
+            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            told.append(
+                f"not written by eject, and copied into the image: {printable(foreign[0])}{more}"
+            )
         for note in () if package.quiet else told:
             console.say(note)
         if package.secrets:

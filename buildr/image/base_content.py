@@ -67,7 +67,7 @@ def _look(backend: Backend, image: str) -> Place:
             raise
         return "free"
     finally:
-        backend.remove(container)
+        backend.remove(container, volumes=True)
     try:
         with tarfile.open(fileobj=io.BytesIO(head)) as archive:
             top = archive.next()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MARK = "building-"
+_CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _SHORTEST = 11  # digits of an id that an engine tells; a line that was cut off may have fewer
 
 
@@ -35,8 +36,9 @@ def building(engine: str = "") -> Iterator[Callable[[str], None]]:
     Yields:
         What is to be told of the images that the steps make, by their ids or how those begin.
     """
-    lock = _open()
-    mark = f"{cache.directory()}/{_MARK}{os.getpid()}-{start_time('self')}-{engine}"
+    folder = cache.lock_directory(make=True)
+    lock = _open(folder)
+    mark = f"{folder}/{_MARK}{os.getpid()}-{start_time('self')}-{engine}"
     try:
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
@@ -56,12 +58,14 @@ def building(engine: str = "") -> Iterator[Callable[[str], None]]:
 
 def killed(engine: str) -> list[str]:
     """Return the files of an engine's builds whose processes have gone; whoever has cleaned up removes the files."""
-    found = []
+    found: list[str] = []
+    if (folder := cache.lock_directory()) is None:
+        return found
     with contextlib.suppress(OSError):
-        for name in os.listdir(cache.directory()):
+        for name in os.listdir(folder):
             pid, start, of = (*name.removeprefix(_MARK).split("-", 2), "", "")[:3]
             if name.startswith(_MARK) and of == engine and start_time(pid) != start:
-                found.append(f"{cache.directory()}/{name}")
+                found.append(f"{folder}/{name}")
     return found
 
 
@@ -77,7 +81,7 @@ def images_of(mark: str) -> list[str]:
 @contextlib.contextmanager
 def alone() -> Iterator[bool]:
     """Tell whether nobody builds, and keep it so; never waits."""
-    lock = _open()
+    lock = _open(cache.lock_directory(make=True))
     try:
         yield lock is not None and _exclusive(lock)
     finally:
@@ -87,7 +91,7 @@ def alone() -> Iterator[bool]:
 
 def _note(mark: str, text: str) -> None:
     with contextlib.suppress(OSError):  # no room: then nobody will know
-        file = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(mark, os.O_WRONLY | os.O_APPEND | _CREATE, 0o600)
         try:
             os.write(file, text.encode())
         finally:
@@ -102,12 +106,10 @@ def _exclusive(lock: int) -> bool:
     return True
 
 
-def _open() -> int | None:
+def _open(folder: str | None) -> int | None:
+    if folder is None:
+        return None
     try:
-        return os.open(
-            f"{cache.make_directory()}/build.lock",
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
-            0o600,
-        )
+        return os.open(f"{folder}/build.lock", os.O_RDWR | _CREATE, 0o600)
     except OSError:
         return None

@@ -112,7 +112,7 @@ def _place(backend: Backend, image: Image, script: str, project: Project) -> str
             if _holds(backend, container, place + inner):
                 return place
     finally:
-        backend.remove(container)
+        backend.remove(container, volumes=True)
     raise BuildError(
         f"the image of {project.dockerfile} names no command, and {relative} is not in it:"
         f" neither in its working directory {workdir} nor in /app",

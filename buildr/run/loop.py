@@ -127,7 +127,7 @@ def create(backend: Backend, spec: ContainerSpec, watchdog: Watchdog | None) -> 
 def remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
     """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.run.cleanup`)."""
     try:
-        backend.remove(container)
+        backend.remove(container, volumes=True)
     except BackendError as error:
         console.warn(f"the container {container[:12]} is left behind: {error.what}")
         if watchdog is not None:

@@ -71,7 +71,7 @@ def read_inventory(backend: Backend, image: str) -> Inventory:
     try:
         return read_archive(backend.get_archive(container, "/"))
     finally:
-        backend.remove(container)
+        backend.remove(container, volumes=True)
 
 
 def read_archive(chunks: Iterable[bytes]) -> Inventory:

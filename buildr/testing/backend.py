@@ -359,12 +359,13 @@ class FakeBackend:
         with contextlib.suppress(EngineError):
             self._container(container).resize(rows, columns)
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.protocol.Backend.remove`."""
         self._called("remove")
         with contextlib.suppress(EngineError):
             found = self._container(container)
             found.removed = True
+            found.volumes_removed = volumes
             found.signals.send(SIGKILL)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:

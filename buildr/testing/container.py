@@ -51,6 +51,7 @@ class FakeContainer:
         terminal_size: rows and columns, once the host has told them.
         started: whether it was started.
         removed: whether it was removed.
+        volumes_removed: whether its anonymous volumes went with it.
         health: what its health check comes to, where it has one; may be changed at any time.
         error: an exception that the guest let out; its exit status is 1 then.
     """
@@ -73,6 +74,7 @@ class FakeContainer:
         self.terminal_size: tuple[int, int] | None = None
         self.started = False
         self.removed = False
+        self.volumes_removed = False
         self.health: Health = "starting"
         self.error: BaseException | None = None
         self._image = image

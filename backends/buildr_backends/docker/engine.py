@@ -205,7 +205,7 @@ class Docker(HttpEngine):
                 "POST", f"/networks/{quote(network.name)}/connect", json_body=body
             ).read()
         except EngineError as error:
-            self.remove(container)
+            self.remove(container, volumes=True)
             raise ContainerError(
                 f"the container cannot join the network {network.name}: {error.message}",
                 hint=hint_of(error),
@@ -244,7 +244,7 @@ class Docker(HttpEngine):
             owner = (int(uid), int(gid) if gid.isdecimal() else 0)
             self.put_archive(helper, "/", _directories(places, *owner))
         finally:
-            self.remove(helper)
+            self.remove(helper, volumes=True)
 
     def _volume_sizes(self) -> dict[str, int]:
         query = {"type": "volume"}  # engines before 23.0 tell of all the rest, too
@@ -255,9 +255,9 @@ class Docker(HttpEngine):
         self._framed[container] = not tty
         return super().attach(container, tty=tty)
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.protocol.Backend.remove`."""
-        super().remove(container)
+        super().remove(container, volumes=volumes)
         self._framed.pop(container, None)
 
     def health(self, container: str) -> Health:
@@ -359,8 +359,8 @@ class Docker(HttpEngine):
     def _archive_query(self) -> dict[str, str]:
         return {}
 
-    def _remove_query(self) -> dict[str, str]:
-        return {"force": "1", "v": "1"}
+    def _remove_query(self, *, volumes: bool) -> dict[str, str]:
+        return {"force": "1", **({"v": "1"} if volumes else {})}
 
     def _create_query(self, spec: ContainerSpec) -> dict[str, str]:
         return {"name": spec.name} if spec.name else {}

@@ -23,7 +23,8 @@ from buildr_backends.podman import endpoint as podman_endpoint
 from buildr_backends.podman import service as podman_service
 from buildr_backends.podman.working_containers import PREFIX, working_containers
 from buildr_backends.shared import attach
-from buildr_backends.shared.engine import HttpEngine, found_health
+from buildr_backends.shared.anonymous_volumes import is_own, read_mounted
+from buildr_backends.shared.engine import HttpEngine, found_health, found_or_none, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,8 +33,17 @@ if TYPE_CHECKING:
 
     from buildr.engines.container_spec import ContainerSpec, NetworkSpec
     from buildr.engines.protocol import Attachment
-    from buildr.engines.records import BuildRequest, Health, Image, OnEvent, PushRequest, Target
+    from buildr.engines.records import (
+        BuildRequest,
+        ContainerState,
+        Health,
+        Image,
+        OnEvent,
+        PushRequest,
+        Target,
+    )
     from buildr_backends.http.endpoint import Endpoint
+    from buildr_backends.shared.anonymous_volumes import Mounted
     from buildr_backends.shared.append_layer import Stored
 
 T = TypeVar("T")
@@ -135,6 +145,7 @@ class Podman(HttpEngine):
         super().__init__(client, info)
         self._program = program
         self._without_input: set[str] = set()  # ids of containers
+        self._mounted: dict[str, Mounted] = {}  # by containers' ids
         if program is not None:
             # Containers outlive the service: one that is killed, or has gone idle, can be started again.
             client.revive = lambda: podman_service.service(program)
@@ -246,16 +257,45 @@ class Podman(HttpEngine):
             seconds=seconds,
         ).json(int)
 
-    def remove(self, container: str) -> None:
+    def state(self, container: str) -> ContainerState | None:
+        """See `buildr.engines.protocol.Backend.state`."""
+
+        def read(found: Any) -> ContainerState:
+            self._mounted[container] = read_mounted(found)  # so that `remove` need not ask
+            return read_state(found)
+
+        response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))
+        return found_or_none(response, read)
+
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.protocol.Backend.remove`."""
+        own, others = self._anonymous(container) if volumes else ([], [])
         try:
-            super().remove(container)
+            super().remove(container, volumes=bool(own) and not others)
         except EngineError as error:
             if _ENDING not in error.message:
                 raise
             # It ended while libpod was about to kill it. It can be removed when its monitor has cleaned up.
             self._wait(container, seconds=_CLEAN_UP_SECONDS)
-            super().remove(container)
+            super().remove(container, volumes=bool(own) and not others)
+        self._mounted.pop(container, None)
+        for name in own if others else ():
+            with contextlib.suppress(EngineError):  # another container has it by now
+                self.remove_volume(name)
+
+    def _anonymous(self, container: str) -> tuple[list[str], list[str]]:
+        """Return the anonymous volumes that were made for a container, and those that were made for others."""
+        if container not in self._mounted:
+            self.state(container)
+        created, volumes = self._mounted.get(container, ("", ()))
+        own: list[str] = []
+        others: list[str] = []
+        for name in volumes:
+            response = self._client.request("GET", f"/volumes/{name}/json", ok=(200, 404))
+            whose = found_or_none(response, lambda volume: is_own(volume, created))
+            if whose is not None:
+                (own if whose else others).append(name)
+        return own, others
 
     def _sdk(self, use: Callable[[PodmanClient], T]) -> T:
         """Call podman-py, and turn what it raises into ours: the only place where it is used."""
@@ -303,8 +343,8 @@ class Podman(HttpEngine):
         # Otherwise all of it goes to the user that the container runs as.
         return {"copyUIDGID": "false"}
 
-    def _remove_query(self) -> dict[str, str]:
-        return {"force": "1", "v": "1", "timeout": "0"}
+    def _remove_query(self, *, volumes: bool) -> dict[str, str]:
+        return {"force": "1", "timeout": "0", **({"volumes": "true"} if volumes else {})}
 
     def _create_query(self, spec: ContainerSpec) -> dict[str, str]:  # noqa: ARG002 - libpod takes all of it in the body
         return {}

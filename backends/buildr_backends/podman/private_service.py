@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.errors import EngineUnavailableError
+from buildr.host import private_folders
 from buildr.host.process import start_time
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import service as podman_service
@@ -163,7 +164,7 @@ def _make_folder(path: str) -> str | None:
 
 def _usual_place(path: str) -> str | None:
     """Return where a service would keep its temporary files, unless more than that depends on it."""
-    of_temporary = path.startswith(f"{podman_service.TEMPORARY}/")
+    of_temporary = path.startswith(f"{private_folders.TEMPORARY}/")
     if os.geteuid() != 0 and of_temporary:
         return (
             None  # without a directory of the user's for that, what Podman runs is in TMPDIR, too

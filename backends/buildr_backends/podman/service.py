@@ -16,11 +16,11 @@ import hashlib
 import os
 import signal
 import socket
-import stat
 import time
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
+from buildr.host.private_folders import first_of, runtime_folders
 from buildr_backends.http.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _BACKLOG = 128  # of the listening socket, for fifty runs at once
 _LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
 _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 _LONGEST_PATH = 107  # bytes of a Unix socket's path, unix(7)
-TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
 _SHARED = "podman-"  # how the sockets of shared services begin
 APART = "build-"  # and those of services apart
 _FILES = (".sock", ".log", ".lock")  # of a shared service; the lock last
@@ -297,13 +296,8 @@ def private_directory() -> str:
     Raises:
         EngineUnavailableError: something else has its place.
     """
-    uid = os.geteuid()
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
-    candidates = [f"{runtime}/buildr", f"{TEMPORARY}/buildr-{uid}"]
-    # Under sudo the variable may name somebody else's directory, in which root must leave nothing.
-    usable = candidates if _owner(runtime) == uid else candidates[1:]
-    for path in usable:
-        if _socket_fits(path) and _is_private(path, uid):
+    for path in (candidates := runtime_folders()):
+        if _socket_fits(path) and first_of((path,), make=True):
             return path
     raise EngineUnavailableError(
         f"there is no private directory for a Podman service: tried {' and '.join(candidates)}",
@@ -311,31 +305,9 @@ def private_directory() -> str:
     )
 
 
-def _owner(path: str) -> int | None:
-    try:
-        return os.stat(path).st_uid
-    except OSError:
-        return None
-
-
 def _socket_fits(directory: str) -> bool:
     longest = f"{directory}/{APART}{'0' * 7}-{'0' * 12}-{'0' * 6}.sock"
     return len(os.fsencode(longest)) <= _LONGEST_PATH
-
-
-def _is_private(path: str, uid: int) -> bool:
-    """Make a directory if need be; return whether it is ours alone, and has been so."""
-    with contextlib.suppress(OSError):
-        os.mkdir(path, 0o700)
-    try:
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
-            return False  # whoever may write there may have put a socket of his own into it
-        if found.st_mode & 0o077:
-            os.chmod(path, 0o700)
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ class HttpEngine(ABC):
     def image(self, reference: str) -> Image | None:
         """See `buildr.engines.protocol.Backend.image`."""
         response = self._client.request("GET", f"/images/{quote(reference)}/json", ok=(200, 404))
-        return _found(response, read_image)
+        return found_or_none(response, read_image)
 
     def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
         """See `buildr.engines.protocol.Backend.images`."""
@@ -201,7 +201,7 @@ class HttpEngine(ABC):
     def state(self, container: str) -> ContainerState | None:
         """See `buildr.engines.protocol.Backend.state`."""
         response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))
-        return _found(response, read_state)
+        return found_or_none(response, read_state)
 
     def kill(self, container: str, signal: int) -> None:
         """See `buildr.engines.protocol.Backend.kill`."""
@@ -242,11 +242,12 @@ class HttpEngine(ABC):
             ok=(200, 201, 204, 404, 409, 500),
         ).read()
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.protocol.Backend.remove`."""
+        query = self._remove_query(volumes=volumes)
         try:
             self._client.request(
-                "DELETE", f"/containers/{container}", query=self._remove_query(), ok=(200, 204, 404)
+                "DELETE", f"/containers/{container}", query=query, ok=(200, 204, 404)
             ).read()
         except EngineError as error:
             # 409: somebody else is just removing it.
@@ -349,8 +350,8 @@ class HttpEngine(ABC):
         """Return the specification in the engine's words."""
 
     @abstractmethod
-    def _remove_query(self) -> dict[str, str]:
-        """Return the parameters of a forced removal that does not wait."""
+    def _remove_query(self, *, volumes: bool) -> dict[str, str]:
+        """Return the parameters of a forced removal that does not wait, with the anonymous volumes or without."""
 
     @abstractmethod
     def _archive_query(self) -> dict[str, str]:
@@ -431,7 +432,7 @@ def found_health(response: Response, read: Callable[[Any], Any]) -> Health:
     return status if status in ("starting", "healthy", "unhealthy") else ""
 
 
-def _found(response: Response, read: Callable[[Any], T]) -> T | None:
+def found_or_none(response: Response, read: Callable[[Any], T]) -> T | None:
     """Return what an inspection found; ``None`` when there is no such thing."""
     if response.status == 404:
         response.read()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from buildr.errors import EngineUnavailableError
+from buildr.host import private_folders
 from buildr.host.process import start_time
 from buildr_backends.podman import private_service
 from buildr_backends.podman import service as podman_service
@@ -100,7 +101,7 @@ def test_a_place_that_podman_was_told_stays(
 def test_where_podman_s_own_state_would_follow_it_stays(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(podman_service, "TEMPORARY", str(place.directory.parent))
+    monkeypatch.setattr(private_folders, "TEMPORARY", str(place.directory.parent))
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     forget(start_apart("podman"))
     assert place.given == [None]

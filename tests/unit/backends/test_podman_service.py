@@ -20,6 +20,7 @@ import pytest
 
 from buildr.engines.records import Target
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
+from buildr.host import private_folders
 from buildr_backends.http import probe
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import engine as podman_engine
@@ -55,7 +56,7 @@ class Host:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(self.runtime))
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr(podman_service, "TEMPORARY", str(self.temporary))
+        monkeypatch.setattr(private_folders, "TEMPORARY", str(self.temporary))
         monkeypatch.setattr(podman_service, "_started", [])
         # The system's own sockets are none of this host's.
         monkeypatch.setattr("buildr_backends.podman.endpoint.discovered", lambda: iter(()))
@@ -344,8 +345,12 @@ def test_a_program_that_cannot_be_executed(host: Host) -> None:
 def test_a_directory_in_which_nothing_can_be_written(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> int:
-        raise OSError(28, "No space left on device")
+    opened = os.open
+
+    def full(path: str, flags: int, mode: int = 0, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(28, "No space left on device")
+        return opened(path, flags, mode, dir_fd=dir_fd)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", full)
