@@ -17,10 +17,9 @@ from buildr.errors import ContainerError, ImageNotFoundError, OptionError, Trans
 from buildr.guest import transfer
 from buildr.host.exit_status import occupy_standard_streams
 from buildr.layout import CALL
-from buildr.leftovers.sweeping import Sweep
 from buildr.run.loop import run
 from buildr.runners.container import container_spec
-from buildr.runners.engine import tell_ports, watchdog_for
+from buildr.runners.engine import housekeeping, tell_ports, watchdog_for
 from buildr.runners.session import Engine
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from buildr.call.callee import Callee
     from buildr.engines.container_spec import ContainerSpec
     from buildr.image.ensure import Ready
-    from buildr.leftovers.sweeping import Sweep as Sweeping
     from buildr.options import Runtime
     from buildr.run.watchdog import Watchdog
 
@@ -80,7 +78,6 @@ class Session:
         self._stack = contextlib.ExitStack()
         self._mounts = True
         self._watchdog: Watchdog | None = None
-        self._sweep: Sweeping | None = None
         self.given_up = False
 
     def __enter__(self) -> Self:
@@ -146,11 +143,9 @@ class Session:
         self._stack.enter_context(engine)
         self._mounts = not engine.backend.info.remote
         prepared = self._with_image(engine, trust=True)
+        self._stack.enter_context(housekeeping(engine, prepared.ready))
         watchdog = watchdog_for(engine, prepared.spec)
         self._watchdog = self._stack.enter_context(watchdog)
-        self._sweep = self._stack.enter_context(
-            Sweep(engine.backend, engine.project, prepared.ready)
-        )
         return prepared
 
     def _with_image(self, engine: Engine, *, trust: bool) -> _Prepared:
@@ -194,8 +189,6 @@ class Session:
 
             def on_start(container: str) -> None:
                 call.started()
-                if self._sweep is not None:
-                    self._sweep.begin()
                 tell_ports(backend, container, spec, engine.say)
 
             def on_end(container: str, ended_with: int) -> None:

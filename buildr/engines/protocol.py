@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
+IN_MEMORY = "memory:"
+"""Begins the endpoints of engines that live in this process, as those for tests do: no other process can reach them."""
+
 Output: TypeAlias = Sequence[tuple[int, memoryview]]
 """Pieces of output, each with its stream: `STDOUT` or `STDERR`."""
 
@@ -117,8 +120,15 @@ class Backend(Protocol):
         """Look up a stored image by reference or id; ``None`` when it is not stored."""
         ...
 
-    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
-        """List stored images that carry all these labels, newest first (without their configuration)."""
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
+        """List stored images that carry all these labels, newest first (without their configuration).
+
+        Ask for no more than is needed: Podman takes up to a tenth of a second for each image that it lists.
+
+        Args:
+            labels: each with its value; an empty one matches any.
+            unnamed: only those that have no name and that no other image is made from.
+        """
         ...
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:

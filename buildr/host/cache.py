@@ -45,16 +45,18 @@ def directory() -> str:
     return f"{cache}/buildr"
 
 
-def lock_directory(*, make: bool = False) -> str | None:
+def lock_directory(kind: str = "", *, make: bool = False) -> str | None:
     """Return the path of a folder of this user's for locks, which are needed also where nothing can be cached.
 
     Args:
+        kind: a folder in it; empty: itself.
         make: whether it is made if need be.
 
     Returns:
         Of the cache's folder, or else where files of running programs go; ``None`` where neither is to be had.
     """
-    return first_of((directory(), *runtime_folders()), make=make)
+    top = first_of((directory(), *runtime_folders()), make=make)
+    return top and first_of((f"{top}/{kind}",), make=make) if kind else top
 
 
 def key(*parts: str) -> str:

@@ -14,8 +14,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from buildr.engines.ownership import signed
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
 from buildr.host import console, terminal
+from buildr.host.signals import Signals
 from buildr.labels import RUN
 from buildr.layout import APP
 from buildr.run.control import Control
@@ -103,11 +105,12 @@ def run(
 
 
 def create(backend: Backend, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
-    """Create a container, of which the watchdog knows from the moment when it may exist; return its id.
+    """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
 
     Raises:
         BackendError: see `buildr.engines.protocol.Backend.create`.
     """
+    spec = signed(spec)
     if watchdog is None:
         return backend.create(spec)
     watchdog.asked()

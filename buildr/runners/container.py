@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import (
     ContainerSpec,
     DeviceSpec,
@@ -77,7 +78,7 @@ def container_spec(
         labels={
             PROJECT: project.key,
             labels.NAME: project.name,
-            **labels.labels(runtime.grace_seconds),
+            **ownership.labels(runtime.grace_seconds),
         },
         name=runtime.name,
         workdir=None if own else project.placement.workdir,

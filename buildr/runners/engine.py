@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from buildr import labels
 from buildr.errors import ImageNotFoundError
-from buildr.leftovers.sweeping import Sweep
+from buildr.leftovers import sweeping
+from buildr.leftovers.old_images import old_images
 from buildr.run.keep import to_be_kept, ways_in
 from buildr.run.loop import run
 from buildr.run.watchdog import Watchdog
@@ -17,6 +18,7 @@ from buildr.runners.session import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from buildr.engines.container_spec import ContainerSpec
     from buildr.engines.protocol import Backend
@@ -97,15 +99,27 @@ def watchdog_for(engine: Engine, spec: ContainerSpec) -> Watchdog:
     return Watchdog(info.backend, info.endpoint, run_id, engine.runtime.grace_seconds)
 
 
+def housekeeping(engine: Engine, ready: Ready) -> AbstractContextManager[None]:
+    """Return what begins to clear up when a run has ended.
+
+    Args:
+        engine: where it runs.
+        ready: what it is made of.
+    """
+    info = engine.backend.info
+    if ready.is_new:
+        sweeping.note(info, old_images(engine.project, ready.image))
+    return sweeping.afterwards(info)
+
+
 def _run(engine: Engine, spec: ContainerSpec, ready: Ready, signals: Signals) -> int:
     backend = engine.backend
     watchdog = watchdog_for(engine, spec)
     if engine.runtime.detach:
         return _detach(engine, spec, ready, signals, watchdog)
-    with watchdog, Sweep(backend, engine.project, ready) as sweeping:
+    with housekeeping(engine, ready), watchdog:
 
         def on_start(container: str) -> None:
-            sweeping.begin()
             _tell(engine, container, spec)
 
         def on_kept(container: str, status: int) -> None:
@@ -137,17 +151,15 @@ def _detach(
         if not signals.asked_to_end:
             engine.say(ways_on(spec))
 
-    with Sweep(engine.backend, engine.project, ready) as sweeping:
-        with watchdog:  # no longer than until the id of the run is told
-            start(
-                engine.backend,
-                spec,
-                signals,
-                files=ready.files,
-                on_start=on_start,
-                watchdog=watchdog,
-            )
-        sweeping.begin()
+    with housekeeping(engine, ready), watchdog:  # no longer than until the id of the run is told
+        start(
+            engine.backend,
+            spec,
+            signals,
+            files=ready.files,
+            on_start=on_start,
+            watchdog=watchdog,
+        )
     return 0
 
 

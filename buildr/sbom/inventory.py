@@ -15,9 +15,8 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
-from buildr import labels
-from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineLostError
+from buildr.run.helper import helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -65,13 +64,8 @@ def read_inventory(backend: Backend, image: str) -> Inventory:
     Raises:
         BackendError: the engine cannot hand the image's files over.
     """
-    # An image without a command takes one that is never run.
-    spec = ContainerSpec(image=image, command=("true",), labels=labels.labels(0))
-    container = backend.create(spec)
-    try:
+    with helper(backend, image) as container:
         return read_archive(backend.get_archive(container, "/"))
-    finally:
-        backend.remove(container, volumes=True)
 
 
 def read_archive(chunks: Iterable[bytes]) -> Inventory:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec.structs import replace
 
+from buildr.engines.protocol import IN_MEMORY
 from buildr.engines.records import ContainerState, EngineDetails, EngineInfo, Event, Image, Volume
 from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, saved, unpack
@@ -129,7 +130,7 @@ class FakeBackend:
             version="1.0",
             rootless=rootless,
             remote=remote,
-            endpoint=f"memory:{name}",
+            endpoint=f"{IN_MEMORY}{name}",
             found="a fake for tests",
         )
         self._lock = threading.RLock()
@@ -195,10 +196,10 @@ class FakeBackend:
         self._called("image")
         return self._images.find(reference)
 
-    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
         """See `buildr.engines.protocol.Backend.images`."""
         self._called("images")
-        return self._images.list(labels)
+        return [row for row in self._images.list(labels) if not (unnamed and row.tags)]
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.engines.protocol.Backend.pull`."""
@@ -290,7 +291,8 @@ class FakeBackend:
                 )
             number = next(self._ids)
             identity = hashlib.sha256(f"{self._info.backend} {number}".encode()).hexdigest()
-            container = FakeContainer(identity, spec, image, tuple(map(self._bound, spec.ports)))
+            ports = tuple(map(self._bound, spec.ports))
+            container = FakeContainer(identity, spec, image, ports)
             self.runs.append(container)
         return identity
 
@@ -444,5 +446,7 @@ def _state(container: FakeContainer) -> ContainerState:
         started=container.started,
         exit_code=container.exit_code if container.started else None,
         labels=container.spec.labels,
+        name=container.spec.name or f"fake_{container.id[:12]}",
+        image=container.image.id,
         ports=container.ports if container.running else (),
     )

@@ -40,6 +40,7 @@ class FakeContainer:
     Attributes:
         id: 64 hexadecimal digits.
         spec: what it was created from.
+        image: the image that it was created from.
         ports: its published ports, as they are bound.
         argv: the whole command without the image's ENTRYPOINT.
         environment: the image's variables, and those of ``spec``.
@@ -77,7 +78,7 @@ class FakeContainer:
         self.volumes_removed = False
         self.health: Health = "starting"
         self.error: BaseException | None = None
-        self._image = image
+        self.image = image
         self._plumbing = plumbing
 
     @property
@@ -156,7 +157,7 @@ class FakeContainer:
             tty=spec.tty,
             stdin=spec.stdin,
         )
-        found = FakeContainer(identity, own, self._image, ())
+        found = FakeContainer(identity, own, self.image, ())
         found.files = self.files
         return found
 

@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import (
     ContainerSpec,
     MountSpec,
@@ -229,17 +231,16 @@ class Docker(HttpEngine):
         if not uid.isdecimal() or not int(uid):
             return
         places = {f"buildr-volume-{index}": name for index, name in enumerate(names)}
-        helper = super().create(
-            ContainerSpec(
-                image=spec.image,
-                command=("true",),
-                labels=spec.labels,
-                mounts=tuple(
-                    MountSpec(kind="volume", source=name, target=f"/{place}")
-                    for place, name in places.items()
-                ),
-            )
+        own = ContainerSpec(
+            image=spec.image,
+            command=("true",),
+            labels={**spec.labels, labels.ROLE: labels.HELPER_ROLE},
+            mounts=tuple(
+                MountSpec(kind="volume", source=name, target=f"/{place}")
+                for place, name in places.items()
+            ),
         )
+        helper = super().create(ownership.signed(own))
         try:
             owner = (int(uid), int(gid) if gid.isdecimal() else 0)
             self.put_archive(helper, "/", _directories(places, *owner))

@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
+from buildr.host import children
 from buildr.host.private_folders import first_of, runtime_folders
 from buildr_backends.http.endpoint import Endpoint
 
@@ -90,8 +91,6 @@ _SIGNALS = (
     signal.SIGPIPE,
     signal.SIGXFSZ,
 )
-
-_started: list[int] = []  # processes that are ours to collect when they have ended
 
 
 def service(podman: str) -> Endpoint:
@@ -176,7 +175,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
     Raises:
         OSError: it cannot be started.
     """
-    _collect()
+    children.collect()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -201,13 +200,16 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log, write, 0o600),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
-                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
+                *(
+                    (os.POSIX_SPAWN_CLOSE, descriptor)
+                    for descriptor in children.inherited(_LISTEN_FD)
+                ),
             ],
             setsid=True,
             setsigmask=(),
             setsigdef=_SIGNALS,
         )
-    _started.append(pid)
+    children.note(pid)
     return pid
 
 
@@ -234,29 +236,6 @@ def _changed(base: str) -> float:
         return os.stat(f"{base}.sock").st_mtime
     except FileNotFoundError:
         return os.stat(f"{base}.lock").st_mtime
-
-
-def _inherited() -> list[int]:
-    """Return the descriptors that this process was started with, and that a service must not hold for minutes."""
-    found = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir("/proc/self/fd"):
-            descriptor = int(name)
-            with contextlib.suppress(OSError):  # that of the listing itself
-                if descriptor > _LISTEN_FD and os.get_inheritable(descriptor):
-                    found.append(descriptor)
-    return found
-
-
-def _collect() -> None:
-    """Let the kernel forget services of this process that have ended."""
-    for pid in tuple(_started):
-        try:
-            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:
-            ended = True  # somebody else has collected it
-        if ended:
-            _started.remove(pid)
 
 
 def listens(endpoint: Endpoint) -> bool:

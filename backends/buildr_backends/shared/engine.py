@@ -82,9 +82,9 @@ class HttpEngine(ABC):
         response = self._client.request("GET", f"/images/{quote(reference)}/json", ok=(200, 404))
         return found_or_none(response, read_image)
 
-    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
         """See `buildr.engines.protocol.Backend.images`."""
-        query = {"filters": label_filter(labels)}
+        query = {"filters": label_filter(labels, {"dangling": ["true"]} if unnamed else {})}
         return self._client.request("GET", "/images/json", query=query).json(read_images)
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
@@ -406,11 +406,17 @@ class HttpEngine(ABC):
         )
 
 
-def label_filter(labels: Mapping[str, str]) -> str:
-    """Return the ``filters`` parameter for labels; an empty value matches any."""
-    if not labels:
-        return "{}"  # Podman refuses an empty list
-    return json.dumps({"label": [f"{k}={v}" if v else k for k, v in labels.items()]})
+def label_filter(labels: Mapping[str, str], more: Mapping[str, list[str]] | None = None) -> str:
+    """Return the ``filters`` parameter for labels; an empty value matches any.
+
+    Args:
+        labels: what all must carry.
+        more: further filters.
+    """
+    filters = dict(more or {})
+    if labels:  # Podman refuses an empty list
+        filters["label"] = [f"{k}={v}" if v else k for k, v in labels.items()]
+    return json.dumps(filters)
 
 
 def with_algorithm(image: str) -> str:
@@ -469,6 +475,8 @@ def read_containers(rows: Any) -> list[ContainerState]:
             running=row.get("State") == "running",
             exit_code=row.get("ExitCode") if row.get("State") in _ENDED else None,
             labels=row.get("Labels") or {},
+            name=_name(row.get("Names") or ()),
+            image=_image_id(row.get("ImageID")),
         )
         for row in rows or ()
     ]
@@ -496,6 +504,15 @@ def _tags(row: Any) -> tuple[str, ...]:
     return tuple(tag for tag in row.get("RepoTags") or () if tag != "<none>:<none>")
 
 
+def _name(names: Sequence[str]) -> str:
+    """Return a container's name. Docker puts a slash before it, and lists those by which others are linked to it, too."""
+    return next((bare for name in names if "/" not in (bare := name.removeprefix("/"))), "")
+
+
+def _image_id(text: str | None) -> str:
+    return with_algorithm(text) if text else ""
+
+
 _NEVER = "0001-"  # the year of Go's time.Time that is none
 
 
@@ -512,6 +529,8 @@ def read_state(found: Any) -> ContainerState:
         exit_code=state.get("ExitCode", 0) if ended else None,
         error=state.get("Error") or "",
         labels=(found.get("Config") or {}).get("Labels") or {},
+        name=_name([found.get("Name") or ""]),
+        image=_image_id(found.get("Image")),
         ports=tuple(
             PortBinding(
                 host_ip=row.get("HostIp") or "",

@@ -20,7 +20,7 @@ import pytest
 
 from buildr.engines.records import Target
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
-from buildr.host import private_folders
+from buildr.host import children, private_folders
 from buildr_backends.http import probe
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import engine as podman_engine
@@ -57,7 +57,7 @@ class Host:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(self.runtime))
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.setattr(private_folders, "TEMPORARY", str(self.temporary))
-        monkeypatch.setattr(podman_service, "_started", [])
+        monkeypatch.setattr(children, "_started", [])
         # The system's own sockets are none of this host's.
         monkeypatch.setattr("buildr_backends.podman.endpoint.discovered", lambda: iter(()))
 
@@ -72,7 +72,7 @@ class Host:
 
     def end(self) -> None:
         """End every service."""
-        for pid in podman_service._started:
+        for pid in children._started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
@@ -88,7 +88,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield found
     finally:
         found.end()
-        podman_service._collect()
+        children.collect()
         shutil.rmtree(top)
 
 
@@ -256,7 +256,7 @@ def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
     assert Path(first.path).exists(), "nobody has removed its socket"
     assert connect() == first
     assert len(host.started()) == 2
-    assert len(podman_service._started) == 1, "the first one was collected"
+    assert len(children._started) == 1, "the first one was collected"
 
 
 def test_a_service_that_ends_just_as_we_come_is_started_again(host: Host) -> None:

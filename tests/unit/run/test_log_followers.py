@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from buildr import labels
 from buildr.cli import app
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.host import cache, private_folders
 from buildr.host.signals import Signals
@@ -149,9 +150,9 @@ def test_no_container_goes_before_its_output_was_read_to_the_end(
             super().remove(container, volumes=volumes)
 
     backend = Backend(lambda _: 0)
-    given = {**labels.labels(3600), labels.RUN: "r", labels.DETACH: "1"}
+    given = {**ownership.labels(3600), labels.RUN: "r", labels.DETACH: "1"}
     spec = ContainerSpec(image=backend.add_image("image").id, labels=given, stdin=False)
     with follower("r", monkeypatch) as ended:
-        end(backend, spec)
+        end(backend, ownership.signed(spec))
     assert backend.runs[0].removed
     assert backend.read

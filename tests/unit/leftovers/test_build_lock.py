@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildr.host import private_folders
-from buildr.image.build_lock import alone, building, killed
+from buildr.leftovers.build_lock import alone, building, killed
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(
 
 
 def test_a_build_that_was_killed_is_known_afterwards() -> None:
-    code = "import os\nfrom buildr.image.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     (mark,) = killed("docker")
     assert killed("podman") == []
