@@ -169,7 +169,15 @@ class ImageNotFoundError(BackendError):
 
 
 class BuildError(BackendError):
-    """A step of the build failed."""
+    """A step of the build failed.
+
+    Attributes:
+        step: the instruction, as the engine names it; empty where it is not known.
+    """
+
+    def __init__(self, what: str, *, step: str = "", hint: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.step = step
 
 
 class PushError(BackendError):

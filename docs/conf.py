@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildr._version import __version__
+from buildr.engines import container_spec, records
 from buildr.options import package as package_module
 from buildr.options import runtime as runtime_module
 
@@ -31,9 +32,10 @@ SHOWN = {
 """Pages, and the files at the top of the repository that they show."""
 
 # What these import for type checkers only is evaluated for the signatures.
-for module in (package_module, runtime_module):
-    names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
-    vars(module).update({"os": os, **names} | vars(module))
+names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
+names |= {"os": os, "PortBinding": container_spec.PortBinding}
+for module in (package_module, runtime_module, records, container_spec):
+    vars(module).update(names | vars(module))
 
 project = "Buildr"
 author = "The Buildr developers"

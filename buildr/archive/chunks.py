@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 
 class ChunkReader:
     """Chunks of bytes behind a ``read(size)``."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
         self._left = b""
 
     def read(self, size: int) -> bytes:
@@ -25,3 +25,8 @@ class ChunkReader:
         joined = b"".join(parts)
         self._left = joined[size:]
         return joined[:size]
+
+    def close(self) -> None:
+        """Close where the chunks come from, if it can be closed: a generator that has more of them."""
+        if close := getattr(self._chunks, "close", None):
+            close()

@@ -17,6 +17,7 @@ __all__ = [
     "header",
     "header_size",
     "padding",
+    "sparse_header",
 ]
 
 BLOCK: Final = 512
@@ -53,7 +54,6 @@ def header(
     mode: int,
     size: int = 0,
     link: bytes = b"",
-    records: dict[bytes, bytes] | None = None,
     owner: int = 0,
 ) -> bytes:
     """Write the header of one member, with an extended one before it where that is needed.
@@ -64,27 +64,40 @@ def header(
         mode: permission bits, 0 to 0o7777.
         size: bytes that follow, without padding.
         link: target of a link.
-        records: further PAX records, such as those of a sparse file.
         owner: uid, 0 to 0o7777777; the group is 0.
 
     Returns:
         A multiple of 512 bytes.
     """
-    extended = _what_extends(name, size, link, records)
+    extended = _what_extends(name, size, link)
     field = 0 if b"size" in extended else size
     plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME], owner)
     return _extended(extended) + plain if extended else plain
 
 
-def header_size(
-    name: bytes,
-    *,
-    size: int = 0,
-    link: bytes = b"",
-    records: dict[bytes, bytes] | None = None,
-) -> int:
+def sparse_header(
+    name: bytes, records: dict[bytes, bytes], *, mode: int, size: int, owner: int = 0
+) -> bytes:
+    """Write the header of a sparse file, whose own name and size are among its PAX records.
+
+    Args:
+        name: for readers that know nothing of sparse files.
+        records: the PAX records.
+        mode: permission bits, 0 to 0o7777.
+        size: bytes that follow, without padding.
+        owner: uid, 0 to 0o7777777; the group is 0.
+
+    Returns:
+        A multiple of 512 bytes.
+    """
+    extended = {**records, **_what_extends(name, size, b"")}
+    field = 0 if b"size" in extended else size
+    return _extended(extended) + _ustar(name, FILE, mode, field, b"", owner)
+
+
+def header_size(name: bytes, *, size: int = 0, link: bytes = b"") -> int:
     """Return how many bytes `header` writes."""
-    extended = _what_extends(name, size, link, records)
+    extended = _what_extends(name, size, link)
     return BLOCK + (len(_extended(extended)) if extended else 0)
 
 
@@ -93,11 +106,9 @@ def padding(size: int) -> bytes:
     return _ZEROS[: -size % BLOCK]
 
 
-def _what_extends(
-    name: bytes, size: int, link: bytes, records: dict[bytes, bytes] | None
-) -> dict[bytes, bytes]:
+def _what_extends(name: bytes, size: int, link: bytes) -> dict[bytes, bytes]:
     """Return the PAX records that a header needs beside its block; few do."""
-    extended = dict(records or {})
+    extended: dict[bytes, bytes] = {}
     if len(name) > _MOST_NAME or not name.isascii():
         extended[b"path"] = name
     if len(link) > _MOST_NAME or not link.isascii():

@@ -19,14 +19,14 @@ from msgspec.structs import replace
 from buildr.engines.container_spec import MountSpec
 from buildr.errors import ContainerError, EngineError
 from buildr.host import temporary
-from buildr.layout import GUEST_ROOT
+from buildr.layout import APP, GUEST_ROOT
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
 
 _PLACE = f"{GUEST_ROOT}/result"
-_FOLDERS = ("/tmp", "/var/tmp", "/app")  # noqa: S108 - in the container; one of them is not covered by a mount
+_FOLDERS = ("/tmp", "/var/tmp", APP)  # noqa: S108 - in the container; one of them is not covered by a mount
 _SELINUX = "/sys/fs/selinux/enforce"
 _NOT_THERE = 404
 # Podman 4.3 gives an empty archive, and says 200, while the monitor of a container that has just ended unmounts its files.
@@ -101,7 +101,7 @@ class Channel:
             hint="Leave hardened out, or mount at other places than /tmp, /var/tmp and /app.",
         )
 
-    def fetch(self, backend: Backend, container: str) -> None:
+    def fetch(self, backend: Containers, container: str) -> None:
         """Fetch the result, where it has to be fetched; before the container is removed.
 
         Raises:
@@ -115,7 +115,7 @@ class Channel:
                 return
             time.sleep(_PAUSE_SECONDS)
 
-    def _member(self, backend: Backend, container: str) -> bytes:
+    def _member(self, backend: Containers, container: str) -> bytes:
         import io
         import tarfile
 

@@ -23,6 +23,7 @@ from buildr.cli.values import flags, in_words_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from buildr.engines.containers import Containers
     from buildr.engines.protocol import Backend
     from buildr.host.signals import Signals
     from buildr.plan.project import Project
@@ -155,7 +156,7 @@ def made(
     return 0
 
 
-def _tell(engine: Backend, project: Project, image: str, sbom: str | None) -> None:
+def _tell(engine: Containers, project: Project, image: str, sbom: str | None) -> None:
     listed = _sbom_of(engine, project.reference, image) if sbom else ""
     if sbom and sbom != "-":
         _write(sbom, listed)
@@ -165,7 +166,7 @@ def _tell(engine: Backend, project: Project, image: str, sbom: str | None) -> No
     click.echo(image if project.package.quiet else f"{project.reference} {image}")
 
 
-def _sbom_of(engine: Backend, reference: str, image: str) -> str:
+def _sbom_of(engine: Containers, reference: str, image: str) -> str:
     from buildr.sbom.document import render_sbom
     from buildr.sbom.inventory import read_inventory
 

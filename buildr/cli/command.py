@@ -19,7 +19,6 @@ _WIDEST_NAME = 25
 """Characters of an option with its value; the text of a longer one begins on the next line."""
 
 _COMPLETED = {"FILE": "file", "DIRECTORY": "dir"}
-_BACKENDS = ("podman", "docker", "auto")
 
 
 class Option(click.Option):
@@ -85,6 +84,14 @@ def completing(*words: str) -> Callable[..., list[CompletionItem]]:
     return complete
 
 
+def _complete_backend(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    from buildr.engines import registry
+
+    return completing(*registry.names(), registry.AUTO)(context, parameter, begun)
+
+
 def option(*declarations: str, section: str = OTHER, **attributes: Any) -> Callable[[FC], FC]:
     """Declare an option in a section; otherwise like `click.option`.
 
@@ -94,5 +101,5 @@ def option(*declarations: str, section: str = OTHER, **attributes: Any) -> Calla
     if metavar in _COMPLETED:
         attributes.setdefault("shell_complete", completing(_COMPLETED[metavar]))
     elif not {"--backend", "--builder"}.isdisjoint(declarations):
-        attributes["shell_complete"] = completing(*_BACKENDS)
+        attributes["shell_complete"] = _complete_backend
     return click.option(*declarations, cls=Option, section=section, **attributes)

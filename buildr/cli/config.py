@@ -11,6 +11,7 @@ import click
 from buildr.cli.command import Command, completing, option
 from buildr.cli.options import module_option, options
 from buildr.cli.table import table
+from buildr.host.addresses import in_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,7 @@ def _plain(name: str, value: Any, *, show_env: bool) -> Any:
 
 
 def _port(port: Port) -> str:
-    ip = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    ip = in_address(port.host_ip)
     return f"{ip}{':' if ip else ''}{port.host}:{port.container}/{port.protocol}"
 
 

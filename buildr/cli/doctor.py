@@ -30,7 +30,7 @@ _own_options = (
 def doctor(
     context: click.Context, backend: str | None, base_image: str | None, as_json: bool
 ) -> None:
-    """Check the engines here, and say how to mend what fails.
+    """Check the engines here, and say how to fix what fails.
 
     Ends with status 1 when no engine can be used.
     """

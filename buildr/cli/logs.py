@@ -28,7 +28,7 @@ def logs(context: click.Context, word: str, backend: str | None, follow: bool) -
 
     RUN is the beginning of an id that `buildr ps` shows, or the name of what runs.
     """
-    from buildr.engines.protocol import STDERR
+    from buildr.engines.streams import STDERR
     from buildr.host.exit_status import guarded
     from buildr.run import runs
     from buildr.run.log_followers import following

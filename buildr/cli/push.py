@@ -18,7 +18,7 @@ from buildr.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend
+    from buildr.engines.engine import Engine
     from buildr.host.signals import Signals
     from buildr.plan.project import Project
 
@@ -54,5 +54,5 @@ def push(
     context.exit(guarded(action))
 
 
-def _tell(_engine: Backend, project: Project, _image: str) -> None:
+def _tell(_engine: Engine, project: Project, _image: str) -> None:
     click.echo(project.reference)

@@ -18,6 +18,7 @@ from buildr.cli.options import (
 )
 from buildr.cli.run import RunCommand
 from buildr.cli.values import flags, in_words_of
+from buildr.layout import APP
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -146,7 +147,7 @@ def _service(
         image=project.reference,
         runtime=settings.runtime,
         command=(*project.placement.command, *arguments) if arguments else (),
-        workdir="" if own or workdir == "/app" else workdir,
+        workdir="" if own or workdir == APP else workdir,
         home="" if own else project.recipe.home,
     ), found.notes if found else ()
 

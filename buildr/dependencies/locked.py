@@ -17,6 +17,7 @@ from buildr.dependencies.files import inside
 from buildr.dependencies.markers import ALWAYS, Condition
 from buildr.dependencies.requirement import is_requirement, without_password
 from buildr.errors import DependencyError
+from buildr.layout import APP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +29,6 @@ __all__ = ["REPOSITORIES", "Locked", "archive", "at_url", "folder", "from_index"
 REPOSITORIES = ("git", "hg", "svn", "bzr")
 """The kinds that pip knows, each by the name of its program."""
 
-_SOURCE = "/app"
 _STRONG = r"sha(256|384|512):[0-9a-f]+"
 """The only ones that pip takes."""
 _URL = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\\#]+"
@@ -188,7 +188,7 @@ def _in_source(
     real = inside(project, joined, where)
     if not there(real):
         raise DependencyError(f"{where}: there is no {kind} {joined!r}", hint="write the lock anew")
-    return f"file://{quote(os.path.normpath(f'{_SOURCE}/{joined}'))}"
+    return f"file://{quote(os.path.normpath(f'{APP}/{joined}'))}"
 
 
 def _name(name: str, where: str) -> str:

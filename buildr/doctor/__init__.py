@@ -1,4 +1,4 @@
-"""What ``buildr doctor`` finds out: whether scripts can run in containers here, and what mends what is missing.
+"""What ``buildr doctor`` finds out: whether scripts can run in containers here, and how to fix what is missing.
 
 Each check is a function of what it looks at: a `Host` (a root directory, an environment, a user) or an engine.
 """
@@ -31,7 +31,7 @@ def examine(
         host: the machine; by default this one.
 
     Raises:
-        OptionError: there is no backend of the chosen name, or the base image is no reference.
+        OptionError: there is no backend of the chosen name, or the base image is not a reference.
     """
     host = host or this_host()
     with engines.probe(registry.choose(flag=flag)) as found:
@@ -66,14 +66,13 @@ def _of_machine(
 ) -> Iterator[Check]:
     """Yield what an engine on this machine needs of it."""
     info = engine.backend.info if engine else None
-    podman = found.reached.get("podman")
-    if host.uid != 0 and (info is None or host.program("podman") or podman is not None):
-        of_podman = engine is not None and info is not None and info.backend == "podman"
+    daemonless = [backend.info for backend in found.reached.values() if backend.info.daemonless]
+    if host.uid != 0 and (info is None or daemonless or host.program(engines.RECOMMENDED)):
         yield from rootless.checks(
             host,
             bad=bad,
-            user_ids=engine.details.user_ids if engine and of_podman else 0,
-            podman=podman.info.version if podman is not None else "",
+            user_ids=engine.details.user_ids if engine and engine.backend.info.daemonless else 0,
+            network_program=daemonless[0].network_program if daemonless else "",
         )
     yield cgroups.check(
         host,
@@ -100,6 +99,6 @@ def _detection(host: Host) -> Check:
         name="detection",
         status="warn",
         text=f"this is a container, so scripts run right here: {found.reason}{warnings}",
-        mend=() if found.explicit else ("export BUILDR_IN_CONTAINER=0",),
-        advice="Unset that variable, if this is none.",
+        fix=() if found.explicit else ("export BUILDR_IN_CONTAINER=0",),
+        advice="Unset that variable if this is not a container.",
     )

@@ -55,7 +55,7 @@ def check(host: Host, *, rootless: bool, engine_says: str = "") -> Check:
             name=_NAME,
             status="warn",
             text="version 1, where a rootless engine ignores `memory` and `cpus`",
-            mend=boot_with_cgroup_2(host),
+            fix=boot_with_cgroup_2(host),
             advice="Boot with cgroup version 2, if you need these limits.",
         )
     return _delegated(host)
@@ -68,6 +68,10 @@ def runtime(host: Host, engine: Engine) -> Iterator[Check]:
     """
     hybrid = version(host) == "1" and host.read("/sys/fs/cgroup/unified/cgroup.controllers").strip()
     if not hybrid or engine.details.oci_runtime != "crun" or engine.backend.info.remote:
+        return
+    text = "crun starts nothing here, since both versions of cgroups have controllers; runc would"
+    if engine.details.configuration != "containers":
+        yield Check(name="runtime", status="fail", text=text, advice="Let the engine use runc.")
         return
     sudo, path = "", "/etc/containers/containers.conf"
     if engine.backend.info.rootless:
@@ -85,8 +89,8 @@ def runtime(host: Host, engine: Engine) -> Iterator[Check]:
     yield Check(
         name="runtime",
         status="fail",
-        text="crun starts nothing here, since both versions of cgroups have controllers; runc would",
-        mend=(*(() if host.program("runc") else install(host, ("runc",))), change),
+        text=text,
+        fix=(*(() if host.program("runc") else install(host, ("runc",))), change),
     )
 
 
@@ -105,11 +109,11 @@ def _delegated(host: Host) -> Check:
             name=_NAME,
             status="warn",
             text="version 2, but you have no systemd session, so `memory` and `cpus` may not hold",
-            mend=(f"sudo loginctl enable-linger {host.user}  # then log in again",),
+            fix=(f"sudo loginctl enable-linger {host.user}  # then log in again",),
         )
     return Check(
         name=_NAME,
         status="warn",
         text=f"version 2, but not delegated to you: {', '.join(missing)}; those limits do not hold",
-        mend=_DELEGATE,
+        fix=_DELEGATE,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.engines.records import EngineInfo
 
-BUILT_IN = ("podman", "docker")
-"""In the order in which ``auto`` takes them."""
+RECOMMENDED = next(iter(registry.BUILT_IN))
+"""The engine that is installed where there is none; its package and its program have the same name."""
 
 
 class Engine(Struct, frozen=True, kw_only=True):
@@ -30,16 +31,16 @@ class Engine(Struct, frozen=True, kw_only=True):
     backend: Backend
     details: EngineDetails
     failure: str
-    """Why it did not tell its details; empty otherwise."""
+    """Why its details are not known; empty otherwise."""
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What came of reaching for the engines.
+    """Which engines can be reached.
 
     Attributes:
         choice: the name that was chosen, and by whom.
-        reached: those that answer, by name.
-        failures: the others.
+        reached: those that answer, by name, in the order in which ``auto`` tries them.
+        failures: the others, in that order.
     """
 
     choice: registry.Choice
@@ -49,8 +50,9 @@ class Probe(Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str | None:
         """The one that would run a script, as `buildr.engines.registry.connect` decides."""
-        asked = BUILT_IN if self.choice.name == registry.AUTO else (self.choice.name,)
-        return next((name for name in asked if name in self.reached), None)
+        if self.choice.name == registry.AUTO:
+            return next(iter(self.reached), None)
+        return self.choice.name if self.choice.name in self.reached else None
 
     @property
     def chosen(self) -> Backend | None:
@@ -60,25 +62,29 @@ class Probe(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def probe(choice: registry.Choice) -> Iterator[Probe]:
-    """Reach for the chosen engine and the built-in ones; let go of them afterwards.
+    """Reach the chosen engine and all others; they are closed afterwards.
 
     Raises:
         OptionError: there is no backend of the chosen name.
     """
     reached: dict[str, Backend] = {}
     failures: dict[str, BackendError] = {}
-    chosen = () if choice.name == registry.AUTO else (choice.name,)
+    if choice.name != registry.AUTO:
+        registry.load(choice)
     try:
-        for name in dict.fromkeys((*chosen, *BUILT_IN)):
-            connect = registry.load(registry.Choice(name=name, origin=choice.origin))
+        for name in dict.fromkeys((*registry.names(), *_named(choice))):
             try:
-                reached[name] = connect(Target())
+                reached[name] = registry.attempt(name, Target())
             except BackendError as error:
                 failures[name] = error
         yield Probe(choice=choice, reached=reached, failures=failures)
     finally:
         for backend in reached.values():
             backend.close()
+
+
+def _named(choice: registry.Choice) -> tuple[str, ...]:
+    return () if choice.name == registry.AUTO else (choice.name,)
 
 
 def ask(backend: Backend) -> Engine:
@@ -118,26 +124,34 @@ def _describe(info: EngineInfo) -> str:
 def _why(found: Probe) -> str:
     if found.choice.name != registry.AUTO:
         return f"chosen by {found.choice.origin}"
-    if found.name == BUILT_IN[0]:
+    if found.name == RECOMMENDED:
         return "chosen since Podman comes first"
-    return f"chosen since {BUILT_IN[0]} cannot be used"
+    return f"chosen since {' and '.join(_tried(found))} cannot be used"
+
+
+def _tried(found: Probe) -> list[str]:
+    """Return the engines that would be tried and cannot be used."""
+    if found.choice.name != registry.AUTO:
+        return [name for name in found.failures if name == found.choice.name]
+    before = itertools.takewhile(lambda name: name != found.name, registry.names())
+    return [name for name in before if name in found.failures]
 
 
 def _unreached(host: Host, name: str, error: BackendError, found: Probe) -> Check:
-    """Say why an engine is out of reach; how to mend it, where it would be used."""
-    if found.choice.name not in (name, registry.AUTO) or found.name == BUILT_IN[0]:
+    """Say why an engine is out of reach; and how to fix that, where it would be used."""
+    if name not in _tried(found):
         return Check(name=name, status="ok", text=f"not usable, and not asked for: {error.what}")
     absent = isinstance(error, EngineNotFoundError) and host.program(name) is None
-    mend = install(host, (name,)) if absent and name == "podman" else ()
+    fix = install(host, (name,)) if absent and name == RECOMMENDED else ()
     status: Status = "fail" if found.chosen is None else "warn"
-    return Check(name=name, status=status, text=error.what, mend=mend, advice=error.hint)
+    return Check(name=name, status=status, text=error.what, fix=fix, advice=error.hint)
 
 
 def base_image(engine: Engine, named: str) -> Check:
     """Check whether the base image is stored.
 
     Raises:
-        OptionError: ``named`` is no reference to an image.
+        OptionError: ``named`` is not a reference to an image.
     """
     from buildr.options import parse_reference
 

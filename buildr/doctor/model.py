@@ -49,14 +49,14 @@ class Check(Struct, frozen=True, kw_only=True):
         name: what was looked at.
         status: ``fail`` where it keeps scripts from running, ``warn`` where something works less well.
         text: what was found.
-        mend: what to do about it: commands, each to be entered as it is.
+        fix: what to do about it: commands, each to be entered as it is.
         advice: what to do in words, where no command does it.
     """
 
     name: str
     status: Status
     text: str
-    mend: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
     advice: str = ""
 
 

@@ -1,4 +1,4 @@
-"""The report of ``buildr doctor``: a line for each check, with what mends it below."""
+"""The report of ``buildr doctor``: a line for each check, with the commands that fix it below."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def _lines(check: Check, width: int) -> Iterator[str]:
     head = f"{check.status:<{_MARK}}{check.name:<{_NAME}}"
     yield from _filled(check.text, head, " " * (_MARK + _NAME), width)
     indent = " " * _MARK
-    for line in check.advice.splitlines() if not check.mend else ():
+    for line in check.advice.splitlines() if not check.fix else ():
         yield from _filled(line, indent, indent, width)
-    for command in check.mend:
-        yield f"{indent}mend: {command}"
+    for command in check.fix:
+        yield f"{indent}fix: {command}"
 
 
 def _filled(text: str, first: str, further: str, width: int) -> list[str]:

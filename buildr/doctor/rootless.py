@@ -1,4 +1,4 @@
-"""What rootless Podman needs of a machine.
+"""What a rootless engine without a daemon, such as Podman, needs of a machine.
 
 Sources: subuid(5), newuidmap(1), user_namespaces(7), and Podman's tutorial for rootless use.
 """
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 _ENOUGH = 65536  # ids that images may use
 _FIRST = 100_000  # below are the system's own and people's
-_PASTA_SINCE = 5  # Podman's major version whose network program is pasta, not slirp4netns
 
 
-def checks(host: Host, *, bad: Status, user_ids: int = 0, podman: str = "") -> Iterator[Check]:
+def checks(
+    host: Host, *, bad: Status, user_ids: int = 0, network_program: str = ""
+) -> Iterator[Check]:
     """Yield all of them.
 
     Args:
         host: the machine.
         bad: what a missing thing counts as: ``fail`` where no engine works, else ``warn``.
-        user_ids: how many user ids Podman says that it has; 0: not known.
-        podman: its version; empty: not known.
+        user_ids: how many user ids the engine reports; 0: not known.
+        network_program: as `buildr.engines.records.EngineInfo.network_program`.
     """
     yield user_namespaces(host, bad)
     yield subordinate_ids(host, bad, user_ids)
     yield id_mapping(host, bad)
-    yield network(host, bad, podman)
+    yield network(host, bad, network_program)
     yield runtime_directory(host)
 
 
@@ -49,7 +50,7 @@ def user_namespaces(host: Host, bad: Status) -> Check:
                 name="user namespaces",
                 status=bad,
                 text=f"the kernel forbids them: {key} is 0",
-                mend=(
+                fix=(
                     f"echo {key}={value} | sudo tee /etc/sysctl.d/90-user-namespaces.conf",
                     "sudo sysctl --system",
                 ),
@@ -82,12 +83,12 @@ def subordinate_ids(host: Host, bad: Status, user_ids: int = 0) -> Check:
         status=bad,
         text=f"{host.user} has {few}; images with files of several users cannot be stored, and"
         " scripts run as root, which is you outside",
-        mend=(f"echo {entry} | sudo tee -a {' '.join(lacking)}", "podman system migrate"),
+        fix=(f"echo {entry} | sudo tee -a {' '.join(lacking)}", "podman system migrate"),
     )
 
 
 def _ranges(host: Host, file: str) -> Iterator[tuple[str, int, int]]:
-    """Yield owner, first id and count of each line; other lines are passed over, as subuid(5) readers do."""
+    """Yield owner, first id and count of each line; other lines are skipped, as readers of subuid(5) do."""
     for line in host.read(file).splitlines():
         owner, _, rest = line.strip().partition(":")
         first, _, count = rest.partition(":")
@@ -96,7 +97,7 @@ def _ranges(host: Host, file: str) -> Iterator[tuple[str, int, int]]:
 
 
 def id_mapping(host: Host, bad: Status) -> Check:
-    """Check for the two programs that hand subordinate ids to a namespace."""
+    """Check for the two programs that give subordinate ids to a namespace."""
     programs = {name: host.program(name) for name in ("newuidmap", "newgidmap")}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
@@ -104,7 +105,7 @@ def id_mapping(host: Host, bad: Status) -> Check:
             name="id mapping",
             status=bad,
             text=f"{' and '.join(missing)} {_are(missing)} not installed",
-            mend=install_id_mapping(host),
+            fix=install_id_mapping(host),
             advice="Install the package that holds newuidmap.",
         )
     powerless = [path for path in programs.values() if path and not _is_privileged(path)]
@@ -113,9 +114,11 @@ def id_mapping(host: Host, bad: Status) -> Check:
             name="id mapping",
             status=bad,
             text=f"{' and '.join(powerless)} {_are(powerless)} neither setuid nor given a capability",
-            mend=(f"sudo chmod u+s {' '.join(powerless)}",),
+            fix=(f"sudo chmod u+s {' '.join(powerless)}",),
         )
-    return Check(name="id mapping", status="ok", text="newuidmap and newgidmap can do their work")
+    return Check(
+        name="id mapping", status="ok", text="newuidmap and newgidmap are installed and privileged"
+    )
 
 
 def _are(names: list[str]) -> str:
@@ -131,41 +134,38 @@ def _is_privileged(path: str) -> bool:
         return False
 
 
-def network(host: Host, bad: Status, podman: str = "") -> Check:
+def network(host: Host, bad: Status, program: str = "") -> Check:
     """Check for the device and the program that give a rootless container its network."""
     name = "network"
     device = "/dev/net/tun"
     if not os.path.exists(host.root + device):
         return Check(
-            name=name, status=bad, text=f"there is no {device}", mend=("sudo modprobe tun",)
+            name=name, status=bad, text=f"there is no {device}", fix=("sudo modprobe tun",)
         )
     if not os.access(host.root + device, os.R_OK | os.W_OK):
         return Check(
             name=name,
             status=bad,
             text=f"{device} cannot be opened by you",
-            mend=(f"sudo chmod 666 {device}",),
+            fix=(f"sudo chmod 666 {device}",),
         )
-    major = podman.partition(".")[0]
-    wanted: tuple[str, ...] = ("slirp4netns", "pasta")
-    if major.isdecimal():
-        wanted = ("pasta",) if int(major) >= _PASTA_SINCE else ("slirp4netns",)
-    found = [program for program in wanted if host.program(program)]
+    wanted = (program,) if program else ("slirp4netns", "pasta")
+    found = [name for name in wanted if host.program(name)]
     if found:
-        text = f"{device} and {' and '.join(found)} are there"
+        text = f"{device} and {' and '.join(found)} are available"
         return Check(name=name, status="ok", text=text)
     package = "passt" if wanted == ("pasta",) else "slirp4netns"
     return Check(
         name=name,
         status=bad,
         text=f"{' or '.join(wanted)} is not installed",
-        mend=install(host, (package,)),
+        fix=install(host, (package,)),
         advice=f"Install the package {package}.",
     )
 
 
 def runtime_directory(host: Host) -> Check:
-    """Check the directory for sockets and locks; without it the engine makes do with ``/tmp``."""
+    """Check the directory for sockets and locks; without it the engine uses ``/tmp``."""
     name = "runtime dir"
     given = host.environ.get("XDG_RUNTIME_DIR", "")
     usual = f"/run/user/{host.uid}"
@@ -178,18 +178,18 @@ def runtime_directory(host: Host) -> Check:
             name=name,
             status="warn",
             text=f"XDG_RUNTIME_DIR is {given}, which is not yours",
-            mend=(f"export XDG_RUNTIME_DIR={usual}",),
+            fix=(f"export XDG_RUNTIME_DIR={usual}",),
         )
     what = f"XDG_RUNTIME_DIR is {given}, which is not yours" if given else "there is none"
-    mend: tuple[str, ...] = (
+    fix: tuple[str, ...] = (
         f"mkdir -p -m 700 /tmp/run-{host.uid} && export XDG_RUNTIME_DIR=/tmp/run-{host.uid}",
     )
     if os.path.isdir(f"{host.root}/run/systemd/system"):
-        mend = (
+        fix = (
             f"sudo loginctl enable-linger {host.user}",
             f"export XDG_RUNTIME_DIR={usual}",
         )
-    return Check(name=name, status="warn", text=f"{what}; sockets go to /tmp", mend=mend)
+    return Check(name=name, status="warn", text=f"{what}; sockets go to /tmp", fix=fix)
 
 
 def _is_own(path: str, uid: int) -> bool:

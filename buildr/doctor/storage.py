@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 _NAME = "storage"
 _SLOW_DRIVER = "vfs"
-_ROOTLESS_OVERLAY = (
-    5,
-    13,
-)  # the first Linux that lets a plain user mount one that works with SELinux, too
+_ROOTLESS_OVERLAY = (5, 13)
+"""The first Linux that lets an unprivileged user mount one that works with SELinux, too."""
+_ADVICE = {
+    "containers": 'Set driver = "overlay" in storage.conf on its machine, after a `podman system reset` there.',
+    "docker": 'Set "storage-driver": "overlay2" in /etc/docker/daemon.json and restart Docker.',
+    "": "Let the engine use another storage driver, such as overlay.",
+}
 _DRIVER = re.compile(r"^[ \t]*driver[ \t]*=", re.MULTILINE)
 
 
@@ -27,22 +30,19 @@ def check(host: Host, engine: Engine) -> Check:
     """Check how the engine stores layers."""
     details = engine.details
     if engine.failure:
-        return Check(name=_NAME, status="warn", text=f"the engine does not tell: {engine.failure}")
+        return Check(name=_NAME, status="warn", text=f"not known: {engine.failure}")
     if details.storage_driver != _SLOW_DRIVER:
         runtime = f", runtime {details.oci_runtime}" if details.oci_runtime else ""
-        text = f"{details.storage_driver or 'the engine does not tell'}{runtime}"
+        text = f"{details.storage_driver or 'the engine does not report its driver'}{runtime}"
         return Check(name=_NAME, status="ok", text=text)
     text = "the driver vfs, which copies every layer whole: builds are slow and fill the disk"
-    if engine.backend.info.backend == "podman" and not engine.backend.info.remote:
+    if details.configuration == "containers" and not engine.backend.info.remote:
         return _podman(host, engine, text)
-    advice = 'Set "storage-driver": "overlay2" in /etc/docker/daemon.json and restart Docker.'
-    if engine.backend.info.backend == "podman":
-        advice = 'Set driver = "overlay" in storage.conf on its machine, after a `podman system reset` there.'
-    return Check(name=_NAME, status="warn", text=text, advice=advice)
+    return Check(name=_NAME, status="warn", text=text, advice=_ADVICE[details.configuration])
 
 
 def _podman(host: Host, engine: Engine, text: str) -> Check:
-    """Say how Podman comes to use overlay, by the file of containers-storage.conf(5) that counts here."""
+    """Say how to make Podman use overlay, in the file of containers-storage.conf(5) that applies here."""
     sudo = ""
     configured = host.environ.get("CONTAINERS_STORAGE_CONF", "")
     path = configured or "/etc/containers/storage.conf"
@@ -66,7 +66,7 @@ def _podman(host: Host, engine: Engine, text: str) -> Check:
         name=_NAME,
         status="warn",
         text=f"{text}; overlay does not. A reset, which removes all images and containers, lets Podman change",
-        mend=(
+        fix=(
             *(install(host, packages) if packages else ()),
             f"{sudo}podman system reset",
             *change,

@@ -1,4 +1,4 @@
-"""The line between Buildr and container engines: protocols, the records that cross it, and the registry of backends.
+"""The interface between Buildr and container engines: protocols, the records that cross it, and the registry of backends.
 
-Backends import it; it imports none of them, save through the registry.
+Backends import it; it imports none of them, except through the registry.
 """

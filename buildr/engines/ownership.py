@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
+from buildr.engines.records import short_id
 from buildr.host import state
 from buildr.host.process import boot_id, pid_namespace, start_time
 from buildr.labels import (
@@ -43,7 +44,6 @@ Host: TypeAlias = Literal["alive", "gone", "unknown", "another machine"]
 _UNSET = dict.fromkeys((NAME, KEEP, DETACH, RESTART), "")
 _PROVEN = (RUN, MACHINE, UID, ROLE)  # what the proof is of, beside the container
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-_ID_DIGITS = 12  # of a run's id, in a name
 _NONCE_BYTES = 4  # calls of one function share a run
 
 
@@ -78,7 +78,7 @@ def signed(spec: ContainerSpec) -> ContainerSpec:
     All labels are set: what an image says in one that is left out would be said of its containers.
     """
     run = spec.labels.get(RUN, "")
-    name = spec.name or f"buildr-{run[:_ID_DIGITS]}-{os.urandom(_NONCE_BYTES).hex()}"
+    name = spec.name or f"buildr-{short_id(run)}-{os.urandom(_NONCE_BYTES).hex()}"
     proof = _proof(spec.labels, name, spec.image)
     return replace(spec, name=name, labels={**_UNSET, **spec.labels, PROOF: proof})
 

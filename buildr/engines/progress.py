@@ -32,7 +32,7 @@ class Progress:
     """Shows events as they come; a context manager.
 
     Attributes:
-        on_image: told of the images that the steps of a build make.
+        on_image: called with the images that the steps of a build make.
 
     Args:
         title: what is going on, e.g. ``building hello``.
@@ -107,7 +107,7 @@ class Progress:
                 self._show(self._text_now)
 
     def _text(self, event: Event) -> str:
-        assert event.kind != "image"  # noqa: S101 - told elsewhere
+        assert event.kind != "image"  # noqa: S101 - handled elsewhere
         if event.kind == "step":
             self._step = f"step {event.current}/{event.total} {event.text}"
             return self._step

@@ -1,4 +1,4 @@
-"""What crosses the line between Buildr and an engine: requests, answers and progress, as frozen records.
+"""What crosses the interface between Buildr and an engine: requests, answers and progress, as frozen records.
 
 Sizes are bytes and durations seconds. An image id is ``sha256:`` and 64 hexadecimal digits; a container id is 64
 hexadecimal digits.
@@ -15,20 +15,32 @@ if TYPE_CHECKING:
     from buildr.engines.container_spec import PortBinding
 
 
+_ID_DIGITS = 12
+"""Of an id, as people see it."""
+
+
+def short_id(found: str) -> str:
+    """Return an id of an image, a container or a run as people see it."""
+    return found.removeprefix("sha256:")[:_ID_DIGITS]
+
+
 class Target(Struct, frozen=True, kw_only=True):
-    """Which engine a backend shall reach."""
+    """Which engine a backend is to reach."""
 
     endpoint: str | None = None
     """A URL such as ``unix:///run/podman/podman.sock``; ``None``: look where the engine's own command looks."""
     deadline: float | None = None
-    """When it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own bound."""
+    """By when it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own limit."""
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
-    """What is known of an engine once it has answered."""
+    """What is known about an engine once it has answered.
+
+    The facts that have a default need not be given; then Buildr does what is right for an engine that it does not know.
+    """
 
     backend: str
-    """The backend's name: ``podman``, ``docker``."""
+    """The backend's name, as its entry point has it: ``podman``, ``docker``."""
     version: str
     rootless: bool
     remote: bool
@@ -36,10 +48,21 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     endpoint: str
     found: str
     """Why this endpoint: for people, e.g. ``a transient service, as no socket answered``."""
+    command: str = ""
+    """The engine's own command, for hints such as ``podman cp …``; empty: no hint names one. It takes the words that
+    ``podman`` and ``docker`` have in common."""
+    shared: bool = True
+    """Whether other users may have images on the engine: then only those that are certainly this user's are cleaned up."""
+    daemonless: bool = False
+    """Whether its containers are processes of this user, so that what they need of this machine is checked by ``buildr doctor``."""
+    network_program: str = ""
+    """What connects rootless containers of a daemonless engine to the network: ``pasta``, ``slirp4netns``; empty: not known."""
+    health_on_request: bool = False
+    """Whether a health check runs only when `buildr.engines.containers.Containers.health` is called."""
 
 
 class EngineDetails(Struct, frozen=True, kw_only=True):
-    """What ``buildr doctor`` shows beyond `EngineInfo`; empty where the engine does not tell."""
+    """What ``buildr doctor`` shows beyond `EngineInfo`; empty where the engine does not report it."""
 
     storage_driver: str = ""
     cgroup_version: str = ""
@@ -48,6 +71,9 @@ class EngineDetails(Struct, frozen=True, kw_only=True):
     kernel: str = ""
     user_ids: int = 0
     """How many user ids its containers have; 1 where a rootless user has no subordinate ids; 0: not known."""
+    configuration: Literal["", "containers", "docker"] = ""
+    """Which files configure it: those of containers.conf(5) and containers-storage.conf(5), or Docker's ``daemon.json``;
+    empty: others."""
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -162,4 +188,4 @@ class ContainerState(Struct, frozen=True, kw_only=True):
 
 
 Health: TypeAlias = Literal["", "starting", "healthy", "unhealthy"]
-"""What an engine says of a container's health; empty: there is no health check."""
+"""What an engine reports about a container's health; empty: there is no health check."""

@@ -1,7 +1,7 @@
 """Which engine: the names of the backends, the choice between them, and the fallback.
 
-The two built-in backends come from a table, since reading entry points costs 40 ms; entry points are read for any
-other name, and to list what there is.
+The built-in backends come from a table, since reading entry points costs 40 ms; entry points are read for any other name,
+to list what there is, and by ``auto`` where no built-in engine is usable.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from msgspec import Struct
 from buildr.engines.records import Target
 from buildr.errors import (
     BackendError,
+    BuildrError,
     EngineNotFoundError,
     EngineTooOldError,
     EngineUnavailableError,
@@ -23,7 +24,7 @@ from buildr.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from buildr.engines.protocol import Backend, Connect
     from buildr.options import Package, Runtime
@@ -33,19 +34,18 @@ VARIABLE = "BUILDR_BACKEND"
 AUTO = "auto"
 DECORATOR = "the decorator"
 
-_BUILT_IN = {
+BUILT_IN = {
     "podman": "buildr_backends.podman.engine:connect",
     "docker": "buildr_backends.docker.engine:connect",
 }
-_FALLBACK_ORDER = ("podman", "docker")
-_AUTO_SECONDS = 9.0  # for all engines together, that are there and do not answer
-_LAST_SECONDS = (
-    2.0  # of these, kept for each engine that is still to be tried: what is alive answers in less
-)
+"""The backends that are part of Buildr, in the order in which ``auto`` tries them; those of other distributions come later."""
+_AUTO_SECONDS = 9.0  # for the built-in engines together, when they are there and do not answer
+_LAST_SECONDS = 2.0  # for each engine that is still to be tried: what is alive answers in less
+_REPORT = "Report it to the authors of the distribution that it comes from."
 _ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
 
 substitute: Callable[[str], Connect] | None = None
-"""Gives the backend of each name while it is set: the seam of `buildr.testing`."""
+"""Returns the backend of each name while it is set: the seam of `buildr.testing`."""
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -115,24 +115,22 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
     """Reach the chosen engine.
 
     Args:
-        choice: a backend's name, or ``auto``: Podman, and Docker where Podman is absent or broken.
-        say: told in one line when ``auto`` falls back.
+        choice: a backend's name, or ``auto``: the first of `names` that is usable.
+        say: called with one line when ``auto`` falls back.
 
     Raises:
         OptionError: there is no backend of that name.
-        EngineNotFoundError: no engine at all, or not the named one; told within ten seconds.
+        EngineNotFoundError: no engine at all, or not the named one; known within ten seconds, and two more for each engine
+            that is not built in.
         EngineUnavailableError: the named engine does not answer.
         EngineTooOldError: the named engine is too old.
     """
     if choice.name != AUTO:
         return load(choice)(Target())
     failures: list[tuple[str, BackendError]] = []
-    deadline = time.monotonic() + _AUTO_SECONDS
-    for index, name in enumerate(_FALLBACK_ORDER, start=1):
-        kept = (len(_FALLBACK_ORDER) - index) * _LAST_SECONDS
-        target = Target(deadline=deadline - kept)
+    for name, target in _attempts():
         try:
-            backend = load(Choice(name=name, origin=choice.origin))(target)
+            backend = attempt(name, target)
         except _ABSENT_OR_BROKEN as error:
             failures.append((name, error))
             continue
@@ -142,12 +140,42 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
     raise _none(failures)
 
 
+def _attempts() -> Iterator[tuple[str, Target]]:
+    """Yield what ``auto`` tries, each with its deadline; the entry points are read only if no built-in engine is usable."""
+    deadline = time.monotonic() + _AUTO_SECONDS
+    for index, name in enumerate(BUILT_IN, start=1):
+        kept = (len(BUILT_IN) - index) * _LAST_SECONDS
+        yield name, Target(deadline=deadline - kept)
+    for name in names()[len(BUILT_IN) :]:
+        yield name, Target(deadline=max(deadline, time.monotonic() + _LAST_SECONDS))
+
+
+def attempt(name: str, target: Target) -> Backend:
+    """Reach an engine that was not named; a backend that is broken counts as an engine that is unusable.
+
+    Raises:
+        BackendError: it is absent, or does not answer, or its backend fails.
+    """
+    try:
+        return load(Choice(name=name, origin=AUTO))(target)
+    except OptionError as error:
+        raise EngineUnavailableError(error.what, hint=error.hint) from error
+    except BuildrError:
+        raise
+    except Exception as error:
+        if name in BUILT_IN:
+            raise
+        raise EngineUnavailableError(
+            f"the backend {name!r} failed: {type(error).__name__}: {error}", hint=_REPORT
+        ) from error
+
+
 def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
     """Reach the chosen engine, or with ``auto`` every one that answers.
 
     Args:
         choice: a backend's name, or ``auto``.
-        say: told in one line of each engine that is here and does not answer.
+        say: called with one line about each engine that is present and does not answer.
 
     Raises:
         OptionError: there is no backend of that name.
@@ -161,7 +189,7 @@ def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
     failures: list[tuple[str, BackendError]] = []
     for name in names():
         try:
-            backend = load(Choice(name=name, origin=choice.origin))(Target())
+            backend = attempt(name, Target())
         except _ABSENT_OR_BROKEN as error:
             failures.append((name, error))
             continue
@@ -179,7 +207,7 @@ def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
 
 def _none(failures: list[tuple[str, BackendError]]) -> EngineNotFoundError:
     tried = "\n".join(f"  {name}: {why.what}" for name, why in failures)
-    # Each with its name: "Install it" may be said of one and "Start it" of another.
+    # Each with its name: one may say "Install it" and another "Start it".
     hints = "\n".join(f"{name}: {why.hint}" for name, why in failures if why.hint)
     return EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
 
@@ -192,15 +220,15 @@ def load(choice: Choice) -> Connect:
     """
     if substitute is not None:
         return substitute(choice.name)
-    if choice.name in _BUILT_IN:
-        return _import(_BUILT_IN[choice.name])
+    if choice.name in BUILT_IN:
+        return _import(BUILT_IN[choice.name])
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS):
         if point.name.lower() == choice.name:
             try:
                 connect_it = point.load()
-            except Exception as error:  # somebody else's code: whatever it raises
+            except Exception as error:  # code of another distribution may raise anything
                 raise OptionError(
                     f"the backend {choice.name!r} ({point.value}) cannot be imported:"
                     f" {type(error).__name__}: {error}",
@@ -208,8 +236,8 @@ def load(choice: Choice) -> Connect:
                 ) from error
             if not callable(connect_it):
                 raise OptionError(
-                    f"the backend {choice.name!r} ({point.value}) is no function that connects",
-                    hint="Tell the authors of the distribution that it comes from.",
+                    f"the backend {choice.name!r} ({point.value}) is not a function",
+                    hint=_REPORT,
                 )
             return cast("Connect", connect_it)
     raise OptionError(
@@ -222,8 +250,8 @@ def names() -> tuple[str, ...]:
     """Return the names of all installed backends, the built-in ones first."""
     from importlib.metadata import entry_points
 
-    others = {point.name for point in entry_points(group=ENTRY_POINTS)} - set(_BUILT_IN)
-    return (*_BUILT_IN, *sorted(others))
+    others = {point.name.lower() for point in entry_points(group=ENTRY_POINTS)} - set(BUILT_IN)
+    return (*BUILT_IN, *sorted(others))
 
 
 def _import(target: str) -> Connect:

@@ -146,6 +146,12 @@ def _watch(child: int, waited: set[signal.Signals], ports: set[int]) -> int | No
 
 def _in_vain(ports: set[int]) -> set[int]:
     """Return those of the ports on which somebody listens, but only on loopback addresses."""
+    reached, found = listening()
+    return ports & (found - reached)
+
+
+def listening() -> tuple[set[int], set[int]]:
+    """Return the TCP ports on which somebody listens: on an address that is reachable from outside, and on a loopback one."""
     reached: set[int] = set()
     found: set[int] = set()
     for name in ("tcp", "tcp6"):
@@ -161,7 +167,7 @@ def _in_vain(ports: set[int]) -> set[int]:
                 address, _, number = fields[1].partition(b":")
                 port = int(number, 16)
                 (found if _is_loopback(address) else reached).add(port)
-    return ports & (found - reached)
+    return reached, found
 
 
 def _is_loopback(address: bytes) -> bool:

@@ -15,7 +15,7 @@ from buildr.layout import APP
 from buildr.run.helper import helper
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
     from buildr.engines.records import Image
 
 Place: TypeAlias = Literal["free", "filled", "other"]
@@ -27,7 +27,7 @@ _OFFICIAL = "docker.io/library/python:"
 _CHUNKS = 16  # of the archive; an empty folder is in the first
 
 
-def place_in(backend: Backend, base: Image) -> Place:
+def place_in(backend: Containers, base: Image) -> Place:
     """Return what an image has at ``/app``; the engine is asked only once."""
     if any(_overlap(volume) for volume in base.volumes):
         return "other"
@@ -52,7 +52,7 @@ def _overlap(volume: str) -> bool:
     return ours.startswith(theirs) or theirs.startswith(ours)
 
 
-def _look(backend: Backend, image: str) -> Place:
+def _look(backend: Containers, image: str) -> Place:
     import io
     import tarfile
     from itertools import islice

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from buildr.errors import ImageNotFoundError, OptionError
 
 if TYPE_CHECKING:
+    from buildr.engines.images import Images
     from buildr.engines.progress import Progress
-    from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
     from buildr.plan.project import Project
 
 _ONLY_HERE = "localhost/"  # what engines call an image that came from no registry
 
 
-def find_bases(backend: Backend, project: Project, progress: Progress) -> list[Image]:
+def find_bases(backend: Images, project: Project, progress: Progress) -> list[Image]:
     """Return the images that a project's build starts from; those of a user's own Containerfile as far as it names them.
 
     Raises:
@@ -46,7 +46,7 @@ def find_bases(backend: Backend, project: Project, progress: Progress) -> list[I
     return found
 
 
-def _find(backend: Backend, reference: str, progress: Progress, *, refresh: bool) -> Image:
+def _find(backend: Images, reference: str, progress: Progress, *, refresh: bool) -> Image:
     stored = backend.image(reference)
     if stored is not None and not (refresh and _may_change(reference)):
         return stored

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from buildr.archive.tar import pack, pack_tree, tree_size
 from buildr.engines.records import BuildRequest, Event, Layer
-from buildr.errors import EngineError
+from buildr.errors import BuildError, EngineError
 from buildr.image.base_content import place_in
 from buildr.layout import APP
 from buildr.plan.containerfile import source_step
@@ -80,7 +80,12 @@ def build_generated(
             tags=(tag,),
             cache=cache,
         )
-        return backend.build(request, progress)
+        try:
+            return backend.build(request, progress)
+        except BuildError as error:
+            from buildr.installer.advice import advised
+
+            raise advised(error) from None
 
     def prepare(project: Project) -> str:
         stored = backend.image(around.prepared_tag) if cache else None

@@ -21,8 +21,8 @@ from buildr.plan.staging import CONTAINERFILE, counted
 if TYPE_CHECKING:
     from buildr.archive.tar import Part
     from buildr.context.delta import Delta
+    from buildr.engines.images import Images
     from buildr.engines.progress import Progress
-    from buildr.engines.protocol import Backend
     from buildr.plan.project import Project
 
 _PUT_BYTES = 4 << 20  # more takes longer on every run than an image costs once
@@ -56,7 +56,7 @@ def files_to_put(project: Project, delta: Delta) -> bytes:
 
 
 def grow(
-    backend: Backend, project: Project, image: str, delta: Delta, progress: Progress
+    backend: Images, project: Project, image: str, delta: Delta, progress: Progress
 ) -> str | None:
     """Build an image from another one; ``None`` where that cannot be done.
 

@@ -12,6 +12,7 @@ from buildr.image.ensure import ensure_image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buildr.engines.images import Images
     from buildr.engines.progress import Verbosity
     from buildr.engines.protocol import Backend
     from buildr.options import Package
@@ -34,7 +35,7 @@ def build_and_publish(
 
 
 def build_elsewhere(
-    executor: Backend, project: Project, builder: Backend, say: Callable[[str], None]
+    executor: Images, project: Project, builder: Backend, say: Callable[[str], None]
 ) -> str:
     """Build with one engine and run with another: the image goes through its registry."""
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend
+    from buildr.engines.engine import Engine
     from buildr.plan.project import Project
 
 _NOTE = (
@@ -17,7 +17,7 @@ _NOTE = (
 )
 
 
-def fit(project: Project, backend: Backend) -> Project:
+def fit(project: Project, backend: Engine) -> Project:
     """Return the project as it can be built here: with root as its user where there is no other."""
     info = backend.info
     if project.dockerfile or not info.rootless or info.remote or _listed(os.geteuid()):

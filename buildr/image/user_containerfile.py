@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from buildr.archive.tar import Member, pack
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
+from buildr.layout import APP
 from buildr.plan.containerfile import render_marker_stage
 from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
 from buildr.run.helper import helper
 
 if TYPE_CHECKING:
     from buildr.archive.tar import Part
+    from buildr.engines.containers import Containers
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
@@ -67,7 +69,7 @@ def build_own(
     )
 
 
-def _command(backend: Backend, image: Image, project: Project) -> tuple[str, ...]:
+def _command(backend: Containers, image: Image, project: Project) -> tuple[str, ...]:
     """Return what an image of the user's own shall run.
 
     Its own CMD; where it has none, or only the bare interpreter that the official Python images name, the script.
@@ -90,18 +92,18 @@ def _is_python(program: str) -> bool:
     return re.fullmatch(r"python[0-9.]*", os.path.basename(program)) is not None
 
 
-def _place(backend: Backend, image: Image, script: str, project: Project) -> str:
+def _place(backend: Containers, image: Image, script: str, project: Project) -> str:
     """Return where in an image the script lies: below its working directory, or ``/app``, with its folder or without.
 
     Raises:
         BuildError: nowhere there.
     """
-    relative = os.path.relpath(script, "/app")
+    relative = os.path.relpath(script, APP)
     inner = "/__main__.py" if os.path.isdir(project.context / relative) else ""
     workdir = image.workdir or "/"
     places = [
         os.path.normpath(os.path.join(folder, path))
-        for folder in (workdir, "/app")
+        for folder in (workdir, APP)
         for path in (relative, os.path.basename(script))
     ]
     with helper(backend, image.id) as container:
@@ -115,7 +117,7 @@ def _place(backend: Backend, image: Image, script: str, project: Project) -> str
     )
 
 
-def _holds(backend: Backend, container: str, path: str) -> bool:
+def _holds(backend: Containers, container: str, path: str) -> bool:
     try:
         next(backend.get_archive(container, path), None)
     except EngineError as error:

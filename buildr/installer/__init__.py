@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from buildr.archive.tar import Part
+    from buildr.engines.images import Images
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
@@ -90,7 +91,7 @@ def with_dependencies(
 
 
 def _with_system_packages(
-    backend: Backend, project: Project, base: Image, progress: Progress, *, cache: bool
+    backend: Images, project: Project, base: Image, progress: Progress, *, cache: bool
 ) -> Image:
     """Return the base with packages of the system: pip may need their compilers, or git."""
     text = render_system_packages(base, project.recipe.system_packages)
@@ -144,7 +145,7 @@ def _install(
 
 
 def add_installed(
-    backend: Backend,
+    backend: Images,
     base: Image,
     archive: str,
     installed: Installed,
@@ -191,7 +192,7 @@ def _needs_source(project: Project) -> bool:
     return bool(project.recipe.source_first or project.recipe.local)
 
 
-def old_names(backend: Backend, project: str, local_name: str) -> list[str]:
+def old_names(backend: Images, project: str, local_name: str) -> list[str]:
     """Return the names of old images of a project's dependencies, of those that nobody else has named.
 
     Args:

@@ -16,8 +16,8 @@ from buildr import labels
 from buildr.archive.tar import pack
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
-from buildr.engines.protocol import STDOUT
 from buildr.engines.records import Event
+from buildr.engines.streams import STDOUT
 from buildr.errors import BuildError, EngineLostError
 from buildr.layout import MARKERS
 from buildr.plan.containerfile import PIP_VARIABLES
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     from buildr.archive.tar import Part
     from buildr.engines.container_spec import MountSpec
+    from buildr.engines.containers import Containers
     from buildr.engines.progress import Progress
-    from buildr.engines.protocol import Attachment, Backend
     from buildr.engines.records import Image
+    from buildr.engines.streams import Attachment
     from buildr.installer.secrets import Secrets
     from buildr.plan.project import Project
 
@@ -73,7 +74,7 @@ class Installed(Struct, frozen=True, kw_only=True):
 
 
 def install(
-    backend: Backend,
+    backend: Containers,
     project: Project,
     parts: Iterable[Part],
     base: Image,
@@ -139,7 +140,7 @@ def install(
 
 
 def _run(
-    backend: Backend,
+    backend: Containers,
     container: str,
     order: dict[str, object],
     parts: Iterable[Part],

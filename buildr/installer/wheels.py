@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from buildr.archive.tar import Part
+    from buildr.engines.images import Images
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image, Volume
+    from buildr.engines.volumes import Volumes
     from buildr.installer.installation import Installed
     from buildr.plan.containerfile import Recipe
     from buildr.plan.project import Project
@@ -117,7 +119,7 @@ def with_wheels(
     return replace(project, recipe=done, dependencies=dependencies)
 
 
-def old_names(backend: Backend, rows: Sequence[Image]) -> list[str]:
+def old_names(backend: Images, rows: Sequence[Image]) -> list[str]:
     """Return the names of old images of what was installed, and of what that was installed on.
 
     Args:
@@ -134,7 +136,7 @@ def old_names(backend: Backend, rows: Sequence[Image]) -> list[str]:
     ]
 
 
-def cache_volumes(backend: Backend) -> Sequence[Volume]:
+def cache_volumes(backend: Volumes) -> Sequence[Volume]:
     """Return this user's caches of wheels on an engine, with their sizes.
 
     Raises:
@@ -147,7 +149,7 @@ def _labels() -> dict[str, str]:
     return {CACHE: _WHEELS, labels.UID: str(os.getuid())}
 
 
-def _volume(backend: Backend) -> str:
+def _volume(backend: Volumes) -> str:
     """Make the volume, if it is not there; return its name."""
     name = f"buildr-{_WHEELS}-{os.getuid()}"
     backend.make_volume(name, _labels())
@@ -168,7 +170,7 @@ def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> 
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _ground(backend: Backend, text: str, progress: Progress, *, cache: bool) -> Image:
+def _ground(backend: Images, text: str, progress: Progress, *, cache: bool) -> Image:
     """Return the image that is installed on, the same for all projects that begin alike.
 
     Raises:

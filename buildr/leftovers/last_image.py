@@ -16,7 +16,7 @@ from buildr.host import cache
 if TYPE_CHECKING:
     from buildr.context.delta import State
     from buildr.context.index import Snapshot
-    from buildr.engines.protocol import Backend
+    from buildr.engines.engine import Engine
     from buildr.engines.records import Image
 
 _LAST = "last"
@@ -49,7 +49,7 @@ class Memory:
         backend: the engine.
     """
 
-    def __init__(self, project: str, backend: Backend) -> None:
+    def __init__(self, project: str, backend: Engine) -> None:
         self._name = cache.key(project, backend.info.backend, backend.info.endpoint)
 
     def last(self) -> LastImage | None:

@@ -13,7 +13,7 @@ from buildr.leftovers.build_lock import alone
 from buildr.plan.fingerprint import is_fingerprint, is_prepared
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend
+    from buildr.engines.images import Images
     from buildr.plan.project import Project
 
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
@@ -48,7 +48,7 @@ def old_images(project: Project, newest: str) -> OldImages:
     )
 
 
-def collect(backend: Backend, old: OldImages) -> bool:
+def collect(backend: Images, old: OldImages) -> bool:
     """Remove old images of a project; those in use, or with a name that somebody else gave them, stay.
 
     Args:
@@ -71,7 +71,7 @@ def collect(backend: Backend, old: OldImages) -> bool:
     return True
 
 
-def _names_of_old(backend: Backend, old: OldImages) -> list[str]:
+def _names_of_old(backend: Images, old: OldImages) -> list[str]:
     rows = backend.images({PROJECT: old.project})
     kept = [0, 0]
     found: list[str] = []

@@ -12,12 +12,12 @@ of, or that carry the label of a project whose image this user has run.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from buildr import labels
+from buildr.engines.records import short_id
 from buildr.errors import BackendError
 from buildr.host import marks
 from buildr.labels import PROJECT
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from buildr.engines.protocol import Backend
     from buildr.engines.records import ContainerState, Image
-
-_ID_DIGITS = 12  # of an id, as people see it
 
 
 class Leftover(Struct, frozen=True, kw_only=True):
@@ -70,7 +68,7 @@ def containers(backend: Backend) -> Iterator[Leftover]:
 
 def _container(found: ContainerState, why: str) -> Leftover:
     name = found.labels.get(labels.NAME) or "?"
-    text = f"container {found.id[:_ID_DIGITS]} ({name}; {why})"
+    text = f"container {short_id(found.id)} ({name}; {why})"
     return Leftover(kind="container", id=found.id, text=text)
 
 
@@ -81,8 +79,8 @@ def images(backend: Backend) -> Iterator[Leftover]:
         BackendError: the engine cannot list what it has.
     """
     for image in unnamed_images(backend):
-        short = image.id.removeprefix("sha256:")[:_ID_DIGITS]
-        yield Leftover(kind="image", id=image.id, text=f"image {short} (without a name)")
+        text = f"image {short_id(image.id)} (without a name)"
+        yield Leftover(kind="image", id=image.id, text=text)
 
 
 def caches(backend: Backend) -> Iterator[Leftover]:
@@ -188,16 +186,8 @@ def _is_ours(backend: Backend, row: Image) -> bool:
     if PROJECT in image.labels:
         runs_ours = not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
         return runs_ours and (
-            not _is_shared(backend) or Memory(image.labels[PROJECT], backend).last() is not None
+            not backend.info.shared or Memory(image.labels[PROJECT], backend).last() is not None
         )
-    return not _is_shared(backend) and {
+    return not backend.info.shared and {
         f"{name}={value}" for name, value in MARKERS.items()
     } <= set(image.environment)
-
-
-def _is_shared(backend: Backend) -> bool:
-    """Whether other users may have images there: all do who may open its socket, and root's Podman is root's alone."""
-    info = backend.info
-    if info.remote:
-        return True
-    return not info.rootless and not (info.backend == "podman" and os.geteuid() == 0)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from buildr.engines.protocol import IN_MEMORY
+from buildr.engines.engine import IN_MEMORY
 from buildr.host import cache, children, marks
 
 if TYPE_CHECKING:

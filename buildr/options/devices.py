@@ -7,7 +7,7 @@ import re
 from buildr.options.errors import WrongValueError
 from buildr.options.values import each, matching, text, typed
 
-__all__ = ["Gpus", "cdi_names", "devices", "gpus", "parts"]
+__all__ = ["Gpus", "devices", "gpus", "parts"]
 
 Gpus = int | tuple[str, ...]
 """How many, -1 for all of them; or which, by number or UUID."""
@@ -83,16 +83,6 @@ def gpus(value: object) -> Gpus:
     if count < 1 and count != -1:
         raise WrongValueError(value, _GPUS)
     return count
-
-
-def cdi_names(gpus: Gpus | None) -> list[str]:
-    """Return the names that NVIDIA's specification for the Container Device Interface gives to GPUs."""
-    if gpus is None:
-        return []
-    if gpus == -1:
-        return ["nvidia.com/gpu=all"]
-    names = map(str, range(gpus)) if isinstance(gpus, int) else gpus
-    return [f"nvidia.com/gpu={name}" for name in names]
 
 
 def _gpu(value: object) -> str:

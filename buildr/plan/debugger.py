@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from buildr.engines.container_spec import PortBinding
 from buildr.errors import OptionError
 from buildr.host import console
-from buildr.layout import DEBUG, DEBUGGER_ROOT
+from buildr.host.addresses import in_address
+from buildr.layout import APP, DEBUG, DEBUGGER_ROOT
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
@@ -68,10 +69,10 @@ def to_be_debugged(spec: ContainerSpec, port: Port) -> ContainerSpec:
 
 def way_in(project: Project, port: Port) -> str:
     """Return what to tell of where a debugger attaches."""
-    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    host = in_address(port.host_ip)
     if not port.host_ip.startswith(_LOOPBACK):
         console.warn(
             f"whoever reaches {host} can run code in the container, since a debugger asks nobody for a password"
         )
     place = f"{host}:{port.host}" if port.host else f"the port of {host} that is shown"
-    return f"a debugger attaches at {place}; {project.context} is /app there"
+    return f"a debugger attaches at {place}; {project.context} is {APP} there"

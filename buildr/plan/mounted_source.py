@@ -12,7 +12,7 @@ from buildr.errors import ContainerError, OptionError
 from buildr.layout import APP
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend
+    from buildr.engines.engine import Engine
     from buildr.plan.project import Project
 
 _SELINUX = "/sys/fs/selinux/enforce"  # there where the kernel has it on
@@ -51,7 +51,7 @@ def source_mounted(project: Project) -> Project:
     return replace(project, recipe=replace(recipe, mounted=True))
 
 
-def source_mount(backend: Backend, project: Project) -> MountSpec:
+def source_mount(backend: Engine, project: Project) -> MountSpec:
     """Return the mount that shows a guest the source.
 
     Raises:

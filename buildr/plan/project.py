@@ -74,7 +74,7 @@ class Project(Struct, frozen=True, kw_only=True):
         *options, path = self.placement.command
         if "-m" in options:
             return ""
-        relative = os.path.relpath(path, "/app")
+        relative = os.path.relpath(path, APP)
         if os.path.isdir(os.path.join(self.placement.context, relative)):
             return os.path.normpath(os.path.join(relative, "__main__.py"))
         return relative

@@ -14,8 +14,8 @@ from buildr.host import terminal
 from buildr.host.signals import END, Signals, block_signals
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Attachment
     from buildr.engines.records import ContainerState
+    from buildr.engines.streams import Attachment
     from buildr.host.terminal import Terminal
 
 

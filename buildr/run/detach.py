@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr import labels
+from buildr.engines.records import short_id
 from buildr.errors import OptionError
 from buildr.layout import APP
 from buildr.run.loop import create, remove
@@ -23,12 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
     from buildr.host.signals import Signals
     from buildr.options import Runtime
     from buildr.run.watchdog import Watchdog
-
-_ID_DIGITS = 12
 
 
 def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
@@ -67,7 +66,7 @@ def refuse_followed(runtime: Runtime) -> None:
 
 
 def start(
-    backend: Backend,
+    backend: Containers,
     spec: ContainerSpec,
     signals: Signals,
     *,
@@ -119,7 +118,7 @@ def _print(line: str) -> None:
 
 
 def ways_on(spec: ContainerSpec) -> str:
-    """Return what to tell of a run that goes on by itself."""
+    """Return what to say about a run that continues by itself."""
     name = spec.labels.get(labels.NAME) or "the script"
-    run = spec.labels[labels.RUN][:_ID_DIGITS]
+    run = short_id(spec.labels[labels.RUN])
     return f"{name} runs detached: `buildr logs -f {run}` follows it, `buildr stop {run}` ends and removes it"

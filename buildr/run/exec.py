@@ -15,8 +15,9 @@ from buildr.run.output import Moved, move_output
 from buildr.run.stdin import StdinPump
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend, Execution
+    from buildr.engines.containers import Containers
     from buildr.engines.records import CommandSpec
+    from buildr.engines.streams import Execution
     from buildr.host.signals import Signals
     from buildr.run.runs import Run
 
@@ -74,7 +75,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
         return _status(backend, container, execution)
 
 
-def _status(backend: Backend, container: str, execution: Execution) -> int:
+def _status(backend: Containers, container: str, execution: Execution) -> int:
     """Wait for the end of a command whose streams have ended; return its status."""
     while True:
         try:
@@ -93,7 +94,7 @@ def _status(backend: Backend, container: str, execution: Execution) -> int:
 class _Command:
     """A command in the place of a container, for `buildr.run.control.Control`."""
 
-    def __init__(self, backend: Backend, execution: Execution) -> None:
+    def __init__(self, backend: Containers, execution: Execution) -> None:
         self._backend = backend
         self._execution = execution
 

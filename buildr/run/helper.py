@@ -13,11 +13,11 @@ from buildr.host.marks import Mark
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
 
 
 @contextlib.contextmanager
-def helper(backend: Backend, image: str) -> Iterator[str]:
+def helper(backend: Containers, image: str) -> Iterator[str]:
     """Create a container that is never started, and remove it at the end; what a killed process leaves housekeeping removes.
 
     Args:

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buildr.engines.ownership import signed
+from buildr.engines.records import short_id
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
 from buildr.host import console, terminal
 from buildr.host.signals import Signals
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Attachment, Backend
+    from buildr.engines.containers import Containers
     from buildr.engines.records import ContainerState
+    from buildr.engines.streams import Attachment
     from buildr.host.signals import Signals
     from buildr.run.watchdog import Watchdog
 
@@ -40,7 +42,7 @@ _ENDING_SECONDS = 1.0  # for a guest whose streams broke to turn out to be endin
 
 
 def run(
-    backend: Backend,
+    backend: Containers,
     spec: ContainerSpec,
     signals: Signals,
     *,
@@ -104,7 +106,7 @@ def run(
     return status
 
 
-def create(backend: Backend, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
+def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
     """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
 
     Raises:
@@ -127,12 +129,12 @@ def create(backend: Backend, spec: ContainerSpec, watchdog: Watchdog | None) -> 
     return container
 
 
-def remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
+def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> None:
     """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.run.cleanup`)."""
     try:
         backend.remove(container, volumes=True)
     except BackendError as error:
-        console.warn(f"the container {container[:12]} is left behind: {error.what}")
+        console.warn(f"the container {short_id(container)} is left behind: {error.what}")
         if watchdog is not None:
             watchdog.take_over()
     except BaseException:  # a signal, where they are not collected
@@ -145,7 +147,7 @@ def remove(backend: Backend, container: str, watchdog: Watchdog | None) -> None:
 
 
 def _run(
-    backend: Backend,
+    backend: Containers,
     container: str,
     spec: ContainerSpec,
     signals: Signals,
@@ -179,7 +181,7 @@ def _run(
 
 
 def _follow(
-    backend: Backend, container: str, attachment: Attachment, control: Control, *, tty: bool
+    backend: Containers, container: str, attachment: Attachment, control: Control, *, tty: bool
 ) -> int:
     """Move output until the guest has ended; return its status.
 
@@ -205,7 +207,7 @@ def _follow(
     return status
 
 
-def _after_loss(backend: Backend, container: str, why: str, moved: Moved | None) -> int:
+def _after_loss(backend: Containers, container: str, why: str, moved: Moved | None) -> int:
     """Return the status of a guest whose streams broke, where the engine still knows it; complete its output.
 
     Args:
@@ -232,7 +234,7 @@ def _after_loss(backend: Backend, container: str, why: str, moved: Moved | None)
     return state.exit_code
 
 
-def _state_after_loss(backend: Backend, container: str, why: str) -> ContainerState | None:
+def _state_after_loss(backend: Containers, container: str, why: str) -> ContainerState | None:
     """Ask for a container's state until the engine is back, and until an ending container has ended.
 
     Raises:

@@ -14,13 +14,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from buildr.engines.protocol import STDOUT
+from buildr.engines.streams import STDOUT
 from buildr.errors import BackendError, BuildrError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.engines.protocol import Attachment, Backend
+    from buildr.engines.containers import Containers
+    from buildr.engines.streams import Attachment
     from buildr.run.control import Control
 
 _STREAM = itemgetter(0)
@@ -114,7 +115,7 @@ def write(fd: int, data: memoryview) -> None:
         data = data[written:]
 
 
-def complete(backend: Backend, container: str, moved: Moved) -> bool:
+def complete(backend: Containers, container: str, moved: Moved) -> bool:
     """Write what a guest that has ended wrote beyond what has been moved; return whether that is all of it."""
     left = dict(moved.counts)
     try:
@@ -129,7 +130,7 @@ def complete(backend: Backend, container: str, moved: Moved) -> bool:
     return not any(left.values())
 
 
-def complete_if_cut(backend: Backend, container: str, moved: Moved) -> None:
+def complete_if_cut(backend: Containers, container: str, moved: Moved) -> None:
     """Write what a guest that has ended wrote beyond what has been moved, where its log begins as that does.
 
     A log that is not to be had, or in which something else stands, says nothing.
@@ -142,7 +143,7 @@ def complete_if_cut(backend: Backend, container: str, moved: Moved) -> None:
             _write_what_follows(backend, container, moved)
 
 
-def _write_what_follows(backend: Backend, container: str, moved: Moved) -> None:
+def _write_what_follows(backend: Containers, container: str, moved: Moved) -> None:
     left = {fd: memoryview(moved.all_of(fd) or b"") for fd in moved.counts}
     break_of: int | None = None
     follows = False
@@ -168,7 +169,7 @@ def _write_what_follows(backend: Backend, container: str, moved: Moved) -> None:
         write(fd, rest)
 
 
-def _ends_otherwise(backend: Backend, container: str, moved: Moved) -> bool:
+def _ends_otherwise(backend: Containers, container: str, moved: Moved) -> bool:
     """Whether the last lines of the log are others than those that were written last."""
     lines = min(
         _TAIL_LINES, *(moved.end_of(fd).count(b"\n") for fd in moved.counts if moved.counts[fd])
@@ -193,7 +194,7 @@ def _agree(written: bytes, logged: bytes) -> bool:
 
 
 def _logs(
-    backend: Backend, container: str, *, tail: int | None = None
+    backend: Containers, container: str, *, tail: int | None = None
 ) -> Iterator[tuple[int, memoryview]]:
     with contextlib.closing(backend.logs(container, tail=tail)) as logs:
         while pieces := logs.read():

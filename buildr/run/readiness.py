@@ -8,6 +8,7 @@ the guest's own table of sockets has a listener.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import time
@@ -16,14 +17,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from buildr.engines.container_spec import HealthSpec
-from buildr.engines.protocol import STDERR
 from buildr.engines.records import CommandSpec
+from buildr.engines.streams import STDERR
 from buildr.errors import BackendError, ContainerError, EngineLostError, OptionError
+from buildr.layout import INIT
 from buildr.options.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
+    from buildr.engines.engine import Engine
     from buildr.host.signals import Signals
     from buildr.options import Runtime
     from buildr.options.wait_for import Condition
@@ -34,32 +37,22 @@ _ANSWER_SECONDS = 5.0  # one try over a connection
 _TAIL = 10  # lines of the guest's that an error shows
 _LONGEST_LINE = 1 << 16  # characters kept of one that does not end
 
-_LISTENERS = """\
-import socket, struct, sys
-port, found = int(sys.argv[1]), 3
-for table, form, family, own in ("tcp", "=I", socket.AF_INET, "127."), ("tcp6", "=4I", socket.AF_INET6, "::1"):
-    try:
-        rows = open(f"/proc/self/net/{table}").read().splitlines()[1:]
-    except OSError:
-        continue
-    for row in rows:
-        _, local, _, state = row.split()[:4]
-        address, _, number = local.partition(":")
-        if state == "0A" and int(number, 16) == port:
-            words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-            name = socket.inet_ntop(family, struct.pack(form, *words))
-            found = min(found, 2 if name.startswith(own) else 0)
-sys.exit(found)
-"""
-"""Run in the container: ends with 0 where something listens on the port, 2 where that is only on the container's own loopback,
-3 where nothing does. 0A is TCP_LISTEN of the kernel's tcp_states.h, and addresses are words in the host's order."""
 _ON_LOOPBACK, _NOWHERE = 2, 3
+_LISTENERS = f"""\
+import sys
+sys.path.insert(0, sys.argv[1])
+import init
+outside, loopback = init.listening()
+port = int(sys.argv[2])
+sys.exit(0 if port in outside else {_ON_LOOPBACK} if port in loopback else {_NOWHERE})
+"""
+"""Run in the container, by what its first process has (`buildr.guest.init`); its status says where something listens on the port."""
 
 Check: TypeAlias = Callable[[bool], bool]
 """Looks whether a condition has come true; it is told whether the guest goes on."""
 
 
-def refuse_unreachable(backend: Backend, runtime: Runtime) -> None:
+def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
     """Refuse to wait for ports of an engine on another machine: they are published there.
 
     Raises:
@@ -73,7 +66,7 @@ def refuse_unreachable(backend: Backend, runtime: Runtime) -> None:
 
 
 def wait_until_ready(
-    backend: Backend, container: str, spec: ContainerSpec, runtime: Runtime, signals: Signals
+    backend: Containers, container: str, spec: ContainerSpec, runtime: Runtime, signals: Signals
 ) -> None:
     """Wait until all conditions have come true, one after the other; or a signal asks for the end.
 
@@ -96,7 +89,7 @@ def wait_until_ready(
 
 
 def _wait(
-    backend: Backend,
+    backend: Containers,
     container: str,
     runtime: Runtime,
     condition: Condition,
@@ -146,7 +139,7 @@ class _NeverError(Exception):
     """A condition will not come true any more."""
 
 
-def _check(backend: Backend, container: str, spec: ContainerSpec, condition: Condition) -> Check:
+def _check(backend: Containers, container: str, spec: ContainerSpec, condition: Condition) -> Check:
     if condition.kind == "log":
         return _wrote(backend, container, condition.pattern)
     if condition.kind == "healthy":
@@ -160,7 +153,7 @@ def _check(backend: Backend, container: str, spec: ContainerSpec, condition: Con
 # Ports --------------------------------------------------------------------------------------------
 
 
-def _place(backend: Backend, container: str, port: int) -> tuple[str, int]:
+def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
     """Return where a port of the guest's is published."""
     state = backend.state(container)
     for binding in state.ports if state else ():
@@ -178,9 +171,11 @@ def _accepts(place: tuple[str, int]) -> bool:
     return True
 
 
-def _closed(backend: Backend, container: str, port: int) -> int:
+def _closed(backend: Containers, container: str, port: int) -> int:
     """Ask the guest's kernel about a port; where it cannot be asked, as in an image without Python, nothing speaks against it."""
-    spec = CommandSpec(command=("python3", "-ISc", _LISTENERS, str(port)), stdin=False)
+    spec = CommandSpec(
+        command=("python3", "-ISc", _LISTENERS, os.path.dirname(INIT), str(port)), stdin=False
+    )
     try:
         with contextlib.closing(backend.execute(container, spec)) as execution:
             while execution.read():
@@ -209,16 +204,16 @@ def _answers(place: tuple[str, int], path: str) -> bool:
 # Health -------------------------------------------------------------------------------------------
 
 
-def _healthy(backend: Backend, container: str, health: HealthSpec | None) -> Check:
+def _healthy(backend: Containers, container: str, health: HealthSpec | None) -> Check:
     interval = (health or HealthSpec(test=())).interval
     next_look = 0.0
 
     def check(_: bool) -> bool:
         nonlocal next_look
-        # On Podman to look is to run the check, which is to be done no more often than was asked for.
+        # Where looking runs the check, it is to be done no more often than was asked for.
         if (now := time.monotonic()) < next_look:
             return False
-        next_look = now + (interval if backend.info.backend == "podman" else 0)
+        next_look = now + (interval if backend.info.health_on_request else 0)
         found = backend.health(container)
         if found == "unhealthy":
             raise _NeverError("is unhealthy")
@@ -232,7 +227,7 @@ def _healthy(backend: Backend, container: str, health: HealthSpec | None) -> Che
 # Output -------------------------------------------------------------------------------------------
 
 
-def _wrote(backend: Backend, container: str, pattern: str) -> Check:
+def _wrote(backend: Containers, container: str, pattern: str) -> Check:
     """Read what there is each time, since an engine answers a request to follow a log only when there is something in it."""
     matches = re.compile(pattern).search
 
@@ -252,7 +247,7 @@ def _wrote(backend: Backend, container: str, pattern: str) -> Check:
     return check
 
 
-def _failed(backend: Backend, container: str, what: str, condition: Condition) -> ContainerError:
+def _failed(backend: Containers, container: str, what: str, condition: Condition) -> ContainerError:
     """Say that the container did not get ready, what it wrote last, and what to do."""
     lines: deque[str] = deque(maxlen=_TAIL)
     with (

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from buildr import labels
 from buildr.engines import ownership
+from buildr.engines.records import short_id
 from buildr.errors import BuildrError
 from buildr.labels import PROJECT
 from buildr.run.cleanup import has_ended, is_detached
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.engines.records import ContainerState
 
-ID_DIGITS = 12
-"""Of a run's id, as people see it; fewer do where they name one run."""
 _FALLBACK_GRACE_SECONDS = 10.0
 
 
@@ -68,7 +67,7 @@ class Run(Struct, frozen=True, kw_only=True):
     @property
     def short_id(self) -> str:
         """The id, as people see it."""
-        return self.id[:ID_DIGITS]
+        return short_id(self.id)
 
 
 def find(backends: Iterable[Backend]) -> list[Run]:
@@ -114,11 +113,14 @@ def _named(runs: Sequence[Run], word: str) -> Run:
         raise BuildrError(f"{word!r} names several runs: {ids}", hint="Name one by its id.")
     run = next(iter(found.values()))
     if not run.is_ours:
-        engine, container = run.engine, run.container.id[:ID_DIGITS]
+        engine, container = run.backend.info.command, short_id(run.container.id)
+        by_engine = (
+            f"use the engine's own command: {engine} logs {container}, {engine} stop {container}."
+        )
         raise BuildrError(
             f"the run {run.short_id} was started on another machine, or before this one's key was lost:"
             " nothing shows that it is yours",
-            hint=f"If it is, use the engine's own command: {engine} logs {container}, {engine} stop {container}.",
+            hint=f"If it is, {by_engine}" if engine else "",
         )
     return run
 

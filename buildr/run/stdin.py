@@ -14,7 +14,7 @@ from buildr.errors import EngineLostError
 from buildr.host.signals import block_signals
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Attachment
+    from buildr.engines.streams import Attachment
 
 _BUFFER = 1 << 16  # bytes: what a pipe holds
 _BACKGROUND_MS = 200  # between two looks whether a process in the background may read again

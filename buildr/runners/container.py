@@ -29,7 +29,8 @@ from buildr.run import stdin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.engines.protocol import Backend
+    from buildr.engines.engine import Engine
+    from buildr.engines.images import Images
     from buildr.engines.records import EngineInfo
     from buildr.image.ensure import Ready
     from buildr.options import Runtime
@@ -42,7 +43,7 @@ _UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 a
 
 
 def container_spec(
-    backend: Backend,
+    backend: Images,
     project: Project,
     ready: Ready,
     entry: Entry,
@@ -116,7 +117,7 @@ def container_spec(
     )
 
 
-def _home(backend: Backend, image: str) -> str:
+def _home(backend: Images, image: str) -> str:
     """Return the home directory that an image names: the project's does not tell, as its user may have been fitted."""
     stored = backend.image(image)
     named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
@@ -195,7 +196,7 @@ def health_spec(runtime: Runtime) -> HealthSpec | None:
     )
 
 
-def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
+def warn_of_limits(backend: Engine, runtime: Runtime) -> None:
     """Say so when limits will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
     info = backend.info
     if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):

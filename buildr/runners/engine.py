@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from buildr import labels
 from buildr.errors import ImageNotFoundError
+from buildr.host.addresses import in_address
 from buildr.leftovers import sweeping
 from buildr.leftovers.old_images import old_images
 from buildr.run.keep import to_be_kept, ways_in
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
     from buildr.host.signals import Signals
     from buildr.image.ensure import Ready
     from buildr.options import Package, Runtime
@@ -173,12 +174,12 @@ def _tell(engine: Engine, container: str, spec: ContainerSpec) -> None:
 
 
 def tell_ports(
-    backend: Backend, container: str, spec: ContainerSpec, say: Callable[[str], None]
+    backend: Containers, container: str, spec: ContainerSpec, say: Callable[[str], None]
 ) -> None:
     """Say which host ports the engine chose; asked for only when it had to choose."""
     if not any(port.host == 0 for port in spec.ports):
         return
     state = backend.state(container)
     for port in state.ports if state else ():
-        host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+        host = in_address(port.host_ip)
         say(f"port {port.container}/{port.protocol} of the guest is {host}:{port.host} here")

@@ -21,10 +21,11 @@ from msgspec import Struct
 
 from buildr._version import __version__
 from buildr.engines.container_spec import ContainerSpec, TmpfsSpec, tmpfs_options
+from buildr.engines.gpus import cdi_names
 from buildr.engines.records import EngineInfo
 from buildr.errors import ContextError, OptionError
 from buildr.guest.init import PUBLISHED
-from buildr.options.devices import cdi_names
+from buildr.host.addresses import in_address
 from buildr.runners.container import find_mount, health_spec, user_of
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _as_podman_reads(path: str) -> dict[str, str | None]:
 
 
 def _port(port: Port) -> str:
-    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    host = in_address(port.host_ip)
     parts = [host] if host else []
     parts += [str(port.host or "")] if port.host or host else []
     protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"

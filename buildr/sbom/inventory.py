@@ -15,13 +15,14 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
+from buildr.archive.chunks import ChunkReader
 from buildr.errors import EngineLostError
 from buildr.run.helper import helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildr.engines.protocol import Backend
+    from buildr.engines.containers import Containers
 
 _METADATA = re.compile(r"(?:[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INFO)?)")
 _DPKG = re.compile(r"var/lib/dpkg/(?:status|status\.d/[^/.]+)")  # the second: images without dpkg
@@ -54,7 +55,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     """``VERSION_ID`` of os-release(5)."""
 
 
-def read_inventory(backend: Backend, image: str) -> Inventory:
+def read_inventory(backend: Containers, image: str) -> Inventory:
     """Read what is installed in a stored image.
 
     Args:
@@ -72,11 +73,11 @@ def read_archive(chunks: Iterable[bytes]) -> Inventory:
     """Read what is installed in a root directory, given as a tar archive.
 
     Raises:
-        EngineLostError: it is no archive, or broke off.
+        EngineLostError: it is not an archive, or broke off.
     """
     packages: set[Installed] = set()
     release: dict[str, str] = {}
-    with contextlib.closing(_Stream(chunks)) as stream:
+    with contextlib.closing(ChunkReader(chunks)) as stream:
         try:
             with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
                 for member in archive:
@@ -96,29 +97,6 @@ def read_archive(chunks: Iterable[bytes]) -> Inventory:
         distribution=release.get("ID", ""),
         release=release.get("VERSION_ID", ""),
     )
-
-
-class _Stream:
-    """Chunks as a file that can only be read on, which is all that tarfile asks of a stream."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._held = b""
-
-    def read(self, size: int) -> bytes:
-        """Return this many bytes, fewer at the end."""
-        parts, missing = [self._held], size - len(self._held)
-        while missing > 0 and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-            missing -= len(chunk)
-        data = b"".join(parts)
-        self._held = data[size:]
-        return data[:size]
-
-    def close(self) -> None:
-        """Let go of what has not been read."""
-        if close := getattr(self._chunks, "close", None):
-            close()
 
 
 def _reader(path: str) -> Callable[[bytes, str], Iterator[Installed]] | None:

@@ -1,6 +1,6 @@
 r"""Test your own decorated scripts with no engine: a backend that lives in memory.
 
-What a container would do is said by a function, the guest. A script is then run as ``python script`` would run it::
+A function, the guest, stands for what a container would do. A script is then run as ``python script`` would run it::
 
     >>> from buildr.testing import FakeBackend, run_script, using
     >>> def guest(container):
@@ -12,7 +12,7 @@ What a container would do is said by a function, the guest. A script is then run
     >>> result.stdout, result.status
     (b'hello world\n', 3)
 
-Afterwards the backend tells what was asked of it::
+Afterwards the backend knows what was asked of it::
 
     >>> backend.runs[0].argv
     ('python', '-u', '/app/greet.py', '--loud')
@@ -22,7 +22,7 @@ Afterwards the backend tells what was asked of it::
     >>> "FROM docker.io/library/python:3-alpine" in backend.builds[0].containerfile
     True
 
-and faults can be made to happen::
+and it can be made to fail::
 
     >>> from buildr.errors import BuildError
     >>> backend = FakeBackend()
@@ -53,10 +53,11 @@ With pytest, a fixture of your own is four lines::
 
 from __future__ import annotations
 
-from buildr.testing.backend import FakeBackend, Operation
+from buildr.testing.backend import FakeBackend
 from buildr.testing.build import BuildFile, FakeBuild
 from buildr.testing.call import FakeCall, call_in
 from buildr.testing.container import FakeContainer, Guest
+from buildr.testing.engine import Operation
 from buildr.testing.script import ScriptResult, run_script
 from buildr.testing.streams import GuestEnded
 from buildr.testing.use import using

@@ -67,14 +67,14 @@ def read_build(request: BuildRequest) -> FakeBuild:
     """Read a request's tar stream.
 
     Raises:
-        BuildError: the stream is no tar archive, or does not hold the Containerfile.
+        BuildError: the stream is not a tar archive, or does not hold the Containerfile.
     """
     archive = b"".join(request.context)
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             files = {member.name: _file(tar, member) for member in tar}
     except tarfile.TarError as error:
-        raise BuildError(f"the context is no tar archive: {error}") from None
+        raise BuildError(f"the context is not a tar archive: {error}") from None
     if request.containerfile not in files:
         raise BuildError(f"the context does not hold {request.containerfile}")
     return FakeBuild(
@@ -108,7 +108,7 @@ def configuration(text: str, stored: Stored, on_event: OnEvent) -> Image:
     Args:
         text: the Containerfile.
         stored: looks up a base image.
-        on_event: told each instruction.
+        on_event: called with each instruction.
 
     Returns:
         The last stage's image, without an id.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.records import short_id
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _HARMLESS = {
 
 
 class FakeContainer:
-    """A container, and what its guest has in hand.
+    """A container, and what its guest can use.
 
     Attributes:
         id: 64 hexadecimal digits.
@@ -49,12 +50,12 @@ class FakeContainer:
         stdout: takes bytes for the host; nothing is buffered.
         stderr: likewise; with a terminal it is one stream with ``stdout``.
         signals: what the guest does about signals.
-        terminal_size: rows and columns, once the host has told them.
+        terminal_size: rows and columns, once the host has set them.
         started: whether it was started.
         removed: whether it was removed.
         volumes_removed: whether its anonymous volumes went with it.
-        health: what its health check comes to, where it has one; may be changed at any time.
-        error: an exception that the guest let out; its exit status is 1 then.
+        health: the result of its health check, where it has one; may be changed at any time.
+        error: an exception that the guest did not catch; its exit status is 1 then.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class FakeContainer:
     def start(self, guest: Guest) -> None:
         """Start a guest in a thread of its own."""
         self.started = True
-        name = f"guest-{self.id[:12]}"
+        name = f"guest-{short_id(self.id)}"
         threading.Thread(target=self._serve, args=(guest,), name=name, daemon=True).start()
 
     def wait(self) -> int:
@@ -120,7 +121,7 @@ class FakeContainer:
             return self._plumbing.exit_code or 0
 
     def resize(self, rows: int, columns: int) -> None:
-        """Change the size of the terminal, of which the guest hears by SIGWINCH."""
+        """Change the size of the terminal, which the guest learns by SIGWINCH."""
         self.terminal_size = (rows, columns)
         self.signals.send(signal.SIGWINCH)
 
@@ -169,7 +170,7 @@ class FakeContainer:
             pass  # the status is that of the signal already
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException as error:  # noqa: BLE001 - whatever ends a script is no fault of the test's thread
+        except BaseException as error:  # noqa: BLE001 - what ends a script must not end the test's thread
             self.error = error
             with contextlib.suppress(GuestEnded):
                 self.stderr.write(traceback.format_exc().encode())
@@ -180,7 +181,7 @@ class FakeContainer:
 
 
 class FakeExecution:
-    """A `buildr.engines.protocol.Execution` of a command that `FakeContainer.beside` has made."""
+    """A `buildr.engines.streams.Execution` of a command that `FakeContainer.beside` has made."""
 
     def __init__(self, container: FakeContainer) -> None:
         self._container = container
@@ -191,15 +192,15 @@ class FakeExecution:
         self.close = attachment.close
 
     def status(self) -> int | None:
-        """See `buildr.engines.protocol.Execution.status`."""
+        """See `buildr.engines.streams.Execution.status`."""
         return self._container.exit_code
 
     def kill(self, signal: int) -> None:
-        """See `buildr.engines.protocol.Execution.kill`."""
+        """See `buildr.engines.streams.Execution.kill`."""
         self._container.signals.send(signal)
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """See `buildr.engines.protocol.Execution.resize`."""
+        """See `buildr.engines.streams.Execution.resize`."""
         self._container.resize(rows, columns)
 
 

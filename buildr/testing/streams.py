@@ -1,4 +1,4 @@
-"""The standard streams of a fake container, between the guest's thread and whoever is attached."""
+"""The standard streams of a fake container, between the guest's thread and the host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from buildr.errors import EngineLostError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    from buildr.engines.protocol import Output
+    from buildr.engines.streams import Output
 
 
 class GuestEnded(BaseException):
@@ -101,7 +101,7 @@ class GuestOutput(io.RawIOBase):
 
 
 class FakeAttachment:
-    """The host's end: a `buildr.engines.protocol.Attachment`.
+    """The host's end: a `buildr.engines.streams.Attachment`.
 
     Args:
         plumbing: of the container.
@@ -116,7 +116,7 @@ class FakeAttachment:
         self._closed = False
 
     def read(self) -> Output:
-        """Wait for output; see `buildr.engines.protocol.Attachment.read`."""
+        """Wait for output; see `buildr.engines.streams.Attachment.read`."""
         plumbing = self._plumbing
         with plumbing.changed:
             plumbing.changed.wait_for(self._readable)
@@ -134,22 +134,22 @@ class FakeAttachment:
         return there or self._closed or not self._follow or bool(plumbing.cut)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send standard input; see `buildr.engines.protocol.Attachment.write`."""
+        """Send standard input; see `buildr.engines.streams.Attachment.write`."""
         plumbing = self._plumbing
         with plumbing.changed:
             if self._closed or plumbing.ended or plumbing.cut:
-                raise EngineLostError("the container's input broke off: nobody reads it any more")
+                raise EngineLostError("the container's input broke off: it is no longer read")
             plumbing.input += data
             plumbing.changed.notify_all()
 
     def close_write(self) -> None:
-        """End standard input; see `buildr.engines.protocol.Attachment.close_write`."""
+        """End standard input; see `buildr.engines.streams.Attachment.close_write`."""
         with self._plumbing.changed:
             self._plumbing.input_ended = True
             self._plumbing.changed.notify_all()
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.protocol.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         with self._plumbing.changed:
             self._closed = True
             self._plumbing.changed.notify_all()

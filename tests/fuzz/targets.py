@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import EngineLostError
 from buildr_backends.http import json_stream
 from buildr_backends.shared import frames as frame_reader

@@ -21,7 +21,7 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
     """Return the endpoint that the user named by URL or context, and where it was named.
 
     Raises:
-        EngineUnavailableError: the named context does not exist, or its address is of no kind that Buildr speaks.
+        EngineUnavailableError: the named context does not exist, or its address has a scheme that Buildr does not support.
     """
     if endpoint:
         return _with_tls(parse_endpoint(endpoint)), "named explicitly"
@@ -44,7 +44,7 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
 
 
 def _with_tls(found: Endpoint) -> Endpoint:
-    """Add what the environment says of TLS, as Docker's own command reads it."""
+    """Add what the environment says about TLS, as Docker's own command reads it."""
     verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
     if found.path or not (verify or os.environ.get("DOCKER_TLS")):
         return found

@@ -2,42 +2,40 @@
 
 Engines speak a narrow HTTP: fixed length or chunked answers, and a connection that is handed over whole
 ("hijacked") for attached streams. Importing the standard library's client and an SDK costs about as much as
-a whole run, so this module and `_response` speak just that HTTP, after RFC 9110 and 9112. `Client` keeps idle
-connections and is safe to use from several threads; a `Response` belongs to one, though any may close it.
+a whole run, so this package speaks just that HTTP, after RFC 9110 and 9112. `Client` keeps idle connections and is safe
+to use from several threads; a `Response` belongs to one, though any may close it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
+from msgspec.structs import replace
+
+from buildr.errors import EngineLostError, EngineUnavailableError
+from buildr_backends.http.refusal import is_passing, refusal
+from buildr_backends.http.request import Content, request_head, send
 from buildr_backends.http.response import Response, silent
-from buildr_backends.http.urlquote import encode_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from buildr_backends.http.endpoint import Connection, Endpoint
 
-_MAX_ERROR = 1 << 16  # bytes of an error's body that are read for its message
-_MAX_MESSAGE = 4000  # characters of it that are shown
 _CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """How long an ordinary request may take: creating a container on a cold disk is the slowest of them."""
 _SUSPECT_SECONDS = 4.0
 """How long any request may take once the engine has failed to give a sign of life."""
 
-# What an engine says when something that it looks at changes or goes meanwhile, and what says nothing of the thing itself:
-# a panic of Go that it has caught, and the error values of its store (containers/storage, errors.go).
-_PASSING = ("runtime error:", "container not known", "image not known", "layer not known")
 _PASSING_TRIES = 5
 _PASSING_PAUSE_SECONDS = 0.1
 
-_INTERNAL = 500
+_SUCCESS = (200, 201, 204, 304)
+_UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
+_UPGRADED = (101, 200)  # some engines hand over the connection with the latter
 
 
 class Client:
@@ -56,15 +54,23 @@ class Client:
         self._closed = False
         self._suspect = False
         self.revive: Callable[[], object] | None = None
-        """Starts the engine again when nobody accepts connections; may raise `EngineUnavailableError`."""
+        """Starts the engine again when connections are refused; may raise `EngineUnavailableError`."""
 
-    def expect(self, seconds: float, method: str, path: str, **more: Any) -> Response:
-        """Send a request that any engine that is well answers soon; otherwise like `request`.
+    def expect(
+        self,
+        seconds: float,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        ok: tuple[int, ...] = _SUCCESS,
+    ) -> Response:
+        """Send a request that any healthy engine answers soon; otherwise like `request`.
 
-        When there is no answer in time the engine counts as gone until it answers again, and nobody waits long for it.
+        When there is no answer in time the engine counts as gone until it answers again, and no later request waits long for it.
         """
         try:
-            return self.request(method, path, seconds=seconds, **more)
+            return self.request(method, path, query=query, seconds=seconds, ok=ok)
         except EngineUnavailableError:
             self._suspect = True
             raise
@@ -75,12 +81,9 @@ class Client:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        json_body: object = None,
-        body: bytes | Iterable[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
         seconds: float | None = ANSWER_SECONDS,
-        ok: tuple[int, ...] = (200, 201, 204, 304),
-        upgrade: bool = False,
+        ok: tuple[int, ...] = _SUCCESS,
     ) -> Response:
         """Send a request and read the head of its answer.
 
@@ -88,50 +91,42 @@ class Client:
             method: of HTTP.
             path: behind the prefix; every character that is not of a path must be quoted already.
             query: parameters.
-            json_body: sent as JSON.
-            body: sent as it is, an iterable in chunks. What the iterable raises passes through.
-            headers: more headers.
+            content: body and headers. What the body's iterable raises passes through.
             seconds: how long the engine may take to accept and to answer, and then each wait for more of its body
-                may last; ``None``: for ever, save accepting.
-            ok: statuses that are no error.
-            upgrade: ask for the connection to be handed over.
+                may last; ``None``: for ever, except for accepting.
+            ok: statuses that are not errors.
 
         Raises:
-            EngineUnavailableError: nobody accepts, or no answer in time.
+            EngineUnavailableError: the connection is refused, or no answer comes in time.
             EngineLostError: the connection broke, or what answers does not speak HTTP.
             EngineError: the engine answered with a status outside ``ok``.
         """
-        fields = {"Host": "buildr", "User-Agent": "buildr", **(headers or {})}
-        if json_body is not None:
-            body = json.dumps(json_body).encode()
-            fields["Content-Type"] = "application/json"
-        if upgrade:
-            fields |= {"Connection": "Upgrade", "Upgrade": "tcp"}
-        if isinstance(body, bytes):
-            fields["Content-Length"] = str(len(body))
-        elif body is not None:
-            fields["Transfer-Encoding"] = "chunked"
-        elif method not in ("GET", "HEAD"):
-            fields["Content-Length"] = "0"
-        target = self.prefix + path + (f"?{encode_query(query)}" if query else "")
-        head = f"{method} {target} HTTP/1.1\r\n" + "".join(
-            f"{k}: {v}\r\n" for k, v in fields.items()
-        )
-        # Podman 4.3 panics on a question about an image that another request just changes, and refuses a whole list while
-        # somebody removes one thing of it; asked again it answers.
+        content = content or Content()
+        head = request_head(method, self.prefix + path, query or {}, content)
+        # Podman 4.3 panics when it is asked about an image that another request is changing, and refuses a whole list while
+        # one thing of it is being removed; asked again it answers.
         tries = _PASSING_TRIES if method == "GET" else 1
         while True:
-            response = self._exchange(method, head.encode("latin-1") + b"\r\n", body, seconds)
-            if response.status in ok or (upgrade and response.status == 101):
+            response = self._exchange(method, head, content.data, seconds)
+            if response.status in ok:
                 return response
-            refusal = _refusal(method, path, response)
+            error = refusal(method, path, response)
             tries -= 1
-            passing = response.status == _INTERNAL and any(
-                words in refusal.message for words in _PASSING
-            )
-            if not tries or not passing:
-                raise refusal
+            if not tries or not is_passing(error):
+                raise error
             time.sleep(_PASSING_PAUSE_SECONDS)
+
+    def upgrade(
+        self, path: str, *, query: Mapping[str, str] | None = None, content: Content | None = None
+    ) -> Response:
+        """Send a POST that asks for the connection to be handed over: see `Response.hijack`.
+
+        Raises:
+            BackendError: as `request`.
+        """
+        content = content or Content()
+        asks = replace(content, headers={**content.headers, **_UPGRADE})
+        return self.request("POST", path, query=query, content=asks, ok=_UPGRADED)
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they come back."""
@@ -152,12 +147,12 @@ class Client:
         while True:
             connection, fresh = self._take(deadline)
             try:
-                delivered, refused = _send(connection, head, body)
+                delivered, refused = send(connection, head, body)
             except BaseException:
                 connection.close()
                 raise
             if not delivered and not fresh:
-                # The engine had closed a connection that was idle, and has seen nothing of this request.
+                # The engine had closed the idle connection, and has seen nothing of this request.
                 connection.close()
                 continue
             if body is not None and seconds is not None:
@@ -177,7 +172,7 @@ class Client:
     ) -> Response:
         """Read the head of an answer; the connection is closed when there is none.
 
-        An engine that refuses a body early answers before it closes: its words matter most.
+        An engine that refuses a body early answers before it closes: that answer matters most.
         """
         if isinstance(refused, TimeoutError):
             connection.close()
@@ -220,7 +215,7 @@ class Client:
         except OSError as error:
             raise EngineUnavailableError(
                 f"the engine at {self.endpoint.url} cannot be reached: {error.strerror or error}",
-                hint="Is it running? `buildr doctor` tells what answers.",
+                hint="Is it running? `buildr doctor` shows what answers.",
             ) from None
         left = None if deadline is None else max(0.001, deadline - time.monotonic())
         connection.settimeout(left)
@@ -243,38 +238,6 @@ class Client:
         connection.close()
 
 
-def _send(
-    connection: Connection, head: bytes, body: bytes | Iterable[bytes] | None
-) -> tuple[bool, OSError | None]:
-    """Send a request.
-
-    Returns:
-        Whether the peer may have got any of it, and the error if it would not take all of it.
-    """
-    first = head + body if isinstance(body, bytes) else head
-    try:
-        sent = connection.send(first)
-    except OSError as error:
-        return False, error
-    try:
-        connection.sendall(memoryview(first)[sent:])
-    except OSError as error:
-        return True, error
-    if body is None or isinstance(body, bytes):
-        return True, None
-    for chunk in body:  # its own errors (a file that cannot be read) are not the connection's
-        if chunk:
-            try:
-                connection.sendall(b"".join((b"%x\r\n" % len(chunk), chunk, b"\r\n")))
-            except OSError as error:
-                return True, error
-    try:
-        connection.sendall(b"0\r\n\r\n")
-    except OSError as error:
-        return True, error
-    return True, None
-
-
 def _hung_up(connection: Connection) -> bool:
     """Whether the other end of an idle connection has ended it, or speaks out of turn."""
     connection.settimeout(0)
@@ -285,25 +248,3 @@ def _hung_up(connection: Connection) -> bool:
     except OSError:
         return True
     return True
-
-
-def _refusal(method: str, path: str, response: Response) -> EngineError:
-    body = bytearray()
-    # What has come of the message is all there is.
-    with contextlib.suppress(EngineLostError, EngineUnavailableError):
-        for chunk in response.chunks():
-            body += chunk
-            if len(body) > _MAX_ERROR:
-                break
-    response.close()
-    text = bytes(body).decode(errors="replace").strip()
-    message: object = ""
-    with contextlib.suppress(ValueError, AttributeError, RecursionError):  # some are plain text
-        document = json.loads(text)
-        message = document.get("message") or document.get("cause")
-    words = str(message or text)[:_MAX_MESSAGE]
-    return EngineError(
-        f"the engine refused {method} {path}: {words or response.status}",
-        status=response.status,
-        message=words,
-    )

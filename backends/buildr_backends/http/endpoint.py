@@ -44,7 +44,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
             timeout: seconds until the peer must have accepted.
 
         Raises:
-            OSError: as `socket.socket.connect`, also for an address that is none.
+            OSError: as `socket.socket.connect`, also for an invalid address.
         """
         try:
             return self._connect(timeout)
@@ -86,7 +86,7 @@ def parse_endpoint(url: str) -> Endpoint:
     """Read an engine's URL: ``unix:///path``, ``tcp://host:port``, or ``https://host:port`` for TLS.
 
     Raises:
-        EngineUnavailableError: the URL is of another kind, or incomplete.
+        EngineUnavailableError: the URL has another scheme, or is incomplete.
     """
     scheme, _, rest = url.partition("://")
     if scheme in ("unix", "http+unix") and rest.startswith("/"):
@@ -95,7 +95,7 @@ def parse_endpoint(url: str) -> Endpoint:
         host, _, port = rest.rstrip("/").rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if host and port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16:
-            # TLS or not is said apart; docker-py wants to read one scheme for both.
+            # Whether it is TLS is a field of its own; docker-py wants one scheme for both.
             return Endpoint(url=f"tcp://{rest}", host=host, port=int(port), tls=scheme == "https")
     hint = "Buildr speaks unix:///path/to/socket and tcp://host:port."
     if scheme == "ssh":

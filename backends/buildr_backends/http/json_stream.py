@@ -24,7 +24,7 @@ def documents(chunks: Iterable[bytes]) -> Iterator[object]:
     may be cut anywhere.
 
     Raises:
-        EngineLostError: the stream is no JSON, or ends inside a document.
+        EngineLostError: the stream is not JSON, or ends inside a document.
     """
     decoder = json.JSONDecoder()
     text = ""
@@ -59,4 +59,4 @@ def _whole(decoder: json.JSONDecoder, text: str) -> Generator[object, None, str]
 
 
 def _no_json(text: str) -> EngineLostError:
-    return EngineLostError(f"the engine's answer is no JSON: {text[:80]!r}")
+    return EngineLostError(f"the engine's answer is not JSON: {text[:80]!r}")

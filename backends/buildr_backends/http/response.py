@@ -1,7 +1,7 @@
 """An answer of an engine: its head, and its body as it comes (RFC 9112).
 
-An engine that has gone wrong, or is none, must not make us wait or fill the memory: every length has a bound,
-and every wait has the one that was set on the connection.
+An engine that misbehaves, or a peer that is not an engine, must not make us wait or fill the memory: every length has a
+limit, and every wait has the one that was set on the connection.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Response:
         url: of the engine, for what is said.
         connection: where the answer comes.
         method: of the request.
-        deadline: of the head, on the clock of `time.monotonic`; ``None``: none.
+        deadline: for the head, on the clock of `time.monotonic`; ``None``: none.
         give_back: called with the connection once the body has been read to its end, and with whether it may serve
             another request.
         keep: whether it may, as far as the one who asked knows.
@@ -124,11 +124,11 @@ class Response:
         """Return what ``read`` makes of the whole body, decoded.
 
         Args:
-            read: given the document, which is ``None`` for an empty body. It need not guard against documents that
-                are not as they should be: what it raises then becomes an `EngineLostError`.
+            read: given the document, which is ``None`` for an empty body. It need not check the document's
+                form: what it raises then becomes an `EngineLostError`.
 
         Raises:
-            EngineLostError: the body broke off, is no JSON, or not of the form that ``read`` understands.
+            EngineLostError: the body broke off, is not JSON, or not of the form that ``read`` understands.
             EngineUnavailableError: the engine has fallen silent.
         """
         body = self.read()
@@ -147,12 +147,12 @@ class Response:
             ) from None
 
     def hijack(self) -> tuple[Connection, bytes]:
-        """Take the connection over, with the bytes that came behind the head already."""
+        """Take over the connection, with the bytes that have already come after the head."""
         connection, self._socket = self.connection, None
         return connection, bytes(self._buffer)
 
     def close(self) -> None:
-        """Close the connection if the body was not read to its end; wakes whoever waits for it."""
+        """Close the connection if the body was not read to its end; wakes a thread that waits for it."""
         connection, self._socket = self._socket, None
         if connection is not None:
             with contextlib.suppress(OSError):
@@ -177,7 +177,7 @@ class Response:
                 f"the connection to the engine at {self._url} broke: {error.strerror or error}"
             ) from None
         if self._socket is None:  # by another thread, which woke this one
-            raise EngineLostError(f"the answer of the engine at {self._url} was let go")
+            raise EngineLostError(f"the answer of the engine at {self._url} was closed")
         self._buffer += data
         return bool(data)
 
@@ -269,5 +269,5 @@ def silent(url: str) -> EngineUnavailableError:
     """Return the error of an engine that gives no answer in time."""
     return EngineUnavailableError(
         f"the engine at {url} does not answer",
-        hint="Is it stopped or overloaded? `buildr doctor` tells what answers.",
+        hint="Is it stopped or overloaded? `buildr doctor` shows what answers.",
     )

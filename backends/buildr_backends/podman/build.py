@@ -1,8 +1,8 @@
-"""A Podman service for one build, so that a build that is given up ends.
+"""A Podman service for one build, so that a cancelled build ends.
 
-Podman goes on with the step that runs when the client of a build has gone, and in a service that several builds
-share nobody can tell whose step is whose. In a service of its own every step is ours: its process is killed, and
-Podman, which sees the step fail, removes what the build has left.
+Podman finishes the running step when the client of a build has gone, and in a service that several builds share there is
+no telling whose step is whose. In a private service every step belongs to the build: its process is killed, and Podman,
+which sees the step fail, removes what the build has left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from buildr.errors import BackendError
 from buildr.run.watchdog import Guard
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import private_service
-from buildr_backends.podman.private_service import Apart
+from buildr_backends.podman.private_service import PrivateService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_STEP_PARENT = b"buildah-oci-runtime"  # what a service's child that leads a step calls itself
+_STEP_PARENT = b"buildah-oci-runtime"  # how the child of a service that leads a step calls itself
 _CLEANUP_SECONDS = 5.0  # for the removal of what a build has left
 _PAUSE_SECONDS = 0.02
 
 
 class BuildService:
-    """A service of our own; a context manager.
+    """A private service for one build; a context manager.
 
-    Beside it a guard waits that ends the service when this process is killed, and what that was doing.
+    A guard beside it ends the service, and what it was doing, when this process is killed.
 
     Args:
         program: path of ``podman``.
@@ -46,7 +46,7 @@ class BuildService:
 
     def __init__(self, program: str, working: Callable[[], set[str]]) -> None:
         self._working = working
-        self._service = private_service.start_apart(program)
+        self._service = private_service.start(program)
         self.endpoint = self._service.endpoint
         self._others: set[str] = set()
         with contextlib.suppress(BackendError):
@@ -78,7 +78,7 @@ class BuildService:
             self._guard.__exit__(None)
 
 
-def end(service: Apart, others: AbstractSet[str] = frozenset()) -> None:
+def end(service: PrivateService, others: AbstractSet[str] = frozenset()) -> None:
     """End a build whose host process has gone: its steps, what it works in, its service.
 
     Args:
@@ -96,19 +96,21 @@ def end(service: Apart, others: AbstractSet[str] = frozenset()) -> None:
         _end_service(service)
 
 
-def _end_service(service: Apart) -> None:
-    if service.lives:
+def _end_service(service: PrivateService) -> None:
+    if service.is_alive:
         with contextlib.suppress(ProcessLookupError):
             os.kill(service.pid, signal.SIGTERM)
     private_service.forget(service)
 
 
-def _end_steps(service: Apart, working: Callable[[], set[str]], others: AbstractSet[str]) -> None:
+def _end_steps(
+    service: PrivateService, working: Callable[[], set[str]], others: AbstractSet[str]
+) -> None:
     """Kill each step until Podman has removed the working containers that came with the build."""
     deadline = time.monotonic() + _CLEANUP_SECONDS
     left: set[str] | None = None
-    while left != set() and time.monotonic() < deadline and service.lives:
-        # Podman refuses the whole list while somebody removes one of them; and steps end without it, too.
+    while left != set() and time.monotonic() < deadline and service.is_alive:
+        # Podman refuses the whole list while one of them is removed; steps are ended without it, too.
         with contextlib.suppress(BackendError):
             now = working() - others
             left = now if left is None else left & now
@@ -151,7 +153,7 @@ def main(arguments: list[str]) -> None:
     """End what a host process has left, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS COUNT``."""
     path, pid, started, *others = arguments[:-3]
     endpoint = Endpoint(url=f"unix://{path}", path=path)
-    end(Apart(endpoint=endpoint, pid=int(pid), started=started), set(others))
+    end(PrivateService(endpoint=endpoint, pid=int(pid), started=started), set(others))
 
 
 if __name__ == "__main__":

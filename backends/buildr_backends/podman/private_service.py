@@ -1,12 +1,12 @@
-"""A Podman service that nobody else uses: its files, and what is left of it when its users were killed.
+"""A Podman service for one use: its files, and what is left of it when its user was killed.
 
 All of it lies beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
 holds the service's process, a link to the folder where the service keeps temporary files, and a file that the host process
-has locked as long as it lives (flock(2)). Pids tell that to who is in its pid namespace alone, and several share these files:
-a sandbox, a devcontainer, a toolbox.
+keeps locked as long as it lives (flock(2)). A pid tells that only within its own pid namespace, and several namespaces share
+these files: those of a sandbox, a devcontainer, a toolbox.
 
-That folder is its own because Podman leaves there what has come of an upload that breaks off: a part of the project.
-It lies where Podman would keep such files anyway, since layers pass through it, which are too large for memory.
+The folder is the service's own because Podman leaves the received part of an upload that breaks off there: a part of the
+project. It lies where Podman would keep such files anyway, since layers pass through it, which are too large for memory.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from buildr.errors import EngineUnavailableError
 from buildr.host import private_folders
 from buildr.host.process import pid_namespace, start_time
 from buildr_backends.http.endpoint import Endpoint
-from buildr_backends.podman import service as podman_service
-from buildr_backends.podman.service import APART, LEFT_SECONDS
+from buildr_backends.podman import launch, private_directory
+from buildr_backends.podman.configuration import configuration_files
+from buildr_backends.podman.private_directory import LEFT_SECONDS, PRIVATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
 _PROCESS = ".pid"  # ends the name of the file beside a socket
 _FOLDER = ".tmp"  # that of the link
 _LOCK = ".lock"  # and that of the locked file
-_PODMAN_TEMPORARY = "/var/tmp"  # noqa: S108 - where Podman keeps temporary files, unless told otherwise
+_PODMAN_TEMPORARY = "/var/tmp"  # noqa: S108 - where Podman keeps temporary files, unless configured otherwise
 _CACHES = "buildah-cache"  # begins the names of folders there that outlive a build: RUN --mount=type=cache
 _CHOSEN = re.compile(r"^\s*image_copy_tmp_dir\s*=", re.MULTILINE)  # containers.conf(5)
 
 
-class Apart(Struct, frozen=True, kw_only=True):
-    """A service that nobody else uses."""
+class PrivateService(Struct, frozen=True, kw_only=True):
+    """A service for one use."""
 
     endpoint: Endpoint
     pid: int
@@ -49,15 +50,15 @@ class Apart(Struct, frozen=True, kw_only=True):
     """The descriptor of the locked file, in the process that has started it."""
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether it has not ended."""
         return bool(self.started) and start_time(str(self.pid)) == self.started
 
 
-def start_apart(podman: str) -> Apart:
-    """Start a service that nobody else uses.
+def start(podman: str) -> PrivateService:
+    """Start a service for one use.
 
-    Whoever starts it ends it and calls `forget`; left alone it ends like any other, when it has nothing to do.
+    The caller ends it and calls `forget`; otherwise it ends like any other, when it has been idle.
 
     Args:
         podman: path of the program.
@@ -65,13 +66,13 @@ def start_apart(podman: str) -> Apart:
     Raises:
         EngineUnavailableError: it cannot be started here.
     """
-    directory = podman_service.private_directory()
+    directory = private_directory.private_directory()
     _remove_left(directory)
     host = f"{os.getpid()}-{start_time('self')}"
-    path = f"{directory}/{APART}{host}-{os.urandom(3).hex()}.sock"
+    path = f"{directory}/{PRIVATE}{host}-{os.urandom(3).hex()}.sock"
     lock = _lock(path)
     try:
-        pid = podman_service.start(podman, path, os.devnull, _make_folder(path))
+        pid = launch.start(podman, path, os.devnull, _make_folder(path))
     except OSError as error:
         _remove_folder(path)
         _remove_lock(path, lock)
@@ -79,18 +80,18 @@ def start_apart(podman: str) -> Apart:
             f"a Podman service cannot be started on {path}: {error.strerror or error}"
         ) from None
     start = start_time(str(pid))
-    with contextlib.suppress(OSError):  # no room: then only the watchdog can end it
+    with contextlib.suppress(OSError):  # the disk is full: then only the watchdog can end it
         record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(record, "w", encoding="ascii") as file:
             file.write(f"{pid} {start} {pid_namespace()}")
     endpoint = Endpoint(url=f"unix://{path}", path=path)
-    return Apart(endpoint=endpoint, pid=pid, started=start, lock=lock)
+    return PrivateService(endpoint=endpoint, pid=pid, started=start, lock=lock)
 
 
-def left_apart() -> Iterator[Apart]:
-    """Yield this user's services apart that live, and whose host processes have gone."""
+def left_behind() -> Iterator[PrivateService]:
+    """Yield this user's private services that are alive, and whose host processes have gone."""
     try:
-        directory = podman_service.private_directory()
+        directory = private_directory.private_directory()
         names = os.listdir(directory)
     except (EngineUnavailableError, OSError):
         return
@@ -102,18 +103,18 @@ def left_apart() -> Iterator[Apart]:
             with open(f"{path}{_PROCESS}", encoding="ascii") as file:
                 pid, begun, of_namespace = file.read().split()
             endpoint = Endpoint(url=f"unix://{path}", path=path)
-            service = Apart(endpoint=endpoint, pid=int(pid), started=begun)
+            service = PrivateService(endpoint=endpoint, pid=int(pid), started=begun)
             if of_namespace != pid_namespace():
-                # Its process has another pid here. It ends by itself, when it has nothing to do.
+                # Its process has another pid here. It ends by itself, when it has been idle.
                 if not _listens(path):
                     forget(service)
-            elif service.lives:
+            elif service.is_alive:
                 yield service
             else:
                 forget(service)
 
 
-def forget(service: Apart) -> None:
+def forget(service: PrivateService) -> None:
     """Remove the files of a service that has ended, or is just ending."""
     path = service.endpoint.path
     _remove_folder(path)
@@ -124,16 +125,16 @@ def forget(service: Apart) -> None:
 
 
 def _host_has_gone(path: str) -> bool:
-    """Whether a socket is that of a service apart, and of a host process that has ended."""
+    """Whether a socket is that of a private service, and of a host process that has ended."""
     name = os.path.basename(path)
-    if not name.startswith(APART):
+    if not name.startswith(PRIVATE):
         return False
-    host, start, _ = (*name.removeprefix(APART).split("-"), "", "")[:3]
+    host, start, _ = (*name.removeprefix(PRIVATE).split("-"), "", "")[:3]
     return bool(start) and start_time(host) != start and not _is_locked(path)
 
 
 def _lock(path: str) -> int | None:
-    """Make the file that is locked as long as this process lives, by the path of the socket."""
+    """Make the file that stays locked as long as this process lives, by the path of the socket."""
     with contextlib.suppress(OSError):
         lock = os.open(f"{path}{_LOCK}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,10 +164,10 @@ def _remove_lock(path: str, lock: int | None = None) -> None:
 
 
 def _remove_left(directory: str) -> None:
-    """Remove what is left of services apart whose users were killed before they could."""
+    """Remove what is left of private services whose users were killed before they could do so."""
     for name in os.listdir(directory):
         path = f"{directory}/{name}"
-        if not name.startswith(APART) or name.endswith(_PROCESS):
+        if not name.startswith(PRIVATE) or name.endswith(_PROCESS):
             continue
         with contextlib.suppress(OSError):
             # A young one may not listen yet.
@@ -181,7 +182,7 @@ def _remove_left(directory: str) -> None:
 
 
 def _listens(path: str) -> bool:
-    return podman_service.listens(Endpoint(url=f"unix://{path}", path=path))
+    return launch.listens(Endpoint(url=f"unix://{path}", path=path))
 
 
 # Temporary files ----------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def _usual_place(path: str) -> str | None:
 def _is_configured() -> bool:
     """Whether Podman's configuration says where temporary files go, containers.conf(5)."""
     name = "containers.conf"
-    for path in (f"/usr/share/containers/{name}", *podman_service.configuration(name)):
+    for path in (f"/usr/share/containers/{name}", *configuration_files(name)):
         more: list[str] = []
         with contextlib.suppress(OSError):
             more = [f"{path}.d/{one}" for one in os.listdir(f"{path}.d") if one.endswith(".conf")]

@@ -1,8 +1,8 @@
-"""An image from another one and one layer more, without a build: an archive for ``load`` that holds that layer alone.
+"""An image made of another one and one more layer, without a build: an archive for ``load`` that holds that layer alone.
 
-Both engines look a layer up by the digest of its content before they read it from the archive, so layers that are stored
-already need not be in it; an empty file in the place of each tells them that nothing is missing. The layer is unpacked
-once, into the store. A build writes the same files three times: the context, the step's file system, the layer.
+Both engines look up a layer by the digest of its content before they read it from the archive, so layers that are stored
+already need not be in it: an empty file takes the place of each. The layer is unpacked once, into the store. A build writes
+the same files three times: as the context, in the step's file system, and as the layer.
 
 The format is that of ``docker save``, with a configuration as in the Docker image specification 1.2:
 https://github.com/moby/docker-image-spec/blob/main/spec.md
@@ -71,13 +71,13 @@ def read_stored(found: Any, history: list[dict[str, Any]]) -> Stored:
 
 
 def docker_history(rows: Iterable[Any], layers: int) -> list[dict[str, Any]]:
-    """Read Docker's history of an image, which does not tell which steps have made a layer.
+    """Read Docker's history of an image, which does not say which steps have made a layer.
 
     A step with a size has one. Of those without (``RUN mkdir``), the newest are taken that can have one, until there are
     enough. The history is for people; but engines refuse to show one that has more layers than the image.
 
     Args:
-        rows: as the API tells them, the newest first.
+        rows: as the API returns them, newest first.
         layers: how many the image has.
     """
     rows = list(rows)
@@ -99,12 +99,12 @@ def docker_history(rows: Iterable[Any], layers: int) -> list[dict[str, Any]]:
 
 
 def archive(base: Stored, layer: Layer, on_image: Callable[[str], None]) -> Iterator[bytes]:
-    """Give the archive of the new image as a stream.
+    """Stream the archive of the new image.
 
     Args:
         base: the image below.
         layer: what comes on top of it.
-        on_image: told the new image's id before the last bytes are given, so before there can be one.
+        on_image: called with the new image's id before the last bytes are sent, so before the image can exist.
     """
     digest = hashlib.sha256()
     sent = 0
@@ -113,7 +113,7 @@ def archive(base: Stored, layer: Layer, on_image: Callable[[str], None]) -> Iter
         digest.update(chunk)
         sent += len(chunk)
         yield chunk
-    assert sent == layer.size  # noqa: S101 - whoever made the layer counted it
+    assert sent == layer.size  # noqa: S101 - the layer's maker counted it
     yield padding(sent)
     names = [f"stored-{index}.tar" for index in range(len(base.layers))]
     config = _config(base, f"sha256:{digest.hexdigest()}", layer)

@@ -12,7 +12,7 @@ from buildr.host.signals import block_signals
 from buildr_backends.shared.frames import FrameDecoder, RawDecoder
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Output
+    from buildr.engines.streams import Output
     from buildr_backends.http.client import Client
     from buildr_backends.http.endpoint import Connection
     from buildr_backends.http.response import Response
@@ -21,7 +21,7 @@ _BUFFER = 1 << 18  # bytes; larger ones gain nothing, smaller ones cost system c
 
 
 class HijackedStreams:
-    """A `buildr.engines.protocol.Attachment` over a connection that an engine has handed over.
+    """A `buildr.engines.streams.Attachment` over a connection that an engine has handed over.
 
     Args:
         connection: the connection.
@@ -38,7 +38,7 @@ class HijackedStreams:
         self._buffer = memoryview(bytearray(_BUFFER))
 
     def read(self) -> Output:
-        """Wait for output; see `buildr.engines.protocol.Attachment.read`."""
+        """Wait for output; see `buildr.engines.streams.Attachment.read`."""
         if self._decoder.failure is not None:
             raise self._decoder.failure
         while True:
@@ -50,7 +50,7 @@ class HijackedStreams:
                 except OSError as error:
                     raise EngineLostError(f"the container's output broke off: {error}") from None
                 if self._closed:
-                    raise EngineLostError("the container's output was let go")
+                    raise EngineLostError("the container's output was closed")
                 if not count:
                     self._decoder.finish()
                     return ()
@@ -59,25 +59,25 @@ class HijackedStreams:
                 return pieces
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send standard input; see `buildr.engines.protocol.Attachment.write`."""
+        """Send standard input; see `buildr.engines.streams.Attachment.write`."""
         try:
             self._socket.sendall(data)
         except OSError as error:
             raise EngineLostError(f"the container's input broke off: {error}") from None
 
     def drain(self) -> None:
-        """Throw away what comes, until the end of the stream or until it is let go."""
+        """Discard what comes, until the end of the stream or until it is closed."""
         with contextlib.suppress(OSError):
             while self._socket.recv_into(self._buffer) and not self._closed:
                 pass
 
     def close_write(self) -> None:
-        """End standard input; see `buildr.engines.protocol.Attachment.close_write`."""
+        """End standard input; see `buildr.engines.streams.Attachment.close_write`."""
         with contextlib.suppress(OSError):  # the other end may be gone already
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.protocol.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes a reader in another thread
@@ -85,7 +85,7 @@ class HijackedStreams:
 
 
 class ResponseStreams:
-    """A `buildr.engines.protocol.Attachment` that can only be read: the body of an answer, as logs come in."""
+    """A `buildr.engines.streams.Attachment` that can only be read: the body of an answer, as logs come in."""
 
     def __init__(self, response: Response, *, framed: bool) -> None:
         self._response = response
@@ -93,7 +93,7 @@ class ResponseStreams:
         self._decoder: FrameDecoder | RawDecoder = FrameDecoder() if framed else RawDecoder()
 
     def read(self) -> Output:
-        """Wait for output; see `buildr.engines.protocol.Attachment.read`."""
+        """Wait for output; see `buildr.engines.streams.Attachment.read`."""
         if self._decoder.failure is not None:
             raise self._decoder.failure
         for chunk in self._chunks:
@@ -110,16 +110,16 @@ class ResponseStreams:
         """Do nothing: logs take no input."""
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.protocol.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         self._response.close()
 
 
 class SplitStreams:
-    """An `buildr.engines.protocol.Attachment` whose input takes a connection of its own.
+    """An `buildr.engines.streams.Attachment` whose input takes a connection of its own.
 
     Args:
         output: where output is read from.
-        input_: where input goes. Output comes from it too: it is thrown away, as a reader too few would stop all.
+        input_: where input goes. Output comes from it too, and is discarded: unread, it would stop everything.
     """
 
     def __init__(self, output: HijackedStreams, input_: HijackedStreams) -> None:
@@ -128,19 +128,19 @@ class SplitStreams:
         threading.Thread(target=self._drain, name="buildr-drain", daemon=True).start()
 
     def read(self) -> Output:
-        """Wait for output; see `buildr.engines.protocol.Attachment.read`."""
+        """Wait for output; see `buildr.engines.streams.Attachment.read`."""
         return self._output.read()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send standard input; see `buildr.engines.protocol.Attachment.write`."""
+        """Send standard input; see `buildr.engines.streams.Attachment.write`."""
         self._input.write(data)
 
     def close_write(self) -> None:
-        """End standard input; see `buildr.engines.protocol.Attachment.close_write`."""
+        """End standard input; see `buildr.engines.streams.Attachment.close_write`."""
         self._input.close_write()
 
     def close(self) -> None:
-        """Let go; see `buildr.engines.protocol.Attachment.close`."""
+        """Close; see `buildr.engines.streams.Attachment.close`."""
         self._input.close()
         self._output.close()
 
@@ -158,7 +158,7 @@ def attach(client: Client, path: str, *, tty: bool) -> HijackedStreams:
         tty: whether the container has a terminal: its output is not framed then.
     """
     query = dict.fromkeys(("stream", "stdin", "stdout", "stderr"), "1")
-    response = client.request("POST", path, query=query, upgrade=True)
+    response = client.upgrade(path, query=query)
     connection, early = response.hijack()
     return HijackedStreams(connection, early, framed=not tty)
 

@@ -22,14 +22,14 @@ _STEP = re.compile(_STAGE + r"step (\d+)/(\d+) ?: (.*)", re.IGNORECASE | re.DOTA
 _IMAGE = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _MADE = re.compile(r" ?-{2,3}> ([0-9a-f]{11,64})")
 _CACHED = re.compile(r" ?-{2,3}> Using cache\b.*")
-# What an engine says of its own book-keeping between the lines of a step.
+# What an engine reports about its own bookkeeping between the lines of a step.
 _NOISE = re.compile(
     r" ?-{2,3}> (?:[0-9a-f]{11,64}|Using cache(?: [0-9a-f]+)?|Running in [0-9a-f]+|Pushing cache .*)"
     rf"|{_STAGE}COMMIT|Removing intermediate container [0-9a-f]+|Successfully (?:built|tagged) \S+"
 )
 _STDERR = ("\x1b[91m", "\x1b[0m")  # Docker wraps what a step writes there in red
 _TAIL = 40  # lines of a failed step that an error repeats
-_LONGEST = 1 << 13  # characters of one line; a longer one is told in pieces
+_LONGEST = 1 << 13  # characters of one line; a longer one is reported in pieces
 
 
 def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
@@ -37,7 +37,7 @@ def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
 
     Args:
         chunks: the body of the engine's answer, cut anywhere.
-        on_event: told of each step and each line of its output, as they come.
+        on_event: called with each step and each line of its output, as they come.
 
     Raises:
         BuildError: a step failed, with the last lines of its output.
@@ -60,12 +60,12 @@ def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
 
 
 class _Log:
-    """Tells the engine's words from the output of a step, and puts the latter together to lines.
+    """Separates the engine's words from the output of a step, and joins the latter into lines.
 
     Each of the engine's own words is a document of its own. Output comes as it was written, cut anywhere.
 
     Attributes:
-        image: the id with which the log ended, as Podman's does.
+        image: the id that the log ended with, as Podman's does.
     """
 
     def __init__(self, on_event: OnEvent) -> None:
@@ -104,25 +104,23 @@ class _Log:
             self._output(text)
 
     def flush(self) -> None:
-        """Tell a line that nothing has ended."""
+        """Report a line that has no end yet."""
         partial, self._partial = self._partial, ""
         self._say(partial)
 
     def failed(self, failure: str) -> BuildError:
-        """Say that the build failed."""
+        """Return the error of a build that failed."""
         self._release()
         self.flush()
         where = f" in `{self._step}`" if self._step else ""
         # Podman repeats the step, which may be long.
         why = failure.strip().removeprefix(f'building at STEP "{self._step}": ')
-        from buildr.installer.advice import ADVICE
-        from buildr.plan.containerfile import PIP  # only errors need them
-
-        lines = [*self._tail, ADVICE] if PIP in self._step else self._tail
-        return BuildError(f"the build failed{where}: {why}", hint="\n".join(lines))
+        return BuildError(
+            f"the build failed{where}: {why}", hint="\n".join(self._tail), step=self._step
+        )
 
     def _release(self) -> None:
-        """Take what looked like the image's id for output: it was not the last word."""
+        """Treat as output what looked like the image's id: more has come since."""
         if self.image:
             self.image = ""
             self._output(self._held)
@@ -142,7 +140,7 @@ class _Log:
             self._partial = self._partial[_LONGEST:]
 
     def _say(self, line: str) -> None:
-        # A progress bar draws over itself: what it shows last counts.
+        # A progress bar overwrites itself: only its last state counts.
         if shown := line.rstrip().rpartition("\r")[2].rstrip():
             self._tail.append(shown[:_LONGEST])
             self._on_event(Event(kind="log", text=shown))

@@ -47,7 +47,7 @@ def login_files(*, podman: bool) -> Iterator[str]:
 
 
 def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
-    """Return what to send to the registry of an image reference, or ``None`` for nobody in particular.
+    """Return what to send to the registry of an image reference, or ``None`` without a login.
 
     Args:
         reference: a full reference, registry first.
@@ -61,7 +61,7 @@ def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
             with open(path, "rb") as file:
                 table: object = json.load(file)
         except (OSError, ValueError, RecursionError):
-            continue  # absent, unreadable or not ours to judge: the registry will say what it misses
+            continue  # absent, unreadable or not ours to judge: the registry will say what is missing
         if isinstance(table, dict) and (found := _look_up(table, reference)):
             return found
     return None

@@ -3,8 +3,8 @@
 Docker Engine API 1.41, "Exec"; Podman's libpod API 4.0, "exec". It has no way to send a signal: the command is
 marked by a variable in its environment, and one more command finds it by that and sends it.
 
-What an engine has to say of a command that it cannot start comes as if the command had written it, once the streams
-are open. It is told from output by its words together with the exit status.
+When an engine cannot start a command, it says why as if the command had written it, once the streams are open. Such text is
+recognised by its words together with the exit status.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal as signals
 import socket
 from typing import TYPE_CHECKING
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import (
     CommandNotFoundError,
     ContainerError,
@@ -24,18 +24,19 @@ from buildr.errors import (
     NotExecutableError,
 )
 from buildr.host import console
+from buildr_backends.http.request import json_content
 from buildr_backends.shared.attach import HijackedStreams
+from buildr_backends.shared.engine import SOON_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from buildr.engines.protocol import Output
     from buildr.engines.records import CommandSpec
+    from buildr.engines.streams import Output
     from buildr_backends.http.client import Client
     from buildr_backends.http.endpoint import Connection
 
 _MARK = "BUILDR_EXEC"
-_SOON_SECONDS = 12.0  # for what engines do at once, on a machine that has much else to do
 
 # Podman's own words stand before those of its error values (libpod/define/errors.go), Docker's before those of runc.
 _REFUSAL = re.compile(
@@ -71,7 +72,7 @@ for name in filter(str.isdigit, os.listdir("/proc")):
 
 
 class ExecStreams(HijackedStreams):
-    """A `buildr.engines.protocol.Execution` over a connection that an engine has handed over."""
+    """A `buildr.engines.streams.Execution` over a connection that an engine has handed over."""
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class ExecStreams(HijackedStreams):
             pieces = self._pieces()
             if not pieces:
                 return self._end()
-            # Held back: what may be the engine's own words, until it is known whether output follows.
+            # What may be the engine's own words is held back until it is known whether output follows.
             found: list[tuple[int, memoryview]] = []
             for stream, data in pieces:
                 if self._own(stream, data):
@@ -110,18 +111,18 @@ class ExecStreams(HijackedStreams):
                 return found
 
     def close_write(self) -> None:
-        """End standard input; a terminal has none to end, and Docker would end all of the streams."""
+        """End standard input; that of a terminal cannot be ended, and Docker would end all of the streams."""
         if not self._spec.tty:
             super().close_write()
 
     def status(self) -> int | None:
-        """See `buildr.engines.protocol.Execution.status`."""
-        return self._client.expect(_SOON_SECONDS, "GET", f"/exec/{self._id}/json").json(
+        """See `buildr.engines.streams.Execution.status`."""
+        return self._client.expect(SOON_SECONDS, "GET", f"/exec/{self._id}/json").json(
             lambda found: None if found["Running"] else found["ExitCode"]
         )
 
     def kill(self, signal: int) -> None:
-        """See `buildr.engines.protocol.Execution.kill`."""
+        """See `buildr.engines.streams.Execution.kill`."""
         if self.status() is None:
             command = {
                 "Cmd": ["python", "-c", _SEND, self._mark, str(signal)],
@@ -129,14 +130,14 @@ class ExecStreams(HijackedStreams):
             }
             sender = _create(self._client, self._container, command)
             body = {"Detach": True, "Tty": False}
-            self._client.request("POST", f"/exec/{sender}/start", json_body=body).read()
+            self._client.request("POST", f"/exec/{sender}/start", content=json_content(body)).read()
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """See `buildr.engines.protocol.Execution.resize`."""
+        """See `buildr.engines.streams.Execution.resize`."""
         query = {"h": str(rows), "w": str(columns)}
-        # As with a container, whatever is refused says that there is no terminal any more, or none yet.
+        # As with a container, a refusal means that the terminal is gone, or does not exist yet.
         self._client.expect(
-            _SOON_SECONDS,
+            SOON_SECONDS,
             "POST",
             f"/exec/{self._id}/resize",
             query=query,
@@ -161,7 +162,7 @@ class ExecStreams(HijackedStreams):
         return self._first and stream in (STDOUT, STDERR) and bool(_REFUSAL.fullmatch(data))
 
     def _end(self) -> Output:
-        """Return what has been held back and is output after all.
+        """Return what was held back and turned out to be output.
 
         Raises:
             ContainerError: the engine could not start the command.
@@ -173,7 +174,7 @@ class ExecStreams(HijackedStreams):
             raise _refused(left[0][1].decode(errors="replace").strip())
         if self._cut and not left:
             console.warn(
-                "the command has ended without reading all of its input; Podman may have lost the end of its output"
+                "the command ended without reading all of its input; Podman may have lost the end of its output"
             )
         self._cut = self._cut and bool(left)
         return [(stream, memoryview(data)) for stream, data in left]
@@ -202,9 +203,7 @@ def execute(client: Client, container: str, spec: CommandSpec) -> ExecStreams:
     try:
         created = _create(client, container, body)
         start = {"Detach": False, "Tty": spec.tty}
-        response = client.request(
-            "POST", f"/exec/{created}/start", json_body=start, upgrade=True, ok=(101, 200)
-        )
+        response = client.upgrade(f"/exec/{created}/start", content=json_content(start))
     except EngineError as error:
         raise _refused(error.message) from None
     connection, early = response.hijack()
@@ -213,7 +212,9 @@ def execute(client: Client, container: str, spec: CommandSpec) -> ExecStreams:
 
 def _create(client: Client, container: str, body: Mapping[str, object]) -> str:
     path = f"/containers/{container}/exec"
-    return client.request("POST", path, json_body=body).json(lambda found: str(found["Id"]))
+    return client.request("POST", path, content=json_content(body)).json(
+        lambda found: str(found["Id"])
+    )
 
 
 def _refused(message: str) -> ContainerError:

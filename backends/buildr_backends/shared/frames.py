@@ -7,7 +7,7 @@ stream format). With a terminal the bytes come as they are.
 
 from __future__ import annotations
 
-from buildr.engines.protocol import STDERR, STDIN, STDOUT, Output
+from buildr.engines.streams import STDERR, STDIN, STDOUT, Output
 from buildr.errors import EngineLostError
 
 _HEADER = 8
@@ -49,7 +49,7 @@ class FrameDecoder:
         """Return the pieces of output in ``data``; they are views into it.
 
         Raises:
-            EngineLostError: the bytes are not frames, or hold the engine's word that the stream failed. What came
+            EngineLostError: the bytes are not frames, or hold the engine's message that the stream failed. What came
                 before is returned first.
         """
         pieces: list[tuple[int, memoryview]] = []
@@ -116,7 +116,7 @@ class FrameDecoder:
     def _failed(self) -> EngineLostError:
         message = bytes(self._message[:_MAX_MESSAGE]).decode(errors="replace").strip()
         return EngineLostError(
-            f"the engine broke off the container's output: {message or 'it does not say why'}"
+            f"the engine broke off the container's output: {message or 'no reason given'}"
         )
 
 

@@ -61,12 +61,12 @@ def push_error(reference: str, failure: str) -> PushError:
 
 
 def failure_of(document: object) -> str:
-    """Return the error that a document of an engine's stream tells, or an empty text."""
+    """Return the error in a document of an engine's stream, or an empty text."""
     return text_of(document, "errorDetail", "message") or text_of(document, "error")
 
 
 def text_of(document: object, *path: str) -> str:
-    """Return the text at a place in a document, or an empty text when there is none."""
+    """Return the text at a place in a document; empty where there is none."""
     found = _at(document, *path)
     return found if isinstance(found, str) else ""
 

@@ -232,7 +232,7 @@ def test_a_file_of_any_size_comes_out(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [8 * 1024**3 - 1, 8 * 1024**3, 10**15])
-def test_a_size_of_8_gib_and_more_is_told_by_a_record(size: int) -> None:
+def test_a_size_of_8_gib_and_more_is_in_a_record(size: int) -> None:
     head = header(b"a", FILE, mode=0o644, size=size)
     assert (b"%d size=%d\n" % (len(str(size)) + 9, size) in head) is (size >= 8 * 1024**3)
     with opened(head) as tar:
@@ -252,7 +252,7 @@ def test_a_size_of_8_gib_and_more_is_told_by_a_record(size: int) -> None:
         (b"a", b"\xff", [b"hdrcharset", b"linkpath"]),
     ],
 )
-def test_what_does_not_fit_in_a_plain_header_is_told_by_records_as_posix_has_it(
+def test_what_does_not_fit_in_a_plain_header_is_in_records_as_posix_has_it(
     name: bytes, link: bytes, records: list[bytes]
 ) -> None:
     head = header(name, SYMLINK if link else FILE, mode=0o644, link=link)
@@ -343,7 +343,7 @@ def test_a_forced_mode_goes_for_files_and_lets_folders_be_entered(tmp_path: Path
     assert found["files/sub"].mode == 0o750
 
 
-# Members, copies, folders that nobody named
+# Members, copies, folders that were not named
 
 
 def test_members_and_trees_stand_in_the_order_given(tmp_path: Path) -> None:
@@ -689,7 +689,7 @@ def test_a_context_that_is_gone_is_an_error_that_names_it(scanned: tuple[Path, T
 def test_a_file_with_another_inode_and_nothing_else_changed_is_taken(
     scanned: tuple[Path, Tree],
 ) -> None:
-    # As on network file systems that number files anew.
+    # As on network file systems that renumber files.
     file, part = scanned
     status = file.stat()
     other = file.with_name("new")

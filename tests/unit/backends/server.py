@@ -204,7 +204,7 @@ class Server:
                 script(peer)
         except (Hangup, OSError):
             connection.close()  # the client has seen enough
-        except BaseException as error:  # noqa: BLE001 - told at the end of the test
+        except BaseException as error:  # noqa: BLE001 - raised at the end of the test
             self._failures.append(error)
 
 

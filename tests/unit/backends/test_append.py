@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from buildr.engines.records import Event, Layer
 from buildr.errors import EngineError
-from buildr_backends.docker.engine import stores_with_containerd
+from buildr_backends.docker.images import stores_with_containerd
 from buildr_backends.shared.append_layer import archive, docker_history, read_stored
 from tests.unit.backends.server import Peer, Server, always, answer_json, answer_stream
 from tests.unit.backends.test_podman_containers import podman
@@ -118,7 +118,7 @@ def test_nothing_of_a_container_is_taken_over() -> None:
     assert stored.platform == {"architecture": "arm64", "variant": "v8", "os": "linux"}
 
 
-def test_the_image_is_told_before_there_can_be_one() -> None:
+def test_the_image_id_is_reported_before_the_image_can_exist() -> None:
     told: list[str] = []
     stream = archive(read_stored(DOCKER, []), layer(b"x"), told.append)
     given = []
@@ -213,7 +213,7 @@ def test_the_image_is_what_the_engine_says_that_it_has_stored() -> None:
     ],
     ids=["an error in the stream", "another image", "an error"],
 )
-def test_any_other_answer_is_a_failure_in_the_engines_words(answer: bytes) -> None:
+def test_any_other_answer_is_a_failure_that_quotes_the_engine(answer: bytes) -> None:
     with (
         Server(always(answer_json(PODMAN), answer)) as server,
         pytest.raises(EngineError) as caught,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.engines.protocol import STDERR, STDOUT
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import EngineError, EngineLostError
 from buildr_backends.shared.attach import HijackedStreams, ResponseStreams, attach
 from tests.unit.backends.server import Peer, always, answer_json, hanging
@@ -17,7 +17,7 @@ from tests.unit.backends.test_frames import frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildr.engines.protocol import Attachment
+    from buildr.engines.streams import Attachment
     from tests.unit.backends.conftest import Serve
 
 
@@ -66,7 +66,7 @@ def test_a_terminal_has_no_frames(ends: tuple[socket.socket, socket.socket]) -> 
     assert everything(HijackedStreams(ours, b"", framed=False)) == [(STDOUT, b"$ ")]
 
 
-def test_an_end_inside_a_frame_is_no_end(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_an_end_inside_a_frame_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     theirs.sendall(frame(STDOUT, b"half of it")[:-3])
     theirs.close()
@@ -101,7 +101,7 @@ def test_input_ends_while_output_goes_on(ends: tuple[socket.socket, socket.socke
     assert everything(streams) == [(STDOUT, b"ABCDEF")]
 
 
-def test_input_that_nobody_reads_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_input_that_is_not_read_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     theirs.close()
     streams = HijackedStreams(ours, b"", framed=False)

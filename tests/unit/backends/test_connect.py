@@ -69,7 +69,7 @@ def found_at(
 
 
 def dead(path: Path, count: int) -> list[Endpoint]:
-    """Return sockets that somebody has left behind."""
+    """Return sockets on which nothing listens any more."""
     endpoints = []
     for index in range(count):
         with socket.socket(socket.AF_UNIX) as listener:
@@ -83,7 +83,7 @@ def dead(path: Path, count: int) -> list[Endpoint]:
 
 
 @ENGINES
-def test_a_real_engine_is_known_by_its_first_words(name: str, serve: Serve) -> None:
+def test_a_real_engine_is_recognised_by_its_first_answer(name: str, serve: Serve) -> None:
     server = serve(always(answer(200, b"OK", REAL[name]["ping"])))
     backend = CONNECT[name](Target(endpoint=f"unix://{server.path}"))
     backend.close()
@@ -103,6 +103,34 @@ def test_a_real_engine_is_known_by_its_first_words(name: str, serve: Serve) -> N
 def test_podman_that_is_new_enough(serve: Serve, version: str) -> None:
     backend = reach("podman", serve, answering({"Libpod-API-Version": version}))
     assert backend.info.version == version
+
+
+@pytest.mark.parametrize(
+    ("version", "program"), [("4.9.3", "slirp4netns"), ("5.0.0", "pasta"), ("10.1", "pasta")]
+)
+def test_podman_s_network_program_is_that_of_its_version(
+    serve: Serve, version: str, program: str
+) -> None:
+    info = reach("podman", serve, answering({"Libpod-API-Version": version})).info
+    assert (info.network_program, info.daemonless) == (program, True)
+
+
+@ENGINES
+def test_hints_name_the_engine_s_own_command(name: str, serve: Serve) -> None:
+    info = reach(name, serve, answering(REAL[name]["ping"])).info
+    assert info.command == name
+    assert info.health_on_request is (name == "podman")
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+@ENGINES
+def test_an_engine_is_shared_by_all_who_may_open_its_socket(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str, uid: int
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    info = reach(name, serve, answering(REAL[name]["ping"])).info
+    # A rootless engine is its user's alone, and root's Podman root's.
+    assert info.shared is (not info.rootless and (name, uid) != ("podman", 0))
 
 
 @pytest.mark.parametrize("version", ["3.4.4", "3.99.0-dev", "1.0.0", "0.1"])
@@ -216,7 +244,7 @@ def test_sockets_of_another_engine_are_passed_over(
 
 
 @ENGINES
-def test_the_first_failure_is_told_when_nothing_answers(
+def test_the_first_failure_is_reported_when_nothing_answers(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -235,7 +263,7 @@ def test_nothing_is_there(name: str) -> None:
     assert f"BUILDR_BACKEND={other}" in caught.value.hint
 
 
-def test_a_socket_that_is_forbidden_is_told_as_such(
+def test_a_forbidden_socket_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -316,7 +344,7 @@ def test_a_named_engine_has_all_the_time_that_there_is(
 
 
 @ENGINES
-def test_whoever_asks_says_until_when(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_sets_the_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     with pytest.raises(EngineUnavailableError, match="silence"):
         CONNECT[name](Target(endpoint="unix:///x", deadline=clock.now + 3))

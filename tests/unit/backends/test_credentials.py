@@ -76,7 +76,7 @@ def user(reference: str = REFERENCE, *, podman: bool = True) -> str | None:
 # Files --------------------------------------------------------------------------------------------
 
 
-def test_nobody_has_logged_in(home: Home) -> None:
+def test_without_a_login_there_are_no_credentials(home: Home) -> None:
     assert not home.docker.exists()
     assert credentials(REFERENCE, podman=True) is None
     assert authorization(REFERENCE, podman=True) == {}
@@ -125,7 +125,7 @@ def test_each_engine_prefers_its_own_login(home: Home) -> None:
 
 
 @pytest.mark.parametrize("podman", [True, False])
-def test_a_login_of_the_other_engine_serves_as_well(home: Home, *, podman: bool) -> None:
+def test_a_login_of_the_other_engine_is_used_too(home: Home, *, podman: bool) -> None:
     file = home.docker if podman else home.podman_kept
     home.write(file, {"auths": {HOST: auth("me")}})
     assert user(podman=podman) == "me"
@@ -206,7 +206,7 @@ def test_the_narrowest_key_counts(home: Home, keys: list[str], expected: str | N
     assert user() == (expected.replace(":", ";") if expected else None)
 
 
-def test_a_namespace_called_v1_is_no_old_url(home: Home) -> None:
+def test_a_namespace_called_v1_is_not_an_old_url(home: Home) -> None:
     home.write(home.podman, {"auths": {f"{HOST}/v1": auth("namespace")}})
     assert user(f"{HOST}/v1/hello:1") == "namespace"
     assert user() is None

@@ -1,4 +1,4 @@
-"""A new volume on Docker belongs to whoever the guest runs as; by itself Docker gives it to root."""
+"""A new volume on Docker belongs to the guest's user; on its own Docker gives it to root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from buildr.engines.container_spec import ContainerSpec, MountSpec
 from buildr.engines.records import EngineInfo
 from buildr.errors import BackendError
 from buildr_backends.docker.engine import Docker
-from buildr_backends.shared.engine import read_containers
+from buildr_backends.shared.states import read_containers
 from tests.unit.backends.server import Request, Server, always, answer, answer_json
 
 ABSENT = answer_json({"message": "no such volume"}, 404)

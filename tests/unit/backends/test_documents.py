@@ -84,11 +84,11 @@ def test_a_stream_that_ends_inside_a_document(data: bytes) -> None:
     "data", [b"<html>\n<body>", b'{"a": 1}\nunexpected EOF\n', b"[" * 100_000 + b"\n", b"\xff\xff"]
 )
 def test_a_stream_of_something_else(data: bytes) -> None:
-    with pytest.raises(EngineLostError, match="is no JSON"):
+    with pytest.raises(EngineLostError, match="is not JSON"):
         list(documents([data]))
 
 
-def test_a_number_without_an_end_is_no_crash() -> None:
+def test_a_number_without_an_end_does_not_crash() -> None:
     with pytest.raises(EngineLostError):
         list(documents([b'{"a": ' + b"9" * 10_000 + b"}\n"]))
 

@@ -137,7 +137,7 @@ def test_podman_is_named_by_its_host_before_its_connection(
     )
 
 
-def test_podman_is_named_by_nobody() -> None:
+def test_no_podman_is_named() -> None:
     assert podman_endpoint.explicit(None) is None
     assert podman_endpoint.explicit("") is None
     assert list(podman_endpoint.discovered()) == []
@@ -188,7 +188,7 @@ def test_a_connection_that_is_named_is_used_or_fails(
     assert "podman system connection list" in caught.value.hint
 
 
-def test_a_storage_of_ones_own_is_not_that_of_a_service_somebody_started(
+def test_a_configured_storage_is_not_that_of_a_running_service(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(home / "run" / "podman" / "podman.sock", "")
@@ -302,7 +302,7 @@ def test_a_context_is_named_by_a_variable(home: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"currentContext": ""}', '{"currentContext": "default"}']
 )
-def test_docker_is_named_by_nobody(home: Path, content: str) -> None:
+def test_no_docker_is_named(home: Path, content: str) -> None:
     write(home / ".docker/config.json", content)
     assert docker_endpoint.explicit(None) is None
     assert list(docker_endpoint.discovered()) == []
@@ -448,6 +448,6 @@ def test_the_kernel_is_asked_who_listens() -> None:
         assert is_rootless(ours) is (os.getuid() not in (0, 65534))
 
 
-def test_nobody_can_tell_over_tcp() -> None:
+def test_over_tcp_it_is_not_known() -> None:
     with socket.socket(socket.AF_INET) as connection:
         assert not is_rootless(connection)

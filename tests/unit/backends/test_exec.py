@@ -1,4 +1,4 @@
-"""One more command in a container: what is asked for, and the engine's own words told from output."""
+"""One more command in a container: what is asked for, and how the engine's own words are separated from output."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.engines.protocol import STDERR, STDOUT
 from buildr.engines.records import CommandSpec
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableError
 from buildr_backends.shared.exec import execute
 from tests.unit.backends.server import answer_json
@@ -94,13 +94,13 @@ def test_what_an_engine_says_of_a_command_that_does_not_start_is_an_error(
         output(engine(serve, status, frame(stream, words), noise))
 
 
-def test_the_same_words_of_a_command_that_ran_are_output(serve: Serve) -> None:
+def test_the_same_text_from_a_command_that_ran_is_output(serve: Serve) -> None:
     assert output(engine(serve, 0, frame(STDERR, MISSING))) == [(STDERR, MISSING)]
     later = (frame(STDOUT, b"first"), frame(STDERR, MISSING))
     assert output(engine(serve, 127, *later)) == [(STDOUT, b"first"), (STDERR, MISSING)]
 
 
-def test_what_podman_says_of_unread_input_is_no_output_and_is_told(
+def test_podman_s_message_about_unread_input_is_a_warning_rather_than_output(
     serve: Serve, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pieces = (frame(STDOUT, b"out"), frame(STDERR, NOISE))

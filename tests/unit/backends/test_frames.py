@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildr.engines.protocol import STDERR, STDIN, STDOUT
+from buildr.engines.streams import STDERR, STDIN, STDOUT
 from buildr.errors import EngineLostError
 from buildr_backends.shared.frames import FrameDecoder, RawDecoder
 from tests.unit.backends.server import cut
@@ -59,7 +59,7 @@ def test_output_is_passed_on_before_its_frame_ends() -> None:
     assert [(s, bytes(d)) for s, d in decoder.feed(memoryview(b"now"))] == [(STDERR, b"now")]
 
 
-def test_an_empty_frame_is_no_output() -> None:
+def test_an_empty_frame_is_not_output() -> None:
     assert decode(frame(STDOUT, b""), frame(STDERR, b"x")) == [(STDERR, b"x")]
 
 
@@ -96,7 +96,7 @@ def test_an_end_inside_a_frame_is_an_error(cut: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_the_engine_s_own_error_is_told_whole_however_it_is_cut(size: int) -> None:
+def test_the_engine_s_own_error_is_reported_whole_however_it_is_cut(size: int) -> None:
     data = frame(3, b"the stream failed\n")
     with pytest.raises(EngineLostError, match=r"output: the stream failed$"):
         decode(*(data[i : i + size] for i in range(0, len(data), size)))
@@ -108,7 +108,7 @@ def test_the_engine_s_own_error_may_break_off() -> None:
 
 
 def test_the_engine_s_own_error_may_be_empty() -> None:
-    with pytest.raises(EngineLostError, match="does not say why"):
+    with pytest.raises(EngineLostError, match="no reason given"):
         decode(frame(3, b""))
 
 

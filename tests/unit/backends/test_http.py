@@ -17,8 +17,8 @@ from buildr_backends.http import client as http_client
 from buildr_backends.http import response as http_response
 from buildr_backends.http.client import Client
 from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.http.request import Content, encode_query, json_content, quote
 from buildr_backends.http.response import Response
-from buildr_backends.http.urlquote import encode_query, quote
 from tests.unit.backends.server import (
     Hangup,
     Peer,
@@ -63,7 +63,7 @@ class Pieces:
 
 
 def answer_on(connection: object, method: str = "GET", deadline: float | None = None) -> Response:
-    """Return the answer that comes on a connection that a test made up, and that nobody takes back."""
+    """Return the answer that comes on a connection that a test made up, and that is not reused."""
     return Response(
         "unix:///nowhere",
         cast("Connection", connection),
@@ -123,7 +123,7 @@ def test_headers_are_found_by_lower_case_name() -> None:
     assert response(head).headers == {"libpod-api-version": "4.3.1", "x": "2"}
 
 
-def test_an_empty_body_is_no_document() -> None:
+def test_an_empty_body_is_not_a_document() -> None:
     assert response(answer()).json(lambda found: found) is None
 
 
@@ -190,7 +190,7 @@ def test_no_answer_at_all_leads_to_another_error(data: bytes) -> None:
 
 
 class Endless(Pieces):
-    """A connection on which one thing comes for ever; whoever reads too much of it is told so."""
+    """A connection on which one thing comes for ever; reading too much of it is an error."""
 
     def __init__(self, start: bytes, rest: bytes) -> None:
         super().__init__(start)
@@ -335,7 +335,7 @@ def test_an_order_of_which_nothing_was_sent_is_given_on_a_fresh_connection(serve
     server = serve(always(answer()))
     client = server.client()
     client._idle.append(cast("Connection", Stale(sends=False)))
-    client.request("POST", "/build", body=iter([b"tar"])).read()
+    client.request("POST", "/build", content=Content(data=iter([b"tar"]))).read()
     assert [request.body for request in server.requests] == [b"tar"]
 
 
@@ -358,7 +358,7 @@ def test_an_idle_connection_that_has_ended_is_left_out(serve: Serve) -> None:
 def test_an_order_whose_answer_is_lost_is_an_error(serve: Serve) -> None:
     server = serve(lambda peer: peer.request())
     with pytest.raises(EngineLostError, match="closed the connection"):
-        server.client().request("POST", "/containers/create", json_body={})
+        server.client().request("POST", "/containers/create", content=json_content({}))
     assert len(server.requests) == 1
 
 
@@ -373,7 +373,7 @@ def test_many_threads_share_a_client(serve: Serve) -> None:
     def ask(number: int) -> None:
         for turn in range(20):
             body = f"{number}-{turn}".encode() * 1000
-            if client.request("POST", "/", body=body).read() != body:
+            if client.request("POST", "/", content=Content(data=body)).read() != body:
                 wrong.append(number)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
@@ -390,12 +390,12 @@ def test_many_threads_share_a_client(serve: Serve) -> None:
 def test_a_request_with_all_its_parts(serve: Serve) -> None:
     server = serve(always(answer()))
     client = server.client("/v4.0.0/libpod")
+    content = json_content({"a": "ü"})
     client.request(
         "POST",
         f"/images/{quote('localhost:5000/me/ü x:1')}/tag",
         query={"repo": "a&b=c d+ü/", "tag": ""},
-        headers={"X-Registry-Auth": "abc"},
-        json_body={"a": "ü"},
+        content=Content(data=content.data, headers={**content.headers, "X-Registry-Auth": "abc"}),
     ).read()
     (request,) = server.requests
     assert request.target == (
@@ -415,7 +415,7 @@ def test_nothing_in_a_path_or_query_can_end_the_line(text: str) -> None:
     assert " " not in quoted
 
 
-def test_a_file_name_that_is_no_text_goes_as_its_bytes() -> None:
+def test_a_file_name_that_is_not_text_is_sent_as_its_bytes() -> None:
     assert encode_query({"path": "/caf\udce9"}) == "path=%2Fcaf%E9"
 
 
@@ -430,7 +430,7 @@ def test_a_streamed_body_arrives_whole(serve: Serve) -> None:
     server = serve(always(answer()))
     pieces = [b"a" * 70_000, b"", memoryview(b"bc"), b"d"]
     client = server.client()
-    client.request("POST", "/build", body=iter(pieces)).read()  # type: ignore[arg-type]  # views are sent as well
+    client.request("POST", "/build", content=Content(data=iter(pieces))).read()  # type: ignore[arg-type]  # views are sent as well
     assert server.requests[0].body == b"a" * 70_000 + b"bcd"
 
 
@@ -448,7 +448,7 @@ def test_an_error_of_the_body_itself_passes_through(serve: Serve) -> None:
         raise PermissionError(13, "not yours", "secret.txt")
 
     with pytest.raises(PermissionError, match=r"secret\.txt"):
-        server.client().request("POST", "/build", body=body())
+        server.client().request("POST", "/build", content=Content(data=body()))
     server.close()
     assert heard == [b"5\r\nfirst\r\n"], "the engine sees that the body has no end"
 
@@ -461,7 +461,7 @@ def test_an_engine_lost_by_the_body_itself_passes_through(serve: Serve) -> None:
         raise EngineLostError("the other engine")
 
     with pytest.raises(EngineLostError, match="the other engine"):
-        server.client().request("POST", "/build", body=body())
+        server.client().request("POST", "/build", content=Content(data=body()))
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -499,7 +499,7 @@ def test_an_engine_that_refuses_a_body_early_is_heard(
             yield b"x" * 65536
 
     with pytest.raises(EngineError, match="no such Containerfile") as caught:
-        client.request("POST", "/build", body=body())
+        client.request("POST", "/build", content=Content(data=body()))
     assert caught.value.status == 400
     assert server.connections == 1
     assert client._idle == []
@@ -520,7 +520,7 @@ def test_an_engine_that_goes_away_during_a_body_is_lost(serve: Serve) -> None:
             yield b"x" * 65536
 
     with pytest.raises(EngineLostError, match="closed the connection: "):
-        serve(leave).client().request("POST", "/build", body=body())
+        serve(leave).client().request("POST", "/build", content=Content(data=body()))
 
 
 def test_a_connection_is_handed_over_with_what_came_early(serve: Serve) -> None:
@@ -530,7 +530,7 @@ def test_a_connection_is_handed_over_with_what_came_early(serve: Serve) -> None:
         peer.say(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nearly")
         peer.say(peer.hear()[::-1])
 
-    connection, early = serve(upgrade).client().request("POST", "/attach", upgrade=True).hijack()
+    connection, early = serve(upgrade).client().upgrade("/attach").hijack()
     connection.sendall(b"olleh")
     connection.shutdown(socket.SHUT_WR)
     while data := connection.recv(100):
@@ -556,7 +556,7 @@ def test_a_connection_is_handed_over_with_what_came_early(serve: Serve) -> None:
         (b"", ""),
     ],
 )
-def test_a_refusal_in_the_engine_s_own_words(serve: Serve, body: bytes, message: str) -> None:
+def test_a_refusal_quotes_the_engine(serve: Serve, body: bytes, message: str) -> None:
     client = serve(always(answer(500, body), answer(200, b"next"))).client()
     with pytest.raises(EngineError) as caught:
         client.request("GET", "/x")
@@ -594,7 +594,7 @@ def test_a_question_on_which_the_engine_panics_is_asked_again(serve: Serve) -> N
     assert client.request("GET", "/x").read() == b"found"
 
 
-def test_a_list_that_is_refused_while_somebody_removes_something_is_asked_for_again(
+def test_a_list_that_is_refused_during_a_removal_is_requested_again(
     serve: Serve,
 ) -> None:
     words = b"determining buildah container for container 1f: container not known"
@@ -628,7 +628,7 @@ def test_an_order_on_which_the_engine_panics_is_not_given_again(serve: Serve) ->
     assert client.request("GET", "/x").read() == b"next"
 
 
-def test_a_status_that_is_fine_is_no_refusal(serve: Serve) -> None:
+def test_an_accepted_status_is_not_a_refusal(serve: Serve) -> None:
     found = serve(always(answer(404))).client().request("GET", "/x", ok=(200, 404))
     assert (found.status, found.read()) == (404, b"")
 
@@ -636,7 +636,7 @@ def test_a_status_that_is_fine_is_no_refusal(serve: Serve) -> None:
 # Silence ------------------------------------------------------------------------------------------
 
 
-def test_nobody_listens() -> None:
+def test_no_engine_listens() -> None:
     nowhere = Client(Endpoint(url="unix:///nowhere", path="/nowhere"))
     with pytest.raises(EngineUnavailableError, match="cannot be reached: No such file"):
         nowhere.request("GET", "/")
@@ -650,7 +650,7 @@ def test_a_socket_that_was_left_behind(tmp_path_factory: pytest.TempPathFactory)
         Client(Endpoint(url=path, path=path)).request("GET", "/")
 
 
-def test_nobody_accepts(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_engine_accepts(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("s") / "s")
     endpoint = Endpoint(url=path, path=path)
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as queue:
@@ -671,7 +671,7 @@ def test_an_engine_that_accepts_and_says_nothing(serve: Serve) -> None:
         serve(Peer.hear).client().request("POST", "/", seconds=0.05)
 
 
-def test_another_protocol_is_told_at_once(serve: Serve) -> None:
+def test_another_protocol_is_reported_at_once(serve: Serve) -> None:
     def greet(peer: Peer) -> None:
         peer.say(b"SSH-2.0-OpenSSH_9.2\r\n")
         peer.hear()
@@ -705,7 +705,9 @@ def test_an_engine_that_does_not_take_a_body(serve: Serve) -> None:
     release = threading.Event()
     server = serve(lambda _: release.wait(10))
     with pytest.raises(EngineUnavailableError, match="does not answer"):
-        server.client().request("PUT", "/archive", body=b"x" * (1 << 22), seconds=0.05)
+        server.client().request(
+            "PUT", "/archive", content=Content(data=b"x" * (1 << 22)), seconds=0.05
+        )
     release.set()
 
 

@@ -15,10 +15,9 @@ import pytest
 from buildr.host.process import start_time
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import build as podman_build
-from buildr_backends.podman import private_service
-from buildr_backends.podman import service as podman_service
+from buildr_backends.podman import launch, private_directory, private_service
 from buildr_backends.podman.build import BuildService
-from buildr_backends.podman.private_service import Apart
+from buildr_backends.podman.private_service import PrivateService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,12 +42,12 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subproc
     with subprocess.Popen(
         [sys.executable, "-c", SERVICE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        found = Apart(
+        found = PrivateService(
             endpoint=Endpoint(url=f"unix://{path}", path=str(path)),
             pid=process.pid,
             started=start_time(str(process.pid)),
         )
-        monkeypatch.setattr(private_service, "start_apart", lambda _: found)
+        monkeypatch.setattr(private_service, "start", lambda _: found)
         monkeypatch.setattr(podman_build, "_PAUSE_SECONDS", 0)
         yield process
         process.kill()
@@ -59,7 +58,7 @@ def build(
     working: Callable[[], set[str]],
     end: BaseException | None = None,
 ) -> int:
-    """Build until a step runs, and end as told; return a pidfd of the step."""
+    """Build until a step runs, and end as asked; return a pidfd of the step."""
     ends = () if end is None else (type(end),)
     with contextlib.suppress(*ends), BuildService("podman", working):
         assert service.stdout is not None
@@ -111,7 +110,7 @@ def test_what_is_never_removed_is_not_waited_for_for_ever(
 HOST = """\
 import os, signal, subprocess, sys
 from buildr.host.process import start_time
-from buildr_backends.podman import build as podman_build, private_service, service
+from buildr_backends.podman import build as podman_build, launch, private_directory, private_service
 from buildr_backends.http.endpoint import Endpoint
 
 def start(podman, path, log, temporary):
@@ -120,8 +119,8 @@ def start(podman, path, log, temporary):
     print(service.pid, int(service.stdout.readline()), flush=True)
     return service.pid
 
-service.start = start
-service.private_directory = lambda: sys.argv[1]
+launch.start = start
+private_directory.private_directory = lambda: sys.argv[1]
 build = podman_build.BuildService("podman", set)
 if sys.argv[3] == "guarded":
     build.__enter__()
@@ -150,22 +149,22 @@ def test_the_guard_ends_the_build_of_a_killed_host_process(tmp_path: Path) -> No
 def test_a_build_whose_guard_was_killed_too_is_found_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(podman_service, "private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(private_directory, "private_directory", lambda: str(tmp_path))
     processes = killed_host(tmp_path, "alone")
-    (left,) = private_service.left_apart()
-    assert left.lives
+    (left,) = private_service.left_behind()
+    assert left.is_alive
     podman_build.end(left)
     assert all(map(has_ended, processes))
-    assert list(private_service.left_apart()) == []
+    assert list(private_service.left_behind()) == []
     assert os.listdir(tmp_path) == []
 
 
 def test_a_build_whose_host_process_lives_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(podman_service, "private_directory", lambda: str(tmp_path))
-    monkeypatch.setattr(podman_service, "start", lambda *_: os.getpid())
-    mine = private_service.start_apart("podman")
-    assert mine.lives
-    assert list(private_service.left_apart()) == []
+    monkeypatch.setattr(private_directory, "private_directory", lambda: str(tmp_path))
+    monkeypatch.setattr(launch, "start", lambda *_: os.getpid())
+    mine = private_service.start("podman")
+    assert mine.is_alive
+    assert list(private_service.left_behind()) == []
     private_service.forget(mine)

@@ -1,4 +1,4 @@
-"""What only Podman's containers need: input apart from output, and patience with one that is just ending."""
+"""What only Podman's containers need: separate connections for input and output, and waiting for one that is just ending."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from queue import Queue
 
 import pytest
 
-from buildr.engines.protocol import STDOUT
 from buildr.engines.records import EngineInfo
+from buildr.engines.streams import STDOUT
 from buildr.errors import ContainerError, EngineError
 from buildr_backends.podman.engine import Podman
 from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging, routes

@@ -23,6 +23,7 @@ from buildr.errors import EngineNotFoundError, EngineUnavailableError
 from buildr.host import children, private_folders
 from buildr_backends.http import probe
 from buildr_backends.http.endpoint import Endpoint
+from buildr_backends.podman import configuration, launch, private_directory
 from buildr_backends.podman import engine as podman_engine
 from buildr_backends.podman import service as podman_service
 from tests.unit.backends import fake_podman
@@ -49,7 +50,7 @@ class Host:
         for directory in (self.runtime, self.temporary, self.notes, self.program.parent):
             directory.mkdir(mode=0o700)
         self.install(f"grep '^Sig[BI]' /proc/self/status > {self.notes}/signals\n{SERVES}")
-        for name in ("CONTAINER_CONNECTION", "CONTAINER_HOST", podman_service.IDLE_VARIABLE):
+        for name in ("CONTAINER_CONNECTION", "CONTAINER_HOST", configuration.IDLE_VARIABLE):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("FAKE_NOTES", str(self.notes))
         monkeypatch.setenv("HOME", str(top))
@@ -76,7 +77,7 @@ class Host:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # collected by whoever comes next
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # collected by the next call
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_ten_first_users_at_once_start_one_service(
     found: list[Endpoint] = []
     barrier = threading.Barrier(10)
     looked = threading.local()
-    listens = podman_service.listens
+    listens = launch.listens
 
     def look(endpoint: Endpoint) -> bool:
         answer = listens(endpoint)
@@ -144,7 +145,7 @@ def test_ten_first_users_at_once_start_one_service(
     assert len(host.started()) == 1
 
 
-def test_nobody_else_can_open_the_socket(host: Host) -> None:
+def test_no_other_user_can_open_the_socket(host: Host) -> None:
     path = Path(connect().path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -164,7 +165,7 @@ def test_the_user_says_how_long_the_service_stays(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect()
-    monkeypatch.setenv(podman_service.IDLE_VARIABLE, "7")
+    monkeypatch.setenv(configuration.IDLE_VARIABLE, "7")
     connect()
     assert [note["arguments"][-1] for note in host.started()] in (
         ["--time=120", "--time=7"],
@@ -176,8 +177,8 @@ def test_the_user_says_how_long_the_service_stays(
 def test_a_time_that_is_none_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    monkeypatch.setenv(podman_service.IDLE_VARIABLE, text)
-    with pytest.raises(EngineUnavailableError, match=podman_service.IDLE_VARIABLE):
+    monkeypatch.setenv(configuration.IDLE_VARIABLE, text)
+    with pytest.raises(EngineUnavailableError, match=configuration.IDLE_VARIABLE):
         connect()
     assert host.started() == []
 
@@ -213,7 +214,7 @@ def test_the_service_ignores_and_blocks_no_signal(host: Host) -> None:
     lines = (host.notes / "signals").read_text().splitlines()
     masks = {name: int(mask, 16) for name, _, mask in (line.partition(":") for line in lines)}
     assert masks["SigBlk"] == 0
-    ignored = {number for number in podman_service._SIGNALS if masks["SigIgn"] >> number - 1 & 1}
+    ignored = {number for number in launch._SIGNALS if masks["SigIgn"] >> number - 1 & 1}
     assert ignored == set()
 
 
@@ -270,7 +271,7 @@ def test_the_files_of_services_that_have_gone_go_when_another_is_started(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def service(number: int, *, old: bool) -> Path:
-        monkeypatch.setenv(podman_service.IDLE_VARIABLE, str(number))
+        monkeypatch.setenv(configuration.IDLE_VARIABLE, str(number))
         path = Path(connect().path)
         if old:
             os.utime(path, (1, 1))
@@ -278,7 +279,7 @@ def test_the_files_of_services_that_have_gone_go_when_another_is_started(
 
     ended, young, locked = (service(number, old=number != 2) for number in (1, 2, 3))
     host.end()
-    with podman_service._locked(str(locked.with_suffix(".lock"))):
+    with private_directory.locked(str(locked.with_suffix(".lock"))):
         lives = service(4, old=True)
         last = service(5, old=False)
     kept = [young, locked, lives, last]
@@ -303,9 +304,9 @@ def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(
 
     monkeypatch.setattr(fcntl, "flock", wait)
     with (
-        podman_service._locked(str(path)),
+        private_directory.locked(str(path)),
         pytest.raises(BlockingIOError),
-        podman_service._locked(str(path), wait=False),
+        private_directory.locked(str(path), wait=False),
     ):
         pass
     assert removals == []
@@ -422,35 +423,35 @@ def test_no_program_is_an_engine_not_found(host: Host, monkeypatch: pytest.Monke
 def test_what_a_service_keeps_decides_which_one_serves(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before = podman_service._key(str(host.program))
+    before = configuration.service_key(str(host.program))
     monkeypatch.setenv(name, "/another")
-    assert podman_service._key(str(host.program)) != before
+    assert configuration.service_key(str(host.program)) != before
 
 
 @pytest.mark.parametrize("name", ["TERM", "LANG", "XDG_SESSION_ID", "PWD", "BUILDR_BACKEND"])
 def test_what_a_service_does_not_need_decides_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    before = podman_service._key(str(host.program))
+    before = configuration.service_key(str(host.program))
     monkeypatch.setenv(name, "another")
-    assert podman_service._key(str(host.program)) == before
+    assert configuration.service_key(str(host.program)) == before
 
 
 def test_another_program_or_configuration_is_another_service(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = [podman_service._key(str(host.program))]
+    keys = [configuration.service_key(str(host.program))]
     host.install("exit 1")
-    keys.append(podman_service._key(str(host.program)))
+    keys.append(configuration.service_key(str(host.program)))
     own = host.runtime.parent / "config/containers/storage.conf"
     own.parent.mkdir(parents=True)
     own.write_text("[storage]")
-    keys.append(podman_service._key(str(host.program)))
+    keys.append(configuration.service_key(str(host.program)))
     named = host.temporary / "named.conf"
     monkeypatch.setenv("CONTAINERS_CONF", str(named))
-    keys.append(podman_service._key(str(host.program)))
+    keys.append(configuration.service_key(str(host.program)))
     named.write_text("[containers]")
-    keys.append(podman_service._key(str(host.program)))
+    keys.append(configuration.service_key(str(host.program)))
     assert len(set(keys)) == len(keys)
 
 
@@ -460,7 +461,7 @@ def test_another_program_or_configuration_is_another_service(
 def test_a_directory_of_ours_is_closed_to_others(host: Host) -> None:
     directory = host.runtime / "buildr"
     directory.mkdir(mode=0o755)
-    assert podman_service.private_directory() == str(directory)
+    assert private_directory.private_directory() == str(directory)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
@@ -470,31 +471,31 @@ def test_a_directory_that_others_could_write_to_is_not_trusted(host: Host, mode:
     directory.mkdir()
     directory.chmod(mode)
     uid = os.geteuid()
-    assert podman_service.private_directory() == f"{host.temporary}/buildr-{uid}"
+    assert private_directory.private_directory() == f"{host.temporary}/buildr-{uid}"
     (host.temporary / f"buildr-{uid}").chmod(mode)
     with pytest.raises(EngineUnavailableError, match="no private directory") as caught:
-        podman_service.private_directory()
+        private_directory.private_directory()
     assert str(directory) in caught.value.what
 
 
 def test_a_link_in_place_of_the_directory_is_not_followed(host: Host) -> None:
     (host.runtime / "buildr").symlink_to(host.notes)
-    assert podman_service.private_directory().startswith(str(host.temporary))
+    assert private_directory.private_directory().startswith(str(host.temporary))
 
 
 def test_a_file_in_place_of_the_directory_is_left_alone(host: Host) -> None:
     file = host.runtime / "buildr"
     file.touch(mode=0o600)
-    assert podman_service.private_directory().startswith(str(host.temporary))
+    assert private_directory.private_directory().startswith(str(host.temporary))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_somebody_else_s_directory_is_left_alone(
+def test_another_user_s_directory_is_left_alone(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     with pytest.raises(EngineUnavailableError, match="no private directory"):
-        podman_service.private_directory()
+        private_directory.private_directory()
     assert not (host.runtime / "buildr").exists(), "root leaves nothing in a user's directory"
 
 
@@ -509,14 +510,14 @@ def test_a_runtime_directory_that_is_too_deep_for_a_socket(
 
 def test_no_runtime_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(host.runtime / "absent"))
-    assert podman_service.private_directory().startswith(str(host.temporary))
+    assert private_directory.private_directory().startswith(str(host.temporary))
 
 
 def test_a_path_that_just_fits() -> None:
     name = "build-4194304-000000000000-000000.sock"  # the largest pid there can be, proc(5)
     directory = "/" + "d" * (107 - len(f"//{name}"))
-    assert podman_service._socket_fits(directory)
-    assert not podman_service._socket_fits(directory + "d")
+    assert private_directory._socket_fits(directory)
+    assert not private_directory._socket_fits(directory + "d")
     with socket.socket(socket.AF_UNIX) as listener, pytest.raises(FileNotFoundError):
         listener.bind(f"{directory}/{name}")
 
@@ -524,7 +525,7 @@ def test_a_path_that_just_fits() -> None:
 def test_a_run_of_lower_priority_has_a_service_of_its_own(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = podman_service._key(str(host.program))
+    before = configuration.service_key(str(host.program))
     lower = os.getpriority(os.PRIO_PROCESS, 0) + 1
     monkeypatch.setattr(os, "getpriority", lambda *_: lower)
-    assert podman_service._key(str(host.program)) != before
+    assert configuration.service_key(str(host.program)) != before

@@ -179,11 +179,11 @@ def created(name: str, serve: Serve, spec: ContainerSpec) -> tuple[Any, dict[str
     return request.json, request.query
 
 
-def test_every_wish_in_podman_s_words(serve: Serve) -> None:
+def test_every_option_as_podman_takes_it(serve: Serve) -> None:
     assert created("podman", serve, FULL) == (OF_PODMAN, {})
 
 
-def test_every_wish_in_docker_s_words(serve: Serve) -> None:
+def test_every_option_as_docker_takes_it(serve: Serve) -> None:
     assert created("docker", serve, FULL) == (OF_DOCKER, {"name": "mine"})
 
 
@@ -252,9 +252,7 @@ def test_the_tables_know_every_field() -> None:
 
 
 @ENGINES
-def test_a_directory_in_memory_has_its_size_and_is_no_place_for_programs(
-    name: str, serve: Serve
-) -> None:
+def test_a_directory_in_memory_has_its_size_and_is_noexec(name: str, serve: Serve) -> None:
     wanted = (TmpfsSpec(target="/a"), TmpfsSpec(target="/b", size=1 << 20))
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, tmpfs=wanted))
     if name == "docker":
@@ -287,7 +285,7 @@ def test_a_health_check_has_all_its_times_in_nanoseconds(name: str, serve: Serve
     ("restart", "name_of_it", "tries"),
     [("no", None, 0), ("always", "always", 0), ("on-failure:3", "on-failure", 3)],
 )
-def test_a_restart_policy_is_in_the_engines_words(
+def test_a_restart_policy_as_the_engines_take_it(
     name: str, serve: Serve, restart: str, name_of_it: str | None, tries: int
 ) -> None:
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, restart=restart))
@@ -329,7 +327,7 @@ def test_podman_unsets_what_the_image_does_not_set(
     assert created("podman", serve, spec)[0]["unsetenv"] == unset
 
 
-def test_where_the_variables_of_the_image_are_known_nobody_asks_for_them(serve: Serve) -> None:
+def test_known_variables_of_the_image_are_not_asked_for(serve: Serve) -> None:
     server = serve(with_routes("podman", {"POST /containers/create": answer_json({"Id": ID}, 201)}))
     backend = reach("podman", server)
     before = len(server.requests)
@@ -387,7 +385,7 @@ def test_nothing_is_mounted_twice_in_a_hardened_container(
         ("backend", ({"nsmode": "bridge"}, {"backend": {}})),
     ],
 )
-def test_a_network_in_podman_s_words(
+def test_a_network_as_podman_takes_it(
     serve: Serve, network: str | None, asked: tuple[object, object]
 ) -> None:
     body, _ = created("podman", serve, ContainerSpec(image=IMAGE, networks=named(network)))
@@ -395,7 +393,7 @@ def test_a_network_in_podman_s_words(
 
 
 @pytest.mark.parametrize("network", [None, "none", "host", "backend"])
-def test_a_network_in_docker_s_words(serve: Serve, network: str | None) -> None:
+def test_a_network_as_docker_takes_it(serve: Serve, network: str | None) -> None:
     body, _ = created("docker", serve, ContainerSpec(image=IMAGE, networks=named(network)))
     assert body["HostConfig"].get("NetworkMode") == network
 
@@ -461,7 +459,7 @@ DEVICES = (
 )
 
 
-def test_devices_in_podman_s_words(serve: Serve) -> None:
+def test_devices_as_podman_takes_them(serve: Serve) -> None:
     spec = ContainerSpec(image=IMAGE, devices=DEVICES, gpus=2)
     body, _ = created("podman", serve, spec)
     assert [row["path"] for row in body["devices"]] == [
@@ -476,7 +474,7 @@ def test_devices_in_podman_s_words(serve: Serve) -> None:
     ("gpus", "asked"),
     [(-1, {"Count": -1}), (2, {"Count": 2}), (("0", "GPU-1"), {"DeviceIDs": ["0", "GPU-1"]})],
 )
-def test_devices_in_docker_s_words(serve: Serve, gpus: Any, asked: dict[str, object]) -> None:
+def test_devices_as_docker_takes_them(serve: Serve, gpus: Any, asked: dict[str, object]) -> None:
     body, _ = created("docker", serve, ContainerSpec(image=IMAGE, devices=DEVICES, gpus=gpus))
     assert body["HostConfig"]["Devices"] == [
         {"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/other", "CgroupPermissions": "rw"}
@@ -498,7 +496,7 @@ def test_devices_in_docker_s_words(serve: Serve, gpus: Any, asked: dict[str, obj
         ("podman", "setting up CDI devices: unresolvable CDI devices x", "nvidia-ctk cdi generate"),
     ],
 )
-def test_an_engine_without_gpus_is_told_of_with_what_to_install(
+def test_the_error_of_an_engine_without_gpus_says_what_to_install(
     name: str, said: str, told: str, serve: Serve
 ) -> None:
     refusal = answer_json({"message": said, "cause": said}, 500)
@@ -546,7 +544,7 @@ def test_shared_memory_is_as_large_as_asked_for(name: str, serve: Serve) -> None
 
 
 @ENGINES
-def test_a_name_that_is_taken_is_told_as_such(name: str, serve: Serve) -> None:
+def test_a_taken_name_is_reported_as_such(name: str, serve: Serve) -> None:
     taken = answer_json({"message": "the container name mine is already in use"}, 409)
     script = with_routes(name, {"POST /containers/create": taken})
     with pytest.raises(ContainerError, match="already in use") as caught:
@@ -555,7 +553,7 @@ def test_a_name_that_is_taken_is_told_as_such(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_an_image_that_has_gone_is_told_as_such(name: str, serve: Serve) -> None:
+def test_a_removed_image_is_reported_as_such(name: str, serve: Serve) -> None:
     gone = answer_json({"message": "no such image"}, 404)
     script = routes({"GET .*": gone, "POST .*": gone})
     with pytest.raises(ImageNotFoundError):
@@ -837,7 +835,7 @@ def test_a_running_container_that_cannot_be_killed_is_an_error(name: str, serve:
 
 
 @ENGINES
-def test_removing_what_somebody_else_is_just_removing_is_fine(name: str, serve: Serve) -> None:
+def test_removing_what_is_being_removed_is_fine(name: str, serve: Serve) -> None:
     refused = answer_json({"message": "removal is already in progress"}, 409)
     removing = {**REAL[name]["exited"], "State": {"Status": "removing"}}
     engine(name, serve, always(refused, answer_json(removing))).remove(ID)
@@ -902,7 +900,7 @@ def test_a_command_that_cannot_be_executed(name: str, serve: Serve) -> None:
         "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
     ],
 )
-def test_a_limit_that_may_not_be_raised_is_no_fault_of_the_command(
+def test_the_command_is_not_blamed_for_a_limit_that_may_not_be_raised(
     name: str, serve: Serve, message: str
 ) -> None:
     refused = answer_json({"message": message, "cause": message}, 500)

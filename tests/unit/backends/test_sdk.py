@@ -27,9 +27,11 @@ from buildr.errors import (
     PushError,
 )
 from buildr_backends.docker import engine as docker_backend
+from buildr_backends.docker import sdk as docker_sdk
 from buildr_backends.http.client import Client
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import engine as podman_backend
+from buildr_backends.podman import sdk as podman_sdk
 from tests.unit.backends.engines import PREFIX, REAL, engine, reach
 from tests.unit.backends.server import (
     Peer,
@@ -151,9 +153,7 @@ def test_a_pull_with_the_user_s_login(name: str, serve: Serve, reference: str) -
 
 
 @ENGINES
-def test_nobody_in_particular_pulls_where_nobody_has_logged_in(
-    name: str, serve: Serve, tmp_path: Path
-) -> None:
+def test_a_pull_without_a_login_is_anonymous(name: str, serve: Serve, tmp_path: Path) -> None:
     # A store whose helper is not installed would make docker-py fail, were it asked.
     (tmp_path / ".docker/config.json").write_text('{"credsStore": "not-installed"}')
     server = serve(answering(name, answer_stream({"status": "x"})))
@@ -228,7 +228,7 @@ def _over(name: str, endpoint: Endpoint) -> Any:
     ],
     ids=["at once", "in the stream", "with detail"],
 )
-def test_a_refusal_is_told_without_the_login(name: str, serve: Serve, stream: bytes) -> None:
+def test_a_refusal_is_reported_without_the_login(name: str, serve: Serve, stream: bytes) -> None:
     backend = engine(name, serve, answering(name, stream))
     with pytest.raises(PushError, match="denied: no access") as push:
         backend.push(PUSH, nothing)
@@ -258,7 +258,7 @@ BROKEN = {
     "a chunk of no size": hanging(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"
     ),
-    "no JSON": hanging(answer_chunked(b"<html>")),
+    "not JSON": hanging(answer_chunked(b"<html>")),
     "half a document": hanging(answer_chunked(b'{"status": "x')),
 }
 
@@ -285,7 +285,7 @@ def test_whatever_breaks_off_is_one_of_our_errors(name: str, serve: Serve, what:
 
     def hang_up(peer: Peer) -> None:
         real = peer.hear
-        peer.hear = lambda: b""  # type: ignore[method-assign]  # nobody waits: the connection ends
+        peer.hear = lambda: b""  # type: ignore[method-assign]  # do not wait: the connection ends
         script(peer)
         peer.hear = real  # type: ignore[method-assign]
 
@@ -302,7 +302,7 @@ def test_whatever_breaks_off_is_one_of_our_errors(name: str, serve: Serve, what:
 def test_an_engine_that_falls_silent(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (podman_backend, docker_backend):
+    for module in (podman_sdk, docker_sdk):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
     with pytest.raises((EngineUnavailableError, EngineError)):
         engine(name, serve, Peer.hear).details()
@@ -364,12 +364,12 @@ def exceptions_of(module: ModuleType) -> list[type[Exception]]:
 @pytest.mark.parametrize(
     ("module", "caught"),
     [
-        (docker.errors, docker_backend.sdk_errors()),
-        (podman.errors, podman_backend.sdk_errors()),
-        (requests.exceptions, docker_backend.sdk_errors()),
-        (requests.exceptions, podman_backend.sdk_errors()),
-        (urllib3.exceptions, docker_backend.sdk_errors()),
-        (urllib3.exceptions, podman_backend.sdk_errors()),
+        (docker.errors, docker_sdk.sdk_errors()),
+        (podman.errors, podman_sdk.sdk_errors()),
+        (requests.exceptions, docker_sdk.sdk_errors()),
+        (requests.exceptions, podman_sdk.sdk_errors()),
+        (urllib3.exceptions, docker_sdk.sdk_errors()),
+        (urllib3.exceptions, podman_sdk.sdk_errors()),
     ],
     ids=lambda found: getattr(found, "__name__", ""),
 )
@@ -383,7 +383,7 @@ def test_every_exception_of_the_sdks_is_caught(
 
 
 def test_every_exception_of_docker_py_becomes_ours() -> None:
-    backend = _over("docker", Endpoint(url="unix:///x", path="/x"))
+    client = Client(Endpoint(url="unix:///x", path="/x"))
     response = requests.Response()
     response.status_code = 409
     for kind in (*exceptions_of(docker.errors), *exceptions_of(requests.exceptions)):
@@ -394,7 +394,7 @@ def test_every_exception_of_docker_py_becomes_ours() -> None:
             | dict.fromkeys(("msg", "name", "param"), "words")
         )
         expected = (EngineError, EngineLostError, EngineUnavailableError)
-        with pytest.raises(expected) as caught, backend._mapped():
+        with pytest.raises(expected) as caught, docker_sdk.mapped(client):
             raise error
         if issubclass(kind, docker.errors.APIError):
             assert isinstance(caught.value, EngineError)

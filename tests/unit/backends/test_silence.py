@@ -11,7 +11,7 @@ from buildr.errors import EngineUnavailableError
 from buildr_backends.http import client as http_client
 from buildr_backends.http.client import Client
 from buildr_backends.http.endpoint import Endpoint
-from buildr_backends.shared import engine
+from buildr_backends.shared import containers, engine
 from tests.unit.backends.engines import reach
 from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging
 
@@ -53,7 +53,7 @@ def test_an_engine_that_has_gone_is_started_again_where_that_can_be_done(tmp_pat
 def test_a_wait_that_is_never_answered_ends_with_the_guest(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_WAIT_SECONDS", SOON)
+    monkeypatch.setattr(containers, "_WAIT_SECONDS", SOON)
     waited = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -74,7 +74,7 @@ def test_a_wait_that_is_never_answered_ends_with_the_guest(
 def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_WAIT_SECONDS", SOON)
+    monkeypatch.setattr(containers, "_WAIT_SECONDS", SOON)
     monkeypatch.setattr(engine, "_PING_SECONDS", SOON)
     asked = threading.Event()
 
@@ -95,10 +95,10 @@ def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
 @pytest.mark.parametrize(
     "pieces", [(), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",)]
 )
-def test_nobody_waits_long_for_a_log_that_is_not_followed(
+def test_a_log_that_is_not_followed_is_not_waited_for_long(
     name: str, pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_SOON_SECONDS", SOON)
+    monkeypatch.setattr(containers, "SOON_SECONDS", SOON)
 
     def script(peer: Peer) -> None:
         while True:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EngineLostError, EngineUnavailableError
 from buildr_backends.http.client import Client
+from buildr_backends.http.request import Content
 from buildr_backends.http.tls import TlsConnection
 from buildr_backends.shared.attach import attach
 from tests.unit.backends.server import Peer, always, answer, answer_chunked, hanging
@@ -59,12 +60,15 @@ def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> 
     client = client_of(serve, always(answer(200, b"one"), answer_chunked(b"x" * 300_000, b"y")))
     assert client.request("GET", "/_ping").read() == b"one"
     (kept,) = client._idle
-    assert client.request("POST", "/", body=[b"z" * 300_000]).read() == b"x" * 300_000 + b"y"
+    assert (
+        client.request("POST", "/", content=Content(data=[b"z" * 300_000])).read()
+        == b"x" * 300_000 + b"y"
+    )
     assert client._idle == [kept]
     client.close()
 
 
-def test_an_engine_that_nobody_vouches_for_is_refused(serve: Serve, tmp_path: Path) -> None:
+def test_an_engine_with_an_untrusted_certificate_is_refused(serve: Serve, tmp_path: Path) -> None:
     directory = directory_with(tmp_path, ca="stranger", cert="cert", key="key")
     client = client_of(serve, always(answer()), directory=directory)
     with pytest.raises(EngineUnavailableError, match=r"(?i)certificate.verify.failed"):
@@ -101,7 +105,7 @@ def test_a_certificate_that_is_none(serve: Serve, tmp_path: Path) -> None:
         client.request("GET", "/_ping")
 
 
-def test_an_engine_without_tls_is_told_from_one_with(serve: Serve) -> None:
+def test_an_engine_without_tls_is_recognised(serve: Serve) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def plain() -> None:
@@ -134,7 +138,7 @@ def test_an_engine_that_takes_no_more(serve: Serve) -> None:
     release = threading.Event()
     client = client_of(serve, lambda _: release.wait(10))
     with pytest.raises(EngineUnavailableError, match="does not answer"):
-        client.request("PUT", "/", body=b"x" * (1 << 24), seconds=0.5)
+        client.request("PUT", "/", content=Content(data=b"x" * (1 << 24)), seconds=0.5)
     release.set()
 
 

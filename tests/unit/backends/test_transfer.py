@@ -39,7 +39,7 @@ def test_a_push_that_tells_no_digest() -> None:
     assert follow_push(REFERENCE, [{"status": "done"}], lambda _: None) == ""
 
 
-def test_progress_is_told_in_bytes_of_a_layer() -> None:
+def test_progress_is_reported_in_bytes_of_a_layer() -> None:
     events: list[Event] = []
     follow_push(REFERENCE, DOCKER_PUSH, events.append)
     assert [(event.kind, event.current, event.total) for event in events] == [

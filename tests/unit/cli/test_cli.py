@@ -554,7 +554,7 @@ def test_the_doctor_ends_with_0_where_the_named_engine_works() -> None:
 def test_the_doctor_speaks_json() -> None:
     found = json.loads(buildr_command("doctor", "--json").output)
     assert not found["usable"]
-    assert {"name", "status", "text", "mend", "advice"} == set(found["checks"][0])
+    assert {"name", "status", "text", "fix", "advice"} == set(found["checks"][0])
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])

@@ -1,4 +1,4 @@
-"""`buildr doctor`: what each check finds, and the command that mends it."""
+"""`buildr doctor`: what each check finds, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from buildr.doctor import Check, Findings, Host, cgroups, distribution, examine, report, rootless
 from buildr.engines.records import EngineDetails
@@ -95,13 +96,19 @@ class Podman(FakeBackend):
         self, *, rootless: bool = True, remote: bool = False, **details: str | int
     ) -> None:
         super().__init__(name="podman", rootless=rootless, remote=remote)
+        self._info = replace(self._info, daemonless=True, network_program="slirp4netns")
         self.chosen_details = details
 
     def details(self) -> EngineDetails:
         """See `buildr.engines.protocol.Backend.details`."""
         super().details()
         return EngineDetails(
-            **{"storage_driver": "overlay", "cgroup_version": "2", **self.chosen_details}  # type: ignore[arg-type] # each value is of its field's type
+            **{
+                "storage_driver": "overlay",
+                "cgroup_version": "2",
+                "configuration": "containers",
+                **self.chosen_details,
+            }  # type: ignore[arg-type] # each value is of its field's type
         )
 
 
@@ -152,7 +159,7 @@ def test_for_an_unknown_distribution_no_command_is_made_up(machine: Machine) -> 
     machine.write("etc/os-release", UNKNOWN)
     machine.remove("bin/newuidmap")
     check = rootless.id_mapping(machine.host, "fail")
-    assert check.mend == ()
+    assert check.fix == ()
     assert "newuidmap" in check.advice
 
 
@@ -165,7 +172,7 @@ def test_the_release_may_lie_below_usr(machine: Machine) -> None:
 # What rootless Podman needs -----------------------------------------------------------------------
 
 
-def test_a_machine_with_all_that_is_needed_is_well(machine: Machine) -> None:
+def test_a_machine_with_all_that_is_needed_passes(machine: Machine) -> None:
     checks = list(rootless.checks(machine.host, bad="fail"))
     assert [check for check in checks if check.status != "ok"] == []
     assert len(checks) == 5
@@ -184,16 +191,16 @@ def test_without_subordinate_ids_the_command_takes_a_free_range(machine: Machine
     machine.write("etc/subgid", "other:165536:65536\n")
     check = rootless.subordinate_ids(machine.host, "fail")
     assert check.status == "fail"
-    assert check.mend == (
+    assert check.fix == (
         "echo me:231072:65536 | sudo tee -a /etc/subuid /etc/subgid",
         "podman system migrate",
     )
 
 
-def test_only_the_file_that_lacks_the_user_is_mended(machine: Machine) -> None:
+def test_only_the_file_that_lacks_the_user_is_fixed(machine: Machine) -> None:
     machine.remove("etc/subgid")
     check = rootless.subordinate_ids(machine.host, "warn")
-    assert check.mend[0] == "echo me:231072:65536 | sudo tee -a /etc/subgid"
+    assert check.fix[0] == "echo me:231072:65536 | sudo tee -a /etc/subgid"
     assert "me has 65536 in /etc/subuid and 0 in /etc/subgid" in check.text
 
 
@@ -222,43 +229,42 @@ def test_newuidmap_comes_from_the_package_of_the_distribution(
     machine.remove("bin/newuidmap")
     check = rootless.id_mapping(machine.host, "fail")
     assert check.text == "newuidmap is not installed"
-    assert check.mend[0].endswith(f" {package}")
+    assert check.fix[0].endswith(f" {package}")
 
 
 def test_newuidmap_needs_to_be_setuid_or_to_have_a_capability(machine: Machine) -> None:
     program = machine.root / "bin/newgidmap"
     program.chmod(0o755)
     check = rootless.id_mapping(machine.host, "fail")
-    assert check.mend == (f"sudo chmod u+s {program}",)
+    assert check.fix == (f"sudo chmod u+s {program}",)
 
 
 def test_without_the_tun_device_its_module_is_loaded(machine: Machine) -> None:
     machine.remove("dev/net/tun")
-    assert rootless.network(machine.host, "fail").mend == ("sudo modprobe tun",)
+    assert rootless.network(machine.host, "fail").fix == ("sudo modprobe tun",)
 
 
 def test_a_tun_device_that_cannot_be_opened_is_made_accessible(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
-    assert rootless.network(machine.host, "fail").mend == ("sudo chmod 666 /dev/net/tun",)
+    assert rootless.network(machine.host, "fail").fix == ("sudo chmod 666 /dev/net/tun",)
 
 
 @pytest.mark.parametrize(
-    ("podman", "missing", "package"),
-    [("4.3.1", "slirp4netns", "slirp4netns"), ("5.4.2", "pasta", "passt")],
+    ("program", "package"), [("slirp4netns", "slirp4netns"), ("pasta", "passt")]
 )
-def test_the_network_program_is_the_one_of_this_podman(
-    machine: Machine, podman: str, missing: str, package: str
+def test_the_network_program_is_the_one_that_the_engine_uses(
+    machine: Machine, program: str, package: str
 ) -> None:
-    assert missing in rootless.network(machine.host, "fail", podman).text
-    machine.remove(f"bin/{missing}")
-    check = rootless.network(machine.host, "fail", podman)
+    assert program in rootless.network(machine.host, "fail", program).text
+    machine.remove(f"bin/{program}")
+    check = rootless.network(machine.host, "fail", program)
     assert check.status == "fail"
-    assert check.mend == (f"sudo apt-get install -y {package}",)
+    assert check.fix == (f"sudo apt-get install -y {package}",)
 
 
-def test_one_network_program_does_where_the_podman_is_not_known(machine: Machine) -> None:
+def test_one_network_program_does_where_the_engine_is_not_known(machine: Machine) -> None:
     machine.remove("bin/slirp4netns")
     assert rootless.network(machine.host, "fail").status == "ok"
     machine.remove("bin/pasta")
@@ -272,8 +278,8 @@ def test_user_namespaces_that_are_forbidden_are_allowed_for_good(
     machine.write(f"proc/sys/{key}", "0\n")
     check = rootless.user_namespaces(machine.host, "fail")
     assert check.status == "fail"
-    assert f"echo {key.replace('/', '.')}=" in check.mend[0]
-    assert check.mend[1] == "sudo sysctl --system"
+    assert f"echo {key.replace('/', '.')}=" in check.fix[0]
+    assert check.fix[1] == "sudo sysctl --system"
 
 
 def test_a_runtime_directory_that_is_not_named_is_found(machine: Machine) -> None:
@@ -281,23 +287,23 @@ def test_a_runtime_directory_that_is_not_named_is_found(machine: Machine) -> Non
     assert rootless.runtime_directory(machine.host).status == "ok"
 
 
-def test_a_runtime_directory_of_somebody_else_gives_way_to_the_user_s(machine: Machine) -> None:
+def test_the_user_s_runtime_directory_replaces_that_of_another_user(machine: Machine) -> None:
     machine.environ["XDG_RUNTIME_DIR"] = "/run/user/0"
     check = rootless.runtime_directory(machine.host)
     assert check.status == "warn"
-    assert check.mend == (f"export XDG_RUNTIME_DIR={machine.runtime}",)
+    assert check.fix == (f"export XDG_RUNTIME_DIR={machine.runtime}",)
 
 
 def test_without_a_runtime_directory_systemd_makes_one(machine: Machine) -> None:
     (machine.root / machine.runtime.strip("/")).rmdir()
     machine.write("run/systemd/system/x", "")
     check = rootless.runtime_directory(machine.host)
-    assert check.mend[0] == "sudo loginctl enable-linger me"
+    assert check.fix[0] == "sudo loginctl enable-linger me"
 
 
 def test_without_systemd_a_runtime_directory_is_made_by_hand(machine: Machine) -> None:
     (machine.root / machine.runtime.strip("/")).rmdir()
-    assert rootless.runtime_directory(machine.host).mend[0].startswith("mkdir -p -m 700 ")
+    assert rootless.runtime_directory(machine.host).fix[0].startswith("mkdir -p -m 700 ")
 
 
 # Control groups -----------------------------------------------------------------------------------
@@ -313,14 +319,14 @@ def test_controllers_that_are_not_delegated_are_named(machine: Machine) -> None:
     check = cgroups.check(machine.host, rootless=True)
     assert check.status == "warn"
     assert "not delegated to you: cpu;" in check.text
-    assert any("Delegate=cpu" in command for command in check.mend)
+    assert any("Delegate=cpu" in command for command in check.fix)
 
 
 def test_without_a_session_nothing_is_delegated(machine: Machine) -> None:
     machine.remove(machine.controllers)
     check = cgroups.check(machine.host, rootless=True)
     assert "no systemd session" in check.text
-    assert check.mend[0].startswith("sudo loginctl enable-linger me")
+    assert check.fix[0].startswith("sudo loginctl enable-linger me")
 
 
 @pytest.mark.parametrize(
@@ -336,7 +342,7 @@ def test_version_1_does_not_limit_rootless_containers(
     check = cgroups.check(machine.host, rootless=True)
     assert check.status == "warn"
     assert "ignores" in check.text
-    assert command in " ".join(check.mend)
+    assert command in " ".join(check.fix)
     assert check.advice
 
 
@@ -369,7 +375,7 @@ def test_a_machine_that_is_well_has_no_warning(machine: Machine) -> None:
     assert checks["detection"].text.startswith("no container: ")
 
 
-def test_the_other_engine_s_state_is_told_too(machine: Machine) -> None:
+def test_the_other_engine_s_state_is_shown_too(machine: Machine) -> None:
     findings = examined(machine, {"podman": Podman(), "docker": FakeBackend(rootless=False)})
     assert by_name(findings)["docker"].text == "1.0, rootful, not used; memory:fake"
 
@@ -406,7 +412,7 @@ def test_without_any_engine_everything_that_is_missing_is_a_failure(machine: Mac
     findings = examined(machine, {"podman": ABSENT, "docker": ABSENT})
     failed = {check.name for check in findings.checks if check.status == "fail"}
     assert failed == {"engine", "podman", "docker", "id mapping", "network"}
-    assert by_name(findings)["podman"].mend == ("sudo apt-get install -y podman",)
+    assert by_name(findings)["podman"].fix == ("sudo apt-get install -y podman",)
     assert not findings.usable
 
 
@@ -445,7 +451,7 @@ def test_the_engine_knows_its_control_groups_best(machine: Machine) -> None:
     "found",
     ["", "[storage]\n  driver = 'vfs'\n", "[storage]\nrunroot = '/run/me'\n[storage.options]\n"],
 )
-def test_vfs_is_slow_and_the_commands_mend_it(machine: Machine, tmp_path: Path, found: str) -> None:
+def test_vfs_is_slow_and_the_commands_fix_it(machine: Machine, tmp_path: Path, found: str) -> None:
     home = tmp_path / "home of mine"
     machine.environ["HOME"] = "/home of mine"
     conf = home / ".config" / "containers" / "storage.conf"
@@ -456,14 +462,14 @@ def test_vfs_is_slow_and_the_commands_mend_it(machine: Machine, tmp_path: Path, 
     assert check.status == "warn"
     assert "copies every layer whole" in check.text
     assert "removes all images" in check.text
-    reset, change = check.mend
+    reset, change = check.fix
     assert reset == "podman system reset"
     subprocess.run(["sh", "-c", change.replace("/home of mine", str(home))], check=True)
     assert tomllib.loads(conf.read_text())["storage"]["driver"] == "overlay"
 
 
 @pytest.mark.parametrize("found", ["", "[network]\n", '[engine]\nevents_logger = "file"\n'])
-def test_crun_on_cgroups_of_both_versions_fails_and_the_command_mends_it(
+def test_crun_on_cgroups_of_both_versions_fails_and_the_command_fixes_it(
     machine: Machine, tmp_path: Path, found: str
 ) -> None:
     machine.remove("sys/fs/cgroup/cgroup.controllers")
@@ -477,7 +483,7 @@ def test_crun_on_cgroups_of_both_versions_fails_and_the_command_mends_it(
     assert (check.status, findings.usable) == ("fail", False)
     last = list(report.lines(findings, width=80))[-1]
     assert last.startswith("Scripts cannot run in containers here: podman answers")
-    runc, change = check.mend
+    runc, change = check.fix
     assert runc == "sudo apt-get install -y runc"
     subprocess.run(["sh", "-c", change.replace("/home/", f"{tmp_path}/home/")], check=True)
     assert tomllib.loads(conf.read_text())["engine"]["runtime"] == "runc"
@@ -499,14 +505,14 @@ def test_another_runtime_or_one_version_of_cgroups_is_fine(
 def test_vfs_on_an_old_kernel_wants_a_program_too(machine: Machine) -> None:
     podman = Podman(storage_driver="vfs", kernel="5.10.0-8-amd64")
     check = by_name(examined(machine, {"podman": podman}))["storage"]
-    assert check.mend[0] == "sudo apt-get install -y fuse-overlayfs"
+    assert check.fix[0] == "sudo apt-get install -y fuse-overlayfs"
 
 
-def test_vfs_of_the_system_s_podman_is_mended_by_root(machine: Machine) -> None:
+def test_vfs_of_the_system_s_podman_is_fixed_by_root(machine: Machine) -> None:
     podman = Podman(storage_driver="vfs", rootless=False)
     check = by_name(examined(machine, {"podman": podman}))["storage"]
-    assert check.mend[0] == "sudo podman system reset"
-    assert check.mend[1].endswith("| sudo tee /etc/containers/storage.conf")
+    assert check.fix[0] == "sudo podman system reset"
+    assert check.fix[1].endswith("| sudo tee /etc/containers/storage.conf")
 
 
 @pytest.mark.parametrize("engine", [FakeBackend(name="docker"), Podman(remote=True)])
@@ -516,7 +522,7 @@ def test_vfs_elsewhere_is_named_as_slow(
     monkeypatch.setattr(engine, "details", lambda: EngineDetails(storage_driver="vfs"))
     name = engine.info.backend
     check = by_name(examined(machine, {name: engine}, flag=name))["storage"]
-    assert (check.status, check.mend) == ("warn", ())
+    assert (check.status, check.fix) == ("warn", ())
     assert "slow" in check.text
 
 
@@ -541,7 +547,7 @@ def test_the_base_image_is_looked_up_under_its_full_name(
     assert check.text == "docker.io/library/python:3.12-slim is stored"
 
 
-def test_every_engine_is_let_go_of(machine: Machine) -> None:
+def test_every_engine_is_closed(machine: Machine) -> None:
     engines = {"podman": Podman(), "docker": FakeBackend()}
     examined(machine, engines)
     assert [engine.closed for engine in engines.values()] == [True, True]
@@ -550,15 +556,15 @@ def test_every_engine_is_let_go_of(machine: Machine) -> None:
 # Detection ----------------------------------------------------------------------------------------
 
 
-def test_inside_a_container_the_evidence_and_the_way_out_are_told(machine: Machine) -> None:
+def test_inside_a_container_the_evidence_and_the_way_out_are_shown(machine: Machine) -> None:
     machine.environ["container"] = "podman"
     check = by_name(examined(machine, {"podman": Podman()}))["detection"]
     assert check.status == "warn"
     assert "container=podman is in the environment" in check.text
-    assert check.mend == ("export BUILDR_IN_CONTAINER=0",)
+    assert check.fix == ("export BUILDR_IN_CONTAINER=0",)
 
 
-def test_a_variable_that_is_ignored_is_told(machine: Machine) -> None:
+def test_an_ignored_variable_is_shown(machine: Machine) -> None:
     machine.environ["BUILDR_IN_CONTAINER"] = "maybe"
     check = by_name(examined(machine, {"podman": Podman()}))["detection"]
     assert check.status == "warn"
@@ -569,7 +575,7 @@ def test_a_variable_that_is_ignored_is_told(machine: Machine) -> None:
 
 CHECKS = (
     Check(name="engine", status="ok", text="podman 5.4.2, rootless"),
-    Check(name="network", status="warn", text="word " * 30, mend=("sudo " + "x" * 90, "then this")),
+    Check(name="network", status="warn", text="word " * 30, fix=("sudo " + "x" * 90, "then this")),
     Check(name="podman", status="fail", text="it is not there", advice="Install it.\nOr another."),
 )
 FINDINGS = Findings(host="Debian", engine="podman", checks=CHECKS)
@@ -580,7 +586,7 @@ def test_the_report_has_marks_texts_commands_and_a_verdict() -> None:
     assert lines[0].startswith("buildr ")
     assert lines[2] == "ok    engine           podman 5.4.2, rootless"
     assert lines[3].startswith("warn  network          word word")
-    assert "      mend: then this" in lines
+    assert "      fix: then this" in lines
     assert lines[-5:-2] == [
         "fail  podman           it is not there",
         "      Install it.",
@@ -601,8 +607,8 @@ def test_warnings_keep_no_script_from_running(checks: tuple[Check, ...], end: st
 
 def test_no_text_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
     lines = list(report.lines(FINDINGS, width=60))
-    assert "      mend: sudo " + "x" * 90 in lines
-    assert max(len(line) for line in lines if "mend:" not in line and line is not lines[-1]) <= 60
+    assert "      fix: sudo " + "x" * 90 in lines
+    assert max(len(line) for line in lines if "fix:" not in line and line is not lines[-1]) <= 60
 
 
 def test_without_an_engine_the_verdict_says_so() -> None:
@@ -613,7 +619,7 @@ def test_without_an_engine_the_verdict_says_so() -> None:
 def test_the_json_has_every_check_and_the_verdict() -> None:
     found = json.loads(report.as_json(FINDINGS))
     assert (found["usable"], found["engine"], len(found["checks"])) == (False, "podman", 3)
-    assert found["checks"][1]["mend"][1] == "then this"
+    assert found["checks"][1]["fix"][1] == "then this"
 
 
 def test_a_cache_that_is_refused_is_said_and_any_other_is_not(

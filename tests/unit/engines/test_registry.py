@@ -41,7 +41,7 @@ class Said(list[str]):
 # Who decides ------------------------------------------------------------------------------------------
 
 
-def test_nobody_decides_then_it_is_auto() -> None:
+def test_the_default_is_auto() -> None:
     assert choose() == Choice(name="auto", origin="default")
 
 
@@ -97,7 +97,7 @@ def test_auto_falls_back_to_docker_and_says_so_in_one_line(why: BackendError) ->
     assert "\n" not in said[0]
 
 
-def test_without_any_engine_all_that_was_tried_is_told_and_what_to_do() -> None:
+def test_without_any_engine_the_error_says_what_was_tried_and_what_to_do() -> None:
     podman, docker = ABSENT_OR_BROKEN[0], ABSENT_OR_BROKEN[1]
     with (
         using({"podman": podman, "docker": docker}),
@@ -112,7 +112,7 @@ def test_without_any_engine_all_that_was_tried_is_told_and_what_to_do() -> None:
     )
 
 
-def test_an_error_that_says_nothing_of_absence_is_no_reason_to_fall_back() -> None:
+def test_auto_does_not_fall_back_because_of_another_error() -> None:
     lost = EngineLostError("the answer broke off")
     with (
         using({"podman": lost, "docker": FakeBackend()}),
@@ -134,7 +134,7 @@ def test_a_named_engine_never_falls_back(name: str, why: BackendError) -> None:
     assert said == []
 
 
-def test_a_name_that_nobody_has_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(OptionError) as unknown:
         connect(choose(option="podmn"), Said())
     assert unknown.value.what == "there is no backend 'podmn' (from the decorator)"

@@ -10,8 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from buildr.engines.records import Image
-from buildr.errors import ContextError, EngineError, EngineLostError
+from buildr.errors import BuildError, ContextError, EngineError, EngineLostError
 from buildr.image.ensure import ensure_image
+from buildr.installer.advice import ADVICE
+from buildr.plan.containerfile import render
 from buildr.testing import FakeBackend
 from tests.unit.house import keep_house_of
 from tests.unit.planning import one_script, planned
@@ -206,3 +208,29 @@ def test_what_is_saved_during_a_long_build_does_not_come_into_the_image_of_the_s
         assert content is not None
         assert content.read() == b"print()\n"
     assert backend.image(image) is not None
+
+
+# Failing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hint", ["ERROR: no matching distribution", ""])
+def test_where_pip_failed_there_is_advice_after_its_last_words(
+    project_directory: Path, hint: str
+) -> None:
+    (project_directory / "requirements.txt").write_text("humanize\n")
+    project = planned()
+    step = next(line for line in render(project.recipe).splitlines() if "pip install" in line)
+    backend = FakeBackend()
+    backend.fail("build", BuildError("the build failed", step=step, hint=hint))
+    with pytest.raises(BuildError) as failed:
+        ensure_image(backend, project, lambda _text: None)
+    assert failed.value.hint == f"{hint}\n{ADVICE}".lstrip()
+    assert failed.value.step == step
+
+
+def test_another_step_that_failed_has_no_such_advice() -> None:
+    backend = FakeBackend()
+    backend.fail("build", BuildError("the build failed", step="RUN apk add git", hint="no"))
+    with pytest.raises(BuildError) as failed:
+        ensure(backend)
+    assert failed.value.hint == "no"

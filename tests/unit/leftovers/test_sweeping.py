@@ -26,7 +26,7 @@ from buildr.leftovers import sweeping
 from buildr.leftovers.build_lock import alone, building
 from buildr.leftovers.old_images import OldImages
 from buildr.testing import FakeBackend, FakeContainer, using
-from buildr.testing.backend import nothing
+from buildr.testing.fake_containers import nothing
 from tests.unit import calls
 from tests.unit.host.test_marks import killed
 from tests.unit.house import keep_house_of

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
+from buildr.engines.gpus import cdi_names
 from buildr.errors import OptionError
 from buildr.options import (
     Mount,
@@ -16,7 +17,7 @@ from buildr.options import (
     mount_source,
     runtime_options,
 )
-from buildr.options.devices import cdi_names, parts
+from buildr.options.devices import parts
 from buildr.options.networks import Network
 from buildr.options.runtime import _READERS
 from buildr.options.ulimits import Ulimit

@@ -63,9 +63,6 @@ ADAPTERS = {room(module) for module in MODULES if module.startswith("buildr_back
 UNDER_BACKENDS = {"archive", "engines", "host", "labels", "layout", "errors"}
 LEFT = {
     "buildr_backends.podman.build imports buildr.run.watchdog",
-    "buildr_backends.podman.engine imports buildr.options.devices",
-    "buildr_backends.shared.build_log imports buildr.installer.advice",
-    "buildr_backends.shared.build_log imports buildr.plan.containerfile",
 }
 """What does not keep to it yet."""
 

@@ -14,7 +14,11 @@ import pytest
 
 import buildr
 from buildr import errors
-from buildr.engines import protocol
+from buildr.engines.containers import Containers
+from buildr.engines.engine import Engine
+from buildr.engines.images import Images
+from buildr.engines.streams import Attachment, Execution
+from buildr.engines.volumes import Volumes
 
 HEAVY = {
     "asyncio",
@@ -112,8 +116,8 @@ def test_every_module_is_documented_and_can_be_imported(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
-@pytest.mark.parametrize("kind", [protocol.Backend, protocol.Attachment])
-def test_every_method_of_the_backends_protocol_is_documented(kind: type) -> None:
+@pytest.mark.parametrize("kind", [Engine, Images, Containers, Volumes, Attachment, Execution])
+def test_every_method_of_a_backends_protocols_is_documented(kind: type) -> None:
     methods = {name: value for name, value in vars(kind).items() if not name.startswith("_")}
     assert methods
     assert [name for name, value in methods.items() if not value.__doc__] == []

@@ -31,8 +31,8 @@ from buildr.testing import FakeBackend, FakeContainer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildr.engines.protocol import Attachment, Output
     from buildr.engines.records import ContainerState
+    from buildr.engines.streams import Attachment, Output
     from buildr.testing import Guest, Operation
 
 NO_GRACE = 0.0

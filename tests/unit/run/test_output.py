@@ -13,7 +13,7 @@ from buildr.run.loop import run
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Attachment, Output
+    from buildr.engines.streams import Attachment, Output
     from buildr.testing import FakeContainer
 
 LINES = [(number % 2 + 1, b"line %d\n" % number) for number in range(40)]

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from buildr.errors import CommandNotFoundError, EngineError, OptionError
+from buildr.guest import init
 from buildr.options import runtime_options
 from buildr.options.wait_for import Condition
 from buildr.run import readiness
@@ -23,9 +26,8 @@ from tests.unit.command import command_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from buildr.engines.records import ContainerState, Health
+    from buildr.engines.records import ContainerState, EngineInfo, Health
     from buildr.testing import FakeContainer, ScriptResult
 
 TOOL = "../command/tool.py"
@@ -232,9 +234,13 @@ def test_a_health_check() -> None:
     assert (done.status, len(asked)) == (0, 2)
 
 
-def test_podman_is_asked_no_more_often_than_the_interval_says() -> None:
-    # There to look is to run the check.
-    backend = FakeBackend(until_asked, name="podman")
+def test_a_check_that_runs_on_request_runs_no_more_often_than_the_interval_says() -> None:
+    class OnRequest(FakeBackend):
+        @property
+        def info(self) -> EngineInfo:
+            return replace(super().info, health_on_request=True)
+
+    backend = OnRequest(until_asked)
     done = run(backend, "--health-cmd", "true", "--wait-for", "healthy", "--wait-seconds", SOON)
     assert done.status == 125
     assert backend.operations.count("health") == 1
@@ -346,9 +352,12 @@ def test_ctrl_c_while_it_is_waited_for_removes_it() -> None:
 # The question to the guest's kernel ---------------------------------------------------------------
 
 
+GUEST = str(Path(init.__file__).parent)
+
+
 def looked(port: int) -> int:
     return subprocess.run(
-        (sys.executable, "-ISc", readiness._LISTENERS, str(port)), check=False
+        (sys.executable, "-ISc", readiness._LISTENERS, GUEST, str(port)), check=False
     ).returncode
 
 

@@ -16,8 +16,8 @@ import pytest
 import buildr.testing
 from buildr.engines import registry
 from buildr.engines.container_spec import ContainerSpec, PortBinding
-from buildr.engines.protocol import STDERR, STDOUT, Backend
 from buildr.engines.records import BuildRequest, Event, PushRequest, Target
+from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import (
     BuildError,
     ContainerError,
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from buildr.engines.protocol import Attachment
+    from buildr.engines.protocol import Backend
+    from buildr.engines.streams import Attachment
     from buildr.testing import Guest
 
 SCRIPT = """\
@@ -245,9 +246,9 @@ def test_a_context_without_the_containerfile_is_refused() -> None:
         FakeBackend().build(request, ignore)
 
 
-def test_a_context_that_is_no_archive_is_refused() -> None:
+def test_a_context_that_is_not_an_archive_is_refused() -> None:
     request = BuildRequest(context=[b"x" * 2000], containerfile="Containerfile", labels={})
-    with pytest.raises(BuildError, match="no tar archive"):
+    with pytest.raises(BuildError, match="not a tar archive"):
         FakeBackend().build(request, ignore)
 
 
@@ -437,7 +438,7 @@ def test_waiting_for_a_signal_may_have_a_limit() -> None:
         container.signals.wait(0)
 
 
-def test_a_terminal_has_the_size_that_it_was_told() -> None:
+def test_a_terminal_has_the_size_that_was_set() -> None:
     def guest(container: FakeContainer) -> int:
         container.signals.catch(signal.SIGWINCH)
         container.stdout.write(b"ready")
@@ -750,7 +751,7 @@ def test_a_directory_with_a_main_is_a_script(tmp_path: Path) -> None:
     assert backend.runs[0].argv == ("python", "-u", "/app")
 
 
-def test_an_engines_fault_is_told_as_to_a_user(tmp_path: Path) -> None:
+def test_an_engine_s_failure_is_reported_as_to_a_user(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(SCRIPT)
     backend = FakeBackend()
     backend.fail("create", ContainerError("no room", hint="Make some."))

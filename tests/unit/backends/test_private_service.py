@@ -12,9 +12,8 @@ import pytest
 from buildr.errors import EngineUnavailableError
 from buildr.host import private_folders
 from buildr.host.process import pid_namespace, start_time
-from buildr_backends.podman import private_service
-from buildr_backends.podman import service as podman_service
-from buildr_backends.podman.private_service import Apart, forget, start_apart
+from buildr_backends.podman import launch, private_directory, private_service
+from buildr_backends.podman.private_service import PrivateService, forget, start
 
 GONE = "4194305-1"  # no pid is as large, proc(5)
 
@@ -37,8 +36,8 @@ class Place:
         monkeypatch.delenv("TMPDIR", raising=False)
         monkeypatch.delenv("CONTAINERS_CONF", raising=False)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
-        monkeypatch.setattr(podman_service, "private_directory", lambda: str(self.directory))
-        monkeypatch.setattr(podman_service, "start", self._start)
+        monkeypatch.setattr(private_directory, "private_directory", lambda: str(self.directory))
+        monkeypatch.setattr(launch, "start", self._start)
         monkeypatch.setattr(private_service, "_PODMAN_TEMPORARY", str(self.usual))
 
     def _start(self, _podman: str, path: str, _log: str, temporary: str | None) -> int:
@@ -46,9 +45,9 @@ class Place:
         self.given.append(temporary)
         return os.getpid()
 
-    def start(self) -> tuple[Apart, Path]:
+    def start(self) -> tuple[PrivateService, Path]:
         """Start a service; return it, and its folder."""
-        service = start_apart("podman")
+        service = start("podman")
         folder = self.given[-1]
         assert folder is not None
         return service, Path(folder)
@@ -84,7 +83,7 @@ def test_it_lies_where_the_user_wants_temporary_files(
 
 
 @pytest.mark.parametrize("file", ["containers.conf", "containers.conf.d/mine.conf"])
-def test_a_place_that_podman_was_told_stays(
+def test_a_configured_place_stays(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     path = tmp_path / "config" / "containers" / file
@@ -92,7 +91,7 @@ def test_a_place_that_podman_was_told_stays(
     path.write_text('[engine]\n#image_copy_tmp_dir="/var/tmp"\n')
     forget(place.start()[0])
     path.write_text('[engine]\nimage_copy_tmp_dir = "storage"\n')
-    forget(start_apart("podman"))
+    forget(start("podman"))
     assert place.given[-1] is None
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # which comes before that for Podman, too
     forget(place.start()[0])
@@ -103,7 +102,7 @@ def test_where_podman_s_own_state_would_follow_it_stays(
 ) -> None:
     monkeypatch.setattr(private_folders, "TEMPORARY", str(place.directory.parent))
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    forget(start_apart("podman"))
+    forget(start("podman"))
     assert place.given == [None]
 
 
@@ -112,7 +111,7 @@ def test_where_no_folder_can_be_made_podman_says_so_itself(
     place: Place, monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
     monkeypatch.setenv("TMPDIR", there)
-    forget(start_apart("podman"))
+    forget(start("podman"))
     assert place.given == [None]
     assert place.left() == []
 
@@ -150,9 +149,9 @@ def test_a_service_that_cannot_be_started_leaves_nothing(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(podman_service, "start", full)
+    monkeypatch.setattr(launch, "start", full)
     with pytest.raises(EngineUnavailableError, match="No space left"):
-        start_apart("podman")
+        start("podman")
     assert place.left() == []
 
 
@@ -219,7 +218,7 @@ def test_a_build_whose_host_process_lives_in_another_pid_namespace_is_left_alone
 ) -> None:
     build = FromElsewhere(place, of_namespace=of_namespace)
     before = place.left()
-    assert list(private_service.left_apart()) == []
+    assert list(private_service.left_behind()) == []
     private_service._remove_left(str(place.directory))
     assert place.left() == before
     build.listener.close()
@@ -230,18 +229,18 @@ def test_a_service_in_another_pid_namespace_is_left_to_end_by_itself(place: Plac
     build = FromElsewhere(place, of_namespace="1")
     build.end_host_process()
     before = place.left()
-    assert list(private_service.left_apart()) == []
+    assert list(private_service.left_behind()) == []
     private_service._remove_left(str(place.directory))
     assert place.left() == before
     build.listener.close()
-    assert list(private_service.left_apart()) == []
+    assert list(private_service.left_behind()) == []
     assert place.left() == []
 
 
 def test_a_service_whose_host_process_has_gone_is_found(place: Place) -> None:
     build = FromElsewhere(place, of_namespace=pid_namespace())
     build.end_host_process()
-    assert [service.endpoint.path for service in private_service.left_apart()] == [str(build.path)]
+    assert [service.endpoint.path for service in private_service.left_behind()] == [str(build.path)]
     build.listener.close()
 
 

@@ -1,0 +1,97 @@
+"""Images on Podman: what differs from Docker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr.errors import EngineError
+from buildr_backends.http.json_stream import documents
+from buildr_backends.http.request import Content, quote
+from buildr_backends.shared.images import HttpImages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildr.engines.records import Image, OnEvent, PushRequest
+    from buildr_backends.shared.append_layer import Stored
+
+
+class PodmanImages(HttpImages):
+    """`buildr.engines.images.Images` for Podman."""
+
+    def appends(self) -> bool:
+        """See `buildr.engines.images.Images.appends`."""
+        return True
+
+    def left_builds(self) -> Sequence[str]:
+        """See `buildr.engines.images.Images.left_builds`."""
+        from buildr_backends.podman.private_service import left_behind
+
+        return [service.endpoint.path for service in left_behind()]
+
+    def end_build(self, build: str) -> None:
+        """See `buildr.engines.images.Images.end_build`."""
+        from buildr_backends.podman import build as podman_build
+        from buildr_backends.podman.private_service import left_behind
+
+        for service in left_behind():
+            if service.endpoint.path == build:
+                podman_build.end(service)
+
+    def pull(self, reference: str, on_event: OnEvent) -> Image:
+        """See `buildr.engines.images.Images.pull`."""
+        from buildr_backends.shared import credentials, transfer
+
+        # Plain HTTP: podman-py's pull sends tlsVerify=true whatever registries.conf says.
+        try:
+            response = self._client.request(
+                "POST",
+                "/images/pull",
+                query={"reference": reference},
+                content=Content(headers=credentials.authorization(reference, podman=True)),
+                seconds=None,
+            )
+        except EngineError as error:
+            raise transfer.pull_error(reference, error.message) from None
+        transfer.follow_pull(reference, documents(response.chunks()), on_event)
+        image = self.image(reference)
+        if image is None:
+            raise transfer.pull_error(reference, "the engine named no reason")
+        return image
+
+    def push(self, request: PushRequest, on_event: OnEvent) -> str:
+        """See `buildr.engines.images.Images.push`."""
+        from buildr_backends.shared import credentials, transfer
+
+        # Plain HTTP: podman-py's push throws the answer's stream away, errors included.
+        try:
+            response = self._client.request(
+                "POST",
+                f"/images/{quote(request.image)}/push",
+                query={"destination": request.reference, "quiet": "false"},
+                content=Content(headers=credentials.authorization(request.reference, podman=True)),
+                seconds=None,
+            )
+        except EngineError as error:
+            raise transfer.push_error(request.reference, error.message) from None
+        return transfer.follow_push(request.reference, documents(response.chunks()), on_event)
+
+    def _build_query(self) -> dict[str, str]:
+        # Without `layers` Podman keeps no cache; the base image has been pulled already.
+        return {
+            "layers": "1",
+            "pullpolicy": "never",
+            # What Docker builds, too: OCI's format has no place for HEALTHCHECK, SHELL and ONBUILD.
+            "outputformat": "application/vnd.docker.distribution.manifest.v2+json",
+            "identitylabel": "0",
+        }
+
+    def _stored(self, image: str) -> Stored:
+        from buildr_backends.shared.append_layer import read_stored
+
+        return self._client.request("GET", f"/images/{quote(image)}/json").json(
+            lambda found: read_stored(found, found.get("History") or [])
+        )
+
+    def _save_query(self) -> dict[str, str]:
+        return {"format": "docker-archive"}

@@ -1,0 +1,171 @@
+"""Images over HTTP: what is the same on both engines."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from buildr.engines.records import Event, Image
+from buildr.errors import BuildError, EngineError
+from buildr_backends.http.request import quote, tar_content
+from buildr_backends.shared.engine import HttpEngine, found, label_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from buildr.engines.records import BuildRequest, Layer, OnEvent
+    from buildr_backends.http.client import Client
+    from buildr_backends.shared.append_layer import Stored
+
+
+class HttpImages(HttpEngine):
+    """The shared part of `buildr.engines.images.Images`."""
+
+    def image(self, reference: str) -> Image | None:
+        """See `buildr.engines.images.Images.image`."""
+        return find_image(self._client, reference)
+
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
+        """See `buildr.engines.images.Images.images`."""
+        query = {"filters": label_filter(labels, {"dangling": ["true"]} if unnamed else {})}
+        return self._client.request("GET", "/images/json", query=query).json(read_images)
+
+    def build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        """See `buildr.engines.images.Images.build`."""
+        from buildr_backends.shared.build_log import follow_build
+
+        # A pull here would be silent and without the user's credentials; the base image is stored already.
+        query = {
+            "dockerfile": request.containerfile,
+            "labels": json.dumps(dict(request.labels)),
+            "rm": "1",
+            "forcerm": "1",
+            "nocache": "0" if request.cache else "1",
+            **self._build_query(),
+        }
+        try:
+            response = self._client.request(
+                "POST", "/build", query=query, content=tar_content(request.context), seconds=None
+            )
+        except EngineError as error:
+            raise BuildError(f"the engine refused the build: {error.message}") from None
+        try:
+            image = with_algorithm(follow_build(response.chunks(), on_event))
+        finally:
+            response.close()  # a build that is no longer followed must not continue
+        for tag in request.tags:
+            self.tag(image, tag)
+        return image
+
+    def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+        """See `buildr.engines.images.Images.append`."""
+        from buildr_backends.shared.append_layer import archive
+
+        made: list[str] = []
+
+        def note(new: str) -> None:
+            made.append(new)
+            on_event(Event(kind="image", text=new))
+
+        said = self._load(archive(self._stored(image), layer, note))
+        if not made or made[0] not in said:
+            raise EngineError("the engine does not accept a layer alone", message=said)
+        return with_algorithm(*made)
+
+    def tag(self, image: str, reference: str) -> None:
+        """See `buildr.engines.images.Images.tag`."""
+        head, slash, last = reference.rpartition("/")  # a colon before it belongs to a port
+        repository, _, tag = last.partition(":")
+        query = {"repo": f"{head}{slash}{repository}", "tag": tag or "latest"}
+        self._client.request("POST", f"/images/{quote(image)}/tag", query=query).read()
+
+    def remove_image(self, image: str) -> None:
+        """See `buildr.engines.images.Images.remove_image`."""
+        # Never by force: that would take Podman's containers of the image away with it.
+        self._client.request("DELETE", f"/images/{quote(image)}", ok=(200, 404)).read()
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """See `buildr.engines.images.Images.save`."""
+        path = f"/images/{quote(image)}/get"
+        return self._client.request("GET", path, query=self._save_query(), seconds=None).chunks()
+
+    def load(self, archive: Iterable[bytes], reference: str) -> Image:
+        """See `buildr.engines.images.Images.load`."""
+        said = self._load(archive)
+        image = self.image(reference)
+        if image is None or reference not in said:
+            raise EngineError(
+                f"the engine does not accept the archive of {reference}", message=said
+            )
+        return image
+
+    def _load(self, archive: Iterable[bytes]) -> str:
+        """Send an archive; return the engine's answer: what it has stored, or why it has not."""
+        from buildr_backends.http.json_stream import documents
+
+        response = self._client.request(
+            "POST", "/images/load", query={"quiet": "1"}, content=tar_content(archive), seconds=None
+        )
+        return json.dumps(list(documents(response.chunks())))
+
+    # What differs ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _build_query(self) -> dict[str, str]:
+        """Return the parameters of a build that only this engine knows."""
+
+    @abstractmethod
+    def _stored(self, image: str) -> Stored:
+        """Return what an image on top of this one takes over."""
+
+    @abstractmethod
+    def _save_query(self) -> dict[str, str]:
+        """Return the parameters of an archive in the format of ``docker save``."""
+
+
+def find_image(client: Client, reference: str) -> Image | None:
+    """Look up a stored image."""
+    response = client.request("GET", f"/images/{quote(reference)}/json", ok=(200, 404))
+    return found(response, read_image)
+
+
+def with_algorithm(image: str) -> str:
+    """Return an image id in its long form; Podman omits the algorithm."""
+    return image if image.startswith("sha256:") else f"sha256:{image}"
+
+
+def read_images(rows: Any) -> list[Image]:
+    """Read a list of images, newest first."""
+    newest_first = sorted(rows or (), key=lambda row: row.get("Created") or 0, reverse=True)
+    return [
+        Image(
+            id=with_algorithm(row["Id"]),
+            tags=_tags(row),
+            labels=row.get("Labels") or {},
+            size=row.get("Size") or 0,
+        )
+        for row in newest_first
+    ]
+
+
+def read_image(found: Any) -> Image:
+    """Read an image's inspection, the same fields on both engines."""
+    config = found.get("Config") or {}
+    return Image(
+        id=with_algorithm(found["Id"]),
+        tags=_tags(found),
+        labels=config.get("Labels") or {},
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        environment=tuple(config.get("Env") or ()),
+        user=config.get("User") or "",
+        workdir=config.get("WorkingDir") or "",
+        volumes=tuple(config.get("Volumes") or ()),
+        size=found.get("Size") or 0,
+    )
+
+
+def _tags(row: Any) -> tuple[str, ...]:
+    # Docker lists an image without a name as "<none>:<none>".
+    return tuple(tag for tag in row.get("RepoTags") or () if tag != "<none>:<none>")

@@ -1,0 +1,117 @@
+"""The containers of an engine, from creation to removal, and what passes between them and the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from buildr.engines.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.engines.records import CommandSpec, ContainerState, Health
+    from buildr.engines.streams import Attachment, Execution
+
+
+class Containers(Engine, Protocol):
+    """An engine, as far as its containers are concerned. For what each method may raise see `Engine`, too."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container; return its id.
+
+        Raises:
+            ImageNotFoundError: the image is not stored, or no longer.
+            ContainerError: the specification cannot be met.
+        """
+        ...
+
+    def attach(self, container: str, *, tty: bool) -> Attachment:
+        """Attach to all three streams of a created container.
+
+        Raises:
+            ContainerError: it cannot start, as with `start`: some engines do part of that here.
+        """
+        ...
+
+    def start(self, container: str) -> None:
+        """Start a created container.
+
+        Raises:
+            CommandNotFoundError: its command is not there.
+            NotExecutableError: its command cannot be executed.
+            ContainerError: it cannot start, e.g. since a port is taken.
+        """
+        ...
+
+    def wait(self, container: str) -> int:
+        """Wait for the end of a *started* container; return its exit status, 128 + n when signal n killed it."""
+        ...
+
+    def state(self, container: str) -> ContainerState | None:
+        """Look up a container; ``None`` when it does not exist."""
+        ...
+
+    def health(self, container: str) -> Health:
+        """Look up a container's health; empty where it has no health check, or does not exist.
+
+        Some engines report the last check; others run it now: see `EngineInfo.health_on_request`.
+        """
+        ...
+
+    def kill(self, container: str, signal: int) -> None:
+        """Send a signal to the container's first process; one that has ended already is fine."""
+        ...
+
+    def processes(self, container: str) -> int:
+        """Count the processes in a container; 0 when it does not run."""
+        ...
+
+    def resize(self, container: str, *, rows: int, columns: int) -> None:
+        """Tell a container's terminal its size; one that has ended already is fine."""
+        ...
+
+    def remove(self, container: str, *, volumes: bool = False) -> None:
+        """Kill and remove a container; an absent one is fine.
+
+        Args:
+            container: its id.
+            volumes: whether the anonymous volumes that were made for it go, too; only for a container that is certainly the
+                caller's own. Named volumes stay, and so do those that another container has, or was made for.
+        """
+        ...
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+        """List containers, ended ones too, that carry all these labels; an empty value matches any."""
+        ...
+
+    def put_archive(self, container: str, path: str, tar: bytes) -> None:
+        """Unpack a tar archive into an existing directory of a container."""
+        ...
+
+    def get_archive(self, container: str, path: str) -> Iterator[bytes]:
+        """Stream a path of a container as a tar archive."""
+        ...
+
+    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+        """Read what the container has written so far; continue with what comes if ``follow``.
+
+        Args:
+            container: its id.
+            follow: whether to wait for more.
+            tail: how many of the last lines are enough; ``None``: all of it.
+        """
+        ...
+
+    def execute(self, container: str, spec: CommandSpec) -> Execution:
+        """Start one more command in a running container, attached to all three streams.
+
+        A command that is not there is known only when the engine has tried: then `Attachment.read` of what this
+        returns raises as `start` does.
+
+        Raises:
+            CommandNotFoundError: the command is not there.
+            NotExecutableError: the command cannot be executed.
+            ContainerError: it cannot be started, e.g. since the container does not run.
+        """
+        ...
