@@ -10,8 +10,6 @@ SETTINGS = Path("/etc/hello/settings.toml")
 @Containerize(
     package={
         "name": "files",
-        # Relative to the context: the current directory if this script lies in it, else the script's own.
-        "context": str(Path(__file__).parent),
         "additional_files": [PackageFile("settings.toml", str(SETTINGS), "0440")],
     }
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.cases import ancestor, builds, edits, runs, steps, streams
+from benchmarks.cases import ancestor, builds, edits, runs, steps, store, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +39,7 @@ CASES = (
     Case("command", runs.command, ()),
     Case("nothing-changed", runs.nothing_changed, ENGINES),
     Case("no-service", runs.no_service, ("podman-rootless",)),
+    Case("large-store", store.large_store),
     Case("guest-import", runs.guest_import, ("podman-rootless",)),
     Case("latency", streams.latency),
     Case("throughput", streams.throughput),

@@ -23,7 +23,11 @@ _own_options = (
         required=True,
         help="Where to write; made if need be.",
     ),
-    option("--force", is_flag=True, help="Write into a directory that is not empty, too."),
+    option(
+        "--force",
+        is_flag=True,
+        help="Write into a directory that is not empty, and replace what an earlier eject has written there.",
+    ),
     *quiet_option,
 )
 
@@ -50,6 +54,7 @@ def eject(
 
     The decorator's options are read from the script, which is not run.
     """
+    from buildr.context.entries import printable
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
     from buildr.plan.eject import eject as write
@@ -63,8 +68,14 @@ def eject(
         package = resolved.settings.package
         with in_words_of(context):
             project = plan(resolved.entry, package)
-            sources = write(project, output, force=force)
-        for note in () if package.quiet else (*project.notes, *notes(sources)):
+            ejected = write(project, output, force=force)
+        lines = [*project.notes, *notes(ejected.sources)]
+        if foreign := ejected.foreign:
+            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            lines.append(
+                f"not written by eject, and copied into the image: {printable(foreign[0])}{more}"
+            )
+        for note in () if package.quiet else lines:
             console.say(note)
         if package.secrets:
             console.warn("package.secrets stay here: give the build its own, with --secret")

@@ -42,7 +42,7 @@ def prune(
 
     from buildr.host import console, temporary
     from buildr.host.exit_status import exit_status_of
-    from buildr.image.build_lock import alone
+    from buildr.leftovers.build_lock import alone
     from buildr.leftovers.prune import builds, caches, containers, images, remove
 
     def operation(_signals: Signals) -> int:

@@ -28,7 +28,8 @@ def ps(context: click.Context, backend: str | None, as_json: bool) -> None:
     """List your runs, those too whose host process has gone.
 
     HOST PROCESS says what has become of the `python app.py` that a run belongs to: its process id;
-    gone, so that `buildr prune` or the next run removes the container; or unknown from here. A
+    gone, so that `buildr prune` or the next run removes the container; or unknown from here. What
+    another machine has started on the same engine is never touched from here. A
     container that `buildr run --keep` has left says kept: `buildr stop` and `buildr prune` remove it.
     A detached one goes on without, and stays with its exit status until `buildr stop` removes it, or
     `buildr prune` when it has ended.

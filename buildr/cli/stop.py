@@ -59,7 +59,8 @@ def stop(
         status = 0
         with reached(backend) as engines:
             found = runs.find(engines)
-            chosen = found if everything else runs.choose(found, words)
+            mine = [run for run in found if run.is_ours]
+            chosen = mine if everything else runs.choose(found, words)
             # All at once, since each may take its whole grace; daemons, so that an interrupt ends them.
             ends: SimpleQueue[tuple[Run, str]] = SimpleQueue()
             for run in chosen:

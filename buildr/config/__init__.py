@@ -13,6 +13,7 @@ from buildr.config.layers import Layer, Settings, merge
 from buildr.config.project_file import read_project_file
 from buildr.config.variables import read_variables
 from buildr.plan.placement import place
+from buildr.plan.root import find_root
 
 if TYPE_CHECKING:
     from buildr.plan.entry import Entry
@@ -38,12 +39,14 @@ def settle(entry: Entry, own: Layer, *, decorator: Layer | None = None) -> Setti
 
 
 def settle_here(own: Layer) -> Settings:
-    """Return what holds for whatever program has the current directory as its context.
+    """Return what holds for the programs of the project that the current directory belongs to.
 
     Raises:
         OptionError: see `settle`.
     """
-    return merge(_with_file(_upper(own), os.getcwd()))
+    here = os.getcwd()
+    root = find_root(here)
+    return merge(_with_file(_upper(own), here if root is None else root.directory))
 
 
 def _upper(own: Layer) -> list[Layer]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.doctor import cgroups, distribution, engines, rootless, storage
+from buildr.doctor import caching, cgroups, distribution, engines, rootless, storage
 from buildr.doctor.model import Check, Findings, Host, Status, this_host
 from buildr.engines import registry
 from buildr.guest.detection import detect
@@ -57,6 +57,7 @@ def _checks(host: Host, found: engines.Probe, base_image: str | None) -> Iterato
         yield from cgroups.runtime(host, engine)
         yield storage.check(host, engine)
         yield engines.base_image(engine, _base_image(host, base_image))
+    yield from caching.checks()
     yield _detection(host)
 
 

@@ -71,8 +71,14 @@ class Containers(Engine, Protocol):
         """Tell a container's terminal its size; one that has ended already is fine."""
         ...
 
-    def remove(self, container: str) -> None:
-        """Kill and remove a container with its anonymous volumes; an absent one is fine."""
+    def remove(self, container: str, *, volumes: bool = False) -> None:
+        """Kill and remove a container; an absent one is fine.
+
+        Args:
+            container: its id.
+            volumes: whether the anonymous volumes that were made for it go, too; only for a container that is certainly the
+                caller's own. Named volumes stay, and so do those that another container has, or was made for.
+        """
         ...
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:

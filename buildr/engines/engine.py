@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from buildr.engines.records import EngineDetails, EngineInfo
 
+IN_MEMORY = "memory:"
+"""Begins the endpoints of engines that live in this process, as those for tests do: no other process can reach them."""
+
 
 class Engine(Protocol):
     """An engine that has answered.

@@ -21,11 +21,14 @@ class Images(Engine, Protocol):
         """Look up a stored image by reference or id; ``None`` when it is not stored."""
         ...
 
-    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
         """List the stored images that carry all these labels, newest first (without their configuration).
+
+        Ask for no more than is needed: Podman takes up to a tenth of a second for each image that it lists.
 
         Args:
             labels: an empty value matches any.
+            unnamed: only those that have no name and that no other image is made from.
         """
         ...
 

@@ -180,6 +180,9 @@ class ContainerState(Struct, frozen=True, kw_only=True):
     error: str = ""
     """Why it could not start, in the engine's words."""
     labels: Mapping[str, str] = {}
+    name: str = ""
+    image: str = ""
+    """The id of its image; empty where the engine does not tell."""
     ports: tuple[Port, ...] = ()
     """As they are bound now, with the host ports that the engine chose."""
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from buildr import labels
-from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineError
 from buildr.host import cache
 from buildr.layout import APP
+from buildr.run.helper import helper
 
 if TYPE_CHECKING:
     from buildr.engines.containers import Containers
@@ -58,16 +57,13 @@ def _look(backend: Containers, image: str) -> Place:
     import tarfile
     from itertools import islice
 
-    spec = ContainerSpec(image=image, command=("true",), labels=labels.labels(0))
-    container = backend.create(spec)
-    try:
-        head = b"".join(islice(backend.get_archive(container, APP), _CHUNKS))
-    except EngineError as error:
-        if error.status != 404:
-            raise
-        return "free"
-    finally:
-        backend.remove(container)
+    with helper(backend, image) as container:
+        try:
+            head = b"".join(islice(backend.get_archive(container, APP), _CHUNKS))
+        except EngineError as error:
+            if error.status != 404:
+                raise
+            return "free"
     try:
         with tarfile.open(fileobj=io.BytesIO(head)) as archive:
             top = archive.next()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from buildr.engines.progress import Progress
-from buildr.errors import BackendError, EngineError, ImageNotFoundError
+from buildr.errors import ImageNotFoundError
 from buildr.image.base_images import find_bases
-from buildr.image.build_lock import alone, building
-from buildr.image.last_image import Memory
 from buildr.image.subordinate_ids import fit
-from buildr.labels import PROJECT
-from buildr.plan.fingerprint import frame, is_fingerprint, is_prepared, may_serve
+from buildr.leftovers import sweeping
+from buildr.leftovers.build_lock import building
+from buildr.leftovers.last_image import Memory
+from buildr.leftovers.old_images import old_images
+from buildr.plan.fingerprint import frame, may_serve
 from buildr.plan.sources import read_sources
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
     from buildr.context.delta import State
     from buildr.context.index import Snapshot
-    from buildr.engines.images import Images
     from buildr.engines.progress import Verbosity
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
-    from buildr.image.last_image import LastImage
+    from buildr.leftovers.last_image import LastImage
     from buildr.plan.fingerprint import Frame
     from buildr.plan.project import Project
     from buildr.plan.sources import Sources
@@ -50,7 +49,7 @@ class Ready(Struct, frozen=True, kw_only=True):
     files: bytes = b""
     """A tar archive to unpack into ``/app`` before it starts: what has changed since the image was built."""
     is_new: bool = False
-    """Whether it was built clean just now, so that there may be older ones to remove: see `collect`."""
+    """Whether it was built clean just now, so that there may be older ones to remove: see `old_images`."""
 
 
 def ensure_image(
@@ -77,7 +76,7 @@ def ensure_image(
     """
     ready = make_ready(backend, project, say, verbosity=verbosity, cache=cache)
     if ready.is_new:
-        collect(backend, project, ready.image)
+        sweeping.collect_later(backend.info, old_images(project, ready.image))
     return ready.image
 
 
@@ -257,46 +256,3 @@ def _build(
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, around.tag(sources.tree.digest))
     return image
-
-
-def collect(backend: Images, project: Project, image: str) -> None:
-    """Remove old images of the project; those in use, or with a name that somebody else gave them, stay.
-
-    Old images are a matter of disk space: what cannot be removed stays until the next time.
-
-    Args:
-        backend: the engine.
-        project: the project.
-        image: the newest image's id.
-    """
-    with alone() as nobody_builds, contextlib.suppress(BackendError):
-        if nobody_builds:
-            _collect(backend, project, image)
-            if project.package.secrets:
-                from buildr import installer
-
-                installer.collect(backend, project)
-
-
-def _collect(backend: Images, project: Project, image: str) -> None:
-    try:
-        rows = backend.images({PROJECT: project.key})
-    except EngineError:
-        return  # Podman cannot list images while somebody removes one
-    kept = [0, 0]
-    for row in rows:
-        if row.id == image or any(not is_fingerprint(tag, project) for tag in row.tags):
-            continue
-        prepared = any(map(is_prepared, row.tags))
-        if row.tags and kept[prepared] < _KEPT:
-            kept[prepared] += 1
-            continue
-        try:
-            for name in row.tags or (row.id,):
-                backend.remove_image(name)
-        except EngineError:
-            continue  # a container of it still runs
-    if project.recipe.installs:
-        from buildr.installer import wheels
-
-        wheels.collect(backend, rows)

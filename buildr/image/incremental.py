@@ -14,7 +14,7 @@ from buildr.archive.tar import Member, Tree, pack
 from buildr.context.delta import State, difference
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError
-from buildr.image.build_lock import building
+from buildr.leftovers.build_lock import building
 from buildr.plan.containerfile import render_growth
 from buildr.plan.staging import CONTAINERFILE, counted
 

@@ -6,14 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from buildr import labels
 from buildr.archive.tar import Member, pack
-from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
 from buildr.layout import APP
 from buildr.plan.containerfile import render_marker_stage
 from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
+from buildr.run.helper import helper
 
 if TYPE_CHECKING:
     from buildr.archive.tar import Part
@@ -107,14 +106,10 @@ def _place(backend: Containers, image: Image, script: str, project: Project) -> 
         for folder in (workdir, APP)
         for path in (relative, os.path.basename(script))
     ]
-    spec = ContainerSpec(image=image.id, command=("python",), labels=labels.labels(0))
-    container = backend.create(spec)
-    try:
+    with helper(backend, image.id) as container:
         for place in dict.fromkeys(places):
             if _holds(backend, container, place + inner):
                 return place
-    finally:
-        backend.remove(container)
     raise BuildError(
         f"the image of {project.dockerfile} names no command, and {relative} is not in it:"
         f" neither in its working directory {workdir} nor in /app",

@@ -9,7 +9,6 @@ that a change of the source installs nothing again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -20,7 +19,7 @@ from msgspec.structs import replace
 from buildr._version import __version__
 from buildr.archive.tar import Copy, Member, pack
 from buildr.engines.records import BuildRequest
-from buildr.errors import BuildError, ContainerError, EngineError
+from buildr.errors import BuildError, ContainerError
 from buildr.host import temporary
 from buildr.plan.containerfile import render_dependencies, render_system_packages
 from buildr.plan.staging import CONTAINERFILE, source_tree
@@ -201,32 +200,28 @@ def _needs_source(project: Project) -> bool:
     return bool(project.recipe.source_first or project.recipe.local)
 
 
-def collect(backend: Images, project: Project) -> None:
-    """Take the names off old images of a project's dependencies; those with other names stay.
+def old_names(backend: Images, project: str, local_name: str) -> list[str]:
+    """Return the names of old images of a project's dependencies, of those that nobody else has named.
+
+    Args:
+        backend: the engine.
+        project: the project's key.
+        local_name: the name of its images, without a tag.
 
     Raises:
         BackendError: the engine cannot list its images.
     """
-    prefix = f"{project.local_name}:{_TAG}"
-    rows = backend.images({LABEL: project.key})  # newest first; the project's own among them
-    keep_newest(backend, rows, prefix, _KEPT)
+    rows = backend.images({LABEL: project})  # newest first; the project's own among them
+    return names_but_newest(rows, f"{local_name}:{_TAG}", _KEPT)
 
 
-def keep_newest(backend: Images, rows: Iterable[Image], prefix: str, count: int) -> None:
-    """Take the names off images that have no others.
+def names_but_newest(rows: Iterable[Image], prefix: str, count: int) -> list[str]:
+    """Return the names of images that have no others, and that are not among the newest.
 
     Args:
-        backend: the engine.
         rows: images, newest first.
         prefix: begins their names.
         count: how many keep them.
     """
-    kept = 0
-    for row in rows:
-        if not row.tags or not all(tag.startswith(prefix) for tag in row.tags):
-            continue
-        kept += 1
-        if kept > count:
-            for tag in row.tags:
-                with contextlib.suppress(EngineError):  # a container of it is just being made
-                    backend.remove_image(tag)
+    named = (row for row in rows if row.tags and all(tag.startswith(prefix) for tag in row.tags))
+    return [tag for row in [*named][count:] for tag in row.tags]

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.streams import STDOUT
 from buildr.errors import BackendError, DependencyError
@@ -94,7 +95,7 @@ def _look(backend: Backend, image: str) -> str:
         image=image,
         entrypoint=("/bin/sh",),
         command=("-c", _LOOK),
-        labels=labels.labels(0),
+        labels=ownership.labels(0, labels.HELPER_ROLE),
         workdir="/",
         user="0:0",
     )

@@ -12,6 +12,7 @@ from msgspec import Struct, convert
 
 from buildr import labels
 from buildr.archive.tar import pack
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import Event
 from buildr.engines.streams import STDOUT
@@ -122,7 +123,7 @@ def install(
         command=("-BIS", "-c", program()),
         environment=MARKERS,
         mounts=(cache.mount,) if cache else (),
-        labels=labels.labels(0),
+        labels=ownership.labels(0, labels.HELPER_ROLE),
         logged=False,  # an archive of what may be gigabytes is no log
         workdir="/",
         user="0:0",

@@ -27,7 +27,7 @@ from buildr.engines.container_spec import MountSpec
 from buildr.engines.records import BuildRequest, Event, Layer
 from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.host import temporary
-from buildr.installer import add_installed, keep_newest
+from buildr.installer import add_installed, names_but_newest
 from buildr.installer.installation import Cache, install, program
 from buildr.installer.secrets import Secrets
 from buildr.labels import PROJECT, WHEELS
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from buildr.plan.containerfile import Recipe
     from buildr.plan.project import Project
 
-__all__ = ["cache_volumes", "collect", "with_wheels"]
+__all__ = ["cache_volumes", "old_names", "with_wheels"]
 
 CACHE = "buildr.host.cache"
 """Label of volumes that hold a cache: of what."""
@@ -64,8 +64,6 @@ _GROUND_LABEL = "buildr.ground"
 _TAG_DIGITS = 32  # of a fingerprint; 128 bits
 _KEPT = 2  # images of what one project has installed, so that going back and forth is quick
 _KEPT_GROUNDS = 8  # of all projects; they take no space of their own, but keep old base images
-_new_grounds: set[str] = set()
-"""Endpoints of the engines on which this process has made one."""
 _CHUNK = 1 << 20
 _WHITEOUT = (
     b".wh."  # begins the name of what a layer removes (OCI image specification, "Whiteouts")
@@ -121,8 +119,8 @@ def with_wheels(
     return replace(project, recipe=done, dependencies=dependencies)
 
 
-def collect(backend: Images, rows: Sequence[Image]) -> None:
-    """Take the names off old images of what was installed, and of what that was installed on.
+def old_names(backend: Images, rows: Sequence[Image]) -> list[str]:
+    """Return the names of old images of what was installed, and of what that was installed on.
 
     Args:
         backend: the engine.
@@ -131,11 +129,11 @@ def collect(backend: Images, rows: Sequence[Image]) -> None:
     Raises:
         BackendError: the engine cannot list its images.
     """
-    keep_newest(backend, rows, f"{_DEPENDENCIES}:", _KEPT)
-    if backend.info.endpoint in _new_grounds:  # seldom, since to list images takes long on Podman
-        grounds = backend.images({_GROUND_LABEL: ""})
-        keep_newest(backend, grounds, f"{_GROUND}:", _KEPT_GROUNDS)
-        _new_grounds.discard(backend.info.endpoint)
+    grounds = backend.images({_GROUND_LABEL: ""})
+    return [
+        *names_but_newest(rows, f"{_DEPENDENCIES}:", _KEPT),
+        *names_but_newest(grounds, f"{_GROUND}:", _KEPT_GROUNDS),
+    ]
 
 
 def cache_volumes(backend: Volumes) -> Sequence[Volume]:
@@ -196,7 +194,6 @@ def _ground(
             from buildr.installer.advice import advised
 
             raise advised(error, base_image) from None
-        _new_grounds.add(backend.info.endpoint)
     if image is None:
         raise EngineError(f"the image {tag} vanished", message="it was removed just now")
     return image

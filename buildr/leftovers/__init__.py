@@ -1,1 +1,1 @@
-"""What runs and builds have left on an engine: whose it is, and how it goes."""
+"""What runs and builds leave behind, on engines and in the cache: locks, marks, old images, and how it goes."""

@@ -4,7 +4,7 @@ A container is left behind when its host process is certainly gone (`buildr.labe
 it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
 killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
 derives from one of ours inherits both, label and variables, but runs something else. Those of the user's own Containerfile
-have neither; the killed build itself has told of them (`buildr.image.build_lock`).
+have neither; the killed build itself has told of them (`buildr.leftovers.build_lock`).
 
 An engine that other users share has images of their builds, too. There only those are this user's that a build has told
 of, or that carry the label of a project whose image this user has run.
@@ -12,8 +12,6 @@ of, or that carry the label of a project whose image this user has run.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -21,14 +19,15 @@ from msgspec import Struct
 from buildr import labels
 from buildr.engines.records import short_id
 from buildr.errors import BackendError
-from buildr.image.build_lock import alone, images_of, killed
-from buildr.image.last_image import Memory
+from buildr.host import marks
 from buildr.labels import PROJECT
 from buildr.layout import ENTRYPOINT, MARKERS
+from buildr.leftovers.build_lock import alone, images_of, killed
+from buildr.leftovers.last_image import Memory
 from buildr.run.cleanup import detached_and_ended, kept, left_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from buildr.engines.protocol import Backend
     from buildr.engines.records import ContainerState, Image
@@ -107,7 +106,7 @@ def unnamed_images(backend: Backend) -> list[Image]:
     told = tuple(_told(backend))
     return [
         row
-        for row in backend.images({})  # without all those that others are made from
+        for row in backend.images({}, unnamed=True)
         if not row.tags
         and (row.id.removeprefix("sha256:").startswith(told) or _is_ours(backend, row))
     ]
@@ -129,38 +128,47 @@ def remove(backend: Backend, found: Leftover) -> str:
     return ""
 
 
-def sweep_images(backend: Backend) -> None:
-    """End killed builds, if there was any, and remove the images that they left, unless somebody builds just now.
+def sweep_images(backend: Backend) -> bool:
+    """End killed builds, if there was any, and remove the images that they left.
+
+    Returns:
+        Whether it is done: nothing is removed while somebody builds.
 
     Raises:
-        BackendError: the engine cannot list its images, or not remove one; the next run tries again.
+        BackendError: the engine cannot list its images, or not remove one.
     """
-    if not (marks := killed(backend.info.backend)):
-        return
+    if not (left := killed(backend.info.backend)):
+        return True
     for build in backend.left_builds():
         backend.end_build(build)
-    with alone() as nobody_builds:
-        if not nobody_builds:
-            return
-        # Before the list is asked for, which can take long.
-        for told in _told(backend):
-            with contextlib.suppress(
-                BackendError
-            ):  # it is in use, and matters only if the list has it
-                image = backend.image(told)
-                if image is not None and not image.tags:
-                    backend.remove_image(image.id)
-        failure: BackendError | None = None
-        for image in unnamed_images(backend):
+    refused = _remove_alone(backend, _told(backend))  # before the list, which can take long
+    if refused is not None:
+        refused = _remove_alone(backend, [row.id for row in unnamed_images(backend)])
+    if refused is None:
+        return False
+    if refused:
+        raise refused[0]
+    marks.remove(left)
+    return True
+
+
+def _remove_alone(backend: Backend, images: Iterable[str]) -> list[BackendError] | None:
+    """Remove images that have no name by now; return why some stay, or ``None`` when somebody builds.
+
+    The lock is held for no longer than each removal, since builds wait for it.
+    """
+    refused: list[BackendError] = []
+    for image in images:
+        with alone() as nobody_builds:
+            if not nobody_builds:
+                return None
             try:
-                backend.remove_image(image.id)
+                stored = backend.image(image)
+                if stored is not None and not stored.tags:
+                    backend.remove_image(stored.id)
             except BackendError as error:  # its step still runs
-                failure = error
-        if failure is not None:
-            raise failure
-        for mark in marks:
-            with contextlib.suppress(OSError):
-                os.unlink(mark)
+                refused.append(error)
+    return refused
 
 
 def _told(backend: Backend) -> Iterator[str]:

@@ -1,67 +1,281 @@
-"""Clearing up beside a run: what earlier runs left behind, and images that are old now."""
+"""Housekeeping: what killed runs and builds have left, and images that are old now, goes by a process of its own.
+
+The end of a run only looks whether there is anything to do, in files of its own: it asks no engine, and waits for nobody.
+What runs and builds have left is told by their marks (`buildr.host.marks`), and old images by a note of the run that has built
+a new one. The process does one kind of work after the other, and tries again later, and less and less often, what it
+could not do: another process builds, say, or the engine is too slow. There is one at a time for each engine.
+
+Usage: python -P -m MODULE BACKEND ENDPOINT
+"""
 
 from __future__ import annotations
 
 import contextlib
-import threading
+import fcntl
+import os
+import signal
+import sys
+import time
 from typing import TYPE_CHECKING
 
-from buildr.errors import BackendError
-from buildr.host.signals import block_signals
-from buildr.image.build_lock import killed
-from buildr.image.ensure import collect
-from buildr.run.cleanup import sweep
+import msgspec
+
+from buildr.engines.engine import IN_MEMORY
+from buildr.host import cache, children, marks
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Callable, Iterator
 
     from buildr.engines.protocol import Backend
-    from buildr.image.ensure import Ready
-    from buildr.plan.project import Project
+    from buildr.engines.records import EngineInfo
+    from buildr.leftovers.old_images import OldImages
 
-_SECONDS = 5.0  # how long the end of a run waits for it
+_FOLDER = "housekeeping"
+_MOST_SECONDS = 600  # for all that one process does; an engine may never answer
+_FIRST_PAUSE_SECONDS = 30.0  # after a failure; each further one doubles it
+_LONGEST_PAUSE_SECONDS = 6 * 3600.0
+_NICE = 10
 
 
-class Sweep:
-    """Does it while the guest runs; a context manager.
+def collect_later(info: EngineInfo, old: OldImages) -> None:
+    """Note that a project has a new image, and begin to remove old ones."""
+    note(info, old)
+    begin(info)
+
+
+def note(info: EngineInfo, old: OldImages) -> None:
+    """Note that a project has a new image; where nothing can be written, its old ones go after a later build."""
+    if (folder := cache.lock_directory(_FOLDER, make=True)) is None:
+        return
+    with contextlib.suppress(OSError):
+        name = f"{_notes(info.backend)}{cache.key(old.project, old.newest)}"
+        temporary = f"{folder}/.{os.getpid()}-{os.urandom(6).hex()}"
+        with open(temporary, "xb") as file:
+            file.write(msgspec.json.encode(old))
+        os.rename(temporary, f"{folder}/{name}")
+
+
+@contextlib.contextmanager
+def afterwards(info: EngineInfo) -> Iterator[None]:
+    """Begin with what there is to do when all that is inside has ended, however it does."""
+    try:
+        yield
+    finally:
+        begin(info)
+
+
+def begin(info: EngineInfo) -> None:
+    """Start the process, if there is anything for it to do; never waits."""
+    if info.endpoint.startswith(IN_MEMORY) or not sys.executable or not any(_due(info.backend)):
+        return
+    children.collect()
+    search = map(os.path.abspath, filter(None, sys.path[1:]))
+    with contextlib.suppress(OSError):  # the next run tries again
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", __name__, info.backend, info.endpoint],
+            {**os.environ, "PYTHONPATH": os.pathsep.join(search)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
+                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in children.inherited(2)),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGALRM,),
+        )
+        children.note(pid)
+
+
+# The process --------------------------------------------------------------------------------------
+
+
+def keep_house(backend: str, connect: Callable[[], Backend]) -> None:
+    """Do what there is to do on an engine, unless another process does.
 
     Args:
-        backend: the engine.
-        project: whose old images go.
-        ready: what the run is made of.
+        backend: the backend's name.
+        connect: reaches the engine.
+    """
+    from buildr.errors import BackendError
+
+    failed: set[str] = set()
+    with _alone(backend) as nobody_else:
+        while nobody_else and (due := [work for work in _due(backend) if work.name not in failed]):
+            failed |= {work.name for work in due}
+            for work in due:
+                work.postpone()  # this attempt may be killed
+            with contextlib.suppress(BackendError), contextlib.closing(connect()) as engine:
+                for work in due:
+                    with contextlib.suppress(BackendError):
+                        if work.do(engine):
+                            work.succeeded()
+                            failed.discard(work.name)  # there may be more by now
+
+
+class _Work:
+    """One kind of work on one engine, and when it is tried again after a failure.
+
+    Args:
+        backend: the backend's name.
+        name: of the work.
+        wanted: whether there is any.
+        do: does it; returns whether all is done.
     """
 
-    def __init__(self, backend: Backend, project: Project, ready: Ready) -> None:
+    def __init__(
+        self,
+        backend: str,
+        name: str,
+        wanted: Callable[[str], bool],
+        do: Callable[[Backend], bool],
+    ) -> None:
+        self.name = name
         self._backend = backend
-        self._project = project
-        self._ready = ready
-        self._thread: threading.Thread | None = None
+        self._wanted = wanted
+        self._path = _path(backend, f"{name}-pause")
+        self.do = do
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def due(self) -> bool:
+        """Whether there is any, and it is not too early to try again."""
+        if not self._wanted(self._backend):
+            return False
+        _, until = self._pause()
+        return not 0 < until - time.time() < 2 * _LONGEST_PAUSE_SECONDS  # clocks may be set back
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._thread is not None and kind is None:  # a failed run has waited long enough
-            self._thread.join(_SECONDS)
+    def postpone(self) -> None:
+        """Let it wait, for longer than the last time."""
+        failures, _ = self._pause()
+        failures = min(failures, 30)
+        pause = min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS)
+        with contextlib.suppress(OSError):
+            cache.lock_directory(_FOLDER, make=True)
+            with open(self._path, "w", encoding="ascii") as file:
+                file.write(f"{failures + 1} {time.time() + pause:.0f}")
 
-    def begin(self) -> None:
-        """Begin, once the guest runs; more than once is fine."""
-        if self._thread is not None:
-            return
-        self._thread = threading.Thread(target=self._sweep, name="buildr-sweep", daemon=True)
-        self._thread.start()
+    def succeeded(self) -> None:
+        """Forget failures."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
 
-    def _sweep(self) -> None:
-        block_signals()
-        with contextlib.suppress(BackendError):  # the guest matters more; the next run tries again
-            sweep(self._backend)
-        from buildr.host import temporary
+    def _pause(self) -> tuple[int, float]:
+        """Return how often it has failed, and until when it waits, in seconds since the epoch."""
+        try:
+            with open(self._path, encoding="ascii") as file:
+                failures, until = file.read(64).split()
+            return max(0, int(failures)), float(until)
+        except (OSError, ValueError):
+            return 0, 0.0
 
-        temporary.sweep()
-        with contextlib.suppress(BackendError):
-            if killed(self._backend.info.backend):
-                from buildr.leftovers.prune import sweep_images
 
-                sweep_images(self._backend)
-        if self._ready.is_new:
-            collect(self._backend, self._project, self._ready.image)
+def _due(backend: str) -> Iterator[_Work]:
+    works = (
+        ("runs", _runs_are_left, _sweep_runs),
+        ("builds", _builds_are_left, _sweep_builds),
+        ("images", _images_are_old, _collect_images),
+    )
+    for name, wanted, do in works:
+        if (work := _Work(backend, name, wanted, do)).due:
+            yield work
+
+
+def _runs_are_left(backend: str) -> bool:
+    return bool(marks.left("run", backend))
+
+
+def _sweep_runs(backend: Backend) -> bool:
+    from buildr.host import temporary
+    from buildr.run.cleanup import left_behind, sweep
+
+    left = marks.left("run", backend.info.backend)
+    temporary.sweep()
+    sweep(backend)
+    if left_behind(backend):
+        return False
+    marks.remove(left)
+    return True
+
+
+def _builds_are_left(backend: str) -> bool:
+    return bool(marks.left("build", backend))
+
+
+def _sweep_builds(backend: Backend) -> bool:
+    from buildr.host import temporary
+    from buildr.leftovers.prune import sweep_images
+
+    temporary.sweep()
+    return sweep_images(backend)
+
+
+def _images_are_old(backend: str) -> bool:
+    return next(_noted(backend), None) is not None
+
+
+def _collect_images(backend: Backend) -> bool:
+    from buildr.leftovers.old_images import OldImages, collect
+
+    for path in _noted(backend.info.backend):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            with open(path, "rb") as file:
+                old = msgspec.json.decode(file.read(), type=OldImages)
+            if not collect(backend, old):
+                return False
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return True
+
+
+def _noted(backend: str) -> Iterator[str]:
+    if (folder := cache.lock_directory(_FOLDER)) is None:
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(_notes(backend)):
+                yield f"{folder}/{name}"
+
+
+@contextlib.contextmanager
+def _alone(backend: str) -> Iterator[bool]:
+    """Tell whether no other process keeps house on an engine, and keep it so: flock(2)."""
+    try:
+        cache.lock_directory(_FOLDER, make=True)
+        lock = os.open(_path(backend, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(lock)
+
+
+def _notes(backend: str) -> str:
+    return f"{cache.key(backend)[:8]}-new-"
+
+
+def _path(backend: str, name: str) -> str:
+    folder = cache.lock_directory(_FOLDER) or os.devnull  # below which nothing can be opened
+    return f"{folder}/{cache.key(backend)[:8]}-{name}"
+
+
+def _main(backend: str, endpoint: str) -> None:
+    from buildr.engines.records import Target
+    from buildr.engines.registry import Choice, load
+
+    signal.alarm(_MOST_SECONDS)  # its default action ends the process, whatever it waits for
+    os.nice(_NICE)
+    os.chdir("/")  # somebody may want to unmount the user's
+    connect = load(Choice(name=backend, origin="housekeeping"))
+    keep_house(backend, lambda: connect(Target(endpoint=endpoint)))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -8,8 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildr.errors import EntryError
+from buildr.host import start
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -34,6 +36,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """With a module: the absolute directory that its package lies in."""
     arguments: tuple[str, ...] = ()
     """What follows the script: ``sys.argv[1:]``."""
+    directory: str = ""
+    """Absolute path of the directory in which it was started; empty: the current one."""
     interactive: bool = False
     """Whether the interpreter stays when the script has ended (``python -i``, IPython's ``%run``)."""
 
@@ -57,6 +61,11 @@ class Entry(Struct, frozen=True, kw_only=True):
         """The absolute path of the file whose text runs; empty as `script` is."""
         is_folder = self.script and os.path.isdir(self.script)
         return os.path.join(self.script, "__main__.py") if is_folder else self.script
+
+    @property
+    def directory_of_source(self) -> str:
+        """The absolute path of the directory in which the file lies whose text runs, or a module's package."""
+        return self.import_root or os.path.dirname(self.source)
 
     @property
     def stem(self) -> str:
@@ -114,20 +123,29 @@ def running_entry() -> Entry:
     file = getattr(main, "__file__", None)
     program = sys.argv[0] if sys.argv else ""
     _refuse_what_has_no_script(program, file)
-    path = os.path.abspath(str(file))
+    directory = _start()
+    path = os.path.normpath(os.path.join(directory, str(file)))
     _refuse_launchers(path)
     spec = getattr(main, "__spec__", None)
     # `python directory` sets a spec named __main__, `python -m name` one named for the module.
     if spec is not None and spec.name and spec.name != "__main__":
-        return _module(spec.name, path, arguments, interactive=interactive)
-    if _is_archive(path) or (program and os.path.isfile(program) and _is_archive(program)):
+        found = _module(spec.name, path, arguments)
+        return replace(found, directory=directory, interactive=interactive)
+    named = os.path.normpath(os.path.join(directory, program)) if program else ""
+    if _is_archive(path) or (os.path.isfile(named) and _is_archive(named)):
         raise EntryError(
             f"{program} is a zip archive, which cannot be taken apart for a container",
             hint="Run the source instead. " + _WAYS,
         )
-    if program and os.path.isdir(program):
-        path = os.path.abspath(program)
-    return Entry(kind="script", script=path, arguments=arguments, interactive=interactive)
+    if os.path.isdir(named):
+        path = named
+    return Entry(
+        kind="script",
+        script=path,
+        arguments=arguments,
+        directory=directory,
+        interactive=interactive,
+    )
 
 
 def is_main_script(function_module: str) -> bool:
@@ -135,7 +153,7 @@ def is_main_script(function_module: str) -> bool:
     return function_module == "__main__" and not _is_interactive_prompt()
 
 
-def _module(name: str, path: str, arguments: tuple[str, ...], *, interactive: bool) -> Entry:
+def _module(name: str, path: str, arguments: tuple[str, ...]) -> Entry:
     depth = name.count(".")
     if name.endswith(".__main__"):  # `python -m package` runs package.__main__
         name = name.removesuffix(".__main__")
@@ -148,14 +166,23 @@ def _module(name: str, path: str, arguments: tuple[str, ...], *, interactive: bo
         module=name,
         import_root=root,
         arguments=arguments,
-        interactive=interactive,
     )
+
+
+def _start() -> str:
+    try:
+        return start.directory()
+    except FileNotFoundError:
+        raise EntryError(
+            "the directory in which the script was started does not exist any more",
+            hint="Change to one that does, for example with `cd`.",
+        ) from None
 
 
 def _refuse_what_has_no_script(program: str, file: str | None) -> None:
     if program.endswith("ipykernel_launcher.py") or "ipykernel" in sys.modules:
         raise EntryError("a notebook cell is no script that can move into a container", hint=_WAYS)
-    if file is not None and os.path.exists(file):
+    if file is not None and os.path.exists(os.path.join(_start(), file)):
         return
     what = "this is an interactive prompt, not a script that can move into a container"
     if program == "-c":

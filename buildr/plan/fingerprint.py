@@ -92,11 +92,16 @@ def _code() -> str:
     return found.hexdigest()
 
 
-def is_fingerprint(tag: str, project: Project) -> bool:
-    """Whether a name of an image is one by which a project's images are found again."""
+def is_fingerprint(tag: str, local_name: str) -> bool:
+    """Whether a name of an image is one by which a project's images are found again.
+
+    Args:
+        tag: the whole name.
+        local_name: that of the project's images, without a tag.
+    """
     name, _, version = tag.rpartition(":")
     digits = version.removesuffix(_GROWN).removesuffix(_PREPARED)
-    return name == project.local_name and len(digits) == _TAG_DIGITS
+    return name == local_name and len(digits) == _TAG_DIGITS
 
 
 def is_prepared(tag: str) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from buildr.errors import ContextError, Message, OptionName
 from buildr.layout import APP
+from buildr.plan.root import find_root, has_inline_metadata, is_wide
 
 if TYPE_CHECKING:
     from buildr.plan.entry import Entry
@@ -28,31 +29,30 @@ class Placement(Struct, frozen=True, kw_only=True):
 def place(entry: Entry, context: str | None) -> Placement:
     """Choose the context and the guest's command.
 
-    The context is the current directory when the script lies in it and it is no wide one such as the home
-    directory, otherwise the script's own directory; ``context`` names another.
+    The context is the root of the script's project (`buildr.plan.root`), else the script's own directory; ``context``
+    names another. A script with inline metadata is a project of its own: its context is the directory in which it was
+    started if it lies there, else its own.
 
     Args:
         entry: the program.
-        context: the option, relative to the current directory.
+        context: the option, relative to the directory in which the program was started.
 
     Raises:
-        ContextError: the context is no directory, does not hold the script, or is ``/`` or the home directory.
+        ContextError: the context is not a directory, does not hold the script, or is ``/``, the home directory or the like.
     """
-    current = os.getcwd()
+    start = entry.directory or _current()
     inner = entry.import_root or entry.script
     if context is not None:
-        root = os.path.abspath(os.path.expanduser(context))
+        root = os.path.normpath(os.path.join(start, os.path.expanduser(context)))
         if not os.path.isdir(root):
             raise ContextError(f"the context {context} is not a directory")
     else:
-        root = current
-        if _within(inner, current) is None or _is_wide(current):
-            root = _directory(inner)
+        root = _root(entry, inner, start)
     if entry.kind == "script" and _within(os.path.realpath(inner), root) is None:
         # A link that leads out of the context stands for its target: Python imports from there, too.
         inner = os.path.realpath(inner)
-        root = root if context is not None else _directory(inner)
-    if context is None and _is_wide(root):
+        root = root if context is not None else _root(entry, inner, start)
+    if context is None and is_wide(root):
         raise ContextError(
             f"{root} would be sent to the build as a whole, which is probably not intended",
             hint=Message(
@@ -69,12 +69,30 @@ def place(entry: Entry, context: str | None) -> Placement:
                 " (buildr run --context DIRECTORY).",
             ),
         )
-    workdir = _join(APP, _within(current, root) or ".")
+    workdir = _join(APP, _within(start, root) or ".")
     if entry.kind == "module":
         # `python -m` searches the current directory first, on the host and in the guest.
         command = ("python", "-u", "-m", entry.module)
         return Placement(context=root, command=command, workdir=_join(APP, relative))
     return Placement(context=root, command=("python", "-u", _join(APP, relative)), workdir=workdir)
+
+
+def _root(entry: Entry, inner: str, start: str) -> str:
+    own = _directory(inner)
+    if entry.kind == "script" and has_inline_metadata(entry.source):
+        return own if _within(inner, start) is None or is_wide(start) else start
+    found = find_root(own)
+    return own if found is None else found.directory
+
+
+def _current() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise ContextError(
+            "the current directory does not exist any more",
+            hint="Change to one that does, for example with `cd`.",
+        ) from None
 
 
 def _within(path: str, root: str) -> str | None:
@@ -90,13 +108,6 @@ def _within(path: str, root: str) -> str | None:
 
 def _directory(path: str) -> str:
     return path if os.path.isdir(path) else os.path.dirname(path)
-
-
-def _is_wide(directory: str) -> bool:
-    """Whether this is ``/``, the home directory or one above it, which holds much that no image is meant to have."""
-    home = os.path.realpath(os.path.expanduser("~"))
-    real = os.path.realpath(directory)
-    return real in ("/", home) or home.startswith(real.rstrip("/") + "/")
 
 
 def _join(base: str, relative: str) -> str:

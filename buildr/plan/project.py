@@ -108,6 +108,10 @@ def plan(entry: Entry, package: Package) -> Project:
     context = Path(placement.context)
     reference = image_reference(package, image_name_from(entry.stem))
     notes: list[str] = []
+    if package.context is None and placement.context != entry.directory_of_source:
+        notes.append(
+            f"the project is {placement.context}; --context, or context= in package, names another directory"
+        )
     dependencies = None
     if package.dockerfile is None:
         dependencies = _dependencies(entry, package, context, notes)

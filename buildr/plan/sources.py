@@ -16,6 +16,8 @@ from buildr.errors import ContextError
 from buildr.host import cache
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
     from buildr.context.entries import Scan
     from buildr.context.index import Snapshot
     from buildr.plan.project import ExtraFile, Project
@@ -42,23 +44,29 @@ class Sources(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def read_sources(project: Project) -> Sources:
+def read_sources(project: Project, *, without: Sequence[str] = ()) -> Sources:
     """Look at all files that would travel.
+
+    Args:
+        project: whose.
+        without: real paths of what does not, wherever it lies.
 
     Raises:
         ContextError: something cannot be read, or must not be sent.
     """
     return Sources(
-        tree=nothing() if project.recipe.mounted else _look_at_context(project),
-        extra=tuple((file, _look_at_extra(file)) for file in project.files),
+        tree=nothing() if project.recipe.mounted else _look_at_context(project, without),
+        extra=tuple((file, _look_at_extra(file, without)) for file in project.files),
         dockerfile=_read_dockerfile(project.dockerfile) if project.dockerfile else b"",
     )
 
 
-def _look_at_context(project: Project) -> Snapshot:
+def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
     dockerfile = Path(project.dockerfile) if project.dockerfile else None
     ignore_file = read_ignore_file(project.context, dockerfile)
-    exclude = (*(IGNORE_FILES if dockerfile else ()), *_own_cache(project.context))
+    # Every run writes to the cache, which may lie in the context.
+    inside = _below(project.context, (os.path.realpath(cache.directory()), *without))
+    exclude = (*(IGNORE_FILES if dockerfile else ()), *inside)
     include_secrets = project.package.include_secrets
     script = "" if dockerfile else project.script
 
@@ -80,11 +88,10 @@ def _look_at_context(project: Project) -> Snapshot:
     return look(project.context, settings, find)
 
 
-def _own_cache(context: Path) -> tuple[str, ...]:
-    """Return where Buildr's own cache lies in a context, if it does: every run writes there."""
-    path = os.path.realpath(cache.directory())
-    top = os.path.realpath(context).rstrip("/") + "/"
-    return (path.removeprefix(top),) if path.startswith(top) else ()
+def _below(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some real paths that lie in a folder, relative to it."""
+    top = os.path.realpath(folder).rstrip("/") + "/"
+    return tuple(path.removeprefix(top) for path in paths if path.startswith(top))
 
 
 def _read_dockerfile(path: str) -> bytes:
@@ -93,17 +100,18 @@ def _read_dockerfile(path: str) -> bytes:
     return read_dockerfile(path)
 
 
-def _look_at_extra(file: ExtraFile) -> Snapshot:
+def _look_at_extra(file: ExtraFile, without: Sequence[str]) -> Snapshot:
     path = Path(file.source)
     if not file.name:
-        return look(path, f"{__version__} all", lambda: _scan_all(path))
+        exclude = _below(path, without)
+        return look(path, f"{__version__} all {exclude}", lambda: _scan_all(path, exclude))
     return look(path.parent, f"{__version__} {path.name}", lambda: _scan_file(path))
 
 
-def _scan_all(path: Path) -> Scan:
+def _scan_all(path: Path, exclude: Collection[str]) -> Scan:
     from buildr.context.scan import scan
 
-    return scan(path, rules=None, include_secrets=True)
+    return scan(path, rules=None, include_secrets=True, exclude=exclude)
 
 
 def _scan_file(path: Path) -> Scan:

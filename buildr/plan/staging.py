@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildr.archive.tar import Part
+    from buildr.context.entries import Entry
     from buildr.engines.progress import Progress
     from buildr.plan.project import Project
     from buildr.plan.sources import Sources
 
 CONTAINERFILE = "Containerfile"
 """The name of a generated one in the tar stream."""
+_LARGE_BYTES = 100_000_000  # of a context, which the user is told
+_LARGEST = 3
 
 
 def notes(sources: Sources) -> Iterator[str]:
@@ -30,6 +33,22 @@ def notes(sources: Sources) -> Iterator[str]:
         yield held_back
     for skipped in sources.tree.scan.skipped:
         yield f"left out: {skipped.path} is {skipped.reason}"
+    entries = sources.tree.scan.entries
+    if (size := sum(entry.size for entry in entries)) > _LARGE_BYTES:
+        yield (
+            f"the context is {size / 1e6:,.0f} MB, most of it in {', '.join(_largest(entries))};"
+            " a .containerignore leaves files out"
+        )
+
+
+def _largest(entries: Iterable[Entry]) -> list[str]:
+    """Return the names at the top of a context that take the most room, with their sizes."""
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        top, below, _ = entry.path.partition("/")
+        sizes[top + below] = sizes.get(top + below, 0) + entry.size
+    largest = sorted(sizes.items(), key=lambda item: item[1], reverse=True)[:_LARGEST]
+    return [f"{name} ({size / 1e6:,.0f} MB)" for name, size in largest]
 
 
 def parts_of(project: Project, sources: Sources) -> list[Part]:

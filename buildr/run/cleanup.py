@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from buildr import labels
+from buildr.engines import ownership
 from buildr.errors import BackendError
 from buildr.run.keep import is_kept
 from buildr.run.log_followers import let_finish
@@ -47,20 +48,33 @@ def left_behind(backend: Backend) -> list[ContainerState]:
     Raises:
         BackendError: the engine cannot list its containers, or not look at one.
     """
-    mine = backend.containers({labels.UID: str(os.getuid())})
     return [
         found
-        for found in mine
-        if labels.is_left_behind(found.labels)
+        for found in _ours(backend)
+        if ownership.is_left_behind(found.labels, running=found.running)
         and not is_detached(found)
         and not is_kept(backend, found)
         and not _is_started_again(backend, found)
     ]
 
 
+def _ours(backend: Backend, *flags: str) -> list[ContainerState]:
+    """Return the containers that are provably this user's, on this machine.
+
+    Args:
+        backend: the engine.
+        flags: labels that are set.
+
+    Raises:
+        BackendError: the engine cannot list its containers.
+    """
+    wanted = {labels.UID: str(os.getuid()), **dict.fromkeys(flags, labels.SET)}
+    return [*filter(ownership.is_ours, backend.containers(wanted))]
+
+
 def _is_started_again(backend: Backend, found: ContainerState) -> bool:
     """Whether a container looks as if it had never been started because its engine starts it again just now."""
-    if labels.RESTART not in found.labels or found.status not in _NOT_STARTED:
+    if not found.labels.get(labels.RESTART) or found.status not in _NOT_STARTED:
         return False
     state = backend.state(found.id)
     return state is not None and state.started is True
@@ -68,12 +82,12 @@ def _is_started_again(backend: Backend, found: ContainerState) -> bool:
 
 def is_detached(found: ContainerState) -> bool:
     """Whether a container needs no host process (any more): see `buildr.run.detach`."""
-    return labels.DETACH in found.labels and found.status not in _NOT_STARTED
+    return bool(found.labels.get(labels.DETACH)) and found.status not in _NOT_STARTED
 
 
 def has_ended(found: ContainerState) -> bool:
     """Whether the guest of a container has ended, and is not about to be started again."""
-    return found.status in (_FOR_GOOD if labels.RESTART in found.labels else _ENDED)
+    return found.status in (_FOR_GOOD if found.labels.get(labels.RESTART) else _ENDED)
 
 
 def detached_and_ended(backend: Backend) -> list[ContainerState]:
@@ -82,8 +96,9 @@ def detached_and_ended(backend: Backend) -> list[ContainerState]:
     Raises:
         BackendError: the engine cannot list its containers.
     """
-    mine = backend.containers({labels.UID: str(os.getuid()), labels.DETACH: ""})
-    return [found for found in mine if is_detached(found) and has_ended(found)]
+    return [
+        found for found in _ours(backend, labels.DETACH) if is_detached(found) and has_ended(found)
+    ]
 
 
 def kept(backend: Backend) -> list[ContainerState]:
@@ -92,8 +107,7 @@ def kept(backend: Backend) -> list[ContainerState]:
     Raises:
         BackendError: the engine cannot list its containers, or not look at one.
     """
-    mine = backend.containers({labels.UID: str(os.getuid()), labels.KEEP: ""})
-    return [found for found in mine if is_kept(backend, found)]
+    return [found for found in _ours(backend, labels.KEEP) if is_kept(backend, found)]
 
 
 def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
@@ -107,7 +121,7 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
     Raises:
         BackendError: the engine refuses or has gone; what could be removed has been.
     """
-    containers = backend.containers({labels.RUN: run})
+    containers = [*filter(ownership.is_ours, backend.containers({labels.RUN: run}))]
     failures: list[BackendError] = []
 
     def end(found: ContainerState) -> None:

@@ -37,7 +37,7 @@ def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
         spec: the container.
         restart: whether its engine starts it again when it has ended.
     """
-    own = {**spec.labels, labels.DETACH: "1"}
+    own = {**spec.labels, labels.DETACH: labels.SET}
     if restart != "no":
         own[labels.RESTART] = restart
     return replace(spec, stdin=False, restart=restart, labels=own)

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["read_env_files"]
 
 
-def read_env_files(paths: Sequence[str]) -> dict[str, str | None]:
+def read_env_files(paths: Sequence[str], directory: str = "") -> dict[str, str | None]:
     """Return the variables that files give; of two files the later one decides.
 
     Args:
-        paths: relative ones start at the current directory.
+        paths: of the files.
+        directory: the absolute path of the one that relative paths start at; empty: the current one.
 
     Returns:
         Values by name; ``None`` where the host's value is passed on.
@@ -29,30 +30,32 @@ def read_env_files(paths: Sequence[str]) -> dict[str, str | None]:
     """
     found: dict[str, str | None] = {}
     for path in paths:
-        found |= _read(path)
+        found |= _read(path, directory)
     return found
 
 
-def _read(path: str) -> dict[str, str | None]:
+def _read(path: str, directory: str) -> dict[str, str | None]:
     from dotenv.parser import parse_stream
 
+    full = os.path.abspath(os.path.join(directory, os.path.expanduser(path)))
     try:
-        with open(os.path.expanduser(path), encoding="utf-8") as file:
+        # Editors on Windows put a byte order mark before the first name.
+        with open(full, encoding="utf-8-sig") as file:
             # Not dotenv_values(), which leaves out what it cannot read; and a $ in a password is a $.
             bindings = list(parse_stream(file))
     except UnicodeDecodeError:
-        raise ContainerError(f"{path} is not UTF-8", hint="Write it anew as UTF-8.") from None
+        raise ContainerError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from None
     except OSError as error:
         raise ContainerError(
             f"the env_file {path} cannot be read: {error.strerror}",
-            hint=f"It was looked for at {os.path.abspath(os.path.expanduser(path))}.",
+            hint=f"It was looked for at {full}.",
         ) from None
     found: dict[str, str | None] = {}
     for binding in bindings:
         where = f"{path}, line {binding.original.line}"
         if binding.error:
             raise ContainerError(
-                f"{where} is no variable",
+                f"{where} is not a variable",
                 hint="accepted: NAME=value, NAME='value' (as it is), NAME (the host's value), # a comment",
             )
         if binding.key is not None:

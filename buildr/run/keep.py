@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def to_be_kept(spec: ContainerSpec) -> ContainerSpec:
     """Return a container that stays if its guest fails."""
-    return replace(spec, labels={**spec.labels, labels.KEEP: "1"})
+    return replace(spec, labels={**spec.labels, labels.KEEP: labels.SET})
 
 
 def is_kept(backend: Containers, found: ContainerState) -> bool:
@@ -37,7 +37,7 @@ def is_kept(backend: Containers, found: ContainerState) -> bool:
     Raises:
         BackendError: the engine cannot tell.
     """
-    if labels.KEEP not in found.labels or found.running:
+    if not found.labels.get(labels.KEEP) or found.running:
         return False
     state = found if found.exit_code is not None else backend.state(found.id)
     return state is not None and state.exit_code not in (None, 0)

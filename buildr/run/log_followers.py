@@ -14,11 +14,13 @@ import time
 from typing import TYPE_CHECKING
 
 from buildr.host import cache
+from buildr.host.private_folders import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KIND = "followed"
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _FINISH_SECONDS = 3.0  # a follower whose own reader is slow shall not keep a container for ever
 _PAUSE_SECONDS = 0.02
 
@@ -30,17 +32,17 @@ def following(run: str) -> Iterator[None]:
     Args:
         run: the value of the label `buildr.labels.RUN`.
     """
+    path = _path(run, make=True)
     lock = None
     with contextlib.suppress(OSError):
-        cache.make_directory(_KIND)
-        lock = os.open(_path(run), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, _OPEN | os.O_CREAT, 0o600) if path else None
     try:
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
         yield
     finally:
         if lock is not None:
-            _remove_if_alone(run, lock)
+            _remove_if_alone(path, lock)
             os.close(lock)
 
 
@@ -50,28 +52,33 @@ def let_finish(run: str) -> None:
     Args:
         run: one whose guest has ended.
     """
+    if not (path := _path(run)):
+        return
     try:
-        lock = os.open(_path(run), os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(path, _OPEN)
     except OSError:
         return
     try:
         deadline = time.monotonic() + _FINISH_SECONDS
-        while not _remove_if_alone(run, lock) and time.monotonic() < deadline:
+        while not _remove_if_alone(path, lock) and time.monotonic() < deadline:
             time.sleep(_PAUSE_SECONDS)
     finally:
         os.close(lock)
 
 
-def _remove_if_alone(run: str, lock: int) -> bool:
+def _remove_if_alone(path: str, lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     with contextlib.suppress(OSError):
-        os.unlink(_path(run))
+        os.unlink(path)
     return True
 
 
-def _path(run: str) -> str:
+def _path(run: str, *, make: bool = False) -> str:
+    """Return the path of a run's lock; empty where there is no place for it."""
+    folder = cache.lock_directory(make=make)
+    folder = folder and first_of((f"{folder}/{_KIND}",), make=make)
     # Labels are anybody's: one that is no id must not lead elsewhere.
-    return f"{cache.directory()}/{_KIND}/{cache.key(run)}"
+    return f"{folder}/{cache.key(run)}" if folder else ""

@@ -14,9 +14,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from buildr.engines.ownership import signed
 from buildr.engines.records import short_id
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
 from buildr.host import console, terminal
+from buildr.host.signals import Signals
 from buildr.labels import RUN
 from buildr.layout import APP
 from buildr.run.control import Control
@@ -105,11 +107,12 @@ def run(
 
 
 def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
-    """Create a container, of which the watchdog knows from the moment when it may exist; return its id.
+    """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
 
     Raises:
         BackendError: see `buildr.engines.protocol.Backend.create`.
     """
+    spec = signed(spec)
     if watchdog is None:
         return backend.create(spec)
     watchdog.asked()
@@ -129,7 +132,7 @@ def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) 
 def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> None:
     """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.run.cleanup`)."""
     try:
-        backend.remove(container)
+        backend.remove(container, volumes=True)
     except BackendError as error:
         console.warn(f"the container {short_id(container)} is left behind: {error.what}")
         if watchdog is not None:

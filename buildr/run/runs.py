@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.records import short_id
 from buildr.errors import BuildrError
 from buildr.labels import PROJECT
@@ -19,9 +20,9 @@ from buildr.run.keep import is_kept
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from buildr.engines.ownership import Host
     from buildr.engines.protocol import Backend
     from buildr.engines.records import ContainerState
-    from buildr.labels import Host
 
 _FALLBACK_GRACE_SECONDS = 10.0
 
@@ -49,6 +50,11 @@ class Run(Struct, frozen=True, kw_only=True):
     grace_seconds: float
 
     @property
+    def is_ours(self) -> bool:
+        """Whether this user started it on this machine, as far as can be proven."""
+        return self.host != "another machine"
+
+    @property
     def engine(self) -> str:
         """The backend's name."""
         return self.backend.info.backend
@@ -65,7 +71,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
 
 def find(backends: Iterable[Backend]) -> list[Run]:
-    """Return this user's runs on all of the engines, the newest first.
+    """Return this user's runs on all of the engines, the newest first; and what looks like runs of another machine.
 
     Raises:
         BackendError: an engine cannot list its containers.
@@ -74,7 +80,8 @@ def find(backends: Iterable[Backend]) -> list[Run]:
         _run(backend, state)
         for backend in backends
         for state in backend.containers({labels.UID: str(os.getuid())})
-        if state.labels.get(labels.RUN)
+        if (ownership.is_ours(state) and ownership.is_run(state))
+        or ownership.is_of_another_machine(state)
     ]
     return sorted(found, key=lambda run: run.created, reverse=True)
 
@@ -83,11 +90,11 @@ def choose(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
     """Return the runs that are named.
 
     Args:
-        runs: all there are.
+        runs: all there are; those of another machine cannot be chosen.
         words: of each the beginning of a run's or container's id, or the whole name of what runs.
 
     Raises:
-        BuildrError: a word names no run, or several.
+        BuildrError: a word names no run, several, or one of another machine.
     """
     return list({run.id: run for word in words for run in (_named(runs, word),)}.values())
 
@@ -104,12 +111,24 @@ def _named(runs: Sequence[Run], word: str) -> Run:
     if len(found) > 1:
         ids = ", ".join(run.short_id for run in found.values())
         raise BuildrError(f"{word!r} names several runs: {ids}", hint="Name one by its id.")
-    return next(iter(found.values()))
+    run = next(iter(found.values()))
+    if not run.is_ours:
+        engine, container = run.backend.info.command, short_id(run.container.id)
+        by_engine = (
+            f"use the engine's own command: {engine} logs {container}, {engine} stop {container}."
+        )
+        raise BuildrError(
+            f"the run {run.short_id} was started on another machine, or before this one's key was lost:"
+            " nothing shows that it is yours",
+            hint=f"If it is, {by_engine}" if engine else "",
+        )
+    return run
 
 
 def _run(backend: Backend, state: ContainerState) -> Run:
     own = state.labels
-    detached = is_detached(state)
+    ours = ownership.is_ours(state)
+    detached = ours and is_detached(state)
     if detached and has_ended(state) and state.exit_code is None:
         state = backend.state(state.id) or state  # not every list has the exit status
     return Run(
@@ -118,8 +137,8 @@ def _run(backend: Backend, state: ContainerState) -> Run:
         container=state,
         name=own.get(labels.NAME, ""),
         project=own.get(PROJECT, ""),
-        host=labels.host(own),
-        kept=is_kept(backend, state),
+        host=ownership.host(own, running=state.running) if ours else "another machine",
+        kept=ours and is_kept(backend, state),
         detached=detached,
         pid=_number(own.get(labels.PID, "")),
         created=_number(own.get(labels.CREATED, "")) or 0,

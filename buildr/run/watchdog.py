@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from buildr.engines.protocol import Backend
+    from buildr.host.marks import Mark
 
 _DONE = b"."  # there is nothing left to do
 _ASKED = b"?"  # the engine is being asked for a container
@@ -34,6 +35,7 @@ _LOST_SECONDS = 150.0
 # A container may be in the making: an engine that was asked for one creates it, though nobody waits any more. A disk that is
 # busy with a build can keep it so long that the host process, too, waits two minutes (`buildr_backends.http.client.ANSWER_SECONDS`).
 _CREATING_SECONDS = 120.0
+_MARK_FD = 3  # of the mark of the run, in the process
 _PAUSE_SECONDS = 0.25
 _SOON_SECONDS = (
     10.0  # in which what there is to find comes as a rule; after that it is looked for less often
@@ -79,6 +81,7 @@ class Guard:
                 {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path[1:]))},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, read, 0),
+                    *self._handed_on(),
                     (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
                 ],
@@ -91,6 +94,10 @@ class Guard:
         finally:
             os.close(read)
         return self
+
+    def _handed_on(self) -> list[tuple[int, int, int]]:
+        """Return what more the process gets, as actions of posix_spawn(3)."""
+        return []
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Tell it that there is nothing left to do; or let it do that, without waiting for it."""
@@ -123,6 +130,27 @@ class Watchdog(Guard):
 
     def __init__(self, backend: str, endpoint: str, run: str, grace_seconds: float) -> None:
         super().__init__("buildr.run.watchdog", backend, endpoint, run, str(grace_seconds))
+        self._of = (backend, run)
+        self._mark: Mark | None = None
+
+    def __enter__(self) -> Self:
+        """Start it, and mark the run as one that goes on."""
+        from buildr.host.marks import Mark
+
+        self._mark = Mark("run", *self._of)
+        return super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
+        """See `Guard.__exit__`; the mark goes with what it stands for."""
+        finishes = self._taken_over or (kind is not None and issubclass(kind, KeyboardInterrupt))
+        super().__exit__(kind, *more)
+        if self._mark is not None:
+            self._mark.close() if finishes else self._mark.remove()
+
+    def _handed_on(self) -> list[tuple[int, int, int]]:
+        # As long as it finishes the work the run goes on for all who look at the mark.
+        file = None if self._mark is None else self._mark.file
+        return [] if file is None or file < _MARK_FD else [(os.POSIX_SPAWN_DUP2, file, _MARK_FD)]
 
     def asked(self) -> None:
         """Tell it that the engine is being asked for a container, which may exist from now on."""
@@ -179,13 +207,14 @@ def end(arguments: list[str], seconds: float, count: int) -> None:
     """
     from buildr.engines.records import Target
     from buildr.engines.registry import Choice, load
-    from buildr.host import temporary
+    from buildr.host import marks, temporary
 
     backend, endpoint, run, grace_seconds = arguments
     connect = load(Choice(name=backend, origin="the watchdog"))
     temporary.sweep()  # what follows may take long; and once more afterwards, if the host process only hands over
     try:
         _end(lambda: connect(Target(endpoint=endpoint)), run, float(grace_seconds), seconds, count)
+        marks.remove_named(run)
     finally:
         temporary.sweep()
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec, DeviceSpec, MountSpec
 from buildr.errors import ContainerError, Message, OptionName
 from buildr.guest.init import PUBLISHED
@@ -40,7 +41,9 @@ def container_spec(
         tty: whether it gets a terminal; ``None``: if this process has one.
     """
     backend, project, runtime = session.backend, session.project, session.runtime
-    arguments = session.plan.entry.arguments if session.plan.entry else ()
+    entry = session.plan.entry
+    arguments = entry.arguments if entry else ()
+    directory = (entry and entry.directory) or os.getcwd()
     image = ready.image
     if tty is None:
         tty = terminal.guest_gets_terminal()
@@ -48,17 +51,17 @@ def container_spec(
     command: tuple[str, ...] = project.placement.command
     if own and (stored := backend.image(image)) is not None:
         command = stored.command
-    mounts = tuple(find_mount(backend.info, mount) for mount in runtime.mounts)
+    mounts = tuple(find_mount(backend.info, mount, directory) for mount in runtime.mounts)
     if runtime.mount_source:
         mounts = (source_mount(backend, project), *mounts)
     return ContainerSpec(
         image=image,
         command=(*command, *arguments),
-        environment={**_environment(_named(runtime), tty=tty), **_published(runtime)},
+        environment={**_environment(_named(runtime, directory), tty=tty), **_published(runtime)},
         labels={
             PROJECT: project.key,
             labels.NAME: project.name,
-            **labels.labels(runtime.grace_seconds),
+            **ownership.labels(runtime.grace_seconds),
         },
         name=runtime.name,
         workdir=None if own else project.placement.workdir,
@@ -91,18 +94,19 @@ def _home(backend: Images, image: str) -> str:
     return named[-1].removeprefix("HOME=") if named else ""
 
 
-def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
+def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
     """Find what a mount shows.
 
     Args:
         info: of the engine.
         mount: the option.
+        directory: the absolute path of the one that a relative source starts at.
 
     Raises:
         ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
     """
     # A bare name is a named volume; anything else becomes an absolute path.
-    source = mount_source(mount, os.getcwd())
+    source = mount_source(mount, directory)
     is_path = os.path.isabs(source)
     if is_path and not info.remote:
         try:
@@ -112,7 +116,7 @@ def find_mount(info: EngineInfo, mount: Mount) -> MountSpec:
                 f"the source of a mount is not there: {source}",
                 hint=Message(
                     *(f"Create it, or correct {mount.source!r} in ", OptionName("runtime.mounts")),
-                    "; a relative source starts at the current directory.",
+                    f"; a relative source starts at {directory}, where the script was started.",
                 ),
             ) from None
         except OSError:
@@ -171,13 +175,13 @@ def _published(runtime: Runtime) -> dict[str, str]:
     return {PUBLISHED: ",".join(ports)} if ports else {}
 
 
-def _named(runtime: Runtime) -> Mapping[str, str | None]:
+def _named(runtime: Runtime, directory: str) -> Mapping[str, str | None]:
     """Return the variables that the options name, those of files too."""
     if not runtime.env_file:
         return runtime.env
     from buildr.run.env_files import read_env_files
 
-    return {**read_env_files(runtime.env_file), **runtime.env}
+    return {**read_env_files(runtime.env_file, directory), **runtime.env}
 
 
 def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:

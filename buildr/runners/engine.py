@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr.errors import ImageNotFoundError
-from buildr.leftovers.sweeping import Sweep
 from buildr.run.keep import to_be_kept, ways_in
 from buildr.run.loop import run as run_container
 from buildr.runners.container import container_spec
@@ -79,10 +78,9 @@ def _run(session: EngineSession, spec: ContainerSpec, ready: Ready, signals: Sig
     watchdog = session.watchdog(spec)
     if runtime.detach:
         return _detach(session, spec, ready, signals, watchdog)
-    with watchdog, Sweep(backend, session.project, ready) as sweeping:
+    with session.housekeeping(ready), watchdog:
 
         def on_start(container: str) -> None:
-            sweeping.begin()
             _report_start(session, container, spec)
 
         def on_kept(container: str, status: int) -> None:
@@ -118,17 +116,15 @@ def _detach(
         if not signals.asked_to_end:
             session.say(ways_on(spec))
 
-    with Sweep(session.backend, session.project, ready) as sweeping:
-        with watchdog:  # only until the id of the run has been printed
-            start(
-                session.backend,
-                spec,
-                signals,
-                files=ready.files,
-                on_start=on_start,
-                watchdog=watchdog,
-            )
-        sweeping.begin()
+    with session.housekeeping(ready), watchdog:  # only until the id of the run has been printed
+        start(
+            session.backend,
+            spec,
+            signals,
+            files=ready.files,
+            on_start=on_start,
+            watchdog=watchdog,
+        )
     return 0
 
 

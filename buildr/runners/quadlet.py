@@ -134,7 +134,7 @@ def _service(plan: RunPlan, name: str) -> _Service:
 
 def _container(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     runtime = service.runtime
-    mounts = tuple(find_mount(_HERE, mount) for mount in runtime.mounts)
+    mounts = tuple(find_mount(_HERE, mount, os.getcwd()) for mount in runtime.mounts)
     yield "Image", service.image
     if runtime.name:
         yield "ContainerName", runtime.name

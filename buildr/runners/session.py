@@ -11,11 +11,14 @@ from buildr.host import console
 from buildr.image.ensure import Ready, make_ready
 from buildr.image.publish import build_and_publish, build_elsewhere, verbosity
 from buildr.layout import APP
+from buildr.leftovers import sweeping
+from buildr.leftovers.old_images import old_images
 from buildr.plan.mounted_source import source_mounted
 from buildr.run.watchdog import Watchdog
 from buildr.runners.warnings import warn_of_limits, warn_of_network
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Self
 
     from buildr.engines.container_spec import ContainerSpec
@@ -96,6 +99,17 @@ class EngineSession:
         info = self.backend.info
         run_id = spec.labels[labels.RUN]
         return Watchdog(info.backend, info.endpoint, run_id, self.runtime.grace_seconds)
+
+    def housekeeping(self, ready: Ready) -> AbstractContextManager[None]:
+        """Return what begins to clear up, by a process of its own, when a run has ended.
+
+        Args:
+            ready: what the run is made of.
+        """
+        info = self.backend.info
+        if ready.is_new:
+            sweeping.note(info, old_images(self.project, ready.image))
+        return sweeping.afterwards(info)
 
     def report_ports(self, container: str, spec: ContainerSpec) -> None:
         """Print which host ports the engine chose; it is asked only when it had to choose."""

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from buildr.errors import ContainerError, ImageNotFoundError
 from buildr.host.exit_status import occupy_standard_streams
 from buildr.layout import CALL
-from buildr.leftovers.sweeping import Sweep
 from buildr.run.loop import run
 from buildr.runners.container import container_spec
 from buildr.runners.protocol import Answer
@@ -54,7 +53,6 @@ class EngineWorkers:
         self._stack = contextlib.ExitStack()
         self._mounts = True
         self._watchdog: Watchdog | None = None
-        self._sweep: Sweep | None = None
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -113,10 +111,8 @@ class EngineWorkers:
         session = self._stack.enter_context(EngineSession(self._plan))
         self._mounts = not session.backend.info.remote
         prepared = self._with_image(session, trust=True)
+        self._stack.enter_context(session.housekeeping(prepared.ready))
         self._watchdog = self._stack.enter_context(session.watchdog(prepared.spec))
-        self._sweep = self._stack.enter_context(
-            Sweep(session.backend, session.project, prepared.ready)
-        )
         return prepared
 
     def _with_image(self, session: EngineSession, *, trust: bool) -> _Prepared:
@@ -136,8 +132,6 @@ class EngineWorkers:
 
             def on_start(container: str) -> None:
                 call.on_start()
-                if self._sweep is not None:
-                    self._sweep.begin()
                 session.report_ports(container, spec)
 
             def on_end(container: str, ended_with: int) -> None:

@@ -15,10 +15,9 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
-from buildr import labels
 from buildr.archive.chunks import ChunkReader
-from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineLostError
+from buildr.run.helper import helper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -66,13 +65,8 @@ def read_inventory(backend: Containers, image: str) -> Inventory:
     Raises:
         BackendError: the engine cannot hand the image's files over.
     """
-    # An image without a command takes one that is never run.
-    spec = ContainerSpec(image=image, command=("true",), labels=labels.labels(0))
-    container = backend.create(spec)
-    try:
+    with helper(backend, image) as container:
         return read_archive(backend.get_archive(container, "/"))
-    finally:
-        backend.remove(container)
 
 
 def read_archive(chunks: Iterable[bytes]) -> Inventory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildr.engines.engine import IN_MEMORY
 from buildr.engines.records import EngineInfo
 from buildr.testing.fake_containers import FakeContainers, nothing
 from buildr.testing.fake_images import FakeImages
@@ -53,7 +54,7 @@ class FakeBackend(FakeImages, FakeContainers, FakeVolumes):
                 version="1.0",
                 rootless=rootless,
                 remote=remote,
-                endpoint=f"memory:{name}",
+                endpoint=f"{IN_MEMORY}{name}",
                 found="a fake for tests",
                 command=name,
                 shared=remote or not rootless,

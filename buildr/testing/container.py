@@ -41,6 +41,7 @@ class FakeContainer:
     Attributes:
         id: 64 hexadecimal digits.
         spec: what it was created from.
+        image: the image that it was created from.
         ports: its published ports, as they are bound.
         argv: the whole command without the image's ENTRYPOINT.
         environment: the image's variables, and those of ``spec``.
@@ -52,6 +53,7 @@ class FakeContainer:
         terminal_size: rows and columns, once the host has set them.
         started: whether it was started.
         removed: whether it was removed.
+        volumes_removed: whether its anonymous volumes went with it.
         health: the result of its health check, where it has one; may be changed at any time.
         error: an exception that the guest did not catch; its exit status is 1 then.
     """
@@ -74,9 +76,10 @@ class FakeContainer:
         self.terminal_size: tuple[int, int] | None = None
         self.started = False
         self.removed = False
+        self.volumes_removed = False
         self.health: Health = "starting"
         self.error: BaseException | None = None
-        self._image = image
+        self.image = image
         self._plumbing = plumbing
 
     @property
@@ -155,7 +158,7 @@ class FakeContainer:
             tty=spec.tty,
             stdin=spec.stdin,
         )
-        found = FakeContainer(identity, own, self._image, ())
+        found = FakeContainer(identity, own, self.image, ())
         found.files = self.files
         return found
 

@@ -59,7 +59,8 @@ class FakeContainers(FakeEngine):
                 )
             number = next(self._ids)
             identity = hashlib.sha256(f"{self._info.backend} {number}".encode()).hexdigest()
-            container = FakeContainer(identity, spec, image, tuple(map(self._bound, spec.ports)))
+            ports = tuple(map(self._bound, spec.ports))
+            container = FakeContainer(identity, spec, image, ports)
             self.runs.append(container)
         return identity
 
@@ -128,12 +129,13 @@ class FakeContainers(FakeEngine):
         with contextlib.suppress(EngineError):
             self._container(container).resize(rows, columns)
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.containers.Containers.remove`."""
         self._called("remove")
         with contextlib.suppress(EngineError):
             found = self._container(container)
             found.removed = True
+            found.volumes_removed = volumes
             found.signals.send(SIGKILL)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
@@ -182,5 +184,7 @@ def _state(container: FakeContainer) -> ContainerState:
         started=container.started,
         exit_code=container.exit_code if container.started else None,
         labels=container.spec.labels,
+        name=container.spec.name or f"fake_{container.id[:12]}",
+        image=container.image.id,
         ports=container.ports if container.running else (),
     )

@@ -44,10 +44,10 @@ class FakeImages(FakeEngine):
         self._called("image")
         return self._images.find(reference)
 
-    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
         """See `buildr.engines.images.Images.images`."""
         self._called("images")
-        return self._images.list(labels)
+        return [row for row in self._images.list(labels) if not (unnamed and row.tags)]
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.engines.images.Images.pull`."""

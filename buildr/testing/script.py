@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from buildr.host import start
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -47,6 +49,7 @@ def run_script(script: str | os.PathLike[str], *arguments: str, stdin: bytes = b
         files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         files[0].write(stdin)
         files[0].seek(0)
+        start.record()
         with _streams(files), _program(path, arguments):
             status = _status(path)
         for file in files[1:]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec, MountSpec
 from buildr.errors import BackendError, ContainerError, EngineError
 from buildr_backends.docker.container_body import create_body
@@ -47,7 +49,7 @@ class DockerContainers(HttpContainers):
                 "POST", f"/networks/{quote(network.name)}/connect", content=json_content(body)
             ).read()
         except EngineError as error:
-            self.remove(container)
+            self.remove(container, volumes=True)
             raise ContainerError(
                 f"the container cannot join the network {network.name}: {error.message}",
                 hint=hint_of(error),
@@ -71,31 +73,30 @@ class DockerContainers(HttpContainers):
         if not uid.isdecimal() or not int(uid):
             return
         places = {f"buildr-volume-{index}": name for index, name in enumerate(names)}
-        helper = super().create(
-            ContainerSpec(
-                image=spec.image,
-                command=("true",),
-                labels=spec.labels,
-                mounts=tuple(
-                    MountSpec(kind="volume", source=name, target=f"/{place}")
-                    for place, name in places.items()
-                ),
-            )
+        own = ContainerSpec(
+            image=spec.image,
+            command=("true",),
+            labels={**spec.labels, labels.ROLE: labels.HELPER_ROLE},
+            mounts=tuple(
+                MountSpec(kind="volume", source=name, target=f"/{place}")
+                for place, name in places.items()
+            ),
         )
+        helper = super().create(ownership.signed(own))
         try:
             owner = (int(uid), int(gid) if gid.isdecimal() else 0)
             self.put_archive(helper, "/", _directories(places, *owner))
         finally:
-            self.remove(helper)
+            self.remove(helper, volumes=True)
 
     def attach(self, container: str, *, tty: bool) -> Attachment:
         """See `buildr.engines.containers.Containers.attach`."""
         self._framed[container] = not tty
         return super().attach(container, tty=tty)
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.containers.Containers.remove`."""
-        super().remove(container)
+        super().remove(container, volumes=volumes)
         self._framed.pop(container, None)
 
     def health(self, container: str) -> Health:
@@ -116,8 +117,8 @@ class DockerContainers(HttpContainers):
     def _archive_query(self) -> dict[str, str]:
         return {}
 
-    def _remove_query(self) -> dict[str, str]:
-        return {"force": "1", "v": "1"}
+    def _remove_query(self, *, volumes: bool) -> dict[str, str]:
+        return {"force": "1", **({"v": "1"} if volumes else {})}
 
     def _create_query(self, spec: ContainerSpec) -> dict[str, str]:
         return {"name": spec.name} if spec.name else {}

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from buildr.errors import EngineError
 from buildr_backends.podman.container_body import create_body
 from buildr_backends.shared import attach
+from buildr_backends.shared.anonymous_volumes import is_own, read_mounted
 from buildr_backends.shared.containers import HttpContainers
+from buildr_backends.shared.engine import found
 from buildr_backends.shared.images import find_image
-from buildr_backends.shared.states import found_health
+from buildr_backends.shared.states import found_health, read_state
+from buildr_backends.shared.volumes import delete_volume
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.engines.records import EngineInfo, Health
+    from buildr.engines.records import ContainerState, EngineInfo, Health
     from buildr.engines.streams import Attachment
     from buildr_backends.http.client import Client
+    from buildr_backends.shared.anonymous_volumes import Mounted
 
 _WAIT_INTERVAL = "2ms"
 _ENDING = "container state improper"  # libpod's ErrCtrStateInvalid
@@ -31,6 +36,7 @@ class PodmanContainers(HttpContainers):
     def __init__(self, client: Client, info: EngineInfo) -> None:
         super().__init__(client, info)
         self._without_input: set[str] = set()  # ids of containers
+        self._mounted: dict[str, Mounted] = {}  # by containers' ids
 
     def create(self, spec: ContainerSpec) -> str:
         """See `buildr.engines.containers.Containers.create`."""
@@ -45,7 +51,7 @@ class PodmanContainers(HttpContainers):
         response = self._client.request(
             "GET", f"/containers/{container}/healthcheck", ok=(200, 404, 409, 500)
         )
-        return found_health(response, lambda found: found)
+        return found_health(response, lambda answer: answer)
 
     def wait(self, container: str) -> int:
         """See `buildr.engines.containers.Containers.wait`."""
@@ -66,16 +72,45 @@ class PodmanContainers(HttpContainers):
             seconds=seconds,
         ).json(int)
 
-    def remove(self, container: str) -> None:
+    def state(self, container: str) -> ContainerState | None:
+        """See `buildr.engines.containers.Containers.state`."""
+
+        def read(answer: Any) -> ContainerState:
+            self._mounted[container] = read_mounted(answer)  # so that `remove` need not ask
+            return read_state(answer)
+
+        response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))
+        return found(response, read)
+
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.containers.Containers.remove`."""
+        own, others = self._anonymous(container) if volumes else ([], [])
         try:
-            super().remove(container)
+            super().remove(container, volumes=bool(own) and not others)
         except EngineError as error:
             if _ENDING not in error.message:
                 raise
             # It ended while libpod was about to kill it. It can be removed when its monitor has cleaned up.
             self._wait(container, seconds=_CLEAN_UP_SECONDS)
-            super().remove(container)
+            super().remove(container, volumes=bool(own) and not others)
+        self._mounted.pop(container, None)
+        for name in own if others else ():
+            with contextlib.suppress(EngineError):  # another container has it by now
+                delete_volume(self._client, name)
+
+    def _anonymous(self, container: str) -> tuple[list[str], list[str]]:
+        """Return the anonymous volumes that were made for a container, and those that were made for others."""
+        if container not in self._mounted:
+            self.state(container)
+        created, volumes = self._mounted.get(container, ("", ()))
+        own: list[str] = []
+        others: list[str] = []
+        for name in volumes:
+            response = self._client.request("GET", f"/volumes/{name}/json", ok=(200, 404))
+            whose = found(response, lambda volume: is_own(volume, created))
+            if whose is not None:
+                (own if whose else others).append(name)
+        return own, others
 
     def _attach(self, path: str, *, tty: bool) -> Attachment:
         if tty or path.split("/")[2] in self._without_input:
@@ -89,8 +124,8 @@ class PodmanContainers(HttpContainers):
         # Otherwise all of it goes to the user that the container runs as.
         return {"copyUIDGID": "false"}
 
-    def _remove_query(self) -> dict[str, str]:
-        return {"force": "1", "v": "1", "timeout": "0"}
+    def _remove_query(self, *, volumes: bool) -> dict[str, str]:
+        return {"force": "1", "timeout": "0", **({"volumes": "true"} if volumes else {})}
 
     def _create_query(self, spec: ContainerSpec) -> dict[str, str]:  # noqa: ARG002 - libpod takes all of it in the body
         return {}
@@ -112,8 +147,8 @@ class PodmanContainers(HttpContainers):
         if of_image is None:
             image = find_image(self._client, spec.image)
             of_image = tuple(line.partition("=")[0] for line in image.environment) if image else ()
-        found = ("container",) if spec.tty else ("container", "TERM")
-        return [name for name in found if name not in of_image]
+        names = ("container",) if spec.tty else ("container", "TERM")
+        return [name for name in names if name not in of_image]
 
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
         return create_body(spec, unset=self._own_variables(spec))

@@ -13,6 +13,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+from buildr.host import children
 from buildr_backends.podman.configuration import idle_seconds
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ _SIGNALS = (
     signal.SIGXFSZ,
 )
 
-_started: list[int] = []  # processes that are ours to collect when they have ended
-
 
 def start(podman: str, path: str, log: str, temporary: str | None = None) -> int:
     """Start a service; return its process.
@@ -59,7 +58,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
     Raises:
         OSError: it cannot be started.
     """
-    _collect()
+    children.collect()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -84,37 +83,17 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log, write, 0o600),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
-                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
+                *(
+                    (os.POSIX_SPAWN_CLOSE, descriptor)
+                    for descriptor in children.inherited(_LISTEN_FD)
+                ),
             ],
             setsid=True,
             setsigmask=(),
             setsigdef=_SIGNALS,
         )
-    _started.append(pid)
+    children.note(pid)
     return pid
-
-
-def _inherited() -> list[int]:
-    """Return the descriptors that this process inherited, which a service must not hold open for minutes."""
-    found = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir("/proc/self/fd"):
-            descriptor = int(name)
-            with contextlib.suppress(OSError):  # that of the listing itself
-                if descriptor > _LISTEN_FD and os.get_inheritable(descriptor):
-                    found.append(descriptor)
-    return found
-
-
-def _collect() -> None:
-    """Let the kernel forget services of this process that have ended."""
-    for pid in tuple(_started):
-        try:
-            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:
-            ended = True  # other code of this process has collected it
-        if ended:
-            _started.remove(pid)
 
 
 def listens(endpoint: Endpoint) -> bool:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineUnavailableError
+from buildr.host.private_folders import first_of, runtime_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
 SHARED = "podman-"
 """How the names of shared services' sockets begin."""
 PRIVATE = "build-"
@@ -29,13 +28,8 @@ def private_directory() -> str:
     Raises:
         EngineUnavailableError: there is none, and none can be made.
     """
-    uid = os.geteuid()
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
-    candidates = [f"{runtime}/buildr", f"{TEMPORARY}/buildr-{uid}"]
-    # Under sudo the variable may name another user's directory, in which root must leave nothing.
-    usable = candidates if _owner(runtime) == uid else candidates[1:]
-    for path in usable:
-        if _socket_fits(path) and _is_private(path, uid):
+    for path in (candidates := runtime_folders()):
+        if _socket_fits(path) and first_of((path,), make=True):
             return path
     raise EngineUnavailableError(
         f"there is no private directory for a Podman service: tried {' and '.join(candidates)}",
@@ -43,31 +37,9 @@ def private_directory() -> str:
     )
 
 
-def _owner(path: str) -> int | None:
-    try:
-        return os.stat(path).st_uid
-    except OSError:
-        return None
-
-
 def _socket_fits(directory: str) -> bool:
     longest = f"{directory}/{PRIVATE}{'0' * 7}-{'0' * 12}-{'0' * 6}.sock"
     return len(os.fsencode(longest)) <= _LONGEST_PATH
-
-
-def _is_private(path: str, uid: int) -> bool:
-    """Make a directory if need be; return whether it is, and always was, this user's alone."""
-    with contextlib.suppress(OSError):
-        os.mkdir(path, 0o700)
-    try:
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
-            return False  # who may write there may have put another socket into it
-        if found.st_mode & 0o077:
-            os.chmod(path, 0o700)
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

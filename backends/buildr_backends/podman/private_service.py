@@ -1,7 +1,9 @@
 """A Podman service for one use: its files, and what is left of it when its user was killed.
 
 All of it lies beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
-holds the service's process, and a link to the folder where the service keeps temporary files.
+holds the service's process, a link to the folder where the service keeps temporary files, and a file that the host process
+keeps locked as long as it lives (flock(2)). A pid tells that only within its own pid namespace, and several namespaces share
+these files: those of a sandbox, a devcontainer, a toolbox.
 
 The folder is the service's own because Podman leaves the received part of an upload that breaks off there: a part of the
 project. It lies where Podman would keep such files anyway, since layers pass through it, which are too large for memory.
@@ -10,6 +12,7 @@ project. It lies where Podman would keep such files anyway, since layers pass th
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import time
@@ -18,7 +21,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.errors import EngineUnavailableError
-from buildr.host.process import start_time
+from buildr.host import private_folders
+from buildr.host.process import pid_namespace, start_time
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import launch, private_directory
 from buildr_backends.podman.configuration import configuration_files
@@ -28,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PROCESS = ".pid"  # ends the name of the file beside a socket
-_FOLDER = ".tmp"  # and that of the link
+_FOLDER = ".tmp"  # that of the link
+_LOCK = ".lock"  # and that of the locked file
 _PODMAN_TEMPORARY = "/var/tmp"  # noqa: S108 - where Podman keeps temporary files, unless configured otherwise
 _CACHES = "buildah-cache"  # begins the names of folders there that outlive a build: RUN --mount=type=cache
 _CHOSEN = re.compile(r"^\s*image_copy_tmp_dir\s*=", re.MULTILINE)  # containers.conf(5)
@@ -41,6 +46,8 @@ class PrivateService(Struct, frozen=True, kw_only=True):
     pid: int
     started: str
     """As `buildr.host.process.start_time` has it."""
+    lock: int | None = None
+    """The descriptor of the locked file, in the process that has started it."""
 
     @property
     def is_alive(self) -> bool:
@@ -63,10 +70,12 @@ def start(podman: str) -> PrivateService:
     _remove_left(directory)
     host = f"{os.getpid()}-{start_time('self')}"
     path = f"{directory}/{PRIVATE}{host}-{os.urandom(3).hex()}.sock"
+    lock = _lock(path)
     try:
         pid = launch.start(podman, path, os.devnull, _make_folder(path))
     except OSError as error:
         _remove_folder(path)
+        _remove_lock(path, lock)
         raise EngineUnavailableError(
             f"a Podman service cannot be started on {path}: {error.strerror or error}"
         ) from None
@@ -74,10 +83,9 @@ def start(podman: str) -> PrivateService:
     with contextlib.suppress(OSError):  # the disk is full: then only the watchdog can end it
         record = os.open(f"{path}{_PROCESS}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with open(record, "w", encoding="ascii") as file:
-            file.write(f"{pid} {start}")
-    return PrivateService(
-        endpoint=Endpoint(url=f"unix://{path}", path=path), pid=pid, started=start
-    )
+            file.write(f"{pid} {start} {pid_namespace()}")
+    endpoint = Endpoint(url=f"unix://{path}", path=path)
+    return PrivateService(endpoint=endpoint, pid=pid, started=start, lock=lock)
 
 
 def left_behind() -> Iterator[PrivateService]:
@@ -88,15 +96,19 @@ def left_behind() -> Iterator[PrivateService]:
     except (EngineUnavailableError, OSError):
         return
     for name in names:
-        if not name.endswith(_PROCESS) or not _host_has_gone(name):
-            continue
         path = f"{directory}/{name.removesuffix(_PROCESS)}"
+        if not name.endswith(_PROCESS) or not _host_has_gone(path):
+            continue
         with contextlib.suppress(OSError, ValueError):
             with open(f"{path}{_PROCESS}", encoding="ascii") as file:
-                pid, begun = file.read().split()
+                pid, begun, of_namespace = file.read().split()
             endpoint = Endpoint(url=f"unix://{path}", path=path)
             service = PrivateService(endpoint=endpoint, pid=int(pid), started=begun)
-            if service.is_alive:
+            if of_namespace != pid_namespace():
+                # Its process has another pid here. It ends by itself, when it has been idle.
+                if not _listens(path):
+                    forget(service)
+            elif service.is_alive:
                 yield service
             else:
                 forget(service)
@@ -109,14 +121,46 @@ def forget(service: PrivateService) -> None:
     for name in (path, f"{path}{_PROCESS}"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+    _remove_lock(path, service.lock)
 
 
-def _host_has_gone(name: str) -> bool:
-    """Whether a file is that of a private service, and of a host process that has ended."""
+def _host_has_gone(path: str) -> bool:
+    """Whether a socket is that of a private service, and of a host process that has ended."""
+    name = os.path.basename(path)
     if not name.startswith(PRIVATE):
         return False
     host, start, _ = (*name.removeprefix(PRIVATE).split("-"), "", "")[:3]
-    return bool(start) and start_time(host) != start
+    return bool(start) and start_time(host) != start and not _is_locked(path)
+
+
+def _lock(path: str) -> int | None:
+    """Make the file that stays locked as long as this process lives, by the path of the socket."""
+    with contextlib.suppress(OSError):
+        lock = os.open(f"{path}{_LOCK}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock
+    return None
+
+
+def _is_locked(path: str) -> bool:
+    try:
+        lock = os.open(f"{path}{_LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _remove_lock(path: str, lock: int | None = None) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{path}{_LOCK}")
+    if lock is not None:
+        os.close(lock)
 
 
 def _remove_left(directory: str) -> None:
@@ -129,10 +173,10 @@ def _remove_left(directory: str) -> None:
             # A young one may not listen yet.
             if time.time() - os.lstat(path).st_mtime < LEFT_SECONDS:
                 continue
-            if name.endswith(_FOLDER):
-                socket = path.removesuffix(_FOLDER)
-                if _host_has_gone(name) and not _listens(socket):
-                    _remove_folder(socket)
+            if name.endswith((_FOLDER, _LOCK)):
+                socket = path.removesuffix(_FOLDER).removesuffix(_LOCK)
+                if _host_has_gone(socket) and not _listens(socket):
+                    _remove_folder(socket) if name.endswith(_FOLDER) else _remove_lock(socket)
             elif not _listens(path):
                 os.unlink(path)
 
@@ -166,7 +210,7 @@ def _make_folder(path: str) -> str | None:
 
 def _usual_place(path: str) -> str | None:
     """Return where a service would keep its temporary files, unless more than that depends on it."""
-    of_temporary = path.startswith(f"{private_directory.TEMPORARY}/")
+    of_temporary = path.startswith(f"{private_folders.TEMPORARY}/")
     if os.geteuid() != 0 and of_temporary:
         return (
             None  # without a directory of the user's for that, what Podman runs is in TMPDIR, too

@@ -104,11 +104,12 @@ class HttpContainers(HttpEngine):
             ok=(200, 201, 204, 404, 409, 500),
         ).read()
 
-    def remove(self, container: str) -> None:
+    def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.containers.Containers.remove`."""
+        query = self._remove_query(volumes=volumes)
         try:
             self._client.request(
-                "DELETE", f"/containers/{container}", query=self._remove_query(), ok=(200, 204, 404)
+                "DELETE", f"/containers/{container}", query=query, ok=(200, 204, 404)
             ).read()
         except EngineError as error:
             # 409: it is being removed already.
@@ -167,8 +168,8 @@ class HttpContainers(HttpEngine):
         """Return the specification in the engine's words."""
 
     @abstractmethod
-    def _remove_query(self) -> dict[str, str]:
-        """Return the parameters of a forced removal that does not wait."""
+    def _remove_query(self, *, volumes: bool) -> dict[str, str]:
+        """Return the parameters of a forced removal that does not wait, with the anonymous volumes or without."""
 
     @abstractmethod
     def _archive_query(self) -> dict[str, str]:

@@ -55,11 +55,17 @@ class HttpEngine(ABC):
         self._client.close()
 
 
-def label_filter(labels: Mapping[str, str]) -> str:
-    """Return the ``filters`` parameter for labels; an empty value matches any."""
-    if not labels:
-        return "{}"  # Podman refuses an empty list
-    return json.dumps({"label": [f"{k}={v}" if v else k for k, v in labels.items()]})
+def label_filter(labels: Mapping[str, str], more: Mapping[str, list[str]] | None = None) -> str:
+    """Return the ``filters`` parameter for labels; an empty value matches any.
+
+    Args:
+        labels: what all must carry.
+        more: further filters.
+    """
+    filters = dict(more or {})
+    if labels:  # Podman refuses an empty list
+        filters["label"] = [f"{k}={v}" if v else k for k, v in labels.items()]
+    return json.dumps(filters)
 
 
 def found(response: Response, read: Callable[[Any], T]) -> T | None:

@@ -27,9 +27,9 @@ class HttpImages(HttpEngine):
         """See `buildr.engines.images.Images.image`."""
         return find_image(self._client, reference)
 
-    def images(self, labels: Mapping[str, str]) -> Sequence[Image]:
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
         """See `buildr.engines.images.Images.images`."""
-        query = {"filters": label_filter(labels)}
+        query = {"filters": label_filter(labels, {"dangling": ["true"]} if unnamed else {})}
         return self._client.request("GET", "/images/json", query=query).json(read_images)
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.engines.container_spec import Port
 from buildr.engines.records import ContainerState
+from buildr_backends.shared.images import with_algorithm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from buildr.engines.records import Health
     from buildr_backends.http.response import Response
@@ -26,6 +27,8 @@ def read_containers(rows: Any) -> list[ContainerState]:
             running=row.get("State") == "running",
             exit_code=row.get("ExitCode") if row.get("State") in _ENDED else None,
             labels=row.get("Labels") or {},
+            name=_name(row.get("Names") or ()),
+            image=_image_id(row.get("ImageID")),
         )
         for row in rows or ()
     ]
@@ -44,6 +47,8 @@ def read_state(found: Any) -> ContainerState:
         exit_code=state.get("ExitCode", 0) if ended else None,
         error=state.get("Error") or "",
         labels=(found.get("Config") or {}).get("Labels") or {},
+        name=_name([found.get("Name") or ""]),
+        image=_image_id(found.get("Image")),
         ports=tuple(
             Port(
                 host_ip=row.get("HostIp") or "",
@@ -56,6 +61,15 @@ def read_state(found: Any) -> ContainerState:
             if row.get("HostPort")
         ),
     )
+
+
+def _name(names: Sequence[str]) -> str:
+    """Return a container's name. Docker puts a slash before it, and also lists those by which others are linked to it."""
+    return next((bare for name in names if "/" not in (bare := name.removeprefix("/"))), "")
+
+
+def _image_id(text: str | None) -> str:
+    return with_algorithm(text) if text else ""
 
 
 def found_health(response: Response, read: Callable[[Any], Any]) -> Health:

@@ -14,6 +14,8 @@ from buildr_backends.shared.engine import HttpEngine, label_filter
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from buildr_backends.http.client import Client
+
 
 class HttpVolumes(HttpEngine):
     """The shared part of `buildr.engines.volumes.Volumes`."""
@@ -51,7 +53,12 @@ class HttpVolumes(HttpEngine):
 
     def remove_volume(self, name: str) -> None:
         """See `buildr.engines.volumes.Volumes.remove_volume`."""
-        self._client.request("DELETE", f"/volumes/{quote(name)}", ok=(204, 404)).read()
+        delete_volume(self._client, name)
+
+
+def delete_volume(client: Client, name: str) -> None:
+    """Remove a volume, unless it has gone."""
+    client.request("DELETE", f"/volumes/{quote(name)}", ok=(204, 404)).read()
 
 
 def read_volumes(found: Any) -> list[Volume]:

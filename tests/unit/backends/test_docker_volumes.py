@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
+from urllib.parse import parse_qs
 
 import pytest
 
+from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec, MountSpec
 from buildr.engines.records import EngineInfo
 from buildr.errors import BackendError
 from buildr_backends.docker.engine import Docker
+from buildr_backends.shared.states import read_containers
 from tests.unit.backends.server import Request, Server, always, answer, answer_json
 
 ABSENT = answer_json({"message": "no such volume"}, 404)
@@ -18,7 +22,8 @@ PRESENT = answer_json({"Name": "data"})
 HELPER, CONTAINER = answer_json({"Id": "helper"}, 201), answer_json({"Id": "c"}, 201)
 DONE, REMOVED = answer(200), answer(204)
 VOLUME = MountSpec(kind="volume", source="data", target="/data")
-LABELS = {"run": "1"}
+LABELS = {labels.RUN: "1"}
+IMAGE = "sha256:1"
 
 
 def image(user: str) -> bytes:
@@ -33,7 +38,7 @@ def create(*answers: bytes, user: str | None = None, mount: MountSpec = VOLUME) 
 
 
 def spec(user: str | None = None, mount: MountSpec = VOLUME) -> ContainerSpec:
-    return ContainerSpec(image="i", user=user, mounts=(mount,), labels=LABELS, hardened=True)
+    return ContainerSpec(image=IMAGE, user=user, mounts=(mount,), labels=LABELS, hardened=True)
 
 
 def docker(server: Server) -> Docker:
@@ -83,7 +88,13 @@ def test_the_helper_is_removed_and_never_started() -> None:
 
 def test_the_helper_is_one_that_a_sweep_finds() -> None:
     requests = create(ABSENT, image("1000:0"), HELPER, DONE, REMOVED, CONTAINER)
-    assert requests[2].json["Labels"] == LABELS
+    labels = requests[2].json["Labels"]
+    assert LABELS.items() <= labels.items()
+    name = parse_qs(requests[2].target.partition("?")[2])["name"][0]
+    found = {"Id": "x", "State": "created", "Labels": labels, "Names": [f"/{name}"]}
+    (helper,) = read_containers([found | {"ImageID": IMAGE}])
+    assert ownership.is_ours(helper)
+    assert not ownership.is_run(helper)
 
 
 def test_the_helper_is_removed_after_a_failure() -> None:

@@ -10,7 +10,7 @@ from buildr.engines.records import EngineInfo
 from buildr.engines.streams import STDOUT
 from buildr.errors import ContainerError, EngineError
 from buildr_backends.podman.engine import Podman
-from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging
+from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging, routes
 from tests.unit.backends.test_frames import frame
 
 OPEN = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -87,3 +87,76 @@ def test_any_other_refusal_of_a_removal_is_an_error() -> None:
         pytest.raises(EngineError, match="read-only"),
     ):
         podman(server).remove("c")
+
+
+CREATED = "2026-11-29T16:28:10.161012777Z"
+BEFORE = "2026-11-29T16:28:10.161Z"
+OWN = "a" * 64
+OTHER = "b" * 64
+
+
+def container(*volumes: str) -> bytes:
+    mounts = [{"Type": "volume", "Name": name} for name in volumes]
+    mounts.append({"Type": "bind", "Source": "/x"})
+    return answer_json(
+        {"Id": "c", "Created": CREATED, "State": {"Status": "exited"}, "Mounts": mounts}
+    )
+
+
+def volume(created: str, *, anonymous: bool = True) -> bytes:
+    return answer_json({"Name": "x", "CreatedAt": created, "Anonymous": anonymous})
+
+
+def removals(table: dict[str, bytes], *, volumes: bool) -> list[str]:
+    """Remove a container, and return what was asked to be removed."""
+    with Server(routes({**table, "DELETE .*": answer(204)})) as server:
+        podman(server).remove("c", volumes=volumes)
+        return [
+            r.target.removeprefix("/containers/") for r in server.requests if r.method == "DELETE"
+        ]
+
+
+def test_anonymous_volumes_stay_unless_they_are_asked_for() -> None:
+    assert removals({}, volumes=False) == ["c?force=1&timeout=0"]
+
+
+@pytest.mark.parametrize(
+    ("table", "asked"),
+    [
+        ({"GET /containers/.*": container()}, ["c?force=1&timeout=0"]),
+        ({"GET /containers/.*": answer(404)}, ["c?force=1&timeout=0"]),
+        ({"GET /containers/.*": container("named")}, ["c?force=1&timeout=0"]),
+        (
+            {"GET /containers/.*": container(OWN), f"GET /volumes/{OWN}/.*": volume(CREATED)},
+            ["c?force=1&timeout=0&volumes=true"],
+        ),
+        (
+            {
+                "GET /containers/.*": container(OWN),
+                f"GET /volumes/{OWN}/.*": volume(CREATED, anonymous=False),
+            },
+            ["c?force=1&timeout=0"],
+        ),
+        (
+            {
+                "GET /containers/.*": container(OWN, OTHER),
+                f"GET /volumes/{OWN}/.*": volume(CREATED),
+                f"GET /volumes/{OTHER}/.*": volume(BEFORE),
+            },
+            ["c?force=1&timeout=0", f"/volumes/{OWN}"],
+        ),
+    ],
+    ids=["none", "gone", "named", "own", "named by an id", "another container's"],
+)
+def test_only_those_anonymous_volumes_go_that_were_made_for_it(
+    table: dict[str, bytes], asked: list[str]
+) -> None:
+    assert removals(table, volumes=True) == asked
+
+
+def test_volumes_are_not_asked_for_where_the_container_was_looked_at_before() -> None:
+    with Server(routes({"GET /containers/.*": container(), "DELETE .*": answer(204)})) as server:
+        backend = podman(server)
+        backend.state("c")
+        backend.remove("c", volumes=True)
+        assert [request.method for request in server.requests] == ["GET", "DELETE"]

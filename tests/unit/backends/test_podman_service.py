@@ -20,6 +20,7 @@ import pytest
 
 from buildr.engines.records import Target
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
+from buildr.host import children, private_folders
 from buildr_backends.http import probe
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import configuration, launch, private_directory
@@ -56,8 +57,8 @@ class Host:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(self.runtime))
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setattr(private_directory, "TEMPORARY", str(self.temporary))
-        monkeypatch.setattr(launch, "_started", [])
+        monkeypatch.setattr(private_folders, "TEMPORARY", str(self.temporary))
+        monkeypatch.setattr(children, "_started", [])
         # The system's own sockets are none of this host's.
         monkeypatch.setattr("buildr_backends.podman.endpoint.discovered", lambda: iter(()))
 
@@ -72,7 +73,7 @@ class Host:
 
     def end(self) -> None:
         """End every service."""
-        for pid in launch._started:
+        for pid in children._started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
@@ -88,7 +89,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield found
     finally:
         found.end()
-        launch._collect()
+        children.collect()
         shutil.rmtree(top)
 
 
@@ -256,7 +257,7 @@ def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
     assert Path(first.path).exists(), "nobody has removed its socket"
     assert connect() == first
     assert len(host.started()) == 2
-    assert len(launch._started) == 1, "the first one was collected"
+    assert len(children._started) == 1, "the first one was collected"
 
 
 def test_a_service_that_ends_just_as_we_come_is_started_again(host: Host) -> None:
@@ -345,8 +346,12 @@ def test_a_program_that_cannot_be_executed(host: Host) -> None:
 def test_a_directory_in_which_nothing_can_be_written(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> int:
-        raise OSError(28, "No space left on device")
+    opened = os.open
+
+    def full(path: str, flags: int, mode: int = 0, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(28, "No space left on device")
+        return opened(path, flags, mode, dir_fd=dir_fd)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", full)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from buildr.errors import EngineUnavailableError
-from buildr.host.process import start_time
+from buildr.host import private_folders
+from buildr.host.process import pid_namespace, start_time
 from buildr_backends.podman import launch, private_directory, private_service
 from buildr_backends.podman.private_service import PrivateService, forget, start
 
@@ -99,7 +100,7 @@ def test_a_configured_place_stays(
 def test_where_podman_s_own_state_would_follow_it_stays(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(private_directory, "TEMPORARY", str(place.directory.parent))
+    monkeypatch.setattr(private_folders, "TEMPORARY", str(place.directory.parent))
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     forget(start("podman"))
     assert place.given == [None]
@@ -184,3 +185,69 @@ def test_what_is_left_is_removed_and_what_lives_or_is_young_is_kept(place: Place
     of_young = [f"build-{GONE}-young.sock", f"build-{GONE}-young.sock.tmp", "young"]
     assert kept == sorted([*of_live, *of_young, "podman-x.sock"])
     assert mine.is_symlink()
+
+
+class FromElsewhere:
+    """What a build in another pid namespace shows of itself: its host process has no such pid here.
+
+    Attributes:
+        path: of its socket.
+    """
+
+    def __init__(self, place: Place, *, of_namespace: str) -> None:
+        self.path = place.directory / f"build-{GONE}-there.sock"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.listener.listen()
+        (place.usual / "there").mkdir()
+        Path(f"{self.path}.tmp").symlink_to(place.usual / "there")
+        pid = os.getpid()  # the service's; it lives
+        Path(f"{self.path}.pid").write_text(f"{pid} {start_time(str(pid))} {of_namespace}")
+        self.lock = private_service._lock(str(self.path))
+        for suffix in ("", ".tmp", ".pid", ".lock"):
+            os.utime(f"{self.path}{suffix}", (0, 0), follow_symlinks=False)
+
+    def end_host_process(self) -> None:
+        assert self.lock is not None
+        os.close(self.lock)
+
+
+@pytest.mark.parametrize("of_namespace", ["1", pid_namespace()], ids=["another", "ours"])
+def test_a_build_whose_host_process_lives_in_another_pid_namespace_is_left_alone(
+    place: Place, of_namespace: str
+) -> None:
+    build = FromElsewhere(place, of_namespace=of_namespace)
+    before = place.left()
+    assert list(private_service.left_behind()) == []
+    private_service._remove_left(str(place.directory))
+    assert place.left() == before
+    build.listener.close()
+    build.end_host_process()
+
+
+def test_a_service_in_another_pid_namespace_is_left_to_end_by_itself(place: Place) -> None:
+    build = FromElsewhere(place, of_namespace="1")
+    build.end_host_process()
+    before = place.left()
+    assert list(private_service.left_behind()) == []
+    private_service._remove_left(str(place.directory))
+    assert place.left() == before
+    build.listener.close()
+    assert list(private_service.left_behind()) == []
+    assert place.left() == []
+
+
+def test_a_service_whose_host_process_has_gone_is_found(place: Place) -> None:
+    build = FromElsewhere(place, of_namespace=pid_namespace())
+    build.end_host_process()
+    assert [service.endpoint.path for service in private_service.left_behind()] == [str(build.path)]
+    build.listener.close()
+
+
+def test_a_service_holds_its_lock_until_it_is_forgotten(place: Place) -> None:
+    service, _ = place.start()
+    path = service.endpoint.path
+    assert private_service._is_locked(path)
+    forget(service)
+    assert not private_service._is_locked(path)
+    assert place.left() == []

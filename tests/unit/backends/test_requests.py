@@ -822,7 +822,7 @@ def test_orders_to_a_container(name: str, serve: Serve) -> None:
     backend.remove_image(IMAGE)
     lines = [f"{request.method} {request.target}" for request in server.requests]
     prefix = f"{PREFIX[name]}/containers/{ID}"
-    removal = "force=1&v=1&timeout=0" if name == "podman" else "force=1&v=1"
+    removal = "force=1&timeout=0" if name == "podman" else "force=1"
     owners = "&copyUIDGID=false" if name == "podman" else ""  # Docker keeps them anyway
     assert lines == [
         f"POST {prefix}/start",

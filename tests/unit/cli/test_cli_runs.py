@@ -16,13 +16,14 @@ from click.testing import CliRunner, Result
 from buildr import labels
 from buildr.cli import app
 from buildr.context.index import Snapshot
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import BuildRequest, Image
 from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError
-from buildr.image.build_lock import building, killed
-from buildr.image.last_image import Memory
 from buildr.labels import PROJECT
 from buildr.layout import ENTRYPOINT
+from buildr.leftovers.build_lock import building, killed
+from buildr.leftovers.last_image import Memory
 from buildr.leftovers.prune import sweep_images
 from buildr.testing import FakeBackend, FakeContainer, using
 
@@ -43,7 +44,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def labels_of_a_dead_process() -> dict[str, str]:
-    code = "from buildr import labels; print(labels.labels(1))"
+    code = "from buildr.engines import ownership; print(ownership.labels(1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
     return found
@@ -52,7 +53,7 @@ def labels_of_a_dead_process() -> dict[str, str]:
 def create(backend: FakeBackend, given: dict[str, str], name: str = "hello") -> str:
     image = backend.add_image("localhost/test:latest")
     given = {labels.NAME: name, PROJECT: "0123456789abcdef", **given}
-    return backend.create(ContainerSpec(image=image.id, labels=given))
+    return backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given)))
 
 
 def start(backend: FakeBackend, labels: dict[str, str], name: str = "hello") -> str:
@@ -76,7 +77,7 @@ def until_signalled(container: FakeContainer) -> int:
 
 def test_runs_are_listed_the_newest_first_with_their_host_processes() -> None:
     podman, docker = FakeBackend(until_signalled, name="podman"), FakeBackend(name="docker")
-    dead, live = labels_of_a_dead_process(), labels.labels(1)
+    dead, live = labels_of_a_dead_process(), ownership.labels(1)
     dead[labels.CREATED] = str(int(live[labels.CREATED]) - 7200)
     create(docker, dead, "old")
     start(podman, live, "new")
@@ -124,7 +125,7 @@ def test_without_a_run_there_is_an_empty_list() -> None:
 def test_labels_that_make_no_sense_are_no_reason_to_fail(value: str) -> None:
     backend = FakeBackend()
     names = (labels.PID, labels.CREATED, labels.GRACE, labels.STARTED)
-    create(backend, {**labels.labels(1), **dict.fromkeys(names, value)})
+    create(backend, {**ownership.labels(1), **dict.fromkeys(names, value)})
     result = command(backend, "ps")
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1].endswith(("unknown", "gone"))
@@ -169,7 +170,7 @@ def test_a_named_engine_that_fails_is_an_error() -> None:
 
 def test_a_run_whose_host_process_lives_is_asked_to_end_and_left_for_that_to_remove() -> None:
     backend = FakeBackend(until_signalled)
-    given = labels.labels(LONG_GRACE)
+    given = ownership.labels(LONG_GRACE)
     container = start(backend, given)
     result = command(backend, "stop", given[labels.RUN][:6])
     assert result.stdout == f"{given[labels.RUN][:12]}\n"
@@ -184,7 +185,7 @@ def test_a_run_that_does_not_end_is_killed_after_its_grace() -> None:
         return container.signals.wait()
 
     backend = FakeBackend(stubborn)
-    container = start(backend, labels.labels(LONG_GRACE))
+    container = start(backend, ownership.labels(LONG_GRACE))
     assert command(backend, "stop", "--grace-seconds", "0", container[:8]).exit_code == 0
     state = backend.state(container)
     assert state is not None
@@ -205,14 +206,14 @@ def test_a_run_that_its_own_host_process_removes_meanwhile_has_ended() -> None:
             self.remove(container)
 
     backend = Prompt(until_signalled)
-    container = start(backend, labels.labels(LONG_GRACE))
+    container = start(backend, ownership.labels(LONG_GRACE))
     assert command(backend, "stop", container).exit_code == 0
 
 
 def test_all_runs_are_stopped_but_those_of_others() -> None:
     backend = FakeBackend(until_signalled)
-    mine = [start(backend, labels.labels(1), name) for name in ("one", "two")]
-    other = start(backend, labels.labels(1) | {labels.UID: "4242"})
+    mine = [start(backend, ownership.labels(1), name) for name in ("one", "two")]
+    other = start(backend, ownership.labels(1) | {labels.UID: "4242"})
     assert len(command(backend, "stop", "--all").stdout.split()) == 2
     running = {state.id: state.running for state in backend.containers({})}
     assert running == {mine[0]: False, mine[1]: False, other: True}
@@ -221,7 +222,7 @@ def test_all_runs_are_stopped_but_those_of_others() -> None:
 def test_what_names_no_run_or_several_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend(until_signalled)
     for _ in range(2):
-        start(backend, labels.labels(1))
+        start(backend, ownership.labels(1))
     assert command(backend, "stop", "nothing").exit_code == 125
     assert "there is no run 'nothing'" in capfd.readouterr().err
     assert command(backend, "stop", "hello").exit_code == 125
@@ -268,7 +269,7 @@ def test_logs_are_what_was_written_each_on_its_stream(
 
 def test_a_log_that_no_driver_keeps_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend()
-    container = start(backend, labels.labels(1))
+    container = start(backend, ownership.labels(1))
     backend.fail("logs", EngineError("this container is using the 'none' log driver", status=500))
     assert command(backend, "logs", container).exit_code == 125
     assert "is using the 'none' log driver" in capfd.readouterr().err
@@ -281,7 +282,7 @@ def test_followed_logs_go_on_until_the_end(capfdbinary: pytest.CaptureFixture[by
         container.stdout.write(b"second")
 
     backend = FakeBackend(guest)
-    container = create(backend, labels.labels(1))
+    container = create(backend, ownership.labels(1))
     attachment = backend.attach(container, tty=False)
     backend.start(container)
     attachment.read()
@@ -314,7 +315,7 @@ def build(backend: FakeBackend, text: str, *tags: str) -> str:
 def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
     backend = FakeBackend(until_signalled, name="docker")
     dead = create(backend, labels_of_a_dead_process())
-    live = start(backend, labels.labels(1))
+    live = start(backend, ownership.labels(1))
     foreign = create(backend, {"somebody": "else"})
     left = left_images(backend)
     named = build(backend, f"FROM base\nLABEL {PROJECT}=x\n", "localhost/buildr/app:latest")
@@ -386,7 +387,7 @@ def test_an_image_in_use_stays_and_is_said() -> None:
     backend = FakeBackend()
     image = backend.add_image("x", Image(id="", labels={PROJECT: "x"}))
     backend._images._images[image.id] = Image(id=image.id, labels={PROJECT: "x"})
-    backend.create(ContainerSpec(image=image.id, labels=labels.labels(1)))
+    backend.create(ownership.signed(ContainerSpec(image=image.id, labels=ownership.labels(1))))
     result = command(backend, "prune")
     assert result.exit_code == 1
     assert "a container uses the image" in result.stderr
@@ -397,7 +398,7 @@ def test_after_a_build_that_was_killed_its_images_are_swept_once() -> None:
     left = left_images(backend)
     sweep_images(backend)
     assert all(backend.image(image) for image in left)  # nothing was killed
-    code = "import os\nfrom buildr.image.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     backend.fail("remove_image", EngineError("its step still runs"), times=len(left))
     with pytest.raises(EngineError):
@@ -413,7 +414,7 @@ def test_images_that_a_killed_build_told_of_are_left_behind_and_named_ones_are_n
     images = [backend._images.add(Image(id=""), f"step {n}").id for n in range(3)]
     told = [named.id, images[0]]
     code = (
-        "import os\nfrom buildr.image.build_lock import building\nwith building('docker') as tell:\n"
+        "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker') as tell:\n"
         f"    for image in {told}: tell(image)\n    os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -455,7 +456,7 @@ def test_a_build_that_goes_on_without_its_host_process_is_ended() -> None:
 
 def test_the_next_run_ends_it_too() -> None:
     backend = Building()
-    code = "import os\nfrom buildr.image.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     sweep_images(backend)
     assert not backend.left

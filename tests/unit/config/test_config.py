@@ -342,7 +342,7 @@ def test_the_file_is_that_of_the_context(project: Path, monkeypatch: pytest.Monk
     named = Layer(origin="the decorator", package={"context": "src"})
     assert settle(script, named).package.tag == "latest"
     monkeypatch.chdir(project / "src")
-    assert settle(script, own).package.tag == "latest"
+    assert settle(script, own).package.tag == "of-the-project"
 
 
 def test_what_changes_the_image_changes_its_fingerprint(project: Path, engine: FakeBackend) -> None:

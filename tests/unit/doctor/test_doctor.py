@@ -620,3 +620,16 @@ def test_the_json_has_every_check_and_the_verdict() -> None:
     found = json.loads(report.as_json(FINDINGS))
     assert (found["usable"], found["engine"], len(found["checks"])) == (False, "podman", 3)
     assert found["checks"][1]["fix"][1] == "then this"
+
+
+def test_a_cache_that_is_refused_is_said_and_any_other_is_not(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert "cache" not in by_name(examined(machine, {"podman": Podman()}))
+    (tmp_path / "caches" / "buildr").mkdir(parents=True)
+    assert "cache" not in by_name(examined(machine, {"podman": Podman()}))
+    (tmp_path / "caches" / "buildr").chmod(0o777)
+    check = by_name(examined(machine, {"podman": Podman()}))["cache"]
+    assert check.status == "warn"
+    assert check.text.endswith("caches/buildr is refused, others may write there")

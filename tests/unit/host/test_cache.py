@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.host import cache
+from buildr.host import cache, private_folders
 from buildr.host.process import start_time
 
 if TYPE_CHECKING:
@@ -111,8 +111,9 @@ def test_what_nobody_uses_goes_when_something_new_comes(folder: Path) -> None:
     names = [cache.key(str(number)) for number in range(3)]
     for name in names:
         cache.store("kind", name, b"x")
-    (folder / f"{names[0]}.12-ab").write_bytes(b"half")
-    for old in (names[0], names[1], f"{names[0]}.12-ab"):
+    half = f"{names[0]}.12-34-ab"
+    (folder / half).write_bytes(b"buildr ca")
+    for old in (names[0], names[1], half):
         os.utime(folder / old, (1, 1))
     assert cache.load("kind", names[1]) is not None  # in use after all
     cache.store("kind", NAME, b"x")
@@ -123,9 +124,90 @@ def test_what_a_killed_process_had_half_written_goes_when_something_new_comes(fo
     cache.store("kind", NAME, b"x")
     live = f"{NAME}.{os.getpid()}-{start_time('self')}-ab"
     for name in (live, f"{NAME}.4194305-1-ab"):  # no pid is as large, proc(5)
-        (folder / name).write_bytes(b"half")
+        (folder / name).write_bytes(b"")
     cache.store("kind", cache.key("another"), b"x")
     assert sorted(os.listdir(folder)) == sorted([NAME, live, cache.key("another")])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["thesis.txt", "a" * 31, "a" * 33, "A" * 32, "a" * 32, f"{'a' * 32}.x", f"{'a' * 32}.1-2-3"],
+)
+def test_a_file_of_somebody_else_stays_however_old(folder: Path, name: str) -> None:
+    folder.mkdir(mode=0o700, parents=True)
+    (folder.parent).chmod(0o700)
+    (folder / name).write_bytes(b"precious")
+    os.utime(folder / name, (1, 1))
+    cache.store("kind", NAME, b"x")
+    assert found() == [b"x"]
+    assert (folder / name).read_bytes() == b"precious"
+
+
+def test_a_link_by_one_of_our_names_stays_and_so_does_what_it_leads_to(folder: Path) -> None:
+    cache.store("kind", "0" * 32, b"x")
+    target = folder.parent.parent / "target"
+    (folder / ("0" * 32)).rename(target)
+    (folder / ("0" * 32)).symlink_to(target)
+    os.utime(folder / ("0" * 32), (1, 1), follow_symlinks=False)
+    cache.store("kind", NAME, b"x")
+    assert target.exists()
+    assert (folder / ("0" * 32)).is_symlink()
+
+
+# A folder that is not this user's alone ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["buildr", "buildr/kind"])
+@pytest.mark.parametrize("how", ["link", "another user's", 0o770, 0o702, 0o1777])
+def test_a_folder_that_is_not_this_user_s_alone_is_refused(
+    tmp_path: Path, level: str, how: str | int
+) -> None:
+    cache.store("kind", NAME, b"x")
+    folder = tmp_path / level
+    if how == "link":
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif isinstance(how, str):
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a folder away")
+        os.chown(folder, 65534, 65534)
+    else:
+        folder.chmod(how)
+    assert found() is None
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    cache.store("kind", cache.key("new"), b"x")
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("place", ["home", "home/.cache"])
+def test_no_folder_is_made_in_another_user_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    os.chown(tmp_path / place, 65534, 65534)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    cache.store("kind", NAME, b"x")
+    assert found() is None
+    assert not os.listdir(tmp_path / place)
+
+
+def test_locks_lie_elsewhere_where_the_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(private_folders, "TEMPORARY", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir(mode=0o700)
+    assert cache.lock_directory() is None
+    assert cache.lock_directory(make=True) == str(tmp_path / "buildr")
+    (tmp_path / "buildr").chmod(0o777)
+    elsewhere = f"{tmp_path}/tmp/buildr-{os.geteuid()}"
+    assert cache.lock_directory(make=True) == elsewhere
+    (tmp_path / "run").mkdir(mode=0o700)
+    assert cache.lock_directory(make=True) == f"{tmp_path}/run/buildr"
+    (tmp_path / "run").chmod(0o777)
+    assert cache.lock_directory() == elsewhere
 
 
 def test_the_place_is_that_of_the_environment_or_below_the_home(

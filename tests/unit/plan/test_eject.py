@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
 
 from buildr.cli import app
 from buildr.context.ignore.rules import IgnoreRules
+from buildr.plan.eject_install import Place
+
+if TYPE_CHECKING:
+    import tarfile
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +58,7 @@ def test_the_containerfile_is_the_generated_one_and_all_that_it_copies_is_there(
     guest = {path for path in found if path.startswith("guest/")}
     assert "guest/buildr/guest/init.py" in guest
     assert found - guest == {
-        *(".dockerignore", "Containerfile", "dependencies/requirements.txt"),
+        *(".dockerignore", ".buildr-eject.json", "Containerfile", "dependencies/requirements.txt"),
         *("context/app.py", "context/requirements.txt", "context/settings.toml"),
         "files/0/app.toml" if (out / "files/0/app.toml").exists() else "files/0/settings.toml",
     }
@@ -139,12 +146,231 @@ def test_by_force_an_earlier_one_is_replaced_and_other_files_stay(
     assert (out / "mine").read_text() == "mine"
 
 
-def test_by_force_folders_of_somebody_else_stay(tmp_path: Path) -> None:
-    (tmp_path / "out" / "files").mkdir(parents=True)
-    (tmp_path / "out" / "files" / "mine").write_text("mine")
-    (tmp_path / "out" / "Containerfile").write_text("FROM scratch\n")
+def snapshot(top: Path) -> dict[str, object]:
+    """Everything in a directory: what it is, its content, and its mode."""
+    return {
+        str(path.relative_to(top)): (
+            path.lstat().st_mode,
+            str(path.readlink()) if path.is_symlink() else path.is_file() and path.read_bytes(),
+        )
+        for path in top.rglob("*")
+    }
+
+
+def test_by_force_files_of_somebody_else_stay_where_a_build_copies_from_and_are_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert eject().exit_code == 0
+    for name in ("context/mine.txt", "files/notes.txt", "guest/buildr/mine", "README"):
+        (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("mine")
+    capfd.readouterr()
     assert eject("--force").exit_code == 0
-    assert (tmp_path / "out" / "files" / "mine").read_text() == "mine"
+    for name in ("context/mine.txt", "files/notes.txt", "guest/buildr/mine", "README"):
+        assert (tmp_path / "out" / name).read_text() == "mine"
+    said = "not written by eject, and copied into the image: context/mine.txt and 2 more"
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["Containerfile", ".dockerignore", "context/app.py", "guest"])
+def test_by_force_nothing_is_written_where_a_file_of_somebody_else_is_in_the_way(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    before = snapshot(tmp_path / "out")
+    assert eject("--force").exit_code == 125
+    said = capfd.readouterr().err
+    assert f"error: ../out/{name} is in the way; nothing was written" in said
+    assert "Only what .buildr-eject.json lists is replaced, and ../out has none" in said
+    assert snapshot(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("name", ["Containerfile", ".dockerignore", "context/app.py"])
+def test_by_force_nothing_is_written_where_a_file_was_changed_since(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert eject().exit_code == 0
+    (tmp_path / "out" / name).write_text("changed")
+    before = snapshot(tmp_path / "out")
+    assert eject("--force").exit_code == 125
+    assert f"error: ../out/{name} is in the way: it was changed" in capfd.readouterr().err
+    assert snapshot(tmp_path / "out") == before
+
+
+def test_by_force_a_changed_file_that_the_source_no_longer_has_stays(
+    project: Path, tmp_path: Path
+) -> None:
+    (project / "old.py").write_text("")
+    assert eject().exit_code == 0
+    (tmp_path / "out" / "context" / "old.py").write_text("changed")
+    (project / "old.py").unlink()
+    assert eject("--force").exit_code == 0
+    assert (tmp_path / "out" / "context" / "old.py").read_text() == "changed"
+
+
+@pytest.mark.parametrize(
+    "record", ["{", "[]", '{"version": 2}', '{"version": 1, "written": {"a": 1}}']
+)
+def test_a_record_that_cannot_be_used_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], record: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".buildr-eject.json").write_text(record)
+    assert eject("--force").exit_code == 125
+    assert ".buildr-eject.json, the record of what an eject has written, cannot be used" in (
+        capfd.readouterr().err
+    )
+    assert files(tmp_path / "out") == {".buildr-eject.json"}
+
+
+def test_a_record_does_not_lead_out_of_the_directory(tmp_path: Path) -> None:
+    assert eject().exit_code == 0
+    outside = tmp_path / "outside"
+    outside.write_text("precious")
+    record = tmp_path / "out" / ".buildr-eject.json"
+    told = json.loads(record.read_text())
+    digest = hashlib.sha256(b"precious").hexdigest()
+    told["written"] |= {path: [f"sha256:{digest}"] for path in ("../outside", str(outside))}
+    record.write_text(json.dumps(told))
+    assert eject("--force").exit_code == 0
+    assert outside.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["context", "guest/buildr", "Containerfile", ".dockerignore"])
+def test_by_force_no_link_is_followed_out_of_the_directory(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert eject().exit_code == 0
+    out = tmp_path / "out"
+    elsewhere = tmp_path / "elsewhere"
+    (out / name).rename(elsewhere)
+    (out / name).symlink_to(elsewhere)
+    before = snapshot(out), elsewhere.is_file() or snapshot(elsewhere)
+    assert eject("--force").exit_code == 125
+    assert f"error: ../out/{name} is in the way" in capfd.readouterr().err
+    assert (snapshot(out), elsewhere.is_file() or snapshot(elsewhere)) == before
+
+
+def test_by_force_kinds_change(project: Path, tmp_path: Path) -> None:
+    (project / "a").mkdir()
+    (project / "a" / "x").write_text("x")
+    (project / "b").write_text("b")
+    (project / "c").symlink_to("b")
+    os.link(project / "b", project / "d")
+    assert eject().exit_code == 0
+    assert eject("--force").exit_code == 0
+    (project / "a" / "x").unlink()
+    (project / "a").rmdir()
+    (project / "a").symlink_to("app.py")
+    for name in ("b", "c", "d"):
+        (project / name).unlink()
+        (project / name).mkdir()
+        (project / name / "y").write_text("y")
+    assert eject("--force").exit_code == 0
+    context = tmp_path / "out" / "context"
+    assert (context / "a").readlink() == Path("app.py")
+    assert files(context) == {"app.py", "requirements.txt", "a", "b/y", "c/y", "d/y"}
+
+
+def test_by_force_a_folder_with_a_file_of_somebody_else_does_not_become_a_file(
+    project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "a").mkdir()
+    (project / "a" / "x").write_text("x")
+    assert eject().exit_code == 0
+    (tmp_path / "out" / "context" / "a" / "mine").write_text("mine")
+    (project / "a" / "x").unlink()
+    (project / "a").rmdir()
+    (project / "a").write_text("a")
+    before = snapshot(tmp_path / "out")
+    assert eject("--force").exit_code == 125
+    assert "../out/context/a is in the way" in capfd.readouterr().err
+    assert snapshot(tmp_path / "out") == before
+
+
+def test_what_cannot_be_read_leaves_an_earlier_one_whole(project: Path, tmp_path: Path) -> None:
+    assert eject().exit_code == 0
+    before = snapshot(tmp_path / "out")
+    (project / "app.py").write_text("print('new')\n")
+    (project / "leads-out").symlink_to("/etc/passwd")
+    assert eject("--force").exit_code == 125
+    assert snapshot(tmp_path / "out") == before
+
+
+def test_one_that_was_killed_is_replaced(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert eject().exit_code == 0
+    (project / "app.py").write_text("print('new')\n")
+    (project / "zzz.py").write_text("")
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> NoReturn:
+        raise KilledError
+
+    put = Place.put
+
+    def put_or_die(place: Place, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        if member.name == "context/zzz.py":
+            place._rename = killed  # type: ignore[method-assign]  # while a file is being written
+        put(place, archive, member)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "put", put_or_die)
+        with pytest.raises(KilledError):
+            eject("--force")
+    assert eject("--force").exit_code == 0
+    assert (tmp_path / "out" / "context" / "app.py").read_text() == "print('new')\n"
+    assert not (tmp_path / "out" / ".buildr-eject.tmp").exists()
+
+
+def test_a_source_in_a_folder_that_an_eject_would_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "q" / "context"
+    source.mkdir(parents=True)
+    (source / "app.py").write_text("print(1)\n")
+    (source / "precious.txt").write_text("data")
+    monkeypatch.chdir(source)
+    before = snapshot(tmp_path / "q")
+    words = ["eject", "--force", "-o", "..", "app.py"]
+    assert CliRunner().invoke(app, words).exit_code == 125
+    assert ".. holds the source, " in capfd.readouterr().err
+    assert snapshot(tmp_path / "q") == before
+
+
+def test_a_folder_that_holds_the_script_is_refused(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "src").mkdir()
+    (project / "src" / "main.py").write_text("")
+    words = ["eject", "--force", "-o", "src", "src/main.py"]
+    assert CliRunner().invoke(app, words).exit_code == 125
+    assert "src holds the source, " in capfd.readouterr().err
+    assert files(project / "src") == {"main.py"}
+
+
+def test_source_files_beside_an_earlier_one_travel(project: Path) -> None:
+    (project / "src").mkdir()
+    (project / "src" / "lib.py").write_text("")
+    words = ["eject", "--force", "-o", "src", "app.py"]
+    for _ in range(2):
+        assert CliRunner().invoke(app, words).exit_code == 0
+        context = files(project / "src" / "context")
+        assert context == {"app.py", "requirements.txt", "src/lib.py"}
+
+
+def test_an_additional_folder_around_it_does_not_hold_an_earlier_one(project: Path) -> None:
+    (project / "around").mkdir()
+    (project / "around" / "x").write_text("")
+    words = ["eject", "--force", "-o", "around/out", "app.py", "--additional-file", "around:/srv"]
+    for _ in range(2):
+        assert CliRunner().invoke(app, words).exit_code == 0
+    assert files(project / "around" / "out" / "files") == {"0/x"}
 
 
 def test_below_the_source_it_does_not_eject_itself(project: Path) -> None:
@@ -158,7 +384,9 @@ def test_below_the_source_it_does_not_eject_itself(project: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("-o", "."), ". is where the source lies; nothing was written"),
+        (("-o", "."), ". holds the source, "),
+        (("-o", ".."), ".. holds the source, "),
+        (("-o", "/"), "/ holds the source, "),
         (("-o", "app.py/x"), "app.py/x cannot be written: Not a directory"),
         (("-o", "out", "--dockerfile", "own"), "--dockerfile is a Containerfile of your own"),
     ],

@@ -7,16 +7,17 @@ import os
 import sys
 import sysconfig
 import zipapp
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.errors import ContextError, EntryError
+from buildr.errors import EntryError
 from buildr.plan.entry import Entry, is_main_script, running_entry, script_entry
-from buildr.plan.placement import Placement, place
 from tests.unit.processes import python
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TELL = """\
 import json, msgspec
@@ -270,203 +271,20 @@ def test_only_the_script_itself_may_end_the_process(monkeypatch: pytest.MonkeyPa
     assert not is_main_script("__main__")
 
 
-# Places -----------------------------------------------------------------------------------------------
-
-
-def placed(
-    entry: Entry, cwd: Path, monkeypatch: pytest.MonkeyPatch, context: str | None = None
-) -> Placement:
-    monkeypatch.chdir(cwd)
-    return place(entry, context)
-
-
-def script(path: Path) -> Entry:
-    write(path)
-    return Entry(kind="script", script=str(path))
-
-
-@pytest.mark.parametrize(
-    "name", ["app.py", "sub/app.py", "my app.py", "größe.py", "-x.py", "a'b\"$c.py"]
-)
-def test_the_current_directory_is_the_context_of_a_script_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    assert placed(script(tmp_path / name), tmp_path, monkeypatch) == Placement(
-        context=str(tmp_path), command=("python", "-u", f"/app/{name}"), workdir="/app"
-    )
-
-
-def test_elsewhere_the_scripts_own_directory_is_the_context(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "here").mkdir()
-    found = placed(script(tmp_path / "there" / "app.py"), tmp_path / "here", monkeypatch)
-    assert found == Placement(
-        context=str(tmp_path / "there"), command=("python", "-u", "/app/app.py"), workdir="/app"
-    )
-
-
-def test_a_directory_whose_name_only_begins_alike_is_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "app").mkdir()
-    found = placed(script(tmp_path / "app2" / "app.py"), tmp_path / "app", monkeypatch)
-    assert found.context == str(tmp_path / "app2")
-
-
-def test_a_named_context_decides_and_the_current_directory_is_found_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entry = script(tmp_path / "src" / "pkg" / "app.py")
-    found = placed(entry, tmp_path / "src" / "pkg", monkeypatch, "..")
-    assert found == Placement(
-        context=str(tmp_path / "src"),
-        command=("python", "-u", "/app/pkg/app.py"),
-        workdir="/app/pkg",
-    )
-
-
-def test_a_directory_that_runs_is_its_own_context(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "there" / "tool" / "__main__.py")
-    (tmp_path / "here").mkdir()
-    entry = Entry(kind="script", script=str(tmp_path / "there" / "tool"))
-    found = placed(entry, tmp_path / "here", monkeypatch)
-    assert found == Placement(
-        context=str(tmp_path / "there" / "tool"), command=("python", "-u", "/app"), workdir="/app"
-    )
-
-
-def test_a_module_runs_from_its_import_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = write(tmp_path / "src" / "pkg" / "mod.py")
-    entry = Entry(
-        kind="module", script=str(file), module="pkg.mod", import_root=str(tmp_path / "src")
-    )
-    assert placed(entry, tmp_path, monkeypatch) == Placement(
-        context=str(tmp_path), command=("python", "-u", "-m", "pkg.mod"), workdir="/app/src"
-    )
-
-
-def test_a_link_to_the_current_directory_is_the_current_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = tmp_path / "real"
-    write(real / "app.py")
-    (tmp_path / "link").symlink_to(real)
-    entry = Entry(kind="script", script=str(tmp_path / "link" / "app.py"))
-    found = placed(entry, tmp_path / "link", monkeypatch)
-    assert (os.path.realpath(found.context), found.command[-1]) == (str(real), "/app/app.py")
-
-
-def test_a_script_that_is_a_link_keeps_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "src" / "real.py")
-    (tmp_path / "app.py").symlink_to("src/real.py")
-    entry = Entry(kind="script", script=str(tmp_path / "app.py"))
-    assert placed(entry, tmp_path, monkeypatch).command[-1] == "/app/app.py"
-
-
-def test_a_context_that_does_not_hold_the_script_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "other").mkdir()
-    with pytest.raises(ContextError, match="does not lie in the context") as wrong:
-        placed(script(tmp_path / "app.py"), tmp_path, monkeypatch, "other")
-    assert "--context" in wrong.value.hint
-
-
-@pytest.mark.parametrize("named", ["gone", "app.py"])
-def test_a_context_that_is_no_directory_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
-) -> None:
-    with pytest.raises(ContextError, match=f"the context {named} is not a directory"):
-        placed(script(tmp_path / "app.py"), tmp_path, monkeypatch, named)
-
-
-@pytest.mark.parametrize("above", [".", "..", "../.."])
-def test_home_and_what_is_above_it_is_no_context(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: str
-) -> None:
-    home = tmp_path / "home" / "user"
-    home.mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(home))
-    cwd = (home / above).resolve()
-    with pytest.raises(ContextError, match=f"{cwd} would be sent to the build as a whole") as wide:
-        placed(script(cwd / "app.py"), cwd, monkeypatch)
-    assert f"--context {cwd}" in wide.value.hint
-
-
-def test_home_is_a_context_when_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for context in (".", "~", str(tmp_path)):
-        found = placed(script(tmp_path / "app.py"), tmp_path, monkeypatch, context)
-        assert found.context == str(tmp_path)
-
-
-def test_home_behind_a_link_is_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "home").symlink_to(tmp_path / "real")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with pytest.raises(ContextError, match="as a whole"):
-        placed(script(tmp_path / "real" / "app.py"), tmp_path / "real", monkeypatch)
-
-
-def test_a_directory_in_home_is_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    found = placed(script(tmp_path / "project" / "app.py"), tmp_path / "project", monkeypatch)
-    assert found.context == str(tmp_path / "project")
-
-
-@pytest.mark.parametrize("cwd", [".", ".."])
-def test_a_script_below_home_is_not_sent_with_home(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cwd: str
-) -> None:
-    home = tmp_path / "home"
-    entry = script(home / "project" / "app.py")
-    monkeypatch.setenv("HOME", str(home))
-    assert placed(entry, home / cwd, monkeypatch) == Placement(
-        context=str(home / "project"), command=("python", "-u", "/app/app.py"), workdir="/app"
-    )
-
-
-def test_a_link_out_of_the_current_directory_stands_for_its_target(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "project" / "tool.py")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
-    entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
-    assert placed(entry, tmp_path / "bin", monkeypatch) == Placement(
-        context=str(tmp_path / "project"), command=("python", "-u", "/app/tool.py"), workdir="/app"
-    )
-
-
-def test_a_link_out_of_the_named_context_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "project" / "tool.py")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
-    entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
-    with pytest.raises(ContextError, match="does not lie in the context"):
-        placed(entry, tmp_path / "bin", monkeypatch, ".")
-
-
-def test_the_root_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    entry = Entry(kind="script", script="/app.py")
-    with pytest.raises(ContextError, match=r"^/ would be sent"):
-        placed(entry, Path("/"), monkeypatch)
-
-
 def test_an_argument_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> None:
     script = tmp_path / "app.py"
     script.touch()
     with pytest.raises(EntryError, match=r"the argument 'a\\udcff' is not UTF-8"):
         script_entry(str(script), (os.fsdecode(b"a\xff"),))
+
+
+def test_a_script_that_changes_its_directory_first_is_found_where_it_was_started(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tool").mkdir()
+    text = "import buildr, os\nos.chdir('/')\n" + TELL
+    write(tmp_path / "app.py", text)
+    write(tmp_path / "tool" / "__main__.py", text)
+    assert started("app.py", cwd=tmp_path)["script"] == str(tmp_path / "app.py")
+    assert started("tool", cwd=tmp_path)["script"] == str(tmp_path / "tool")
+    assert started("app.py", cwd=tmp_path)["directory"] == str(tmp_path)

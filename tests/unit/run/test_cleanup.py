@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from buildr import labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineError
 from buildr.host.process import start_time
@@ -20,32 +21,32 @@ from buildr.testing import FakeBackend, FakeContainer
 
 def labels_of_a_dead_process() -> dict[str, str]:
     """Return labels as a process that has ended since would have given them."""
-    code = "from buildr import labels; print(labels.labels(1))"
+    code = "from buildr.engines import ownership; print(ownership.labels(1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
     return found
 
 
-def create(backend: FakeBackend, labels: dict[str, str]) -> str:
+def create(backend: FakeBackend, given: dict[str, str]) -> str:
     image = backend.add_image("localhost/test:latest")
-    return backend.create(ContainerSpec(image=image.id, labels=labels))
+    return backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given)))
 
 
 def test_a_container_of_a_process_that_has_ended_is_left_behind() -> None:
-    assert labels.is_left_behind(labels_of_a_dead_process())
+    assert ownership.is_left_behind(labels_of_a_dead_process())
 
 
 def test_a_container_of_a_live_process_is_not() -> None:
-    assert not labels.is_left_behind(labels.labels(1))
+    assert not ownership.is_left_behind(ownership.labels(1))
 
 
 def test_a_pid_that_another_process_has_now_counts_as_ended() -> None:
-    reused = labels.labels(1) | {labels.STARTED: "1"}
-    assert labels.is_left_behind(reused)
+    reused = ownership.labels(1) | {labels.STARTED: "1"}
+    assert ownership.is_left_behind(reused)
 
 
 def test_everything_before_the_last_boot_has_ended() -> None:
-    assert labels.is_left_behind(labels.labels(1) | {labels.BOOT: "another"})
+    assert ownership.is_left_behind(ownership.labels(1) | {labels.BOOT: "another"})
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_everything_before_the_last_boot_has_ended() -> None:
     ids=lambda doubt: next(iter(doubt)),
 )
 def test_in_doubt_a_container_stays(doubt: dict[str, str]) -> None:
-    assert not labels.is_left_behind(labels_of_a_dead_process() | doubt)
+    assert not ownership.is_left_behind(labels_of_a_dead_process() | doubt)
 
 
 def test_the_start_of_a_process_is_read_behind_any_name() -> None:
@@ -82,7 +83,7 @@ def test_the_start_of_a_process_is_read_behind_any_name() -> None:
 def test_a_sweep_removes_only_what_was_left_behind() -> None:
     backend = FakeBackend()
     dead = create(backend, labels_of_a_dead_process())
-    live = create(backend, labels.labels(1))
+    live = create(backend, ownership.labels(1))
     foreign = create(backend, {"somebody": "else"})
     assert sweep(backend) == 1
     assert backend.state(dead) is None
@@ -110,7 +111,7 @@ def test_the_end_of_a_run_is_graceful() -> None:
         return 0
 
     backend = FakeBackend(guest)
-    given = labels.labels(1)
+    given = ownership.labels(1)
     container = create(backend, given)
     backend.start(container)
     ready.wait()
@@ -128,7 +129,7 @@ def test_a_guest_that_ignores_the_signal_is_killed_after_the_grace() -> None:
         return container.signals.wait()
 
     backend = FakeBackend(guest)
-    given = labels.labels(1)
+    given = ownership.labels(1)
     container = create(backend, given)
     backend.start(container)
     ready.wait()
@@ -138,10 +139,10 @@ def test_a_guest_that_ignores_the_signal_is_killed_after_the_grace() -> None:
 
 def test_other_runs_are_not_touched() -> None:
     backend = FakeBackend()
-    other = create(backend, labels.labels(1))
+    other = create(backend, ownership.labels(1))
     end_run(backend, "a run that is not there", grace_seconds=0)
     assert backend.state(other) is not None
-    assert labels.labels(1)[labels.UID] == str(os.getuid())
+    assert ownership.labels(1)[labels.UID] == str(os.getuid())
 
 
 def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
@@ -155,7 +156,7 @@ def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
         return 3
 
     backend = FakeBackend(guest)
-    given = labels.labels(1)
+    given = ownership.labels(1)
     for _ in range(2):
         backend.start(create(backend, given))
     for _ in range(2):
@@ -166,7 +167,7 @@ def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
 
 def test_one_container_that_cannot_be_removed_keeps_no_other_of_its_run() -> None:
     backend = FakeBackend()
-    given = labels.labels(1)
+    given = ownership.labels(1)
     for _ in range(2):
         create(backend, given)
     backend.fail("remove", EngineError("busy"))

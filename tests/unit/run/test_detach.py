@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from buildr import labels
 from buildr.cli import app
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec, HealthCheck
 from buildr.errors import (
     BackendError,
@@ -69,7 +70,7 @@ def detached(
     """Return a detached container whose host process has gone."""
     image = backend.add_image("localhost/test:latest")
     given = {**labels_of_a_dead_process(), labels.DETACH: "1", labels.NAME: "app", **more}
-    container = backend.create(ContainerSpec(image=image.id, labels=given))
+    container = backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given)))
     if started:
         backend.start(container)
     return backend.runs[-1]
@@ -311,7 +312,7 @@ def test_prune_removes_what_has_ended_and_leaves_what_runs() -> None:
     assert (running.removed, gone.removed) == (False, True)
 
 
-@pytest.mark.parametrize("labels", [{}, labels.labels(1)], ids=["gone", "alive"])
+@pytest.mark.parametrize("labels", [{}, ownership.labels(1)], ids=["gone", "alive"])
 def test_stop_ends_and_removes_whether_or_not_the_host_process_lives(
     labels: dict[str, str],
 ) -> None:
@@ -337,7 +338,7 @@ def test_without_one_there_is_no_label() -> None:
     backend = FakeBackend(until_asked)
     assert run(backend, "-d").status == 0
     assert backend.runs[0].spec.restart == "no"
-    assert labels.RESTART not in backend.runs[0].spec.labels
+    assert not backend.runs[0].spec.labels[labels.RESTART]
 
 
 @pytest.mark.parametrize(("status", "removed"), [("stopped", False), ("exited", True)])
@@ -446,7 +447,7 @@ def test_calls_are_never_detached(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 )
                 == 1
             )
-    assert labels.DETACH not in backend.runs[0].spec.labels
+    assert not backend.runs[0].spec.labels[labels.DETACH]
     assert backend.runs[0].spec.restart == "no"
     assert backend.runs[0].spec.health is None
     assert backend.runs[0].removed

@@ -57,8 +57,8 @@ def test_of_two_files_the_later_one_decides(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("A=1\n= hunter2\n", ".env, line 2 is no variable"),
-        ("A='hunter2\n", ".env, line 1 is no variable"),
+        ("A=1\n= hunter2\n", ".env, line 2 is not a variable"),
+        ("A='hunter2\n", ".env, line 1 is not a variable"),
         ("BUILDR_IN_CONTAINER=0\n", ".env, line 1 cannot be 'BUILDR_IN_CONTAINER': it is reserved"),
         ("A=hunter2\0\n", ".env, line 1['A'] cannot be a value of type str: it holds a NUL"),
     ],
@@ -111,3 +111,14 @@ def test_in_pyproject_a_path_starts_at_the_file(project: Path) -> None:
     layer = read_project_file(str(project))
     assert layer is not None
     assert layer.runtime == {"env_file": (f"{project}/.env", "/x")}
+
+
+def test_a_byte_order_mark_is_not_part_of_the_first_name() -> None:
+    Path(".env").write_text("A=1\nB=2\n", encoding="utf-8-sig")
+    assert read_env_files([".env"]) == {"A": "1", "B": "2"}
+
+
+def test_a_relative_file_starts_at_the_named_directory(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / ".env").write_text("A=1\n")
+    assert read_env_files([".env"], str(tmp_path / "there")) == {"A": "1"}

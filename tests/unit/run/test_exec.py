@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from buildr import labels
 from buildr.cli import app
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import CommandSpec
 from buildr.errors import CommandNotFoundError, EngineLostError
@@ -41,9 +42,9 @@ def backend() -> FakeBackend:
     """An engine with one run that goes on."""
     found = FakeBackend(until_removed)
     image = found.add_image("localhost/test:latest")
-    given = {labels.NAME: "hello", PROJECT: "0123456789abcdef", **labels.labels(3600)}
+    given = {labels.NAME: "hello", PROJECT: "0123456789abcdef", **ownership.labels(3600)}
     spec = ContainerSpec(image=image.id, labels=given, environment={"OF": "run"}, user="1000:0")
-    found.start(found.create(spec))
+    found.start(found.create(ownership.signed(spec)))
     return found
 
 

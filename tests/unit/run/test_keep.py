@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from buildr import labels
 from buildr.cli import app
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.run import runs
 from buildr.run.cleanup import end_run, sweep
@@ -36,7 +37,7 @@ def ended(backend: FakeBackend, status: int, **more: str) -> str:
     backend.guest = lambda _: status
     image = backend.add_image("localhost/test:latest")
     given = {**labels_of_a_dead_process(), labels.KEEP: "1", labels.NAME: "app", **more}
-    container = backend.create(ContainerSpec(image=image.id, labels=given))
+    container = backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given)))
     backend.start(container)
     assert backend.wait(container) == status
     return container
@@ -60,7 +61,7 @@ def test_the_container_of_a_run_stays_if_it_fails(status: int, count: int) -> No
 def test_without_the_option_none_stays() -> None:
     with using(FakeBackend(lambda _: 3)) as backend:
         assert run_script("../command/tool.py", "run", "-q", "app.py").status == 3
-        assert labels.KEEP not in backend.runs[0].spec.labels
+        assert not backend.runs[0].spec.labels[labels.KEEP]
     assert left(backend) == 0
 
 
@@ -103,7 +104,7 @@ def test_the_sweep_removes_what_still_runs_without_a_host_process() -> None:
     backend = FakeBackend(lambda container: container.signals.wait())
     image = backend.add_image("localhost/test:latest")
     given = {**labels_of_a_dead_process(), labels.KEEP: "1"}
-    backend.start(backend.create(ContainerSpec(image=image.id, labels=given)))
+    backend.start(backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given))))
     assert sweep(backend) == 1
     assert left(backend) == 0
 
@@ -119,7 +120,7 @@ def test_ps_says_kept_and_prune_removes() -> None:
     assert left(backend) == 0
 
 
-@pytest.mark.parametrize("labels", [{}, labels.labels(1)], ids=["gone", "alive"])
+@pytest.mark.parametrize("labels", [{}, ownership.labels(1)], ids=["gone", "alive"])
 def test_stop_removes_whether_or_not_the_host_process_lives(labels: dict[str, str]) -> None:
     backend = FakeBackend()
     ended(backend, 3, **labels)

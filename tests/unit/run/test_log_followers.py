@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from buildr import labels
 from buildr.cli import app
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
-from buildr.host import cache
+from buildr.host import cache, private_folders
 from buildr.host.signals import Signals
 from buildr.run import log_followers
 from buildr.run.cleanup import end_run
@@ -112,7 +113,9 @@ def test_one_that_was_killed_is_not_waited_for(place: Path) -> None:
 def test_where_nothing_can_be_kept_a_run_is_followed_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
+    for variable in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, "/proc")
+    monkeypatch.setattr(private_folders, "TEMPORARY", "/proc")
     with following("r"):
         let_finish("r")
     assert not os.path.exists(cache.directory())
@@ -142,14 +145,14 @@ def test_no_container_goes_before_its_output_was_read_to_the_end(
     class Backend(FakeBackend):
         read = False
 
-        def remove(self, container: str) -> None:
+        def remove(self, container: str, *, volumes: bool = False) -> None:
             self.read = ended.is_set()
-            super().remove(container)
+            super().remove(container, volumes=volumes)
 
     backend = Backend(lambda _: 0)
-    given = {**labels.labels(3600), labels.RUN: "r", labels.DETACH: "1"}
+    given = {**ownership.labels(3600), labels.RUN: "r", labels.DETACH: "1"}
     spec = ContainerSpec(image=backend.add_image("image").id, labels=given, stdin=False)
     with follower("r", monkeypatch) as ended:
-        end(backend, spec)
+        end(backend, ownership.signed(spec))
     assert backend.runs[0].removed
     assert backend.read

@@ -86,6 +86,11 @@ def test_a_container_is_attached_before_it_starts_and_removed_at_the_end() -> No
     assert backend.operations == ["create", "attach", "start", "wait", "logs", "remove"]
 
 
+def test_its_anonymous_volumes_go_with_it() -> None:
+    backend, _ = go(nothing)
+    assert backend.runs[0].volumes_removed
+
+
 @pytest.mark.parametrize("status", [0, 1, 3, 125, 255])
 def test_the_guests_status_is_the_result(status: int) -> None:
     assert go(lambda _container: status)[1] == status
@@ -589,7 +594,7 @@ def test_what_this_process_cannot_finish_the_watchdog_does(
 def test_what_a_signal_breaks_off_the_watchdog_finishes(
     monkeypatch: pytest.MonkeyPatch, use: Any, told: list[str]
 ) -> None:
-    def come(*_: object) -> None:
+    def come(*_: object, **__: object) -> None:
         raise Terminated(signal.SIGTERM)
 
     backend = FakeBackend()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildr import labels as run_labels
+from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineUnavailableError
 from buildr.host import temporary
@@ -227,7 +228,8 @@ class Slow(FakeBackend):
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
         while self.seconds and self.now >= self.seconds[0]:
             del self.seconds[0]
-            self.create(ContainerSpec(image=self.base, labels={run_labels.RUN: "r"}))
+            spec = ContainerSpec(image=self.base, labels={run_labels.RUN: "r"})
+            self.create(ownership.signed(spec))
         return super().containers(labels)
 
 

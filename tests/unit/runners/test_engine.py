@@ -159,7 +159,7 @@ def test_a_hardened_container_can_write_into_the_home_that_its_image_has(
 
 def test_what_is_not_asked_for_is_left_to_the_image() -> None:
     spec = spec_of()
-    assert (spec.cpus, spec.memory, spec.name, spec.user) == (None, None, None, None)
+    assert (spec.cpus, spec.memory, spec.user) == (None, None, None)
     assert (spec.ports, spec.mounts, spec.tty) == ((), (), False)
 
 

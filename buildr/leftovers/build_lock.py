@@ -4,8 +4,8 @@ Podman's builds look through all stored images for layers that may serve, and fa
 list of images. A user's builds share a lock; old images are removed only by who has it alone, and otherwise by a
 later build. flock(2): the kernel lets go of it when a process ends, however it ends.
 
-Beside the lock every build has a file as long as it lasts. One whose process has gone tells that a build was killed, and
-that there may be images without a name. Those that nothing else would tell from others stand in it.
+Beside the lock every build has a mark as long as it lasts (`buildr.host.marks`). One that is left tells that a build was killed,
+and that there may be images without a name. Those that nothing else would tell from others stand in it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from buildr.host import cache
-from buildr.host.process import start_time
+from buildr.host import cache, marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_MARK = "building-"
+_CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _SHORTEST = 11  # digits of an id that an engine tells; a line that was cut off may have fewer
 
 
@@ -35,34 +34,28 @@ def building(engine: str = "") -> Iterator[Callable[[str], None]]:
     Yields:
         What is to be told of the images that the steps make, by their ids or how those begin.
     """
-    lock = _open()
-    mark = f"{cache.directory()}/{_MARK}{os.getpid()}-{start_time('self')}-{engine}"
+    lock = _open(cache.lock_directory(make=True))
+    mark = None
     try:
         if lock is not None:
             fcntl.flock(lock, fcntl.LOCK_SH)
-            _note(mark, "")
+            mark = marks.Mark("build", engine, f"{os.getpid()}-{os.urandom(6).hex()}")
 
         def note(image: str) -> None:
-            if lock is not None:
-                _note(mark, f"{image}\n")
+            if mark is not None:
+                mark.note(image)
 
         yield note
     finally:
+        if mark is not None:
+            mark.remove()
         if lock is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(mark)
             os.close(lock)
 
 
 def killed(engine: str) -> list[str]:
-    """Return the files of an engine's builds whose processes have gone; whoever has cleaned up removes the files."""
-    found = []
-    with contextlib.suppress(OSError):
-        for name in os.listdir(cache.directory()):
-            pid, start, of = (*name.removeprefix(_MARK).split("-", 2), "", "")[:3]
-            if name.startswith(_MARK) and of == engine and start_time(pid) != start:
-                found.append(f"{cache.directory()}/{name}")
-    return found
+    """Return the marks of an engine's builds that were killed; whoever has cleaned up removes the files."""
+    return marks.left("build", engine)
 
 
 def images_of(mark: str) -> list[str]:
@@ -77,21 +70,12 @@ def images_of(mark: str) -> list[str]:
 @contextlib.contextmanager
 def alone() -> Iterator[bool]:
     """Tell whether nobody builds, and keep it so; never waits."""
-    lock = _open()
+    lock = _open(cache.lock_directory(make=True))
     try:
         yield lock is not None and _exclusive(lock)
     finally:
         if lock is not None:
             os.close(lock)
-
-
-def _note(mark: str, text: str) -> None:
-    with contextlib.suppress(OSError):  # no room: then nobody will know
-        file = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(file, text.encode())
-        finally:
-            os.close(file)
 
 
 def _exclusive(lock: int) -> bool:
@@ -102,12 +86,10 @@ def _exclusive(lock: int) -> bool:
     return True
 
 
-def _open() -> int | None:
+def _open(folder: str | None) -> int | None:
+    if folder is None:
+        return None
     try:
-        return os.open(
-            f"{cache.make_directory()}/build.lock",
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
-            0o600,
-        )
+        return os.open(f"{folder}/build.lock", os.O_RDWR | _CREATE, 0o600)
     except OSError:
         return None

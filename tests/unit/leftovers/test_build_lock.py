@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from buildr.image.build_lock import alone, building, killed
+from buildr.host import private_folders
+from buildr.leftovers.build_lock import alone, building, killed
 
 
 @pytest.fixture(autouse=True)
@@ -39,14 +40,18 @@ def test_only_one_removes_at_a_time() -> None:
         assert not again
 
 
-def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(cache: Path) -> None:
+def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache.write_text("a file in the way")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(cache))
+    monkeypatch.setattr(private_folders, "TEMPORARY", str(cache))
     with building(), alone() as nobody_builds:
         assert not nobody_builds
 
 
 def test_a_build_that_was_killed_is_known_afterwards() -> None:
-    code = "import os\nfrom buildr.image.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
+    code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     (mark,) = killed("docker")
     assert killed("podman") == []
@@ -58,3 +63,17 @@ def test_a_build_that_lives_and_one_that_has_ended_are_not_killed_ones() -> None
     with building("docker"):
         assert killed("docker") == []
     assert killed("docker") == []
+
+
+def test_the_lock_works_where_nothing_may_be_cached(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cache / "buildr").mkdir(parents=True)
+    (cache / "buildr").chmod(0o777)
+    (cache / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(cache / "run"))
+    with building("docker"), alone() as nobody_builds:
+        assert not nobody_builds
+    with alone() as nobody_builds:
+        assert nobody_builds
+    assert not list((cache / "buildr").iterdir())

@@ -1,0 +1,152 @@
+"""Whose a container is, and who runs it: enough for a later run to tell a live one from one that was left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from uuid import uuid4
+
+from msgspec.structs import replace
+
+from buildr.engines.records import short_id
+from buildr.host import state
+from buildr.host.process import boot_id, pid_namespace, start_time
+from buildr.labels import (
+    BOOT,
+    CREATED,
+    DETACH,
+    GRACE,
+    KEEP,
+    MACHINE,
+    NAME,
+    NAMESPACE,
+    PID,
+    PROOF,
+    RESTART,
+    ROLE,
+    RUN,
+    RUN_ROLE,
+    STARTED,
+    UID,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.engines.records import ContainerState
+
+Host: TypeAlias = Literal["alive", "gone", "unknown", "another machine"]
+"""What has become of the process that a container belongs to."""
+
+_UNSET = dict.fromkeys((NAME, KEEP, DETACH, RESTART), "")
+_PROVEN = (RUN, MACHINE, UID, ROLE)  # what the proof is of, beside the container
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_NONCE_BYTES = 4  # calls of one function share a run
+
+
+def labels(grace_seconds: float, role: str = RUN_ROLE) -> dict[str, str]:
+    """Return the labels of a container that this process is about to create.
+
+    Args:
+        grace_seconds: between SIGTERM and SIGKILL.
+        role: `RUN_ROLE` or `HELPER_ROLE`.
+    """
+    return {
+        RUN: uuid4().hex,
+        UID: str(os.getuid()),
+        PID: str(os.getpid()),
+        STARTED: start_time("self"),
+        BOOT: boot_id(),
+        NAMESPACE: pid_namespace(),
+        GRACE: str(grace_seconds),
+        CREATED: str(int(time.time())),
+        MACHINE: state.machine(),
+        ROLE: role,
+    }
+
+
+def signed(spec: ContainerSpec) -> ContainerSpec:
+    """Return a container with a name and a proof that it is ours.
+
+    A label alone is none: engines copy a container's labels into images that are committed, and an image's into
+    containers. But what is copied comes to a container with another name, or with another image: an image that held the
+    proof among its labels would have to know its own digest.
+
+    All labels are set: what an image says in one that is left out would be said of its containers.
+    """
+    run = spec.labels.get(RUN, "")
+    name = spec.name or f"buildr-{short_id(run)}-{os.urandom(_NONCE_BYTES).hex()}"
+    proof = _proof(spec.labels, name, spec.image)
+    return replace(spec, name=name, labels={**_UNSET, **spec.labels, PROOF: proof})
+
+
+def is_ours(found: ContainerState) -> bool:
+    """Whether this user has created a container on this machine: see `signed`."""
+    proof = _proof(found.labels, found.name, found.image)
+    return bool(proof) and found.labels.get(PROOF) == proof
+
+
+def is_run(found: ContainerState) -> bool:
+    """Whether a container of ours is that of a run, and does not only serve a build or a look at an image."""
+    return found.labels.get(ROLE) == RUN_ROLE
+
+
+def is_of_another_machine(found: ContainerState) -> bool:
+    """Whether a container looks like one of a run of this user's on another machine, or before the key here was lost.
+
+    That is all there is to know of it: labels are anybody's.
+    """
+    made_by = found.labels.get(MACHINE, "")
+    run = found.labels.get(RUN, "")
+    return (
+        is_run(found)
+        and bool(_DIGEST.fullmatch(made_by))
+        and made_by != state.machine()
+        and bool(_DIGEST.fullmatch(run))
+        and found.labels.get(UID) == str(os.getuid())
+    )
+
+
+def _proof(found: Mapping[str, str], name: str, image: str) -> str:
+    if not name or not image:
+        return ""
+    return state.proof("container", *(found.get(label, "") for label in _PROVEN), name, image)
+
+
+def is_left_behind(found: Mapping[str, str], *, running: bool = False) -> bool:
+    """Whether a container's host process, one of this user's, is certainly gone.
+
+    Args:
+        found: the container's labels.
+        running: whether it runs.
+
+    Returns:
+        ``False`` in every case of doubt: see `host`.
+    """
+    return host(found, running=running) == "gone"
+
+
+def host(found: Mapping[str, str], *, running: bool = False) -> Host:
+    """Return what has become of a container's host process.
+
+    Args:
+        found: the labels of a container that is ours.
+        running: whether it runs.
+
+    Returns:
+        ``unknown`` in every case of doubt: another user's, another pid namespace's, or labels that are not ours.
+    """
+    if found.get(UID) != str(os.getuid()) or not found.get(RUN):
+        return "unknown"
+    if not found.get(BOOT) or not found.get(PID, "").isdecimal() or not found.get(STARTED):
+        return "unknown"
+    if found[BOOT] != boot_id():
+        # That process ended with the machine, and so did the guest. One that runs is another machine's, with a copy
+        # of this one's id and key; or its engine is elsewhere.
+        return "unknown" if running else "gone"
+    if found.get(NAMESPACE) != pid_namespace():
+        return "unknown"
+    return "alive" if start_time(found[PID]) == found[STARTED] else "gone"

@@ -1,0 +1,129 @@
+"""Marks: files that are there as long as a run or a build goes on. One that is left tells that it was killed.
+
+Whoever makes one holds a lock on it (flock(2)). The kernel lets go of that when the last process that has it ends, however
+that ends, and tells so in every pid namespace. They lie in the cache, which machines may share: each machine sees its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from buildr.host import cache, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Kind: TypeAlias = Literal["build", "run"]
+
+_FOLDER = "marks"
+_UNFINISHED = "."  # begins the name of one that is not locked yet
+
+
+class Mark:
+    """The mark of a run or a build that goes on. Where none can be made, as in a read-only home, it does nothing.
+
+    Args:
+        kind: of what.
+        engine: the backend's name.
+        name: of the run or build, unique.
+    """
+
+    def __init__(self, kind: Kind, engine: str, name: str) -> None:
+        self._path = ""
+        self._file: int | None = None
+        if (folder := cache.lock_directory(_FOLDER, make=True)) is None:
+            return
+        try:
+            unfinished = f"{folder}/{_UNFINISHED}{name}"
+            file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            path = f"{folder}/{_beginning(kind, engine)}{name}"
+            os.rename(unfinished, path)
+        except OSError:  # a file system without locks
+            os.close(file)
+            with contextlib.suppress(OSError):
+                os.unlink(unfinished)
+        else:
+            self._path, self._file = path, file
+
+    @property
+    def file(self) -> int | None:
+        """Its descriptor, to be handed on to a process that finishes the work."""
+        return self._file
+
+    def note(self, line: str) -> None:
+        """Add a line to it."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # no room: then nobody will know
+                os.write(self._file, f"{line}\n".encode())
+
+    def remove(self) -> None:
+        """Remove it: the work is done."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it; it stays unless another process has it, too."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def left(kind: Kind, engine: str) -> list[str]:
+    """Return the marks of what was killed, by their paths; whoever has cleaned up removes the files.
+
+    Args:
+        kind: of what.
+        engine: the backend's name.
+    """
+    beginning = _beginning(kind, engine)
+    return [
+        path for path in _all() if os.path.basename(path).startswith(beginning) and _is_left(path)
+    ]
+
+
+def remove(paths: list[str]) -> None:
+    """Remove marks that were left."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def remove_named(name: str) -> None:
+    """Remove the mark of a run or a build of that name."""
+    remove([path for path in _all() if path.endswith(f"-{name}")])
+
+
+def _all() -> Iterator[str]:
+    if (folder := cache.lock_directory(_FOLDER)) is None:
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            yield f"{folder}/{name}"
+
+
+def _is_left(path: str) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # Shared: two who look at the same time do not take each other for its maker.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def _beginning(kind: Kind, engine: str) -> str:
+    return f"{kind}-{state.machine() or 'here'}-{cache.key(engine)[:8]}-"

@@ -1,0 +1,124 @@
+"""Who this user is on this machine: a random key in ``$XDG_STATE_HOME/buildr`` (``~/.local/state/buildr``), and what follows from it.
+
+Engines are shared by users and by machines, and home directories by machines, too. So what tells this user's things on
+this machine from all others is made of both: the key, which nobody else can read, and the machine's own id (machine-id(5)).
+Where no key can be kept (a read-only home) the machine's id is all there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import stat
+
+_KEY = "key"
+_KEY_BYTES = 32
+_MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+_MACHINE_ID_BYTES = 32  # both together are as long as a key of BLAKE2 may be
+_DIGEST_BYTES = 16
+
+
+def directory() -> str:
+    """Return the path of the folder; it need not be there, nor be one that can be.
+
+    A relative path in the variable is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+    """
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not state.startswith("/"):
+        state = os.path.expanduser("~/.local/state")
+    return f"{state}/buildr"
+
+
+def machine() -> str:
+    """Return what stands for this user on this machine, for everybody to see; empty where nothing is known that could."""
+    return proof("machine")
+
+
+def proof(*texts: str) -> str:
+    """Return a digest of texts that only this user on this machine can make; empty where it would be no proof.
+
+    Where there is a key, that is: without one everybody on this machine can.
+    """
+    secret = _secret(directory())
+    if not secret:
+        return ""
+    text = "\0".join(texts).encode(errors="surrogateescape")
+    return hashlib.blake2b(text, key=secret, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+@functools.cache
+def _secret(folder: str) -> bytes:
+    return (_key(folder) or b"") + _machine_id()
+
+
+def _key(folder: str) -> bytes | None:
+    """Return the key, made if need be; ``None`` where none can be kept, or where others might know it."""
+    path = f"{folder}/{_KEY}"
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return None
+    try:
+        if not _is_ours_to_make(folder):
+            return None
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if not _is_private(os.lstat(folder), stat.S_IFDIR):
+            return None
+        _make(path)
+        return _read(path)
+    except OSError:
+        return None
+
+
+def _read(path: str) -> bytes | None:
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(file)
+        if not _is_private(found, stat.S_IFREG) or found.st_mode & 0o077:
+            return None
+        data = os.read(file, _KEY_BYTES + 1)
+    finally:
+        os.close(file)
+    return data if len(data) == _KEY_BYTES else None
+
+
+def _make(path: str) -> None:
+    """Make a key, unless another process is quicker; it appears whole."""
+    temporary = f"{path}.{os.urandom(8).hex()}"
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, os.urandom(_KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.close(file)
+        os.unlink(temporary)
+
+
+def _is_ours_to_make(folder: str) -> bool:
+    """Whether a folder is there, or would be made in one of this user's: ``sudo -E`` leaves root with another's home."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return os.stat(folder).st_uid == os.geteuid()
+
+
+def _is_private(found: os.stat_result, kind: int) -> bool:
+    """Whether something is of a kind, and nobody but this user can have written it."""
+    return (
+        stat.S_IFMT(found.st_mode) == kind
+        and found.st_uid == os.geteuid()
+        and not found.st_mode & 0o022
+    )
+
+
+def _machine_id() -> bytes:
+    for path in _MACHINE_IDS:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            # Not there yet, or "uninitialized": machine-id(5).
+            if len(found := file.read(2 * _MACHINE_ID_BYTES).strip()) == _MACHINE_ID_BYTES:
+                return found
+    return b""

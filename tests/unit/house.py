@@ -1,0 +1,15 @@
+"""Housekeeping as its own process does it, for tests that want to see what comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr.leftovers.sweeping import keep_house
+
+if TYPE_CHECKING:
+    from buildr.engines.protocol import Backend
+
+
+def keep_house_of(backend: Backend) -> None:
+    """Do what there is to do on an engine."""
+    keep_house(backend.info.backend, lambda: backend)

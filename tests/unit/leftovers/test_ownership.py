@@ -1,0 +1,281 @@
+"""What is ours is proven: labels are copied by engines and written by anybody, and machines and users share engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from msgspec.structs import replace
+
+from buildr import labels
+from buildr.cli import app
+from buildr.engines import ownership
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.records import Image
+from buildr.errors import EngineLostError
+from buildr.host import marks
+from buildr.host.process import pid_namespace
+from buildr.image.base_content import place_in
+from buildr.run import runs
+from buildr.run.cleanup import end_run, sweep
+from buildr.run.helper import helper
+from buildr.run.loop import create
+from buildr.testing import FakeBackend, using
+from tests.unit.run.test_cleanup import labels_of_a_dead_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildr.engines.records import ContainerState
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def command(backend: FakeBackend, *words: str) -> Result:
+    with using(backend):
+        return CliRunner().invoke(app, words, prog_name="buildr")
+
+
+def ours(backend: FakeBackend, **more: Any) -> ContainerState:
+    """Create a container of a process that has ended; return it as it is listed."""
+    image = backend.add_image("localhost/ours:latest")
+    given = {**labels_of_a_dead_process(), **more.pop("labels", {})}
+    container = create(backend, ContainerSpec(image=image.id, labels=given, **more), None)
+    found = backend.state(container)
+    assert found is not None
+    return found
+
+
+def derived(
+    backend: FakeBackend, origin: ContainerState, *, labels: dict[str, str] | None = None
+) -> Image:
+    """Return an image that is committed from a container: with its labels, as engines do it."""
+    image = Image(id="", labels={**origin.labels, **(labels or {})}, command=("sh",))
+    return backend.add_image("localhost/derived:latest", image)
+
+
+def untouched(backend: FakeBackend, container: str) -> bool:
+    """Return whether neither a sweep, nor a watchdog, nor a command would touch a container."""
+    state = backend.state(container)
+    assert state is not None
+    sweep(backend)
+    end_run(backend, state.labels[labels.RUN], 0)
+    listed = command(backend, "ps", "--json").stdout
+    command(backend, "stop", "--all")
+    command(backend, "prune")
+    return backend.state(container) is not None and container not in listed
+
+
+def test_what_is_left_of_a_run_is_ours() -> None:
+    backend = FakeBackend()
+    left = ours(backend)
+    assert ownership.is_ours(left)
+    assert sweep(backend) == 1
+    assert backend.state(left.id) is None
+
+
+@pytest.mark.parametrize("name", ["their-shell", None, "the same"])
+@pytest.mark.parametrize("given", ["web", None])
+def test_a_container_of_a_committed_image_is_nobody_s(name: str | None, given: str | None) -> None:
+    backend = FakeBackend()
+    origin = ours(backend, name=given)
+    image = derived(backend, origin)
+    if name == "the same":
+        backend.remove(origin.id)
+        name = origin.name
+    theirs = backend.create(ContainerSpec(image=image.id, labels=image.labels, name=name))
+    assert untouched(backend, theirs)
+
+
+def test_a_clone_of_a_container_is_nobody_s() -> None:
+    backend = FakeBackend()
+    origin = ours(backend)
+    spec = ContainerSpec(image=origin.image, labels=origin.labels, name=f"{origin.name}-clone")
+    assert untouched(backend, backend.create(spec))
+
+
+def test_a_container_that_was_renamed_is_nobody_s() -> None:
+    backend = FakeBackend()
+    origin = ours(backend)
+    backend.runs[0].spec = replace(backend.runs[0].spec, name="mine now")
+    assert untouched(backend, origin.id)
+
+
+HOSTILE = {
+    labels.RUN: "0" * 32,
+    labels.PID: "1",
+    labels.STARTED: "1",
+    labels.BOOT: "x",
+    labels.NAMESPACE: pid_namespace(),
+    labels.ROLE: labels.RUN_ROLE,
+    labels.PROOF: "0" * 32,
+}
+
+
+@pytest.mark.parametrize("proof", ["", "0" * 32, None])
+def test_labels_that_an_image_sets_prove_nothing(proof: str | None) -> None:
+    backend = FakeBackend()
+    given = {**HOSTILE, labels.UID: str(os.getuid())}
+    if proof is None:
+        del given[labels.PROOF]
+    else:
+        given[labels.PROOF] = proof
+    image = backend.add_image("localhost/hostile:latest", Image(id="", labels=given))
+    assert untouched(backend, backend.create(ContainerSpec(image=image.id, labels=given)))
+
+
+def test_where_nothing_is_known_of_this_machine_an_empty_proof_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc")
+    monkeypatch.setattr("buildr.host.state._MACHINE_IDS", ())
+    from buildr.host import state
+
+    state._secret.cache_clear()
+    assert state.machine() == ""
+    backend = FakeBackend()
+    assert not ownership.is_ours(ours(backend))
+    state._secret.cache_clear()
+
+
+def test_an_image_cannot_switch_clean_up_off() -> None:
+    switches = dict.fromkeys((labels.KEEP, labels.DETACH, labels.RESTART), "1")
+    spec = ownership.signed(ContainerSpec(image="x", labels=ownership.labels(1)))
+    # Engines put an image's labels below those that are given at the creation.
+    merged = {**switches, **spec.labels}
+    assert {name: merged[name] for name in switches} == dict.fromkeys(switches, "")
+    backend = FakeBackend()
+    ours(backend, labels=dict.fromkeys(switches, ""))
+    assert sweep(backend) == 1
+
+
+# Machines and users -----------------------------------------------------------------------------------------
+
+
+def elsewhere(place: Path) -> dict[str, str]:
+    """Return the labels, name and image of a run that this user has started on another machine."""
+    code = (
+        "from buildr.engines import ownership\nfrom buildr.engines.container_spec import ContainerSpec\n"
+        "spec = ownership.signed(ContainerSpec(image='sha256:1', labels=ownership.labels(1)))\n"
+        "print(repr(dict(spec.labels, the_name=spec.name)))"
+    )
+    environ = {**os.environ, "XDG_STATE_HOME": str(place)}
+    text = subprocess.check_output([sys.executable, "-c", code], env=environ, text=True)
+    found: dict[str, str] = eval(text)  # noqa: S307 - what we printed ourselves
+    return found
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> tuple[FakeBackend, str]:
+    """An engine with a live run of another machine; its host process is none of this one's."""
+    backend = FakeBackend(lambda container: container.signals.wait())
+    given = elsewhere(tmp_path / "another")
+    name = given.pop("the_name")
+    given |= {labels.BOOT: "another boot", labels.NAME: "training\x1b]0;x\x07"}
+    image = backend.add_image("localhost/theirs:latest", Image(id="sha256:1"))
+    container = backend.create(ContainerSpec(image=image.id, labels=given, name=name))
+    backend.start(container)
+    return backend, container
+
+
+def test_a_run_of_another_machine_is_shown_as_one_and_never_touched(
+    shared: tuple[FakeBackend, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    backend, container = shared
+    run = backend.runs[0].spec.labels[labels.RUN]
+    listed = command(backend, "ps").stdout
+    assert "another machine" in listed
+    assert "training\\x1b]0;x\\x07" in listed  # nothing that controls a terminal
+    for words in (("stop", run), ("stop", "--all"), ("logs", run), ("exec", run, "sh"), ("prune",)):
+        command(backend, *words)
+    sweep(backend)
+    end_run(backend, run, 0)
+    state = backend.state(container)
+    assert state is not None
+    assert state.running
+    assert not {"logs", "execute", "kill", "remove"} & set(backend.operations)
+    assert capfd.readouterr().err.count("nothing shows that it is yours") == 3
+
+
+def test_where_both_machines_have_one_key_and_id_a_live_run_of_another_boot_stays() -> None:
+    """A home on the network, and machines from one image."""
+    backend = FakeBackend(lambda container: container.signals.wait())
+    live = ours(backend, labels={labels.BOOT: "another"})
+    backend.start(live.id)
+    assert sweep(backend) == 0
+    assert "unknown" in command(backend, "ps").stdout
+    backend.kill(live.id, signal.SIGKILL)
+    backend.wait(live.id)
+    assert sweep(backend) == 1  # it had ended with that machine
+
+
+def test_after_the_key_was_lost_nothing_of_before_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = FakeBackend()
+    before = ours(backend, labels={labels.DETACH: labels.SET})
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "cleared"))
+    assert sweep(backend) == 0
+    command(backend, "stop", "--all")
+    command(backend, "prune")
+    assert backend.state(before.id) is not None
+    assert "another machine" in command(backend, "ps").stdout
+
+
+def test_what_another_user_has_started_is_neither_shown_nor_touched(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    given = elsewhere(tmp_path / "another")
+    name = given.pop("the_name")
+    image = backend.add_image("localhost/theirs:latest", Image(id="sha256:1"))
+    spec = ContainerSpec(image=image.id, labels=given | {labels.UID: "4242"}, name=name)
+    assert untouched(backend, backend.create(spec))
+
+
+# Helpers --------------------------------------------------------------------------------------------------
+
+
+def test_a_helper_is_no_run_and_is_swept_when_it_was_left() -> None:
+    backend = FakeBackend()
+    left = ours(backend, labels={labels.ROLE: labels.HELPER_ROLE})
+    assert runs.find([backend]) == []
+    command(backend, "stop", "--all")
+    assert "remove" not in backend.operations
+    assert sweep(backend) == 1
+    assert backend.state(left.id) is None
+
+
+def test_a_look_at_an_image_shows_as_no_run() -> None:
+    listed: list[str] = []
+
+    class Listed(FakeBackend):
+        def get_archive(self, container: str, path: str) -> Any:
+            listed.append(command(self, "ps", "--json").stdout.strip())
+            listed.append(command(self, "stop", "--all").stdout)
+            return super().get_archive(container, path)
+
+    backend = Listed()
+    image = backend.add_image("localhost/base:latest")
+    assert place_in(backend, image) == "free"
+    assert listed == ["[]", ""]
+    assert all(run.removed for run in backend.runs)
+
+
+def test_a_helper_that_could_not_be_removed_is_left_to_housekeeping() -> None:
+    backend = FakeBackend()
+    image = backend.add_image("localhost/base:latest")
+    with helper(backend, image.id):
+        pass
+    assert not marks.left("run", "fake")
+    backend.fail("remove", EngineLostError("the engine went away"))
+    with pytest.raises(EngineLostError), helper(backend, image.id):
+        pass
+    assert len(marks.left("run", "fake")) == 1

@@ -1,0 +1,334 @@
+"""Housekeeping: begun by whoever has something for it, never waited for, and tried again less and less often."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.engines import ownership
+from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.records import EngineInfo, Image
+from buildr.errors import EngineError
+from buildr.host import cache, children, marks
+from buildr.labels import PROJECT
+from buildr.leftovers import sweeping
+from buildr.leftovers.build_lock import alone, building
+from buildr.leftovers.old_images import OldImages
+from buildr.testing import FakeBackend, FakeContainer, using
+from buildr.testing.fake_containers import nothing
+from tests.unit import calls
+from tests.unit.host.test_marks import killed
+from tests.unit.house import keep_house_of
+from tests.unit.runners.test_engine import empty_input, project_directory, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from buildr.engines.records import ContainerState
+
+__all__ = ["empty_input", "project_directory"]  # fixtures
+
+
+class Stuck(FakeBackend):
+    """An engine that never answers a question about all that it has."""
+
+    def __init__(self, guest: Callable[[FakeContainer], int]) -> None:
+        super().__init__(guest)
+        self.asked: list[str] = []
+
+    def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
+        self.asked.append("images")
+        threading.Event().wait()
+        return super().images(labels, unnamed=unnamed)
+
+    def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+        self.asked.append("containers")
+        threading.Event().wait()
+        return super().containers(labels)
+
+
+imported = contextlib.contextmanager(calls.imported)
+
+
+def fail(_container: FakeContainer) -> int:
+    return 3
+
+
+def succeed(_container: FakeContainer) -> int:
+    return 0
+
+
+def break_off(container: FakeContainer) -> int:
+    container.cut()
+    return 5
+
+
+@pytest.mark.parametrize(("guest", "status"), [(fail, 3), (succeed, 0), (break_off, 5)])
+def test_the_end_of_a_run_asks_the_engine_for_nothing(
+    guest: Callable[[FakeContainer], int], status: int
+) -> None:
+    killed("run", "fake")
+    killed("build", "fake")
+    backend = Stuck(guest)
+    assert run(backend) == status
+    assert backend.asked == []
+
+
+def test_nor_does_the_end_of_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed("run", "fake")
+    killed("build", "fake")
+    with using(Stuck(nothing)) as backend, imported(tmp_path, monkeypatch) as work:
+        assert work.give.remote(1) == 1
+        assert list(work.give.map([1, 2])) == [1, 2]
+    assert backend.asked == []
+
+
+def engine_here(tmp_path: Path) -> EngineInfo:
+    """Return an engine that another process could reach, if it were there."""
+    return EngineInfo(
+        backend="docker",
+        version="1",
+        rootless=True,
+        remote=False,
+        endpoint=f"unix://{tmp_path}/no.sock",
+        found="a test",
+    )
+
+
+def started(before: set[int]) -> set[int]:
+    return set(children._started) - before
+
+
+@pytest.fixture
+def processes() -> Iterator[set[int]]:
+    before = set(children._started)
+    yield before
+    for pid in started(before):
+        os.waitpid(pid, 0)
+    children.collect()
+
+
+def test_nothing_to_do_starts_no_process(tmp_path: Path, processes: set[int]) -> None:
+    with sweeping.afterwards(engine_here(tmp_path)):
+        pass
+    assert not started(processes)
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, EngineError("gone")])
+def test_what_is_left_starts_one_at_every_end(
+    error: BaseException | None, tmp_path: Path, processes: set[int]
+) -> None:
+    killed("run", "docker")
+    try:
+        with sweeping.afterwards(engine_here(tmp_path)):
+            if error is not None:
+                raise error
+    except (KeyboardInterrupt, EngineError):
+        pass
+    assert len(started(processes)) == 1
+
+
+def test_the_process_holds_nothing_of_the_one_that_started_it(
+    tmp_path: Path, processes: set[int]
+) -> None:
+    with open_socket(tmp_path) as never_answers:
+        killed("run", "docker")
+        read, write = os.pipe()
+        os.set_inheritable(write, True)  # noqa: FBT003 - takes it so alone
+        info = engine_here(tmp_path)
+        sweeping.begin(info)
+        os.close(write)
+        connection, _ = never_answers.accept()  # it is at work
+        assert os.read(read, 1) == b""
+        os.close(read)
+        (pid,) = started(processes)
+        assert os.getsid(pid) == pid
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+        os.kill(pid, signal.SIGKILL)
+        connection.close()
+
+
+def open_socket(tmp_path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(f"{tmp_path}/no.sock")
+    listener.listen(1)
+    return listener
+
+
+def test_only_one_works_on_an_engine_at_a_time() -> None:
+    killed("run", "fake")
+    backend = FakeBackend()
+    with sweeping._alone("fake") as nobody_else:
+        assert nobody_else
+        keep_house_of(backend)
+    assert backend.operations == []
+    keep_house_of(backend)
+    assert "containers" in backend.operations
+
+
+def dead_labels() -> dict[str, str]:
+    code = "from buildr.engines import ownership; print(ownership.labels(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
+    return found
+
+
+def test_what_a_killed_run_has_left_goes_with_its_mark() -> None:
+    backend = FakeBackend()
+    image = backend.add_image("x")
+    left = backend.create(ownership.signed(ContainerSpec(image=image.id, labels=dead_labels())))
+    live = backend.create(
+        ownership.signed(ContainerSpec(image=image.id, labels=ownership.labels(1)))
+    )
+    killed("run", "fake")
+    keep_house_of(backend)
+    assert backend.state(left) is None
+    assert backend.state(live) is not None
+    assert not marks.left("run", "fake")
+
+
+def pause() -> tuple[Path, int, float]:
+    """Return the file of the one pause that there is, how often the work has failed, and how long it waits yet."""
+    (path,) = Path(cache.directory(), "housekeeping").glob("*-pause")
+    failures, until = path.read_text().split()
+    return path, int(failures), float(until) - time.time()
+
+
+def test_after_each_failure_it_waits_twice_as_long_up_to_a_bound() -> None:
+    killed("run", "fake")
+    backend = FakeBackend()
+    backend.fail("containers", EngineError("busy"), times=None)
+    waits = []
+    for number in range(1, 15):
+        keep_house_of(backend)
+        keep_house_of(backend)  # too early
+        assert backend.operations.count("containers") == number
+        path, failures, wait = pause()
+        assert failures == number
+        waits.append(wait)
+        path.write_text(f"{failures} 0")  # as if it were over
+    assert all(later > 1.9 * earlier for earlier, later in itertools.pairwise(waits[:8]))
+    assert waits[-1] == pytest.approx(6 * 3600, abs=60)
+    assert marks.left("run", "fake")
+
+
+def test_a_success_forgets_the_failures() -> None:
+    killed("run", "fake")
+    backend = FakeBackend()
+    backend.fail("containers", EngineError("busy"))
+    keep_house_of(backend)
+    path, _, _ = pause()
+    path.write_text("5 0")
+    keep_house_of(backend)
+    assert not path.exists()
+    assert not marks.left("run", "fake")
+
+
+@pytest.mark.parametrize("text", ["", "x y", "1", f"3 {1 << 62}", "nan inf", "-5 -5"])
+def test_a_pause_that_makes_no_sense_is_none(text: str) -> None:
+    killed("run", "fake")
+    backend = FakeBackend()
+    backend.fail("containers", EngineError("busy"))
+    keep_house_of(backend)
+    path, _, _ = pause()
+    path.write_text(text)
+    keep_house_of(backend)
+    assert not marks.left("run", "fake")
+
+
+def test_one_kind_of_work_does_not_wait_for_the_failures_of_another() -> None:
+    killed("build", "fake")
+    backend = FakeBackend()
+    backend.fail("images", EngineError("busy"))
+    keep_house_of(backend)
+    killed("run", "fake")
+    keep_house_of(backend)
+    assert not marks.left("run", "fake")
+    assert marks.left("build", "fake")
+
+
+def test_an_attempt_that_is_killed_counts_as_a_failure() -> None:
+    killed("run", "fake")
+
+    class Ending(FakeBackend):
+        def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
+            super().containers(labels)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        keep_house_of(Ending())
+    backend = FakeBackend()
+    keep_house_of(backend)
+    assert backend.operations == []
+
+
+OLD = OldImages(
+    project="p", name="localhost/buildr/p", newest="none", secrets=False, installs=False
+)
+
+
+def old_images_of(backend: FakeBackend) -> list[str]:
+    for number in range(5):
+        image = Image(id="", labels={PROJECT: "p"})
+        backend.add_image(f"localhost/buildr/p:{number:032x}", image)
+    return [tag for image in backend.images({PROJECT: "p"}) for tag in image.tags]
+
+
+def test_while_somebody_builds_no_image_goes_and_nobody_waits() -> None:
+    backend = FakeBackend()
+    tags = old_images_of(backend)
+    sweeping.note(backend.info, OLD)
+    with building("fake"):
+        keep_house_of(backend)
+    assert [tag for row in backend.images({}) for tag in row.tags] == tags
+    path, _, _ = pause()
+    path.unlink()
+    keep_house_of(backend)
+    assert len(backend.images({})) < len(tags)
+
+
+def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
+    """Whoever lists does not hold the lock: another process could begin a build at once."""
+    free: list[bool] = []
+
+    class Watched(FakeBackend):
+        def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
+            with alone() as nobody:
+                free.append(nobody)
+            return super().images(labels, unnamed=unnamed)
+
+    backend = Watched()
+    old_images_of(backend)
+    free.clear()
+    killed("build", "fake")
+    sweeping.note(backend.info, OLD)
+    keep_house_of(backend)
+    assert free == [True, True]
+    assert not list(sweeping._due("fake"))
+
+
+def test_a_note_that_is_damaged_goes() -> None:
+    sweeping.note(FakeBackend().info, OLD)
+    (path,) = Path(cache.directory(), "housekeeping").iterdir()
+    path.write_bytes(b"{")
+    keep_house_of(FakeBackend())
+    assert not list(sweeping._due("fake"))
+
+
+def test_where_nothing_can_be_written_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
+    backend = FakeBackend()
+    sweeping.note(backend.info, OLD)
+    keep_house_of(backend)
+    assert run(backend) == 0
