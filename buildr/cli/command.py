@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 OTHER = "Other options"
-"""The section of what belongs to no other, ``--help`` among it; shown last."""
+"""The section for all other options, such as ``--help``; shown last."""
 
 _WIDEST_NAME = 25
-"""Characters of an option with its value; the text of a longer one begins on the next line."""
+"""Characters of an option with its value; the help of a longer one begins on the next line."""
 
 _COMPLETED = {"FILE": "file", "DIRECTORY": "dir"}
 
 
 class Option(click.Option):
-    """An option that stands in a section of the help.
+    """An option that belongs to a section of the help.
 
     Args:
         section: the section's heading.
@@ -52,7 +52,7 @@ class Command(click.Command):
             super().format_usage(ctx, formatter)
             return
         for number, usage in enumerate(self.usages):
-            # The second line stands under the first.
+            # The second line is aligned with the first.
             formatter.write_usage(ctx.command_path, usage, "Usage: " if number == 0 else " " * 7)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -72,7 +72,7 @@ class Command(click.Command):
 
 
 def completing(*words: str) -> Callable[..., list[CompletionItem]]:
-    """Return what completes an argument: the words that begin so; or by ``file`` or ``dir`` the shell itself."""
+    """Return what completes an argument: those of the words that match; with ``file`` or ``dir``, the shell does."""
 
     def complete(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
@@ -95,7 +95,7 @@ def _complete_backend(
 def option(*declarations: str, section: str = OTHER, **attributes: Any) -> Callable[[FC], FC]:
     """Declare an option in a section; otherwise like `click.option`.
 
-    A shell completes what stands for a file, a directory or a backend in the help.
+    A shell completes values that are a file, a directory or a backend.
     """
     metavar = attributes.get("metavar")
     if metavar in _COMPLETED:

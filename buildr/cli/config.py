@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HIDDEN = "…"
 _own_options = (
     option("--json", "as_json", is_flag=True, help="Print the options as JSON."),
-    option("--show-env", is_flag=True, help="Show the values of runtime.env, too."),
+    option("--show-env", is_flag=True, help="Also show the values of runtime.env."),
 )
 
 
@@ -41,9 +41,9 @@ def config(
 ) -> None:
     """Show each option, its value, and where it comes from.
 
-    That is, the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run,
-    so that what it computes is not shown), [tool.buildr] in pyproject.toml, the default. Flags of
-    the other commands come before all of them.
+    That is the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run, so
+    that computed values are not shown), [tool.buildr] in pyproject.toml, the default. Flags of other
+    commands take precedence over all of them.
     """
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
@@ -82,7 +82,7 @@ def _settings(
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
-    """Yield each option with its value and origin, the two that have variables of their own as they act."""
+    """Yield each option with its value and origin, with the two short variables applied."""
     from msgspec import structs
 
     from buildr.config.layers import DEFAULT
@@ -105,7 +105,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
 
 
 def _plain(name: str, value: Any, *, show_env: bool) -> Any:
-    """Return a value in the form in which JSON and TOML have it."""
+    """Return a value as JSON and TOML can represent it."""
     import msgspec
 
     if name == "runtime.env" and not show_env:
@@ -121,7 +121,7 @@ def _mount(mount: Mount) -> Any:
     import msgspec
 
     if ":" in mount.source or ":" in mount.target:
-        return msgspec.to_builtins(mount)  # what text cannot say
+        return msgspec.to_builtins(mount)  # what text cannot express
     access = ",".join(filter(None, ("ro" if mount.read_only else "", mount.relabel)))
     return ":".join(filter(None, (mount.source, mount.target, access)))
 

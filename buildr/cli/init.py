@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def init(context: click.Context, directory: str) -> None:
     """Write a commented [tool.buildr] into pyproject.toml.
 
-    The file is made in DIRECTORY, or the table is put behind what is there. Nothing is overwritten,
-    and no option is set until its # is taken away.
+    The file is created in DIRECTORY, or the table is appended to it. Nothing is overwritten, and no
+    option is set until its # is removed.
     """
     from buildr.config.template import write_template
     from buildr.host.exit_status import exit_status_of

@@ -1,7 +1,7 @@
-"""Where options come from: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first that gives one wins.
+"""Where options come from: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first one that sets an option wins.
 
-Each place is a `Layer` of values that are valid by themselves; `settle` puts the layers on top of each other. All of it
-happens on the host: a guest gets what came of it.
+Each place is a `Layer` of values that are valid by themselves; `settle` merges the layers. All of it happens on the host: a guest
+gets the result.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["Layer", "Settings", "settle", "settle_here"]
 
 
 def settle(entry: Entry, own: Layer, *, decorator: Layer | None = None) -> Settings:
-    """Return what holds for a program.
+    """Return the options of a program.
 
     Args:
         entry: the program.
         own: what the command line gives, or the decorator: a run has one of them.
-        decorator: what the decorator gives, for a command line that minds it.
+        decorator: what the decorator gives, for a command that reads it from the source.
 
     Raises:
-        OptionError: an option is wrong, wherever it stands, or two of one place exclude one another.
+        OptionError: an option is invalid in any of the places, or two of one place cannot be combined.
         ContextError: the context cannot be one.
     """
     upper = [*_upper(own), *([decorator] if decorator else [])]
@@ -39,7 +39,7 @@ def settle(entry: Entry, own: Layer, *, decorator: Layer | None = None) -> Setti
 
 
 def settle_here(own: Layer) -> Settings:
-    """Return what holds for the programs of the project that the current directory belongs to.
+    """Return the options of programs in the project that the current directory belongs to.
 
     Raises:
         OptionError: see `settle`.

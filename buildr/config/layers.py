@@ -1,4 +1,4 @@
-"""Layers of options, and what comes of putting them on top of each other."""
+"""Layers of options, and how they are merged."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Layer(Struct, frozen=True, kw_only=True):
         package: those of the image, by name.
         runtime: those of the run, by name.
         backend: the engine for both, where this place can name one.
-        origin: what people call the place.
-        origins: what they call it for single options, by ``package.tag`` or ``backend``.
-        is_command_line: whether it stands above the variables.
+        origin: the name of the place, for messages.
+        origins: its name for single options, by ``package.tag`` or ``backend``.
+        is_command_line: whether it takes precedence over the variables.
     """
 
     package: Mapping[str, Any] = {}
@@ -44,17 +44,17 @@ class Layer(Struct, frozen=True, kw_only=True):
     is_command_line: bool = False
 
     def origin_of(self, option: str) -> str:
-        """Return where people find an option."""
+        """Return the name of the place that gives an option."""
         return self.origins.get(option, self.origin)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What holds.
+    """The options of a program, from all places.
 
     Attributes:
         package: the options of the image.
         runtime: the options of the run.
-        origins: where each option comes from that is no default, by ``package.tag``.
+        origins: where each option that is not a default comes from, by ``package.tag``.
     """
 
     package: Package
@@ -63,7 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def merge(layers: Sequence[Layer]) -> Settings:
-    """Put layers on top of each other.
+    """Merge layers.
 
     An option of a higher layer replaces that of a lower one as a whole, except that ``env`` is merged by variable. It also
     removes those options of lower layers that it cannot be combined with.
@@ -104,7 +104,7 @@ def merge(layers: Sequence[Layer]) -> Settings:
 
 
 def _with_origins(error: OptionError, origins: Mapping[str, str]) -> OptionError:
-    """Say where the options stand that an error names; for the decorator and the command line that is obvious."""
+    """Say where the options come from that an error names; for the decorator and the command line that is obvious."""
     places = [
         Message("\n", OptionName(option), f" is from {origins[option]}")
         for option in error.options

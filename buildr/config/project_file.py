@@ -26,20 +26,20 @@ FILE = "pyproject.toml"
 KEYS = ("backend", "package", "runtime")
 _TABLE = "tool.buildr"
 _KEY = rb"buildr[\"']?[ \t]*[].=]"
-"""The table's name where a key may stand, however it is spelt (but for escapes). Importing tomllib takes as long as much
-else of a run, and most files name no such table."""
+"""The table's name in the place of a key, in every spelling but escapes. Importing tomllib would take much of a run's time, and most
+files have no such table."""
 
 
 def read_project_file(directory: str) -> Layer | None:
-    """Read what a project's file gives; ``None`` where it gives nothing.
+    """Read the options in a project's file; ``None`` where there are none.
 
-    Paths of mounts, of files of variables and of the context start at the file, wherever the command is given.
+    Relative paths of mounts, of files of variables and of the context start at the file, wherever the command is run.
 
     Args:
-        directory: the absolute path of the one that the file lies in.
+        directory: the absolute path of the project.
 
     Raises:
-        OptionError: the file cannot be read, or an option in it is wrong; file and key are named.
+        OptionError: the file cannot be read, or an option in it is invalid; file and key are named.
     """
     path = os.path.join(directory, FILE)
     table = _table(path)
@@ -125,5 +125,5 @@ def _mount(mount: Mount, directory: str) -> Mount:
 
 
 def _beside(path: str, directory: str) -> str:
-    """Return a path that starts at the file, unless it starts elsewhere already."""
+    """Return a path that starts at the file, unless it is absolute or starts at a home directory."""
     return path if path.startswith("~") else os.path.normpath(os.path.join(directory, path))

@@ -12,7 +12,7 @@ from buildr.errors import OptionError
 __all__ = ["TEMPLATE", "write_template"]
 
 TEMPLATE = """\
-# How Buildr runs this project. Take a # away to set an option; `buildr config` shows what holds.
+# How Buildr runs this project. Remove a # to set an option; `buildr config` shows all options.
 [tool.buildr]
 # backend = "podman"  # or "docker"; by default Podman, else Docker
 
@@ -42,16 +42,16 @@ TEMPLATE = """\
 
 
 def write_template(directory: str) -> bool:
-    """Write the template; what is in a file already stays as it is, byte for byte.
+    """Write the template; an existing file keeps its contents, byte for byte.
 
     Args:
-        directory: the project's.
+        directory: of the project.
 
     Returns:
         Whether the file is new.
 
     Raises:
-        OptionError: the file has such a table, is no TOML, or cannot be written; it is not touched then.
+        OptionError: the file has such a table, is not valid TOML, or cannot be written; it is left unchanged.
     """
     path = os.path.join(directory, FILE)
     try:
@@ -68,7 +68,7 @@ def write_template(directory: str) -> bool:
                 left = added.encode()
                 while left:
                     left = left[file.write(left) :]
-            except OSError:  # a full disk: half a table is none
+            except OSError:  # a full disk: half a table would be invalid
                 with contextlib.suppress(OSError):
                     os.truncate(path, len(there or b""))
                 raise
@@ -78,16 +78,16 @@ def write_template(directory: str) -> bool:
 
 
 def _addition(there: bytes, path: str) -> str:
-    """Return what comes behind what is there, with its line ends.
+    """Return what is appended to an existing file, with its line endings.
 
     Raises:
-        OptionError: nothing can.
+        OptionError: it has such a table, or is not valid TOML.
     """
     found = _parsed(there, path)
     if "buildr" in found.get("tool", {}):
         raise OptionError(
             f"{path} has [tool.buildr] already; nothing was written",
-            hint="`buildr config` shows what holds.",
+            hint="`buildr config` shows all options.",
         )
     separator = "" if not there else "\n" if there.endswith(b"\n") else "\n\n"
     added = separator + TEMPLATE
@@ -105,7 +105,7 @@ def _parsed(data: bytes, path: str) -> dict[str, Any]:
     except ValueError as error:
         raise OptionError(
             f"[tool.buildr] cannot be added to {path}: {error}; nothing was written",
-            hint="Correct the file, or write the table yourself.",
+            hint="Fix the file, or write the table yourself.",
         ) from None
 
 

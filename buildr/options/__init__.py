@@ -1,7 +1,7 @@
 """The options that users set: each is declared once, and checked when it is given; each error names its option.
 
 `package_options` and `runtime_options` take what a user gives and return `Package` and `Runtime`, in which
-every value is valid and in one form. Of Buildr, only what stands below in the picture of CONTRIBUTING.md is imported.
+every value is valid and in one form. It imports `buildr.errors` and nothing else of Buildr.
 """
 
 from __future__ import annotations

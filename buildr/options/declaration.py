@@ -1,4 +1,4 @@
-"""What is declared of an option: all that the decorator, pyproject.toml, variables, flags and the documentation need."""
+"""The declaration of an option: what the decorator, pyproject.toml, variables, flags and the documentation need to know."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINE", "KUBERNETES", "QUADLET", "FlagSet", "Form", "Option", "Section"]
 
 ENGINE, QUADLET, KUBERNETES = "engine", "quadlet", "kubernetes"
-"""Runners, which an option may have a meaning for."""
+"""Runners that an option may apply to."""
 
 Form = Literal["switch", "text", "number", "integer", "structure", "text or structure"]
 """How text gives a value: a variable's whole, a flag's unless it is repeatable.
@@ -30,13 +30,13 @@ FlagSet = Literal["", "build", "image", "wheel_cache", "publish", "container", "
 
 _SWITCHES = {"1": True, "true": True, "0": False, "false": False}
 _JSON = ('["', '{"')
-"""How a structure begins, and no line for a shell does."""
+"""How a structure begins, and a shell command does not."""
 
 
 class Option(Struct, frozen=True, kw_only=True):
     """One option.
 
-    Its type, its default and its description stand in `PackageOptions` or `RuntimeOptions`, where type checkers and editors read
+    Its type, its default and its description are in `PackageOptions` or `RuntimeOptions`, where type checkers and editors find
     them.
 
     Attributes:
@@ -44,16 +44,16 @@ class Option(Struct, frozen=True, kw_only=True):
         name: in snake_case.
         read: returns its valid value, or raises `InvalidValueError`.
         form: how it is given as text.
-        aliases: other names that it has had, in snake_case.
+        aliases: other accepted names, in snake_case.
         short_variable: its variable, where that is not ``BUILDR_`` with group and name.
-        flags: its names on a command line; none: there it cannot be given.
+        flags: its names on a command line; empty: it cannot be given there.
         repeatable: whether a flag is given for each item of a list.
-        metavar: what stands for the flag's value in the help.
+        metavar: the placeholder for the flag's value in the help.
         help: the flag's.
-        section: the heading that the flag stands under.
+        section: the heading of the help that lists the flag.
         flag_set: which commands take the flag.
-        decides_image: whether another value makes another image.
-        runners: where it has a meaning when the image runs; empty: it is for the build alone, or for calls.
+        decides_image: whether another value results in another image.
+        runners: those that it applies to; empty: it is for builds or calls only.
     """
 
     group: Literal["package", "runtime"]
@@ -101,7 +101,7 @@ class Option(Struct, frozen=True, kw_only=True):
         """Return what the decorator would be given for the text of a variable or a flag; `check` it then.
 
         Raises:
-            OptionError: no value is written like that. A structure's text is not shown, as it may hold a secret.
+            OptionError: the text is not a value of this form. That of a structure is not shown, as it may contain a secret.
         """
         if self.form == "switch":
             if text.lower() not in _SWITCHES:

@@ -28,7 +28,7 @@ def devices(value: object) -> tuple[str, ...]:
     """Read the option ``devices``.
 
     Raises:
-        InvalidValueError: it is no list of devices.
+        InvalidValueError: it is not a list of devices.
     """
     return tuple(each(value, _device, _DEVICES))
 
@@ -39,7 +39,7 @@ def _device(value: object) -> str:
     if not path and not re.fullmatch(_CDI, found, re.ASCII):
         raise InvalidValueError(value, _DEVICE)
     if path and ".." in found.split("/"):
-        raise InvalidValueError(value, _DEVICE, problem="it holds '..'")
+        raise InvalidValueError(value, _DEVICE, problem="it contains '..'")
     if found.endswith(":"):
         raise InvalidValueError(value, _DEVICE, problem="nothing follows the last colon")
     return found
@@ -62,7 +62,7 @@ def gpus(value: object) -> Gpus:
     """Read the option ``gpus``.
 
     Raises:
-        InvalidValueError: it says neither how many nor which.
+        InvalidValueError: it is neither a number of GPUs nor a list.
     """
     if isinstance(value, str):
         words = text(value, _GPUS)

@@ -11,7 +11,7 @@ from buildr.options.values import text
 __all__ = ["RESERVED", "environment"]
 
 RESERVED = ("BUILDR_IN_CONTAINER", "METAPARTICLE_IN_CONTAINER")
-"""The two that tell a script that it is inside; an option must not say otherwise."""
+"""The two that tell a script that it is in a container; options cannot override them."""
 
 _ACCEPTS = (
     'a dict such as {"NAME": "value"}, where None as value passes the host\'s on, or a list such as'
@@ -25,7 +25,7 @@ def environment(value: object) -> dict[str, str | None]:
     """Read the option ``env``. No error shows a value, as it may be a secret.
 
     Raises:
-        InvalidValueError: it is no dict and no list, a name is no name or reserved, or a value is no text.
+        InvalidValueError: it is neither a dict nor a list, a name is invalid or reserved, or a value is not text.
     """
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         pairs = (item.partition("=") for item in value)  # what TOML, which has no None, can say
@@ -46,12 +46,14 @@ def environment(value: object) -> dict[str, str | None]:
 
 
 def _value(name: str, value: object) -> str:
-    """Line breaks may stand in a value, which travels in a request and never in a file."""
+    """Read a value. It may contain line breaks, since it is sent in a request and never written to a file."""
     where = f"[{name!r}]"
     if not isinstance(value, str):
         raise InvalidValueError(value, _VALUE, path=(where,), secret=True)
     if "\0" in value:
-        raise InvalidValueError(value, _VALUE, problem="it holds a NUL", path=(where,), secret=True)
+        raise InvalidValueError(
+            value, _VALUE, problem="it contains a NUL character", path=(where,), secret=True
+        )
     if re.search(r"[\ud800-\udfff]", value):
         problem = "it cannot be written as UTF-8"
         raise InvalidValueError(value, _VALUE, problem=problem, path=(where,), secret=True)

@@ -65,7 +65,7 @@ class InvalidValueError(OptionError):
         value: what was given; shown as `shown` does.
         accepted: what is accepted instead, as a noun phrase.
         problem: what is wrong with the value, where that is not obvious from ``accepted``.
-        path: where in the option's value it stands: the index in a list, ``.dest`` for a field.
+        path: where it is in the option's value: the index in a list, ``.dest`` for a field.
         secret: show only the type of the value.
 
     Attributes:

@@ -31,10 +31,9 @@ class PackageFile(Struct, frozen=True):
 
     Attributes:
         src: where it is, absolute or relative to the context.
-        dest: where it goes, an absolute path inside the container. A file goes under its own name into a
-            directory that the image has there, or that is meant by a final ``/``; what is in a directory goes
-            into ``dest``.
-        mode: its permissions, octal digits as text such as ``"0400"``; ``None``: as it has them.
+        dest: where it goes, an absolute path inside the container. Where that is a directory of the image, or ends with ``/``,
+            a file keeps its name in it; the contents of a directory go into ``dest``.
+        mode: its permissions, octal digits as text such as ``"0400"``; ``None``: those that it has.
     """
 
     src: str
@@ -62,7 +61,7 @@ def additional_files(value: object) -> tuple[PackageFile, ...]:
     """Read the option ``additional_files``.
 
     Raises:
-        InvalidValueError: it is no list of files, or two of them have one destination.
+        InvalidValueError: it is not a list of files, or two of them have one destination.
     """
     files = tuple(each(value, _file, _LIST))
     # For each destination, whether it is a directory, which takes any number of files.
@@ -80,7 +79,7 @@ def _file(value: object) -> PackageFile:
     if isinstance(value, str):
         parts = text(value, _ACCEPTS).split(":")
         if len(parts) not in {2, 3}:
-            problem = "a path that holds a colon needs the dict" if len(parts) > 3 else ""
+            problem = "a path that contains a colon needs the dict" if len(parts) > 3 else ""
             raise InvalidValueError(value, _ACCEPTS, problem=problem)
         value = dict(zip(("src", "dest", "mode"), parts, strict=False))
     return PackageFile(

@@ -32,11 +32,11 @@ class HealthCheck(Struct, frozen=True):
     The times are Docker's own unless given: https://docs.docker.com/reference/dockerfile/#healthcheck.
 
     Attributes:
-        command: a line for ``sh``, or the words of a command, which is looked for in the container.
+        command: a line for ``sh``, or the words of a command in the container.
         interval: seconds from one check to the next.
         timeout: seconds that one may take.
         retries: how many in a row have to fail until the container counts as unhealthy.
-        start_period: seconds from the start in which failures do not count.
+        start_period: seconds after the start in which failures do not count.
     """
 
     command: str | tuple[str, ...]
@@ -57,7 +57,7 @@ def health_check(value: object) -> HealthCheck:
     """Read the option ``healthcheck``.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: it is not a health check.
     """
     if isinstance(value, (str, list, tuple)):
         value = {"command": value}
@@ -74,7 +74,7 @@ def _command(value: object) -> str | tuple[str, ...]:
         return line
     words = tuple(each(value, lambda word: text(word, _COMMAND), _COMMAND))
     if not words or not words[0]:
-        raise InvalidValueError(value, _COMMAND, problem="it names no command")
+        raise InvalidValueError(value, _COMMAND, problem="there is no command")
     return words
 
 

@@ -58,7 +58,7 @@ def mount_source(mount: Mount, base: str) -> str:
         base: the absolute path of the directory that a relative source starts from.
 
     Raises:
-        OptionError: ``~user`` names nobody.
+        OptionError: there is no user for ``~user``.
     """
     if mount.is_volume:
         return mount.source
@@ -78,7 +78,7 @@ def mounts(value: object) -> tuple[Mount, ...]:
     """Read the option ``mounts``.
 
     Raises:
-        InvalidValueError: it is no list of mounts, or two of them have one target.
+        InvalidValueError: it is not a list of mounts, or two of them have one target.
     """
     found = tuple(each(value, _mount, _LIST))
     refuse_repeated((mount.target for mount in found), _TARGET, "two mounts have this target")
@@ -92,13 +92,13 @@ def _mount(value: object) -> Mount:
         )
     parts = text(value, _ACCEPTS).split(":")
     if len(parts) not in {2, 3}:
-        problem = "a path that holds a colon needs the dict" if len(parts) > 3 else ""
+        problem = "a path that contains a colon needs the dict" if len(parts) > 3 else ""
         raise InvalidValueError(value, _ACCEPTS, problem=problem)
     options = parts[2].split(",") if len(parts) == 3 else []
     access = {option for option in options if option in {"ro", "rw"}}
     relabel = {option for option in options if option in {"z", "Z"}}
     if len(access) + len(relabel) != len(options) or len(access) > 1 or len(relabel) > 1:
-        problem = "after the target stands one of ro and rw, one of z and Z"
+        problem = "the target can be followed by one of ro and rw, and one of z and Z"
         raise InvalidValueError(value, _ACCEPTS, problem=problem)
     return Mount(
         source=_source(parts[0]),

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["MODES", "Network", "networks"]
 
 MODES = ("none", "host")
-"""What stands in the place of a network, and alone."""
+"""What can be given instead of networks, and only alone."""
 _ACCEPTS = '"none", "host", or the name of a network of the engine'
 _ITEM = Accepts('"name", "name:alias=db"', 'a dict {"name": …, "aliases": […]}')
 _LIST = f"{_ACCEPTS}; or a list of networks, each {_ITEM}"
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
 _ALIAS = "a name for this container in that network: letters, digits, and _ . - (not first)"
 _OWN = ("bridge", "default", "private", "slirp4netns", "pasta")
-"""Words that one engine takes for the network of every container, and the other for one of that name."""
+"""Words that one engine takes for its default network, and the other for the name of a network."""
 
 
 class Network(Struct, frozen=True):
@@ -43,15 +43,17 @@ def networks(value: object) -> tuple[Network, ...]:
     """Read the option ``network``: one or several.
 
     Raises:
-        InvalidValueError: it is no network, one is there twice, or ``none`` or ``host`` is not alone.
+        InvalidValueError: it is not a network, one is given twice, or ``none`` or ``host`` is not alone.
     """
     if isinstance(value, (str, Mapping, Network)):
         return (_network(value, _ACCEPTS),)
     found = tuple(each(value, lambda item: _network(item, _ITEM), _LIST))
-    refuse_repeated((item.name for item in found), _ITEM, "it is there twice")
+    refuse_repeated((item.name for item in found), _ITEM, "it is given twice")
     for item in found:
         if item.name in MODES and len(found) > 1:
-            raise InvalidValueError(value, _LIST, problem=f"{item.name!r} excludes every other")
+            raise InvalidValueError(
+                value, _LIST, problem=f"{item.name!r} cannot be combined with others"
+            )
     return found
 
 
@@ -60,12 +62,14 @@ def _network(value: object, accepts: str) -> Network:
         name, colon, rest = text(value, accepts).partition(":")
         aliases = [word.partition("=") for word in rest.split(",")] if colon else []
         if any(key != "alias" or not alias for key, _, alias in aliases):
-            raise InvalidValueError(value, _ITEM, problem="after the name stands alias=…")
+            raise InvalidValueError(
+                value, _ITEM, problem="the name can be followed by alias=… only"
+            )
         found = Network(_name(name), tuple(_alias(alias) for _, _, alias in aliases))
     else:
         found = Network(**record(value, Network, _READERS, required=("name",), accepts=_ITEM))
     if found.name in MODES and found.aliases:
-        raise InvalidValueError(value, accepts, problem=f"{found.name!r} is no network with names")
+        raise InvalidValueError(value, accepts, problem=f"{found.name!r} cannot have aliases")
     return found
 
 
@@ -75,7 +79,7 @@ def _name(value: object) -> str:
         raise InvalidValueError(
             value,
             f"{_ACCEPTS}; left out, the engine's default",
-            problem="engines differ in what it means",
+            problem="it means different things to different engines",
         )
     return name
 

@@ -1,4 +1,4 @@
-"""The options of the image, ``package=``: as they are given, and as they hold once they are checked."""
+"""The options of the image, ``package=``: as they are given, and validated."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ DEFAULT_VARIANT = "alpine"
 
 
 class PackageOptions(Struct, frozen=True, kw_only=True):
-    """How the image is made. Every option may be left out; `package_options` checks them.
+    """How the image is built. Every option can be omitted; `package_options` validates them.
 
     Attributes:
         repository: where the image belongs, ``registry.example.org/me``.
         name: the image's name; by default that of the script.
         tag: the image's tag.
-        publish: whether the image is pushed to the repository.
-        py_version: the Python of the base image, ``3.12``; by default what the project asks for, else 3.
+        publish: whether to push the image to the repository.
+        py_version: the Python version of the base image, ``3.12``; by default the one that the project requires, else 3.
         variant: the variant of the Python image, ``alpine`` by default.
         base_image: another base image, in place of ``py_version`` and ``variant``.
-        pull: ask the registry for a newer base image before every run; otherwise only what is not stored is pulled.
-        dockerfile: a file of your own to build, in place of the generated one.
-        dependencies_file: the file that names the dependencies; by default the first that is found.
+        pull: check the registry for a newer base image before every run; otherwise an image is pulled only if it is not stored.
+        dockerfile: a Containerfile of your own, in place of the generated one.
+        dependencies_file: the file that lists the dependencies; by default the first that is found.
         dependencies: the dependencies themselves, in place of any file.
-        extras: the project's extras that are installed, too.
-        groups: the dependency groups that are installed, too.
-        system_packages: what is installed with the package manager of the base image, apk or apt.
-        additional_files: further files to copy into the image.
+        extras: extras of the project to install as well.
+        groups: dependency groups to install as well.
+        system_packages: packages to install with the package manager of the base image, apk or apt.
+        additional_files: more files to copy into the image: ``"src:dest[:mode]"``, dicts, or `PackageFile` objects.
         context: the directory that is sent to the build.
         user: ``root`` to run as root.
         builder: the backend that builds.
         verbose: show all output of the build.
-        quiet: show none of it.
-        include_secrets: send files, too, that look like secrets.
-        secrets: what the installation of dependencies may see and nothing else does, such as the login to a
-            package index.
-        wheel_cache: whether a run on this host installs with a cache of downloads and built wheels, which the engine keeps for you.
+        quiet: show nothing but errors.
+        include_secrets: also send files that look like secrets.
+        secrets: what only the installation of dependencies can see, such as the login to a package index.
+        wheel_cache: whether installations use a cache of downloads and built wheels, which the engine keeps on this host.
     """
 
     repository: str | None = None

@@ -51,7 +51,7 @@ _DECLARED = (
         read=values.py_version,
         flags=("--py-version",),
         metavar="VERSION",
-        help="Python of the image, such as 3.12.  [default: what the project asks for, else 3]",
+        help="Python of the image, such as 3.12.  [default: the one that the project requires, else 3]",
     ),
     _build(
         name="variant",
@@ -75,7 +75,7 @@ _DECLARED = (
         flags=("--pull",),
         flag_set="image",
         decides_image=False,
-        help="Ask the registry for a newer base image.  [default: pull only what is not stored]",
+        help="Check the registry for a newer base image.  [default: pull only if none is stored]",
     ),
     _build(
         name="dockerfile",
@@ -108,7 +108,7 @@ _DECLARED = (
         flags=("--extra",),
         repeatable=True,
         metavar="NAME",
-        help="Install an extra of the project, too; repeatable.",
+        help="Also install an extra of the project; repeatable.",
     ),
     _build(
         name="groups",
@@ -117,7 +117,7 @@ _DECLARED = (
         flags=("--group",),
         repeatable=True,
         metavar="NAME",
-        help="Install a dependency group, too; repeatable.",
+        help="Also install a dependency group; repeatable.",
     ),
     _build(
         name="system_packages",
@@ -126,7 +126,7 @@ _DECLARED = (
         flags=("--system-package",),
         repeatable=True,
         metavar="NAME",
-        help="Install a package of the base image's system, with apk or apt; repeatable.",
+        help="Install a system package with apk or apt; repeatable.",
     ),
     _build(
         name="additional_files",
@@ -135,7 +135,7 @@ _DECLARED = (
         flags=("--additional-file",),
         repeatable=True,
         metavar="SRC:DEST[:MODE]",
-        help="One more file or directory for the image; repeatable.",
+        help="Copy one more file or directory into the image; repeatable.",
     ),
     _build(
         name="context",
@@ -149,7 +149,7 @@ _DECLARED = (
         read=values.user,
         flags=("--user",),
         metavar="root",
-        help="Run as root inside, not as uid 1000.",
+        help="Run as root in the container, rather than as uid 1000.",
     ),
     _option(
         name="builder",
@@ -181,7 +181,7 @@ _DECLARED = (
         form="switch",
         flags=("--include-secrets",),
         flag_set="image",
-        help="Send files, too, that look like secrets.",
+        help="Also send files that look like secrets.",
     ),
     _build(
         name="secrets",
@@ -190,8 +190,8 @@ _DECLARED = (
         flags=("--secret",),
         repeatable=True,
         metavar="id=ID,src=FILE",
-        help="What the installation may see and the image does not: id=…,src=FILE, id=…,env=VARIABLE, or"
-        " pip (pip's settings on this host); repeatable.",
+        help="What the installation can see and the image does not contain: id=…,src=FILE,"
+        " id=…,env=VARIABLE, or pip (pip's settings on this host); repeatable.",
     ),
     _build(
         name="wheel_cache",

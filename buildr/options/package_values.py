@@ -21,7 +21,7 @@ _PY_PATTERN = r"3(?:\.(?:[89]|[1-9][0-9])(?:\.[0-9]{1,2})?(?:-rc|(?:a|b|rc)[0-9]
 _VARIANT = 'the end of a tag of the image "python", such as "alpine", "slim" or "slim-bookworm"; "" for none'
 _VARIANT_PATTERN = r"(?:[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?"
 _USER = '"root"; without it, the image runs as uid 1000 and gid 0'
-BACKEND = 'the name of a backend: "podman", "docker", "auto", or one that a package adds'
+BACKEND = 'the name of a backend: "podman", "docker", "auto", or one that another package provides'
 _BACKEND_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 _CONTEXT = "the path of the directory that is sent to the build"
 _DOCKERFILE = "the path of a Dockerfile or Containerfile"
@@ -36,7 +36,7 @@ _SYSTEM_PACKAGES = (
 _SYSTEM_PATTERN = (
     r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,98}[A-Za-z0-9+])?(?:=[A-Za-z0-9][A-Za-z0-9.:+~_-]{0,98})?"
 )
-"""A name that apt and apk take for nothing else (to apt, a final ``-`` means to remove), and perhaps a version."""
+"""A name that apt and apk read as nothing else (to apt, a final ``-`` means removal), with or without a version."""
 
 
 def repository(value: object) -> str:
@@ -111,7 +111,7 @@ def dependencies_file(value: object) -> str:
 
 
 def dependencies(value: object) -> tuple[str, ...]:
-    """Read the option ``dependencies``; whether they mean something to pip is seen when dependencies are looked for."""
+    """Read the option ``dependencies``; whether pip understands them is checked when dependencies are resolved."""
     return tuple(each(value, _requirement, _DEPENDENCIES))
 
 
@@ -131,10 +131,10 @@ def system_packages(value: object) -> tuple[str, ...]:
 
 
 def backend(value: object) -> str:
-    """Read the name of a backend; whether there is one is seen later.
+    """Read the name of a backend; whether it exists is checked later.
 
     Raises:
-        InvalidValueError: it can be no backend's name.
+        InvalidValueError: it cannot be the name of a backend.
     """
     return matching(value, _BACKEND_PATTERN, BACKEND)
 

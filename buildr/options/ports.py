@@ -19,7 +19,7 @@ __all__ = ["EVERY_INTERFACE", "LOOPBACK", "Port", "bound", "debug_port", "publis
 
 LOOPBACK = "127.0.0.1"
 DEBUG_PORT = 5678
-"""Where debuggers of Python listen by custom."""
+"""Where debuggers of Python usually listen."""
 EVERY_INTERFACE = ""
 """What both engines take for every address of the host, IPv4 and IPv6."""
 
@@ -52,7 +52,7 @@ class Port(Struct, frozen=True):
 
     @property
     def bracketed_ip(self) -> str:
-        """The address of the host as it stands before a port: ``[::1]``."""
+        """The address of the host as it is written before a port: ``[::1]``."""
         return f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
 
     @property
@@ -69,7 +69,7 @@ def published_ports(value: object) -> tuple[Port, ...]:
     """Read the option ``ports``; `bound` completes what it returns.
 
     Raises:
-        InvalidValueError: it is no list or dict of ports, or an item is no port.
+        InvalidValueError: it is not a list or dict of ports, or an item is not a port.
     """
     if isinstance(value, Mapping):
         lists = [_pair(container, host) for container, host in value.items()]
@@ -82,7 +82,7 @@ def debug_port(value: object) -> Port:
     """Read the option ``debug``: a port of this host, with an address or without.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: it is not a port.
     """
     if isinstance(value, Port):
         return _checked(value)
@@ -111,7 +111,7 @@ def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:
         The ports, each once.
 
     Raises:
-        InvalidValueError: one port of the host stands for two of the container.
+        InvalidValueError: one port of the host is published for two of the container.
     """
     found: dict[Port, None] = {}
     for port in ports:
@@ -121,7 +121,7 @@ def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:
         if known in found:
             continue
         if any(_collide(known, other) for other in found):
-            problem = "one port of the host cannot stand for two of the container"
+            problem = "one port of the host cannot be published for two of the container"
             raise InvalidValueError(f"{known.host}:{known.container}", _ACCEPTS, problem=problem)
         found[known] = None
     return tuple(found)
@@ -196,7 +196,9 @@ def _parsed(given: str) -> list[Port]:
         raise InvalidValueError(given, _ACCEPTS, problem="a container has no port 0")
     hosts = [0] * len(container) if host == range(1) else list(host)
     if len(hosts) != len(container):
-        raise InvalidValueError(given, _ACCEPTS, problem="the two ranges differ in length")
+        raise InvalidValueError(
+            given, _ACCEPTS, problem="the two ranges are not of the same length"
+        )
     kind = cast('Literal["tcp", "udp", "sctp"]', protocol)
     return [Port(ip, one, other, kind) for one, other in zip(hosts, container, strict=True)]
 
@@ -208,7 +210,7 @@ def _range(part: str, given: str) -> range:
     first = int(match[1])
     last = int(match[2] or first)
     if first > last:
-        raise InvalidValueError(given, _ACCEPTS, problem="a range runs upward")
+        raise InvalidValueError(given, _ACCEPTS, problem="the range ends before it begins")
     if last > _MOST or (first == 0 and match[2]):
         raise InvalidValueError(given, _ACCEPTS)
     return range(first, last + 1)
@@ -222,4 +224,6 @@ def _address(address: str, given: object) -> str:
     try:
         return inet_ntop(family, inet_pton(family, address))
     except (OSError, ValueError):
-        raise InvalidValueError(given, _ACCEPTS, problem="the address is no IP address") from None
+        raise InvalidValueError(
+            given, _ACCEPTS, problem="the address is not an IP address"
+        ) from None

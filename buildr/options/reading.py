@@ -24,7 +24,7 @@ def snake_case(name: str) -> str:
 def read_group(
     group: str, value: object, *, kind: type[Struct], known: Mapping[str, Option]
 ) -> dict[str, Any]:
-    """Read a group of options: those that are given, so that groups can be put together before defaults come in.
+    """Read a group of options: those that are given, so that several places can be merged before defaults are filled in.
 
     Args:
         group: its name, ``package``.

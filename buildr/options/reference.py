@@ -1,8 +1,8 @@
 """Image references, by the grammar of the OCI distribution project.
 
 The expressions say what ``regexp.go`` of https://github.com/distribution/reference says, and
-`Reference.normalised` what its ``ParseNormalizedNamed`` does. Go's ``$`` means the very end of the text,
-so a line break at the end is refused here too.
+`Reference.normalised` what its ``ParseNormalizedNamed`` does. Go's ``$`` matches only at the very end of the text,
+so a line break at the end is refused here, too.
 """
 
 from __future__ import annotations
@@ -102,29 +102,29 @@ def parse_reference(text: str) -> Reference:
     """Parse an image reference.
 
     Raises:
-        OptionError: it is none; the error says why where a reason is plain.
+        OptionError: it is not one; the error says why where the reason is known.
     """
 
-    def wrong(problem: str = "") -> InvalidValueError:
+    def invalid(problem: str = "") -> InvalidValueError:
         return InvalidValueError(text, ACCEPTS, problem=problem).of("an image reference")
 
     whole = plain_text(text, ACCEPTS)
     if len(whole) > _LONGEST:
-        raise wrong(f"it has more than {_LONGEST} characters")
+        raise invalid(f"it has more than {_LONGEST} characters")
     match = re.fullmatch(_REFERENCE, whole, re.ASCII)
     if match is None:
         if re.fullmatch(_REFERENCE, whole.lower(), re.ASCII):
-            raise wrong("the name has upper-case letters")
+            raise invalid("the name has upper-case letters")
         if "://" in whole:
-            raise wrong("a reference has no scheme")
-        raise wrong()
+            raise invalid("a reference has no scheme")
+        raise invalid()
     domain, path, tag, digest = (part or "" for part in match.groups())
     if len(path) > _LONGEST_PATH:
-        raise wrong(f"the path has more than {_LONGEST_PATH} characters")
+        raise invalid(f"the path has more than {_LONGEST_PATH} characters")
     if digest:
         algorithm, _, digits = digest.partition(":")
         if _DIGEST_DIGITS.get(algorithm) != len(digits) or digits != digits.lower():
-            raise wrong("the digest is not one of sha256, sha384 or sha512")
+            raise invalid("the digest is not one of sha256, sha384 or sha512")
     return Reference(domain=domain, path=path, tag=tag, digest=digest)
 
 

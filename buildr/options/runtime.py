@@ -1,4 +1,4 @@
-"""The options of the run, ``runtime=``: as they are given, and as they hold once they are checked."""
+"""The options of the run, ``runtime=``: as they are given, and validated."""
 
 from __future__ import annotations
 
@@ -24,53 +24,52 @@ __all__ = ["Runtime", "RuntimeOptions"]
 
 
 class RuntimeOptions(Struct, frozen=True, kw_only=True):
-    """How the container runs. Every option may be left out; `runtime_options` checks them.
+    """How the container runs. Every option can be omitted; `runtime_options` validates them.
 
     Attributes:
         executor: the backend that runs the container.
         ports: published ports: ``8080``, ``"8080:80"``, ``"127.0.0.1:8080:80/udp"``, ranges, or a dict
             ``{container: host}``.
-        public: whether ports without an address are bound to every address of the host, not to 127.0.0.1.
-        env: environment variables; ``None`` as value passes the host's on. Also a list, ``["NAME=value", "NAME"]``.
-        env_file: files of variables (``.env``), one or a list; what ``env`` names comes before them.
+        public: whether ports without an address are bound to every address of the host, rather than to 127.0.0.1.
+        env: environment variables; ``None`` as a value passes on the host's. Also a list, ``["NAME=value", "NAME"]``.
+        env_file: files of variables (``.env``), one or a list; ``env`` takes precedence.
         mounts: ``"source:/target[:ro]"``, dicts, or `Mount` objects.
         tmpfs: directories in memory, ``"/target"`` or ``"/target:size=64m"``.
-        cpus: how many CPUs the container may use.
-        memory: how much memory it may use, ``512m`` or a number of bytes.
-        shm_size: how large ``/dev/shm`` is, ``256m`` or a number of bytes; 64 MiB by default. It counts as ``memory``.
-        pids_limit: how many processes and threads it may have.
+        cpus: how many CPUs the container can use.
+        memory: how much memory it can use, ``512m`` or a number of bytes.
+        shm_size: the size of ``/dev/shm``, ``256m`` or a number of bytes; 64 MiB by default. It counts towards ``memory``.
+        pids_limit: how many processes and threads it can have.
         ulimits: limits of each process: ``{"nofile": 1024}``, ``{"nofile": [1024, 4096]}`` (soft, hard; -1 for none), or a list,
             ``["nofile=1024:4096"]``.
         devices: devices of this host: ``"/dev/fuse"``, ``"/dev/host:/dev/container:rwm"``, or a name of the Container Device
             Interface, ``"vendor.com/class=name"``.
-        gpus: NVIDIA GPUs: ``"all"``, how many, or which, ``["0", "GPU-…"]``.
-        network: a network that the engine has, by its name; ``none``; or ``host``, where the guest shares the network of this
-            host. Also a list of networks, each with names for the container there, ``"backend:alias=db"``. By default a private
-            one that reaches out.
+        gpus: NVIDIA GPUs: ``"all"``, a number of them, or a list, ``["0", "GPU-…"]``.
+        network: the name of a network of the engine; ``none``; or ``host``, the network of this host. Also a list of networks, each
+            with names for the container in it, ``"backend:alias=db"``. By default a private one with access to the outside.
         name: the container's name; by default the engine chooses.
-        grace_seconds: how long it may take to end after a signal before it is killed.
-        interrupt: who gets Ctrl+C, ``host`` or ``guest``.
+        grace_seconds: how long it has to end after a signal before it is killed.
+        interrupt: what Ctrl+C is for: ``host`` stops the container, ``guest`` passes it to the script.
         hardened: drop every capability and mount the root read-only.
-        mount_source: show the guest the context itself at ``/app``, in place of a copy in the image: what changes on
-            either side is there at once on the other, ignored files and secrets included.
+        mount_source: mount the context itself at ``/app``, in place of a copy in the image: changes on either side are visible
+            at once on the other, including ignored files and secrets.
         debug: where a debugger attaches, ``5678`` or ``"127.0.0.1:5678"``, 0 for any free port; the script waits for it, and
-            debugpy is added to the image. A call's never does.
-        keep: whether the container of a script that fails stays for a look; a call's never does.
-        detach: whether the container goes on without the host process, which prints the run's id and ends with 0; it has no
-            standard input, and stays until ``buildr stop``. A call's never does.
-        healthcheck: a command that tells whether the container is well, by ending with 0: a line for ``sh``, a list of words, or
-            a dict with ``command``, ``interval``, ``timeout``, ``start_period`` (seconds) and ``retries``. Podman asks it only
-            where systemd runs.
-        restart: whether the engine starts a detached container again when it has ended: ``no``, ``on-failure``, ``on-failure:3`` (at
-            most three times), ``always`` or ``unless-stopped``. A call's never is.
-        wait_for: when a detached container counts as ready, which ``detach`` waits for: ``"port:8080"`` (something accepts
-            connections there), ``"http:8080/health"`` (it answers with a status from 200 to 399), ``"log:REGEX"`` (a line of
-            its output) or ``"healthy"`` (its health check); one or a list. Ports are the container's, and published.
-        wait_seconds: how long that may take; then, or where the script ends before, the container is removed.
-        call_timeout: how many seconds a call by ``.remote`` or ``.map`` may run; the build does not count.
-        call_limit: how large its arguments may be, and its result: ``16m`` or a number of bytes.
+            debugpy is added to the image. Not for calls.
+        keep: whether to keep the container of a script that fails, to inspect it. Not for calls.
+        detach: whether the container runs in the background; the host process prints the run's id and ends with 0. It has no
+            standard input, and stays until ``buildr stop``. Not for calls.
+        healthcheck: a command that ends with 0 while the container is healthy: a line for ``sh``, a list of words, or a dict with
+            ``command``, ``interval``, ``timeout``, ``start_period`` (seconds) and ``retries``. Podman runs it only where systemd
+            runs.
+        restart: whether the engine restarts a detached container that has ended: ``no``, ``on-failure``, ``on-failure:3`` (at most
+            three times), ``always`` or ``unless-stopped``. Not for calls.
+        wait_for: what ``detach`` waits for until the container counts as ready: ``"port:8080"`` (it accepts connections there),
+            ``"http:8080/health"`` (it answers with a status from 200 to 399), ``"log:REGEX"`` (a line of its output) or
+            ``"healthy"`` (its health check); one or a list. Ports are those of the container, and have to be published.
+        wait_seconds: how long that can take; after that, or if the script ends before, the container is removed.
+        call_timeout: how many seconds a call by ``.remote`` or ``.map`` can run, without the build.
+        call_limit: how large its arguments can be, and its result: ``16m`` or a number of bytes.
         call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
-        replicas: how many instances run; one engine runs one.
+        replicas: the number of instances; one engine runs one.
         shard_spec: for clusters; refused on one engine.
         job_spec: for clusters; refused on one engine.
     """

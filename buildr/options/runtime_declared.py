@@ -75,7 +75,7 @@ _DECLARED = (
         flags=("-v", "--mount"),
         repeatable=True,
         metavar="SRC:DEST[:ro]",
-        help="Show the script a directory or file (./data) or a volume (data); repeatable.",
+        help="Mount a directory or file (./data) or a volume (data); repeatable.",
     ),
     _container(
         name="tmpfs",
@@ -92,21 +92,21 @@ _DECLARED = (
         form="number",
         flags=("--cpus",),
         metavar="NUMBER",
-        help="How many CPUs it may use, such as 1.5.",
+        help="How many CPUs it can use, such as 1.5.",
     ),
     _container(
         name="memory",
         read=values.memory,
         flags=("--memory",),
         metavar="SIZE",
-        help="How much memory it may use, such as 512m.",
+        help="How much memory it can use, such as 512m.",
     ),
     _container(
         name="shm_size",
         read=values.shm_size,
         flags=("--shm-size",),
         metavar="SIZE",
-        help="How large /dev/shm is.  [default: 64m]",
+        help="Size of /dev/shm.  [default: 64m]",
     ),
     _local(
         name="pids_limit",
@@ -114,7 +114,7 @@ _DECLARED = (
         form="integer",
         flags=("--pids-limit",),
         metavar="NUMBER",
-        help="How many processes and threads it may have.",
+        help="How many processes and threads it can have.",
     ),
     _local(
         name="ulimits",
@@ -140,7 +140,7 @@ _DECLARED = (
         form="text or structure",
         flags=("--gpus",),
         metavar="all|NUMBER|device=ID,…",
-        help="NVIDIA GPUs: all, how many, or which.",
+        help="NVIDIA GPUs: all, a number of them, or a list.",
     ),
     _local(
         name="network",
@@ -149,7 +149,7 @@ _DECLARED = (
         flags=("--network",),
         repeatable=True,
         metavar="NAME[:alias=X]",
-        help="A network of the engine, repeatable; none, or host (the guest shares this host's).",
+        help="A network of the engine; none; or host, the network of this host; repeatable.",
     ),
     _container(
         name="name",
@@ -164,7 +164,7 @@ _DECLARED = (
         form="number",
         flags=("--grace-seconds",),
         metavar="SECONDS",
-        help="From Ctrl+C until it is killed.  [default: 10]",
+        help="Time from Ctrl+C until it is killed.  [default: 10]",
     ),
     _followed(
         name="interrupt",
@@ -186,7 +186,7 @@ _DECLARED = (
         form="switch",
         flags=("--live",),
         decides_image=True,
-        help="Mount the source instead of copying it: changes show at once, on both sides.",
+        help="Mount the source instead of copying it: changes are visible at once, on both sides.",
     ),
     _followed(
         name="debug",
@@ -194,14 +194,14 @@ _DECLARED = (
         flags=("--debug",),
         metavar="[HOST:]PORT",
         decides_image=True,
-        help="Wait for a debugger, debugpy's, on a port of 127.0.0.1.",
+        help="Wait for a debugger (debugpy) on a port of 127.0.0.1.",
     ),
     _followed(
         name="keep",
         read=flag,
         form="switch",
         flags=("--keep",),
-        help="Leave the container if the script fails, and say how to look into it.",
+        help="Keep the container if the script fails, and say how to inspect it.",
     ),
     _followed(
         name="detach",
@@ -223,7 +223,7 @@ _DECLARED = (
         read=values.restart,
         flags=("--restart",),
         metavar="POLICY",
-        help="With --detach: on-failure[:N], always or unless-stopped starts it again.  [default: no]",
+        help="With --detach: on-failure[:N], always or unless-stopped restarts it.  [default: no]",
     ),
     _followed(
         name="wait_for",
@@ -240,7 +240,7 @@ _DECLARED = (
         form="number",
         flags=("--wait-seconds",),
         metavar="SECONDS",
-        help="How long --wait-for waits, until it gives up and removes the container.  [default: 60]",
+        help="How long --wait-for waits before the container is removed.  [default: 60]",
     ),
     _option(name="call_timeout", read=values.call_timeout, form="number"),
     _option(name="call_limit", read=parse_bytes),

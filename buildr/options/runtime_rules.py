@@ -27,7 +27,7 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
         values: what `read_runtime` returned, for one place or for several.
 
     Raises:
-        OptionError: one port of the host stands for two of the container, a target is mounted twice, or options cannot
+        OptionError: one port of the host is published for two of the container, a target is mounted twice, or options cannot
             be combined.
     """
     found = Runtime(**values)

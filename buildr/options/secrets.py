@@ -1,4 +1,4 @@
-"""Build secrets: what the installation of dependencies may see, and nothing else does."""
+"""Build secrets: what the installation of dependencies can see, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["HOST_PIP", "BuildSecret", "build_secrets"]
 
 HOST_PIP = "pip"
-"""The id that stands for what pip is told on this host: indexes with their logins, certificates, a proxy."""
+"""The id of pip's settings on this host: indexes with their logins, certificates, a proxy."""
 
 _ACCEPTS = Accepts(
     '"pip" (pip\'s settings on this host), "id=NAME,src=FILE", "id=NAME,env=VARIABLE", "id=VARIABLE"',
@@ -32,12 +32,12 @@ _SRC = "the path of a file, absolute, or relative to the context"
 
 
 class BuildSecret(Struct, frozen=True):
-    """A secret that is there while dependencies are installed, and reaches no layer, no history and no log.
+    """A secret that is available while dependencies are installed, and reaches no layer, no history and no log.
 
     Attributes:
-        id: its name. With ``src`` the file is ``/run/secrets/<id>`` meanwhile, and pip is told of ``pip.conf``,
-            ``netrc`` and ``cert``; with ``env`` the variable has this name. Alone it is a variable of this name, or
-            ``pip``: all that pip is told on this host.
+        id: its name. With ``src``, the file is ``/run/secrets/<id>`` during the installation, and pip uses ``pip.conf``,
+            ``netrc`` and ``cert``; with ``env``, it is the name of the variable there. Alone, it is the variable of this name, or
+            ``pip``: all of pip's settings on this host.
         src: a file of this host.
         env: an environment variable of this host.
     """
@@ -51,7 +51,7 @@ def build_secrets(value: object) -> tuple[BuildSecret, ...]:
     """Read the option ``secrets``.
 
     Raises:
-        InvalidValueError: it is no list of secrets, or two of them have one id.
+        InvalidValueError: it is not a list of secrets, or two of them have one id.
     """
     found = tuple(each(value, _secret, _LIST))
     seen: set[str] = set()
@@ -72,12 +72,12 @@ def _secret(value: object) -> BuildSecret:
         raise InvalidValueError(value, _ACCEPTS, problem="src and env cannot be combined")
     if secret.id == HOST_PIP:
         if secret.src is not None or secret.env is not None:
-            problem = "'pip' stands for the settings of this host; a file is id=pip.conf"
+            problem = "'pip' means pip's settings on this host; a file is id=pip.conf"
             raise InvalidValueError(value, _ACCEPTS, problem=problem)
         return secret
     if secret.src is None:
         if not re.fullmatch(_VARIABLE_PATTERN, secret.id, re.ASCII):
-            problem = "without src the id is the name of a variable"
+            problem = "without src, the id is the name of a variable"
             raise InvalidValueError(secret.id, _VARIABLE, problem=problem, path=(".id",))
         return BuildSecret(id=secret.id, env=secret.env or secret.id)
     return secret
@@ -93,7 +93,7 @@ def _fields(value: str) -> dict[str, str]:
         name, equals, content = part.partition("=")
         name = "src" if name == "source" else name
         if not equals or name in found or name not in _READERS:
-            # Only the names: who writes the secret itself here shall not find it in a log.
+            # Only the names: a secret that is written here by mistake must not appear in a log.
             problem = "it is not of the form name=value,name=value with the names id, src and env"
             raise InvalidValueError(value, _ACCEPTS, problem=problem, secret=True)
         found[name] = content

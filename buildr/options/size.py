@@ -29,7 +29,7 @@ def parse_bytes(value: str | int) -> int:
         value: a number of bytes, or text.
 
     Raises:
-        OptionError: it is no size, negative, or larger than 2**63 - 1 bytes.
+        OptionError: it is not a size, is negative, or is larger than 2**63 - 1 bytes.
     """
     if isinstance(value, str):
         match = re.fullmatch(_SIZE, text(value, ACCEPTS).lower(), re.ASCII)

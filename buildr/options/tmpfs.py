@@ -23,11 +23,11 @@ _SIZE = 'a size from 1 byte on, such as "64m"'
 
 
 class Tmpfs(Struct, frozen=True):
-    """A directory of the container that lies in memory and ends with it; no program can be started from it.
+    """A directory in memory, which is removed with the container; no program can be started from it.
 
     Attributes:
         target: where it is, an absolute path inside the container.
-        size: the most that it holds, in bytes; ``None``: as the kernel has it, half of the memory.
+        size: how much it can hold, in bytes; ``None``: the kernel's default, half of the memory.
     """
 
     target: str
@@ -38,10 +38,10 @@ def tmpfs(value: object) -> tuple[Tmpfs, ...]:
     """Read the option ``tmpfs``.
 
     Raises:
-        InvalidValueError: it is no list of directories, or one is there twice.
+        InvalidValueError: it is not a list of directories, or one is given twice.
     """
     found = tuple(each(value, _tmpfs, _LIST))
-    refuse_repeated((item.target for item in found), _TARGET, "it is there twice")
+    refuse_repeated((item.target for item in found), _TARGET, "it is given twice")
     return found
 
 
@@ -50,7 +50,9 @@ def _tmpfs(value: object) -> Tmpfs:
         target, colon, option = text(value, _ACCEPTS).partition(":")
         name, _, size = option.partition("=")
         if colon and (name != "size" or not size):
-            raise InvalidValueError(value, _ACCEPTS, problem="after the target stands size=…")
+            raise InvalidValueError(
+                value, _ACCEPTS, problem="the target can be followed by size=… only"
+            )
         value = {"target": target, "size": size or None}
     return Tmpfs(**record(value, Tmpfs, _READERS, required=("target",), accepts=_ACCEPTS))
 

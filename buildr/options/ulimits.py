@@ -44,8 +44,8 @@ class Ulimit(Struct, frozen=True):
 
     Attributes:
         name: as ``ulimit`` and limits.conf(5) have it, ``nofile``.
-        soft: what holds; in the unit of that limit, bytes or a count. `UNLIMITED`: none.
-        hard: how far the process may raise it.
+        soft: the limit in force, in its unit: bytes, seconds or a count. `UNLIMITED`: none.
+        hard: how far the process can raise it.
     """
 
     name: str
@@ -57,12 +57,12 @@ def ulimits(value: object) -> tuple[Ulimit, ...]:
     """Read the option ``ulimits``.
 
     Raises:
-        InvalidValueError: it is no dict or list of limits, a name is unknown or there twice, or a soft limit is above its hard one.
+        InvalidValueError: it is not a dict or list of limits, a name is unknown or given twice, or a soft limit is above its hard one.
     """
     if isinstance(value, Mapping):
         return tuple(_ulimit(name, limits) for name, limits in value.items())
     found = tuple(each(value, _item, _ACCEPTS))
-    refuse_repeated((item.name for item in found), _ITEM, "it is there twice")
+    refuse_repeated((item.name for item in found), _ITEM, "it is given twice")
     return found
 
 

@@ -21,7 +21,7 @@ _SURROGATES = r"[\ud800-\udfff]"
 
 
 def typed(value: object, kind: type[T], accepts: str) -> T:
-    """Return the value when it is of a type, without changing text into numbers or the reverse.
+    """Return the value if it is of a type; text is not converted to numbers, nor the reverse.
 
     Raises:
         InvalidValueError: it is of another type.
@@ -38,15 +38,15 @@ def flag(value: object) -> bool:
 
 
 def text(value: object, accepts: str) -> str:
-    """Return a text that can stand in a line of a file and in a request to an engine.
+    """Return text that can be written in a line of a file and in a request to an engine.
 
     Raises:
-        InvalidValueError: it is no text, or holds a control character, a line break or half a surrogate pair.
+        InvalidValueError: it is not text, or contains a control character, a line break or half of a surrogate pair.
     """
     found = str.__str__(typed(value, str, accepts))
     if re.search(_BREAKS, found):
         raise InvalidValueError(
-            value, accepts, problem="it holds a control character or a line break"
+            value, accepts, problem="it contains a control character or a line break"
         )
     if re.search(_SURROGATES, found):
         raise InvalidValueError(value, accepts, problem="it cannot be written as UTF-8")
@@ -57,7 +57,7 @@ def matching(value: object, pattern: str, accepts: str) -> str:
     """Return a text that an expression (ASCII classes) matches from its first to its last character.
 
     Raises:
-        InvalidValueError: it is no text, or does not match.
+        InvalidValueError: it is not text, or does not match.
     """
     found = text(value, accepts)
     if not re.fullmatch(pattern, found, re.ASCII):
@@ -69,7 +69,7 @@ def path(value: object, accepts: str) -> str:
     """Return the text of a path of the host, given as text or as a path object.
 
     Raises:
-        InvalidValueError: it is neither, or empty, or no plain text.
+        InvalidValueError: it is neither, is empty, or is not plain text.
     """
     given = value
     if isinstance(value, os.PathLike):
@@ -87,14 +87,14 @@ def container_path(value: object, accepts: str) -> str:
     """Return an absolute path inside the container, without superfluous slashes or dots.
 
     Raises:
-        InvalidValueError: it is relative, the root itself, or holds ``..``.
+        InvalidValueError: it is relative, the root itself, or contains ``..``.
     """
     found = text(value, accepts)
     if not found.startswith("/"):
         raise InvalidValueError(value, accepts, problem="it is not absolute")
     parts = [part for part in found.split("/") if part not in {"", "."}]
     if ".." in parts:
-        raise InvalidValueError(value, accepts, problem="it holds '..'")
+        raise InvalidValueError(value, accepts, problem="it contains '..'")
     if not parts:
         raise InvalidValueError(value, accepts, problem="it is the root directory")
     return "/" + "/".join(parts)
@@ -104,7 +104,7 @@ def number(value: object, least: float, most: float, accepts: str) -> float:
     """Return a number from ``least`` to ``most``.
 
     Raises:
-        InvalidValueError: it is no number, or out of these bounds.
+        InvalidValueError: it is not a number, or out of these bounds.
     """
     found = typed(value, float, accepts)
     if not least <= found <= most:
@@ -120,7 +120,7 @@ def each(
     """Read every item of a list, tuple or set.
 
     Raises:
-        InvalidValueError: it is none of these, or an item is wrong; the item's place is in the error.
+        InvalidValueError: it is none of these, or an item is invalid; the error contains its index.
     """
     items: Iterable[Any] = typed(value, list, accepts)
     found: list[T] = []
@@ -133,10 +133,10 @@ def each(
 
 
 def refuse_repeated(values: Iterable[str], accepts: str, problem: str) -> None:
-    """Refuse a list in which something is there twice.
+    """Refuse a list in which a value occurs twice.
 
     Raises:
-        InvalidValueError: it is; the place of the second is in the error.
+        InvalidValueError: one does; the error contains the index of the second.
     """
     seen: set[str] = set()
     for index, value in enumerate(values):

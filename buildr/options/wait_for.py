@@ -22,7 +22,7 @@ _ACCEPTS = (
 
 
 class Condition(Struct, frozen=True):
-    """One thing that has to come true.
+    """A condition for being ready.
 
     Attributes:
         kind: ``port``, ``http``, ``log`` or ``healthy``.
@@ -47,7 +47,7 @@ def wait_for(value: object) -> tuple[Condition, ...]:
     """Read the option ``wait_for``: one condition or several.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: it is not a condition.
     """
     if isinstance(value, (str, Condition)):
         value = (value,)
@@ -91,7 +91,7 @@ def _log(rest: str, value: object) -> Condition:
         re.compile(rest)
     except re.error as error:
         raise InvalidValueError(
-            value, _ACCEPTS, problem=f"it is no regular expression: {error}"
+            value, _ACCEPTS, problem=f"it is not a regular expression: {error}"
         ) from None
     return Condition("log", pattern=rest)
 

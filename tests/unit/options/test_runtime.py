@@ -551,7 +551,7 @@ def test_a_wrong_directory_in_memory_is_refused(given: Any) -> None:
 
 
 def test_a_target_is_mounted_once() -> None:
-    with pytest.raises(OptionError, match="it is there twice"):
+    with pytest.raises(OptionError, match="it is given twice"):
         runtime_options({"tmpfs": ["/a", "/a/"]})
     with pytest.raises(OptionError, match=r"tmpfs and runtime\.mounts both have the target /a"):
         runtime_options({"tmpfs": ["/a"], "mounts": ["v1:/a"]})

@@ -1,0 +1,127 @@
+"""What a declaration says that an option decides is what it decides: the image, a unit of systemd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildr.options import OPTIONS, Runtime, runtime_options
+from buildr.options.declaration import QUADLET
+from buildr.runners.quadlet import Service, unit
+from buildr.testing import FakeBackend, run_script, using
+from tests.unit.command import command_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCRIPT = """\
+from buildr import Containerize
+
+@Containerize(package={package!r}, runtime={runtime!r})
+def main():
+    pass
+
+main()
+"""
+PROJECT = """\
+[project]
+name = "x"
+version = "1"
+dependencies = ["rich"]
+optional-dependencies = { cli = ["click"] }
+[dependency-groups]
+dev = ["tox"]
+"""
+PACKAGE: dict[str, Any] = {
+    "repository": "registry.example.org/me",
+    "name": "other",
+    "tag": "v1",
+    "publish": True,
+    "py_version": "3.11",
+    "variant": "slim",
+    "base_image": "docker.io/library/python:3.11-alpine",
+    "pull": True,
+    "dockerfile": "Containerfile.own",
+    "dependencies_file": "needs.txt",
+    "dependencies": ["click"],
+    "extras": ["cli"],
+    "groups": ["dev"],
+    "system_packages": ["git"],
+    "additional_files": ["app.py:/etc/x"],
+    "context": "sub",
+    "user": "root",
+    "builder": "other",
+    "verbose": True,
+    "quiet": True,
+    "include_secrets": True,
+    "secrets": ["id=HOME"],
+    "wheel_cache": True,
+}
+RUNTIME: dict[str, Any] = {
+    "executor": "other",
+    "ports": [8080],
+    "public": True,
+    "env": {"A": "b"},
+    "env_file": ["vars"],
+    "mounts": ["./sub:/data"],
+    "tmpfs": ["/t"],
+    "cpus": 2,
+    "memory": "1g",
+    "shm_size": "1g",
+    "pids_limit": 100,
+    "ulimits": {"nofile": 1024},
+    "devices": ["/dev/null"],
+    "gpus": 1,
+    "network": "back",
+    "name": "web",
+    "grace_seconds": 3,
+    "interrupt": "guest",
+    "hardened": True,
+    "mount_source": True,
+    "debug": 5678,
+    "keep": True,
+    "detach": True,
+    "healthcheck": "true",
+    "restart": "always",
+    "wait_for": "log:x",
+    "wait_seconds": 5,
+    "call_timeout": 5,
+    "call_limit": "1m",
+    "call_format": "pickle",
+}
+REFUSED = {"runtime.replicas", "runtime.shard_spec", "runtime.job_spec"}
+"""One engine runs one container."""
+VALUES = {f"package.{name}": value for name, value in PACKAGE.items()} | {
+    f"runtime.{name}": value for name, value in RUNTIME.items()
+}
+BESIDE = {
+    "package.publish": {"package": {"repository": "registry.example.org/me"}},
+    "runtime.public": {"runtime": {"ports": [8080]}},
+    "runtime.restart": {"runtime": {"detach": True}},
+    "runtime.wait_for": {"runtime": {"detach": True}},
+}
+"""What an option needs in order to act, and does not change itself what is compared."""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    project = command_project(tmp_path, monkeypatch, "")
+    (project / "pyproject.toml").write_text(PROJECT)
+    (project / "needs.txt").write_text("click\n")
+    (project / "vars").write_text("A=b\n")
+    (project / ".env").write_text("TOKEN=x\n")
+    (project / "Containerfile.own").write_text("FROM docker.io/library/python:3-alpine\n")
+    (project / "sub").mkdir()
+    return project
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeBackend]:
+    with using(FakeBackend()) as backend:
+        yield backend
+
+
+def test_every_option_is_tried() -> None:
+    assert VALUES.keys() | REFUSED == OPTIONS.keys()
