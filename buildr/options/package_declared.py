@@ -14,7 +14,8 @@ __all__ = ["PACKAGE"]
 
 _option = partial(Option, group="package")
 _build = partial(_option, section="Build options", flag_set="build", decides_image=True)
-_image = partial(_option, section="Image options", flag_set="image")
+# The image's name is in its labels, too.
+_image = partial(_option, section="Image options", flag_set="image", decides_image=True)
 
 _DECLARED = (
     _image(
@@ -44,6 +45,7 @@ _DECLARED = (
         form="switch",
         flags=("--push", "--publish"),
         flag_set="publish",
+        decides_image=False,
         help="Push the image, with the logins of podman and docker.",
     ),
     _build(

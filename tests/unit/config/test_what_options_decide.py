@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.options import OPTIONS, Runtime, runtime_options
+from buildr.options import OPTIONS, runtime_options
 from buildr.options.declaration import QUADLET
 from buildr.runners.quadlet import Service, unit
 from buildr.testing import FakeBackend, run_script, using
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from buildr.testing import FakeContainer
+
 SCRIPT = """\
 from buildr import Containerize
 
-@Containerize(package={package!r}, runtime={runtime!r})
+@Containerize
 def main():
     pass
 
@@ -50,7 +53,7 @@ PACKAGE: dict[str, Any] = {
     "groups": ["dev"],
     "system_packages": ["git"],
     "additional_files": ["app.py:/etc/x"],
-    "context": "sub",
+    "context": "..",
     "user": "root",
     "builder": "other",
     "verbose": True,
@@ -96,18 +99,18 @@ REFUSED = {"runtime.replicas", "runtime.shard_spec", "runtime.job_spec"}
 VALUES = {f"package.{name}": value for name, value in PACKAGE.items()} | {
     f"runtime.{name}": value for name, value in RUNTIME.items()
 }
-BESIDE = {
-    "package.publish": {"package": {"repository": "registry.example.org/me"}},
-    "runtime.public": {"runtime": {"ports": [8080]}},
-    "runtime.restart": {"runtime": {"detach": True}},
-    "runtime.wait_for": {"runtime": {"detach": True}},
+BESIDE: dict[str, dict[str, Any]] = {
+    "package.publish": {"package.repository": "registry.example.org/me"},
+    "runtime.public": {"runtime.ports": [8080]},
+    "runtime.restart": {"runtime.detach": True},
+    "runtime.wait_for": {"runtime.detach": True},
 }
-"""What an option needs in order to act, and does not change itself what is compared."""
+"""What an option needs to have an effect."""
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    project = command_project(tmp_path, monkeypatch, "")
+    project = command_project(tmp_path, monkeypatch, SCRIPT)
     (project / "pyproject.toml").write_text(PROJECT)
     (project / "needs.txt").write_text("click\n")
     (project / "vars").write_text("A=b\n")
@@ -119,9 +122,62 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def engine() -> Iterator[FakeBackend]:
-    with using(FakeBackend()) as backend:
+    with using(FakeBackend(write)) as backend:
         yield backend
+
+
+def write(container: FakeContainer) -> int:
+    container.stdout.write(b"x\n")
+    return 0
 
 
 def test_every_option_is_tried() -> None:
     assert VALUES.keys() | REFUSED == OPTIONS.keys()
+
+
+def text(value: object) -> str:
+    """Return a value as a variable has it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+NOT_HERE = {
+    *("package.builder", "runtime.executor"),  # another engine has images of its own
+    *("package.dockerfile", "package.secrets"),  # the fake engine cannot build these without help
+}
+
+
+@pytest.mark.parametrize("key", sorted(VALUES.keys() - NOT_HERE))
+def test_another_image_is_made_where_the_declaration_says_so(
+    monkeypatch: pytest.MonkeyPatch, engine: FakeBackend, key: str
+) -> None:
+    for other, value in BESIDE.get(key, {}).items():
+        monkeypatch.setenv(OPTIONS[other].variable, text(value))
+    images = []
+    for variables in ({}, {OPTIONS[key].variable: text(VALUES[key])}):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        result = run_script("app.py")
+        assert result.status == 0, result.stderr.decode()
+        # A small change of the context is put into the container instead.
+        images.append((engine.runs[-1].spec.image, sorted(engine.runs[-1].files)))
+    assert (images[1] != images[0]) is OPTIONS[key].decides_image
+
+
+@pytest.mark.parametrize("key", [f"runtime.{name}" for name in RUNTIME])
+def test_a_unit_changes_where_the_declaration_says_so(key: str) -> None:
+    beside = {
+        other.partition(".")[2]: value
+        for other, value in BESIDE.get(key, {}).items()
+        if other.startswith("runtime.")
+    }
+    name = key.partition(".")[2]
+
+    def written(given: dict[str, Any]) -> str:
+        runtime = runtime_options({**beside, **given})
+        return unit(Service(name="x", image="x", runtime=runtime))[0]
+
+    if name == "mount_source":  # which is refused: a service has its source in the image
+        assert QUADLET not in OPTIONS[key].runners
+    else:
+        changes = written({name: RUNTIME[name]}) != written({})
+        assert changes is (QUADLET in OPTIONS[key].runners)
