@@ -143,7 +143,7 @@ def build_target(
                 )
             package = structs.replace(package, publish=True)
         project = plan(resolved.entry, package)
-        say = _nothing if package.quiet else console.say
+        say = console.say_nothing if package.quiet else console.say
         choices = choose(
             resolved.settings,
             backend=request.backend,
@@ -184,7 +184,3 @@ def _write(path: str, text: str) -> None:
         raise BuildrError(
             f"{path} cannot be written: {error.strerror}", hint="Name another file for --sbom."
         ) from None
-
-
-def _nothing(_text: str) -> None:
-    """Print nothing: the user asked for quiet."""

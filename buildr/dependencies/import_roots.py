@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.dependencies.lockfile import load
 from buildr.errors import DependencyError
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from buildr.dependencies.model import ProjectFiles
@@ -37,9 +38,9 @@ def source_roots(project: ProjectFiles, beside: str) -> tuple[str, ...]:
     if not os.path.lexists(os.path.join(project.context, path)):
         return ()
     data = load(project, path)
-    tool = _table(data, "tool")
-    packaged = _table(tool, "uv").get("package")
-    if packaged is False or _table(tool, "poetry").get("package-mode") is False:
+    tool = table_at(data, "tool")
+    packaged = table_at(tool, "uv").get("package")
+    if packaged is False or table_at(tool, "poetry").get("package-mode") is False:
         return ()
     if "build-system" not in data and packaged is not True:
         return ()
@@ -59,19 +60,19 @@ def source_roots(project: ProjectFiles, beside: str) -> tuple[str, ...]:
 
 def _named(tool: dict[str, Any]) -> list[str]:
     """Return the folders that build back ends are told: setuptools, Poetry, PDM, uv, Hatchling."""
-    setuptools = _table(tool, "setuptools")
-    find = _table(_table(setuptools, "packages"), "find")
-    hatch = _table(_table(_table(_table(tool, "hatch"), "build"), "targets"), "wheel")
+    setuptools = table_at(tool, "setuptools")
+    find = table_at(table_at(setuptools, "packages"), "find")
+    hatch = table_at(table_at(table_at(table_at(tool, "hatch"), "build"), "targets"), "wheel")
     found: list[Any] = [
-        _table(setuptools, "package-dir").get(""),
+        table_at(setuptools, "package-dir").get(""),
         *_list(find, "where"),
         *(
             item.get("from", ".")
-            for item in _list(_table(tool, "poetry"), "packages")
+            for item in _list(table_at(tool, "poetry"), "packages")
             if isinstance(item, dict)
         ),
-        _table(_table(tool, "pdm"), "build").get("package-dir"),
-        _table(_table(tool, "uv"), "build-backend").get("module-root"),
+        table_at(table_at(tool, "pdm"), "build").get("package-dir"),
+        table_at(table_at(tool, "uv"), "build-backend").get("module-root"),
         *(
             os.path.dirname(item) or "."
             for item in _list(hatch, "packages")
@@ -79,11 +80,6 @@ def _named(tool: dict[str, Any]) -> list[str]:
         ),
     ]
     return [item or "." for item in found if isinstance(item, str)]
-
-
-def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}
 
 
 def _list(data: dict[str, Any], key: str) -> list[Any]:

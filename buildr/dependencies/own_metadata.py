@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.dependencies.lockfile import load
 from buildr.dependencies.model import StagedFile
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,8 @@ def own_metadata(project: ProjectFiles, path: str) -> tuple[StagedFile, ...]:
     if not os.path.lexists(os.path.join(project.context, path)):
         return ()
     data = load(project, path)
-    poetry = _table(_table(data, "tool"), "poetry")
-    table = {**poetry, **_table(data, "project")}
+    poetry = table_at(table_at(data, "tool"), "poetry")
+    table = {**poetry, **table_at(data, "project")}
     name = table.get("name")
     if not isinstance(name, str) or not re.fullmatch(_NAME, name, re.ASCII):
         return ()
@@ -70,7 +71,7 @@ def _version(top: str, name: str, data: dict[str, Any], table: dict[str, Any]) -
         info = _head(os.path.join(top, "PKG-INFO"))
         own = re.search(rf"(?mi)^Name: {re.escape(name)}$", info)
         found += re.findall(r"(?m)^Version: (\S+)$", info) if own else []
-        place = _table(_table(_table(data, "tool"), "hatch"), "version").get("path")
+        place = table_at(table_at(table_at(data, "tool"), "hatch"), "version").get("path")
         found += re.findall(_ASSIGNED, _head(os.path.join(top, str(place)))) if place else []
     return next((one for one in found if re.fullmatch(_VERSION, one, re.ASCII)), UNKNOWN)
 
@@ -85,18 +86,13 @@ def _head(path: str) -> str:
 
 def _entry_points(table: dict[str, Any], poetry: dict[str, Any]) -> Iterator[str]:
     groups = {
-        "console_scripts": _table(table, "scripts"),
-        "gui_scripts": _table(table, "gui-scripts"),
-        **_table(poetry, "plugins"),
-        **_table(table, "entry-points"),
+        "console_scripts": table_at(table, "scripts"),
+        "gui_scripts": table_at(table, "gui-scripts"),
+        **table_at(poetry, "plugins"),
+        **table_at(table, "entry-points"),
     }
     for group, points in groups.items():
         plain = [f"{key} = {value}" for key, value in points.items() if isinstance(value, str)]
         plain = [line for line in plain if line.isprintable()]
         if plain and re.fullmatch(r"[\w.-]+", group):
             yield "\n".join((f"[{group}]", *plain)) + "\n"
-
-
-def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}

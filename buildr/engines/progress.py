@@ -41,7 +41,7 @@ class Progress:
     """
 
     def __init__(self, title: str, verbosity: Verbosity = "normal") -> None:
-        self.on_image: Callable[[str], None] = _nothing
+        self.on_image: Callable[[str], None] = console.say_nothing
         self._title = title
         self._verbosity = verbosity
         self._moving = verbosity == "normal" and console.is_terminal()
@@ -136,10 +136,6 @@ class Progress:
         room = self._status.console.width - 2  # beside the spinner
         shown.truncate(min(_WIDTH, room), overflow="ellipsis")
         self._status.update(shown)
-
-
-def _nothing(_image: str) -> None:
-    """Keep no account."""
 
 
 def _plain(text: str) -> str:

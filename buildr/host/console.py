@@ -15,6 +15,10 @@ def say(text: str) -> None:
     _write(f"{PREFIX}{text}\n")
 
 
+def say_nothing(_text: str) -> None:
+    """Write nothing: in place of `say` where the user asked for quiet."""
+
+
 def warn(text: str) -> None:
     """Write a warning."""
     _write(f"{PREFIX}{_painted('warning:', _YELLOW)} {text}\n")

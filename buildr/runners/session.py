@@ -45,7 +45,7 @@ class EngineSession:
     """
 
     def __init__(self, plan: RunPlan) -> None:
-        self.say = _nothing if plan.package.quiet else console.say
+        self.say = console.say_nothing if plan.package.quiet else console.say
         self.plan = plan
         self.project = _project(plan)
         self.backend = registry.connect(plan.choices.executor, self.say)
@@ -147,7 +147,3 @@ def _growth(runtime: Runtime) -> Growth:
     targets += [f"{item.target}/" for item in runtime.tmpfs]
     covered = any(t.startswith(f"{APP}/") or f"{APP}/".startswith(t) for t in targets)
     return "images" if runtime.hardened or covered else "files"
-
-
-def _nothing(_text: str) -> None:
-    """Print nothing: the user asked for quiet."""

@@ -283,7 +283,7 @@ def run_watching(
             try:
                 entry, settings = find()
                 if settings.package.quiet:
-                    say = _nothing
+                    say = console.say_nothing
                 watcher.begin(view(entry, settings.package, settings.runtime))
                 status = run(entry, settings)
             except BuildrError as error:
@@ -308,7 +308,3 @@ def _listed(names: tuple[str, ...]) -> str:
         return "something has changed"
     more = len(shown) - _NAMED
     return ", ".join(shown[:_NAMED]) + (f" and {more} more" if more > 0 else "") + " changed"
-
-
-def _nothing(_text: str) -> None:
-    """Say nothing: the user asked for quiet."""

@@ -11,6 +11,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from buildr.host.documents import table_at
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -80,20 +82,15 @@ def _look_up(table: dict[str, Any], reference: str) -> dict[str, str] | None:
     registry = reference.partition("/")[0]
     # Helpers know registries only, no paths below them (containers-auth.json(5)).
     hosts = (_HUB_KEY, _HUB_HOST, registry) if registry == _HUB else (registry,)
-    helpers = _table(table, "credHelpers")
+    helpers = table_at(table, "credHelpers")
     helper = next((helpers[host] for host in hosts if host in helpers), table.get("credsStore"))
     if isinstance(helper, str) and helper and (found := _ask_helper(helper, hosts)):
         return {**found, "serveraddress": registry}
-    logins = {_plain(key): row for key, row in _table(table, "auths").items()}
+    logins = {_plain(key): row for key, row in table_at(table, "auths").items()}
     for key in _keys(reference):
         if found := _login(logins.get(key)):
             return {**found, "serveraddress": registry}
     return None
-
-
-def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
-    found = table.get(key)
-    return found if isinstance(found, dict) else {}
 
 
 def _login(row: object) -> dict[str, str] | None:
