@@ -16,7 +16,8 @@ from buildr._gc import Uncollected
 
 with Uncollected(freeze=True):
     from buildr._version import __version__
-    from buildr.api.decorator import Containerize, Containerized
+    from buildr.api.containerized import Containerized
+    from buildr.api.decorator import Containerize
     from buildr.errors import BuildrError
     from buildr.guest.detection import is_in_docker_container
     from buildr.options import (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 
-def tell(functions: Sequence[Callable[..., object]]) -> None:
+def report(functions: Sequence[Callable[..., object]]) -> None:
     """Say which function the script that ends has never called, if it cannot have meant that.
 
     Args:
@@ -49,7 +49,7 @@ def never_named(source: bytes, names: Iterable[str]) -> list[str]:
         names: of functions that are decorated.
 
     Raises:
-        SyntaxError: it is no Python.
+        SyntaxError: it is not valid Python.
         ValueError: likewise.
     """
     import ast

@@ -49,7 +49,7 @@ class FakeCall:
         return self._answer(describe(error))
 
     def _found(self) -> Any:
-        from buildr.api.decorator import Containerized
+        from buildr.api.containerized import Containerized
 
         module = "__main__" if self._head["module"] == MAIN else self._head["module"]
         found: Any = sys.modules[module]

@@ -6,6 +6,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from buildr.api.containerized import Containerized
+from buildr.api.decoration import Decoration
 from buildr.options import read_runtime
 
 if TYPE_CHECKING:
@@ -112,6 +114,5 @@ def imported(
 
 def options(function: Any, **runtime: Any) -> Any:
     """Return a decorated function with other options of the run."""
-    other = function._like(function.local, None)
-    other._runtime = read_runtime(runtime)
-    return other
+    decoration = function._decoration
+    return Containerized(function.local, Decoration(decoration.package, read_runtime(runtime)))

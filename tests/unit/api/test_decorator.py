@@ -152,6 +152,16 @@ def test_all_forms_of_the_decorator_give_the_same(options: dict[str, Any]) -> No
     assert isinstance(Containerize(main), Containerized)
 
 
+def test_a_prompt_completes_public_names_only() -> None:
+    @Containerize
+    def main() -> None:
+        pass
+
+    main.note = "of the script"  # type: ignore[attr-defined] # a function takes attributes
+    names = [name for name in dir(main) if not name.startswith("__")]
+    assert names == ["cancel", "local", "map", "note", "remote", "within"]
+
+
 def test_typed_options_are_taken() -> None:
     @Containerize(
         package=buildr.PackageOptions(name="hello"), runtime=buildr.RuntimeOptions(ports=[8080])
@@ -159,8 +169,8 @@ def test_typed_options_are_taken() -> None:
     def main() -> None:
         pass
 
-    assert main._package["name"] == "hello"
-    assert main._runtime["ports"][0].container == 8080
+    assert main._decoration.package["name"] == "hello"
+    assert main._decoration.runtime["ports"][0].container == 8080
 
 
 def test_decorating_does_nothing_else(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""What a decorator says of its function, and what its calls come to: a run of the whole script, a call, or nothing but the function."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from buildr._gc import Uncollected
+from buildr.errors import BuildrError
+from buildr.guest.detection import detect
+from buildr.host import console
+from buildr.plan.entry import is_main_script, running_entry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from buildr.call import Callee, Cancelled
+    from buildr.config import Settings
+    from buildr.host.signals import Signals
+    from buildr.plan.entry import Entry
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
+
+never_called: list[Callable[..., Any]] = []
+"""The functions that the script decorates, until one of them is called."""
+
+
+class Decoration:
+    """What a decorator says of its function, and what of that runs now.
+
+    Args:
+        package: the options of the image, valid one by one.
+        runtime: the options of the run, likewise.
+        within: in place of the option ``call_timeout``.
+        running: the runs and calls of the function that run now; shared by all that stand for it.
+    """
+
+    __slots__ = ("package", "running", "runtime", "within")
+
+    def __init__(
+        self,
+        package: Mapping[str, Any],
+        runtime: Mapping[str, Any],
+        within: tuple[float | None] | None = None,
+        running: list[Cancelled] | None = None,
+    ) -> None:
+        self.package = package
+        self.runtime = runtime
+        self.within = within
+        self.running: list[Cancelled] = [] if running is None else running
+
+
+def move(function: Callable[..., Any], decoration: Decoration) -> Any:
+    """Run the script in a container, and end this process with its status."""
+    with Uncollected():
+        from buildr.api.ending import fail, leave
+        from buildr.host.exit_status import exit_status_of
+        from buildr.runners.plan import plan_run
+        from buildr.runners.registry import runner
+
+    try:
+        entry = running_entry()
+    except BuildrError as error:
+        if is_main_script(function.__module__):
+            fail(error)
+        raise
+
+    def run(signals: Signals) -> int:
+        decoration.running.append(signals)
+        try:
+            plan = plan_run(entry, settings_for(decoration, entry))
+            return runner(plan.choices.runner).run(plan, signals)
+        finally:
+            decoration.running.remove(signals)
+
+    status = exit_status_of(run)
+    if entry.interactive and status == 0:
+        return None
+    leave(status)
+
+
+def callee_of(function: Callable[..., Any], decoration: Decoration) -> Callee:
+    """Return what a call needs to know of a decorated function, which now counts as called."""
+    from buildr.call import Callee
+
+    never_called.clear()
+    return Callee(
+        function=function,
+        settle=functools.partial(settings_for, decoration),
+        named=decoration.package.get("context") is not None,
+        within=decoration.within,
+        running=decoration.running,
+    )
+
+
+def settings_for(decoration: Decoration, entry: Entry) -> Settings:
+    """Return the options that hold for a program: the decorator's with those of all other places."""
+    from buildr.config import settle
+    from buildr.config.layers import DECORATOR, Layer
+
+    own = Layer(package=decoration.package, runtime=decoration.runtime, origin=DECORATOR)
+    return settle(entry, own)
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a function is an ``async def``."""
+    code = getattr(function, "__code__", None)  # `inspect` costs an import
+    return code is not None and bool(code.co_flags & _COROUTINE)
+
+
+def is_inside() -> bool:
+    """Whether this is a container already; say so where only evidence tells."""
+    found = detect()
+    for warning in found.warnings:
+        console.warn(warning)
+    if found.inside and not found.explicit:
+        console.say(
+            f"this is a container already ({found.reason}), so the script runs here;"
+            " BUILDR_IN_CONTAINER=0 says otherwise"
+        )
+    return found.inside
+
+
+def map_here(function: Callable[..., Any], inputs: tuple[Iterable[Any], ...]) -> Any:
+    """Do without containers what `Containerized.map` does."""
+    if not is_async(function):
+        return (function(*args) for args in zip(*inputs, strict=False))
+
+    async def results() -> AsyncIterator[Any]:
+        for args in zip(*inputs, strict=False):
+            yield await function(*args)
+
+    return results()
