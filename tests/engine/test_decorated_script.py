@@ -57,7 +57,8 @@ def own(engine: Engine, registries: Registries) -> Iterator[Site]:
     for made in site(engine):
         made.write(
             {
-                "demo-1.0-py3-none-any.whl": wheel("demo"),
+                # Other tests that run now share no layer with this one, and remove none of it.
+                "demo-1.0-py3-none-any.whl": wheel("demo", files={"name.txt": made.name}),
                 "packages.txt": "./demo-1.0-py3-none-any.whl\n",
                 "settings.toml": "x = 1",
                 "app.py": SCRIPT.format(name=made.name, registry=registries.open),

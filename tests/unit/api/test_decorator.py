@@ -10,7 +10,7 @@ import pytest
 
 import buildr
 from buildr import Containerize, Containerized
-from buildr.api import decorator
+from buildr.api import decoration
 from buildr.errors import OptionError
 from buildr.guest.detection import Detection
 from tests.unit.processes import app, python
@@ -25,7 +25,7 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def detected(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
-    monkeypatch.setattr(decorator, "detect", lambda: Detection(**found))
+    monkeypatch.setattr(decoration, "detect", lambda: Detection(**found))
 
 
 # Inside -----------------------------------------------------------------------------------------------

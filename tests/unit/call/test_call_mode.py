@@ -477,7 +477,7 @@ def test_a_call_that_is_cancelled_before_its_container_is_there_never_starts_one
         with pytest.raises(CallCancelledError):
             await work.later.remote(1)
 
-    work.later._running = work.give._running
+    work.later._decoration.running = work.give._decoration.running
     asyncio.run(begin())
     assert asked.is_set()
     assert engine.runs == []
