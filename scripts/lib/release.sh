@@ -2,6 +2,7 @@
 # shellcheck disable=SC2154 # state and here come from scripts/release
 # Another release of Debian: its root, made by mmdebstrap, and the namespaces that it is entered in.
 
+# shellcheck disable=SC2034 # scripts/release reads it
 releases='trixie sid'
 
 # All that scripts/engines and scripts/test would install there, one after another, at once.
@@ -21,30 +22,31 @@ release_root() {
 
 # make_release RELEASE : makes its root, unless one of this recipe is there.
 make_release() {
-    root=$(release_root "$1")
-    stamp=$({ cat "$here/lib/release.sh" "$release_bundle"; } 2>/dev/null | cksum | cut -d' ' -f1)
-    [ "$(cat "$root/buildr-stamp" 2>/dev/null)" != "$stamp" ] || return 0
-    remove_release "$1"
-    # shellcheck disable=SC2046
-    command -v mmdebstrap >/dev/null 2>&1 || apt_install mmdebstrap $(available debian-archive-keyring)
-    say "making a root of Debian $1 in $root (about half a minute)"
-    mkdir -p "$state/releases"
+    name=$1
+    root=$(release_root "$name")
     keys=/usr/share/keyrings/debian-archive-keyring.gpg
     signed=
     [ ! -e "$keys" ] || signed="[signed-by=$keys] "
-    set -- "$1" --variant=minbase --format=directory --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
-        --dpkgopt=force-unsafe-io --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"'
+    # shellcheck disable=SC2086 # a list in lines becomes one of commas
+    set -- --variant=minbase --format=directory --include="usr-is-merged,$(echo $release_packages | tr ' ' ,)" \
+        --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --dpkgopt=force-unsafe-io \
+        --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"'
     # The list of what changes every day is only valid for a week, and mirrors may be older.
-    [ "$1" != sid ] || set -- "$@" --aptopt='Acquire::Check-Valid-Until "false"'
+    [ "$name" != sid ] || set -- "$@" --aptopt='Acquire::Check-Valid-Until "false"'
     # A proxy may sign with an authority of its own that only this machine's bundle has.
     [ ! -r "$release_bundle" ] || set -- "$@" "--customize-hook=upload $release_bundle $release_bundle"
-    name=$1
-    shift
+    set -- "$@" "$name" "$root" "deb $signed$release_mirror $name main"
+
+    stamp=$({ echo "$@" && cat "$release_bundle"; } 2>/dev/null | cksum | cut -d' ' -f1)
+    [ "$(cat "$root/buildr-stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    remove_release "$name"
+    # shellcheck disable=SC2046 # names
+    command -v mmdebstrap >/dev/null 2>&1 || apt_install mmdebstrap $(available debian-archive-keyring)
+    say "making a root of Debian $name in $root (about half a minute)"
+    mkdir -p "$state/releases"
     log=$(mktemp)
     # Bounded: a mirror that hangs is an error.
-    timeout --kill-after=60 900 mmdebstrap "$@" \
-        --include="usr-is-merged,$(echo $release_packages | tr ' ' ,)" \
-        "$name" "$root" "deb $signed$release_mirror $name main" >"$log" 2>&1 9>&- || {
+    timeout --kill-after=60 900 mmdebstrap "$@" >"$log" 2>&1 9>&- || {
         tail -n 20 "$log" >&2
         rm -f "$log"
         remove_release "$name"
@@ -102,7 +104,9 @@ start_release() {
 
 # connect_release RELEASE PID : a network of two addresses, translated on the way out.
 connect_release() {
-    command -v ip >/dev/null 2>&1 && command -v iptables >/dev/null 2>&1 || apt_install iproute2 iptables
+    if ! command -v ip >/dev/null 2>&1 || ! command -v iptables >/dev/null 2>&1; then
+        apt_install iproute2 iptables
+    fi
     device=$(release_device "$1")
     # The block 10.230.0.0/16 in steps of four addresses; the first that this machine has not given to another.
     block=$(($(printf '%s' "$device" | cksum | cut -d' ' -f1) % 16384))
@@ -119,6 +123,7 @@ connect_release() {
     ip link add "$device" mtu "$mtu" type veth peer name eth0 mtu "$mtu" netns "$2"
     ip address add "$outer/30" dev "$device"
     ip link set "$device" up
+    # shellcheck disable=SC2016 # for the inner shell
     nsenter --target "$2" --net sh -eu -c '
         ip link set lo up
         ip address add "$1/30" dev eth0
@@ -176,7 +181,8 @@ run_in_release() {
 import os, sys
 first, checkout, *command = sys.argv[1:]
 kept = ("LANG", "LC_", "TERM", "TZ", "PIP_", "SSL_CERT", "http_", "https_", "no_", "HTTP_", "HTTPS_", "NO_")
-environ = {name: value for name, value in os.environ.items() if name.startswith(kept)}
+local = ("PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_CACHE_DIR")  # files of this machine
+environ = {name: value for name, value in os.environ.items() if name.startswith(kept) and name not in local}
 environ |= {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 enter = ["nsenter", "--target", first, "--mount", "--pid", "--net", "--uts", "--ipc", "--"]
 command = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', checkout, *command]
