@@ -20,7 +20,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr._version import __version__
-from buildr.engines.container_spec import ContainerSpec, TmpfsSpec, tmpfs_options
+from buildr.engines.container_spec import (
+    DROPPED_CAPABILITIES,
+    ContainerSpec,
+    TmpfsSpec,
+    tmpfs_options,
+)
 from buildr.engines.records import EngineInfo
 from buildr.errors import ContextError, OptionError
 from buildr.guest.init import PUBLISHED
@@ -157,6 +162,8 @@ def _container(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     if runtime.hardened:
         yield "DropCapability", "all"
         yield "ReadOnly", "true"
+    else:
+        yield "DropCapability", " ".join(DROPPED_CAPABILITIES)
     for words in _podman_arguments(service, mounts):
         yield "PodmanArgs", _word(words)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from buildr.engines.container_spec import (
     ContainerSpec,
     MountSpec,
+    dropped_capabilities,
     health_config,
     restart_policy,
     tmpfs_options,
@@ -392,6 +393,7 @@ class Docker(HttpEngine):
                 if mount.relabel
             ],
             "SecurityOpt": ["no-new-privileges"],
+            "CapDrop": dropped_capabilities(spec),
             "ExtraHosts": [f"{_HOST_NAME}:{_GATEWAY}"],
             **({} if spec.logged else {"LogConfig": {"Type": "none"}}),
         }
@@ -428,7 +430,6 @@ class Docker(HttpEngine):
         host.update(_devices(spec))
         host.update(_limits(spec))
         if spec.hardened:
-            host["CapDrop"] = ["ALL"]
             host["ReadonlyRootfs"] = True
         if directories := tmpfs_options(spec):
             host["Tmpfs"] = {path: ",".join(options) for path, options in directories.items()}

@@ -6,7 +6,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from buildr.engines.container_spec import health_config, restart_policy, tmpfs_options
+from buildr.engines.container_spec import (
+    dropped_capabilities,
+    health_config,
+    restart_policy,
+    tmpfs_options,
+)
 from buildr.engines.records import EngineDetails, EngineInfo
 from buildr.errors import (
     BackendError,
@@ -341,6 +346,7 @@ class Podman(HttpEngine):
             "stdin": spec.stdin,
             **({} if spec.logged else {"log_configuration": {"driver": "none"}}),
             "no_new_privileges": True,
+            "cap_drop": dropped_capabilities(spec),
             "stop_timeout": max(0, round(spec.grace_seconds)),
             "portmappings": [
                 {
@@ -389,7 +395,6 @@ class Podman(HttpEngine):
         if devices := _devices(spec):
             body["devices"] = [{"path": device} for device in devices]
         if spec.hardened:
-            body["cap_drop"] = ["ALL"]
             body["read_only_filesystem"] = True
         # Podman would copy into them what the image has there.
         body["mounts"] += [
