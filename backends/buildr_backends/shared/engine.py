@@ -139,7 +139,26 @@ class HttpEngine(ABC):
     def remove_image(self, image: str) -> None:
         """See `buildr.engines.protocol.Backend.remove_image`."""
         # Never by force: that would take Podman's containers of the image away with it.
-        self._client.request("DELETE", f"/images/{quote(image)}", ok=(200, 404)).read()
+        try:
+            self._client.request("DELETE", f"/images/{quote(image)}", ok=(200, 404)).read()
+        except EngineError:
+            names = self._names_in_the_way(image)
+            if not names:
+                raise
+            for name in names:
+                self._client.request("DELETE", f"/images/{quote(name)}", ok=(200, 404)).read()
+
+    def _names_in_the_way(self, image: str) -> tuple[str, ...]:
+        """Return the names of an image where nothing else keeps it: no engine removes by its id what has several."""
+        if not image.startswith("sha256:"):
+            return ()
+        found = self.image(image)
+        if found is None or len(found.tags) < 2:
+            return ()
+        # An image that is used would lose all its names but one.
+        query = {"all": "true", "filters": json.dumps({"ancestor": [image]})}
+        used = self._client.request("GET", "/containers/json", query=query).json(len)
+        return () if used else found.tags
 
     def save(self, image: str) -> Iterator[bytes]:
         """See `buildr.engines.protocol.Backend.save`."""
@@ -397,12 +416,20 @@ class HttpEngine(ABC):
             return NotExecutableError(
                 f"the container's command cannot be executed: {error.message}"
             )
-        in_use = "already allocated" in error.message or "address already in use" in error.message
+        in_use = _port_in_use(error.message)
         hint = "Another program holds that port: choose another host port, or 0 for a free one."
         return ContainerError(
             f"the container cannot start: {error.message}",
             hint=hint if in_use else hint_of(error),
         )
+
+
+def _port_in_use(message: str) -> bool:
+    """Tell whether a port of the host is taken, in the words of dockerd, Go's network library, pasta or slirp4netns."""
+    import re
+
+    words = r"already allocated|address already in use|failed to bind port|listen failed for host"
+    return re.search(words, message, re.IGNORECASE) is not None
 
 
 def label_filter(labels: Mapping[str, str]) -> str:
