@@ -45,6 +45,7 @@ _WAIT_SECONDS = (
     10.0  # between two looks whether the engine is still there while it is waited for a guest
 )
 _ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
+_TAG_ATTEMPTS = 5  # each fails only when another process has succeeded meanwhile
 TAR = {"Content-Type": "application/x-tar"}
 
 
@@ -131,10 +132,18 @@ class HttpEngine(ABC):
 
     def tag(self, image: str, reference: str) -> None:
         """See `buildr.engines.protocol.Backend.tag`."""
-        head, slash, last = reference.rpartition("/")  # a colon before it belongs to a port
-        repository, _, tag = last.partition(":")
+        head, slash, name = reference.rpartition("/")  # a colon before it belongs to a port
+        repository, _, tag = name.partition(":")
         query = {"repo": f"{head}{slash}{repository}", "tag": tag or "latest"}
-        self._client.request("POST", f"/images/{quote(image)}/tag", query=query).read()
+        for last in (*[False] * (_TAG_ATTEMPTS - 1), True):
+            try:
+                self._client.request("POST", f"/images/{quote(image)}/tag", query=query).read()
+            except EngineError as error:
+                # Docker with containerd's store deletes the old name first: somebody else has made it again since.
+                if last or "AlreadyExists" not in error.message:
+                    raise
+            else:
+                return
 
     def remove_image(self, image: str) -> None:
         """See `buildr.engines.protocol.Backend.remove_image`."""

@@ -700,6 +700,21 @@ def test_an_image_with_several_names_goes_by_each_unless_it_is_used(
 
 
 @ENGINES
+@pytest.mark.parametrize(
+    ("failures", "message"), [(4, "AlreadyExists"), (5, "AlreadyExists"), (1, "x")]
+)
+def test_a_name_that_somebody_else_gives_just_now_is_given_again(
+    name: str, serve: Serve, failures: int, message: str
+) -> None:
+    refused = answer_json({"message": f'image "x": {message}'}, 409)
+    server = serve(always(*[refused] * failures, answer_json({})))
+    given = failures < 5 and message != "x"
+    with contextlib.nullcontext() if given else pytest.raises(EngineError):
+        reach(name, server).tag(IMAGE, "a:1")
+    assert len(server.requests) == (5 if message != "x" else 1)
+
+
+@ENGINES
 def test_no_images_at_all(name: str, serve: Serve) -> None:
     assert engine(name, serve, always(answer_json(None))).images({}) == []
 
