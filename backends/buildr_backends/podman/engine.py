@@ -160,6 +160,8 @@ class Podman(HttpEngine):
 
     def details(self) -> EngineDetails:
         """See `buildr.engines.protocol.Backend.details`."""
+        if self._client.endpoint.tls:  # which podman-py does not speak
+            return self._client.request("GET", "/info", seconds=ANSWER_SECONDS).json(read_details)
         return self._sdk(lambda podman: read_details(_info(podman)))
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
