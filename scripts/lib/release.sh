@@ -14,7 +14,7 @@ release_mirror=${BUILDR_TEST_MIRROR:-http://deb.debian.org/debian}
 release_bundle=/etc/ssl/certs/ca-certificates.crt
 # The state directory of the scripts in there.
 release_state=/var/cache/buildr-engines
-release_checkout=/srv/buildr
+release_checkouts=/srv/buildr
 
 release_root() {
     printf '%s\n' "$state/releases/$1"
@@ -83,7 +83,7 @@ start_release() {
     done
     say "starting Debian $1 in namespaces of its own"
     # Nothing outlives the first process.
-    rm -rf "${root:?}$release_state/up" "$root$release_state/engines.json" "$root/run/buildr-ready"
+    rm -rf "${root:?}$release_checkouts" "$root$release_state/up" "$root$release_state/engines.json" "$root/run/buildr-ready"
     setsid unshare --mount --pid --fork --kill-child --net --uts --ipc \
         sh "$here/lib/release-init.sh" "$root" "buildr-$1" >"$root.log" 2>&1 </dev/null 9>&- &
     started=$!
@@ -172,12 +172,14 @@ run_in_release() {
     first=$(release_first "$1")
     root=$(release_root "$1")
     shift
-    # Replaced as a whole: another command may be at work there.
-    copy_checkout "$(dirname -- "$here")" "$root$release_checkout.new"
-    rm -rf "$root$release_checkout"
-    mv "$root$release_checkout.new" "$root$release_checkout"
+    # One for each state of it: another command may be at work in the last one.
+    checkout=$release_checkouts/$(tar_checkout "$(dirname -- "$here")" | cksum | cut -d' ' -f1)
+    if [ ! -d "$root$checkout" ]; then
+        copy_checkout "$(dirname -- "$here")" "$root$checkout.$$"
+        mv -T "$root$checkout.$$" "$root$checkout" 2>/dev/null || rm -rf "$root$checkout.$$"
+    fi
     # Only what the way out needs goes along; what is kept lies in the release's own root.
-    python3 -I - "$first" "$release_checkout" "$@" <<'END'
+    python3 -I - "$first" "$checkout" "$@" <<'END'
 import os, sys
 first, checkout, *command = sys.argv[1:]
 kept = ("LANG", "LC_", "TERM", "TZ", "PIP_", "SSL_CERT", "http_", "https_", "no_", "HTTP_", "HTTPS_", "NO_")
