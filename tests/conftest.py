@@ -1,7 +1,8 @@
 """Options and fixtures of all tests.
 
 Engine tests run on every engine that ``scripts/engines up`` describes in the file that ``BUILDR_TEST_ENGINES`` names.
-Without one they are skipped, each with its reason; ``--require-engine NAME`` turns that into a failure.
+Without one they are skipped, each with its reason; ``--require-engine NAME`` turns that into a failure. The tests of ``tests/conformance`` run on
+the engine of ``--backend`` alone.
 """
 
 from __future__ import annotations
@@ -37,9 +38,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=(*ENGINES, "registry"),
         help="fail, rather than skip, the tests of this engine when it is not there",
     )
+    judged = parser.getgroup("conformance", "conformance of a backend: tests/conformance")
+    judged.addoption("--backend", metavar="NAME", help="the backend that is judged")
+    judged.addoption(
+        "--base-image",
+        metavar="REFERENCE",
+        help="an image with Python and a shell that its engine stores (BUILDR_BASE_IMAGE)",
+    )
+    judged.addoption(
+        "--registry", metavar="HOST:PORT", help="an open registry, by HTTP, for what is pushed"
+    )
 
 
-def _state() -> dict[str, object]:
+def stored_state() -> dict[str, object]:
+    """Return what ``scripts/engines`` has written of what is up; nothing where its file is not named."""
     path = os.environ.get(VARIABLE)
     if not path:
         return {}
@@ -79,7 +91,7 @@ def docker(request: pytest.FixtureRequest) -> Engine:
 
 
 def _engine(request: pytest.FixtureRequest, name: str) -> Engine:
-    state = _state()
+    state = stored_state()
     engines = state.get("engines")
     if not isinstance(engines, dict) or name not in engines:
         _missing(request.config, name)
@@ -90,7 +102,7 @@ def _engine(request: pytest.FixtureRequest, name: str) -> Engine:
 @pytest.fixture(scope="session")
 def registries(request: pytest.FixtureRequest) -> Registries:
     """Two registries on loopback: an open one, and one with a password."""
-    found = _state().get("registries")
+    found = stored_state().get("registries")
     if not isinstance(found, dict) or not found:
         _missing(request.config, "registry")
         raise AssertionError("_missing() ends the test")

@@ -46,6 +46,9 @@ class MountSpec(Struct, frozen=True, kw_only=True):
     """SELinux label: shared or private."""
 
 
+DROPPED_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+"""What no guest has, not even one of root's: Docker and older versions of Podman grant these by default, newer ones of Podman do not."""
+
 _TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
 """How directories in memory are mounted; all said, as the engines' defaults differ."""
 
@@ -127,6 +130,11 @@ def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
             if path and path not in mounted:
                 found.setdefault(path, list(_TMPFS))
     return found
+
+
+def dropped_capabilities(spec: ContainerSpec) -> list[str]:
+    """Return the capabilities that a container does not get, of those that its engine would give it."""
+    return ["ALL"] if spec.hardened else list(DROPPED_CAPABILITIES)
 
 
 def health_config(health: HealthCheck) -> dict[str, object]:

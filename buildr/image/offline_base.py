@@ -40,10 +40,14 @@ _LOG_LINES = 20  # of mmdebstrap's, that an error repeats
 _CHUNK = 1 << 20
 _END_SECONDS = 20.0  # for mmdebstrap to clean up
 
-# $1 is the root of the new system.
+# $1 is the root of the new system. From trixie on Debian's packages list no files for pip (RECORD), which then refuses to put another
+# version in front of theirs: an empty list lets it, and lets theirs stay.
 _FINISH = """\
 set -e
 ln -s /usr/bin/python3 "$1/usr/local/bin/python"
+for info in "$1"/usr/lib/python3/dist-packages/*.dist-info; do
+    [ -e "$info/RECORD" ] || : >"$info/RECORD"
+done
 rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED "$1/etc/resolv.conf" "$1/etc/hostname"
 rm -rf "$1"/usr/share/man/* "$1"/usr/share/locale/* "$1"/usr/share/info/* "$1"/var/log/*
 find "$1/usr/share/doc" -type f ! -name copyright -delete"""

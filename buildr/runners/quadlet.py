@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr._version import __version__
-from buildr.engines.container_spec import ContainerSpec, tmpfs_options
+from buildr.engines.container_spec import DROPPED_CAPABILITIES, ContainerSpec, tmpfs_options
 from buildr.engines.gpus import cdi_names
 from buildr.engines.records import EngineInfo
 from buildr.errors import Message, OptionError, OptionName
@@ -158,6 +158,8 @@ def _container(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]
     if runtime.hardened:
         yield "DropCapability", "all"
         yield "ReadOnly", "true"
+    else:
+        yield "DropCapability", " ".join(DROPPED_CAPABILITIES)
     for words in _podman_arguments(service, mounts):
         yield "PodmanArgs", word(words)
 

@@ -72,6 +72,18 @@ state_dir() {
     printf '%s\n' "$dir"
 }
 
+# copy_checkout FROM TO : copies a checkout without what was made in it. What is at TO goes before.
+copy_checkout() {
+    rm -rf "$2"
+    mkdir -p "$2"
+    tar_checkout "$1" | tar -C "$2" --no-same-owner -xf -
+}
+
+tar_checkout() {
+    tar -C "$1" -cf - --sort=name --exclude=./.git --exclude-tag-all=pyvenv.cfg --exclude=__pycache__ --exclude='./.coverage*' \
+        --exclude=./.hypothesis --exclude='./.*_cache' --exclude=./dist --exclude=./build .
+}
+
 # apt_install PACKAGE... : installs what is missing. Refreshes the package lists only when apt fails without.
 apt_install() {
     missing=

@@ -7,6 +7,16 @@ docker_answers() {
     timeout 10 docker --host "$1" version --format '{{.Server.Version}}' >/dev/null 2>&1
 }
 
+has_docker() {
+    command -v dockerd >/dev/null 2>&1 && command -v docker >/dev/null 2>&1
+}
+
+install_docker() {
+    # Newer releases keep the command in a package of its own.
+    # shellcheck disable=SC2046
+    apt_install docker.io iptables $(available docker-cli)
+}
+
 up_docker() {
     own=unix://$state/docker/docker.sock
     if [ "${BUILDR_TEST_OWN_DOCKERD:-}" != 1 ] && command -v docker >/dev/null 2>&1; then
@@ -21,49 +31,130 @@ up_docker() {
         left_out docker "no dockerd answers, and only root may start one"
         return 0
     fi
-    if ! command -v dockerd >/dev/null 2>&1 || ! command -v docker >/dev/null 2>&1; then
-        # Newer releases keep the command in a package of its own.
-        # shellcheck disable=SC2046
-        apt_install docker.io iptables $(available docker-cli)
+    if ! has_docker; then
+        install_docker
         # Where systemd started the service with the installation, that one serves.
         if [ "${BUILDR_TEST_OWN_DOCKERD:-}" != 1 ] && docker_answers unix:///var/run/docker.sock; then
             use_docker unix:///var/run/docker.sock
             return 0
         fi
     fi
-    if ! running "$state/docker/pid" "$state/docker/data"; then
-        start_dockerd
-    fi
+    start_dockerd docker "$bridge"
     use_docker "$own"
 }
 
+# A dockerd of our own that stores images in containerd, as Docker 29 does by itself.
+up_docker_containerd() {
+    if ! is_root; then
+        left_out docker-containerd "only root may start a dockerd"
+        return 0
+    fi
+    has_docker || install_docker
+    if ! docker_is_at_least 24; then
+        left_out docker-containerd "this Docker is older than 24.0, whose store in containerd was not complete"
+        return 0
+    fi
+    mkdir -p "$state/docker-containerd"
+    echo '{"features": {"containerd-snapshotter": true}}' >"$state/docker-containerd/daemon.json"
+    start_dockerd docker-containerd "${bridge}c" --config-file "$state/docker-containerd/daemon.json"
+    fragment docker-containerd docker - 0 /root "DOCKER_HOST=unix://$state/docker-containerd/docker.sock"
+    answers docker-containerd docker version --format '{{.Server.Version}}'
+}
+
+# A dockerd of the rootless user's.
+up_docker_rootless() {
+    if ! is_root; then
+        left_out docker-rootless "only root may start an engine as another user"
+        return 0
+    fi
+    has_docker || install_docker
+    command -v rootlesskit >/dev/null 2>&1 || apt_install rootlesskit
+    if ! command -v newuidmap >/dev/null 2>&1 || ! command -v slirp4netns >/dev/null 2>&1; then
+        apt_install uidmap slirp4netns
+    fi
+    start=$(command -v dockerd-rootless.sh || echo /usr/share/docker.io/contrib/dockerd-rootless.sh)
+    if [ ! -x "$start" ]; then
+        left_out docker-rootless "dockerd-rootless.sh did not come with this Docker"
+        return 0
+    fi
+    prepare_test_user
+    share_root_mount
+    # The user may have a dockerd of its own, or others of ours.
+    runtime=/run/user/$uid/buildr-$number
+    socket=$runtime/docker.sock
+    if ! running "$state/docker-rootless/pid" rootlesskit; then
+        say "starting rootless dockerd on $socket"
+        mkdir -p "$runtime" "$state/docker-rootless/data"
+        chown "$test_user:" "$runtime" "$state/docker-rootless/data"
+        # Not by as_test_user: a function in the background is a shell of its own, and would hold our lock.
+        setsid setpriv --reuid="$test_user" --regid="$(id -g "$test_user")" --init-groups env -i HOME="$home" PATH="$plain_path" \
+            XDG_RUNTIME_DIR="$runtime" DOCKERD_ROOTLESS_ROOTLESSKIT_NET=slirp4netns \
+            "$start" --host "unix://$socket" --data-root "$state/docker-rootless/data" \
+            >"$state/docker-rootless/log" 2>&1 </dev/null 9>&- &
+        echo $! >"$state/docker-rootless/pid"
+        await_dockerd docker-rootless "unix://$socket" $!
+    fi
+    fragment docker-rootless docker "$test_user" "$uid" "$home" \
+        "HOME=$home" "USER=$test_user" "LOGNAME=$test_user" "SHELL=/bin/sh" "PATH=$plain_path" \
+        "XDG_RUNTIME_DIR=/run/user/$uid" "DOCKER_HOST=unix://$socket"
+    answers docker-rootless docker version --format '{{.Server.Version}}'
+}
+
+# docker_is_at_least MAJOR
+docker_is_at_least() {
+    [ "$(dockerd --version | sed -n 's/^[^0-9]*\([0-9]*\).*/\1/p')" -ge "$1" ]
+}
+
+# start_dockerd NAME BRIDGE [ARGUMENT...] : starts one unless it runs; the bridge is for one beside another.
 start_dockerd() {
-    mkdir -p "$state/docker"
-    rm -f "$state/docker/pid" "$state/docker/docker.sock"
-    set -- --data-root "$state/docker/data" --exec-root "$run/docker" --pidfile "$state/docker/pid" \
-        --host "unix://$state/docker/docker.sock"
+    name=$1
+    its_bridge=$2
+    shift 2
+    ! running "$state/$name/pid" "$state/$name/data" || return 0
+    mkdir -p "$state/$name"
+    rm -f "$state/$name/pid" "$state/$name/docker.sock"
+    set -- --data-root "$state/$name/data" --exec-root "$run/$name" --pidfile "$state/$name/pid" \
+        --host "unix://$state/$name/docker.sock" "$@"
     if grep -qx dockerd /proc/[0-9]*/comm 2>/dev/null; then
         # Another dockerd is there. Its bridge stays its own.
         command -v ip >/dev/null 2>&1 || apt_install iproute2
-        if [ ! -d "/sys/class/net/$bridge" ]; then
-            ip link add "$bridge" type bridge
-            ip addr add "10.$((232 + ${bridge#bld} % 16)).0.1/16" dev "$bridge"
-            ip link set "$bridge" up
+        if [ ! -d "/sys/class/net/$its_bridge" ]; then
+            ip link add "$its_bridge" type bridge
+            ip addr add "10.$((232 + $(printf '%s' "$its_bridge" | cksum | cut -d' ' -f1) % 16)).0.1/16" dev "$its_bridge"
+            ip link set "$its_bridge" up
         fi
-        set -- "$@" --bridge "$bridge"
+        set -- "$@" --bridge "$its_bridge"
     fi
-    say "starting dockerd on $state/docker/docker.sock"
-    setsid dockerd "$@" >"$state/docker/log" 2>&1 </dev/null 9>&- &
-    started=$!
+    say "starting dockerd on $state/$name/docker.sock"
+    setsid dockerd "$@" >"$state/$name/log" 2>&1 </dev/null 9>&- &
+    await_dockerd "$name" "unix://$state/$name/docker.sock" $!
+}
+
+# await_dockerd NAME HOST PID : waits for its first answer.
+await_dockerd() {
     ticks=300
-    until docker_answers "unix://$state/docker/docker.sock"; do
+    until docker_answers "$2"; do
         ticks=$((ticks - 1))
-        if [ "$ticks" = 0 ] || ! kill -0 "$started" 2>/dev/null; then
-            tail -n 20 "$state/docker/log" >&2
-            kill "$started" 2>/dev/null || :
-            die "dockerd does not answer; the end of $state/docker/log is above."
+        if [ "$ticks" = 0 ] || ! kill -0 "$3" 2>/dev/null; then
+            tail -n 20 "$state/$1/log" >&2
+            kill "$3" 2>/dev/null || :
+            die "dockerd does not answer; the end of $state/$1/log is above."
         fi
         sleep 0.1
+    done
+}
+
+end_dockerds() {
+    for name in docker docker-containerd docker-rootless; do
+        word=$state/$name/data
+        [ "$name" != docker-rootless ] || word=rootlesskit
+        if running "$state/$name/pid" "$word"; then
+            say "ending our dockerd ($name)"
+            end_process "$state/$name/pid" "$word" 20
+        fi
+    done
+    for name in "$bridge" "${bridge}c"; do
+        [ ! -d "/sys/class/net/$name" ] || ip link delete "$name" || :
     done
 }
 

@@ -56,18 +56,10 @@ up_podman_root() {
     answers podman-root podman info
 }
 
-up_podman_rootless() {
-    if ! is_root; then
-        mkdir -p "$state/podman-rootless"
-        registries_conf | put "$state/podman-rootless/registries.conf"
-        up_podman_own podman-rootless "CONTAINERS_REGISTRIES_CONF=$state/podman-rootless/registries.conf"
-        return 0
-    fi
-    install_podman
-    install_runtime
-    share_root_mount
+# The user of rootless engines, with all that such a one needs of the machine; sets uid and home.
+prepare_test_user() {
     if ! id "$test_user" >/dev/null 2>&1; then
-        say "adding the user $test_user for rootless Podman"
+        say "adding the user $test_user for rootless engines"
         useradd --create-home --shell /bin/sh "$test_user"
     fi
     uid=$(id -u "$test_user")
@@ -95,6 +87,19 @@ up_podman_rootless() {
         say "giving everyone /dev/fuse (chmod 666), as udev does"
         chmod 666 /dev/fuse
     fi
+}
+
+up_podman_rootless() {
+    if ! is_root; then
+        mkdir -p "$state/podman-rootless"
+        registries_conf | put "$state/podman-rootless/registries.conf"
+        up_podman_own podman-rootless "CONTAINERS_REGISTRIES_CONF=$state/podman-rootless/registries.conf"
+        return 0
+    fi
+    install_podman
+    install_runtime
+    share_root_mount
+    prepare_test_user
     mkdir -p "$state/podman-rootless"
     containers_conf test-user | put "$state/podman-rootless/containers.conf"
     storage_conf "$home/.local/share/containers/storage" "/run/user/$uid/containers" |

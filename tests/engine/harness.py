@@ -94,6 +94,17 @@ class Engine:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
+    def images(self, repository: str) -> set[tuple[str, str]]:
+        """Return id and name of each image of a repository, which is a name without a tag."""
+        form = "{{.ID}} {{.Repository}}:{{.Tag}}"
+        words = ("images", "--no-trunc", "--filter", f"reference={repository}", "--format", form)
+        rows = (row.split() for row in self.cli(*words).splitlines())
+        return {(image, name) for image, name in rows}
+
+    def remove_images(self, *names: str) -> None:
+        """Remove images by their names, whatever uses them."""
+        self.cli("rmi", "--force", *names)
+
     def containers(self) -> set[str]:
         """Return the ids of all containers, ended ones and those of builds too."""
         external = ["--external"] if self.backend == "podman" else []

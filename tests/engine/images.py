@@ -151,12 +151,8 @@ def images(engine: Engine, repository: str, *, prepared: bool = False) -> list[s
         repository: their name without a tag.
         prepared: whether those that have no source yet are among them.
     """
-    form = "{{.ID}} {{.Tag}}"
-    rows = engine.cli(
-        "images", "--no-trunc", "--filter", f"reference={repository}", "--format", form
-    )
-    found = (row.split() for row in rows.splitlines())
-    return sorted({image for image, tag in found if prepared or not tag.endswith("-prepared")})
+    found = engine.images(repository)
+    return sorted({image for image, name in found if prepared or not name.endswith("-prepared")})
 
 
 def remove(engine: Engine, repository: str) -> None:
@@ -165,10 +161,8 @@ def remove(engine: Engine, repository: str) -> None:
     By their names: an engine refuses to remove by its id what another image is made from, and lists in any order what
     was made within a second.
     """
-    form = "{{.Repository}}:{{.Tag}}"
-    names = engine.cli("images", "--filter", f"reference={repository}", "--format", form).split()
-    if names:
-        engine.cli("rmi", "--force", *names)
+    if names := sorted(name for _, name in engine.images(repository)):
+        engine.remove_images(*names)
 
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any]:
@@ -266,4 +260,4 @@ def nothing_left(engine: Engine, seconds: float = 10) -> Iterator[None]:
     while left and time.monotonic() < deadline:
         time.sleep(0.5)
         left &= engine.containers()
-    assert not left, engine.cli("ps", "--all", "--no-trunc")
+    assert not left

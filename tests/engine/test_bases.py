@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine, Registries
 
-DEBIAN = "RUN rm /usr/local/bin/python && touch /usr/lib/python3.11/EXTERNALLY-MANAGED"
+DEBIAN = 'RUN rm /usr/local/bin/python && touch "$(echo /usr/lib/python3.*)/EXTERNALLY-MANAGED"'
 """Makes a base image as Debian's packages have their Python: without `python`, and with a pip that is told to change nothing."""
 
 IDENTITY = """\

@@ -272,7 +272,7 @@ with open("/app/holes", "rb") as file:
 COUNTING = """\
 import os, sys
 try:
-    from buildr.image import generated as generated_image as image
+    from buildr.image import generated as image
 except ImportError:
     pass  # in the container
 else:

@@ -36,12 +36,12 @@ sys.exit(7)
 # The base that the other tests use would be compressed, sent and fetched a dozen times.
 SMALL = """\
 FROM {base} AS whole
-RUN cd /usr/lib/python3.11 && rm -rf test idlelib ensurepip lib2to3 config-* pydoc_data \\
+RUN library=$(echo /usr/lib/python3.*) && cd "$library" && rm -rf test idlelib ensurepip lib2to3 config-* pydoc_data \\
     && find . -name __pycache__ -prune -exec rm -r {{}} + \\
     && cd / && mkdir -p slim/usr/bin slim/usr/lib slim/usr/lib64 slim/tmp && cp -a bin lib lib64 slim \\
-    && programs="bin/sh bin/chmod bin/chown bin/grep bin/mkdir usr/bin/python3.11" \\
+    && programs="bin/sh bin/chmod bin/chown bin/grep bin/mkdir usr/bin/${{library##*/}}" \\
     && cp --parents -L $programs $(ldd $programs | grep -o '/lib[^ ]*' | cut -c2- | sort -u) slim \\
-    && cp --parents -a etc/passwd etc/group usr/local/bin/python usr/bin/python3 usr/lib/python3.11 slim
+    && cp --parents -a etc/passwd etc/group usr/local/bin/python usr/bin/python3 ${{library#/}} slim
 FROM scratch
 COPY --from=whole /slim /
 ENV PATH=/usr/local/bin:/usr/bin

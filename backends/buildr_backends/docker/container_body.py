@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildr.engines.container_spec import health_config, restart_policy, tmpfs_options
+from buildr.engines.container_spec import (
+    dropped_capabilities,
+    health_config,
+    restart_policy,
+    tmpfs_options,
+)
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec, MountSpec
@@ -25,6 +30,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
             if mount.relabel
         ],
         "SecurityOpt": ["no-new-privileges"],
+        "CapDrop": dropped_capabilities(spec),
         "ExtraHosts": [f"{_HOST_NAME}:{_GATEWAY}"],
         **({} if spec.logged else {"LogConfig": {"Type": "none"}}),
     }
@@ -61,7 +67,6 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     host.update(_devices(spec))
     host.update(_limits(spec))
     if spec.hardened:
-        host["CapDrop"] = ["ALL"]
         host["ReadonlyRootfs"] = True
     if directories := tmpfs_options(spec):
         host["Tmpfs"] = {path: ",".join(options) for path, options in directories.items()}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildr.engines.container_spec import health_config, restart_policy, tmpfs_options
+from buildr.engines.container_spec import (
+    dropped_capabilities,
+    health_config,
+    restart_policy,
+    tmpfs_options,
+)
 from buildr.engines.gpus import cdi_names
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ def create_body(spec: ContainerSpec, *, unset: Sequence[str]) -> dict[str, Any]:
         "stdin": spec.stdin,
         **({} if spec.logged else {"log_configuration": {"driver": "none"}}),
         "no_new_privileges": True,
+        "cap_drop": dropped_capabilities(spec),
         "stop_timeout": max(0, round(spec.grace_seconds)),
         "portmappings": [
             {
@@ -82,7 +88,6 @@ def create_body(spec: ContainerSpec, *, unset: Sequence[str]) -> dict[str, Any]:
     if devices := _devices(spec):
         body["devices"] = [{"path": device} for device in devices]
     if spec.hardened:
-        body["cap_drop"] = ["ALL"]
         body["read_only_filesystem"] = True
     # Podman would copy into them what the image has there.
     body["mounts"] += [

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildr.errors import EngineUnavailableError
 from buildr_backends.http.endpoint import Endpoint, parse_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+_TLS_FILES = ("ca", "cert", "key")
 
 
 def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
@@ -22,7 +24,8 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
     if endpoint:
         return parse_endpoint(endpoint), "named explicitly"
     if url := os.environ.get("CONTAINER_HOST"):
-        return parse_endpoint(url), "CONTAINER_HOST"
+        variables = {file: os.environ.get(f"CONTAINER_TLS_{file.upper()}") for file in _TLS_FILES}
+        return _with_tls(parse_endpoint(url), variables), "CONTAINER_HOST"
     if name := os.environ.get("CONTAINER_CONNECTION"):
         found = _connection(name)
         if found is None:
@@ -30,7 +33,7 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
                 f"there is no Podman connection {name!r} (from CONTAINER_CONNECTION)",
                 hint="`podman system connection list` shows what there is.",
             )
-        return parse_endpoint(found[1]), f"the Podman connection {name!r}"
+        return found.endpoint(), f"the Podman connection {name!r}"
     return None
 
 
@@ -56,36 +59,58 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
 
 def default_connection() -> tuple[Endpoint, str] | None:
     """Return the default of ``podman system connection``, if it is one that needs no ssh."""
-    if found := _connection(""):
-        label, url = found
-        if url.startswith(("unix://", "tcp://")):
-            try:
-                return parse_endpoint(url), f"the Podman connection {label!r}"
-            except EngineUnavailableError:
-                return None  # nobody asked for it here
+    if (found := _connection("")) and found.url.startswith(("unix://", "tcp://")):
+        try:
+            return found.endpoint(), f"the Podman connection {found.name!r}"
+        except EngineUnavailableError:
+            return None  # nobody asked for it here
     return None
 
 
-def _connection(name: str) -> tuple[str, str] | None:
-    """Return the name and the URL of a connection; an empty name means the default one."""
+class _Connection(NamedTuple):
+    """One of ``podman system connection``."""
+
+    name: str
+    url: str
+    tls_files: Mapping[str, object]
+    """See `Endpoint.tls_files`; ``None`` where there is none."""
+
+    def endpoint(self) -> Endpoint:
+        return _with_tls(parse_endpoint(self.url), self.tls_files)
+
+
+def _with_tls(endpoint: Endpoint, files: Mapping[str, object]) -> Endpoint:
+    """Return an endpoint that is spoken to by TLS if it has a file for that, as Podman 5.7 and later do."""
+    found = {name: os.path.expanduser(str(path)) for name, path in files.items() if path}
+    if endpoint.path or not found:
+        return endpoint
+    from msgspec.structs import replace
+
+    return replace(endpoint, tls=True, tls_files=found)
+
+
+def _connection(name: str) -> _Connection | None:
+    """Return a connection; an empty name means the default one."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     directory = f"{config}/containers"
     return _connections_json(directory, name) or _containers_conf(directory, name)
 
 
-def _connections_json(directory: str, name: str) -> tuple[str, str] | None:
+def _connections_json(directory: str, name: str) -> _Connection | None:
     """Podman 5 and later."""
     path = os.environ.get("PODMAN_CONNECTIONS_CONF") or f"{directory}/podman-connections.json"
     try:
         with open(path, "rb") as file:
             table = json.load(file)["Connection"]
         label = name or table["Default"]
-        return label, str(table["Connections"][label]["URI"])
-    except (OSError, ValueError, KeyError, TypeError):
+        entry = table["Connections"][label]
+        files = {"ca": entry.get("TLSCA"), "cert": entry.get("TLSCert"), "key": entry.get("TLSKey")}
+        return _Connection(label, str(entry["URI"]), files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # absent or not what Podman writes: Podman's own command says so better
 
 
-def _containers_conf(directory: str, name: str) -> tuple[str, str] | None:
+def _containers_conf(directory: str, name: str) -> _Connection | None:
     """Podman before 5, and what is written by hand."""
     path = os.environ.get("CONTAINERS_CONF") or f"{directory}/containers.conf"
     try:
@@ -97,6 +122,8 @@ def _containers_conf(directory: str, name: str) -> tuple[str, str] | None:
 
         engine = tomllib.loads(text.decode())["engine"]
         label = name or engine["active_service"]
-        return label, str(engine["service_destinations"][label]["uri"])
-    except (OSError, ValueError, KeyError, TypeError):
+        entry = engine["service_destinations"][label]
+        files = {file: entry.get(f"tls_{file}") for file in _TLS_FILES}
+        return _Connection(label, str(entry["uri"]), files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

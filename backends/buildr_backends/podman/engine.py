@@ -38,12 +38,14 @@ def connect(target: Target) -> Podman:
 
     Raises:
         EngineNotFoundError: no socket answers and there is no ``podman`` program.
-        EngineUnavailableError: the named socket does not answer, or no service can be started.
+        EngineUnavailableError: the named socket or the default connection does not answer, or no service can be started.
         EngineTooOldError: Podman is older than 4.0.
     """
     deadline = deadline_of(target)
     if chosen := podman_endpoint.explicit(target.endpoint):
         return _reach(*chosen, deadline)
+    if default := podman_endpoint.default_connection():
+        return _reach_default(*default, deadline)
     podman, failure = first_that_answers(podman_endpoint.discovered(), _reach, deadline)
     if podman is not None:
         return podman
@@ -54,6 +56,18 @@ def connect(target: Target) -> Podman:
             raise failure from None
         raise
     return _reach_service(program, deadline)
+
+
+def _reach_default(endpoint: Endpoint, why: str, deadline: float) -> Podman:
+    try:
+        return _reach(endpoint, why, deadline)
+    except EngineUnavailableError as error:
+        # Running the script on another machine than the one that was chosen would be no service.
+        raise EngineUnavailableError(
+            f"{why}, your default one, does not answer: {error.what}",
+            hint="`podman system connection list` shows your connections, `podman system connection default NAME` chooses another,"
+            " and CONTAINER_HOST=unix:///run/user/$UID/podman/podman.sock names an engine for one run.",
+        ) from None
 
 
 def _reach_service(program: str, deadline: float) -> Podman:

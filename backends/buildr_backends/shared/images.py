@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from buildr_backends.http.client import Client
     from buildr_backends.shared.append_layer import Stored
 
+_TAG_ATTEMPTS = 5  # each fails only when another process has succeeded meanwhile
+
 
 class HttpImages(HttpEngine):
     """The shared part of `buildr.engines.images.Images`."""
@@ -79,15 +81,42 @@ class HttpImages(HttpEngine):
 
     def tag(self, image: str, reference: str) -> None:
         """See `buildr.engines.images.Images.tag`."""
-        head, slash, last = reference.rpartition("/")  # a colon before it belongs to a port
-        repository, _, tag = last.partition(":")
+        head, slash, name = reference.rpartition("/")  # a colon before it belongs to a port
+        repository, _, tag = name.partition(":")
         query = {"repo": f"{head}{slash}{repository}", "tag": tag or "latest"}
-        self._client.request("POST", f"/images/{quote(image)}/tag", query=query).read()
+        for last in (*[False] * (_TAG_ATTEMPTS - 1), True):
+            try:
+                self._client.request("POST", f"/images/{quote(image)}/tag", query=query).read()
+            except EngineError as error:
+                # Docker with containerd's store deletes the old name first, and another process may have made it since.
+                if last or "AlreadyExists" not in error.message:
+                    raise
+            else:
+                return
 
     def remove_image(self, image: str) -> None:
         """See `buildr.engines.images.Images.remove_image`."""
         # Never by force: that would take Podman's containers of the image away with it.
-        self._client.request("DELETE", f"/images/{quote(image)}", ok=(200, 404)).read()
+        try:
+            self._client.request("DELETE", f"/images/{quote(image)}", ok=(200, 404)).read()
+        except EngineError:
+            names = self._names_in_the_way(image)
+            if not names:
+                raise
+            for name in names:
+                self._client.request("DELETE", f"/images/{quote(name)}", ok=(200, 404)).read()
+
+    def _names_in_the_way(self, image: str) -> tuple[str, ...]:
+        """Return the names of an image where nothing else keeps it: no engine removes by its id what has several."""
+        if not image.startswith("sha256:"):
+            return ()
+        found = self.image(image)
+        if found is None or len(found.tags) < 2:
+            return ()
+        # An image that is used would lose all its names but one.
+        query = {"all": "true", "filters": json.dumps({"ancestor": [image]})}
+        used = self._client.request("GET", "/containers/json", query=query).json(len)
+        return () if used else found.tags
 
     def save(self, image: str) -> Iterator[bytes]:
         """See `buildr.engines.images.Images.save`."""

@@ -5,6 +5,7 @@ Engines say why in words alone. Those are read here and nowhere else; what comes
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableError
@@ -12,6 +13,9 @@ from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableErr
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
     from buildr.errors import EngineError
+
+_IN_USE = "already allocated|address already in use|failed to bind port|listen failed for host"
+"""A port of the host is taken: in the words of dockerd, Go's network library, and pasta."""
 
 
 def start_error(error: EngineError, status: int | None) -> ContainerError:
@@ -30,7 +34,7 @@ def start_error(error: EngineError, status: int | None) -> ContainerError:
     # Podman reports this as 126 as well, though the command is not at fault.
     if status == NotExecutableError.exit_code and not is_limit(error):
         return NotExecutableError(f"the container's command cannot be executed: {error.message}")
-    in_use = "already allocated" in error.message or "address already in use" in error.message
+    in_use = re.search(_IN_USE, error.message, re.IGNORECASE) is not None
     hint = "Another program holds that port: choose another host port, or 0 for a free one."
     return ContainerError(
         f"the container cannot start: {error.message}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
@@ -35,9 +36,20 @@ def follow_push(reference: str, documents: Iterable[object], on_event: OnEvent) 
     for document in documents:
         if failure := failure_of(document):
             raise push_error(reference, failure)
-        digest = text_of(document, "aux", "Digest") or text_of(document, "manifestdigest") or digest
+        digest = (
+            text_of(document, "aux", "Digest")
+            or text_of(document, "manifestdigest")
+            or _told_digest(text_of(document, "status"))
+            or digest
+        )
         _progress(document, on_event)
     return digest
+
+
+def _told_digest(status: str) -> str:
+    """Return the digest that Docker tells for people; with containerd's store it stands nowhere else."""
+    match = re.fullmatch(r"\S+: digest: (sha256:[0-9a-f]{64}) size: \d+", status)
+    return match[1] if match else ""
 
 
 def pull_error(reference: str, failure: str) -> ImageNotFoundError:

@@ -277,6 +277,22 @@ def test_a_forbidden_socket_is_reported_as_such(
         assert "group `docker`" in caught.value.hint
 
 
+def test_a_default_connection_that_is_dead_is_not_replaced(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = Endpoint(url="unix://alive", path=serve(answering(REAL["podman"]["ping"])).path)
+    dead = Endpoint(url="unix:///dead.sock", path=f"{tmp_path}/dead.sock")
+    monkeypatch.setattr(
+        podman_endpoint, "default_connection", lambda: (dead, "the Podman connection 'far'")
+    )
+    monkeypatch.setattr(podman_endpoint, "discovered", lambda: iter([(alive, "alive")]))
+    with pytest.raises(
+        EngineUnavailableError, match="the Podman connection 'far', your default"
+    ) as caught:
+        podman.connect(Target())
+    assert "podman system connection default" in caught.value.hint
+
+
 @ENGINES
 def test_a_named_engine_that_is_dead_is_not_replaced(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch

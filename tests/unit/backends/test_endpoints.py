@@ -26,6 +26,9 @@ VARIABLES = (
     "CONTAINERS_STORAGE_CONF",
     "CONTAINER_CONNECTION",
     "CONTAINER_HOST",
+    "CONTAINER_TLS_CA",
+    "CONTAINER_TLS_CERT",
+    "CONTAINER_TLS_KEY",
     "DOCKER_CERT_PATH",
     "DOCKER_CONFIG",
     "DOCKER_CONTEXT",
@@ -186,6 +189,55 @@ def test_a_connection_that_is_named_is_used_or_fails(
     with pytest.raises(EngineUnavailableError, match="no Podman connection 'unknown'") as caught:
         podman_endpoint.explicit(None)
     assert "podman system connection list" in caught.value.hint
+
+
+TLS_JSON = {
+    "Connection": {
+        "Default": "far",
+        "Connections": {
+            "far": {"URI": "tcp://far:1", "TLSCA": "/ca", "TLSCert": "/cert", "TLSKey": "~/key"},
+            "near": {"URI": "unix:///near.sock", "TLSCA": "/ca"},
+        },
+    }
+}
+TLS_CONF = """
+[engine]
+active_service = "far"
+service_destinations.far = {uri = "tcp://far:1", tls_ca = "/ca", tls_cert = "/cert", tls_key = "~/key"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("podman-connections.json", TLS_JSON), ("containers.conf", TLS_CONF)]
+)
+def test_a_connection_with_files_for_tls_speaks_it(home: Path, file: str, content: object) -> None:
+    write(home / ".config/containers" / file, content)
+    found = podman_endpoint.default_connection()
+    assert found is not None
+    assert found[0].tls
+    assert [found[0].tls_file(name) for name in ("ca", "cert", "key")] == [
+        "/ca",
+        "/cert",
+        f"{home}/key",
+    ]
+
+
+def test_tls_is_for_tcp_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home / ".config/containers/podman-connections.json", TLS_JSON)
+    monkeypatch.setenv("CONTAINER_CONNECTION", "near")
+    found = podman_endpoint.explicit(None)
+    assert found is not None
+    assert not found[0].tls
+
+
+def test_variables_name_the_files_for_the_address_that_one_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONTAINER_HOST", "tcp://far:1")
+    monkeypatch.setenv("CONTAINER_TLS_CA", "/ca")
+    found = podman_endpoint.explicit(None)
+    assert found is not None
+    assert (found[0].tls, found[0].tls_file("ca"), found[0].tls_file("cert")) == (True, "/ca", None)
 
 
 def test_a_configured_storage_is_not_that_of_a_running_service(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -194,7 +195,7 @@ def test_what_is_not_wished_for_is_left_to_the_image(name: str, serve: Serve) ->
     body, query = created(name, serve, ContainerSpec(image=IMAGE))
     assert query == {}
     text = json.dumps(body).lower()
-    for word in ("cmd", "command", "entrypoint", "work", "user", "memory", "cpu", '"name"', "cap"):
+    for word in ("cmd", "command", "entrypoint", "work", "user", "memory", "cpu", '"name"'):
         assert word not in text
 
 
@@ -675,6 +676,43 @@ def test_images_are_listed_with_their_names(name: str, serve: Serve) -> None:
 
 
 @ENGINES
+@pytest.mark.parametrize("used", [False, True])
+def test_an_image_with_several_names_goes_by_each_unless_it_is_used(
+    name: str, serve: Serve, used: bool
+) -> None:
+    image = {**REAL[name]["image"], "RepoTags": ["a:1", "b:1"]}
+    server = serve(
+        routes(
+            {
+                "DELETE .*/images/sha256.*": answer_json({"message": "it has several names"}, 409),
+                "DELETE .*": answer_json([]),
+                "GET .*/images/.*": answer_json(image),
+                "GET .*/containers/json": answer_json([{"Id": ID}] if used else []),
+            }
+        )
+    )
+    with pytest.raises(EngineError) if used else contextlib.nullcontext():
+        reach(name, server).remove_image(IMAGE)
+    removed = [request.target for request in server.requests if request.method == "DELETE"]
+    assert [target.rpartition("/")[2] for target in removed[1:]] == ([] if used else ["a:1", "b:1"])
+
+
+@ENGINES
+@pytest.mark.parametrize(
+    ("failures", "message"), [(4, "AlreadyExists"), (5, "AlreadyExists"), (1, "x")]
+)
+def test_a_name_that_somebody_else_gives_just_now_is_given_again(
+    name: str, serve: Serve, failures: int, message: str
+) -> None:
+    refused = answer_json({"message": f'image "x": {message}'}, 409)
+    server = serve(always(*[refused] * failures, answer_json({})))
+    given = failures < 5 and message != "x"
+    with contextlib.nullcontext() if given else pytest.raises(EngineError):
+        reach(name, server).tag(IMAGE, "a:1")
+    assert len(server.requests) == (5 if message != "x" else 1)
+
+
+@ENGINES
 def test_no_images_at_all(name: str, serve: Serve) -> None:
     assert engine(name, serve, always(answer_json(None))).images({}) == []
 
@@ -927,9 +965,23 @@ def test_the_command_is_not_blamed_for_a_limit_that_may_not_be_raised(
 
 
 @ENGINES
+def test_the_same_capabilities_are_dropped_whatever_the_engine_grants(
+    name: str, serve: Serve
+) -> None:
+    body, _ = created(name, serve, ContainerSpec(image=IMAGE))
+    dropped = body["cap_drop"] if name == "podman" else body["HostConfig"]["CapDrop"]
+    assert dropped == ["AUDIT_WRITE", "MKNOD", "NET_RAW"]
+
+
+@ENGINES
 @pytest.mark.parametrize(
     "message",
-    ["Bind for 127.0.0.1:8080 failed: port is already allocated", "bind: address already in use"],
+    [
+        "Bind for 127.0.0.1:8080 failed: port is already allocated",
+        "bind: address already in use",
+        "pasta failed with exit code 1:\nFailed to bind port 8080 (Address already in use) for option '-t 127.0.0.1/8080-8080:80-80'",
+        "pasta failed with exit code 1:\nListen failed for HOST TCP port 127.0.0.1/8080: Address already in use",
+    ],
 )
 def test_a_port_that_is_taken(name: str, serve: Serve, message: str) -> None:
     refused = answer_json({"message": message}, 500)

@@ -15,12 +15,23 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from msgspec.structs import replace
 
+from buildr.engines.records import Target
 from buildr.errors import EngineLostError, EngineUnavailableError
 from buildr_backends.http.client import Client
 from buildr_backends.http.request import Content
 from buildr_backends.http.tls import TlsConnection
+from buildr_backends.podman import engine as podman
 from buildr_backends.shared.attach import attach
-from tests.unit.backends.server import Peer, always, answer, answer_chunked, hanging
+from tests.unit.backends.engines import REAL
+from tests.unit.backends.server import (
+    Peer,
+    always,
+    answer,
+    answer_chunked,
+    answer_json,
+    hanging,
+    routes,
+)
 from tests.unit.backends.test_attach import everything, in_thread
 
 if TYPE_CHECKING:
@@ -66,6 +77,20 @@ def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> 
     )
     assert client._idle == [kept]
     client.close()
+
+
+def test_podman_is_spoken_to_by_the_files_of_its_connection(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pong = answer(200, b"OK", REAL["podman"]["ping"])
+    info = answer_json({"host": {"kernel": "6.1"}, "store": {}})
+    server = serve(routes({".*/_ping": pong, ".*/info": info}), tls=server_side())
+    monkeypatch.setenv("CONTAINER_HOST", server.endpoint.url)
+    for name in ("ca", "cert", "key"):
+        monkeypatch.setenv(f"CONTAINER_TLS_{name.upper()}", str(PEM / f"{name}.pem"))
+    backend = podman.connect(Target())
+    assert backend.details().kernel == "6.1"
+    backend.close()
 
 
 def test_an_engine_with_an_untrusted_certificate_is_refused(serve: Serve, tmp_path: Path) -> None:

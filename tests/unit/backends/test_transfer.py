@@ -30,7 +30,12 @@ DOCKER_PUSH = [
 ]
 
 
-@pytest.mark.parametrize("documents", [PODMAN_PUSH, DOCKER_PUSH], ids=["podman", "docker"])
+# The last one stays out where Docker stores images in containerd.
+@pytest.mark.parametrize(
+    "documents",
+    [PODMAN_PUSH, DOCKER_PUSH, DOCKER_PUSH[:-1]],
+    ids=["podman", "docker", "docker-containerd"],
+)
 def test_the_digest_of_a_push(documents: list[object]) -> None:
     assert follow_push(REFERENCE, documents, lambda _: None) == DIGEST
 

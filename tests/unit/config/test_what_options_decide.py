@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.options import OPTIONS, runtime_options
+from buildr.config import Settings
+from buildr.options import OPTIONS, package_options, runtime_options
 from buildr.options.declaration import QUADLET
-from buildr.runners.quadlet import Service, unit
+from buildr.runners.plan import plan_image
+from buildr.runners.quadlet import render
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit.command import command_project
 
@@ -174,7 +176,8 @@ def test_a_unit_changes_where_the_declaration_says_so(key: str) -> None:
 
     def written(given: dict[str, Any]) -> str:
         runtime = runtime_options({**beside, **given})
-        return unit(Service(name="x", image="x", runtime=runtime))[0]
+        settings = Settings(package=package_options(None), runtime=runtime, origins={})
+        return "".join(render(plan_image("x", settings), "x").files.values())
 
     if name == "mount_source":  # which is refused: a service has its source in the image
         assert QUADLET not in OPTIONS[key].runners

@@ -160,3 +160,15 @@ def test_a_signal_interrupts_mmdebstrap_and_waits_for_its_end(
     assert ended.read_text() == f"by {signal.SIGINT:d}"
     assert not told.exists()
     assert not list(tmp_path.glob("buildr-base-*"))
+
+
+def test_pip_may_put_another_version_in_front_of_debians(tmp_path: Path) -> None:
+    packages = tmp_path / "usr/lib/python3/dist-packages"
+    for name in ("pip-1.dist-info", "six-1.dist-info"):
+        (packages / name).mkdir(parents=True)
+    (packages / "six-1.dist-info/RECORD").write_text("six.py,,\n")
+    for folder in ("usr/local/bin", "usr/share/doc"):
+        (tmp_path / folder).mkdir(parents=True)
+    subprocess.run(["sh", "-c", offline_base._FINISH, "sh", str(tmp_path)], check=True)
+    assert (packages / "pip-1.dist-info/RECORD").read_text() == ""
+    assert (packages / "six-1.dist-info/RECORD").read_text() == "six.py,,\n"

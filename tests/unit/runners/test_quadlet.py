@@ -90,6 +90,7 @@ def test_without_an_option_it_is_the_image_with_the_defaults_of_a_run() -> None:
         ("Image", "localhost/buildr/web:latest"),
         ("RunInit", "false"),
         ("NoNewPrivileges", "true"),
+        ("DropCapability", "AUDIT_WRITE MKNOD NET_RAW"),
         ("PodmanArgs", "--stop-timeout=10"),
     ]
     assert systemd.keys(text_of(), "Service") == [
