@@ -104,7 +104,7 @@ class Bench:
         self.upstream = upstream = self.socket_of_docker() or str(self.socket)
         if self.engine.backend == "podman":
             self.serve()
-        self.proxy = Proxy(self.top / "run" / "proxy.sock", upstream, self.engine.uid)
+        self.proxy = Proxy(self.top / "run" / "proxy.sock", upstream)
         self._stack.enter_context(self.proxy)
         done = self.run("status", "0")
         assert done.returncode == 0, done.stderr.decode()
