@@ -273,10 +273,12 @@ class Bench:
         words = ("ps", "--all", "--quiet", "--no-trunc", "--filter")
         return self.engine.cli(*words, f"label=buildr.name={self.name}").split()
 
-    def all_gone(self) -> bool:
-        """Wait until no container of the project is left; return whether that came."""
+    def all_gone(self, *live: str) -> bool:
+        """Wait until no container of the project is left but those that live; return whether that came."""
         deadline = time.monotonic() + SECONDS / 2
-        while self.containers():  # each look is a command of the engine's, so this is no busy loop
+        while set(self.containers()) - set(
+            live
+        ):  # each look is a command of the engine's, so this is no busy loop
             if time.monotonic() > deadline:
                 return False
         return True
