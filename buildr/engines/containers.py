@@ -9,7 +9,7 @@ from buildr.engines.engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from buildr.engines.container_spec import ContainerSpec
+    from buildr.engines.container_spec import ContainerSpec, MountSpec
     from buildr.engines.records import CommandSpec, ContainerState, Health
     from buildr.engines.streams import Attachment, Execution
 
@@ -91,6 +91,16 @@ class Containers(Engine, Protocol):
 
     def get_archive(self, container: str, path: str) -> Iterator[bytes]:
         """Stream a path of a container as a tar archive."""
+        ...
+
+    def shows(self, container: str, mount: MountSpec) -> bool:
+        """Return whether a container that has not been started shows what lies at the source of a bind mount here.
+
+        An engine on another machine, or in another container, may have something else at that path.
+
+        Returns:
+            ``True`` also where that is not known.
+        """
         ...
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:

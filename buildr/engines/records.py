@@ -44,7 +44,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     version: str
     rootless: bool
     remote: bool
-    """Whether the engine sees another file system than this process: no bind mounts then."""
+    """Whether the engine runs on another machine, a virtual one on this host included: no bind mounts then."""
     endpoint: str
     found: str
     """Why this endpoint: for people, e.g. ``a transient service, as no socket answered``."""

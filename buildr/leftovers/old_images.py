@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.errors import EngineError
-from buildr.labels import PROJECT
+from buildr.labels import PROJECT, RUN
+from buildr.layout import ENTRYPOINT
 from buildr.leftovers.build_lock import alone
 from buildr.plan.fingerprint import is_fingerprint, is_prepared
 
 if TYPE_CHECKING:
     from buildr.engines.images import Images
+    from buildr.engines.records import Image
     from buildr.plan.project import Project
 
 _KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
@@ -46,6 +48,16 @@ def old_images(project: Project, newest: str) -> OldImages:
         secrets=bool(project.package.secrets),
         installs=bool(project.recipe.installs),
     )
+
+
+def is_built(image: Image) -> bool:
+    """Whether an image with a project's label was made by a build of ours, not derived from such an image.
+
+    An image that was committed from a container has the labels of its run; one that a Containerfile derives has another
+    command as a rule.
+    """
+    runs_ours = not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
+    return runs_ours and RUN not in image.labels
 
 
 def collect(backend: Images, old: OldImages) -> bool:
@@ -82,7 +94,8 @@ def _names_of_old(backend: Images, old: OldImages) -> list[str]:
         if row.tags and kept[prepared] < _KEPT:
             kept[prepared] += 1
             continue
-        found += row.tags or (row.id,)
+        if row.tags or ((image := backend.image(row.id)) is not None and is_built(image)):
+            found += row.tags or (row.id,)
     if old.installs:
         from buildr.installer import wheels
 

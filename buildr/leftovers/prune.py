@@ -3,8 +3,8 @@
 A container is left behind when its host process is certainly gone (`buildr.labels`). An image is left behind when
 it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
 killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
-derives from one of ours inherits both, label and variables, but runs something else. Those of the user's own Containerfile
-have neither; the killed build itself has told of them (`buildr.leftovers.build_lock`).
+derives from one of ours inherits both, label and variables, but runs something else, or has the labels of the run that it
+was committed from. Those of the user's own Containerfile have neither; the killed build itself has told of them (`buildr.leftovers.build_lock`).
 
 An engine that other users share has images of their builds, too. There only those are this user's that a build has told
 of, or that carry the label of a project whose image this user has run.
@@ -21,9 +21,10 @@ from buildr.engines.records import short_id
 from buildr.errors import BackendError
 from buildr.host import marks
 from buildr.labels import PROJECT
-from buildr.layout import ENTRYPOINT, MARKERS
+from buildr.layout import MARKERS
 from buildr.leftovers.build_lock import alone, images_of, killed
 from buildr.leftovers.last_image import Memory
+from buildr.leftovers.old_images import is_built
 from buildr.run.cleanup import detached_and_ended, kept, left_behind
 
 if TYPE_CHECKING:
@@ -184,10 +185,12 @@ def _is_ours(backend: Backend, row: Image) -> bool:
     if image is None or image.tags:
         return False
     if PROJECT in image.labels:
-        runs_ours = not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
-        return runs_ours and (
+        return is_built(image) and (
             not backend.info.shared or Memory(image.labels[PROJECT], backend).last() is not None
         )
-    return not backend.info.shared and {
-        f"{name}={value}" for name, value in MARKERS.items()
-    } <= set(image.environment)
+    markers = {f"{name}={value}" for name, value in MARKERS.items()}
+    return (
+        not backend.info.shared
+        and labels.RUN not in image.labels
+        and markers <= set(image.environment)
+    )

@@ -5,7 +5,7 @@ What runs and builds have left is told by their marks (`buildr.host.marks`), and
 a new one. The process does one kind of work after the other, and tries again later, and less and less often, what it
 could not do: another process builds, say, or the engine is too slow. There is one at a time for each engine.
 
-Usage: python -P -m MODULE BACKEND ENDPOINT
+Usage: python -P -m MODULE BACKEND ENDPOINT WORK…, with the lock as descriptor 3
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _MOST_SECONDS = 600  # for all that one process does; an engine may never answer
 _FIRST_PAUSE_SECONDS = 30.0  # after a failure; each further one doubles it
 _LONGEST_PAUSE_SECONDS = 6 * 3600.0
 _NICE = 10
+_LOCK_FD = 3
 
 
 def collect_later(info: EngineInfo, old: OldImages) -> None:
@@ -66,52 +67,103 @@ def afterwards(info: EngineInfo) -> Iterator[None]:
 
 def begin(info: EngineInfo) -> None:
     """Start the process, if there is anything for it to do; never waits."""
-    if info.endpoint.startswith(IN_MEMORY) or not sys.executable or not any(_due(info.backend)):
+    if info.endpoint.startswith(IN_MEMORY) or not sys.executable:
         return
+    with (
+        contextlib.suppress(OSError),
+        take(info.backend) as (lock, names),
+    ):  # or a later run does it
+        if names:
+            _start(lock, info, names)
+
+
+@contextlib.contextmanager
+def take(backend: str) -> Iterator[tuple[int, list[str]]]:
+    """Take on the work that there is on an engine.
+
+    Args:
+        backend: the backend's name.
+
+    Yields:
+        The descriptor of a lock, flock(2), which whoever does the work has to hold, and the names of the kinds of work: none
+        where another process works, or where nothing is to be done.
+    """
+    lock = _lock(backend) if any(_due(backend)) else None
+    if lock is None:
+        yield -1, []
+        return
+    try:
+        due = [*_due(backend)]  # since somebody may just have done it
+        for work in due:
+            work.postpone()  # whoever does it may be killed
+        yield lock, [work.name for work in due]
+    finally:
+        os.close(lock)
+
+
+def _lock(backend: str) -> int | None:
+    """Return the descriptor of the lock; ``None`` where another process has it, or it cannot be had."""
+    try:
+        cache.lock_directory(_FOLDER, make=True)
+        lock = os.open(_path(backend, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _start(lock: int, info: EngineInfo, names: list[str]) -> None:
     children.collect()
     search = map(os.path.abspath, filter(None, sys.path[1:]))
-    with contextlib.suppress(OSError):  # the next run tries again
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", "-m", __name__, info.backend, info.endpoint],
-            {**os.environ, "PYTHONPATH": os.pathsep.join(search)},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
-                *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in children.inherited(2)),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=(signal.SIGALRM,),
-        )
-        children.note(pid)
+    command = [sys.executable, "-P", "-m", __name__, info.backend, info.endpoint, *names]
+    pid = os.posix_spawn(
+        sys.executable,
+        command,
+        {**os.environ, "PYTHONPATH": os.pathsep.join(search)},
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, lock, _LOCK_FD),
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
+            *((os.POSIX_SPAWN_CLOSE, found) for found in children.inherited(_LOCK_FD)),
+        ],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=(signal.SIGALRM,),
+    )
+    children.note(pid)
 
 
 # The process --------------------------------------------------------------------------------------
 
 
-def keep_house(backend: str, connect: Callable[[], Backend]) -> None:
-    """Do what there is to do on an engine, unless another process does.
+def keep_house(backend: str, connect: Callable[[], Backend], names: list[str]) -> None:
+    """Do work that was taken on, and what comes up meanwhile.
 
     Args:
         backend: the backend's name.
         connect: reaches the engine.
+        names: of the kinds of work.
     """
     from buildr.errors import BackendError
 
     failed: set[str] = set()
-    with _alone(backend) as nobody_else:
-        while nobody_else and (due := [work for work in _due(backend) if work.name not in failed]):
-            failed |= {work.name for work in due}
+    due = [work for work in _all(backend) if work.name in names]
+    while due:
+        failed |= {work.name for work in due}
+        with contextlib.suppress(BackendError), contextlib.closing(connect()) as engine:
             for work in due:
-                work.postpone()  # this attempt may be killed
-            with contextlib.suppress(BackendError), contextlib.closing(connect()) as engine:
-                for work in due:
-                    with contextlib.suppress(BackendError):
-                        if work.do(engine):
-                            work.succeeded()
-                            failed.discard(work.name)  # there may be more by now
+                with contextlib.suppress(BackendError):
+                    if work.do(engine):
+                        work.succeeded()
+                        failed.discard(work.name)
+        due = [work for work in _due(backend) if work.name not in failed]
+        for work in due:
+            work.postpone()
 
 
 class _Work:
@@ -150,10 +202,8 @@ class _Work:
         failures, _ = self._pause()
         failures = min(failures, 30)
         pause = min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS)
-        with contextlib.suppress(OSError):
-            cache.lock_directory(_FOLDER, make=True)
-            with open(self._path, "w", encoding="ascii") as file:
-                file.write(f"{failures + 1} {time.time() + pause:.0f}")
+        with contextlib.suppress(OSError), open(self._path, "w", encoding="ascii") as file:
+            file.write(f"{failures + 1} {time.time() + pause:.0f}")
 
     def succeeded(self) -> None:
         """Forget failures."""
@@ -170,15 +220,14 @@ class _Work:
             return 0, 0.0
 
 
+def _all(backend: str) -> Iterator[_Work]:
+    yield _Work(backend, "runs", _runs_are_left, _sweep_runs)
+    yield _Work(backend, "builds", _builds_are_left, _sweep_builds)
+    yield _Work(backend, "images", _images_are_old, _collect_images)
+
+
 def _due(backend: str) -> Iterator[_Work]:
-    works = (
-        ("runs", _runs_are_left, _sweep_runs),
-        ("builds", _builds_are_left, _sweep_builds),
-        ("images", _images_are_old, _collect_images),
-    )
-    for name, wanted, do in works:
-        if (work := _Work(backend, name, wanted, do)).due:
-            yield work
+    return (work for work in _all(backend) if work.due)
 
 
 def _runs_are_left(backend: str) -> bool:
@@ -237,26 +286,6 @@ def _noted(backend: str) -> Iterator[str]:
                 yield f"{folder}/{name}"
 
 
-@contextlib.contextmanager
-def _alone(backend: str) -> Iterator[bool]:
-    """Tell whether no other process keeps house on an engine, and keep it so: flock(2)."""
-    try:
-        cache.lock_directory(_FOLDER, make=True)
-        lock = os.open(_path(backend, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        yield False
-        return
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(lock)
-
-
 def _notes(backend: str) -> str:
     return f"{cache.key(backend)[:8]}-new-"
 
@@ -266,7 +295,7 @@ def _path(backend: str, name: str) -> str:
     return f"{folder}/{cache.key(backend)[:8]}-{name}"
 
 
-def _main(backend: str, endpoint: str) -> None:
+def _main(backend: str, endpoint: str, *names: str) -> None:
     from buildr.engines.records import Target
     from buildr.engines.registry import Choice, load
 
@@ -274,7 +303,7 @@ def _main(backend: str, endpoint: str) -> None:
     os.nice(_NICE)
     os.chdir("/")  # somebody may want to unmount the user's
     connect = load(Choice(name=backend, origin="housekeeping"))
-    keep_house(backend, lambda: connect(Target(endpoint=endpoint)))
+    keep_house(backend, lambda: connect(Target(endpoint=endpoint)), [*names])
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from buildr.engines.ownership import signed
 from buildr.engines.records import short_id
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
 from buildr.host import console, terminal
-from buildr.host.signals import Signals
 from buildr.labels import RUN
 from buildr.layout import APP
 from buildr.run.control import Control
 from buildr.run.log_followers import let_finish
+from buildr.run.mounts import check_mounts
 from buildr.run.output import Moved, complete, complete_if_cut, move_output
 from buildr.run.stdin import Feed, StdinPump
 
@@ -110,9 +110,20 @@ def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) 
     """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
 
     Raises:
-        BackendError: see `buildr.engines.protocol.Backend.create`.
+        BackendError: see `buildr.engines.containers.Containers.create`.
+        ContainerError: a mount would show something else than this process sees.
     """
     spec = signed(spec)
+    container = _create(backend, spec, watchdog)
+    try:
+        check_mounts(backend, container, spec)
+    except BaseException:
+        remove(backend, container, watchdog)
+        raise
+    return container
+
+
+def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
     if watchdog is None:
         return backend.create(spec)
     watchdog.asked()

@@ -16,6 +16,7 @@ from buildr.layout import GUEST_ROOT
 from buildr.options.mounts import mount_source
 from buildr.plan.mounted_source import source_mount
 from buildr.run import stdin
+from buildr.run.mounts import NOT_SEEN_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,12 +104,18 @@ def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
         directory: the absolute path of the one that a relative source starts at.
 
     Raises:
-        ContainerError: the host's side is not there. Engines differ here: some make a directory of root's.
+        ContainerError: the engine is on another machine; or the host's side is not there. Engines differ here: some make
+            a directory of root's.
     """
     # A bare name is a named volume; anything else becomes an absolute path.
     source = mount_source(mount, directory)
     is_path = os.path.isabs(source)
-    if is_path and not info.remote:
+    if is_path and info.remote:
+        raise ContainerError(
+            f"{source} cannot be mounted: the engine at {info.endpoint} runs on another machine, and sees the files there",
+            hint=NOT_SEEN_HINT,
+        )
+    if is_path:
         try:
             os.stat(source)
         except (FileNotFoundError, NotADirectoryError):

@@ -43,6 +43,7 @@ Operation: TypeAlias = Literal[
     "remove_volume",
     "resize",
     "save",
+    "shows",
     "start",
     "state",
     "tag",

@@ -21,7 +21,7 @@ from buildr.testing.images import carries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from buildr.engines.container_spec import ContainerSpec, Port
+    from buildr.engines.container_spec import ContainerSpec, MountSpec, Port
     from buildr.engines.records import CommandSpec, EngineInfo, Health
     from buildr.engines.streams import Attachment, Execution
     from buildr.testing.container import Guest
@@ -157,6 +157,11 @@ class FakeContainers(FakeEngine):
         if not files:
             raise EngineError(f"no such path: {path}", status=404, message="no such path")
         return iter((pack(files),))
+
+    def shows(self, container: str, mount: MountSpec) -> bool:  # noqa: ARG002 - the protocol's signature
+        """See `buildr.engines.containers.Containers.shows`: an engine on another machine has something else."""
+        self._called("shows")
+        return not self._info.remote
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
         """See `buildr.engines.containers.Containers.logs`; a piece that the guest has written counts as a line."""

@@ -104,7 +104,7 @@ class Bench:
         self.upstream = upstream = self.socket_of_docker() or str(self.socket)
         if self.engine.backend == "podman":
             self.serve()
-        self.proxy = Proxy(self.top / "run" / "proxy.sock", upstream, self.engine.uid)
+        self.proxy = Proxy(self.top / "run" / "proxy.sock", upstream)
         self._stack.enter_context(self.proxy)
         done = self.run("status", "0")
         assert done.returncode == 0, done.stderr.decode()
@@ -273,10 +273,12 @@ class Bench:
         words = ("ps", "--all", "--quiet", "--no-trunc", "--filter")
         return self.engine.cli(*words, f"label=buildr.name={self.name}").split()
 
-    def all_gone(self) -> bool:
-        """Wait until no container of the project is left; return whether that came."""
+    def all_gone(self, *live: str) -> bool:
+        """Wait until no container of the project is left but those that live; return whether that came."""
         deadline = time.monotonic() + SECONDS / 2
-        while self.containers():  # each look is a command of the engine's, so this is no busy loop
+        while set(self.containers()) - set(
+            live
+        ):  # each look is a command of the engine's, so this is no busy loop
             if time.monotonic() > deadline:
                 return False
         return True

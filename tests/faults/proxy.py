@@ -7,7 +7,6 @@ the proxy asks both sides to close it afterwards; a connection that the engine h
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import select
 import socket
@@ -95,13 +94,11 @@ class Proxy:
     Args:
         path: of the socket that it listens on.
         upstream: path of the engine's socket.
-        uid: who shall seem to listen: an engine counts as rootless when its socket is not root's.
     """
 
-    def __init__(self, path: Path, upstream: str, uid: int) -> None:
+    def __init__(self, path: Path, upstream: str) -> None:
         self.path = path
         self._upstream = upstream
-        self._uid = uid
         self._faults: list[Fault] = []
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -133,12 +130,7 @@ class Proxy:
             self.path.unlink()
         listener.bind(str(self.path))
         self.path.chmod(0o666)
-        own = os.geteuid()
-        os.seteuid(self._uid)  # unix(7), SO_PEERCRED: whoever calls listen(2)
-        try:
-            listener.listen(128)
-        finally:
-            os.seteuid(own)
+        listener.listen(128)
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 

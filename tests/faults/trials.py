@@ -548,7 +548,8 @@ def killed_with_its_watchdog(bench: Bench) -> list[str]:
     wrong = [] if len(bench.containers()) == 2 else ["wrong: there was nothing to sweep"]
     done = bench.run("status", "3")
     wrong += [] if done.returncode == 3 else [f"wrong: {done.returncode}"]
-    wrong += [] if bench.containers() == [alive] else [f"leaked: {bench.containers()}"]
+    wrong += [] if bench.all_gone(alive) else [f"leaked: {bench.containers()}"]
+    wrong += [] if bench.containers() == [alive] else ["lost: the live run"]
     live.send_signal(signal.SIGTERM)
     status, _, errors = end(live)
     wrong += [] if status == 128 + signal.SIGTERM else [f"wrong: live run {status} {errors!r}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.leftovers.sweeping import keep_house
+from buildr.leftovers.sweeping import keep_house, take
 
 if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
@@ -12,4 +12,6 @@ if TYPE_CHECKING:
 
 def keep_house_of(backend: Backend) -> None:
     """Do what there is to do on an engine."""
-    keep_house(backend.info.backend, lambda: backend)
+    name = backend.info.backend
+    with take(name) as (_, names):
+        keep_house(name, lambda: backend, names)

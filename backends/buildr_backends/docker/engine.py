@@ -18,6 +18,7 @@ from buildr_backends.docker.containers import DockerContainers
 from buildr_backends.docker.images import DockerImages
 from buildr_backends.http.client import Client
 from buildr_backends.http.probe import deadline_of, first_that_answers, ping, version_number
+from buildr_backends.shared.facts import Facts, facts_of, is_elsewhere
 from buildr_backends.shared.volumes import HttpVolumes
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _NEWEST = (1, 44)  # the newest API this module was written for; Docker 29 serve
 def connect(target: Target) -> Docker:
     """Reach Docker: the named address or context, else the sockets that exist.
 
-    All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`.
+    All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`; an engine that has
+    answered may take longer to report about itself, see `buildr_backends.shared.facts.facts_of`.
 
     Raises:
         EngineNotFoundError: there is no socket.
@@ -66,7 +68,7 @@ def _forbidden(endpoint: Endpoint) -> EngineUnavailableError | None:
 def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
     client = Client(endpoint)
     try:
-        headers, rootless = ping(client, deadline)
+        headers = ping(client, deadline)
         server = headers.get("server", "")
         if "libpod-api-version" in headers:
             raise EngineUnavailableError(
@@ -92,15 +94,17 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
             raise forbidden from None
         raise
     client.prefix = "/v{}.{}".format(*min(api, _NEWEST))
+    facts = facts_of(client, read_facts)
     info = EngineInfo(
         backend="docker",
         version=version,
-        rootless=rootless,
-        remote=endpoint.remote,
+        rootless=facts.rootless,
+        remote=facts.remote,
         endpoint=endpoint.url,
         found=why,
         command="docker",
-        shared=endpoint.remote or not rootless,  # by all who may open the socket
+        # By all who may open the socket, or connect to the port.
+        shared=endpoint.remote or facts.remote or not facts.rootless,
     )
     return Docker(client, info)
 
@@ -122,6 +126,14 @@ class Docker(DockerImages, DockerContainers, HttpVolumes):
     def _volume_sizes(self) -> dict[str, int]:
         query = {"type": "volume"}  # engines before 23.0 tell of all the rest, too
         return self._client.request("GET", "/system/df", query=query).json(read_volume_sizes)
+
+
+def read_facts(found: Any) -> Facts:
+    """Read what ``/info`` reports about where the engine runs."""
+    return Facts(
+        rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or ()),
+        remote=is_elsewhere(found["KernelVersion"], found["MemTotal"]),
+    )
 
 
 def read_volume_sizes(found: Any) -> dict[str, int]:

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
-from buildr_backends.http.peer_credentials import is_rootless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +25,7 @@ _LEAST_SECONDS = (
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})(?![0-9]).*", re.ASCII)
 
 
-def ping(client: Client, deadline: float) -> tuple[Mapping[str, str], bool]:
+def ping(client: Client, deadline: float) -> Mapping[str, str]:
     """Ask an engine for a sign of life.
 
     Args:
@@ -34,7 +33,7 @@ def ping(client: Client, deadline: float) -> tuple[Mapping[str, str], bool]:
         deadline: on the clock of `time.monotonic`.
 
     Returns:
-        The headers of its answer, and whether the engine is rootless.
+        The headers of its answer.
 
     Raises:
         EngineUnavailableError: there is none in time, or not an engine's.
@@ -42,14 +41,13 @@ def ping(client: Client, deadline: float) -> tuple[Mapping[str, str], bool]:
     seconds = max(_LEAST_SECONDS, deadline - time.monotonic())
     try:
         response = client.request("GET", "/_ping", seconds=seconds)
-        rootless = is_rootless(response.connection)
         response.read()
     except (EngineError, EngineLostError) as error:
         raise EngineUnavailableError(
             f"{error.what} (no container engine seems to be at {client.endpoint.url})",
             hint=error.hint or "`buildr doctor` tells what answers.",
         ) from None
-    return response.headers, rootless
+    return response.headers
 
 
 def deadline_of(target: Target) -> float:

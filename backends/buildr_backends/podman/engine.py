@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from buildr.engines.records import EngineInfo
 from buildr.errors import (
@@ -21,9 +21,11 @@ from buildr_backends.podman.configuration import idle_seconds
 from buildr_backends.podman.containers import PodmanContainers
 from buildr_backends.podman.images import PodmanImages
 from buildr_backends.podman.working_containers import PREFIX, working_containers
+from buildr_backends.shared.facts import Facts, facts_of, is_elsewhere
 from buildr_backends.shared.volumes import HttpVolumes
 
 if TYPE_CHECKING:
+    from buildr.engines.container_spec import MountSpec
     from buildr.engines.records import BuildRequest, EngineDetails, OnEvent, Target
     from buildr_backends.http.endpoint import Endpoint
 
@@ -34,7 +36,8 @@ _PASTA_SINCE = (5, 0)
 def connect(target: Target) -> Podman:
     """Reach Podman: the named socket, else one that exists, else a transient service.
 
-    All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`.
+    All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`; an engine that has
+    answered may take longer to report about itself, see `buildr_backends.shared.facts.facts_of`.
 
     Raises:
         EngineNotFoundError: no socket answers and there is no ``podman`` program.
@@ -90,7 +93,7 @@ def _reach_service(program: str, deadline: float) -> Podman:
 def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = None) -> Podman:
     client = Client(endpoint, PREFIX)
     try:
-        headers, rootless = ping(client, deadline)
+        headers = ping(client, deadline)
         version = headers.get("libpod-api-version", "")
         number = version_number(version)
         if number is None:
@@ -106,16 +109,18 @@ def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = 
     except BackendError:
         client.close()
         raise
+    # A service that Buildr starts runs as this user, on this machine.
+    facts = Facts(rootless=os.geteuid() != 0) if program else facts_of(client, read_facts)
     info = EngineInfo(
         backend="podman",
         version=version,
-        rootless=rootless,
-        remote=endpoint.remote,
+        rootless=facts.rootless,
+        remote=facts.remote,
         endpoint=endpoint.url,
         found=why,
         command="podman",
         # Root's Podman is root's alone; a rootful one whose socket this user may open has images of all who may.
-        shared=endpoint.remote or (not rootless and os.geteuid() != 0),
+        shared=endpoint.remote or facts.remote or (not facts.rootless and os.geteuid() != 0),
         daemonless=True,
         network_program="pasta" if number >= _PASTA_SINCE else "slirp4netns",
         health_on_request=True,  # Podman runs none itself, but leaves it to systemd's timers
@@ -141,6 +146,11 @@ class Podman(PodmanImages, PodmanContainers, HttpVolumes):
             # Containers outlive the service: one that is killed, or has gone idle, can be started again.
             client.revive = lambda: podman_service.service(program)
 
+    def shows(self, container: str, mount: MountSpec) -> bool:
+        """See `buildr.engines.containers.Containers.shows`."""
+        # A service that Buildr has started sees what this process sees.
+        return self._program is not None or super().shows(container, mount)
+
     def details(self) -> EngineDetails:
         """See `buildr.engines.engine.Engine.details`."""
         from buildr_backends.podman.sdk import details
@@ -158,3 +168,12 @@ class Podman(PodmanImages, PodmanContainers, HttpVolumes):
             contextlib.closing(Podman(Client(service.endpoint, PREFIX), self._info)) as builder,
         ):
             return builder.build(request, on_event)
+
+
+def read_facts(found: Any) -> Facts:
+    """Read what ``podman info`` reports about where the engine runs."""
+    host = found["host"]
+    return Facts(
+        rootless=host["security"]["rootless"] is True,
+        remote=is_elsewhere(host["kernel"], host["memTotal"]),
+    )

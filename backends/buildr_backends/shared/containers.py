@@ -17,7 +17,7 @@ from buildr_backends.shared.states import read_containers, read_state
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from buildr.engines.container_spec import ContainerSpec
+    from buildr.engines.container_spec import ContainerSpec, MountSpec
     from buildr.engines.records import CommandSpec, ContainerState
     from buildr.engines.streams import Attachment, Execution
 
@@ -133,6 +133,12 @@ class HttpContainers(HttpEngine):
         query = {"path": path}
         path = f"/containers/{container}/archive"
         return self._client.request("GET", path, query=query, seconds=None).chunks()
+
+    def shows(self, container: str, mount: MountSpec) -> bool:
+        """See `buildr.engines.containers.Containers.shows`."""
+        from buildr_backends.shared.shown_mounts import shows
+
+        return shows(self._client, container, mount)
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
         """See `buildr.engines.containers.Containers.logs`."""

@@ -12,6 +12,7 @@ from tests.unit.backends.server import Peer, Server
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import Protocol
 
     class Serve(Protocol):
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
         def __call__(
             self, *scripts: Callable[[Peer], object], tls: ssl.SSLContext | None = None
         ) -> Server: ...
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Know nothing of engines from before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture

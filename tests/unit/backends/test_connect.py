@@ -24,8 +24,10 @@ from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.http.probe import half_way, ping, version_number
 from buildr_backends.podman import endpoint as podman_endpoint
 from buildr_backends.podman import engine as podman
+from buildr_backends.podman import service as podman_service
+from buildr_backends.shared import facts
 from tests.unit.backends.engines import REAL
-from tests.unit.backends.server import Peer, always, answer, answer_json, hanging, routes
+from tests.unit.backends.server import Peer, Server, always, answer, answer_json, hanging, routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,6 +55,27 @@ def answering(headers: Mapping[str, str]) -> Callable[[Peer], object]:
     """Return a script of an engine that answers pings with these headers."""
     pong = answer(200, b"OK", headers)
     return routes({"GET (/v4.0.0/libpod)?/_ping": pong, ".*": answer_json({"Id": "x"})})
+
+
+def saying(name: str, *, rootless: bool, kernel: str = "", memory: int = 0) -> dict[str, Any]:
+    """Return what an engine says of itself: on this machine, unless something else is given."""
+    kernel = kernel or os.uname().release
+    memory = memory or facts._memory()
+    if name == "podman":
+        security = {"rootless": rootless}
+        return {"host": {"security": security, "kernel": kernel, "memTotal": memory}}
+    options = ["name=seccomp,profile=default", *(["name=rootless"] if rootless else [])]
+    return {"SecurityOptions": options, "KernelVersion": kernel, "MemTotal": memory}
+
+
+ROOTLESS = {name: saying(name, rootless=True) for name in CONNECT}
+ROOTFUL = {name: saying(name, rootless=False) for name in CONNECT}
+
+
+def telling(name: str, said: object) -> Callable[[Peer], object]:
+    """Return a script of an engine that answers pings, and says this of itself."""
+    pong = answer(200, b"OK", REAL[name]["ping"])
+    return routes({"GET (/v4.0.0/libpod)?/_ping": pong, "GET .*/info": answer_json(said)})
 
 
 def reach(name: str, serve: Serve, script: Callable[[Peer], object]) -> Any:
@@ -84,7 +107,7 @@ def dead(path: Path, count: int) -> list[Endpoint]:
 
 @ENGINES
 def test_a_real_engine_is_recognised_by_its_first_answer(name: str, serve: Serve) -> None:
-    server = serve(always(answer(200, b"OK", REAL[name]["ping"])))
+    server = serve(telling(name, ROOTLESS[name]))
     backend = CONNECT[name](Target(endpoint=f"unix://{server.path}"))
     backend.close()
     info = backend.info
@@ -92,9 +115,68 @@ def test_a_real_engine_is_recognised_by_its_first_answer(name: str, serve: Serve
     assert info.version == {"podman": "4.3.1", "docker": "20.10.24+dfsg1"}[name]
     assert info.endpoint == f"unix://{server.path}"
     assert info.found == "named explicitly"
-    assert info.rootless is (os.getuid() not in (0, 65534))
+    assert info.rootless
     assert not info.remote
-    assert len(server.requests) == 1, "one question is all that it costs"
+    assert len(server.requests) == 2
+    CONNECT[name](Target(endpoint=f"unix://{server.path}")).close()
+    assert len(server.requests) == 3, "one question is all that it costs, once it is known"
+
+
+def asked(name: str, serve: Serve, said: object) -> tuple[bool, bool]:
+    """Return whether an engine that says this of itself is rootless, and whether it is on another machine."""
+    info = reach(name, serve, telling(name, said)).info
+    return info.rootless, info.remote
+
+
+@ENGINES
+def test_an_engine_is_rootless_when_it_says_so_whoever_listens(name: str, serve: Serve) -> None:
+    """Here this process does; it may be ssh that forwards the socket of root's engine."""
+    assert asked(name, serve, ROOTLESS[name]) == (True, False)
+    assert asked(name, serve, ROOTFUL[name]) == (False, False)
+
+
+@ENGINES
+@pytest.mark.parametrize("said", [{}, [], {"host": {}}, {"SecurityOptions": 1}, None, "rootless"])
+def test_one_that_does_not_say_is_taken_for_a_rootful_one(
+    name: str, serve: Serve, said: object
+) -> None:
+    assert asked(name, serve, said) == (False, False)
+
+
+@ENGINES
+@pytest.mark.parametrize("other", [{"kernel": "4.19.0-elsewhere"}, {"memory": 4096}])
+def test_one_with_another_kernel_or_memory_is_on_another_machine(
+    name: str, serve: Serve, other: dict[str, Any]
+) -> None:
+    assert asked(name, serve, saying(name, rootless=False, **other)) == (False, True)
+
+
+@ENGINES
+def test_a_socket_that_was_made_again_may_be_another_engine_s(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    for said, rootless in ((ROOTLESS[name], True), (ROOTFUL[name], False)):
+        with Server(telling(name, said)) as server:
+            path.unlink(missing_ok=True)
+            os.link(server.path, path)
+            backend = CONNECT[name](Target(endpoint=f"unix://{path}"))
+            backend.close()
+            assert backend.info.rootless is rootless
+
+
+def test_a_service_that_was_just_started_is_not_asked(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Podman takes more than a second for an answer."""
+    server = serve(telling("podman", {}))
+    endpoint = Endpoint(url=f"unix://{server.path}", path=server.path)
+    monkeypatch.setattr(podman_service, "find_podman", lambda: "podman")
+    monkeypatch.setattr(podman_service, "service", lambda _: endpoint)
+    for uid in (0, 1000):
+        monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
+        backend = podman.connect(Target())
+        backend.close()
+        assert backend.info.rootless is bool(uid)
+    assert {request.path for request in server.requests} == {"/v4.0.0/libpod/_ping"}
 
 
 @pytest.mark.parametrize(
@@ -128,9 +210,12 @@ def test_an_engine_is_shared_by_all_who_may_open_its_socket(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str, uid: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    info = reach(name, serve, answering(REAL[name]["ping"])).info
-    # A rootless engine is its user's alone, and root's Podman root's.
-    assert info.shared is (not info.rootless and (name, uid) != ("podman", 0))
+    # A rootless engine is its user's alone, and root's Podman root's; one on another machine may be anyone's.
+    assert not reach(name, serve, telling(name, ROOTLESS[name])).info.shared
+    rootful = reach(name, serve, telling(name, ROOTFUL[name])).info
+    assert rootful.shared is ((name, uid) != ("podman", 0))
+    elsewhere = saying(name, rootless=True, kernel="4.19.0-elsewhere")
+    assert reach(name, serve, telling(name, elsewhere)).info.shared
 
 
 @pytest.mark.parametrize("version", ["3.4.4", "3.99.0-dev", "1.0.0", "0.1"])
@@ -164,7 +249,8 @@ def test_docker_is_spoken_to_as_both_understand(serve: Serve, api: str, prefix: 
     assert backend.info.version == "29.0.0"
     backend.ping()
     backend.close()
-    assert [request.path for request in server.requests] == ["/_ping", f"{prefix}/_ping"]
+    paths = [request.path for request in server.requests]
+    assert paths == ["/_ping", f"{prefix}/info", f"{prefix}/_ping"]
 
 
 @pytest.mark.parametrize("api", ["1.40", "1.24", "0.9"])
@@ -312,7 +398,7 @@ def test_an_engine_over_tcp_is_remote_and_taken_for_a_rootful_one(
 ) -> None:
     module = podman if name == "podman" else docker
     headers = {key.lower(): value for key, value in REAL[name]["ping"].items()}
-    monkeypatch.setattr(module, "ping", lambda *_: (headers, False))
+    monkeypatch.setattr(module, "ping", lambda *_: headers)
     info = CONNECT[name](Target(endpoint="tcp://127.0.0.1:1")).info
     assert (info.remote, info.rootless) == (True, False)
 
@@ -399,7 +485,7 @@ def test_the_time_is_halved_and_never_negative() -> None:
 
 def test_an_engine_that_lives_is_heard_even_when_the_time_is_over(serve: Serve) -> None:
     server = serve(always(answer(200, b"OK", {"X": "y"})))
-    headers, _ = ping(server.client(), deadline=0.0)
+    headers = ping(server.client(), deadline=0.0)
     assert headers["x"] == "y"
 
 

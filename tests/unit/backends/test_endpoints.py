@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,6 @@ from docker.tls import TLSConfig
 from buildr.errors import EngineUnavailableError
 from buildr_backends.docker import endpoint as docker_endpoint
 from buildr_backends.http.endpoint import Endpoint, parse_endpoint
-from buildr_backends.http.peer_credentials import is_rootless
 from buildr_backends.podman import endpoint as podman_endpoint
 
 if TYPE_CHECKING:
@@ -471,35 +469,3 @@ def test_a_socket_needs_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///x")
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     assert not explicit().tls
-
-
-# Who listens --------------------------------------------------------------------------------------
-
-
-class Told(socket.socket):
-    """A Unix socket with a listener of any uid."""
-
-    uid = 0
-
-    def getsockopt(self, *_: int) -> bytes:  # type: ignore[override]  # one of its forms
-        return b"\x01\0\0\0" + self.uid.to_bytes(4, "little") + b"\0\0\0\0"
-
-
-@pytest.mark.parametrize(("uid", "rootless"), [(0, False), (1000, True), (65534, False)])
-def test_an_engine_is_rootless_when_its_socket_is_a_known_user_s(
-    uid: int, *, rootless: bool
-) -> None:
-    with Told(socket.AF_UNIX) as connection:
-        connection.uid = uid
-        assert is_rootless(connection) is rootless
-
-
-def test_the_kernel_is_asked_who_listens() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert is_rootless(ours) is (os.getuid() not in (0, 65534))
-
-
-def test_over_tcp_it_is_not_known() -> None:
-    with socket.socket(socket.AF_INET) as connection:
-        assert not is_rootless(connection)

@@ -81,3 +81,15 @@ def test_a_relative_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_home_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc")
     assert state._key(state.directory()) is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a folder of another user's takes root")
+def test_under_sudo_nothing_is_made_in_the_user_s_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
+    assert state._key(state.directory()) is None
+    assert not list(home.iterdir())

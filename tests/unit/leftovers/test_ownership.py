@@ -21,11 +21,17 @@ from buildr.errors import EngineLostError
 from buildr.host import marks
 from buildr.host.process import pid_namespace
 from buildr.image.base_content import place_in
+from buildr.labels import PROJECT
+from buildr.layout import ENTRYPOINT, MARKERS
+from buildr.leftovers import sweeping
+from buildr.leftovers.old_images import OldImages
 from buildr.run import runs
 from buildr.run.cleanup import end_run, sweep
 from buildr.run.helper import helper
 from buildr.run.loop import create
 from buildr.testing import FakeBackend, using
+from tests.unit.host.test_marks import killed
+from tests.unit.house import keep_house_of
 from tests.unit.run.test_cleanup import labels_of_a_dead_process
 
 if TYPE_CHECKING:
@@ -94,6 +100,29 @@ def test_a_container_of_a_committed_image_is_nobody_s(name: str | None, given: s
         name = origin.name
     theirs = backend.create(ContainerSpec(image=image.id, labels=image.labels, name=name))
     assert untouched(backend, theirs)
+
+
+@pytest.mark.parametrize("entrypoint", [ENTRYPOINT, ("sh",)])
+def test_an_image_that_was_committed_stays_though_it_has_no_name(
+    entrypoint: tuple[str, ...],
+) -> None:
+    """Neither `buildr prune`, nor what follows a killed build, nor a new image of the project takes it away."""
+    backend = FakeBackend()
+    origin = ours(backend, labels={PROJECT: "p"})
+    given = {**origin.labels, PROJECT: "p"}
+    markers = tuple(f"{name}={value}" for name, value in MARKERS.items())
+    image = Image(id="", labels=given, entrypoint=entrypoint, environment=markers)
+    committed = backend.add_image("localhost/committed", image).id
+    backend._images._images[committed] = replace(image, id=committed)
+    command(backend, "prune")
+    killed("build", "fake")
+    old = OldImages(
+        project="p", name="localhost/buildr/p", newest="", secrets=False, installs=False
+    )
+    sweeping.note(backend.info, old)
+    keep_house_of(backend)
+    assert not marks.left("build", "fake")
+    assert backend.image(committed) is not None
 
 
 def test_a_clone_of_a_container_is_nobody_s() -> None:

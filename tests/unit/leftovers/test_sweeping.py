@@ -169,12 +169,15 @@ def open_socket(tmp_path: Path) -> socket.socket:
 def test_only_one_works_on_an_engine_at_a_time() -> None:
     killed("run", "fake")
     backend = FakeBackend()
-    with sweeping._alone("fake") as nobody_else:
-        assert nobody_else
+    with sweeping.take("fake") as (_, names):
+        assert names == ["runs"]
+        killed("build", "fake")
         keep_house_of(backend)
-    assert backend.operations == []
-    keep_house_of(backend)
-    assert "containers" in backend.operations
+        assert backend.operations == []
+        assert marks.left("build", "fake")
+        sweeping.keep_house("fake", lambda: backend, names)
+    assert not marks.left("run", "fake")
+    assert not marks.left("build", "fake")  # what came up meanwhile is done, too
 
 
 def dead_labels() -> dict[str, str]:

@@ -596,3 +596,37 @@ def test_an_unknown_exception_is_a_fault_of_ours_and_shows_itself() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_status_of(action)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+# An engine elsewhere ----------------------------------------------------------------------------------
+
+
+class Elsewhere(FakeBackend):
+    """An engine in a container of its own, with the same machine below it."""
+
+    def shows(self, container: str, mount: MountSpec) -> bool:
+        super().shows(container, mount)
+        return mount.target != "/data"
+
+
+@pytest.mark.parametrize("backend", [FakeBackend(remote=True), Elsewhere()])
+def test_what_the_engine_has_something_else_for_is_not_mounted(
+    backend: FakeBackend, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ContainerError, match=f"{tmp_path} cannot be mounted: the engine at memory:fake"
+    ) as told:
+        run(backend, runtime={"mounts": [f"{tmp_path}:/data"]})
+    assert "another machine" in str(told.value) + told.value.hint
+    assert "start" not in backend.operations
+    assert all(run.removed for run in backend.runs)
+
+
+def test_what_the_engine_sees_as_we_do_is_mounted(tmp_path: Path) -> None:
+    backend = Elsewhere()
+    assert run(backend, runtime={"mounts": [f"{tmp_path}:/elsewhere", "volume:/v"]}) == 0
+    assert backend.operations.count("shows") == 1
+
+
+def test_a_volume_of_an_engine_elsewhere_is_mounted() -> None:
+    assert run(FakeBackend(remote=True), runtime={"mounts": ["volume:/data"]}) == 0

@@ -1,0 +1,102 @@
+"""What only an engine itself can report about where it runs: whether it has root's rights, and whether it is on this machine.
+
+Who listens on its socket does not show that: a socket that is forwarded, by ``ssh -L`` say, belongs to the user who forwards it.
+Podman takes a second or more for the answer, so it is cached for as long as the socket is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from buildr.errors import BackendError
+from buildr.host import cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from buildr_backends.http.client import Client
+    from buildr_backends.http.endpoint import Endpoint
+
+_KIND = "engines"
+_SECONDS = 20.0  # for the answer
+# How the addresses begin behind which an engine of this machine may be.
+_LOOPBACK = ("localhost", "127.", "::1")
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True):
+    """Of an engine. The defaults are the cautious answers, for one that does not report them."""
+
+    rootless: bool = False
+    remote: bool = False
+    """Whether it is on another machine, a virtual one on this host among them."""
+
+
+def facts_of(client: Client, read: Callable[[Any], Facts]) -> Facts:
+    """Return what an engine reports about itself.
+
+    The first time this takes up to 20 s on an engine that is busy; later it costs no request.
+
+    Args:
+        client: to the engine, which has answered a ping.
+        read: reads its answer to ``/info``.
+    """
+    endpoint = client.endpoint
+    if not endpoint.path:
+        near = endpoint.host.startswith(_LOOPBACK)
+        return (_ask(client, read) if near else None) or Facts(remote=True)
+    name = socket_key(endpoint)
+    found = _kept(name) if name else None
+    if found is None:
+        found = _ask(client, read)
+        if found is not None and name:
+            cache.store(_KIND, name, msgspec.msgpack.encode(found))
+    return found or Facts()
+
+
+def is_elsewhere(kernel: str, memory: int) -> bool:
+    """Whether a machine is certainly not this one: its kernel or the size of its memory differs.
+
+    Args:
+        kernel: the release of its kernel.
+        memory: the size of its memory in bytes.
+    """
+    return kernel != os.uname().release or memory != (_memory() or memory)
+
+
+def _memory() -> int:
+    """Return the memory of this machine in bytes, as engines read it (proc(5)); 0: not known."""
+    with contextlib.suppress(OSError, ValueError), open("/proc/meminfo", "rb") as file:
+        for line in file:
+            if line.startswith(b"MemTotal:"):
+                return int(line.split()[1]) << 10
+    return 0
+
+
+def _ask(client: Client, read: Callable[[Any], Facts]) -> Facts | None:
+    with contextlib.suppress(BackendError):
+        return client.request("GET", "/info", seconds=_SECONDS).json(read)
+    return None
+
+
+def socket_key(endpoint: Endpoint) -> str:
+    """Return a key that identifies a socket until it is made again; empty where there is none."""
+    try:
+        found = os.stat(endpoint.path)
+    except OSError:
+        return ""
+    identity = (found.st_dev, found.st_ino, found.st_ctime_ns, found.st_uid)
+    return cache.key(endpoint.path, *map(str, identity))
+
+
+def _kept(name: str) -> Facts | None:
+    parts = cache.load(_KIND, name)
+    if parts is None or len(parts) != 1:
+        return None
+    try:
+        return msgspec.msgpack.decode(parts[0], type=Facts)
+    except msgspec.DecodeError:
+        return None
