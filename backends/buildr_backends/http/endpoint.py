@@ -12,8 +12,6 @@ from msgspec import Struct
 from buildr.errors import EngineUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from buildr_backends.http.tls import TlsConnection
 
     Connection: TypeAlias = socket.socket | TlsConnection
@@ -31,8 +29,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tls: bool = False
     tls_directory: str = ""
     """May hold ``ca.pem``, ``cert.pem`` and ``key.pem``; without the first the system's authorities are trusted."""
-    tls_files: Mapping[str, str] = {}
-    """Paths of the same files by ``ca``, ``cert`` and ``key``, where each has a place of its own."""
+    tls_files: tuple[tuple[str, str], ...] = ()
+    """Names of the same files, ``ca``, ``cert`` or ``key``, and their paths, where each has a place of its own."""
     tls_verify: bool = True
     """Whether the engine must prove who it is."""
 
@@ -57,8 +55,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     def tls_file(self, name: str) -> str | None:
         """Return the path of a PEM file, ``ca``, ``cert`` or ``key``; ``None`` when the TLS directory does not have it."""
-        if name in self.tls_files:
-            return self.tls_files[name]
+        for known, place in self.tls_files:
+            if known == name:
+                return place
         path = f"{self.tls_directory}/{name}.pem"
         return path if self.tls_directory and os.path.exists(path) else None
 

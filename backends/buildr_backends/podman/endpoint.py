@@ -73,7 +73,7 @@ class _Connection(NamedTuple):
     name: str
     url: str
     tls_files: Mapping[str, object]
-    """See `Endpoint.tls_files`; ``None`` where there is none."""
+    """Paths by the names of `Endpoint.tls_files`; ``None`` where there is none."""
 
     def endpoint(self) -> Endpoint:
         return _with_tls(parse_endpoint(self.url), self.tls_files)
@@ -81,7 +81,7 @@ class _Connection(NamedTuple):
 
 def _with_tls(endpoint: Endpoint, files: Mapping[str, object]) -> Endpoint:
     """Return an endpoint that is spoken to by TLS if it has a file for that, as Podman 5.7 and later do."""
-    found = {name: os.path.expanduser(str(path)) for name, path in files.items() if path}
+    found = tuple((name, os.path.expanduser(str(path))) for name, path in files.items() if path)
     if endpoint.path or not found:
         return endpoint
     from msgspec.structs import replace
