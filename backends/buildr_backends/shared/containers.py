@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from buildr.errors import ContainerError, EngineError, EngineUnavailableError, ImageNotFoundError
+from buildr.errors import (
+    ContainerError,
+    EngineError,
+    EngineLostError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+)
 from buildr_backends.http.request import json_content, tar_content
 from buildr_backends.shared.attach import ResponseStreams
 from buildr_backends.shared.attach import attach as attach_streams
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     from buildr.engines.streams import Attachment, Execution
 
 _WAIT_SECONDS = 10.0  # between two checks that the engine is still there, while a container runs
+_ARCHIVE_ATTEMPTS, _ARCHIVE_PAUSE = 5, 0.05  # seconds, longer each time
 
 
 class HttpContainers(HttpEngine):
@@ -132,7 +140,11 @@ class HttpContainers(HttpEngine):
         """See `buildr.engines.containers.Containers.get_archive`."""
         query = {"path": path}
         path = f"/containers/{container}/archive"
-        return self._client.request("GET", path, query=query, seconds=None).chunks()
+
+        def ask() -> Iterator[bytes]:
+            return self._client.request("GET", path, query=query, seconds=None).chunks()
+
+        return _not_empty(ask(), ask)
 
     def shows(self, container: str, mount: MountSpec) -> bool:
         """See `buildr.engines.containers.Containers.shows`."""
@@ -211,3 +223,21 @@ class HttpContainers(HttpEngine):
 
     def _start_error(self, container: str, error: EngineError) -> ContainerError:
         return start_error(error, self._start_status(container, error))
+
+
+def _not_empty(chunks: Iterator[bytes], ask: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    """Yield an archive, and ask again while there is nothing of it.
+
+    Podman 5.8 sends nothing, and no error, of a container that it is just unmounting, since its command has ended.
+    """
+    for attempt in range(1, _ARCHIVE_ATTEMPTS + 1):
+        empty = True
+        for chunk in chunks:
+            empty = False
+            yield chunk
+        if not empty:
+            return
+        if attempt < _ARCHIVE_ATTEMPTS:
+            time.sleep(_ARCHIVE_PAUSE * attempt)
+            chunks = ask()
+    raise EngineLostError("the engine sent nothing of an archive that was asked for")

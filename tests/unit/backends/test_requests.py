@@ -29,6 +29,7 @@ from buildr.errors import (
     ImageNotFoundError,
     NotExecutableError,
 )
+from buildr_backends.shared import containers as shared_containers
 from tests.unit.backends.engines import PREFIX, REAL, engine, reach, with_routes
 from tests.unit.backends.server import (
     always,
@@ -673,6 +674,19 @@ def test_images_are_listed_with_their_names(name: str, serve: Serve) -> None:
     assert newest.size > 0
     assert oldest == Image(id="sha256:" + "b" * 64, size=row["Size"])
     assert server.requests[0].query == {"filters": '{"label": ["a=b"]}'}
+
+
+@ENGINES
+def test_an_archive_without_anything_is_asked_for_again(
+    name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Podman 5.8 sends one of a container that has just ended."""
+    monkeypatch.setattr(shared_containers, "_ARCHIVE_PAUSE", 0)
+    nothing = answer(200, b"")
+    backend = engine(name, serve, always(nothing, nothing, answer(200, b"tar")))
+    assert b"".join(backend.get_archive(ID, "/a")) == b"tar"
+    with pytest.raises(EngineLostError, match="nothing of an archive"):
+        b"".join(engine(name, serve, always(nothing)).get_archive(ID, "/a"))
 
 
 @ENGINES
