@@ -66,8 +66,8 @@ def read_decorator(
         roots: where modules of the project are looked for, beside the script's own directory.
 
     Raises:
-        EntryError: the script cannot be read, is not valid Python, has no such decorated function, or has several and does not
-            tell which of them it calls.
+        EntryError: the script cannot be read, is not valid Python, has no such decorated function, or has several and it is
+            not certain which of them it calls.
         OptionError: an option is wrong; file and line are named.
     """
     shown = _shown(path) if path else "a module that is not here"

@@ -140,7 +140,7 @@ class Scope:
             place: where it is used, in this scope.
 
         Returns:
-            ``None`` where the text does not tell.
+            ``None`` where the text does not say.
         """
         if name in self._bindings and name not in self._globals:
             binding = self._last(name, place)

@@ -1,4 +1,4 @@
-"""Values that a script's text tells: literals, names of them, and what is put together of both."""
+"""Values that can be read from a script's text: literals, names of them, and what is composed of both."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _CONVERSIONS: dict[int, Callable[[object], object]] = {
 }
 
 
-class Computed(Exception):  # noqa: N818 - no failure: somebody else knows the value
+class Computed(Exception):  # noqa: N818 - not a failure: the running script knows the value
     """A value that only the running script knows."""
 
 
@@ -110,7 +110,7 @@ class Reader:
         """Return the items of a mapping or of a record of options; the last of one key counts.
 
         Raises:
-            Computed: the text does not tell which there are.
+            Computed: the text does not say which there are.
         """
         self._step()
         match node:
@@ -164,7 +164,7 @@ class Reader:
         """Return the value of an expression.
 
         Raises:
-            Computed: the text does not tell.
+            Computed: the text does not say.
         """
         self._step()
         read = self._readers.get(type(node))
