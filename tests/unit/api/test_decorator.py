@@ -317,7 +317,9 @@ def test_options_without_a_name_are_reported_what_is_decorated() -> None:
         Containerize({"name": "x"})  # type: ignore[call-overload] # that is what is wrong
 
 
-def test_an_option_outside_of_its_group_in_a_script_is_reported_in_plain_words(tmp_path: Path) -> None:
+def test_an_option_outside_of_its_group_in_a_script_is_reported_in_plain_words(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "app.py").write_text(app(options="ports=[80]"))
     done = python("app.py", cwd=tmp_path)
     assert done.returncode == 125
