@@ -72,7 +72,7 @@ def read_decorator(
     """
     shown = _shown(path) if path else "a module that is not here"
     tree = _parse(path, shown) if path else None
-    uses = [] if tree is None else _uses_in(tree, shown)
+    uses = [] if tree is None else _uses_in(tree, path)
     if tree is not None and not uses:
         uses = _imported_uses(tree, path, (os.path.dirname(path), *roots))
     if function is not None:
@@ -136,9 +136,9 @@ def _parse(path: str, shown: str) -> ast.Module | None:
         raise EntryError(f"{shown} cannot be read as Python: {error}") from None
 
 
-def _uses_in(tree: ast.Module, shown: str) -> list[_Use]:
-    reader = Reader(tree)
-    return [use for scope in reader.module.walk() for use in _uses(scope, reader, shown)]
+def _uses_in(tree: ast.Module, path: str) -> list[_Use]:
+    reader = Reader(tree, path)
+    return [use for scope in reader.module.walk() for use in _uses(scope, reader, _shown(path))]
 
 
 def _imported_uses(tree: ast.Module, path: str, roots: Sequence[str]) -> list[_Use]:
@@ -156,7 +156,7 @@ def _uses_of(file: str, name: str, roots: Sequence[str], depth: int) -> list[_Us
     tree = _parse(file, _shown(file))
     if tree is None or not depth:
         return []
-    uses = [use for use in _uses_in(tree, _shown(file)) if use.name == name]
+    uses = [use for use in _uses_in(tree, file) if use.name == name]
     further = imported(tree, file, roots).get(name) if not uses else None
     return _uses_of(*further, roots, depth - 1) if further else uses
 

@@ -160,6 +160,23 @@ class Scope:
             outer = outer.outer
         return outer.find(name, Place(outer, _END, None, _END))
 
+    def find_in_class(
+        self, name: str, attribute: str, place: Place
+    ) -> tuple[ast.expr, Place] | None:
+        """Return the expression that an attribute of a class stands for, as `find` does for a name."""
+        if name not in self._bindings:
+            return None if self.outer is None else self.outer.find_in_class(name, attribute, place)
+        found = [scope for scope in self.inner if scope.at in {b.at for b in self._bindings[name]}]
+        if (
+            len(self._bindings[name]) > 1
+            or not found
+            or not isinstance(found[0].node, ast.ClassDef)
+        ):
+            return None
+        if any(change.name == name for change in self._changes):
+            return None
+        return found[0].find(attribute, Place(found[0], _END, (), place.until))
+
     def binds(self, name: str) -> bool:
         """Whether a name is bound here, or around here, and so does not mean the built-in one."""
         return name in self._bindings or (self.outer is not None and self.outer.binds(name))

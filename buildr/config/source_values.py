@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import operator
+import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from buildr import options
+from buildr.config.source_functions import ATTRIBUTES, BUILT_IN, FUNCTIONS, METHODS
 from buildr.config.source_scopes import Place, Scope
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ UNKNOWN = object()
 RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port", "Tmpfs")
 GROUPS = {"package": "PackageOptions", "runtime": "RuntimeOptions"}
 _PUBLIC = ("Containerize", *GROUPS.values(), *RECORDS)
-_SEQUENCES: dict[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple}
+_HARMLESS = ("buildr", *FUNCTIONS)  # they leave their arguments as they are
 _DISPLAYS: dict[type[ast.expr], Callable[[Any], Any]] = {
     ast.List: list,
     ast.Tuple: tuple,
@@ -57,22 +60,17 @@ class Reader:
 
     Args:
         tree: the script.
+        path: its path.
 
     Attributes:
         module: its names.
     """
 
-    def __init__(self, tree: ast.Module) -> None:
-        self._names: dict[str, str] = {}
-        self._modules: set[str] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "buildr" and not node.level:
-                for item in node.names:
-                    public = _PUBLIC if item.name == "*" else (item.name,)
-                    self._names |= {item.asname or name: name for name in public}
-            elif isinstance(node, ast.Import):
-                self._modules |= {i.asname or i.name for i in node.names if i.name == "buildr"}
-        self.module = Scope(tree, harmless=frozenset((*self._names, *self._modules)))
+    def __init__(self, tree: ast.Module, path: str) -> None:
+        self._path = os.path.abspath(path)
+        self._origins = _origins(tree)
+        known = (name for name, origin in self._origins.items() if origin.startswith(_HARMLESS))
+        self.module = Scope(tree, harmless=frozenset(known))
         self._steps = 0
         self._readers: dict[type[ast.expr], Callable[[Any, Place], Any]] = {
             ast.Constant: lambda node, _place: node.value,
@@ -86,6 +84,7 @@ class Reader:
             ast.UnaryOp: self._unary,
             ast.BinOp: self._binary,
             ast.Call: self._call,
+            ast.Attribute: self._attribute,
         }
 
     def options_class(self, node: ast.expr, place: Place) -> type[Any] | None:
@@ -97,13 +96,19 @@ class Reader:
 
     def name_of(self, node: ast.expr, place: Place) -> str:
         """Return the name of Buildr's that an expression stands for; empty: none."""
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            return node.attr if node.value.id in self._modules else ""
+        module, _, name = self._origin(node, place).partition(".")
+        return name if module == "buildr" else ""
+
+    def _origin(self, node: ast.expr, place: Place) -> str:
+        """Return the module and the name that an expression is imported by, such as ``os.path.join``; empty: none."""
+        if isinstance(node, ast.Attribute):
+            holder = self._origin(node.value, place)
+            return f"{holder}.{node.attr}" if holder else ""
         if isinstance(node, ast.Name):
-            if node.id in self._names:
-                return self._names[node.id]
+            if node.id in self._origins:
+                return self._origins[node.id]
             if (found := place.scope.find(node.id, place)) is not None:
-                return self.name_of(*found)
+                return self._origin(*found)
         return ""
 
     def pairs(self, node: ast.expr, place: Place) -> list[Pair]:
@@ -177,6 +182,8 @@ class Reader:
         return {key: self.value(value, there) for key, value, there in pairs}
 
     def _name(self, node: ast.Name, place: Place) -> Any:
+        if node.id == "__file__" and not place.scope.binds(node.id):
+            return self._path
         return self.value(*self._follow(node.id, place))
 
     def _subscript(self, node: ast.Subscript, place: Place) -> Any:
@@ -211,10 +218,27 @@ class Reader:
         name = self.name_of(node.func, place)
         if name in RECORDS:
             return self._record(getattr(options, name), node, place)
-        kind = _SEQUENCES.get(self._builtin(node.func, place))
-        if kind is not None and len(node.args) == 1 and not node.keywords:
-            return _converted(kind, self.value(node.args[0], place))
+        function = BUILT_IN.get(self._builtin(node.func, place))
+        function = function or FUNCTIONS.get(self._origin(node.func, place))
+        if function is not None and not node.keywords:
+            return _converted(function, *self._items(node.args, place, list))
+        if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
+            path = self.value(node.func.value, place)
+            if isinstance(path, PurePath) and not node.keywords:
+                arguments = self._items(node.args, place, list)
+                return _converted(METHODS[node.func.attr], path, *arguments)
         return self._mapping(node, place)
+
+    def _attribute(self, node: ast.Attribute, place: Place) -> Any:
+        """Return an attribute of a path, or of a class of the script."""
+        if isinstance(node.value, ast.Name):
+            found = place.scope.find_in_class(node.value.id, node.attr, place)
+            if found is not None:
+                return self.value(*found)
+        value = self.value(node.value, place)
+        if isinstance(value, PurePath) and node.attr in ATTRIBUTES:
+            return getattr(value, node.attr)
+        raise Computed
 
     def _record(self, kind: type[Any], node: ast.Call, place: Place) -> Any:
         values = [self.value(argument, place) for argument in node.args]
@@ -266,14 +290,30 @@ class Reader:
         return made
 
 
-def _converted(kind: Callable[[Any], Any], value: Any) -> Any:
-    """Convert a value, such as a tuple to a list.
+def _origins(tree: ast.Module) -> dict[str, str]:
+    """Return what the names that a script imports stand for, by ``module.name``."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for item in node.names:
+                top = item.name.partition(".")[0]
+                found[item.asname or top] = item.name if item.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for item in node.names:
+                is_all = item.name == "*" and node.module == "buildr"
+                for name in _PUBLIC if is_all else (item.name,):
+                    found[item.asname or name] = f"{node.module}.{name}"
+    return found
+
+
+def _converted(function: Callable[..., Any], *values: Any) -> Any:
+    """Return what a function makes of values, such as a list of a tuple.
 
     Raises:
-        Computed: it cannot be.
+        Computed: it does not take them.
     """
     try:
-        return kind(value)
+        return function(*values)
     except (TypeError, ValueError):
         raise Computed from None
 
