@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec import Struct
 
 from buildr.config.layers import DECORATOR, Layer
+from buildr.config.source_arithmetic import Computed
+from buildr.config.source_bindings import Function, position
 from buildr.config.source_calls import called
 from buildr.config.source_imports import imported
-from buildr.config.source_scopes import Function, Place, position
-from buildr.config.source_values import GROUPS, UNKNOWN, Computed, Reader
+from buildr.config.source_scopes import Place
+from buildr.config.source_values import GROUPS, UNKNOWN, Reader
 from buildr.errors import EntryError, OptionError
 from buildr.options import read_package, read_runtime
 

@@ -9,13 +9,14 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from buildr import options
+from buildr.config.source_arithmetic import LARGEST, OPERATORS, Computed, bounded, converted
 from buildr.config.source_functions import ATTRIBUTES, BUILT_IN, FUNCTIONS, METHODS
 from buildr.config.source_scopes import Place, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UNKNOWN", "Computed", "Pair", "Reader"]
+__all__ = ["UNKNOWN", "Pair", "Reader"]
 
 Pair = tuple[Any, ast.expr, Place]
 """An item of a mapping: key, value, and the place where the value is evaluated."""
@@ -31,28 +32,13 @@ _DISPLAYS: dict[type[ast.expr], Callable[[Any], Any]] = {
     ast.Tuple: tuple,
     ast.Set: set,
 }
-# The text of a stranger must not cost more than this.
-_LARGEST = 1 << 16  # characters or items, or bits of a number
-_MOST_STEPS = 100_000
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-}
+_MOST_STEPS = 100_000  # the text of a stranger must not cost more
 _CONVERSIONS: dict[int, Callable[[object], object]] = {
     -1: lambda value: value,
     ord("s"): str,
     ord("r"): repr,
     ord("a"): ascii,
 }
-
-
-class Computed(Exception):  # noqa: N818 - not a failure: the running script knows the value
-    """A value that only the running script knows."""
 
 
 class Reader:
@@ -140,7 +126,7 @@ class Reader:
                 found = self._unpacked(found, value, place)
             else:
                 known = self.value(key, place)
-                _converted(hash, known)
+                converted(hash, known)
                 found.append((known, value, place))
         return found
 
@@ -197,22 +183,22 @@ class Reader:
 
     def _formatted(self, node: ast.FormattedValue, place: Place) -> Any:
         value = _CONVERSIONS[node.conversion](self.value(node.value, place))
-        return _bounded(
+        return bounded(
             format, value, self.value(node.format_spec, place) if node.format_spec else ""
         )
 
     def _unary(self, node: ast.UnaryOp, place: Place) -> Any:
         if not isinstance(node.op, ast.USub):
             raise Computed
-        return _bounded(operator.sub, 0, self.value(node.operand, place))
+        return bounded(operator.sub, 0, self.value(node.operand, place))
 
     def _binary(self, node: ast.BinOp, place: Place) -> Any:
         if isinstance(node.op, ast.BitOr):
             return self._mapping(node, place)
-        if type(node.op) not in _OPERATORS:
+        if type(node.op) not in OPERATORS:
             raise Computed
         operands = self.value(node.left, place), self.value(node.right, place)
-        return _bounded(_OPERATORS[type(node.op)], *operands)
+        return bounded(OPERATORS[type(node.op)], *operands)
 
     def _call(self, node: ast.Call, place: Place) -> Any:
         name = self.name_of(node.func, place)
@@ -221,12 +207,12 @@ class Reader:
         function = BUILT_IN.get(self._builtin(node.func, place))
         function = function or FUNCTIONS.get(self._origin(node.func, place))
         if function is not None and not node.keywords:
-            return _converted(function, *self._items(node.args, place, list))
+            return converted(function, *self._items(node.args, place, list))
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
             path = self.value(node.func.value, place)
             if isinstance(path, PurePath) and not node.keywords:
                 arguments = self._items(node.args, place, list)
-                return _converted(METHODS[node.func.attr], path, *arguments)
+                return converted(METHODS[node.func.attr], path, *arguments)
         return self._mapping(node, place)
 
     def _attribute(self, node: ast.Attribute, place: Place) -> Any:
@@ -281,11 +267,11 @@ class Reader:
         found: list[Any] = []
         for item in items:
             if isinstance(item, ast.Starred):
-                found += _converted(list, self.value(item.value, place))
+                found += converted(list, self.value(item.value, place))
             else:
                 found.append(self.value(item, place))
-        made = _converted(kind, found)
-        if len(made) > _LARGEST:
+        made = converted(kind, found)
+        if len(made) > LARGEST:
             raise Computed
         return made
 
@@ -304,44 +290,3 @@ def _origins(tree: ast.Module) -> dict[str, str]:
                 for name in _PUBLIC if is_all else (item.name,):
                     found[item.asname or name] = f"{node.module}.{name}"
     return found
-
-
-def _converted(function: Callable[..., Any], *values: Any) -> Any:
-    """Return what a function makes of values, such as a list of a tuple.
-
-    Raises:
-        Computed: it does not take them.
-    """
-    try:
-        return function(*values)
-    except (TypeError, ValueError):
-        raise Computed from None
-
-
-def _bounded(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """Return what comes of an operation, unless it fails or is very large.
-
-    Raises:
-        Computed: it does.
-    """
-    numbers = [value for value in (left, right) if type(value) is int]
-    sizes = [len(value) for value in (left, right) if isinstance(value, (str, bytes, list, tuple))]
-    if operation in (operator.pow, operator.lshift):
-        too_large = not numbers or abs(numbers[-1]) > 128 or abs(numbers[0]) > _LARGEST
-    elif operation is operator.mul and sizes:
-        too_large = sizes[0] * max(numbers, default=0) > _LARGEST
-    elif operation is format:
-        too_large = any(int(digits) > 128 for digits in _digits(right))
-    else:
-        bits = (abs(number).bit_length() for number in numbers)
-        too_large = sum(sizes) + sum(bits) > _LARGEST
-    if too_large:
-        raise Computed
-    try:
-        return operation(left, right)
-    except (ArithmeticError, TypeError, ValueError):
-        raise Computed from None
-
-
-def _digits(text: str) -> list[str]:
-    return "".join(c if c.isdigit() else " " for c in text).split()
