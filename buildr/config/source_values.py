@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from buildr import options
 from buildr.config.source_arithmetic import LARGEST, OPERATORS, Computed, bounded, converted
 from buildr.config.source_functions import ATTRIBUTES, BUILT_IN, FUNCTIONS, METHODS
+from buildr.config.source_imports import origins
 from buildr.config.source_scopes import Place, Scope
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Reader:
 
     def __init__(self, tree: ast.Module, path: str) -> None:
         self._path = os.path.abspath(path)
-        self._origins = _origins(tree)
+        self._origins = origins(tree, _PUBLIC)
         known = (name for name, origin in self._origins.items() if origin.startswith(_HARMLESS))
         self.module = Scope(tree, harmless=frozenset(known))
         self._steps = 0
@@ -274,19 +275,3 @@ class Reader:
         if len(made) > LARGEST:
             raise Computed
         return made
-
-
-def _origins(tree: ast.Module) -> dict[str, str]:
-    """Return what the names that a script imports stand for, by ``module.name``."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for item in node.names:
-                top = item.name.partition(".")[0]
-                found[item.asname or top] = item.name if item.asname else top
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for item in node.names:
-                is_all = item.name == "*" and node.module == "buildr"
-                for name in _PUBLIC if is_all else (item.name,):
-                    found[item.asname or name] = f"{node.module}.{name}"
-    return found
