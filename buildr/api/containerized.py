@@ -68,7 +68,7 @@ class Containerized(Generic[P, R]):
 
         Raises:
             SystemExit: with the guest's exit status.
-            EntryError: what was started is no script that can move into a container.
+            EntryError: what was started is not a script that can move into a container.
         """
         never_called.clear()
         if is_inside():

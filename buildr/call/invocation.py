@@ -72,7 +72,7 @@ class Call:
         self._failure = failure
         self._why = ""
         self._ended = threading.Event()
-        self._told: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], None]] = []
         self._timer: threading.Timer | None = None
         self._thread: threading.Thread | None = None
 
@@ -83,7 +83,7 @@ class Call:
 
     @property
     def unwanted(self) -> bool:
-        """Whether somebody asked for the end already."""
+        """Whether the end has been asked for already."""
         return bool(self._why)
 
     def start(self) -> None:
@@ -167,11 +167,11 @@ class Call:
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
 
-        def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        def notify() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(over.set)
 
-        self._told.append(tell)
+        self._listeners.append(notify)
         if self.ended:
             over.set()
         raised: list[BaseException] = []
@@ -197,7 +197,7 @@ class Call:
         if self._why:
             raise CallCancelledError(f"the call of {self._session.target.name} was cancelled")
         if self._failure is not None:
-            raise self._failure.with_traceback(None)  # of this machinery; nobody asked for that
+            raise self._failure.with_traceback(None)  # without this module's own frames
         return self._value
 
     def _serve(self) -> None:
@@ -205,7 +205,7 @@ class Call:
             with self._session.turns:
                 if not self.unwanted:
                     self._session.prepare()
-                block_signals()  # the thread that waits shall get them
+                block_signals()  # they are for the thread that waits
                 if not self.unwanted:
                     self._value = self._session.run(self, self._request)
         except BaseException as error:  # noqa: BLE001 - raised where the result is due
@@ -218,5 +218,5 @@ class Call:
 
     def _end(self) -> None:
         self._ended.set()
-        for tell in tuple(self._told):
-            tell()
+        for notify in tuple(self._listeners):
+            notify()

@@ -74,7 +74,7 @@ class _Many(Generic[T]):
             raise raised[0]
 
     def __del__(self) -> None:
-        """Cancel what was begun; nobody will ask for it."""
+        """Cancel what was begun; its results are no longer wanted."""
         if self._over:
             return
         self._end()

@@ -35,7 +35,7 @@ def read(message: bytes, target: Target, *, pickled: bool, limit: int) -> Any:
     parsed = transfer.parse(message)
     kind = parsed[0].get("kind") if parsed else None
     if parsed is None or kind not in ("value", "error", "refused", "missing"):
-        raise TransferError(f"what came back from {target.name} is no answer of the guest part")
+        raise TransferError(f"what came back from {target.name} is not an answer of the guest part")
     try:
         if kind == "value":
             return _value(parsed[1], target, pickled=pickled, limit=limit)

@@ -30,7 +30,7 @@ class Session:
 
     Args:
         callee: the function.
-        concurrency: how many run at a time, where somebody says so.
+        concurrency: how many run at a time; ``None``: as many as the options and the CPUs allow.
 
     Attributes:
         target: the function, and where it lies.

@@ -43,7 +43,7 @@ _own_options = (
         metavar="IMAGE",
         help="Name of the image.  [default: localhost/buildr/offline-base:RELEASE-pythonVERSION]",
     ),
-    option("--force", is_flag=True, help="Make it anew if the engine has it already."),
+    option("--force", is_flag=True, help="Make it again if the engine has it already."),
     option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
 )
 
@@ -105,7 +105,7 @@ def base(
         engine = registry.connect(registry.choose(flag=backend), say)
         try:
             if engine.image(reference) is not None and not force:
-                say(f"{engine.info.backend} has {reference} already; --force makes it anew")
+                say(f"{engine.info.backend} has {reference} already; --force makes it again")
             else:
                 with tempfile.TemporaryDirectory(prefix="buildr-base-") as folder:
                     archive = os.path.join(folder, "image.tar")

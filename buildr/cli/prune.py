@@ -49,12 +49,12 @@ def prune(
         status = 0
         if not dry_run:
             temporary.sweep()
-        with reached(backend) as engines, alone() as nobody_builds:
-            if not nobody_builds:
+        with reached(backend) as engines, alone() as no_build_runs:
+            if not no_build_runs:
                 console.say("images stay for now: a build is going on, or its lock cannot be had")
             for engine in engines:
                 # Images last: the others use them.
-                found_images = images(engine) if nobody_builds or dry_run else iter(())
+                found_images = images(engine) if no_build_runs or dry_run else iter(())
                 found_caches = caches(engine) if with_cache else iter(())
                 for found in chain(builds(engine), containers(engine), found_images, found_caches):
                     failure = "" if dry_run else remove(engine, found)

@@ -134,11 +134,12 @@ def run(
 
     def find() -> tuple[Entry, Settings]:
         resolved = target.resolve()
-        if watch and resolved.settings.runtime.detach:
-            raise OptionError(
-                "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
-                hint="Leave one of them out.",
-            )
+        with in_words_of(context):
+            if watch and resolved.settings.runtime.detach:
+                raise OptionError(
+                    "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
+                    hint="Leave one of them out.",
+                )
         return resolved.entry, resolved.settings
 
     def run_script(signals: Signals) -> int:

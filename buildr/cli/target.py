@@ -130,7 +130,7 @@ def _module_entry(name: str, arguments: tuple[str, ...]) -> Entry:
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
         raise EntryError(
-            f"{name!r} is no name of a module",
+            f"{name!r} is not the name of a module",
             hint="For a file leave -m out: `buildr run app.py`. For a module: `buildr run -m package.module`.",
         )
     for root in _roots():

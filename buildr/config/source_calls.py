@@ -1,4 +1,4 @@
-"""Which of several decorated functions a script calls, as far as its text tells."""
+"""Which of several decorated functions a script calls, as far as its text says."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Calls:
                 found |= dict.fromkeys(names)
                 if certain and not branches:
                     return [*found], True
-        if not alone:  # handed to somebody who may call it
+        if not alone:  # handed to a function that may call it
             held = [node.value for node in inside if isinstance(node, ast.Attribute)]
             found |= dict.fromkeys(self._known(node for node in inside if node not in held))
         return [*found], False

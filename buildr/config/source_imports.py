@@ -1,4 +1,4 @@
-"""Where the names come from that a script imports from modules of its own project, which are found and not imported."""
+"""Where the names come from that a script imports; modules of its own project are found, and not imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["imported"]
+__all__ = ["imported", "origins"]
 
 
 def imported(tree: ast.Module, path: str, roots: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -46,3 +46,24 @@ def _files(node: ast.ImportFrom, path: str, roots: Sequence[str]) -> Iterator[st
             if os.path.isfile(file):
                 yield file
                 return
+
+
+def origins(tree: ast.Module, public: Sequence[str]) -> dict[str, str]:
+    """Return what the names that a script imports stand for, as ``module.name``.
+
+    Args:
+        tree: the script.
+        public: the names that ``from buildr import *`` imports.
+    """
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for item in node.names:
+                top = item.name.partition(".")[0]
+                found[item.asname or top] = item.name if item.asname else top
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for item in node.names:
+                is_all = item.name == "*" and node.module == "buildr"
+                for name in public if is_all else (item.name,):
+                    found[item.asname or name] = f"{node.module}.{name}"
+    return found

@@ -1,18 +1,23 @@
-"""Values that a script's text tells: literals, names of them, and what is put together of both."""
+"""Values that can be read from a script's text: literals, names of them, and what is composed of both."""
 
 from __future__ import annotations
 
 import ast
 import operator
+import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from buildr import options
+from buildr.config.source_arithmetic import LARGEST, OPERATORS, Computed, bounded, converted
+from buildr.config.source_functions import ATTRIBUTES, BUILT_IN, FUNCTIONS, METHODS
+from buildr.config.source_imports import origins
 from buildr.config.source_scopes import Place, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UNKNOWN", "Computed", "Pair", "Reader"]
+__all__ = ["UNKNOWN", "Pair", "Reader"]
 
 Pair = tuple[Any, ast.expr, Place]
 """An item of a mapping: key, value, and the place where the value is evaluated."""
@@ -22,24 +27,13 @@ UNKNOWN = object()
 RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port", "Tmpfs")
 GROUPS = {"package": "PackageOptions", "runtime": "RuntimeOptions"}
 _PUBLIC = ("Containerize", *GROUPS.values(), *RECORDS)
-_SEQUENCES: dict[str, Callable[[Any], Any]] = {"list": list, "tuple": tuple}
+_HARMLESS = ("buildr", *FUNCTIONS)  # they leave their arguments as they are
 _DISPLAYS: dict[type[ast.expr], Callable[[Any], Any]] = {
     ast.List: list,
     ast.Tuple: tuple,
     ast.Set: set,
 }
-# The text of a stranger must not cost more than this.
-_LARGEST = 1 << 16  # characters or items, or bits of a number
-_MOST_STEPS = 100_000
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-}
+_MOST_STEPS = 100_000  # the text of a stranger must not cost more
 _CONVERSIONS: dict[int, Callable[[object], object]] = {
     -1: lambda value: value,
     ord("s"): str,
@@ -48,31 +42,22 @@ _CONVERSIONS: dict[int, Callable[[object], object]] = {
 }
 
 
-class Computed(Exception):  # noqa: N818 - no failure: somebody else knows the value
-    """A value that only the running script knows."""
-
-
 class Reader:
     """Reads values in the text of one script.
 
     Args:
         tree: the script.
+        path: its path.
 
     Attributes:
         module: its names.
     """
 
-    def __init__(self, tree: ast.Module) -> None:
-        self._names: dict[str, str] = {}
-        self._modules: set[str] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "buildr" and not node.level:
-                for item in node.names:
-                    public = _PUBLIC if item.name == "*" else (item.name,)
-                    self._names |= {item.asname or name: name for name in public}
-            elif isinstance(node, ast.Import):
-                self._modules |= {i.asname or i.name for i in node.names if i.name == "buildr"}
-        self.module = Scope(tree, harmless=frozenset((*self._names, *self._modules)))
+    def __init__(self, tree: ast.Module, path: str) -> None:
+        self._path = os.path.abspath(path)
+        self._origins = origins(tree, _PUBLIC)
+        known = (name for name, origin in self._origins.items() if origin.startswith(_HARMLESS))
+        self.module = Scope(tree, harmless=frozenset(known))
         self._steps = 0
         self._readers: dict[type[ast.expr], Callable[[Any, Place], Any]] = {
             ast.Constant: lambda node, _place: node.value,
@@ -86,6 +71,7 @@ class Reader:
             ast.UnaryOp: self._unary,
             ast.BinOp: self._binary,
             ast.Call: self._call,
+            ast.Attribute: self._attribute,
         }
 
     def options_class(self, node: ast.expr, place: Place) -> type[Any] | None:
@@ -97,20 +83,26 @@ class Reader:
 
     def name_of(self, node: ast.expr, place: Place) -> str:
         """Return the name of Buildr's that an expression stands for; empty: none."""
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            return node.attr if node.value.id in self._modules else ""
+        module, _, name = self._origin(node, place).partition(".")
+        return name if module == "buildr" else ""
+
+    def _origin(self, node: ast.expr, place: Place) -> str:
+        """Return the module and the name that an expression is imported by, such as ``os.path.join``; empty: none."""
+        if isinstance(node, ast.Attribute):
+            holder = self._origin(node.value, place)
+            return f"{holder}.{node.attr}" if holder else ""
         if isinstance(node, ast.Name):
-            if node.id in self._names:
-                return self._names[node.id]
+            if node.id in self._origins:
+                return self._origins[node.id]
             if (found := place.scope.find(node.id, place)) is not None:
-                return self.name_of(*found)
+                return self._origin(*found)
         return ""
 
     def pairs(self, node: ast.expr, place: Place) -> list[Pair]:
         """Return the items of a mapping or of a record of options; the last of one key counts.
 
         Raises:
-            Computed: the text does not tell which there are.
+            Computed: the text does not say which there are.
         """
         self._step()
         match node:
@@ -135,7 +127,7 @@ class Reader:
                 found = self._unpacked(found, value, place)
             else:
                 known = self.value(key, place)
-                _converted(hash, known)
+                converted(hash, known)
                 found.append((known, value, place))
         return found
 
@@ -164,7 +156,7 @@ class Reader:
         """Return the value of an expression.
 
         Raises:
-            Computed: the text does not tell.
+            Computed: the text does not say.
         """
         self._step()
         read = self._readers.get(type(node))
@@ -177,6 +169,8 @@ class Reader:
         return {key: self.value(value, there) for key, value, there in pairs}
 
     def _name(self, node: ast.Name, place: Place) -> Any:
+        if node.id == "__file__" and not place.scope.binds(node.id):
+            return self._path
         return self.value(*self._follow(node.id, place))
 
     def _subscript(self, node: ast.Subscript, place: Place) -> Any:
@@ -190,31 +184,48 @@ class Reader:
 
     def _formatted(self, node: ast.FormattedValue, place: Place) -> Any:
         value = _CONVERSIONS[node.conversion](self.value(node.value, place))
-        return _bounded(
+        return bounded(
             format, value, self.value(node.format_spec, place) if node.format_spec else ""
         )
 
     def _unary(self, node: ast.UnaryOp, place: Place) -> Any:
         if not isinstance(node.op, ast.USub):
             raise Computed
-        return _bounded(operator.sub, 0, self.value(node.operand, place))
+        return bounded(operator.sub, 0, self.value(node.operand, place))
 
     def _binary(self, node: ast.BinOp, place: Place) -> Any:
         if isinstance(node.op, ast.BitOr):
             return self._mapping(node, place)
-        if type(node.op) not in _OPERATORS:
+        if type(node.op) not in OPERATORS:
             raise Computed
         operands = self.value(node.left, place), self.value(node.right, place)
-        return _bounded(_OPERATORS[type(node.op)], *operands)
+        return bounded(OPERATORS[type(node.op)], *operands)
 
     def _call(self, node: ast.Call, place: Place) -> Any:
         name = self.name_of(node.func, place)
         if name in RECORDS:
             return self._record(getattr(options, name), node, place)
-        kind = _SEQUENCES.get(self._builtin(node.func, place))
-        if kind is not None and len(node.args) == 1 and not node.keywords:
-            return _converted(kind, self.value(node.args[0], place))
+        function = BUILT_IN.get(self._builtin(node.func, place))
+        function = function or FUNCTIONS.get(self._origin(node.func, place))
+        if function is not None and not node.keywords:
+            return converted(function, *self._items(node.args, place, list))
+        if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
+            path = self.value(node.func.value, place)
+            if isinstance(path, PurePath) and not node.keywords:
+                arguments = self._items(node.args, place, list)
+                return converted(METHODS[node.func.attr], path, *arguments)
         return self._mapping(node, place)
+
+    def _attribute(self, node: ast.Attribute, place: Place) -> Any:
+        """Return an attribute of a path, or of a class of the script."""
+        if isinstance(node.value, ast.Name):
+            found = place.scope.find_in_class(node.value.id, node.attr, place)
+            if found is not None:
+                return self.value(*found)
+        value = self.value(node.value, place)
+        if isinstance(value, PurePath) and node.attr in ATTRIBUTES:
+            return getattr(value, node.attr)
+        raise Computed
 
     def _record(self, kind: type[Any], node: ast.Call, place: Place) -> Any:
         values = [self.value(argument, place) for argument in node.args]
@@ -257,51 +268,10 @@ class Reader:
         found: list[Any] = []
         for item in items:
             if isinstance(item, ast.Starred):
-                found += _converted(list, self.value(item.value, place))
+                found += converted(list, self.value(item.value, place))
             else:
                 found.append(self.value(item, place))
-        made = _converted(kind, found)
-        if len(made) > _LARGEST:
+        made = converted(kind, found)
+        if len(made) > LARGEST:
             raise Computed
         return made
-
-
-def _converted(kind: Callable[[Any], Any], value: Any) -> Any:
-    """Convert a value, such as a tuple to a list.
-
-    Raises:
-        Computed: it cannot be.
-    """
-    try:
-        return kind(value)
-    except (TypeError, ValueError):
-        raise Computed from None
-
-
-def _bounded(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """Return what comes of an operation, unless it fails or is very large.
-
-    Raises:
-        Computed: it does.
-    """
-    numbers = [value for value in (left, right) if type(value) is int]
-    sizes = [len(value) for value in (left, right) if isinstance(value, (str, bytes, list, tuple))]
-    if operation in (operator.pow, operator.lshift):
-        too_large = not numbers or abs(numbers[-1]) > 128 or abs(numbers[0]) > _LARGEST
-    elif operation is operator.mul and sizes:
-        too_large = sizes[0] * max(numbers, default=0) > _LARGEST
-    elif operation is format:
-        too_large = any(int(digits) > 128 for digits in _digits(right))
-    else:
-        bits = (abs(number).bit_length() for number in numbers)
-        too_large = sum(sizes) + sum(bits) > _LARGEST
-    if too_large:
-        raise Computed
-    try:
-        return operation(left, right)
-    except (ArithmeticError, TypeError, ValueError):
-        raise Computed from None
-
-
-def _digits(text: str) -> list[str]:
-    return "".join(c if c.isdigit() else " " for c in text).split()

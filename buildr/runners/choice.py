@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from buildr.config import Settings
     from buildr.engines.registry import Choice
 
-__all__ = ["BUILT_IN", "ENGINE", "ENTRY_POINTS", "Choices", "choose", "names"]
+__all__ = ["BUILT_IN", "ENGINE", "ENTRY_POINTS", "Choices", "check", "choose", "names"]
 
 ENTRY_POINTS = "buildr.runners"
 ENGINE = "engine"
@@ -54,33 +54,43 @@ def choose(
         settings: the options that hold, with ``executor`` and ``builder``.
         backend: the flag ``--backend``.
         builder: the flag ``--builder``.
-
-    Raises:
-        OptionError: ``executor`` is neither an engine nor a runner.
     """
     package, runtime, origins = settings.package, settings.runtime, settings.origins
     named = (runtime.executor or "").strip().lower()
     origin = origins.get("runtime.executor", engines.DECORATOR)
-    if named and not engines.is_built_in(named):
-        if named != ENGINE and named in map(str.lower, names()):
-            return Choices(
-                runner=named,
-                executor=engines.Choice(name=named, origin=origin),
-                builder=engines.choose(
-                    flag=backend,
-                    builder=builder,
-                    option=package.builder,
-                    option_origin=origins.get("package.builder", engines.DECORATOR),
-                ),
-            )
-        if engines.substitute is None and named not in map(str.lower, engines.names()):
-            known = [name for name in names() if name not in _NO_EXECUTORS]
-            raise OptionError(
-                f"there is no engine or runner {named!r} (from {origin})",
-                hint=f"Choose one of: {', '.join((engines.AUTO, *engines.names(), *known))}.",
-            )
+    may_be_runner = named not in ("", ENGINE) and not engines.is_built_in(named)
+    if may_be_runner and named in map(str.lower, names()):
+        return Choices(
+            runner=named,
+            executor=engines.Choice(name=named, origin=origin),
+            builder=engines.choose(
+                flag=backend,
+                builder=builder,
+                option=package.builder,
+                option_origin=origins.get("package.builder", engines.DECORATOR),
+            ),
+        )
     executor, builds = engines.choose_both(package, runtime, origins, flag=backend, builder=builder)
     return Choices(runner=ENGINE, executor=executor, builder=builds)
+
+
+def check(executor: Choice) -> None:
+    """Check that an engine or a runner has the name of an executor.
+
+    Raises:
+        OptionError: there is none.
+    """
+    name = executor.name
+    if engines.is_built_in(name) or engines.substitute is not None:
+        return
+    if executor.origin in ("--backend", engines.VARIABLE):
+        return  # they name engines alone
+    if name not in map(str.lower, engines.names()):
+        known = [name for name in names() if name not in _NO_EXECUTORS]
+        raise OptionError(
+            f"there is no engine or runner {name!r} (from {executor.origin})",
+            hint=f"Choose one of: {', '.join((engines.AUTO, *engines.names(), *known))}.",
+        )
 
 
 def names() -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def container_spec(
 
 
 def _home(backend: Images, image: str) -> str:
-    """Return the home directory that an image names: the project's does not tell, as its user may have been fitted."""
+    """Return the home directory that an image names: the project does not know it, as its user may have been replaced."""
     stored = backend.image(image)
     named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
     return named[-1].removeprefix("HOME=") if named else ""
@@ -145,7 +145,7 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
         device: the option.
 
     Raises:
-        ContainerError: it is not there. Engines tell at different moments and in different words.
+        ContainerError: it is not there. Engines report it at different moments and in different words.
     """
     if not device.startswith("/"):
         return DeviceSpec(host=device)
@@ -177,7 +177,7 @@ def user_of(info: EngineInfo, mounts: tuple[MountSpec, ...]) -> str | None:
 
 
 def _published(runtime: Runtime) -> dict[str, str]:
-    """Tell the guest's first process which ports are published, so that it can warn of servers that nobody reaches."""
+    """Name the published ports for the guest's first process, so that it can warn of unreachable servers."""
     ports = dict.fromkeys(str(p.container) for p in runtime.ports if p.protocol == "tcp")
     return {PUBLISHED: ",".join(ports)} if ports else {}
 

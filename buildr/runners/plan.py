@@ -64,7 +64,7 @@ def plan_run(
         command: what runs in place of the program; empty: the program.
 
     Raises:
-        BuildrError: the program cannot become an image (see `buildr.plan.project.plan`), or there is no such runner.
+        BuildrError: the program cannot become an image; see `buildr.plan.project.plan`.
     """
     return RunPlan(
         settings=settings,
@@ -82,8 +82,5 @@ def plan_image(image: str, settings: Settings, *, command: tuple[str, ...] = ())
         image: its full reference.
         settings: the options that hold.
         command: in place of the image's own; empty: that stays.
-
-    Raises:
-        OptionError: there is no such runner.
     """
     return RunPlan(settings=settings, choices=choose(settings), image=image, command=command)

@@ -57,7 +57,7 @@ class Channel:
         """Make the file."""
         if self._mounted:
             self._folder = self._stack.enter_context(temporary.folder())
-            # Whoever the guest runs as may write; nobody else gets here.
+            # Any user that the guest runs as may write; nothing else reaches this folder.
             os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             os.chmod(self._file, 0o666)  # noqa: S103 - the folder is the user's alone
         return self

@@ -15,6 +15,7 @@ from buildr.leftovers import sweeping
 from buildr.leftovers.old_images import old_images
 from buildr.plan.mounted_source import source_mounted
 from buildr.run.watchdog import Watchdog
+from buildr.runners.choice import check
 from buildr.runners.warnings import warn_of_limits, warn_of_network
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class EngineSession:
         self.say = console.say_nothing if plan.package.quiet else console.say
         self.plan = plan
         self.project = _project(plan)
+        check(plan.choices.executor)
         self.backend = registry.connect(plan.choices.executor, self.say)
 
     @property

@@ -103,7 +103,7 @@ def view(entry: Entry, package: Package, runtime: Runtime) -> View:
 
 
 def look(seen: View) -> State:
-    """Look at all of it; where that fails the failure is the state, and a build will tell it."""
+    """Look at all of it; where that fails the failure is the state, and a build will report it."""
     from buildr.plan.sources import read_sources
 
     files = tuple(map(_status, seen.files))
@@ -123,7 +123,7 @@ def _status(path: str) -> tuple[int, ...] | None:
 
 
 def changed(old: State, new: State, files: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths that differ, for people; none where that cannot be told.
+    """Return the paths that differ, for people; none where they are not known.
 
     Args:
         old: the state before.
@@ -178,7 +178,7 @@ class Watcher:
         self._changed: tuple[str, ...] | None = None
         self._running = False
         self._closing = threading.Event()
-        self._told = threading.Event()
+        self._notified = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="buildr-watch", daemon=True)
 
     def __enter__(self) -> Self:
@@ -206,26 +206,26 @@ class Watcher:
                 _refuse_own_output(known)
                 self._seen, self._known = seen, known
             self._changed = None
-            self._told.clear()
+            self._notified.clear()
             self._running = True
 
     def end(self) -> None:
-        """Ask nobody to end any more: the run is over."""
+        """Note that the run is over: no guest is asked to end."""
         with self._lock:
             self._running = False
 
     def wait(self) -> tuple[str, ...]:
         """Wait until something has changed since `begin`; return what, for people."""
-        self._told.wait()
+        self._notified.wait()
         with self._lock:
-            self._told.clear()
+            self._notified.clear()
             found, self._changed = self._changed, None
         return found or ()
 
     @property
-    def is_told(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether `wait` would return at once."""
-        return self._told.is_set()
+        return self._notified.is_set()
 
     def _serve(self) -> None:
         block_signals()
@@ -242,7 +242,7 @@ class Watcher:
             pause = min(max(pause, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS)
 
     def _settle(self, seen: View, old: State, new: State) -> None:
-        """Wait for the end of a change; tell it, unless it has come to nothing."""
+        """Wait for the end of a change, and notify of it unless it has come to nothing."""
         until = time.monotonic() + _MOST_QUIET_SECONDS
         while time.monotonic() < until and not self._closing.wait(_QUIET_SECONDS):
             last, new = new, look(seen)
@@ -252,7 +252,7 @@ class Watcher:
             return
         self._known = new
         self._changed = (*(self._changed or ()), *changed(old, new, seen.files))
-        self._told.set()
+        self._notified.set()
         if self._running:
             self._running = False  # once is enough
             self._signals.request_end()
@@ -274,7 +274,7 @@ def run_watching(
         The status of the guest that the user's signal ended; 0 after Ctrl+C.
 
     Raises:
-        BuildrError: it cannot run from the start. What goes wrong later is told, and the next change awaited.
+        BuildrError: it cannot run from the start. What goes wrong later is printed, and the next change awaited.
     """
     say: Callable[[str], None] = console.say
     with Watcher(signals) as watcher:
@@ -296,7 +296,7 @@ def run_watching(
             signals.release()
             if status is not None and (signals.interrupts or signals.ending):
                 return status
-            if not watcher.is_told:
+            if not watcher.has_changes:
                 ended = "That" if status is None else f"{entry.stem} ended with status {status}. It"
                 say(f"{ended} runs again when a file changes; Ctrl+C ends the watch")
             say(f"running again: {_listed(watcher.wait())}")

@@ -62,7 +62,7 @@ def test_inside_by_evidence_the_function_runs_and_one_line_says_so(
     )
 
 
-def test_a_marker_with_another_value_is_told(
+def test_a_marker_with_another_value_is_reported(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "true")
@@ -185,7 +185,7 @@ def test_decorating_does_nothing_else(tmp_path: Path) -> None:
 FORGETS = "from buildr import Containerize\n\n@Containerize\ndef main():\n    pass\n"
 
 
-def test_a_script_that_never_calls_its_function_is_told_what_its_last_lines_should_be(
+def test_a_script_that_never_calls_its_function_is_reported_what_its_last_lines_should_be(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
@@ -209,13 +209,13 @@ def test_a_script_that_never_calls_its_function_is_told_what_its_last_lines_shou
         pytest.param("open(__file__, 'w').write('(')\n", id="another script"),
     ],
 )
-def test_one_that_may_mean_it_is_told_nothing(tmp_path: Path, more: str) -> None:
+def test_one_that_may_mean_it_is_reported_nothing(tmp_path: Path, more: str) -> None:
     (tmp_path / "app.py").write_text(FORGETS + more)
     done = python("app.py", cwd=tmp_path)
     assert b"has not called" not in done.stderr
 
 
-def test_what_was_forgotten_after_a_call_is_told_once(tmp_path: Path) -> None:
+def test_what_was_forgotten_after_a_call_is_reported_once(tmp_path: Path) -> None:
     # A call that fails before it needs an engine, between two functions.
     before = (
         FORGETS.replace("main", "first")
@@ -227,7 +227,7 @@ def test_what_was_forgotten_after_a_call_is_told_once(tmp_path: Path) -> None:
     assert done.stderr.count(b"has not called main()") == 1
 
 
-def test_a_script_that_another_program_runs_is_told_nothing(tmp_path: Path) -> None:
+def test_a_script_that_another_program_runs_is_reported_nothing(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     (tmp_path / "tool.py").write_text(
         "import runpy\nrunpy.run_path('app.py', run_name='__main__')\n"
@@ -236,7 +236,7 @@ def test_a_script_that_another_program_runs_is_told_nothing(tmp_path: Path) -> N
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_script_that_runs_inside_is_told_nothing(tmp_path: Path) -> None:
+def test_a_script_that_runs_inside_is_reported_nothing(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     done = python("app.py", cwd=tmp_path, env={"BUILDR_IN_CONTAINER": "true"})
     assert (done.returncode, done.stderr) == (0, b"")
@@ -245,7 +245,7 @@ def test_a_script_that_runs_inside_is_told_nothing(tmp_path: Path) -> None:
 # Wrong options ----------------------------------------------------------------------------------------
 
 
-def test_a_wrong_option_in_a_script_is_told_and_the_status_is_125(tmp_path: Path) -> None:
+def test_a_wrong_option_in_a_script_is_reported_and_the_status_is_125(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         app(options='package={"py_verison": "3.12"}, runtime={"ports": [99999]}')
     )
@@ -303,7 +303,7 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
         ({"xyzzy": 1}, "@Containerize takes no 'xyzzy'\n'xyzzy' is not an option\n"),
     ],
 )
-def test_an_option_outside_of_its_group_is_told_where_it_belongs(
+def test_an_option_outside_of_its_group_is_reported_where_it_belongs(
     arguments: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(OptionError) as wrong:
@@ -312,12 +312,14 @@ def test_an_option_outside_of_its_group_is_told_where_it_belongs(
     assert str(wrong.value) == told + accepted
 
 
-def test_options_without_a_name_are_told_what_is_decorated() -> None:
+def test_options_without_a_name_are_reported_what_is_decorated() -> None:
     with pytest.raises(OptionError, match=r"is for a function, not for \{'name': 'x'\}"):
         Containerize({"name": "x"})  # type: ignore[call-overload] # that is what is wrong
 
 
-def test_an_option_outside_of_its_group_in_a_script_is_told_in_plain_words(tmp_path: Path) -> None:
+def test_an_option_outside_of_its_group_in_a_script_is_reported_in_plain_words(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "app.py").write_text(app(options="ports=[80]"))
     done = python("app.py", cwd=tmp_path)
     assert done.returncode == 125
@@ -365,7 +367,7 @@ def test_leaving_is_a_system_exit_that_runs_what_is_to_run(tmp_path: Path) -> No
         ('"pull", ImageNotFoundError("no such tag")', 125, "error: no such tag"),
     ],
 )
-def test_an_error_is_told_and_gives_its_status(
+def test_an_error_is_reported_and_gives_its_status(
     tmp_path: Path, fault: str, status: int, told: str
 ) -> None:
     (tmp_path / "app.py").write_text(app(faults=f"backend.fail({fault})"))
@@ -425,7 +427,7 @@ def test_a_function_of_another_module_moves_the_script_that_runs(tmp_path: Path)
 # What cannot move -------------------------------------------------------------------------------------
 
 
-def test_what_cannot_move_is_told_in_a_script(tmp_path: Path) -> None:
+def test_what_cannot_move_is_reported_in_a_script(tmp_path: Path) -> None:
     done = python("-", cwd=tmp_path, stdin=app().encode())
     assert done.returncode == 125
     assert done.stderr.startswith(b"buildr: error: a script read from standard input")

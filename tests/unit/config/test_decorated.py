@@ -70,6 +70,10 @@ def package(project: Path, text: str, head: str = HEAD) -> dict[str, Any]:
         ("if unknown:\n    TAG = 'old'\nTAG = 'v7'", "TAG", "v7"),
         ("NAMES = {'deep': {'er': 'v8'}}", "NAMES['deep']['er']", "v8"),
         ("def f():\n    TAG = 'other'\nTAG = 'v9'", "TAG", "v9"),
+        ("class Config:\n    TAG = 'v11'", "Config.TAG", "v11"),
+        ("class Config:\n    A = 'v'\n    B = f'{A}12'", "Config.B", "v12"),
+        ("from pathlib import Path as P", "P('a', 'v13').name", "v13"),
+        ("import pathlib", "str(pathlib.PurePath('x/v14').stem)", "v14"),
         ("def f(TAG):\n    TAG.update(1)\nTAG = 'v10'\nf(1)", "TAG", "v10"),
     ],
 )
@@ -121,6 +125,23 @@ def test_records_lists_and_arithmetic_are_read(project: Path) -> None:
     assert runtime["memory"] == 64 << 20
 
 
+@pytest.mark.parametrize(
+    ("imports", "value"),
+    [
+        ("from pathlib import Path", "Path(__file__).parent / 'docker' / 'my'"),
+        ("import pathlib as p", "p.Path(__file__).resolve().parent.joinpath('docker', 'my')"),
+        ("import os", "os.path.join(os.path.dirname(os.path.abspath(__file__)), 'docker', 'my')"),
+        ("from os.path import dirname, join", "join(dirname(__file__), *('docker', 'my'))"),
+        ("from pathlib import Path\nTOP = Path(__file__).parent", "str(TOP / 'docker/my')"),
+    ],
+)
+def test_paths_beside_the_script_are_read(project: Path, imports: str, value: str) -> None:
+    found = package(
+        project, f"{imports}\n@Containerize(package={{'context': {value}}})\ndef main(): ...\n"
+    )
+    assert found == {"context": str(project / "docker" / "my")}
+
+
 def test_of_typed_options_the_defaults_are_not_given(project: Path) -> None:
     text = "@Containerize(package=PackageOptions(tag='latest', name='n'))\ndef main(): ...\n"
     assert package(project, text) == {"name": "n"}
@@ -169,6 +190,9 @@ def test_the_decorator_is_found_wherever_it_stands(project: Path, text: str, hea
         ("", "{'name': 'n', 'tag': '%s' % 'x'}", "package.tag"),
         ("", "{'name': 'n', 'tag': f'{1:999999999}'}", "package.tag"),
         ("", "{'name': 'n', 'tag': " + " + ".join(["'x'"] * 900) + "}", "package.tag"),
+        ("class C:\n    T = 'a'\nC.T = 'b'", "{'name': 'n', 'tag': C.T}", "package.tag"),
+        ("import pathlib", "{'name': 'n', 'tag': pathlib.Path('x').read_text()}", "package.tag"),
+        ("import os", "{'name': 'n', 'tag': os.getcwd()}", "package.tag"),
         ("T = 'a'\ndel T", "{'name': 'n', 'tag': T}", "package.tag"),
     ],
 )  # fmt: skip

@@ -418,4 +418,4 @@ def test_the_decorator_s_options_are_ejected_below_flags(
     text = (tmp_path / "out" / "Containerfile").read_text()
     assert "apk add --no-cache git" in text
     assert "python:3-bookworm\n" in text
-    assert "line 3: package.name is computed when the script runs" in capfd.readouterr().err
+    assert "app.py:3: package.name is computed when the script runs" in capfd.readouterr().err

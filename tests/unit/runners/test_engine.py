@@ -139,7 +139,7 @@ def test_options_of_the_run_reach_the_container() -> None:
     assert (spec.grace_seconds, spec.hardened, spec.home) == (3, True, "/home/app")
 
 
-def test_a_device_that_is_not_there_is_told_before_the_engine_is_asked() -> None:
+def test_a_device_that_is_not_there_is_reported_before_the_engine_is_asked() -> None:
     with pytest.raises(ContainerError, match="the device /dev/no-such is not there"):
         spec_of(devices=["/dev/no-such"])
 
@@ -250,7 +250,7 @@ def test_ports_are_bound_to_this_host_alone_unless_they_are_public() -> None:
     )
 
 
-def test_a_port_that_the_engine_chose_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_the_engine_chose_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     run(Waiting(), runtime={"ports": ["0:80", "[::1]:0:81", "8080:82"]})
     told = [line for line in capfd.readouterr().err.splitlines() if "of the guest is" in line]
     assert told == [
@@ -329,7 +329,7 @@ def test_a_mount_of_nothing_is_refused_before_the_engine_makes_something_of_it(
         (False, False, ""),
     ],
 )
-def test_limits_that_the_engine_ignores_are_told_in_one_line(
+def test_limits_that_the_engine_ignores_are_reported_in_one_line(
     project_directory: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -352,7 +352,7 @@ def test_limits_that_the_engine_ignores_are_told_in_one_line(
     ("network", "told"),
     [("host", "buildr: warning: the guest shares the network"), ("none", ""), (None, "")],
 )
-def test_a_guest_in_the_network_of_the_host_is_told_in_one_line(
+def test_a_guest_in_the_network_of_the_host_is_reported_in_one_line(
     capfd: pytest.CaptureFixture[str], network: str | None, told: str
 ) -> None:
     run(FakeBackend(), package={"quiet": True}, runtime={"network": network} if network else {})
@@ -361,7 +361,7 @@ def test_a_guest_in_the_network_of_the_host_is_told_in_one_line(
     assert said.count("\n") == bool(told)
 
 
-def test_without_limits_nothing_is_told_of_them(
+def test_without_limits_nothing_is_reported_of_them(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(warnings, "_UNIFIED_CGROUPS", "/absent")
@@ -546,7 +546,7 @@ def test_an_image_that_vanishes_again_is_an_error() -> None:
         (CommandNotFoundError("no"), 127),
     ],
 )
-def test_an_error_is_told_and_gives_its_status(
+def test_an_error_is_reported_and_gives_its_status(
     error: BuildrError, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def action(_signals: Signals) -> int:

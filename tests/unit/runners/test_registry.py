@@ -102,7 +102,7 @@ def test_one_that_cannot_be_imported_is_the_fault_of_its_distribution(entry: Ent
 
 def test_a_name_that_nobody_has_is_refused_with_all_that_there_are(entry: Entry) -> None:
     with pytest.raises(OptionError) as refused:
-        planned_run(entry, None, {"executor": "elsewere"})
+        run_entry(entry, None, {"executor": "elsewere"})
     assert str(refused.value) == (
         "there is no engine or runner 'elsewere' (from the decorator)\n"
         "Choose one of: auto, podman, docker, elsewhere, missing."

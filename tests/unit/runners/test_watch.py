@@ -126,7 +126,7 @@ def test_a_guest_that_ends_by_itself_is_followed_by_the_next_change(project: Pat
         watched.expect("second, 1 built")
 
 
-def test_a_failed_build_is_told_and_the_next_change_awaited(project: Path) -> None:
+def test_a_failed_build_is_reported_and_the_next_change_awaited(project: Path) -> None:
     with watching(project) as watched:
         watched.expect("one, 1 built")
         rewrite(project / "requirements.txt", "broken==1\n")
@@ -135,7 +135,7 @@ def test_a_failed_build_is_told_and_the_next_change_awaited(project: Path) -> No
         watched.expect("one, 2 built")
 
 
-def test_options_that_become_wrong_are_told_and_the_next_change_awaited(project: Path) -> None:
+def test_options_that_become_wrong_are_reported_and_the_next_change_awaited(project: Path) -> None:
     with watching(project) as watched:
         watched.expect("one, 1 built")
         rewrite(project / "pyproject.toml", "[tool.buildr.runtime]\nmemory = 'much'\n")
@@ -270,7 +270,7 @@ def test_a_change_that_is_taken_back_while_it_settles_is_none(
     states = iter([old, old])
     monkeypatch.setattr(watch, "look", lambda _view: next(states))
     watcher._settle(view, old, new)
-    assert not watcher.is_told
+    assert not watcher.has_changes
 
 
 def test_several_changes_in_a_row_count_once(
