@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.errors import BuildError
+from buildr.installer.log import plain
 from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import PIP
 
@@ -30,7 +31,6 @@ ADVICE = (
 """Where nothing better is known."""
 _SYSTEM = "command -v apk"
 """Is in the step that installs packages of the system."""
-_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]"
 _ERROR = r"(?m)^\s*(?:ERROR|error|E): +(\S.*)$"
 _UNHELPFUL = r"subprocess-exited|metadata-generation-failed|Failed to build installable|Could not build wheels|exit code"
 _MISSING = r"find a version that satisfies the requirement ([^\n]+?)(?: \(from [^\n]*?)?\s*\(from versions: ([^)]*)\)"
@@ -56,7 +56,7 @@ def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:
         base_image: the reference of the base image, by which its distribution may be known.
         system: whether packages of the system were installed, and not those of Python.
     """
-    text = re.sub(_ESCAPES, "", log).replace(f"{DEPENDENCIES_ROOT}/", "")
+    text = plain(log).replace(f"{DEPENDENCIES_ROOT}/", "")
     family = _family(base_image)
     from buildr.installer.known_failures import BEFORE_VERSIONS, BEHIND_VERSIONS
 
@@ -84,7 +84,7 @@ def advised(error: BuildError, base_image: str = "") -> BuildError:
     found = advise(error.hint, base_image, system=system)
     what = "system_packages" if system else "dependencies"
     why = found.reason or error.what.rpartition("`: ")[2]
-    hint = "\n".join(filter(None, [error.hint, found.hint]))
+    hint = "\n".join(filter(None, [plain(error.hint), found.hint]))
     return BuildError(f"{what} cannot be installed: {why}", step=error.step, hint=hint)
 
 

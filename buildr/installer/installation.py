@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, convert
 
 from buildr import labels
+from buildr.archive.header import FILE, header
 from buildr.archive.tar import pack
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
-from buildr.engines.records import Event
 from buildr.engines.streams import STDOUT
 from buildr.errors import BuildError, EngineLostError
 from buildr.host.proxies import build_proxies
+from buildr.installer.log import Log
 from buildr.installer.secrets import find_secret
 from buildr.layout import MARKERS
 from buildr.plan.containerfile import PIP_VARIABLES
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 _OPTIONS = ("--disable-pip-version-check",)
-_TAIL = 40  # lines of pip's log that an error repeats
-_LONGEST = 1 << 13  # characters of one line that are shown
+_WHITEOUT = b".wh."
+"""Begins the name of what a layer removes (OCI image specification, "Whiteouts")."""
+_ANSWER_BYTES = 64 << 20  # of the first line; a package may write there, too
 
 
 def program() -> str:
@@ -69,6 +70,15 @@ class Installed(Struct, frozen=True, kw_only=True):
     def listed(self) -> bytes:
         """All that are gone, each with a NUL behind it."""
         return b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in self.removed)
+
+    @property
+    def whiteouts(self) -> bytes:
+        """Members of a layer that remove what is below it; what is there again hides that by itself."""
+        found = b""
+        for path in sorted({*self.removed}.difference(self.replaced)):
+            folder, _, name = path.lstrip("/").encode("utf-8", "surrogateescape").rpartition(b"/")
+            found += header(b"/".join(filter(None, (folder, _WHITEOUT + name))), FILE, mode=0o644)
+        return found
 
 
 def install(
@@ -128,7 +138,7 @@ def install(
         workdir="/",
         user="0:0",
     )
-    log = _Log(secrets, progress, cache, recipe.base_image)
+    log = Log(secrets, progress, cache, recipe.base_image)
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
@@ -149,7 +159,7 @@ def _run(
     order: dict[str, object],
     parts: Iterable[Part],
     archive: str,
-    log: _Log,
+    log: Log,
 ) -> Installed:
     with (
         open(archive, "wb") as file,
@@ -168,7 +178,7 @@ def _run(
     return convert(json.loads(first), Installed)
 
 
-def _receive(streams: Attachment, file: BinaryIO, log: _Log) -> bytes:
+def _receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
     """Write standard output to a file but for its first line, which is returned; standard error is pip's log."""
     first = bytearray()
     whole = False
@@ -181,59 +191,15 @@ def _receive(streams: Attachment, file: BinaryIO, log: _Log) -> bytes:
             else:
                 head, newline, rest = bytes(data).partition(b"\n")
                 first += head
+                if len(first) > _ANSWER_BYTES:
+                    raise BuildError(
+                        "dependencies cannot be installed: a package writes into what the installation answers",
+                        hint="Its build writes to the container's own standard output.",
+                    )
                 whole = bool(newline)
                 file.write(rest)
     log.flush()
     return bytes(first) if whole else b""
-
-
-class _Log:
-    """pip's log: shown line by line without secrets; the last lines are kept for an error."""
-
-    def __init__(
-        self, secrets: Secrets, progress: Progress, cache: Cache | None, base_image: str
-    ) -> None:
-        self._base_image = base_image
-        self._secrets = secrets
-        self._progress = progress
-        self._tail: deque[str] = deque(maxlen=_TAIL)
-        self._partial = b""
-        self._cache = cache
-        what = "the cache of wheels" if cache else "secrets"
-        progress(Event(kind="step", text=f"pip install, with {what}", current=1, total=1))
-
-    def add(self, data: bytes) -> None:
-        """Take output, cut anywhere."""
-        # Whole lines alone, so that no secret is shown in two halves.
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
-            self._say(line)
-
-    def flush(self) -> None:
-        """Tell a line that nothing has ended."""
-        partial, self._partial = self._partial, b""
-        self._say(partial)
-
-    def failed(self, status: int) -> BuildError:
-        """Return the error of an installation that failed."""
-        from buildr.installer.advice import advise
-
-        log = "\n".join(self._tail)
-        found = advise(log, self._base_image)
-        hint = [log, found.hint]
-        if self._cache and f"{self._cache.mount.target}/" in log:
-            hint.append("If a file of the cache is damaged: `buildr prune --cache` removes it.")
-        return BuildError(
-            f"dependencies cannot be installed: {found.reason or f'pip ended with status {status}'}",
-            hint="\n".join(filter(None, hint)),
-        )
-
-    def _say(self, line: bytes) -> None:
-        text = line.decode(errors="replace").rstrip().rpartition("\r")[2].rstrip()
-        if text:
-            shown = self._secrets.hide(text)[:_LONGEST]
-            self._tail.append(shown)
-            self._progress(Event(kind="log", text=shown))
 
 
 __all__ = ["Cache", "Installed", "install"]

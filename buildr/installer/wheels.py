@@ -21,7 +21,6 @@ from msgspec.structs import replace
 
 from buildr import labels
 from buildr._version import __version__
-from buildr.archive.header import FILE, header
 from buildr.archive.tar import Member, pack
 from buildr.engines.container_spec import MountSpec
 from buildr.engines.records import BuildRequest, Event, Layer
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image, Volume
     from buildr.engines.volumes import Volumes
-    from buildr.installer.installation import Installed
     from buildr.plan.containerfile import Recipe
     from buildr.plan.project import Project
 
@@ -65,9 +63,6 @@ _TAG_DIGITS = 32  # of a fingerprint; 128 bits
 _KEPT = 2  # images of what one project has installed, so that going back and forth is quick
 _KEPT_GROUNDS = 8  # of all projects; they take no space of their own, but keep old base images
 _CHUNK = 1 << 20
-_WHITEOUT = (
-    b".wh."  # begins the name of what a layer removes (OCI image specification, "Whiteouts")
-)
 
 
 def with_wheels(
@@ -222,7 +217,7 @@ def _install(
             backend, project, _parts(project), ground, nothing, archive, progress, cache=cache
         )
         if backend.appends():
-            gone = _whiteouts(installed)
+            gone = installed.whiteouts
             layer = Layer(
                 content=_content(gone, archive),
                 size=len(gone) + os.path.getsize(archive),
@@ -241,15 +236,6 @@ def _parts(project: Project) -> list[Part]:
     root = DEPENDENCIES_ROOT.lstrip("/")
     files = project.dependencies.files if project.dependencies else ()
     return [Member(path=f"{root}/{file.path}", data=file.data) for file in files]
-
-
-def _whiteouts(installed: Installed) -> bytes:
-    """Return members of a layer that remove what is below it; what is there again hides that by itself."""
-    found = b""
-    for path in sorted({*installed.removed}.difference(installed.replaced)):
-        folder, _, name = path.lstrip("/").encode("utf-8", "surrogateescape").rpartition(b"/")
-        found += header(b"/".join(filter(None, (folder, _WHITEOUT + name))), FILE, mode=0o644)
-    return found
 
 
 def _content(beginning: bytes, archive: str) -> Iterator[bytes]:

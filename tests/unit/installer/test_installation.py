@@ -227,6 +227,38 @@ def test_a_failure_is_told_in_pips_words_without_the_secret() -> None:
     assert backend.runs[0].removed
 
 
+def test_what_a_package_writes_moves_no_cursor_and_sets_no_title() -> None:
+    guest = Installer()
+    guest.says = b"\x1b]0;TITLE\x07\x1b[2J\x1b]8;;http://x/\x07click\x1b]8;;\x07 \xc2\x9b31m\nERROR: \x1b[8mno\n"
+    guest.status = 1
+    with pytest.raises(BuildError) as failed:
+        build(FakeBackend(guest))
+    assert failed.value.what == "dependencies cannot be installed: no"
+    assert failed.value.hint.splitlines()[:2] == ["click 31m", "ERROR: no"]
+
+
+def test_a_line_without_an_end_takes_no_memory() -> None:
+    guest = Installer()
+    guest.says, guest.status = b"A" * (8 << 20) + b"\nERROR: last\n", 1
+    with pytest.raises(BuildError, match="cannot be installed: last") as failed:
+        build(FakeBackend(guest))
+    assert len(failed.value.hint) < 1 << 14
+
+
+def test_an_answer_that_a_package_has_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buildr.installer.installation._ANSWER_BYTES", 1 << 10)
+
+    def write(container: FakeContainer) -> int:
+        container.stdin.readline()
+        container.stdout.write(b"A" * (1 << 12))
+        return 0
+
+    backend = FakeBackend(write)
+    with pytest.raises(BuildError, match="writes into what the installation answers"):
+        build(backend)
+    assert backend.runs[0].removed
+
+
 def test_an_end_without_an_answer_is_a_failure() -> None:
     backend = FakeBackend(lambda container: 0)  # noqa: ARG005 - a guest's signature
     with pytest.raises(
