@@ -13,7 +13,7 @@ import pytest
 from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.image.ensure import ensure_image, make_ready
 from buildr.installer.installation import Installed
-from buildr.installer.wheels import _whiteouts, cache_volumes
+from buildr.installer.wheels import cache_volumes
 from buildr.labels import WHEELS
 from buildr.leftovers import sweeping
 from buildr.leftovers.old_images import old_images
@@ -237,7 +237,7 @@ def test_the_cache_of_this_user_is_listed() -> None:
 
 def test_a_layer_removes_what_is_gone_and_not_what_is_there_again() -> None:
     installed = Installed(removed=("/top", "/usr/b\udcff", "/usr/lib/a"), replaced=("/usr/lib/a",))
-    stream = io.BytesIO(_whiteouts(installed) + bytes(1024))
+    stream = io.BytesIO(installed.whiteouts + bytes(1024))
     with tarfile.open(fileobj=stream) as archive:
         assert archive.getnames() == [".wh.top", "usr/.wh.b\udcff"]
     assert json.loads(json.dumps([installed.listed.decode("latin-1")])) == [
