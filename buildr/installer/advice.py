@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.errors import BuildError
-from buildr.installer.log import plain
 from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import PIP
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from buildr.installer.known_failures import Failure
     from buildr.installer.missing_packages import Family
 
-__all__ = ["ADVICE", "Advice", "advise", "advised"]
+__all__ = ["ADVICE", "Advice", "advise", "advised", "plain"]
 
 ADVICE = (
     "Is the name right? A package without a wheel for the image's Python and C library is compiled there: most have\n"
@@ -36,6 +35,8 @@ _UNHELPFUL = r"subprocess-exited|metadata-generation-failed|Failed to build inst
 _MISSING = r"find a version that satisfies the requirement ([^\n]+?)(?: \(from [^\n]*?)?\s*\(from versions: ([^)]*)\)"
 _IGNORED = r"([^\s;:]+) Requires-Python ([^\s;]+)"
 _LONGEST = 300  # characters of a reason
+# Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6; other controls.
+_CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]"
 _ALPINE = r"alpine"
 _DEBIAN = r"slim|bookworm|bullseye|buster|trixie|debian|ubuntu|jammy|noble|/library/python:[\d.]+$"
 
@@ -46,6 +47,11 @@ class Advice(Struct, frozen=True):
     reason: str
     """In one line; empty where nothing says it."""
     hint: str
+
+
+def plain(text: str) -> str:
+    """Return the output of a package's build as text that only a line can be."""
+    return re.sub(_CONTROLS, "", text)
 
 
 def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:

@@ -138,7 +138,7 @@ def install(
         workdir="/",
         user="0:0",
     )
-    log = Log(secrets, progress, cache, recipe.base_image)
+    log = Log(secrets, progress, cache.mount.target if cache else None, recipe.base_image)
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:

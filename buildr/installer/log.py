@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
 from buildr.errors import BuildError
+from buildr.installer.advice import advise, plain
 
 if TYPE_CHECKING:
     from buildr.engines.progress import Progress
-    from buildr.installer.installation import Cache
     from buildr.installer.secrets import Secrets
 
-__all__ = ["Log", "plain"]
+__all__ = ["Log"]
 
 _TAIL = 40  # lines of pip's log that an error repeats
 _LONGEST = 1 << 13  # characters of one line that are shown
 _LONGEST_LINE = 1 << 16  # bytes of one line that are kept until it ends
-# Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6; other controls.
-_CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]"
-
-
-def plain(text: str) -> str:
-    """Return the output of a package's build as text that only a line can be."""
-    return re.sub(_CONTROLS, "", text)
 
 
 class Log:
@@ -34,12 +26,12 @@ class Log:
     Args:
         secrets: what is hidden.
         progress: shows the lines.
-        cache: what pip may use.
+        cache: the folder of the cache that pip may use; ``None``: there is none.
         base_image: the reference of the base image, for the advice when pip fails.
     """
 
     def __init__(
-        self, secrets: Secrets, progress: Progress, cache: Cache | None, base_image: str
+        self, secrets: Secrets, progress: Progress, cache: str | None, base_image: str
     ) -> None:
         self._base_image = base_image
         self._secrets = secrets
@@ -67,12 +59,10 @@ class Log:
 
     def failed(self, status: int) -> BuildError:
         """Return the error of an installation that failed."""
-        from buildr.installer.advice import advise
-
         log = "\n".join(self._tail)
         found = advise(log, self._base_image)
         hint = [log, found.hint]
-        if self._cache and f"{self._cache.mount.target}/" in log:
+        if self._cache and f"{self._cache}/" in log:
             hint.append("If a file of the cache is damaged: `buildr prune --cache` removes it.")
         return BuildError(
             f"dependencies cannot be installed: {found.reason or f'pip ended with status {status}'}",
