@@ -125,7 +125,7 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
                     f" has no effect: the dependencies come from {found.source}",
                 ),
                 hint=Message(
-                    *("name the file that has them, such as pyproject.toml, with ", _FILE_OPTION)
+                    "name the file that has them, such as pyproject.toml, with ", _FILE_OPTION
                 ),
             )
     return found

@@ -56,11 +56,9 @@ def _find(backend: Images, reference: str, progress: Progress, *, refresh: bool)
         why = Message("It is not stored here, so it has to be pulled.")
         if stored is not None:
             why = Message(
-                *(
-                    "An older one is stored here, which is used without ",
-                    OptionName("package.pull"),
-                    ".",
-                )
+                "An older one is stored here, which is used without ",
+                OptionName("package.pull"),
+                ".",
             )
         raise ImageNotFoundError(error.what, hint=Message(why, "\n", error.hint)) from None
 

@@ -44,12 +44,10 @@ def build_elsewhere(
                 f"the image is built by {builder.info.backend} and run by {executor.info.backend},"
                 " so it must be published",
                 hint=Message(
-                    *(
-                        "Set ",
-                        OptionName("package.repository"),
-                        " and ",
-                        OptionName("package.publish"),
-                    ),
+                    "Set ",
+                    OptionName("package.repository"),
+                    " and ",
+                    OptionName("package.publish"),
                     ", or name one engine for both.",
                 ),
             )

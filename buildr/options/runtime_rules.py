@@ -34,8 +34,10 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
     if found.detach and found.keep:
         raise OptionError(
             Message(
-                *(_name("detach"), " and ", _name("keep"), " cannot be combined: "),
-                "a detached container stays anyway, however it ends",
+                _name("detach"),
+                " and ",
+                _name("keep"),
+                " cannot be combined: a detached container stays anyway, however it ends",
             ),
             hint=_ONE,
         )
@@ -50,13 +52,10 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
             if given:
                 raise OptionError(
                     Message(
-                        *(
-                            _name(option),
-                            " and ",
-                            _name("network"),
-                            f"={network!r} cannot be combined: ",
-                        ),
-                        "there is no port to publish",
+                        _name(option),
+                        " and ",
+                        _name("network"),
+                        f"={network!r} cannot be combined: there is no port to publish",
                     ),
                     hint=_ONE,
                 )
@@ -89,11 +88,9 @@ def _check_waiting(conditions: tuple[Condition, ...], ports: tuple[Port, ...]) -
             raise OptionError(
                 Message(_name("wait_for"), needs),
                 hint=Message(
-                    *(
-                        f"Add {condition.port} to ",
-                        _name("ports"),
-                        f" (0:{condition.port} for any free port here), or",
-                    ),
+                    f"Add {condition.port} to ",
+                    _name("ports"),
+                    f" (0:{condition.port} for any free port here), or",
                     ' wait for a line of its output, "log:REGEX".',
                 ),
             )

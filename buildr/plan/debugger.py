@@ -35,7 +35,9 @@ def with_debugger(project: Project) -> Project:
     if project.package.publish:
         raise OptionError(
             Message(
-                *(OptionName("package.publish"), " and ", OptionName("runtime.debug")),
+                OptionName("package.publish"),
+                " and ",
+                OptionName("runtime.debug"),
                 " cannot be combined: an image with a debugger in it is for nobody else",
             ),
             hint="Leave one of them out.",
@@ -43,7 +45,9 @@ def with_debugger(project: Project) -> Project:
     if project.dockerfile is not None:
         raise OptionError(
             Message(
-                *(OptionName("runtime.debug"), " and ", OptionName("package.dockerfile")),
+                OptionName("runtime.debug"),
+                " and ",
+                OptionName("package.dockerfile"),
                 " cannot be combined: what a Containerfile of your own starts is not known",
             ),
             hint="Install debugpy in your Containerfile, let its CMD begin with"

@@ -30,7 +30,9 @@ def source_mounted(project: Project) -> Project:
     if package.publish:
         raise OptionError(
             Message(
-                *(OptionName("package.publish"), " and ", OptionName("runtime.mount_source")),
+                OptionName("package.publish"),
+                " and ",
+                OptionName("runtime.mount_source"),
                 " cannot be combined: what is mounted is not in an image that could be published",
             ),
             hint="Leave one of them out; `buildr build` makes an image that holds the source.",
@@ -38,14 +40,14 @@ def source_mounted(project: Project) -> Project:
     if project.dockerfile is not None:
         raise OptionError(
             Message(
-                *(OptionName("runtime.mount_source"), " and ", OptionName("package.dockerfile")),
+                OptionName("runtime.mount_source"),
+                " and ",
+                OptionName("package.dockerfile"),
                 " cannot be combined: where that expects the source is not known",
             ),
             hint=Message(
-                *(
-                    "Mount it yourself where your Containerfile expects it, with ",
-                    OptionName("runtime.mounts"),
-                ),
+                "Mount it yourself where your Containerfile expects it, with ",
+                OptionName("runtime.mounts"),
                 ": ./src:/where/it/goes.",
             ),
         )
@@ -54,11 +56,13 @@ def source_mounted(project: Project) -> Project:
             raise OptionError(
                 Message(
                     f"the additional file {file.src} goes to {file.dest}, which ",
-                    *(OptionName("runtime.mount_source"), " covers"),
+                    OptionName("runtime.mount_source"),
+                    " covers",
                 ),
                 hint=Message(
                     f"Give it a place outside of {APP}, or leave ",
-                    *(OptionName("runtime.mount_source"), " out."),
+                    OptionName("runtime.mount_source"),
+                    " out.",
                 ),
             )
     recipe = project.recipe

@@ -57,7 +57,8 @@ def place(entry: Entry, context: str | None) -> Placement:
             f"{root} would be sent to the build as a whole, which is probably not intended",
             hint=Message(
                 "Put the script into a directory of its own; or to send it all the same, set ",
-                *(OptionName("package.context"), f" to {root!r} (buildr run --context {root})."),
+                OptionName("package.context"),
+                f" to {root!r} (buildr run --context {root}).",
             ),
         )
     relative = _within(inner, root)
@@ -65,7 +66,8 @@ def place(entry: Entry, context: str | None) -> Placement:
         raise ContextError(
             f"the script {entry.script} does not lie in the context {root}",
             hint=Message(
-                *("Name a context that contains it: ", OptionName("package.context")),
+                "Name a context that contains it: ",
+                OptionName("package.context"),
                 " (buildr run --context DIRECTORY).",
             ),
         )

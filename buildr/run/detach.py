@@ -54,11 +54,9 @@ def refuse_followed(runtime: Runtime) -> None:
     if runtime.restart != "no":
         raise OptionError(
             Message(
-                *(
-                    OptionName("runtime.restart"),
-                    f"={runtime.restart!r} needs ",
-                    OptionName("runtime.detach"),
-                ),
+                OptionName("runtime.restart"),
+                f"={runtime.restart!r} needs ",
+                OptionName("runtime.detach"),
                 ": a run in the foreground ends with its script, and with its status",
             ),
             hint=_either("runtime.restart"),
@@ -66,11 +64,10 @@ def refuse_followed(runtime: Runtime) -> None:
     if runtime.wait_for:
         raise OptionError(
             Message(
-                *(OptionName("runtime.wait_for"), f"={str(runtime.wait_for[0])!r} needs "),
-                *(
-                    OptionName("runtime.detach"),
-                    ": a run in the foreground waits for its script's end",
-                ),
+                OptionName("runtime.wait_for"),
+                f"={str(runtime.wait_for[0])!r} needs ",
+                OptionName("runtime.detach"),
+                ": a run in the foreground waits for its script's end",
             ),
             hint=_either("runtime.wait_for"),
         )
@@ -78,8 +75,11 @@ def refuse_followed(runtime: Runtime) -> None:
 
 def _either(option: str) -> Message:
     return Message(
-        *("Add ", OptionName("runtime.detach"), " (buildr run --detach), or leave "),
-        *(OptionName(option), " out."),
+        "Add ",
+        OptionName("runtime.detach"),
+        " (buildr run --detach), or leave ",
+        OptionName(option),
+        " out.",
     )
 
 

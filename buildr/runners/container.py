@@ -122,7 +122,8 @@ def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
             raise ContainerError(
                 f"the source of a mount is not there: {source}",
                 hint=Message(
-                    *(f"Create it, or correct {mount.source!r} in ", OptionName("runtime.mounts")),
+                    f"Create it, or correct {mount.source!r} in ",
+                    OptionName("runtime.mounts"),
                     f"; a relative source starts at {directory}, where the script was started.",
                 ),
             ) from None
@@ -156,11 +157,7 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
         raise ContainerError(
             f"the device {host} is not there",
             hint=Message(
-                *(
-                    f"Correct {device!r} in ",
-                    OptionName("runtime.devices"),
-                    ". Is its driver loaded?",
-                )
+                f"Correct {device!r} in ", OptionName("runtime.devices"), ". Is its driver loaded?"
             ),
         )
     return DeviceSpec(host=host, container=container, access=access)

@@ -59,7 +59,8 @@ def pull_error(reference: str, failure: str) -> ImageNotFoundError:
         hint=Message(
             "Is the name right, and the registry reachable? For a private one, log in first"
             f" (podman login or docker login {reference.partition('/')[0]}).\nAnother base: ",
-            *(OptionName("package.base_image"), ", or BUILDR_BASE_IMAGE=…;"),
+            OptionName("package.base_image"),
+            ", or BUILDR_BASE_IMAGE=…;",
             " `buildr base` makes one without a registry.",
         ),
     )

@@ -394,13 +394,13 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
                 "no such image for ", OptionName("runtime.ports", (1, ".host")), "; see package.tag"
             ),
             hint=Message(
-                *(
-                    "Another: ",
-                    OptionName("package.base_image"),
-                    ", or ",
-                    OptionName("package.pull"),
-                ),
-                *(". See ", OptionName("package.nothing"), "."),
+                "Another: ",
+                OptionName("package.base_image"),
+                ", or ",
+                OptionName("package.pull"),
+                ". See ",
+                OptionName("package.nothing"),
+                ".",
             ),
         )
 

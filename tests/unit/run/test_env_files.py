@@ -60,7 +60,10 @@ def test_of_two_files_the_later_one_decides(project: Path) -> None:
         ("A=1\n= hunter2\n", ".env, line 2 is not a variable"),
         ("A='hunter2\n", ".env, line 1 is not a variable"),
         ("BUILDR_IN_CONTAINER=0\n", ".env, line 1 cannot be 'BUILDR_IN_CONTAINER': it is reserved"),
-        ("A=hunter2\0\n", ".env, line 1['A'] cannot be a value of type str: it holds a NUL"),
+        (
+            "A=hunter2\0\n",
+            ".env, line 1['A'] cannot be a value of type str: it contains a NUL character",
+        ),
     ],
 )
 def test_a_line_that_says_nothing_is_an_error_that_shows_no_value(text: str, problem: str) -> None:

@@ -97,7 +97,7 @@ def test_a_condition_is_read_and_written(written: str, read: Condition) -> None:
         ("http:80/a b", ": the path has characters that have to be written as %XX"),
         (
             "log:(",
-            ": it is no regular expression: missing ), unterminated subpattern at position 0",
+            ": it is not a regular expression: missing ), unterminated subpattern at position 0",
         ),
         (80, ""),
     ],
