@@ -34,7 +34,6 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
 __all__ = [
     "BackendError",
@@ -79,7 +78,7 @@ class OptionName(Term):
     option: str
     path: tuple[int | str, ...]
 
-    def __new__(cls, option: str, path: tuple[int | str, ...] = ()) -> Self:
+    def __new__(cls, option: str, path: tuple[int | str, ...] = ()) -> OptionName:  # noqa: PYI034 - Self came with 3.11
         """Join the two."""
         steps = [f"[{step}]" if isinstance(step, int) else step for step in path]
         self = super().__new__(cls, "".join((option, *steps)))
@@ -94,7 +93,7 @@ class Message(str):
     __slots__ = ("parts",)
     parts: tuple[str, ...]
 
-    def __new__(cls, *parts: str) -> Self:
+    def __new__(cls, *parts: str) -> Message:  # noqa: PYI034 - likewise
         """Join parts, among which may be `Term` and other texts."""
         flat = tuple(
             piece
