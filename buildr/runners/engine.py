@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from buildr import labels
 from buildr.errors import ImageNotFoundError
 from buildr.host.addresses import in_address
-from buildr.leftovers import sweeping
+from buildr.leftovers import housework, sweeping
 from buildr.leftovers.old_images import old_images
 from buildr.run.keep import to_be_kept, ways_in
 from buildr.run.loop import run
@@ -109,7 +109,7 @@ def housekeeping(engine: Engine, ready: Ready) -> AbstractContextManager[None]:
     """
     info = engine.backend.info
     if ready.is_new:
-        sweeping.note(info, old_images(engine.project, ready.image))
+        housework.note(info, old_images(engine.project, ready.image))
     return sweeping.afterwards(info)
 
 
