@@ -11,7 +11,7 @@ from buildr.host import console
 from buildr.image.ensure import Ready, make_ready
 from buildr.image.publish import build_and_publish, build_elsewhere, verbosity
 from buildr.layout import APP
-from buildr.leftovers import sweeping
+from buildr.leftovers import housework, sweeping
 from buildr.leftovers.old_images import old_images
 from buildr.plan.mounted_source import source_mounted
 from buildr.run.watchdog import Watchdog
@@ -110,7 +110,7 @@ class EngineSession:
         """
         info = self.backend.info
         if ready.is_new:
-            sweeping.note(info, old_images(self.project, ready.image))
+            housework.note(info, old_images(self.project, ready.image))
         return sweeping.afterwards(info)
 
     def report_ports(self, container: str, spec: ContainerSpec) -> None:

@@ -15,7 +15,7 @@ from buildr.image.ensure import ensure_image, make_ready
 from buildr.installer.installation import Installed
 from buildr.installer.wheels import cache_volumes
 from buildr.labels import WHEELS
-from buildr.leftovers import sweeping
+from buildr.leftovers import housework
 from buildr.leftovers.old_images import old_images
 from buildr.options import package_options
 from buildr.plan.entry import Entry
@@ -221,7 +221,7 @@ def test_old_images_of_what_was_installed_go(directory: Path) -> None:
         (directory / "requirements.txt").write_text(f"rich=={version}\n")
         project = plan(Entry(kind="script", script=os.path.abspath("app.py")), package_options({}))
         ready = make_ready(backend, project, lambda _text: None, wheels=True)
-        sweeping.note(backend.info, old_images(project, ready.image))
+        housework.note(backend.info, old_images(project, ready.image))
         keep_house_of(backend)
     tags = [tag for image in backend.images({}) for tag in image.tags]
     assert len([tag for tag in tags if tag.startswith("localhost/buildr-dependencies:")]) == 2

@@ -23,7 +23,7 @@ from buildr.host.process import pid_namespace
 from buildr.image.base_content import place_in
 from buildr.labels import PROJECT
 from buildr.layout import ENTRYPOINT, MARKERS
-from buildr.leftovers import sweeping
+from buildr.leftovers import housework
 from buildr.leftovers.old_images import OldImages
 from buildr.run import runs
 from buildr.run.cleanup import end_run, sweep
@@ -119,7 +119,7 @@ def test_an_image_that_was_committed_stays_though_it_has_no_name(
     old = OldImages(
         project="p", name="localhost/buildr/p", newest="", secrets=False, installs=False
     )
-    sweeping.note(backend.info, old)
+    housework.note(backend.info, old)
     keep_house_of(backend)
     assert not marks.left("build", "fake")
     assert backend.image(committed) is not None

@@ -22,7 +22,7 @@ from buildr.engines.records import EngineInfo, Image
 from buildr.errors import EngineError
 from buildr.host import cache, children, marks
 from buildr.labels import PROJECT
-from buildr.leftovers import sweeping
+from buildr.leftovers import housework, sweeping
 from buildr.leftovers.build_lock import alone, building
 from buildr.leftovers.old_images import OldImages
 from buildr.testing import FakeBackend, FakeContainer, using
@@ -291,7 +291,7 @@ def old_images_of(backend: FakeBackend) -> list[str]:
 def test_while_somebody_builds_no_image_goes_and_nobody_waits() -> None:
     backend = FakeBackend()
     tags = old_images_of(backend)
-    sweeping.note(backend.info, OLD)
+    housework.note(backend.info, OLD)
     with building("fake"):
         keep_house_of(backend)
     assert [tag for row in backend.images({}) for tag in row.tags] == tags
@@ -315,23 +315,23 @@ def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
     old_images_of(backend)
     free.clear()
     killed("build", "fake")
-    sweeping.note(backend.info, OLD)
+    housework.note(backend.info, OLD)
     keep_house_of(backend)
     assert free == [True, True]
-    assert not list(sweeping._due("fake"))
+    assert not list(housework.due("fake"))
 
 
 def test_a_note_that_is_damaged_goes() -> None:
-    sweeping.note(FakeBackend().info, OLD)
+    housework.note(FakeBackend().info, OLD)
     (path,) = Path(cache.directory(), "housekeeping").iterdir()
     path.write_bytes(b"{")
     keep_house_of(FakeBackend())
-    assert not list(sweeping._due("fake"))
+    assert not list(housework.due("fake"))
 
 
 def test_where_nothing_can_be_written_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
     backend = FakeBackend()
-    sweeping.note(backend.info, OLD)
+    housework.note(backend.info, OLD)
     keep_house_of(backend)
     assert run(backend) == 0

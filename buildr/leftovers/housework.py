@@ -1,0 +1,171 @@
+"""The kinds of work that housekeeping does on an engine, how it knows of them, and when it tries again.
+
+See `buildr.leftovers.sweeping` for the process that does them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from buildr.host import cache, marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import EngineInfo
+    from buildr.leftovers.old_images import OldImages
+
+FOLDER = "housekeeping"
+"""Of its files, in the cache."""
+_FIRST_PAUSE_SECONDS = 30.0  # after a failure; each further one doubles it
+_LONGEST_PAUSE_SECONDS = 6 * 3600.0
+
+
+def note(info: EngineInfo, old: OldImages) -> None:
+    """Note that a project has a new image; where nothing can be written, its old ones go after a later build."""
+    if (folder := cache.lock_directory(FOLDER, make=True)) is None:
+        return
+    with contextlib.suppress(OSError):
+        name = f"{_notes(info.backend)}{cache.key(old.project, old.newest)}"
+        temporary = f"{folder}/.{os.getpid()}-{os.urandom(6).hex()}"
+        with open(temporary, "xb") as file:
+            file.write(msgspec.json.encode(old))
+        os.rename(temporary, f"{folder}/{name}")
+
+
+class Work:
+    """One kind of work on one engine, and when it is tried again after a failure.
+
+    Args:
+        backend: the backend's name.
+        name: of the work.
+        wanted: whether there is any.
+        do: does it; returns whether all is done.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        name: str,
+        wanted: Callable[[str], bool],
+        do: Callable[[Backend], bool],
+    ) -> None:
+        self.name = name
+        self._backend = backend
+        self._wanted = wanted
+        self._path = path_of(backend, f"{name}-pause")
+        self.do = do
+
+    @property
+    def due(self) -> bool:
+        """Whether there is any, and it is not too early to try again."""
+        if not self._wanted(self._backend):
+            return False
+        _, until = self._pause()
+        return not 0 < until - time.time() < 2 * _LONGEST_PAUSE_SECONDS  # clocks may be set back
+
+    def postpone(self) -> None:
+        """Let it wait, for longer than the last time."""
+        failures, _ = self._pause()
+        failures = min(failures, 30)
+        pause = min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS)
+        with contextlib.suppress(OSError), open(self._path, "w", encoding="ascii") as file:
+            file.write(f"{failures + 1} {time.time() + pause:.0f}")
+
+    def succeeded(self) -> None:
+        """Forget failures."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+    def _pause(self) -> tuple[int, float]:
+        """Return how often it has failed, and until when it waits, in seconds since the epoch."""
+        try:
+            with open(self._path, encoding="ascii") as file:
+                failures, until = file.read(64).split()
+            return max(0, int(failures)), float(until)
+        except (OSError, ValueError):
+            return 0, 0.0
+
+
+def every(backend: str) -> Iterator[Work]:
+    """Yield all kinds of work."""
+    yield Work(backend, "runs", _runs_are_left, _sweep_runs)
+    yield Work(backend, "builds", _builds_are_left, _sweep_builds)
+    yield Work(backend, "images", _images_are_old, _collect_images)
+
+
+def due(backend: str) -> Iterator[Work]:
+    """Yield those for which there is something to do now."""
+    return (work for work in every(backend) if work.due)
+
+
+def _runs_are_left(backend: str) -> bool:
+    return bool(marks.left("run", backend))
+
+
+def _sweep_runs(backend: Backend) -> bool:
+    from buildr.host import temporary
+    from buildr.run.cleanup import left_behind, sweep
+
+    left = marks.left("run", backend.info.backend)
+    temporary.sweep()
+    sweep(backend)
+    if left_behind(backend):
+        return False
+    marks.remove(left)
+    return True
+
+
+def _builds_are_left(backend: str) -> bool:
+    return bool(marks.left("build", backend))
+
+
+def _sweep_builds(backend: Backend) -> bool:
+    from buildr.host import temporary
+    from buildr.leftovers.prune import sweep_images
+
+    temporary.sweep()
+    return sweep_images(backend)
+
+
+def _images_are_old(backend: str) -> bool:
+    return next(_noted(backend), None) is not None
+
+
+def _collect_images(backend: Backend) -> bool:
+    from buildr.leftovers.old_images import OldImages, collect
+
+    for path in _noted(backend.info.backend):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            with open(path, "rb") as file:
+                old = msgspec.json.decode(file.read(), type=OldImages)
+            if not collect(backend, old):
+                return False
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return True
+
+
+def _noted(backend: str) -> Iterator[str]:
+    if (folder := cache.lock_directory(FOLDER)) is None:
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(_notes(backend)):
+                yield f"{folder}/{name}"
+
+
+def _notes(backend: str) -> str:
+    return f"{cache.key(backend)[:8]}-new-"
+
+
+def path_of(backend: str, name: str) -> str:
+    """Return the path of a file of housekeeping on an engine."""
+    folder = cache.lock_directory(FOLDER) or os.devnull  # below which nothing can be opened
+    return f"{folder}/{cache.key(backend)[:8]}-{name}"
