@@ -48,18 +48,12 @@ records = (
     Settings,
     Signals,
     plan_module.RunPlan,
-    container_spec.Port,
 )
-names.update({record.__name__: record for record in records})
 names["os"] = os
-for module in (
-    package_module,
-    runtime_module,
-    plan_module,
-    runner_module,
-    engine_records,
-    container_spec,
-):
+for module in (engine_records, container_spec):
+    vars(module).update({"Port": container_spec.Port} | names | vars(module))
+names.update({record.__name__: record for record in records})
+for module in (package_module, runtime_module, plan_module, runner_module):
     vars(module).update(names | vars(module))
 
 project = "Buildr"

@@ -121,7 +121,7 @@ def run(
     With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
     `buildr stop` take.
     """
-    from buildr.errors import OptionError
+    from buildr.errors import Message, OptionError, OptionName
     from buildr.host.exit_status import exit_status_of
     from buildr.runners.plan import plan_run
     from buildr.runners.registry import runner
@@ -137,7 +137,11 @@ def run(
         with in_words_of(context):
             if watch and resolved.settings.runtime.detach:
                 raise OptionError(
-                    "--watch and runtime.detach exclude each other: a watch ends the script, and runs it again",
+                    Message(
+                        "--watch and ",
+                        OptionName("runtime.detach"),
+                        " cannot be combined: a watch ends the script, and runs it again",
+                    ),
                     hint="Leave one of them out.",
                 )
         return resolved.entry, resolved.settings
