@@ -23,7 +23,7 @@ class Engine:
     Attributes:
         name: ``podman-rootless``, ``podman-root`` or ``docker``.
         backend: ``podman`` or ``docker``; the name of its command, too.
-        uid: whom its commands run as; ``None``: whoever runs the benchmarks.
+        uid: whom its commands run as; ``None``: the user who runs the benchmarks.
         groups: that user's groups.
         environ: the whole environment of its commands.
         base_image: a stored image that stands in for the default base.

@@ -4,7 +4,7 @@
 
     BuildrError                      125
     ├── OptionError                  125   an option has a wrong name, type or value (also a ValueError)
-    ├── EntryError                   125   what was started is no script that can move into a container
+    ├── EntryError                   125   what was started is not a script that can move into a container
     ├── ContextError                 125   the files of the context cannot be read or must not be sent
     ├── DependencyError              125   the dependencies of the script cannot be read
     ├── RemoteError                  1     what was called in a container failed there
@@ -159,7 +159,7 @@ class OptionError(BuildrError, ValueError):
 
 
 class EntryError(BuildrError):
-    """What was started (a REPL, ``-c``, a launcher) is no script that can move into a container."""
+    """What was started (a REPL, ``-c``, a launcher) is not a script that can move into a container."""
 
 
 class ContextError(BuildrError):

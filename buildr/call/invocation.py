@@ -1,6 +1,6 @@
 """One call: a thread that runs its container, and the ways to wait for it and to end it.
 
-No signal handler is installed. Whoever waits on the main thread is interrupted there as in any other wait, by whatever the
+No signal handler is installed. A wait on the main thread is interrupted there as in any other wait, by whatever the
 program's own handlers raise: then the guest is asked to end, and the exception goes on when it has ended.
 """
 

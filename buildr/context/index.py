@@ -93,7 +93,7 @@ class Snapshot:
 
     @property
     def scan(self) -> Scan:
-        """What was found when it was last looked at; whoever reads the files checks that they are still those."""
+        """What was found when it was last looked at; readers check that the files are still those."""
         return self._read().scan
 
     @property

@@ -43,7 +43,7 @@ def unreadable(path: str, reason: str) -> ContextError:
 class TreeReader:
     """Opens files below a root; never through a symbolic link, so never outside of it.
 
-    Every folder on the way is opened relative to the one above it without following links: whoever can write
+    Every folder on the way is opened relative to the one above it without following links: anyone who can write
     to the context cannot make us read another file by exchanging a folder for a link after the scan.
 
     Args:
@@ -139,6 +139,6 @@ def _is_same(entry: Entry, status: os.stat_result) -> bool:
     if not stat.S_ISREG(status.st_mode):
         return False
     if status.st_size == entry.size and status.st_mtime_ns == entry.mtime_ns:
-        return True  # without the inode: some network file systems number a file anew
+        return True  # without the inode: some network file systems renumber files
     same_inode = status.st_ino == entry.inode and status.st_dev == entry.device
     return same_inode and status.st_size > entry.size

@@ -130,7 +130,7 @@ def detect(
         environ: The environment of the process; that of this process when None.
 
     Returns:
-        The verdict with its evidence. Nothing is raised: what cannot be read is no evidence.
+        The verdict with its evidence. Nothing is raised: what cannot be read is not evidence.
     """
     if environ is None:
         environ = os.environ

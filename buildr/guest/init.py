@@ -51,7 +51,7 @@ def main(command: list[str]) -> int:
     waited = set(signal.valid_signals()) - _FAULTS
     # Blocked signals wait for `sigwait`, those that come before the command has started too.
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
-    # If whoever started this process ignores it, no child would be reported.
+    # If the parent process ignores it, no child would be reported.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _await_size()
     ports = {int(port) for port in os.environ.pop(PUBLISHED, "").split(",") if port.isdigit()}

@@ -1,6 +1,6 @@
 """Marks: files that are there as long as a run or a build goes on. One that is left tells that it was killed.
 
-Whoever makes one holds a lock on it (flock(2)). The kernel lets go of that when the last process that has it ends, however
+The process that makes one holds a lock on it (flock(2)). The kernel lets go of that when the last process that has it ends, however
 that ends, and tells so in every pid namespace. They lie in the cache, which machines may share: each machine sees its own.
 """
 
@@ -78,7 +78,7 @@ class Mark:
 
 
 def left(kind: Kind, engine: str) -> list[str]:
-    """Return the marks of what was killed, by their paths; whoever has cleaned up removes the files.
+    """Return the marks of what was killed, by their paths; the caller removes the files once it has cleaned up.
 
     Args:
         kind: of what.

@@ -1,4 +1,4 @@
-"""The images that a build starts from: looked up, pulled when they are not stored, asked for anew where that is wanted.
+"""The images that a build starts from: looked up, pulled when they are not stored, pulled again on request.
 
 Builds themselves never pull, so that an image that cannot be had is told as that, before anything is sent.
 """
@@ -23,7 +23,7 @@ def find_bases(backend: Images, project: Project, progress: Progress) -> list[Im
 
     Raises:
         ContextError: the user's own Containerfile cannot be read.
-        ImageNotFoundError: one can neither be found nor pulled, or cannot be pulled anew.
+        ImageNotFoundError: one can neither be found nor pulled, or cannot be pulled again.
     """
     refresh = project.package.pull
     if project.dockerfile is None:

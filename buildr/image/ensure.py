@@ -101,7 +101,7 @@ def make_ready(
         verbosity: how much progress is shown.
         cache: whether an image, or layers, of an earlier build may serve.
         trust: whether the image that was last run may be returned without asking the engine for it. It may have been
-            removed, so whoever runs it must be ready for an `ImageNotFoundError`.
+            removed, so the caller must be ready for an `ImageNotFoundError`.
         wheels: whether dependencies may be installed with the cache of wheels.
 
     Raises:
@@ -176,7 +176,7 @@ class _Finder:
         if last.tag != tag:  # something else than the context has changed, too
             return None
         if not trust:
-            # Under its name there may be another image by now: somebody may have built the same state anew.
+            # Under its name there may be another image by now: the same state may have been built again.
             stored = self._backend.image(tag)
             if stored is None or stored.id != last.id:
                 return None

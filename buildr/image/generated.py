@@ -116,7 +116,7 @@ def _build_layered(
         project: what to build.
         sources: its files.
         bases: the image that it starts from.
-        prepare: returns the id of the image of a project whose source is no part of it.
+        prepare: returns the id of the image of a project whose source is not part of it.
         progress: told of the build.
 
     Raises:
@@ -150,7 +150,7 @@ def _has_holes(root: Path, entries: Iterable[Entry]) -> bool:
             try:
                 status = os.lstat(root / entry.path)
             except OSError:
-                continue  # whoever reads it says so
+                continue  # the reader reports it
             if entry.size - status.st_blocks * _BLOCK >= _HOLES_BYTES:
                 return True
     return False

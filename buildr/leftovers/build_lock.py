@@ -54,7 +54,7 @@ def building(engine: str = "") -> Iterator[Callable[[str], None]]:
 
 
 def killed(engine: str) -> list[str]:
-    """Return the marks of an engine's builds that were killed; whoever has cleaned up removes the files."""
+    """Return the marks of an engine's builds that were killed; the caller removes the files once it has cleaned up."""
     return marks.left("build", engine)
 
 

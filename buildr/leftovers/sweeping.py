@@ -68,7 +68,7 @@ def take(backend: str) -> Iterator[tuple[int, list[str]]]:
         backend: the backend's name.
 
     Yields:
-        The descriptor of a lock, flock(2), which whoever does the work has to hold, and the names of the kinds of work: none
+        The descriptor of a lock, flock(2), which the worker has to hold, and the names of the kinds of work: none
         where another process works, or where nothing is to be done.
     """
     lock = _lock(backend) if any(housework.due(backend)) else None
@@ -78,7 +78,7 @@ def take(backend: str) -> Iterator[tuple[int, list[str]]]:
     try:
         due = [*housework.due(backend)]  # since somebody may just have done it
         for work in due:
-            work.postpone()  # whoever does it may be killed
+            work.postpone()  # the process may be killed
         yield lock, [work.name for work in due]
     finally:
         os.close(lock)

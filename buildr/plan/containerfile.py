@@ -76,7 +76,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Absolute folders to import from, beside the script's own; their names are plain."""
     files: tuple[CopiedFile, ...] = ()
     mounted: bool = False
-    """Whether the source is mounted when the image runs, and so is no part of it."""
+    """Whether the source is mounted when the image runs, and so is not part of it."""
     on_ground: bool = False
     """Whether the base image has all that `render_ground` describes already."""
 

@@ -181,12 +181,14 @@ def _start() -> str:
 
 def _refuse_what_has_no_script(program: str, file: str | None) -> None:
     if program.endswith("ipykernel_launcher.py") or "ipykernel" in sys.modules:
-        raise EntryError("a notebook cell is no script that can move into a container", hint=_WAYS)
+        raise EntryError(
+            "a notebook cell is not a script that can move into a container", hint=_WAYS
+        )
     if file is not None and os.path.exists(os.path.join(_start(), file)):
         return
     what = "this is an interactive prompt, not a script that can move into a container"
     if program == "-c":
-        what = "`python -c` is no script that can move into a container"
+        what = "`python -c` is not a script that can move into a container"
     elif file == "<stdin>":
         what = "a script read from standard input cannot move into a container"
     elif file is not None:

@@ -235,7 +235,7 @@ def _extra_file(file: PackageFile, context: str) -> ExtraFile:
         )
     if not os.path.isdir(path) and not os.path.isfile(path):
         raise ContextError(
-            f"the additional file {file.src} is no file and no directory",
+            f"the additional file {file.src} is neither a file nor a directory",
             hint="FIFOs, sockets and devices cannot travel.",
         )
     inside = os.path.realpath(context)

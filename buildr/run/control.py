@@ -59,8 +59,8 @@ class Control:
     """The thread that speaks to the engine while a guest runs; a context manager.
 
     Attributes:
-        heard: set by whoever moves output, whenever there is some.
-        reading: whether whoever moves output waits for some.
+        heard: set by the thread that moves output, whenever there is some.
+        reading: whether the thread that moves output waits for some.
         cancelled: whether the user asked for the end.
         ended: whether Buildr itself did.
         forced: whether the user then asked once more, and the guest was killed before its grace was over.

@@ -60,8 +60,8 @@ class Feed:
 class StdinPump:
     """A thread that copies standard input to the guest until its end; a context manager.
 
-    It reads only when there is something, so that when the guest has ended nothing is taken away from whoever reads
-    the same input next.
+    It reads only when there is something, so that when the guest has ended nothing is taken away from the process that
+    reads the same input next.
     """
 
     def __init__(self, attachment: Attachment) -> None:
@@ -89,7 +89,7 @@ class StdinPump:
             self._copy()
             self._attachment.close_write()
         except EngineLostError:
-            pass  # the guest reads no more; its end is the business of whoever reads its output
+            pass  # the guest reads no more; its end is noticed where its output is read
 
     def _copy(self) -> None:
         poll = select.poll()

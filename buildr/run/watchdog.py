@@ -165,7 +165,7 @@ class Watchdog(Guard):
         self._say(_REFUSED)
 
     def removed(self) -> None:
-        """Tell it that the container is no more."""
+        """Tell it that the container has been removed."""
         self._say(_REMOVED)
 
 

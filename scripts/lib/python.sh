@@ -63,7 +63,7 @@ make_venv() {
         return 0
     fi
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
-        die "$venv is there and is no virtual environment. Move it away, or name another place."
+        die "$venv is there and is not a virtual environment. Move it away, or name another place."
     fi
     say "making a virtual environment in $venv with $("$python" -V)"
     "$python" -m venv --clear "$venv"

@@ -1,4 +1,4 @@
-"""Fixtures of the conformance tests: one engine, that of ``--backend``, for whoever runs them."""
+"""Fixtures of the conformance tests: one engine, that of ``--backend``, for the user who runs them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def nothing_left_behind(engine: Judged) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def image(backend: Backend, base: str) -> str:
     """An image for containers: the base with a folder that anybody may write to."""
-    return build(backend, f"FROM {base}\nRUN mkdir -m 777 /work\nWORKDIR /work\n")
+    return build(backend, f"FROM {base}\nRUN mkdir -m 777 /data\nWORKDIR /data\n")
 
 
 @pytest.fixture

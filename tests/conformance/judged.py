@@ -35,7 +35,7 @@ class Ended:
 
 
 class Judged(Engine):
-    """The engine of ``--backend``, for whoever runs the tests: in this process, and for scripts.
+    """The engine of ``--backend``, for the user who runs the tests: in this process, and for scripts.
 
     Attributes:
         connection: to the engine.

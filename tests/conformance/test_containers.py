@@ -125,17 +125,17 @@ def test_a_command_that_cannot_start_is_told(
 
 
 def test_files_go_in_and_come_out(backend: Backend, containers: Containers) -> None:
-    made = containers.create("sh", "-c", "cat /work/in/file && echo out >/work/out")
+    made = containers.create("sh", "-c", "cat /data/in/file && echo out >/data/out")
     folder = tarfile.TarInfo("in")
     folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-    backend.put_archive(made, "/work", archive({"in": folder, "in/file": b"from outside"}))
+    backend.put_archive(made, "/data", archive({"in": folder, "in/file": b"from outside"}))
     streams = backend.attach(made, tty=False)
     backend.start(made)
     assert collect(streams) == (b"from outside", b"")
     streams.close()
     backend.wait(made)
-    assert unpacked(backend.get_archive(made, "/work/out")) == {"out": b"out\n"}
-    found = unpacked(backend.get_archive(made, "/work/in"))
+    assert unpacked(backend.get_archive(made, "/data/out")) == {"out": b"out\n"}
+    found = unpacked(backend.get_archive(made, "/data/in"))
     assert found["in/file"] == b"from outside"
     entry = found["in"]
     assert isinstance(entry, tarfile.TarInfo)

@@ -41,7 +41,7 @@ json.dump({
     "environment": dict(os.environ), "directory": os.getcwd(), "uid": os.getuid(), "gid": os.getgid(),
     "capabilities": int(status["CapBnd"], 16), "effective": int(status["CapEff"], 16), "no_new": status["NoNewPrivs"].strip(),
     "files": resource.getrlimit(resource.RLIMIT_NOFILE), "interfaces": os.listdir("/sys/class/net"),
-    "writable": {path: writable(path) for path in ("/", "/tmp", "/work", "/extra")},
+    "writable": {path: writable(path) for path in ("/", "/tmp", "/data", "/extra")},
     "shm": os.statvfs("/dev/shm").f_frsize * os.statvfs("/dev/shm").f_blocks,
 }, sys.stdout)
 """
@@ -84,7 +84,7 @@ def test_a_hardened_guest_has_no_rights_and_two_places_to_write(containers: Cont
     spec = containers.spec(hardened=True, home="/extra", user="1000:0")
     found = facts(containers, spec)
     assert (found["capabilities"], found["effective"]) == (0, 0)
-    assert found["writable"] == {"/": False, "/tmp": True, "/work": False, "/extra": True}
+    assert found["writable"] == {"/": False, "/tmp": True, "/data": False, "/extra": True}
 
 
 def test_without_a_network_there_is_loopback_alone(containers: Containers) -> None:
@@ -147,7 +147,7 @@ def test_the_host_has_a_name(containers: Containers) -> None:
 
 
 def test_health_is_that_of_the_command(backend: Backend, containers: Containers) -> None:
-    health = HealthCheck(command=("test", "-e", "/work/well"), interval=1, retries=1)
+    health = HealthCheck(command=("test", "-e", "/data/well"), interval=1, retries=1)
     made, streams = containers.start("sleep", "7200", spec=containers.spec(health=health))
     streams.close()
     assert backend.health(made) in ("starting", "unhealthy")

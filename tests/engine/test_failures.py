@@ -174,7 +174,7 @@ def test_a_link_out_of_the_context_is_refused(own: Site, target: str) -> None:
         ("../outside", "../outside leads out of the context"),
         ("link", "link leads out of the context"),
         ("absent.json", "absent.json is not there"),
-        ("/dev/null", "/dev/null is no file and no directory"),
+        ("/dev/null", "/dev/null is neither a file nor a directory"),
     ],
 )
 def test_an_additional_file_that_cannot_be_meant_is_refused(

@@ -274,7 +274,7 @@ def test_two_engines_without_a_registry_between_them_are_refused(
         assert_failed(
             done,
             "the image is built by docker and run by podman, so it must be published",
-            "Set repository=… in package and publish=True in package",
+            "Set package.repository and package.publish",
         )
 
 

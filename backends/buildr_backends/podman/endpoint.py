@@ -19,7 +19,7 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
     """Return the endpoint that the user named, by URL or as one of Podman's connections, and where it was named.
 
     Raises:
-        EngineUnavailableError: there is no such connection, or the address is of no kind that Buildr speaks.
+        EngineUnavailableError: there is no such connection, or the address has a scheme that Buildr does not support.
     """
     if endpoint:
         return parse_endpoint(endpoint), "named explicitly"
@@ -40,7 +40,7 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
 def discovered() -> Iterator[tuple[Endpoint, str]]:
     """Yield the sockets that exist, best first, with the reason for each.
 
-    Whoever names a storage of their own by ``CONTAINERS_STORAGE_CONF`` means that one: a service that somebody else
+    A user who names another storage by ``CONTAINERS_STORAGE_CONF`` means that one: a service that somebody else
     started has another, so its socket does not count.
     """
     if connection := default_connection():

@@ -19,7 +19,7 @@ DEFAULTS: Final[tuple[tuple[str, str], ...]] = (
         ".git .hg .svn .bzr CVS _darcs .jj",
     ),
     (
-        "environments, which hold builds for the host and are made anew in the image",
+        "environments, which hold builds for the host and are made again in the image",
         ".venv .direnv __pypackages__ node_modules",
     ),
     (

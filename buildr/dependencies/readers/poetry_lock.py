@@ -154,7 +154,7 @@ def _locked(project: ProjectFiles, path: str, package: _Package, condition: Cond
             return archive(project, path, name, source.url, condition)
         case "directory":
             return folder(project, path, name, source.url, condition, editable=package.develop)
-        case kind:  # git, or what is no repository: an error
+        case kind:  # git, or what is not a repository: an error
             return repository(
                 name,
                 kind,

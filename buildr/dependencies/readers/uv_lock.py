@@ -56,7 +56,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """
     lock = _lock(project, path, "uv lock")
     roots = [package for package in lock.package if package.is_root]
-    if not roots:  # a workspace whose top is no project: all of its members, as `uv sync` does it
+    if not roots:  # the top of a workspace is not a project: all members, as `uv sync` does it
         members = set(lock.manifest.members)
         roots = [package for package in lock.package if package.name in members]
     extras = chosen(

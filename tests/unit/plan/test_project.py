@@ -275,7 +275,7 @@ def test_an_additional_file_must_be_there() -> None:
 
 def test_a_fifo_cannot_be_an_additional_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ContextError, match="no file and no directory"):
+    with pytest.raises(ContextError, match="neither a file nor a directory"):
         extra(PackageFile("pipe", "/pipe"))
 
 
