@@ -93,7 +93,7 @@ def _stop(run: Run, grace_seconds: float | None, ends: SimpleQueue[tuple[Run, st
             run.backend.kill(run.container.id, signal.SIGKILL)
         if run.host != "alive" or run.kept or run.detached:
             let_finish(run.id)
-            run.backend.remove(run.container.id)
+            run.backend.remove(run.container.id, volumes=True)
         # Otherwise its host process waits for its status, and removes it.
     except BackendError as error:
         ends.put((run, error.what))

@@ -119,7 +119,7 @@ def remove(backend: Backend, found: Leftover) -> str:
         if found.kind == "build":
             backend.end_build(found.id)
         elif found.kind == "container":
-            backend.remove(found.id)
+            backend.remove(found.id, volumes=True)
         elif found.kind == "volume":
             backend.remove_volume(found.id)
         else:

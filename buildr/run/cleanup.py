@@ -35,7 +35,7 @@ def sweep(backend: Backend) -> int:
     removed = 0
     for found in left_behind(backend):
         try:
-            backend.remove(found.id)
+            backend.remove(found.id, volumes=True)
         except BackendError:
             continue
         removed += 1
@@ -130,7 +130,7 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
                 if ask_to_end(backend, found, grace_seconds):
                     let_finish(run)
                 # The removal kills; it comes after the grace, or as soon as the guest has ended.
-                backend.remove(found.id)
+                backend.remove(found.id, volumes=True)
         except BackendError as error:
             failures.append(error)
 

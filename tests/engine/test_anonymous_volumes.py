@@ -80,6 +80,23 @@ def test_the_volumes_of_a_base_image_go_with_the_run(site: Site, base: str) -> N
     assert volumes(site.engine).isdisjoint(found.values())
 
 
+def test_they_go_with_a_detached_run_that_is_stopped(site: Site, base: str) -> None:
+    engine = site.engine
+    site.script(
+        "time.sleep(600)", imports="import time", runtime={"detach": True, "grace_seconds": 0}
+    )
+    environ = {"BUILDR_BASE_IMAGE": base}
+    started = engine.python("app.py", cwd=site.directory, env=environ)
+    assert started.returncode == 0, started.stderr.decode()
+    run_id = started.stdout.decode().strip()
+    [container] = engine.cli("ps", "--quiet", "--filter", f"label=buildr.run={run_id}").split()
+    found = mounted(engine, container)
+    assert found.keys() == {"/app", "/data"}
+    stopped = engine.python("-m", "buildr", "stop", run_id, cwd=site.directory)
+    assert stopped.returncode == 0, stopped.stderr.decode()
+    assert volumes(engine).isdisjoint(found.values())
+
+
 def test_the_volume_of_another_container_stays_that_a_run_mounts_by_its_id(
     site: Site, base: str
 ) -> None:

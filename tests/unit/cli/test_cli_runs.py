@@ -197,6 +197,7 @@ def test_a_run_whose_host_process_has_gone_is_removed() -> None:
     container = start(backend, labels_of_a_dead_process())
     assert command(backend, "stop", "hello").exit_code == 0
     assert backend.state(container) is None
+    assert backend.runs[0].volumes_removed
 
 
 def test_a_run_that_its_own_host_process_removes_meanwhile_has_ended() -> None:
@@ -331,6 +332,7 @@ def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
     lines = result.stdout.splitlines()
     assert len(lines) == 3
     assert lines[0].startswith(f"removed container {dead[:12]} (hello; its host process ")
+    assert [run.volumes_removed for run in backend.runs] == [True, False, False]
     assert all(line.startswith("removed image ") for line in lines[1:])
     assert command(backend, "prune").stdout == ""
 

@@ -87,6 +87,7 @@ def test_a_sweep_removes_only_what_was_left_behind() -> None:
     foreign = create(backend, {"somebody": "else"})
     assert sweep(backend) == 1
     assert backend.state(dead) is None
+    assert backend.runs[0].volumes_removed
     assert backend.state(live) is not None
     assert backend.state(foreign) is not None
 
@@ -163,6 +164,7 @@ def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
         ready.acquire()
     assert end_run(backend, given[labels.RUN], grace_seconds=5) == {r.id for r in backend.runs}
     assert [(run.exit_code, run.removed) for run in backend.runs] == [(3, True)] * 2
+    assert all(run.volumes_removed for run in backend.runs)
 
 
 def test_one_container_that_cannot_be_removed_keeps_no_other_of_its_run() -> None:
