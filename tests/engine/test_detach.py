@@ -112,8 +112,9 @@ def test_one_that_has_ended_stays_with_its_status_until_it_is_removed(site: Site
     (run,) = runs(site)
     site.engine.cli("wait", run["container"])
     # The sweep of the next run leaves it alone.
-    attached = buildr(site, "run", "--name", site.name, "-q", f"{site.name}.py")
-    assert attached.returncode == 3
+    site.script("sys.exit(4)", imports="import sys", path="attached.py")
+    attached = buildr(site, "run", "-q", "attached.py")
+    assert attached.returncode == 4
     (run,) = runs(site)
     assert (run["status"], run["exit_code"], run["host"]) == ("exited", 3, "gone")
     logs = buildr(site, "logs", run["run"])

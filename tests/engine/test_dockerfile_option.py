@@ -130,7 +130,8 @@ def test_it_is_built_as_it_is(own: Site) -> None:
 def test_an_image_with_no_command_of_its_own_runs_the_script(
     own: Site, copy: str, script: str, found: str
 ) -> None:
-    own.write({"Dockerfile": f"FROM {own.engine.base_image}\n{copy}\n"})
+    # A file that makes it a project, whose root is above the script.
+    own.write({"Dockerfile": f"FROM {own.engine.base_image}\n{copy}\n", "setup.cfg": ""})
     own.script(
         "print([os.path.relpath(sys.argv[0], place), *sys.argv[1:]], os.getcwd())",
         imports="import os, sys\nplace = '/app' if os.getcwd() == '/' else os.getcwd()",

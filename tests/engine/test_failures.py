@@ -253,7 +253,7 @@ def test_a_base_image_that_cannot_be_pulled_is_named(
     own.script("print('ran')", package=package)
     with untouched(own.directory):
         done = own.run(env={"BUILDR_BASE_IMAGE": ""})
-    assert_failed(done, f"{missing} cannot be pulled", "not stored here", "base_image=")
+    assert_failed(done, f"{missing} cannot be pulled", "not stored here", "package.base_image")
 
 
 def test_a_base_image_of_a_registry_that_is_not_there_is_named(own: Site) -> None:
