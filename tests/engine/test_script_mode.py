@@ -178,6 +178,8 @@ def places(engine: Engine) -> Iterator[Path]:
         for name in SCRIPTS:
             (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_text(WHERE)
+        # A file that makes it a project, whose root is above the script.
+        (directory / "setup.cfg").touch()
         (directory / "link.py").symlink_to("blank dir/tool.py")
         (directory.parent / "elsewhere").mkdir()
         (directory.parent / "elsewhere" / "link.py").symlink_to(f"../two words/{ODD}")
