@@ -9,7 +9,13 @@ from __future__ import annotations
 import os
 
 from buildr.dependencies.files import inside
-from buildr.dependencies.model import Dependencies, ProjectFiles, Source, StagedFile
+from buildr.dependencies.model import (
+    Dependencies,
+    PartialSource,
+    ProjectFiles,
+    Source,
+    StagedFile,
+)
 from buildr.dependencies.readers import inline
 from buildr.errors import DependencyError, Message, OptionName
 
@@ -22,9 +28,9 @@ __all__ = [
     "find_dependencies",
 ]
 
-SOURCES: tuple[tuple[str, str | None], ...] = (
+SOURCES: tuple[tuple[str, str], ...] = (
     ("requirements", "requirements.txt"),
-    ("inline", None),
+    ("inline", ""),
     ("pylock", "pylock.toml"),
     ("uv_lock", "uv.lock"),
     ("poetry_lock", "poetry.lock"),
@@ -33,7 +39,8 @@ SOURCES: tuple[tuple[str, str | None], ...] = (
     ("pyproject", "pyproject.toml"),
     ("setup_cfg", "setup.cfg"),
 )
-"""The modules of this package, and the file that each looks for; they are imported only where that is there."""
+"""The modules of `buildr.dependencies.readers`, and the file of each, which may be in the script itself; one is imported only where
+its file is there."""
 _WITHOUT_CHOICES = ("requirements", "inline", "listed")
 _OPTION = OptionName("package.dependencies")
 _FILE_OPTION = OptionName("package.dependencies_file")
@@ -91,8 +98,12 @@ def _first(project: ProjectFiles) -> Dependencies | None:
     if project.listed is not None:
         return _listed(project, project.listed)
     for name, file in SOURCES:
-        if file is None or os.path.lexists(os.path.join(project.context, file)):
-            found = _source(name).find(project)
+        if not file or os.path.lexists(os.path.join(project.context, file)):
+            source = _source(name)
+            if isinstance(source, PartialSource):
+                found = source.find(project)
+            else:
+                found = source.read(project, file)
             if found is not None:
                 return _checked(project, found, name)
     for option in ("extras", "groups"):

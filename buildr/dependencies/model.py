@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Dependencies", "ProjectFiles", "Source", "StagedFile"]
+__all__ = ["Dependencies", "PartialSource", "ProjectFiles", "Source", "StagedFile"]
 
 
 class ProjectFiles(Struct, frozen=True, kw_only=True):
@@ -88,22 +88,27 @@ class Dependencies(Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """A kind of place for dependencies. A module with these three functions is one."""
-
-    def find(self, project: ProjectFiles) -> Dependencies | None:
-        """Return the dependencies that the project has here; ``None`` where there is no such place.
-
-        Raises:
-            DependencyError: it is there and cannot be read.
-        """
-        ...
+    """A kind of file that says what a project needs. A module with these functions is one."""
 
     def accepts(self, name: str) -> bool:
         """Return whether a file of this name, which the user named, is of this kind."""
         ...
 
     def read(self, project: ProjectFiles, path: str) -> Dependencies:
-        """Read a file that the user named; ``path`` is relative to the context and does not leave it.
+        """Read a file; ``path`` is relative to the context and does not leave it.
+
+        Raises:
+            DependencyError: it cannot be read, or does not say what the project needs.
+        """
+        ...
+
+
+@runtime_checkable
+class PartialSource(Source, Protocol):
+    """A kind of file that a project may also have for other reasons, such as ``pyproject.toml``."""
+
+    def find(self, project: ProjectFiles) -> Dependencies | None:
+        """Return what the project's own file, which is there, says; ``None`` if it says nothing of dependencies.
 
         Raises:
             DependencyError: it cannot be read.

@@ -1,1 +1,1 @@
-"""One module for each kind of file that names dependencies; each has ``accepts``, ``find`` and ``read``."""
+"""One module for each kind of file that names dependencies: a `buildr.dependencies.model.Source`."""

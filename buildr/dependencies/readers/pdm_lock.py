@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
-__all__ = ["accepts", "find", "read"]
+__all__ = ["accepts", "read"]
 
-_FILE = "pdm.lock"
 _TOOL = "pdm lock"
 _DEFAULT = "default"
 _MAJOR = "4"
@@ -82,17 +81,6 @@ class _Lock(Struct, frozen=True):
     package: tuple[_Package, ...] = ()
 
 
-def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``pdm.lock`` at the top of the context, if it is there.
-
-    Raises:
-        DependencyError: it cannot be read, or names what cannot be had in an image.
-    """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
-    return read(project, _FILE)
-
-
 def accepts(name: str) -> bool:
     """Return whether a file that the user named is one of these."""
     return re.fullmatch(r"pdm(\.[\w-]+)?\.lock", name) is not None
@@ -102,7 +90,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """Read the lock: the group ``default``, and the extras and groups that the user named.
 
     Raises:
-        DependencyError: see `find`.
+        DependencyError: it cannot be read, or names what cannot be had in an image.
     """
     lock = typed(load(project, path), _Lock, path, _TOOL)
     version = lock.metadata.lock_version

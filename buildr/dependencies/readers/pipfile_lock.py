@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
-__all__ = ["accepts", "find", "read"]
+__all__ = ["accepts", "read"]
 
 _FILE = "Pipfile.lock"
 _TOOL = "pipenv lock"
@@ -77,17 +77,6 @@ class _Meta(Struct, frozen=True):
     sources: tuple[_Index, ...] = ()
 
 
-def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``Pipfile.lock`` at the top of the context, if it is there.
-
-    Raises:
-        DependencyError: it cannot be read, or names what cannot be had in an image.
-    """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
-    return read(project, _FILE)
-
-
 def accepts(name: str) -> bool:
     """Return whether a file that the user named is one of these."""
     return name == _FILE
@@ -97,7 +86,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """Read the lock: the category ``default``, and those that the user named as groups.
 
     Raises:
-        DependencyError: see `find`.
+        DependencyError: it cannot be read, or names what cannot be had in an image.
     """
     data = _load(project, path)
     meta = typed(data.pop("_meta"), _Meta, path, _TOOL)

@@ -6,7 +6,6 @@ https://python-poetry.org/docs/dependency-specification/ and https://python-poet
 
 from __future__ import annotations
 
-import os
 import re
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
-__all__ = ["accepts", "find", "read"]
+__all__ = ["accepts", "read"]
 
 _FILE = "poetry.lock"
 _TOOL = "poetry lock"
@@ -67,17 +66,6 @@ class _Lock(Struct, frozen=True):
     extras: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``poetry.lock`` at the top of the context, if it is there.
-
-    Raises:
-        DependencyError: it cannot be read, is older, or names what cannot be had in an image.
-    """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
-    return read(project, _FILE)
-
-
 def accepts(name: str) -> bool:
     """Return whether a file that the user named is one of these."""
     return name == _FILE
@@ -87,7 +75,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """Read the lock: the group ``main``, and those that the user named.
 
     Raises:
-        DependencyError: see `find`.
+        DependencyError: it cannot be read, is older, or names what cannot be had in an image.
     """
     data = load(project, path)
     _check_version(data.get("metadata"), path)

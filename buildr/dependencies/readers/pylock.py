@@ -21,21 +21,9 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
-__all__ = ["accepts", "find", "read"]
+__all__ = ["accepts", "read"]
 
-_FILE = "pylock.toml"
 _NAMED = r"pylock(\.[^.]+)?\.toml"
-
-
-def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``pylock.toml`` at the top of the context, if it is there.
-
-    Raises:
-        DependencyError: it cannot be read, is not for Linux, or names what cannot be had in an image.
-    """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
-    return read(project, _FILE)
 
 
 def accepts(name: str) -> bool:
@@ -47,7 +35,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """Read the lock: its default groups, and the extras and groups that the user named.
 
     Raises:
-        DependencyError: see `find`.
+        DependencyError: it cannot be read, is not for Linux, or names what cannot be had in an image.
     """
     lock = _lock(project, path)
     extras = chosen(project.extras, lock.extras or (), path, "extras")

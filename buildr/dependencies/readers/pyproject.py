@@ -35,13 +35,11 @@ _WORDS = (b"project", b"poetry", b"dependency-groups", b"flit")
 
 
 def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``pyproject.toml`` at the top of the context, if it is there and says what the project needs.
+    """Read ``pyproject.toml`` at the top of the context, if it says what the project needs.
 
     Raises:
         DependencyError: it cannot be read, or what it says cannot be known without its tool.
     """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
     data = read_bytes(inside(project, _FILE, _FILE), _FILE)
     return _read(project, _FILE) if any(word in data for word in _WORDS) else None
 

@@ -26,21 +26,9 @@ from buildr.errors import DependencyError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["accepts", "find", "read", "read_all"]
+__all__ = ["accepts", "read", "read_all"]
 
-_FILE = "requirements.txt"
 _DEEPEST = 50
-
-
-def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``requirements.txt`` at the top of the context, if it is there.
-
-    Raises:
-        DependencyError: a file cannot be read, lies outside the context, or includes itself.
-    """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
-    return read(project, _FILE)
 
 
 def accepts(name: str) -> bool:

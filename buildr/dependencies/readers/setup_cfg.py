@@ -31,13 +31,11 @@ _FROM_FILES = r"file:\s*(.*)"
 
 
 def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``setup.cfg`` at the top of the context, if it is there and says what the project needs.
+    """Read ``setup.cfg`` at the top of the context, if it says what the project needs.
 
     Raises:
         DependencyError: it cannot be read.
     """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
     return read_beside(project, _FILE)
 
 

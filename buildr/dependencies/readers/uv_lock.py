@@ -6,7 +6,6 @@ uv keeps the format for itself but says how it is versioned: within version 1, o
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -26,21 +25,10 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
-__all__ = ["accepts", "find", "read", "read_script"]
+__all__ = ["accepts", "read", "read_script"]
 
 _FILE = "uv.lock"
 _VERSION = 1
-
-
-def find(project: ProjectFiles) -> Dependencies | None:
-    """Read ``uv.lock`` at the top of the context, if it is there.
-
-    Raises:
-        DependencyError: it cannot be read, or names what cannot be had in an image.
-    """
-    if not os.path.lexists(os.path.join(project.context, _FILE)):
-        return None
-    return read(project, _FILE)
 
 
 def accepts(name: str) -> bool:
@@ -52,7 +40,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """Read a lock of a project.
 
     Raises:
-        DependencyError: see `find`.
+        DependencyError: it cannot be read, or names what cannot be had in an image.
     """
     lock = _lock(project, path, "uv lock")
     roots = [package for package in lock.package if package.is_root]
@@ -97,7 +85,7 @@ def read_script(project: ProjectFiles, path: str) -> Dependencies:
     """Read the lock of a script.
 
     Raises:
-        DependencyError: see `find`.
+        DependencyError: see `read`.
     """
     lock = _lock(project, path, "uv lock --script")
     graph = Graph(lock, path, Wanted())
