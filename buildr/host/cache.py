@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from buildr.host.private_folders import first_of, make_folder, open_folder, runtime_folders
+from buildr.host.private_folders import (
+    base_directory,
+    first_of,
+    make_folder,
+    open_folder,
+    runtime_folders,
+)
 from buildr.host.process import start_time
 
 if TYPE_CHECKING:
@@ -35,14 +41,8 @@ _UNUSED_SECONDS = 60 * 24 * 3600  # after which a file is removed
 
 
 def directory() -> str:
-    """Return the path of the folder; it need not be there, nor be one that can be.
-
-    A relative path in the variable is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
-    """
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    if not cache.startswith("/"):
-        cache = os.path.expanduser("~/.cache")
-    return f"{cache}/buildr"
+    """Return the path of the folder; it need not be there, nor be one that can be."""
+    return base_directory("XDG_CACHE_HOME", "~/.cache")
 
 
 def lock_directory(kind: str = "", *, make: bool = False) -> str | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RefusedError",
+    "base_directory",
     "first_of",
     "is_private",
     "make_folder",
@@ -100,6 +101,19 @@ def first_of(paths: Iterable[str], *, make: bool = False) -> str | None:
             continue
         return path
     return None
+
+
+def base_directory(variable: str, default: str) -> str:
+    """Return the path of Buildr's folder in one of the user's base directories.
+
+    A relative path in the variable is ignored: https://specifications.freedesktop.org/basedir-spec/latest/
+
+    Args:
+        variable: names the base directory, ``XDG_CACHE_HOME``.
+        default: the base directory where the variable is not set, ``~/.cache``.
+    """
+    base = os.environ.get(variable, "")
+    return f"{base if base.startswith('/') else os.path.expanduser(default)}/buildr"
 
 
 def runtime_folders() -> list[str]:

@@ -13,6 +13,8 @@ import hashlib
 import os
 import stat
 
+from buildr.host import private_folders
+
 _KEY = "key"
 _KEY_BYTES = 32
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
@@ -21,14 +23,8 @@ _DIGEST_BYTES = 16
 
 
 def directory() -> str:
-    """Return the path of the folder; it need not be there, nor be one that can be.
-
-    A relative path in the variable is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest/
-    """
-    state = os.environ.get("XDG_STATE_HOME", "")
-    if not state.startswith("/"):
-        state = os.path.expanduser("~/.local/state")
-    return f"{state}/buildr"
+    """Return the path of the folder; it need not be there, nor be one that can be."""
+    return private_folders.base_directory("XDG_STATE_HOME", "~/.local/state")
 
 
 def machine() -> str:
@@ -63,11 +59,7 @@ def _key(folder: str) -> bytes | None:
     except OSError:
         return None
     try:
-        if not _is_ours_to_make(folder):
-            return None
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        if not _is_private(os.lstat(folder), stat.S_IFDIR):
-            return None
+        os.close(private_folders.make_folder(folder))
         _make(path)
         return _read(path)
     except OSError:
@@ -78,7 +70,8 @@ def _read(path: str) -> bytes | None:
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(file)
-        if not _is_private(found, stat.S_IFREG) or found.st_mode & 0o077:
+        is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+        if not is_ours or found.st_mode & 0o077:
             return None
         data = os.read(file, _KEY_BYTES + 1)
     finally:
@@ -97,22 +90,6 @@ def _make(path: str) -> None:
     finally:
         os.close(file)
         os.unlink(temporary)
-
-
-def _is_ours_to_make(folder: str) -> bool:
-    """Whether a folder is there, or would be made in one of this user's: ``sudo -E`` leaves root with another's home."""
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    return os.stat(folder).st_uid == os.geteuid()
-
-
-def _is_private(found: os.stat_result, kind: int) -> bool:
-    """Whether something is of a kind, and nobody but this user can have written it."""
-    return (
-        stat.S_IFMT(found.st_mode) == kind
-        and found.st_uid == os.geteuid()
-        and not found.st_mode & 0o022
-    )
 
 
 def _machine_id() -> bytes:

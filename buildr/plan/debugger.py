@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.engines.container_spec import Port
 from buildr.errors import Message, OptionError, OptionName
 from buildr.host import console
 from buildr.layout import APP, DEBUG, DEBUGGER_ROOT

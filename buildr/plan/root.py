@@ -17,24 +17,10 @@ _PROJECT = ("pyproject.toml", *_LOCKS, "requirements.txt", "Pipfile", "setup.py"
 _REPOSITORY = (".git", ".hg", ".jj", ".svn", ".bzr")
 """In a worktree or submodule ``.git`` is a file."""
 _SYSTEM = frozenset(
-    f"/{name}"
-    for name in (
-        *(
-            "bin",
-            "boot",
-            "dev",
-            "etc",
-            "home",
-            "lib",
-            "lib64",
-            "media",
-            "mnt",
-            "opt",
-            "proc",
-            "run",
-        ),
-        *("sbin", "srv", "sys", "tmp", "usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin"),
-        *("usr/share", "var", "var/lib", "var/tmp"),
+    (
+        *("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt"),
+        *("/proc", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib"),  # noqa: S108 - named, not used
+        *("/usr/local", "/usr/local/bin", "/usr/share", "/var", "/var/lib", "/var/tmp"),  # noqa: S108
     )
 )
 _INLINE = re.compile(rb"^# /// script[ \t]*\r?$", re.MULTILINE)
