@@ -99,7 +99,7 @@ def page(app: Sphinx, name: str, source: list[str]) -> None:
         if not target.exists():
             return match[0]  # and Sphinx says that it leads nowhere
         if not target.is_relative_to(DOCS) or target.suffix != ".md":
-            return match[1]  # a file of the repository, which is no page
+            return match[1]  # a file of the repository, not a page
         return f"[{match[1]}]({os.path.relpath(target, here)}{match[3] or ''})"
 
     text = _IMAGE.sub(image, _LINK.sub(link, text))

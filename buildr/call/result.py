@@ -114,7 +114,7 @@ def _exception(report: dict[str, Any], target: Target) -> BaseException:
 
 
 def _rebuilt(report: dict[str, Any]) -> BaseException | None:
-    """Return a built-in exception; ``None`` where it is none, or holds what did not travel."""
+    """Return a built-in exception; ``None`` where it is not built in, or holds what did not travel."""
     import ast
     import builtins
 

@@ -46,7 +46,7 @@ def doctor(
             click.echo(report.as_json(findings))
         else:
             width = min(shutil.get_terminal_size().columns, 100)
-            # click takes the colours out where the output is no terminal.
+            # click takes the colours out where the output is not a terminal.
             colour = None if console.colours_wanted() else False
             for line in report.lines(findings, width=width, paint=_paint):
                 click.echo(line, color=colour)

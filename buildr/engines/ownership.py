@@ -71,7 +71,7 @@ def labels(grace_seconds: float, role: str = RUN_ROLE) -> dict[str, str]:
 def signed(spec: ContainerSpec) -> ContainerSpec:
     """Return a container with a name and a proof that it is ours.
 
-    A label alone is none: engines copy a container's labels into images that are committed, and an image's into
+    A label alone proves nothing: engines copy a container's labels into images that are committed, and an image's into
     containers. But what is copied comes to a container with another name, or with another image: an image that held the
     proof among its labels would have to know its own digest.
 

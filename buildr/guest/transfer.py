@@ -89,7 +89,7 @@ def _fault(value: Any, kind: type) -> str:
     if value is None or kind is bool:
         return ""
     if kind is str:
-        return "" if _is_text(value) else "has half of a surrogate pair in it, which is no text"
+        return "" if _is_text(value) else "has half of a surrogate pair in it, so it is not text"
     if kind is int:
         fits = value.bit_length() <= _DIGIT_BITS
         return "" if fits else "is an integer of more than 4300 digits"

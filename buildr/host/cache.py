@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MAGIC = b"buildr cache 1\n"
 _DIGEST_BYTES = 32
 _HEAD_BYTES = len(_MAGIC) + _DIGEST_BYTES
-_MOST_BYTES = 1 << 28  # no file of ours comes near; a larger one is none
+_MOST_BYTES = 1 << 28  # no file of ours comes near; a larger one is not ours
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # From `key`; while it is written with the process that does so, its start, and a time.
 _NAME = re.compile(r"[0-9a-f]{32}(?:\.(\d+-\d+-[0-9a-f]+))?", re.ASCII)

@@ -108,7 +108,7 @@ def make_ready(
         ContextError: the files cannot be read or must not be sent.
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
-        DependencyError: the base image's Python is none that the project asks for.
+        DependencyError: the base image's Python does not satisfy the project.
     """
     project = fit(project, backend)
     with Progress(f"building {project.name}", verbosity) as progress:

@@ -134,7 +134,7 @@ def install(
         environment=MARKERS,
         mounts=(cache.mount,) if cache else (),
         labels=ownership.labels(0, labels.HELPER_ROLE),
-        logged=False,  # an archive of what may be gigabytes is no log
+        logged=False,  # an archive, perhaps of gigabytes, does not belong in a log
         workdir="/",
         user="0:0",
     )

@@ -1,7 +1,7 @@
 """What pip is told on this host about where packages come from: the secret ``pip``.
 
 pip itself is asked, so that its files and variables are merged as it merges them. An interpreter without pip (uv makes such
-environments) is no reason to do without: then the files are read here, in pip's order
+environments) still has these files: they are then read here, in pip's order
 (https://pip.pypa.io/en/stable/topics/configuration/). Only what concerns the way to an index is taken; a folder of this
 host, a target or a log file would mean nothing in a container.
 """

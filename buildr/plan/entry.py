@@ -82,7 +82,7 @@ def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
     """Return the entry for a script that is named, as ``buildr run`` names it.
 
     Raises:
-        EntryError: there is no such script, or it is none that Python runs from source.
+        EntryError: there is no such script, or Python does not run it from source.
     """
     path = os.path.abspath(script)
     if os.path.isdir(path):
@@ -115,7 +115,7 @@ def running_entry() -> Entry:
     """Return the entry for the program that runs now.
 
     Raises:
-        EntryError: it is none that can be started again: a REPL, ``-c``, a notebook, a launcher, an archive.
+        EntryError: it cannot be started again: a REPL, ``-c``, a notebook, a launcher, an archive.
     """
     main = sys.modules["__main__"]
     arguments = tuple(sys.argv[1:])

@@ -84,7 +84,7 @@ class ImageStore:
         """Take a name away, and the image with its last one; an absent one is fine.
 
         Raises:
-            EngineError: it has several names, and ``reference`` is none of them.
+            EngineError: it has several names, and ``reference`` is not one of them.
         """
         tag = tagged(reference)
         with self._lock:

@@ -57,7 +57,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def await_end_of(left: Callable[[], object]) -> None:
-    """Wait until nothing is left; each look is a command of the engine's, so this is no busy loop."""
+    """Wait until nothing is left; each look is a command of the engine's, so this is not a busy loop."""
     deadline = time.monotonic() + SECONDS
     while True:
         with contextlib.suppress(AssertionError):  # Podman cannot list while it removes one

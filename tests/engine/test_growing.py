@@ -146,7 +146,7 @@ def test_every_change_reaches_the_guest(loop: Loop) -> None:
     (project / "sub").chmod(0o711)
     loop.check()
     assert loop.images() == first
-    # Whoever the guest runs as: with a mount to write to, that is another one.
+    # The user that the guest runs as: with a writable mount, that is another one.
     source = project.parent / "source"
     source.mkdir()
     give(loop.engine, source)

@@ -205,7 +205,7 @@ def test_a_run_of_a_cleared_state_directory_is_not_taken_for_ours(site: Site) ->
 
 @contextlib.contextmanager
 def forwarded(path: Path, upstream: str, uid: int) -> Iterator[str]:
-    """Forward a socket as ``ssh -L`` does: whoever does so listens, not the engine."""
+    """Forward a socket as ``ssh -L`` does: the forwarder listens, not the engine."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     path.chmod(0o666)

@@ -475,7 +475,7 @@ def network(engine: Engine) -> Iterator[str]:
 
 def asking(*names: str) -> str:
     """Return a guest that prints what servers of these names say."""
-    # Podman's name server begins anew when a container joins, and may be away for a moment.
+    # Podman's name server restarts when a container joins, and may be away for a moment.
     return f"""
 import socket, time
 until = time.monotonic() + {SECONDS}
@@ -509,7 +509,7 @@ def test_a_guest_has_its_names_in_each_of_several_networks(
     try:
         both = [f"{network}:alias=web", {"name": other, "aliases": ["db", "store"]}]
         with running(site, SERVE, {"network": both}):
-            # Each name holds in its own network: whoever is in one of the two reaches the guest there.
+            # Each name holds in its own network: a container in either network reaches the guest there.
             hello = "hello from the guest"
             assert printed(site, asking("web"), {"network": network}) == [hello]
             assert printed(site, asking("db", "store"), {"network": other}) == [hello, hello]

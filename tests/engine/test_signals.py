@@ -152,5 +152,5 @@ def test_a_signal_during_a_build_ends_it_and_leaves_nothing(
     deadline = time.monotonic() + SECONDS
     while (
         engine.containers() - before
-    ):  # each look is a command of the engine's, so this is no busy loop
+    ):  # each look is a command of the engine's, so this is not a busy loop
         assert time.monotonic() < deadline, engine.cli("ps", "--all")

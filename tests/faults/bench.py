@@ -163,7 +163,7 @@ class Bench:
         """Let the engine be back."""
         if self._spare is not None:
             self._service, self._spare = self._spare, None
-            self.spare_socket.rename(self.socket)  # whoever listens goes on to
+            self.spare_socket.rename(self.socket)  # the listener goes on to
         self.proxy.appear()
 
     def ask(self, request: str) -> None:
@@ -278,7 +278,7 @@ class Bench:
         deadline = time.monotonic() + SECONDS / 2
         while set(self.containers()) - set(
             live
-        ):  # each look is a command of the engine's, so this is no busy loop
+        ):  # each look is a command of the engine's, so this is not a busy loop
             if time.monotonic() > deadline:
                 return False
         return True
@@ -363,4 +363,4 @@ def await_stopped(process: subprocess.Popen[bytes]) -> None:
     while not _status(process.pid, process.pid)["State"].startswith("T"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the process does not stop"
-        time.sleep(0.01)  # waitid(2) would tell, and take the news from whoever waits for the end
+        time.sleep(0.01)  # waitid(2) would tell, and take the news from the waiting thread

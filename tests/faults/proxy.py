@@ -33,7 +33,7 @@ class Fault:
     Args:
         request: a pattern that is found in ``METHOD path``.
         action: what happens: passing stops until `go`; both connections close; ``data`` is put in; an answer 500;
-            bytes pass one by one; or the engine gets the request when `go` says so, though whoever asked has gone.
+            bytes pass one by one; or the engine gets the request when `go` says so, though the client has gone.
         place: before the request passes, before the answer does, or behind so many bytes of the answer's body.
         after: how many bytes.
         data: to insert.
@@ -251,7 +251,7 @@ def _closing(head: bytes) -> bytes:
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
     """Move what the client sends; tell the engine of its end, or of the client's."""
-    with contextlib.suppress(OSError, ValueError):  # closed by whoever moves the answer
+    with contextlib.suppress(OSError, ValueError):  # closed by the thread that moves the answer
         while data := source.recv(_BUFFER):
             target.sendall(data)
         poll = select.poll()

@@ -225,7 +225,7 @@ def stopped(point: str) -> Trial:
             if point != "running":
                 assert process.stdout is not None
                 deadline = time.monotonic() + SECONDS
-                # What it waits for it may wait for anew, and not yet.
+                # What it waits for may begin again, and not yet.
                 while not select.select([process.stdout.fileno()], [], [], 0.05)[0]:
                     assert time.monotonic() < deadline, "the process does not go on"
                     go()
@@ -346,7 +346,7 @@ def _expected(point: str, number: int, times: int) -> set[int]:
         return {128 + signal.SIGTERM}
     if number != signal.SIGINT:
         return {128 + number}
-    # A guest may have ended by the first before the second kills it; and whoever has ended has no third.
+    # A guest may have ended by the first before the second kills it; and one that has ended gets no third.
     twice = {0, 130} if point in BEFORE else {0, _CAUGHT, 130, 137}
     return {1: {0}, 2: twice, 3: {*twice, 130}}[times]
 
@@ -400,7 +400,7 @@ def some_offset(bench: Bench) -> list[str]:
 
 
 def garbage(data: bytes, offset: int = 0) -> Trial:
-    """What is no frame comes in between."""
+    """Bytes that are not a frame come in between."""
     return stream(lambda: Fault(r"POST .*/attach", "insert", "body", after=offset, data=data))
 
 
@@ -477,7 +477,7 @@ def socket_removed(bench: Bench) -> list[str]:
 
 
 def service_of_ones_own_killed(bench: Bench) -> list[str]:
-    """The transient service is killed while a guest runs, and started again by whoever needs it."""
+    """The transient service is killed while a guest runs, and started again by the next that needs it."""
     if bench.engine.backend != "podman":
         return []
     runtime = bench.top / "runtime"

@@ -1,6 +1,6 @@
 """The pictures of the documentation: commands that ran in a real terminal, on a real engine, drawn as SVG.
 
-``scripts/pictures`` makes them anew; nothing in them is written by hand. `screens` is the terminal and `drawing` the
+``scripts/pictures`` regenerates them; nothing in them is written by hand. `screens` is the terminal and `drawing` the
 picture; what is shown stands here.
 """
 

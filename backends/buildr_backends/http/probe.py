@@ -36,7 +36,7 @@ def ping(client: Client, deadline: float) -> Mapping[str, str]:
         The headers of its answer.
 
     Raises:
-        EngineUnavailableError: there is none in time, or not an engine's.
+        EngineUnavailableError: no answer came in time, or not an engine's.
     """
     seconds = max(_LEAST_SECONDS, deadline - time.monotonic())
     try:
@@ -86,6 +86,6 @@ def half_way(deadline: float) -> float:
 
 
 def version_number(text: str) -> tuple[int, int] | None:
-    """Return the first two numbers of a version such as ``4.0.0-dev``; ``None`` when it is none."""
+    """Return the first two numbers of a version such as ``4.0.0-dev``; ``None`` when it is not a version."""
     match = _VERSION.fullmatch(text)
     return (int(match[1]), int(match[2])) if match else None

@@ -26,7 +26,7 @@ def private_directory() -> str:
     """Return a directory that only this user can open.
 
     Raises:
-        EngineUnavailableError: there is none, and none can be made.
+        EngineUnavailableError: it does not exist and cannot be created.
     """
     for path in (candidates := runtime_folders()):
         if _socket_fits(path) and first_of((path,), make=True):

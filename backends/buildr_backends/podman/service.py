@@ -67,7 +67,7 @@ def find_podman() -> str:
     """Return the path of the ``podman`` program.
 
     Raises:
-        EngineNotFoundError: there is none on ``PATH``.
+        EngineNotFoundError: Podman is not on ``PATH``.
     """
     for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
         podman = os.path.join(directory, "podman")

@@ -172,7 +172,7 @@ def _line_of(text: str, position: int) -> int:
 
 
 def _refuse_damaged(text: str, blocks: Sequence[re.Match[str]], path: str) -> None:
-    """Refuse a comment that is meant for a block and is none by the specification, which would install nothing.
+    """Refuse a comment that is meant for a block but does not follow the specification, and would install nothing.
 
     Raises:
         DependencyError: there is one, with its line.

@@ -121,7 +121,7 @@ def test_closing_wakes_a_reader_in_another_thread(
     streams.close()
     thread.join(10)
     assert not thread.is_alive()
-    # Whether or not the output was there first: this is no end of the streams.
+    # Whether or not the output was there first: this does not end the streams.
     assert isinstance(found[-1], EngineLostError)
 
 

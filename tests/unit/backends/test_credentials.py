@@ -305,7 +305,7 @@ def test_a_helper_that_cannot_be_executed_is_passed_over(home: Home) -> None:
 def test_nothing_is_shown_of_what_a_helper_says(
     home: Home, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    home.helper("fake", {HOST: WORD})  # bare, which is no answer
+    home.helper("fake", {HOST: WORD})  # bare, which is not an answer
     home.write(home.docker, {"credsStore": "fake"})
     assert credentials(REFERENCE, podman=False) is None
     assert capfd.readouterr() == ("", "")

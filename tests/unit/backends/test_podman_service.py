@@ -59,7 +59,7 @@ class Host:
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.setattr(private_folders, "TEMPORARY", str(self.temporary))
         monkeypatch.setattr(children, "_started", [])
-        # The system's own sockets are none of this host's.
+        # The system's own sockets are not this host's.
         monkeypatch.setattr("buildr_backends.podman.endpoint.discovered", lambda: iter(()))
 
     def install(self, script: str) -> None:
@@ -374,7 +374,7 @@ def test_a_log_of_any_bytes_and_size(host: Host) -> None:
 
 def test_the_first_program_on_path_is_taken(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     shadows = host.temporary / "podman"
-    shadows.mkdir()  # a directory of that name is no program
+    shadows.mkdir()  # a directory of that name is not a program
     plain = host.runtime / "podman"
     plain.write_text("not executable")
     monkeypatch.setenv("PATH", f"{host.temporary}:{host.runtime}:/absent:{host.program.parent}")

@@ -194,7 +194,7 @@ def test_the_engine_is_chosen_in_the_same_order(
         monkeypatch.setenv(name, value)
     with using({chosen: FakeBackend()}) as engines:
         assert run_script("app.py").status == 0
-    assert engines[chosen].runs  # type: ignore[union-attr] # it is no error
+    assert engines[chosen].runs  # type: ignore[union-attr] # it is not an error
 
 
 def test_the_flag_comes_before_the_file(project: Path) -> None:
@@ -307,7 +307,7 @@ def test_without_the_table_nothing_is_parsed(project: Path, text: str) -> None:
     configure(project, text)
     program = (
         "import sys; from buildr.config.project_file import read_project_file as read;"
-        "sys.modules.pop('tomllib', None);"  # whoever measures coverage has it
+        "sys.modules.pop('tomllib', None);"  # coverage imports it
         "print(read(sys.argv[1]), 'tomllib' in sys.modules, 'difflib' in sys.modules)"
     )
     words = [sys.executable, "-c", program, str(project)]

@@ -205,7 +205,7 @@ def elsewhere(place: Path) -> dict[str, str]:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> tuple[FakeBackend, str]:
-    """An engine with a live run of another machine; its host process is none of this one's."""
+    """An engine with a live run of another machine; its host process is not one of this machine's."""
     backend = FakeBackend(lambda container: container.signals.wait())
     given = elsewhere(tmp_path / "another")
     name = given.pop("the_name")

@@ -1,4 +1,4 @@
-"""Housekeeping: begun by whoever has something for it, never waited for, and tried again less and less often."""
+"""Housekeeping: begun by a run that has something for it, never waited for, and tried again less and less often."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ def test_while_somebody_builds_no_image_goes_and_nobody_waits() -> None:
 
 
 def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
-    """Whoever lists does not hold the lock: another process could begin a build at once."""
+    """The process that lists does not hold the lock: another process could begin a build at once."""
     free: list[bool] = []
 
     class Watched(FakeBackend):

@@ -359,7 +359,7 @@ def test_prune_leaves_one_that_podman_may_be_about_to_start_again(
 def test_the_sweep_leaves_one_that_is_just_started_again(
     monkeypatch: pytest.MonkeyPatch, started: bool
 ) -> None:
-    """Podman makes the process of a container anew: it is `created` in between."""
+    """Podman creates the process of a container again: it is `created` in between."""
     from msgspec.structs import replace
 
     backend = FakeBackend(until_asked)

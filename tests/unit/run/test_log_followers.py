@@ -1,4 +1,4 @@
-"""Whoever follows a run's output reads it to the end before the container goes; nobody is waited for in vain or for long."""
+"""A follower reads a run's output to the end before the container goes; none is waited for in vain or for long."""
 
 from __future__ import annotations
 
