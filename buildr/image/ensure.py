@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _MOST_LAYERS = 20
 """After so many deltas an image is built clean: every one of them costs each start a little."""
-_KEPT = 3  # images of one project, so that going back to an earlier state of the source is quick
 
 Growth = Literal["clean", "images", "files"]
 """What may come of small changes: nothing but a clean build; an image on top of the last one, too; or files that are put

@@ -18,16 +18,9 @@ if TYPE_CHECKING:
     from buildr.engines.streams import Attachment
     from buildr.host.terminal import Terminal
 
-
 _SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it lives
-
-
 _STALLED_SECONDS = 5.0  # without output, after the guest has ended
-
-
 _START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
-
-
 _START_PAUSE_SECONDS = 0.01  # between two looks whether it is
 
 

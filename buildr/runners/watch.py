@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec import Struct
 
+from buildr.dependencies import SOURCES
 from buildr.errors import BuildrError, ContextError
 from buildr.host import console
 from buildr.host.signals import block_signals
@@ -36,24 +37,15 @@ if TYPE_CHECKING:
 _LEAST_PAUSE_SECONDS = 0.2  # between two looks
 _MOST_PAUSE_SECONDS = 1.0
 _SHARE = 0.05  # of a processor that looking may take, while nothing changes
-_QUIET_SECONDS = (
-    0.1  # without another change, until a change counts: editors and git write several files
-)
+# Without another change, until a change counts: editors and git write several files.
+_QUIET_SECONDS = 0.1
 _MOST_QUIET_SECONDS = 3.0  # until it counts although changes go on
 _NAMED = 3  # changed files that are named
 
-# Beside ignore files: what can decide options or dependencies, wherever an ignore file leaves it out.
+# What can decide options or dependencies, wherever an ignore file leaves it out.
 _DECIDING = (
-    *(".containerignore", ".dockerignore", "pyproject.toml", ".python-version"),
-    *(
-        "requirements.txt",
-        "pylock.toml",
-        "uv.lock",
-        "poetry.lock",
-        "pdm.lock",
-        "Pipfile.lock",
-        "setup.cfg",
-    ),
+    *(".containerignore", ".dockerignore", ".python-version"),
+    *(file for _, file in SOURCES if file),
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from buildr.context.ignore.rules import IgnoreRules
 
-__all__ = ["IgnoreFile", "find_rules", "read_ignore_file"]
+__all__ = ["IgnoreFile", "read_ignore_file"]
 
 
 class IgnoreFile(NamedTuple):
@@ -35,23 +35,6 @@ class IgnoreFile(NamedTuple):
         from buildr.context.ignore.rules import IgnoreRules
 
         return IgnoreRules.parse(self.text, source=self.source)
-
-
-def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules | None:
-    """Read the ignore file that applies to ``context``, and understand it.
-
-    Args:
-        context: the directory.
-        containerfile: the user's own Containerfile, if there is one.
-
-    Returns:
-        The rules, or None where there is no ignore file: then the defaults apply.
-
-    Raises:
-        ContextError: the ignore file cannot be read, or has an invalid pattern.
-    """
-    found = read_ignore_file(context, containerfile)
-    return found.parse() if found is not None else None
 
 
 def read_ignore_file(context: Path, containerfile: Path | None = None) -> IgnoreFile | None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildr.context.ignore.defaults import default_rules
-from buildr.context.ignore.file import find_rules
+from buildr.context.ignore.file import read_ignore_file
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.errors import ContextError
 
@@ -378,6 +378,11 @@ def test_these_are_the_differences_from_docker_py(
 
 
 # Which file applies
+
+
+def find_rules(context: Path, containerfile: Path | None = None) -> IgnoreRules | None:
+    found = read_ignore_file(context, containerfile)
+    return None if found is None else found.parse()
 
 
 def test_without_an_ignore_file_there_are_no_rules(tmp_path: Path) -> None:
