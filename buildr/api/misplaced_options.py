@@ -41,7 +41,7 @@ def _line(name: str) -> str:
     found = [group for group, kind in _GROUPS.items() if snake_case(name) in _names(kind)]
     if found:
         places = " or ".join(f'{group}={{"{snake_case(name)}": …}}' for group in found)
-        return f"{name!r} belongs into its group: {places}"
+        return f"{name!r} belongs in its group: {places}"
     known = [*_GROUPS, *(option for kind in _GROUPS.values() for option in _names(kind))]
     return f"{name!r} is not an option{did_you_mean(name[:64], known)}"
 

@@ -53,7 +53,7 @@ def lock_directory(kind: str = "", *, make: bool = False) -> str | None:
         make: whether it is made if need be.
 
     Returns:
-        Of the cache's folder, or else where files of running programs go; ``None`` where neither is to be had.
+        Of the cache's folder, or else where files of running programs go; ``None`` where neither is available.
     """
     top = first_of((directory(), *runtime_folders()), make=make)
     return top and first_of((f"{top}/{kind}",), make=make) if kind else top

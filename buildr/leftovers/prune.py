@@ -74,7 +74,7 @@ def _container(found: ContainerState, why: str) -> Leftover:
 
 
 def images(backend: Backend) -> Iterator[Leftover]:
-    """Yield the images that are left behind on an engine; to be removed only by who knows that nobody builds.
+    """Yield the images that are left behind on an engine; the caller removes them only while no build runs.
 
     Raises:
         BackendError: the engine cannot list what it has.
@@ -85,7 +85,7 @@ def images(backend: Backend) -> Iterator[Leftover]:
 
 
 def caches(backend: Backend) -> Iterator[Leftover]:
-    """Yield this user's caches of wheels, which are of use until nobody wants them.
+    """Yield this user's caches of wheels, which stay useful until the user removes them.
 
     Raises:
         BackendError: the engine cannot list what it has.

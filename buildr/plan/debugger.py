@@ -37,7 +37,7 @@ def with_debugger(project: Project) -> Project:
                 OptionName("package.publish"),
                 " and ",
                 OptionName("runtime.debug"),
-                " cannot be combined: an image with a debugger in it is for nobody else",
+                " cannot be combined: an image with a debugger in it is for your own use",
             ),
             hint="Leave one of them out.",
         )

@@ -133,7 +133,7 @@ def complete(backend: Containers, container: str, moved: Moved) -> bool:
 def complete_if_cut(backend: Containers, container: str, moved: Moved) -> None:
     """Write what a guest that has ended wrote beyond what has been moved, where its log begins as that does.
 
-    A log that is not to be had, or in which something else stands, says nothing.
+    A log that cannot be read, or that begins differently, is ignored.
     """
     with contextlib.suppress(BackendError):
         if any(moved.all_of(fd) is None for fd in moved.counts):

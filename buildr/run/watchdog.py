@@ -37,9 +37,7 @@ _LOST_SECONDS = 150.0
 _CREATING_SECONDS = 120.0
 _MARK_FD = 3  # of the mark of the run, in the process
 _PAUSE_SECONDS = 0.25
-_SOON_SECONDS = (
-    10.0  # in which what there is to find comes as a rule; after that it is looked for less often
-)
+_SOON_SECONDS = 10.0  # in which most leftovers appear; after that it looks less often
 _LATER_PAUSE_SECONDS = 1.0
 
 

@@ -1,7 +1,7 @@
 """What a runner does.
 
 A runner is a module, or any object, with one or more of these functions; it need not have all of them. Three narrow
-protocols say so, and who needs one of them asks `buildr.runners.registry` for that one.
+protocols describe them, and `buildr.runners.registry` returns a runner by the one that its caller needs.
 """
 
 from __future__ import annotations

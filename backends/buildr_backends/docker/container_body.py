@@ -23,7 +23,7 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
     host: dict[str, Any] = {
         "PortBindings": _port_bindings(spec),
         "Mounts": [_mount(mount) for mount in spec.mounts if not mount.relabel],
-        # The `Mounts` field knows no SELinux labels, the older form does.
+        # The `Mounts` field has no SELinux labels; the older form does.
         "Binds": [
             f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'},{mount.relabel}"
             for mount in spec.mounts

@@ -285,15 +285,15 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
             {"ports": [80]},
             (
                 "@Containerize takes no 'ports'\n"
-                "'ports' belongs into its group: runtime={\"ports\": …}\n"
+                "'ports' belongs in its group: runtime={\"ports\": …}\n"
             ),
         ),
         (
             {"pyVersion": "3.12", "cpus": 1},
             (
                 "@Containerize takes no 'pyVersion', 'cpus'\n"
-                "'pyVersion' belongs into its group: package={\"py_version\": …}\n"
-                "'cpus' belongs into its group: runtime={\"cpus\": …}\n"
+                "'pyVersion' belongs in its group: package={\"py_version\": …}\n"
+                "'cpus' belongs in its group: runtime={\"cpus\": …}\n"
             ),
         ),
         (
