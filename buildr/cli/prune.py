@@ -57,11 +57,12 @@ def prune(
                 found_images = images(engine) if no_build_runs or dry_run else iter(())
                 found_caches = caches(engine) if with_cache else iter(())
                 for found in chain(builds(engine), containers(engine), found_images, found_caches):
-                    failure = "" if dry_run else remove(engine, found)
-                    if failure:
-                        status = 1
+                    refusal = None if dry_run else remove(engine, found)
+                    if refusal:
+                        if not refusal.in_use:
+                            status = 1
                         click.echo(
-                            f"{found.text} on {engine.info.backend} stays: {failure}", err=True
+                            f"{found.text} on {engine.info.backend} stays: {refusal.why}", err=True
                         )
                     elif not quiet:
                         verb = "would remove" if dry_run else "removed"

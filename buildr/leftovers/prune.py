@@ -12,13 +12,14 @@ of, or that carry the label of a project whose image this user has run.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from buildr import labels
 from buildr.engines.records import short_id
-from buildr.errors import BackendError
+from buildr.errors import BackendError, EngineError
 from buildr.host import marks
 from buildr.labels import PROJECT
 from buildr.layout import MARKERS
@@ -113,8 +114,16 @@ def unnamed_images(backend: Backend) -> list[Image]:
     ]
 
 
-def remove(backend: Backend, found: Leftover) -> str:
-    """Remove one; return why it stays, or an empty text."""
+class Refusal(Struct, frozen=True, kw_only=True):
+    """Why something stays."""
+
+    why: str
+    in_use: bool
+    """Whether something else on the engine still needs it, so that nothing has failed."""
+
+
+def remove(backend: Backend, found: Leftover) -> Refusal | None:
+    """Remove one; return why it stays, if it does."""
     try:
         if found.kind == "build":
             backend.end_build(found.id)
@@ -125,8 +134,12 @@ def remove(backend: Backend, found: Leftover) -> str:
         else:
             backend.remove_image(found.id)
     except BackendError as error:
-        return error.what
-    return ""
+        return Refusal(why=error.what, in_use=_is_in_use(error))
+    return None
+
+
+def _is_in_use(error: BackendError) -> bool:
+    return isinstance(error, EngineError) and error.status == HTTPStatus.CONFLICT
 
 
 def sweep_images(backend: Backend) -> bool:
@@ -143,10 +156,13 @@ def sweep_images(backend: Backend) -> bool:
     for build in backend.left_builds():
         backend.end_build(build)
     refused = _remove_alone(backend, _told(backend))  # before the list, which can take long
-    if refused is not None:
-        refused = _remove_alone(backend, [row.id for row in unnamed_images(backend)])
     if refused is None:
         return False
+    others = _remove_alone(backend, [row.id for row in unnamed_images(backend)])
+    if others is None:
+        return False
+    # What else is in use was not left by these builds, and another killed build may keep it for ever.
+    refused += [error for error in others if not _is_in_use(error)]
     if refused:
         raise refused[0]
     marks.remove(left)
