@@ -14,6 +14,7 @@ __all__ = [
     "HARDLINK",
     "MTIME",
     "SYMLINK",
+    "content_time",
     "header",
     "header_size",
     "padding",
@@ -29,22 +30,34 @@ DIRECTORY: Final = b"5"
 _EXTENDED: Final = b"x"
 
 MTIME: Final = 315_619_200
-"""1980-01-02T00:00:00Z, the time of everything in an archive, in seconds since the epoch.
+"""1980-01-02T00:00:00Z, in seconds since the epoch: the time of folders, links and empty files in an archive.
 
-One constant, so that the same files give the same layer; and no earlier, since a zip file (a wheel that is
-built in the image, say) can hold nothing before 1980, whatever the time zone.
+No earlier, since a zip file (a wheel that is built in the image, say) can hold nothing before 1980, whatever the time zone.
 """
+_TIMES: Final = 1 << 29  # two seconds apart, as zip files count; the last is in January 2014
 
 _MOST_NAME: Final = 100
 _MOST_SIZE: Final = 0o77777777777
 _ZEROS: Final = bytes(BLOCK)
 
 _GROUP: Final = b"0000000\0"
-_TIME: Final = b"%011o\0" % MTIME
 _BLANK_SUM: Final = b" " * 8  # how the sum counts itself
 # magic, version, user, group, device numbers, prefix: all that is the same everywhere, up to the block's end
 _TAIL: Final = (b"ustar\x0000" + bytes(64) + b"0000000\0" * 2).ljust(BLOCK - 257, b"\0")
-_CONSTANT_SUM: Final = sum(_GROUP) + sum(_TIME) + sum(_BLANK_SUM) + sum(_TAIL)
+_CONSTANT_SUM: Final = sum(_GROUP) + sum(_BLANK_SUM) + sum(_TAIL)
+
+
+def content_time(digest: bytes) -> int:
+    """Return the time of a file with this content, in seconds since the epoch.
+
+    The same content has the same time on every host, so the same files give the same layer. Another content has another
+    time (but for one pair in 2**29), so a cache that knows a file by its time and size, such as Python's bytecode,
+    notices an edit. All of them are after 1980, which zip files need, and past, whatever the clock of a machine says.
+
+    Args:
+        digest: of the content; empty for an empty file.
+    """
+    return MTIME + 2 * (int.from_bytes(digest[:4], "big") % _TIMES)
 
 
 def header(
@@ -55,6 +68,7 @@ def header(
     size: int = 0,
     link: bytes = b"",
     owner: int = 0,
+    time: int = MTIME,
 ) -> bytes:
     """Write the header of one member, with an extended one before it where that is needed.
 
@@ -65,18 +79,25 @@ def header(
         size: bytes that follow, without padding.
         link: target of a link.
         owner: uid, 0 to 0o7777777; the group is 0.
+        time: of the last change, in seconds since the epoch.
 
     Returns:
         A multiple of 512 bytes.
     """
     extended = _what_extends(name, size, link)
     field = 0 if b"size" in extended else size
-    plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME], owner)
+    plain = _ustar(name[:_MOST_NAME], kind, mode, field, link[:_MOST_NAME], owner, time)
     return _extended(extended) + plain if extended else plain
 
 
 def sparse_header(
-    name: bytes, records: dict[bytes, bytes], *, mode: int, size: int, owner: int = 0
+    name: bytes,
+    records: dict[bytes, bytes],
+    *,
+    mode: int,
+    size: int,
+    owner: int = 0,
+    time: int = MTIME,
 ) -> bytes:
     """Write the header of a sparse file, whose own name and size are among its PAX records.
 
@@ -86,13 +107,14 @@ def sparse_header(
         mode: permission bits, 0 to 0o7777.
         size: bytes that follow, without padding.
         owner: uid, 0 to 0o7777777; the group is 0.
+        time: of the last change, in seconds since the epoch.
 
     Returns:
         A multiple of 512 bytes.
     """
     extended = {**records, **_what_extends(name, size, b"")}
     field = 0 if b"size" in extended else size
-    return _extended(extended) + _ustar(name, FILE, mode, field, b"", owner)
+    return _extended(extended) + _ustar(name, FILE, mode, field, b"", owner, time)
 
 
 def header_size(name: bytes, *, size: int = 0, link: bytes = b"") -> int:
@@ -142,16 +164,26 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _ustar(name: bytes, kind: bytes, mode: int, size: int, link: bytes, owner: int = 0) -> bytes:
+def _ustar(
+    name: bytes,
+    kind: bytes,
+    mode: int,
+    size: int,
+    link: bytes,
+    owner: int = 0,
+    time: int = MTIME,
+) -> bytes:
     mode_field = b"%07o\0" % mode
     owner_field = b"%07o\0" % owner
     size_field = b"%011o\0" % size
+    time_field = b"%011o\0" % time
     total = (
         _CONSTANT_SUM
         + sum(name)
         + sum(mode_field)
         + sum(owner_field)
         + sum(size_field)
+        + sum(time_field)
         + kind[0]
         + (sum(link) if link else 0)
     )
@@ -162,7 +194,7 @@ def _ustar(name: bytes, kind: bytes, mode: int, size: int, link: bytes, owner: i
             owner_field,
             _GROUP,
             size_field,
-            _TIME,
+            time_field,
             b"%06o\0 " % total,
             kind,
             link.ljust(100, b"\0"),

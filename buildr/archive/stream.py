@@ -12,13 +12,15 @@ from buildr.archive.header import (
     DIRECTORY,
     FILE,
     HARDLINK,
+    MTIME,
     SYMLINK,
+    content_time,
     header,
     padding,
     sparse_header,
 )
 from buildr.archive.sparse import SPARSE_NAME, sparse_map, sparse_records
-from buildr.context.digest import RunningDigest, small_digest
+from buildr.context.digest import RunningDigest, content_digest, small_digest
 from buildr.context.entries import normal_mode
 from buildr.context.reading import TreeReader, changed, unreadable
 from buildr.context.sparse import Extent, data_extents
@@ -65,10 +67,17 @@ class ArchiveStream:
         self._size += len(data)
 
     def put_header(
-        self, name: bytes, kind: bytes, *, mode: int, size: int = 0, link: bytes = b""
+        self,
+        name: bytes,
+        kind: bytes,
+        *,
+        mode: int,
+        size: int = 0,
+        link: bytes = b"",
+        time: int = MTIME,
     ) -> None:
         """Write the header of a member: see `buildr.archive.header.header`."""
-        self.put(header(name, kind, mode=mode, size=size, link=link, owner=self._owner))
+        self.put(header(name, kind, mode=mode, size=size, link=link, owner=self._owner, time=time))
 
     def take(self) -> bytes:
         """Return what was written since the last call."""
@@ -101,7 +110,9 @@ class ArchiveStream:
                     hard = entry.kind == "hardlink"
                     target = os.fsencode(prefix + entry.target if hard else entry.target)
                     kind = HARDLINK if hard else SYMLINK
-                    self.put_header(os.fsencode(path), kind, mode=mode, link=target)
+                    # Engines give the time of a hard link to the file that it names.
+                    time = content_time(part.contents.get(entry.target, b"")) if hard else MTIME
+                    self.put_header(os.fsencode(path), kind, mode=mode, link=target, time=time)
                 if self._size >= self._chunk:
                     yield self.take()
 
@@ -109,7 +120,8 @@ class ArchiveStream:
         """Write a file that is made up, likewise."""
         self._parents(_checked(part.path))
         size = len(part.data)
-        self.put_header(os.fsencode(part.path), FILE, mode=part.mode, size=size)
+        time = content_time(content_digest(part.data) if size else b"")
+        self.put_header(os.fsencode(part.path), FILE, mode=part.mode, size=size, time=time)
         rest = memoryview(part.data)
         while rest:
             if self._size >= self._chunk:
@@ -146,11 +158,12 @@ class ArchiveStream:
         self, reader: TreeReader, entry: Entry, name: bytes, mode: int, content: bytes
     ) -> None:
         size = entry.size
-        self.put_header(name, FILE, mode=mode, size=size)
+        data = reader.read(entry) if size else b""
+        found = small_digest(data) if size else b""
+        if content and found != content:
+            raise changed(entry.path)
+        self.put_header(name, FILE, mode=mode, size=size, time=content_time(found))
         if size:
-            data = reader.read(entry)
-            if content and small_digest(data) != content:
-                raise changed(entry.path)
             self.put(data)
             self.put(padding(size))
 
@@ -169,16 +182,21 @@ class ArchiveStream:
         digest = RunningDigest(size) if content else None
         extents = data_extents(file, size, status) if self._holes else [Extent(0, size)]
         stored = sum(extent.length for extent in extents)
+        time = content_time(content)
         if size - stored >= _HOLES_BYTES:
             table = sparse_map(extents, size)
             stored += len(table)
             records = sparse_records(name, size)
-            self.put(sparse_header(SPARSE_NAME, records, mode=mode, size=stored, owner=self._owner))
+            self.put(
+                sparse_header(
+                    SPARSE_NAME, records, mode=mode, size=stored, owner=self._owner, time=time
+                )
+            )
             self.put(table)
         else:
             extents = [Extent(0, size)]
             stored = size
-            self.put_header(name, FILE, mode=mode, size=size)
+            self.put_header(name, FILE, mode=mode, size=size, time=time)
         for extent in extents:
             yield from self._extent(file, path, extent, digest)
         self.put(padding(stored))

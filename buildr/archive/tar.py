@@ -1,14 +1,14 @@
 """Write the tar stream that an engine builds from: no temporary file, bounded memory, the same bytes each time.
 
-Everything belongs to one uid and gid 0 without names and has one time, so that the same files give the same
-stream on every host.
+Everything belongs to one uid and gid 0 without names, and a file's time is made of its content
+(`buildr.archive.header.content_time`), so that the same files give the same stream on every host.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.archive.header import BLOCK, FILE, header_size, padding
+from buildr.archive.header import BLOCK, FILE, MTIME, header_size, padding
 from buildr.archive.parts import Copy, Member, Part, Tree
 from buildr.archive.stream import CHUNK_BYTES, ArchiveStream
 
@@ -94,6 +94,7 @@ class _Measure(ArchiveStream):
         mode: int,  # noqa: ARG002 - likewise
         size: int = 0,
         link: bytes = b"",
+        time: int = MTIME,  # noqa: ARG002 - likewise
     ) -> None:
         self.total += header_size(name, size=size, link=link)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Entry
 
-__all__ = ["ContentReader", "RunningDigest", "small_digest", "tree_digest"]
+__all__ = ["ContentReader", "RunningDigest", "content_digest", "small_digest", "tree_digest"]
 
 _BLOCK: Final = 1024 * 1024
 _NOTHING: Final = bytes(_BLOCK)
@@ -109,6 +109,13 @@ class ContentReader(TreeReader):
 def small_digest(data: bytes) -> bytes:
     """Digest a whole content of 1 MiB at most, as `ContentReader.digest` does."""
     return hashlib.sha256(b"%d\n" % len(data) + data).digest()
+
+
+def content_digest(data: bytes) -> bytes:
+    """Digest a whole content of any size, likewise."""
+    running = RunningDigest(len(data))
+    running.update(0, data)
+    return running.finish()
 
 
 class RunningDigest:

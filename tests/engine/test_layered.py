@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.engine.images import File, Site, files_of, inspect, site
-from tests.engine.test_identity import CONFIGURATION, CONTENT, MODES, SOURCE_TIME
+from tests.engine.test_identity import CONFIGURATION, CONTENT, MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
+FOLDER_TIME = 315619200  # 1980-01-02
 PLAIN = """\
 from buildr_backends.docker.engine import Docker
 from buildr_backends.podman.engine import Podman
@@ -79,7 +80,7 @@ def test_both_ways_make_the_same_image(project: Site) -> None:
     source = of_project(files_of(project.engine, project.reference))
     top, of_built = source.pop("/app"), expected.pop("/app")
     assert source == expected
-    assert (top.mode, top.owner, top.time) == (0o775, "1000:0", SOURCE_TIME)
+    assert (top.mode, top.owner, top.time) == (0o775, "1000:0", FOLDER_TIME)
     assert (of_built.mode, of_built.owner) == (top.mode, top.owner)
     history = project.engine.cli("history", "--no-trunc", project.reference)
     assert 'COPY --chown=1000:0 ["context/", "/app/"]' in history

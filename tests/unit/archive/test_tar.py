@@ -273,12 +273,67 @@ def test_the_length_of_a_record_counts_its_own_digits(length: int) -> None:
 # Modes, owners, times
 
 
-def test_owner_and_time_of_everything_are_the_same(tmp_path: Path) -> None:
+def test_everything_has_one_owner(tmp_path: Path) -> None:
     write(tmp_path, "sub/a")
-    os.utime(tmp_path / "sub" / "a", (1, 1))
     for member in members(archive(tree(tmp_path), Member(path="m", data=b""))).values():
         assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+
+
+def test_what_has_no_content_has_the_first_time_that_a_zip_file_knows_everywhere(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "sub/empty", b"")
+    (tmp_path / "link").symlink_to("sub")
+    for member in members(archive(tree(tmp_path), Member(path="m", data=b""))).values():
         assert member.mtime == 315_619_200
+
+
+def time_of(data: bytes) -> float:
+    return members(archive(Member(path="m", data=data)))["m"].mtime
+
+
+@given(st.binary(min_size=1), st.binary(min_size=1))
+@settings(max_examples=200)
+def test_another_content_has_another_time_and_all_are_ones_that_every_tool_knows(
+    one: bytes, other: bytes
+) -> None:
+    assert (time_of(one) == time_of(other)) == (one == other)
+    assert 315_619_200 <= time_of(one) < 1 << 31  # zip files; 32 bits
+    assert time_of(one) < 1_420_000_000  # past on every machine whose clock is not broken
+    assert time_of(one) % 2 == 0  # zip files know no odd ones
+
+
+def test_the_time_of_a_content_is_the_same_in_a_member_a_tree_and_a_copy(tmp_path: Path) -> None:
+    big = bytes(range(256)) * (6 * MIB // 256)
+    (tmp_path / "in").mkdir()
+    for name, data in (("small", b"print(1)\n"), ("big", big)):
+        file = write(tmp_path / "in", name, data)
+        os.utime(file, (1, 1))
+    whole = scan(tmp_path / "in", rules=NO_RULES)
+    with ContentReader(tmp_path / "in") as reader:
+        digests = {entry.path: reader.digest(entry) for entry in whole.entries}
+    found = members(
+        archive(
+            Tree(entries=whole.entries, root=tmp_path / "in", prefix="t", contents=digests),
+            *(Copy(path=f"c/{n}", source=tmp_path / "in" / n, content=digests[n]) for n in digests),
+            Member(path="m/small", data=b"print(1)\n"),
+            Member(path="m/big", data=big),
+        )
+    )
+    for name in ("small", "big"):
+        assert found[f"t/{name}"].mtime == found[f"c/{name}"].mtime == found[f"m/{name}"].mtime
+    assert found["m/small"].mtime != found["m/big"].mtime
+
+
+def test_all_names_of_a_file_have_its_time(tmp_path: Path) -> None:
+    first = write(tmp_path, "a", b"hello")
+    os.link(first, tmp_path / "b")
+    whole = scan(tmp_path, rules=NO_RULES)
+    with ContentReader(tmp_path) as reader:
+        digests = {e.path: reader.digest(e) for e in whole.entries if e.kind == "file"}
+    found = members(archive(Tree(entries=whole.entries, root=tmp_path, contents=digests)))
+    assert found["b"].islnk()
+    assert found["b"].mtime == found["a"].mtime == time_of(b"hello")
 
 
 @pytest.mark.parametrize(
