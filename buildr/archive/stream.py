@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from buildr.archive.parts import Copy, Member, Tree
     from buildr.context.entries import Entry
+    from buildr.context.lookout import Lookout
 
 CHUNK_BYTES: Final = 256 * 1024
 """Size of the chunks that a stream comes in; a small file and its header may make one larger by a quarter."""
@@ -53,7 +54,10 @@ class _Opened(msgspec.Struct, frozen=True, kw_only=True):
 class ArchiveStream:
     """What was written and not yet passed on."""
 
-    def __init__(self, chunk_bytes: int, owner: int, *, holes: bool = True) -> None:
+    def __init__(
+        self, chunk_bytes: int, owner: int, *, holes: bool = True, lookout: Lookout | None = None
+    ) -> None:
+        self._lookout = lookout
         self._chunk = chunk_bytes
         self._owner = owner
         self._holes = holes  # whether those of sparse files are left out
@@ -118,6 +122,8 @@ class ArchiveStream:
 
     def member(self, part: Member) -> Iterator[bytes]:
         """Write a file that is made up, likewise."""
+        if self._lookout is not None:
+            self._lookout.look(part.path, part.data)
         self._parents(_checked(part.path))
         size = len(part.data)
         time = content_time(content_digest(part.data) if size else b"")
@@ -164,6 +170,8 @@ class ArchiveStream:
             raise changed(entry.path)
         self.put_header(name, FILE, mode=mode, size=size, time=content_time(found))
         if size:
+            if self._lookout is not None:
+                self._lookout.look(entry.path, data)
             self.put(data)
             self.put(padding(size))
 
@@ -211,6 +219,7 @@ class ArchiveStream:
         self, file: int, path: str, extent: Extent, digest: RunningDigest | None
     ) -> Iterator[bytes]:
         offset, left = extent
+        before = b""
         while left:
             if self._size >= self._chunk:
                 yield self.take()
@@ -220,6 +229,8 @@ class ArchiveStream:
                 raise unreadable(path, error.strerror or str(error)) from error
             if not data:
                 raise changed(path)
+            if self._lookout is not None:
+                before = self._lookout.look(path, data, before)
             self.put(data)
             if digest is not None:
                 digest.update(offset, data)

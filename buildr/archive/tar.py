@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildr.context.entries import Entry
+    from buildr.context.lookout import Lookout
     from buildr.context.reading import TreeReader
 
 __all__ = ["CHUNK_BYTES", "Copy", "Member", "Part", "Tree", "pack", "pack_tree", "tree_size"]
 
 
 def pack(
-    parts: Iterable[Part], *, owner: int = 0, chunk_bytes: int = CHUNK_BYTES
+    parts: Iterable[Part],
+    *,
+    owner: int = 0,
+    chunk_bytes: int = CHUNK_BYTES,
+    lookout: Lookout | None = None,
 ) -> Iterator[bytes]:
     """Give the archive of ``parts``, in their order, as a stream.
 
@@ -33,12 +38,13 @@ def pack(
         parts: what goes in.
         owner: uid that everything belongs to, with gid 0.
         chunk_bytes: about how large a chunk is.
+        lookout: looks into all files.
 
     Raises:
-        ContextError: a file cannot be read, or is no longer the one that was scanned.
+        ContextError: a file cannot be read, is no longer the one that was scanned, or has in it what the lookout looks for.
         ValueError: a path in the archive is empty, absolute, not canonical, or has a NUL in it.
     """
-    stream = ArchiveStream(chunk_bytes, owner)
+    stream = ArchiveStream(chunk_bytes, owner, lookout=lookout)
     for part in parts:
         if isinstance(part, Tree):
             yield from stream.tree(part)
@@ -50,18 +56,25 @@ def pack(
     yield stream.take()
 
 
-def pack_tree(tree: Tree, *, owner: int = 0, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+def pack_tree(
+    tree: Tree,
+    *,
+    owner: int = 0,
+    chunk_bytes: int = CHUNK_BYTES,
+    lookout: Lookout | None = None,
+) -> Iterator[bytes]:
     """Give the archive of one tree as a stream whose length `tree_size` tells: holes of files are written out.
 
     Args:
         tree: what goes in.
         owner: uid that everything belongs to, with gid 0.
         chunk_bytes: about how large a chunk is.
+        lookout: looks into all files.
 
     Raises:
-        ContextError: a file cannot be read, or is no longer the one that was scanned.
+        ContextError: a file cannot be read, is no longer the one that was scanned, or has in it what the lookout looks for.
     """
-    stream = ArchiveStream(chunk_bytes, owner, holes=False)
+    stream = ArchiveStream(chunk_bytes, owner, holes=False, lookout=lookout)
     yield from stream.tree(tree)
     stream.put(bytes(2 * BLOCK))
     yield stream.take()

@@ -142,7 +142,7 @@ def build_target(
                     ' "registry.example.org/me".',
                 )
             package = structs.replace(package, publish=True)
-        project = plan(resolved.entry, package)
+        project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)
         say = console.say_nothing if package.quiet else console.say
         choices = choose(
             resolved.settings,

@@ -127,6 +127,8 @@ def _mount(mount: Mount) -> Any:
 
 
 def _shown(row: tuple[str, Any, str]) -> tuple[str, str, str]:
+    from buildr.host.confidential import without_logins
+
     name, value, origin = row
     text = "-" if value is None else json.dumps(value, ensure_ascii=False)
-    return name, text, origin
+    return name, without_logins(text), origin

@@ -57,6 +57,7 @@ def eject(
     from buildr.context.entries import printable
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
+    from buildr.image.secret_values import lookout
     from buildr.plan.eject import eject as write
     from buildr.plan.project import plan
     from buildr.plan.staging import notes
@@ -67,13 +68,13 @@ def eject(
         resolved = target.resolve()
         package = resolved.settings.package
         with in_words_of(context):
-            project = plan(resolved.entry, package)
-            ejected = write(project, output, force=force)
+            project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)
+            ejected = write(project, output, force=force, lookout=lookout(project))
         lines = [*project.notes, *notes(ejected.sources)]
         if foreign := ejected.foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
             lines.append(
-                f"not written by eject, and copied into the image: {printable(foreign[0])}{more}"
+                f"not written by eject, but copied into the image: {printable(foreign[0])}{more}"
             )
         for note in () if package.quiet else lines:
             console.say(note)

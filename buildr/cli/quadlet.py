@@ -39,6 +39,14 @@ _own_options = (
         section=_UNIT,
         help="Name of the unit, and so of the service.  [default: the image's]",
     ),
+    option(
+        "--podman-secret",
+        "podman_secrets",
+        metavar="VARIABLE[=NAME]",
+        multiple=True,
+        section=_UNIT,
+        help="Give a variable the value of a secret that `podman secret create NAME` has made.  [default NAME: the variable's]",
+    ),
 )
 _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say nothing but errors."),)
 
@@ -71,6 +79,7 @@ def quadlet(
     function: str | None,
     output: str | None,
     unit: str | None,
+    podman_secrets: tuple[str, ...],
     **values: Any,
 ) -> None:
     r"""Write a unit with which the user's systemd runs an image.
@@ -78,7 +87,7 @@ def quadlet(
     That is a .container file for rootless Podman, 4.4 or newer, with the options that a run has: those of
     the decorator in SCRIPT, which is not run, too. The image is the one that `buildr build` or `buildr push` makes of SCRIPT, or
     any IMAGE. Nothing is built here. Values of variables that are the host's, or look like secrets, are not written: name
-    a file with --env-file.
+    Podman's secrets with --podman-secret, or a file with --env-file.
 
     \b
     buildr build app.py
@@ -86,6 +95,8 @@ def quadlet(
     systemctl --user daemon-reload
     systemctl --user start app
     """
+    from msgspec import structs
+
     from buildr.config import settle_here
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
@@ -99,6 +110,7 @@ def quadlet(
     if unit is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", unit, re.ASCII):
         raise click.BadParameter("letters, digits, and _ . - (not first)", param_hint="--unit")
 
+    stored_secrets = tuple(map(_secret, podman_secrets))
     is_image = module is None and _is_image(words[0])
     script = words[0] if module is None else None
     arguments = words if script is None else words[1:]
@@ -115,6 +127,7 @@ def quadlet(
                 plan = plan_image(image, settings, command=words[1:])
             else:
                 plan = plan_run(resolved.entry, resolved.settings)
+            plan = structs.replace(plan, stored_secrets=stored_secrets)
             name = unit or _name(plan)
             manifest = renderer("quadlet").render(plan, name)
             for note in manifest.notes:
@@ -129,6 +142,18 @@ def quadlet(
         return 0
 
     context.exit(exit_status_of(write_unit))
+
+
+def _secret(word: str) -> tuple[str, str]:
+    """Split VARIABLE=NAME; the name is the variable's where there is none."""
+    variable, _, name = word.partition("=")
+    name = name or variable
+    if not re.fullmatch(r"[A-Za-z_]\w*=[\w][\w.-]*", f"{variable}={name}", re.ASCII):
+        raise click.BadParameter(
+            f"{word!r} is not VARIABLE or VARIABLE=NAME, with the name of a secret of Podman's",
+            param_hint="--podman-secret",
+        )
+    return variable, name
 
 
 def _name(plan: RunPlan) -> str:

@@ -55,15 +55,17 @@ class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         entries: what travels. A folder comes before what is in it; names of one folder are in the order of
             their bytes.
         secrets: paths that were held back as likely secrets; a folder has a final ``/``.
-        skipped: sockets, devices and FIFOs.
+        skipped: sockets, devices and FIFOs, and files that never travel.
         watched: what else was looked at and decided what travels: folders that were listed, the root (whose
             path is empty) first, and files whose beginning was read.
+        histories: paths of what version control systems keep, where the ignore file has no line for it.
     """
 
     entries: tuple[Entry, ...]
     secrets: tuple[str, ...]
     skipped: tuple[Skipped, ...]
     watched: tuple[Entry, ...] = ()
+    histories: tuple[str, ...] = ()
 
 
 def normal_mode(mode: int, kind: EntryKind) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import EntryKind
 
-__all__ = ["Snapshot", "look", "nothing"]
+__all__ = ["Known", "Snapshot", "look", "nothing"]
 
 _KIND: Final = "index"
 # Two seconds on FAT, one on old network file systems, milliseconds elsewhere; and clocks of servers differ a little.
@@ -43,6 +43,10 @@ _TYPES: Final[dict[EntryKind, int]] = {
 
 _FileRow = tuple[str, tuple[int, int, int, int, int, int]]
 _OtherRow = tuple[str, tuple[int, int, int, int, int]]
+
+
+Known: TypeAlias = "Callable[[Entry], bool]"
+"""Whether a file is as it was when an earlier look let it travel."""
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -121,7 +125,7 @@ def nothing() -> Snapshot:
 def look(
     root: Path,
     settings: str,
-    find: Callable[[], Scan],
+    find: Callable[[Known], Scan],
     *,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
@@ -130,7 +134,7 @@ def look(
     Args:
         root: the directory.
         settings: names everything else that decides what ``find`` returns.
-        find: walks it.
+        find: walks it; is told what need not be looked into again.
         now_ns: the clock that file systems take their times from, in nanoseconds since the epoch.
 
     Raises:
@@ -145,7 +149,7 @@ def look(
         return Snapshot(head.digest, body)
     known = _Known(head, body)
     began = now_ns()
-    scan = find()
+    scan = find(lambda entry: known.get(entry) is not None)
     contents: list[bytes] = []
     with ContentReader(root) as reader:
         digest = tree_digest(

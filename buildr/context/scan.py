@@ -9,14 +9,17 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal
 
+from msgspec import structs
+
 from buildr.context.entries import Entry, Scan, Skipped, printable
-from buildr.context.ignore.defaults import default_rules
+from buildr.context.ignore.defaults import HISTORIES, default_rules
 from buildr.context.links import leaves_context
-from buildr.context.secrets import HEAD_BYTES, SecretTable
+from buildr.context.secret_contents import MOST_BYTES, remembers_login
+from buildr.context.secrets import SecretTable, Suspicion
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from buildr.context.entries import EntryKind
@@ -30,7 +33,12 @@ _SPECIAL: Final = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
-_Secrets = Literal["look", "let", "hold"]
+_LOGINS: Final = Suspicion(MOST_BYTES, remembers_login, if_longer=False)
+_Secrets = Literal["look", "let", "hold", "history"]
+_PRIVATE: Final = "named for secrets by an option or a variable of this host, and never travels"
+_MOST_LINKED: Final = (
+    10_000  # files of a held folder, among which those with other names are looked for
+)
 
 _name = attrgetter("name")
 
@@ -41,24 +49,31 @@ def scan(
     rules: IgnoreRules | None,
     include_secrets: bool = False,
     exclude: Collection[str] = (),
+    private: Collection[tuple[int, int]] = (),
+    known: Callable[[Entry], bool] = lambda _: False,
 ) -> Scan:
     """Find what travels of the directory ``root``.
 
     Links are kept as links and never followed. A folder that is left out is not entered, unless a rule may
-    bring back something below it. No file is read, but for the beginning of those whose name alone does not
-    tell whether they hold a key. What vanishes during the walk counts as not there.
+    bring back something below it. Of files only those are read whose name leaves open whether they hold a secret; source
+    code and large files are not among them. What vanishes during the walk counts as not there.
 
     Args:
         root: the context.
         rules: from its ignore file; None means the defaults.
         include_secrets: send likely secrets too.
         exclude: paths, relative to ``root``, that are left out whatever the rules say.
+        private: files that are left out by whatever name and whatever the rules say, each by its device and inode.
+        known: whether a file has not changed since an earlier scan with the same arguments looked into it and let it travel.
 
     Raises:
         ContextError: something that should travel cannot be read, a link leads out of the context, or a
             name would be taken for a deletion by the engines.
     """
-    walk = _Walk(os.fspath(root), rules or default_rules(), include_secrets, frozenset(exclude))
+    walk = _Walk(os.fspath(root), rules or default_rules(), known)
+    walk.include_secrets = include_secrets
+    walk.exclude = frozenset(exclude)
+    walk.private = frozenset(private)
     return walk.run()
 
 
@@ -90,7 +105,8 @@ class _Folder:
         items: what is still to be looked at.
         pending: its entry, while nothing in it has been found to travel; only for a folder that is left
             out itself.
-        secrets: ``look`` for them, ``let`` all travel, or ``hold`` everything back that is not asked for.
+        secrets: ``look`` for them, ``let`` all travel, or ``hold`` everything back that is not asked for; in a folder of
+            ``history`` look for logins.
     """
 
     __slots__ = ("items", "pending", "secrets")
@@ -104,21 +120,23 @@ class _Folder:
 
 
 class _Walk:
-    def __init__(
-        self, root: str, rules: IgnoreRules, include_secrets: bool, exclude: frozenset[str]
-    ) -> None:
+    def __init__(self, root: str, rules: IgnoreRules, known: Callable[[Entry], bool]) -> None:
+        self.include_secrets = False
+        self.exclude: frozenset[str] = frozenset()
+        self.private: frozenset[tuple[int, int]] = frozenset()
         self._root = root
         self._cut = len(root.rstrip("/")) + 1
         self._rules = rules
+        self._known = known
         self._table = SecretTable(rules)
-        self._at_first: _Secrets = "let" if include_secrets else "look"
-        self._exclude = exclude
         self._euid = os.geteuid()
         self._entries: list[Entry] = []
         self._secrets: list[str] = []
         self._skipped: list[Skipped] = []
         self._watched: list[Entry] = []
+        self._histories: list[str] = []
         self._first_names: dict[tuple[int, int], str] = {}
+        self._held: set[tuple[int, int]] = set()  # files of more than one name
         self._folders: list[_Folder] = []
         self._pending = 0  # how many of them have a pending entry
 
@@ -132,14 +150,14 @@ class _Walk:
                 f"The context {self._root} cannot be read: {error.strerror}",
                 hint="It has to be a directory that you may read and enter.",
             ) from error
-        self._folders.append(_Folder(iter(items), None, self._at_first))
+        self._folders.append(_Folder(iter(items), None, "let" if self.include_secrets else "look"))
         while self._folders:
             item = next(self._folders[-1].items, None)
             if item is None:
                 self._pending -= self._folders.pop().pending is not None
                 continue
             path = item.path[self._cut :]
-            if path in self._exclude:
+            if path in self.exclude:
                 continue
             try:
                 self._visit(item, path)
@@ -148,17 +166,22 @@ class _Walk:
             except OSError as error:
                 raise self._unreadable(path, error.strerror) from error
         return Scan(
-            entries=tuple(self._entries),
+            entries=tuple(self._without_held() if self._held else self._entries),
             secrets=tuple(self._secrets),
             skipped=tuple(self._skipped),
             watched=tuple(self._watched),
+            histories=tuple(self._histories),
         )
 
     def _visit(self, item: os.DirEntry[str], path: str) -> None:
         excluded = self._rules.excludes(path)
-        if not item.is_dir(follow_symlinks=False):
+        if not excluded and item.name in HISTORIES and not self._asks_for_history(path, item.name):
+            self._histories.append(path)
+        elif not item.is_dir(follow_symlinks=False):
             if not excluded:
                 self._file(item, path)
+            elif not self.include_secrets and self._table.is_secret_name(path, item.name):
+                self._hold_other_names(item.stat(follow_symlinks=False))
         elif not excluded:
             self._folder(item, path, excluded=False)
         elif self._rules.may_reinclude(path):
@@ -170,6 +193,7 @@ class _Walk:
         secrets = self._secrets_in(path, item.name)
         if secrets == "hold" and not excluded and not self._table.may_ask_below(path):
             self._secrets.append(path + "/")
+            self._hold_names_of_all(item.path)
             return
         entry = _entry(path, "dir", item.stat(follow_symlinks=False))
         pending = excluded or secrets == "hold"
@@ -191,9 +215,17 @@ class _Walk:
         if not is_link and not stat.S_ISREG(status.st_mode):
             reason = _SPECIAL.get(stat.S_IFMT(status.st_mode), "no file, folder or link")
             self._skipped.append(Skipped(path, reason))
-        elif self._is_secret_file(item, path, is_link=is_link):
+        elif (status.st_dev, status.st_ino) in self.private:
+            self._skipped.append(Skipped(path, _PRIVATE))
+            self._watched.append(_entry(path, "symlink" if is_link else "file", status))
+        elif (
+            self._is_secret_link(path, item.name)
+            if is_link
+            else self._is_secret(item, path, status)
+        ):
             self._secrets.append(path)
             self._watched.append(_entry(path, "symlink" if is_link else "file", status))
+            self._hold_other_names(status)
         elif is_link:
             target = os.readlink(item.path)
             if leaves_context(self._root, path, target):
@@ -234,24 +266,76 @@ class _Walk:
             )
         self._entries.append(entry)
 
+    def _asks_for_history(self, path: str, name: str) -> bool:
+        texts = (pattern.text.split("/") for pattern in self._rules.exceptions)
+        return self._table.asks_for_folder(path, name) or any(name in parts for parts in texts)
+
     def _secrets_in(self, path: str, name: str) -> _Secrets:
         above = self._folders[-1].secrets
-        if above == "let" or (above == "look" and not self._table.is_secret_folder(path, name)):
+        if above == "let":
+            return above
+        if name in HISTORIES:
+            return "history"
+        if above != "hold" and not self._table.is_secret_folder(path, name):
             return above
         return "let" if self._table.asks_for_folder(path, name) else "hold"
 
-    def _is_secret_file(self, item: os.DirEntry[str], path: str, *, is_link: bool) -> bool:
+    def _is_secret_link(self, path: str, name: str) -> bool:
+        """Say whether a link is held back, which only its name decides."""
+        secrets = self._folders[-1].secrets
+        if secrets == "let" or self._table.asks_for(path, name):
+            return False
+        if secrets == "hold" or self._table.is_secret_name(path, name):
+            return True
+        return self._secrets_in(path, name) == "hold"
+
+    def _is_secret(self, item: os.DirEntry[str], path: str, status: os.stat_result) -> bool:
         secrets = self._folders[-1].secrets
         if secrets == "let":
             return False
         if secrets == "hold":
             return not self._table.asks_for(path, item.name)
-        row = self._table.find(path, item.name)
-        if row is None:
-            return is_link and self._secrets_in(path, item.name) == "hold"
-        if row.head is None:
-            return True
-        return not is_link and row.head.search(_head(item.path)) is not None
+        suspicion = _LOGINS if secrets == "history" else self._table.suspect(path, item.name)
+        if suspicion is None:
+            return False
+        if status.st_size > suspicion.most_bytes:
+            return suspicion.if_longer
+        if self._known(_entry(path, "file", status)):
+            return False
+        return suspicion.is_secret(
+            _content(item.path, suspicion.most_bytes) if status.st_size else b""
+        )
+
+    def _hold_other_names(self, status: os.stat_result) -> None:
+        if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
+            self._held.add((status.st_dev, status.st_ino))
+
+    def _hold_names_of_all(self, folder: str) -> None:
+        """Hold back what has another name in a folder that is held back as a whole."""
+        left = _MOST_LINKED
+        for above, _, names in os.walk(folder):
+            for name in names[:left]:
+                with suppress(OSError):
+                    self._hold_other_names(os.lstat(f"{above}/{name}"))
+            left -= len(names)
+            if left <= 0:
+                return
+
+    def _without_held(self) -> Iterator[Entry]:
+        """Yield the entries but for further names of files that are held back; those that are asked for stay."""
+        first_names: dict[tuple[int, int], str] = {}
+        for entry in self._entries:
+            key = (entry.device, entry.inode)
+            if key not in self._held or entry.kind not in ("file", "hardlink"):
+                yield entry
+            elif not self._table.asks_for(entry.path, entry.path.rpartition("/")[2]):
+                self._secrets.append(entry.path)
+                self._watched.append(entry)
+            elif (first := first_names.setdefault(key, entry.path)) != entry.path:
+                yield structs.replace(entry, kind="hardlink", size=0, target=first)
+            else:
+                size = os.lstat(f"{self._root}/{entry.path}").st_size
+                yield structs.replace(entry, kind="file", size=size, target="")
 
     def _unreadable(self, path: str, reason: str | None = "Permission denied") -> ContextError:
         return ContextError(
@@ -291,9 +375,9 @@ def _may_read(path: str) -> bool:
     return os.access(path, os.R_OK, effective_ids=True)
 
 
-def _head(path: str) -> bytes:
+def _content(path: str, most: int) -> bytes:
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        return os.read(file, HEAD_BYTES)
+        return os.read(file, most)
     finally:
         os.close(file)

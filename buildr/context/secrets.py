@@ -1,89 +1,46 @@
 """Files that probably hold a secret, and are left out of the context unless they are asked for.
 
-One table, decided by name; where a name alone says too little (a ``.pem`` may be a public certificate), the
-first bytes of the file decide. A user asks for one with a ``!`` in the ignore file that names it.
+Their names tell (`buildr.context.secret_names`), or what is in them (`buildr.context.secret_contents`). A user asks for one with a ``!`` in
+the ignore file that names it.
 """
 
 from __future__ import annotations
 
-import re
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from buildr.context.entries import printable
 from buildr.context.ignore.pattern import Pattern, PatternSet
+from buildr.context.secret_contents import MOST_BYTES, find_secret
+from buildr.context.secret_names import FOLDERS, ROWS, SOURCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from buildr.context.ignore.rules import IgnoreRules
+    from buildr.context.secret_names import Row
 
-__all__ = ["FOLDERS", "HEAD_BYTES", "ROWS", "Row", "SecretTable", "describe"]
+__all__ = ["SecretTable", "Suspicion", "describe", "describe_extra", "describe_histories"]
 
-HEAD_BYTES: Final = 64 * 1024
-"""How much of a file is looked at where its name does not decide: a key may follow a chain of certificates."""
-
-_PEM = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"
-# ASN.1: a SEQUENCE that begins with the INTEGER 0 or 1 is a key (RFC 5208, RFC 5915, RFC 8017); a
-# certificate begins with another SEQUENCE (RFC 5280).
-_DER = rb"\A\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]"
-_PRIVATE_KEY: Final = re.compile(b"(?s:" + _PEM + b"|" + _DER + b")")
-# A value such as ${NPM_TOKEN} is a reference, not the token.
-_NPM_TOKEN: Final = re.compile(rb"(?m)^[^#;\n]*_(?:auth|authToken|password)[ \t]*=[ \t]*[^\s$]")
-
-
-class Row(NamedTuple):
-    """One row of the table.
-
-    Attributes:
-        names: patterns in the syntax of an ignore file, each meant at any depth; ``!`` makes an exception
-            to the row.
-        reason: what such a file holds.
-        head: where the name does not decide, what the first ``HEAD_BYTES`` bytes have to show.
-    """
-
-    names: str
-    reason: str
-    head: re.Pattern[bytes] | None = None
-
-
-ROWS: Final[tuple[Row, ...]] = (
-    Row(
-        r".env .env.* .env-* .env_* .envrc !.env*[._\-]example !.env*[._\-]sample !.env*[._\-]template"
-        r" !.env*[._\-]tmpl !.env*[._\-]dist !.env*[._\-]defaults",
-        "settings with passwords and tokens",
-    ),
-    Row("*.pem *.key", "a private key", _PRIVATE_KEY),
-    Row(
-        "id_rsa id_dsa id_ecdsa id_ecdsa_sk id_ed25519 id_ed25519_sk *.ppk",
-        "a private SSH key",
-    ),
-    Row("*.p12 *.pfx *.jks *.keystore *.bcfks", "a store of private keys"),
-    Row("*.kdbx", "a password safe"),
-    Row(".netrc _netrc .git-credentials .pgpass .my.cnf .mylogin.cnf", "logins"),
-    Row(".htpasswd", "hashes of passwords"),
-    Row(".pypirc", "the token of a package index"),
-    Row(".npmrc", "the token of a package registry", _NPM_TOKEN),
-    Row(
-        ".docker/config.json .dockercfg .config/containers/auth.json", "logins of image registries"
-    ),
-    Row(".kube/config kubeconfig *.kubeconfig", "the keys of a cluster"),
-    Row(
-        "service-account*.json service_account*.json serviceaccount*.json *service-account.json"
-        " *service_account.json client_secret*.json application_default_credentials.json .boto .s3cfg",
-        "the keys of a cloud account",
-    ),
-    Row(
-        ".vault-token .terraformrc *.tfstate *.tfstate.backup", "tokens, or a state that holds them"
-    ),
-    Row(".streamlit/secrets.toml kaggle.json", "the token of a service"),
-)
-"""Rows for files and symbolic links; the first that fits gives the reason."""
-
-FOLDERS: Final[tuple[Row, ...]] = (
-    Row(".ssh .gnupg .password-store", "private keys and passwords"),
-    Row(".aws .azure .config/gcloud .oci", "the keys of a cloud account"),
-)
-"""Rows for folders, which are left out as a whole."""
-
+_KEY_BYTES: Final = (
+    4 << 20
+)  # of a file whose name says that it may be a key, which may follow a long chain of certificates
 _TABLE_NAMES: Final = frozenset(name for row in (*ROWS, *FOLDERS) for name in row.names.split())
+
+
+class Suspicion(NamedTuple):
+    """What a file's content has to say, where its name does not decide."""
+
+    most_bytes: int
+    """How much of it is to be read."""
+    is_secret: Callable[[bytes], bool]
+    """Whether a content that was read to its end is held back."""
+    if_longer: bool
+    """Whether a longer one is."""
+
+
+_ANY_CONTENT: Final = Suspicion(MOST_BYTES, find_secret, if_longer=False)
+_CERTAIN: Final = Suspicion(0, lambda _: True, if_longer=True)
 
 
 class SecretTable:
@@ -98,33 +55,38 @@ class SecretTable:
     """
 
     def __init__(self, rules: IgnoreRules) -> None:
-        self._rows = tuple(_compile(row) for row in ROWS)
-        self._any_row = PatternSet(tuple(p for row in self._rows for p in row.fits.patterns))
-        self._folders = PatternSet(tuple(p for row in FOLDERS for p in _compile(row).fits.patterns))
+        self._files, self._folders = _tables()
         self._asked = PatternSet(tuple(filter(_names_something, rules.exceptions)))
         folders = (_without_wildcards_below(pattern) for pattern in rules.exceptions)
         self._asked_folders = PatternSet(tuple(filter(_names_something, folders)))
 
-    def find(self, path: str, name: str) -> Row | None:
-        """Find the row that a file is held back for.
+    def suspect(self, path: str, name: str) -> Suspicion | None:
+        """Say why a file may be held back.
 
         Args:
             path: the file, relative to the context.
             name: its last component.
 
         Returns:
-            The row, or None; where it has a ``head``, the file's first bytes are to be looked at.
+            What its content has to say; None where the file is asked for, or is source code.
         """
-        if not self._any_row.matches(path, name):
+        row = self._files.find(path, name)
+        if row is None:
+            if _is_source(name) or self.asks_for(path, name):
+                return None
+            return _ANY_CONTENT
+        if self.asks_for(path, name):
             return None
-        for fits, excepted, row in self._rows:
-            if fits.matches(path, name) and not excepted.matches(path, name):
-                return None if self.asks_for(path, name) else row
-        return None
+        return _suspicion(row)
+
+    def is_secret_name(self, path: str, name: str) -> bool:
+        """Say whether the name of a file alone tells that it is a secret, asked for or not."""
+        row = self._files.find(path, name)
+        return row is not None and row.by_name
 
     def is_secret_folder(self, path: str, name: str) -> bool:
         """Say whether the folder, or the link by such a name, is one that holds secrets."""
-        return self._folders.matches(path, name)
+        return self._folders.find(path, name) is not None
 
     def asks_for(self, path: str, name: str) -> bool:
         """Say whether the ignore file asks for the file ``path``."""
@@ -140,6 +102,99 @@ class SecretTable:
         return any(pattern.may_match_below(directory) for pattern in asked)
 
 
+def _suspicion(row: Row) -> Suspicion:
+    if (shows := row.shows) is not None:
+        return Suspicion(MOST_BYTES, lambda data: shows(data) or find_secret(data), if_longer=False)
+    if (unless := row.unless) is not None:
+        return Suspicion(_KEY_BYTES, lambda data: not unless(data), if_longer=True)
+    return _CERTAIN
+
+
+class _Glob:
+    """A pattern that is meant at any depth, in which ``*`` is all that is special.
+
+    No expression is compiled: hundreds of them would cost more than a walk of a small project.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.is_wild = "*" in text
+        self.parts = [component.split("*") for component in text.split("/")]
+        self._any_source = not self.is_wild or text[0] == "."
+
+    def matches(self, components: Sequence[str]) -> bool:
+        """Say whether it fits a path, given by its components in small letters."""
+        if len(components) < len(self.parts):
+            return False
+        if not self._any_source and _is_source(components[-1]):
+            return False
+        last = components[-len(self.parts) :]
+        return all(map(_fits, self.parts, last))
+
+
+def _fits(pieces: Sequence[str], name: str) -> bool:
+    first, *others = pieces
+    if not others:
+        return name == first
+    *inner, last = others
+    if len(name) < len(first) + len(last) or not name.startswith(first):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for piece in inner:
+        at = name.find(piece, at, end) + len(piece)
+        if at < len(piece):
+            return False
+    return name.endswith(last) and at <= end
+
+
+class _Names:
+    """Rows, arranged so that of most paths a look or two tells that none fits."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = [(row, *_globs(row)) for row in rows]
+        names = [glob.parts[-1] for _, fits, _ in self._rows for glob in fits]
+        self._names = frozenset(pieces[0] for pieces in names if len(pieces) == 1)
+        wild = [pieces for pieces in names if len(pieces) > 1]
+        self._heads = tuple({pieces[0] for pieces in wild if pieces[0]})
+        self._tails = tuple({pieces[-1] for pieces in wild if not pieces[0] and pieces[-1]})
+        self._inner = tuple({pieces[1] for pieces in wild if not pieces[0] and not pieces[-1]})
+
+    def find(self, path: str, name: str) -> Row | None:
+        """Return the first row that fits a path whose last component is ``name``."""
+        low = name.lower()
+        if not (
+            low in self._names
+            or low.endswith(self._tails)
+            or low.startswith(self._heads)
+            or any(piece in low for piece in self._inner)
+        ):
+            return None
+        components = path.lower().split("/")
+        for row, fits, excepted in self._rows:
+            if not any(glob.matches(components) for glob in fits):
+                continue
+            if not any(glob.matches(components) for glob in excepted):
+                return row
+        return None
+
+
+def _globs(row: Row) -> tuple[list[_Glob], list[_Glob]]:
+    """Return a row's patterns, and its exceptions."""
+    names = row.names.split()
+    return (
+        [_Glob(name) for name in names if name[0] != "!"],
+        [_Glob(name[1:]) for name in names if name[0] == "!"],
+    )
+
+
+@cache
+def _tables() -> tuple[_Names, _Names]:
+    return _Names(ROWS), _Names(FOLDERS)
+
+
+def _is_source(name: str) -> bool:
+    return "." in name and name.rpartition(".")[2].lower() in SOURCE
+
+
 def _names_something(pattern: Pattern) -> bool:
     name = pattern.text.rpartition("/")[2]
     return name[0] not in "*?[" or name in _TABLE_NAMES
@@ -151,22 +206,7 @@ def _without_wildcards_below(pattern: Pattern) -> Pattern:
     return pattern if text.endswith("\\") else Pattern(text)
 
 
-class _Compiled(NamedTuple):
-    fits: PatternSet
-    excepted: PatternSet
-    row: Row
-
-
-def _compile(row: Row) -> _Compiled:
-    fits: list[Pattern] = []
-    excepted: list[Pattern] = []
-    for name in row.names.split():
-        chosen = excepted if name.startswith("!") else fits
-        chosen.append(Pattern("**/" + name.removeprefix("!")))
-    return _Compiled(PatternSet(tuple(fits)), PatternSet(tuple(excepted)), row)
-
-
-def describe(held_back: tuple[str, ...]) -> str:
+def describe(held_back: Sequence[str]) -> str:
     """Say in one line what was held back; empty where nothing was.
 
     Args:
@@ -174,11 +214,44 @@ def describe(held_back: tuple[str, ...]) -> str:
     """
     if not held_back:
         return ""
-    shown = ", ".join(printable(path) for path in held_back[:3])
-    if len(held_back) > 3:
-        shown += f" and {len(held_back) - 3} more"
-    which = "it looks" if len(held_back) == 1 else "they look"
-    return (
-        f"left out, since {which} like a secret: {shown}"
-        f" (to send one, name it in the ignore file: !{printable(held_back[0])})"
-    )
+    first = next(filter(_holds_variables, held_back), held_back[0])
+    way = f"name it in the ignore file: !{printable(first)}"
+    if _holds_variables(first):
+        way += "; for its variables alone, name it in env_file"
+    return f"{_list(held_back)} (to send one, {way})"
+
+
+def describe_extra(source: str, held_back: Sequence[str]) -> str:
+    """Say in one line what was held back of an additional folder; empty where nothing was.
+
+    Args:
+        source: the folder.
+        held_back: paths relative to it, folders with a final ``/``.
+    """
+    if not held_back:
+        return ""
+    paths = [f"{source.rstrip('/')}/{path}" for path in held_back]
+    return f"{_list(paths)} (to send one, name the file itself in additional_files)"
+
+
+def describe_histories(left_out: Sequence[str]) -> str:
+    """Say in one line which histories of version control systems stay; empty where the ignore file leaves them out itself."""
+    if not left_out:
+        return ""
+    way = f"to send it, without logins, add the line !{printable(left_out[0])} to the ignore file"
+    return f"left out, since it is the history of a version control system: {_first_of(left_out)} ({way})"
+
+
+def _list(paths: Sequence[str]) -> str:
+    which = "it looks" if len(paths) == 1 else "they look"
+    return f"left out, since {which} like a secret: {_first_of(paths)}"
+
+
+def _first_of(paths: Sequence[str]) -> str:
+    shown = ", ".join(printable(path) for path in paths[:3])
+    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"
+
+
+def _holds_variables(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith(".env") or name.endswith(".env")

@@ -139,6 +139,8 @@ class Progress:
 
 
 def _plain(text: str) -> str:
-    """Return a build's output as one line that cannot move the cursor."""
-    line = " ".join(re.sub(_SEQUENCES, "", text).split())
+    """Return a build's output as one line that cannot move the cursor, without logins."""
+    from buildr.host.confidential import without_logins
+
+    line = without_logins(" ".join(re.sub(_SEQUENCES, "", text).split()))
     return "".join(character for character in line if character.isprintable())

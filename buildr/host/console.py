@@ -47,6 +47,10 @@ def _painted(word: str, colour: str) -> str:
 
 
 def _write(text: str) -> None:
+    if "://" in text and "@" in text:
+        from buildr.host.confidential import without_logins
+
+        text = without_logins(text)
     # Raw, so that a replaced or broken sys.stderr neither hides nor breaks an error.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()

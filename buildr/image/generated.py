@@ -16,6 +16,7 @@ from buildr.archive.tar import pack, pack_tree, tree_size
 from buildr.engines.records import BuildRequest, Event, Layer
 from buildr.errors import BuildError, EngineError
 from buildr.image.base_content import place_in
+from buildr.image.secret_values import lookout
 from buildr.layout import APP
 from buildr.plan.containerfile import source_step
 from buildr.plan.fingerprint import may_serve
@@ -76,7 +77,7 @@ def build_generated(
 
             project = with_wheels(backend, project, progress, cache=cache) or project
         request = BuildRequest(
-            context=counted(pack(parts_of(project, sources)), progress),
+            context=counted(pack(parts_of(project, sources), lookout=lookout(project)), progress),
             containerfile=CONTAINERFILE,
             tags=(tag,),
             cache=cache,
@@ -132,7 +133,9 @@ def _build_layered(
     below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
     tree = source_tree(project, sources, APP.strip("/"))
     layer = Layer(
-        content=counted(pack_tree(tree, owner=int(project.recipe.user)), progress),
+        content=counted(
+            pack_tree(tree, owner=int(project.recipe.user), lookout=lookout(project)), progress
+        ),
         size=tree_size(tree),
         created_by=source_step(project.recipe.user),
     )

@@ -14,6 +14,7 @@ from buildr.archive.tar import Member, Tree, pack
 from buildr.context.delta import State, difference
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError
+from buildr.image.secret_values import lookout
 from buildr.leftovers.build_lock import building
 from buildr.plan.containerfile import render_growth
 from buildr.plan.staging import CONTAINERFILE, counted
@@ -52,7 +53,7 @@ def files_to_put(project: Project, delta: Delta) -> bytes:
     if delta.removed or delta.size > _PUT_BYTES or len(delta.put) > _PUT_ENTRIES:
         return b""
     parts: list[Part] = [Tree(entries=delta.put, root=project.context, contents=delta.contents)]
-    return b"".join(pack(parts, owner=int(project.recipe.user)))
+    return b"".join(pack(parts, owner=int(project.recipe.user), lookout=lookout(project)))
 
 
 def grow(
@@ -80,7 +81,10 @@ def grow(
         Member(path=CONTAINERFILE, data=text.encode()),
         Tree(entries=delta.put, root=project.context, prefix="context", contents=delta.contents),
     ]
-    request = BuildRequest(context=counted(pack(parts), progress), containerfile=CONTAINERFILE)
+    request = BuildRequest(
+        context=counted(pack(parts, lookout=lookout(project)), progress),
+        containerfile=CONTAINERFILE,
+    )
     try:
         with building(backend.info.backend) as keep_account:
             progress.on_image = keep_account

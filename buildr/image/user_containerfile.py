@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from buildr.archive.tar import Member, pack
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
+from buildr.image.secret_values import lookout
 from buildr.layout import APP
 from buildr.plan.containerfile import render_marker_stage
 from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
@@ -45,7 +46,7 @@ def build_own(
     tree = source_tree(project, sources)
     own = backend.build(
         BuildRequest(
-            context=counted(pack([_IGNORE, text, tree]), progress),
+            context=counted(pack([_IGNORE, text, tree], lookout=lookout(project)), progress),
             containerfile=text.path,
             cache=cache,
         ),
@@ -60,7 +61,9 @@ def build_own(
     parts: list[Part] = [Member(path=CONTAINERFILE, data=stage.encode())]
     return backend.build(
         BuildRequest(
-            context=pack([*parts, *guest_members(), *extra_members(sources)]),
+            context=pack(
+                [*parts, *guest_members(), *extra_members(sources)], lookout=lookout(project)
+            ),
             containerfile=CONTAINERFILE,
             tags=(project.reference,),
             cache=cache,

@@ -12,6 +12,7 @@ from msgspec import Struct, convert
 from buildr import labels
 from buildr.archive.header import FILE, header
 from buildr.archive.tar import pack
+from buildr.context.lookout import Lookout
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.streams import STDOUT
@@ -142,7 +143,8 @@ def install(
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
-            installed = _run(backend, container, order, parts, archive, log)
+            sent = pack(parts, lookout=Lookout(secrets.sought))
+            installed = _run(backend, container, order, sent, archive, log)
         finally:
             remove(backend, container, watchdog)
     if found := find_secret(archive, secrets):
@@ -157,7 +159,7 @@ def _run(
     backend: Containers,
     container: str,
     order: dict[str, object],
-    parts: Iterable[Part],
+    sent: Iterable[bytes],
     archive: str,
     log: Log,
 ) -> Installed:
@@ -168,7 +170,7 @@ def _run(
         backend.start(container)
         with contextlib.suppress(EngineLostError):  # it ended early; its log and status say why
             streams.write(json.dumps(order).encode() + b"\n")
-            for chunk in pack(parts):
+            for chunk in sent:
                 streams.write(chunk)
             streams.close_write()
         first = _receive(streams, file, log)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
 from buildr.errors import BuildError
+from buildr.host.confidential import without_logins
 from buildr.installer.advice import advise, plain
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ class Log:
     def _say(self, line: bytes) -> None:
         text = plain(line.decode(errors="replace").rstrip().rpartition("\r")[2]).rstrip()
         if text:
-            shown = self._secrets.hide(text)[:_LONGEST]
+            shown = without_logins(self._secrets.hide(text))[:_LONGEST]
             self._tail.append(shown)
             self._progress(Event(kind="log", text=shown))

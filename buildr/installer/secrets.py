@@ -5,30 +5,24 @@ from __future__ import annotations
 import os
 import re
 import tarfile
+from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from msgspec import Struct
 
+from buildr.dependencies.pip_config import settings
 from buildr.errors import Message, OptionError, OptionName
-from buildr.installer.pip_config import settings
+from buildr.installer.secret_words import words_of
 from buildr.options.secrets import HOST_PIP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from buildr.options.secrets import BuildSecret
 
 MEANINGS = {"pip.conf": "PIP_CONFIG_FILE", "netrc": "NETRC", "cert": "PIP_CERT"}
 """The ids of files that pip is told of, each by its variable."""
-_PUBLIC = ("cert", "PIP_CERT")  # certificates are no secret
-_KEY = "PIP_CLIENT_CERT"  # a certificate with its key
-_PASSWORD_OF_URL = re.compile(r"://[^/\s:@]*:([^@/\s]+)@")
-_PASSWORD_OF_NETRC = re.compile(r"\bpassword\s+(\"(?:[^\"\\]|\\.)*\"|\S+)")
-_SHORTEST = 4  # characters; a shorter text would be found everywhere
-_LONG_LINE = 16  # characters of a line that identifies a file
 _FILE_BYTES = 16 << 20
-_LOOKED_FOR = 8  # characters; a shorter secret may stand anywhere by chance
 _CHUNK = 1 << 20
 
 
@@ -42,7 +36,9 @@ class Secrets(Struct, frozen=True, kw_only=True):
     meanings: dict[str, str]
     """By id, the variable that names the file."""
     hidden: dict[str, str]
-    """Texts that must not turn up anywhere, each with the id of its secret."""
+    """Texts that must not be shown, each with the id of its secret."""
+    sought: dict[str, str] = {}
+    """Those of them that nothing else has by chance, and that must not turn up in files."""
 
     def __repr__(self) -> str:
         """Show no value."""
@@ -70,12 +66,8 @@ def read_secrets(named: Sequence[BuildSecret], context: str) -> Secrets:
     files: dict[str, str] = {}
     meanings: dict[str, str] = {}
     hidden: dict[str, str] = {}
-
-    def hide(name: str, text: str, *, of_host: bool = False) -> str:
-        for word in _words(name, text, of_host=of_host):
-            hidden.setdefault(word, HOST_PIP if of_host else name)
-        return text
-
+    sought: dict[str, str] = {}
+    hide = partial(_note_words, hidden, sought)
     # What the user names goes before what this host is set to.
     for secret in sorted(named, key=lambda secret: secret.id != HOST_PIP):
         if secret.id == HOST_PIP:
@@ -107,7 +99,20 @@ def read_secrets(named: Sequence[BuildSecret], context: str) -> Secrets:
                 files.pop(host, None)
                 meanings.pop(host, None)
     longest_first = dict(sorted(hidden.items(), key=lambda item: -len(item[0])))
-    return Secrets(variables=variables, files=files, meanings=meanings, hidden=longest_first)
+    return Secrets(
+        variables=variables, files=files, meanings=meanings, hidden=longest_first, sought=sought
+    )
+
+
+def _note_words(
+    hidden: dict[str, str], sought: dict[str, str], name: str, text: str, *, of_host: bool = False
+) -> str:
+    """Note what of a secret must not turn up; return the secret."""
+    for word in words_of(name, text, of_host=of_host):
+        hidden.setdefault(word.text, HOST_PIP if of_host else name)
+        if word.sought:
+            sought.setdefault(word.text, hidden[word.text])
+    return text
 
 
 def _file(path: str, label: str) -> str:
@@ -127,36 +132,9 @@ def _file(path: str, label: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _words(name: str, text: str, *, of_host: bool) -> Iterable[str]:
-    """Yield what of a secret must not turn up: passwords where it is known where they stand, else its lines.
-
-    Args:
-        name: the secret's id, or the variable of a setting of pip's.
-        text: its value.
-        of_host: whether it is a setting of pip's on this host, most of which are no secrets.
-    """
-    if name in _PUBLIC:
-        return
-    found = [match[1] for match in _PASSWORD_OF_URL.finditer(text)]
-    if name == "netrc":
-        found += [match[1].strip('"') for match in _PASSWORD_OF_NETRC.finditer(text)]
-    elif name == _KEY or not (of_host or name == "pip.conf" or found):
-        lines = [line.strip() for line in text.strip().splitlines()]
-        # Of a longer file the lines that only it can have: a frame such as -----BEGIN … is anybody's.
-        found += lines if len(lines) == 1 else [line for line in lines if len(line) >= _LONG_LINE]
-    for word in found:
-        for spelt in (word, unquote(word)):
-            if len(spelt) >= _SHORTEST and not spelt.startswith(("-----", "#")):
-                yield spelt
-
-
 def find_secret(archive: str, secrets: Secrets) -> tuple[str, str] | None:
     """Look for secrets in what was installed; return the id of one that is there, and the path."""
-    names = {
-        word.encode("utf-8", "surrogateescape"): name
-        for word, name in secrets.hidden.items()
-        if len(word) >= _LOOKED_FOR
-    }
+    names = {word.encode("utf-8", "surrogateescape"): name for word, name in secrets.sought.items()}
     if not names:
         return None
     pattern = re.compile(b"|".join(map(re.escape, names)))

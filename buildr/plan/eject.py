@@ -33,6 +33,7 @@ from buildr.plan.staging import parts_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from buildr.context.lookout import Lookout
     from buildr.plan.project import Project
     from buildr.plan.sources import Sources
 
@@ -53,7 +54,9 @@ class Ejected(Struct, frozen=True, kw_only=True):
     """Files beside those that were written which a build copies too, since they lie in the same folders."""
 
 
-def eject(project: Project, directory: str, *, force: bool = False) -> Ejected:
+def eject(
+    project: Project, directory: str, *, force: bool = False, lookout: Lookout | None = None
+) -> Ejected:
     """Write the Containerfile, an ignore file, and what the Containerfile copies.
 
     Args:
@@ -61,6 +64,7 @@ def eject(project: Project, directory: str, *, force: bool = False) -> Ejected:
         directory: where to; made where it is not there.
         force: whether it may hold something. What an earlier call has written, and nobody has changed since, is replaced
             or removed; other files stay.
+        lookout: looks into all that is written, for values of secrets.
 
     Raises:
         OptionError: the project has a Containerfile of its own.
@@ -89,14 +93,14 @@ def eject(project: Project, directory: str, *, force: bool = False) -> Ejected:
         sources = read_sources(project, without=ours)
         ignored = _ignore_file(project, sources)
         new = {
-            **_marks(project, sources),
+            **_marks(project, sources, lookout),
             IGNORE_FILE: file_mark(hashlib.sha256(ignored).hexdigest()),
         }
         _refuse_conflicts(directory, found, new, has_record=recorded is not None)
         os.makedirs(top, exist_ok=True)
         with Place(top) as place:
             _replace(place, found, new)
-            with _archive(project, sources) as archive:
+            with _archive(project, sources, lookout) as archive:
                 for member in archive:
                     place.put(archive, member)
             place.write(IGNORE_FILE, ignored)
@@ -137,15 +141,15 @@ def _ignore_file(project: Project, sources: Sources) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-def _archive(project: Project, sources: Sources) -> tarfile.TarFile:
-    stream = cast("IO[bytes]", ChunkReader(pack(parts_of(project, sources))))
+def _archive(project: Project, sources: Sources, lookout: Lookout | None) -> tarfile.TarFile:
+    stream = cast("IO[bytes]", ChunkReader(pack(parts_of(project, sources), lookout=lookout)))
     return tarfile.open(fileobj=stream, mode="r|")
 
 
-def _marks(project: Project, sources: Sources) -> dict[str, str]:
+def _marks(project: Project, sources: Sources, lookout: Lookout | None) -> dict[str, str]:
     """Return what will be written, by path; all of it is read, so that what cannot be read is known before."""
     marks: dict[str, str] = {}
-    with _archive(project, sources) as archive:
+    with _archive(project, sources, lookout) as archive:
         for member in archive:
             path = member.name.rstrip("/")
             if member.isdir():

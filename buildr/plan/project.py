@@ -23,9 +23,12 @@ from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
 from buildr.plan.containerfile import CopiedFile, Recipe
 from buildr.plan.placement import Placement, place
+from buildr.plan.private_files import private_files
 from buildr.plan.python_version import infer_python_version, python_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from buildr.dependencies import Dependencies
     from buildr.options import Package, PackageFile
     from buildr.plan.entry import Entry
@@ -69,6 +72,10 @@ class Project(Struct, frozen=True, kw_only=True):
     """Absolute path of the user's own Containerfile, if there is one."""
     notes: tuple[str, ...]
     """What the user should know before a build, a line each."""
+    private: tuple[str, ...] = ()
+    """Absolute paths of files that never travel: see `buildr.plan.private_files`."""
+    env_files: tuple[str, ...] = ()
+    """Those of them that the option ``env_file`` names."""
 
     @property
     def script(self) -> str:
@@ -96,8 +103,13 @@ class Project(Struct, frozen=True, kw_only=True):
         )
 
 
-def plan(entry: Entry, package: Package) -> Project:
+def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Project:
     """Decide how an entry becomes an image.
+
+    Args:
+        entry: what runs.
+        package: the options.
+        env_files: the files of the option ``env_file``, which never travel.
 
     Raises:
         ContextError: the context cannot be one, or a named file is not there or leaves it.
@@ -150,6 +162,8 @@ def plan(entry: Entry, package: Package) -> Project:
         files=files,
         dockerfile=_dockerfile(package.dockerfile, placement.context),
         notes=tuple(notes),
+        private=private_files(package, placement.context, env_files),
+        env_files=tuple(env_files),
     )
 
 

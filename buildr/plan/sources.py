@@ -14,12 +14,13 @@ from buildr.context.ignore.file import read_ignore_file
 from buildr.context.index import look, nothing
 from buildr.errors import ContextError
 from buildr.host import cache
+from buildr.plan.private_files import identities
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from buildr.context.entries import Scan
-    from buildr.context.index import Snapshot
+    from buildr.context.index import Known, Snapshot
     from buildr.plan.project import ExtraFile, Project
 
 IGNORE_FILES = (".containerignore", ".dockerignore")
@@ -56,7 +57,7 @@ def read_sources(project: Project, *, without: Sequence[str] = ()) -> Sources:
     """
     return Sources(
         tree=nothing() if project.recipe.mounted else _look_at_context(project, without),
-        extra=tuple((file, _look_at_extra(file, without)) for file in project.files),
+        extra=tuple((file, _look_at_extra(project, file, without)) for file in project.files),
         dockerfile=_read_dockerfile(project.dockerfile) if project.dockerfile else b"",
     )
 
@@ -70,7 +71,7 @@ def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
     include_secrets = project.package.include_secrets
     script = "" if dockerfile else project.script
 
-    def find() -> Scan:
+    def find(known: Known) -> Scan:
         from buildr.context.scan import scan
 
         found = scan(
@@ -78,13 +79,15 @@ def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
             rules=ignore_file.parse() if ignore_file else None,
             include_secrets=include_secrets,
             exclude=exclude,
+            private=identities(project.private),
+            known=known,
         )
         if script:
             source = ignore_file.source if ignore_file else "what Buildr leaves out by itself"
             _check_script(project.context, script, found, source)
         return found
 
-    settings = repr((__version__, ignore_file, include_secrets, exclude, script))
+    settings = repr((__version__, ignore_file, include_secrets, exclude, script, project.private))
     return look(project.context, settings, find)
 
 
@@ -100,18 +103,31 @@ def _read_dockerfile(path: str) -> bytes:
     return read_dockerfile(path)
 
 
-def _look_at_extra(file: ExtraFile, without: Sequence[str]) -> Snapshot:
+def _look_at_extra(project: Project, file: ExtraFile, without: Sequence[str]) -> Snapshot:
     path = Path(file.source)
-    if not file.name:
-        exclude = _below(path, without)
-        return look(path, f"{__version__} all {exclude}", lambda: _scan_all(path, exclude))
-    return look(path.parent, f"{__version__} {path.name}", lambda: _scan_file(path))
+    if file.name:
+        return look(path.parent, f"{__version__} {path.name}", lambda _: _scan_file(path))
+    exclude = _below(path, without)
+    include_secrets = project.package.include_secrets
 
+    def find(known: Known) -> Scan:
+        from buildr.context.ignore.rules import IgnoreRules
+        from buildr.context.scan import scan
+        from buildr.context.secrets import SecretTable
 
-def _scan_all(path: Path, exclude: Collection[str]) -> Scan:
-    from buildr.context.scan import scan
+        # A folder of secrets that is named itself, such as ~/.aws, is asked for as a whole.
+        named = SecretTable(IgnoreRules.parse("")).is_secret_folder(file.source, path.name)
+        return scan(
+            path,
+            rules=None,
+            include_secrets=include_secrets or named,
+            exclude=exclude,
+            private=identities(project.private),
+            known=known,
+        )
 
-    return scan(path, rules=None, include_secrets=True, exclude=exclude)
+    settings = repr((__version__, "all", exclude, include_secrets, project.private))
+    return look(path, settings, find)
 
 
 def _scan_file(path: Path) -> Scan:

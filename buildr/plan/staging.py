@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildr.archive.tar import Copy, Member, Tree
-from buildr.context.entries import normal_mode
-from buildr.context.secrets import describe
+from buildr.context.entries import normal_mode, printable
+from buildr.context.secrets import describe, describe_extra, describe_histories
 from buildr.engines.records import Event
 from buildr.plan.containerfile import render
 from buildr.plan.guest_files import guest_files
@@ -31,8 +31,15 @@ def notes(sources: Sources) -> Iterator[str]:
     """Yield what the user should know of what does not travel, a line each."""
     if held_back := describe(sources.tree.scan.secrets):
         yield held_back
+    if histories := describe_histories(sources.tree.scan.histories):
+        yield histories
     for skipped in sources.tree.scan.skipped:
-        yield f"left out: {skipped.path} is {skipped.reason}"
+        yield f"left out: {printable(skipped.path)} is {skipped.reason}"
+    for file, tree in sources.extra:
+        if held_back := describe_extra(file.source, tree.scan.secrets):
+            yield held_back
+        for skipped in tree.scan.skipped:
+            yield f"left out: {printable(f'{file.source}/{skipped.path}')} is {skipped.reason}"
     entries = sources.tree.scan.entries
     if (size := sum(entry.size for entry in entries)) > _LARGE_BYTES:
         yield (

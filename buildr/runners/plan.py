@@ -34,6 +34,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """The reference of an image that runs as it is, in place of a project's."""
     command: tuple[str, ...] = ()
     """What runs in place of the program; empty: the program."""
+    stored_secrets: tuple[tuple[str, str], ...] = ()
+    """Variables of a rendered plan that secrets of the place where it runs give their values, each with the secret's name."""
 
     @property
     def package(self) -> Package:
@@ -70,7 +72,7 @@ def plan_run(
         settings=settings,
         choices=choose(settings, backend=backend, builder=builder),
         entry=entry,
-        project=plan(entry, settings.package),
+        project=plan(entry, settings.package, env_files=settings.runtime.env_file),
         command=command,
     )
 

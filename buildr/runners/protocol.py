@@ -76,6 +76,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """The image that they name."""
     notes: tuple[str, ...] = ()
     """What the user should know of it, a line each."""
+    private: bool = False
+    """Whether values of variables or arguments stand in the files, which nobody else may read then."""
 
 
 class WorkerCall(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from buildr.layout import APP
 from buildr.runners.container import find_mount, user_of
 from buildr.runners.manifest import MARK
 from buildr.runners.protocol import Manifest
+from buildr.runners.quadlet_secrets import secret_arguments, written_variables
 from buildr.runners.unit_text import argument, comment, doubled, word
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _START_SECONDS = (
     900  # Podman may have to pull the image first, which the usual 90 seconds are few for
 )
 _MORE_SECONDS = 10  # systemd's own patience, beyond the grace after which Podman kills
-_CONFIDENTIAL = r"(?i)(?:^|_)(?:token|secret|password|passwd|passphrase|credentials?|\w*key)(?:_|$)"
+_VALUES = re.compile(rf"^(?:Exec=|Environment=(?!\"?{PUBLISHED}=))", re.MULTILINE)
 _HERE = EngineInfo(
     backend="podman", version="", rootless=True, remote=False, endpoint="", found="systemd"
 )
@@ -65,6 +66,8 @@ class _Service(Struct, frozen=True, kw_only=True):
     """In place of the image's; empty: that stays."""
     home: str
     """The home directory in the image, for a hardened container; empty: not known."""
+    secrets: tuple[tuple[str, str], ...]
+    """Variables that Podman's secrets give their values, each with the secret's name."""
 
 
 def render(plan: RunPlan, name: str) -> Manifest:
@@ -100,7 +103,12 @@ def render(plan: RunPlan, name: str) -> Manifest:
     for section, rows in sections.items():
         lines += ["", f"[{section}]", *(f"{key}={value}" for key, value in rows)]
     text = "\n".join(lines) + "\n"
-    return Manifest(files={f"{name}.container": text}, image=service.image, notes=tuple(notes))
+    return Manifest(
+        files={f"{name}.container": text},
+        image=service.image,
+        notes=tuple(notes),
+        private=_VALUES.search(text) is not None,
+    )
 
 
 def _service(plan: RunPlan, name: str) -> _Service:
@@ -113,6 +121,7 @@ def _service(plan: RunPlan, name: str) -> _Service:
             command=plan.command,
             workdir="",
             home="",
+            secrets=plan.stored_secrets,
         )
     own = project.dockerfile is not None
     if own and arguments:
@@ -129,6 +138,7 @@ def _service(plan: RunPlan, name: str) -> _Service:
         command=(*project.placement.command, *arguments) if arguments else (),
         workdir="" if own or workdir == APP else workdir,
         home="" if own else project.recipe.home,
+        secrets=plan.stored_secrets,
     )
 
 
@@ -139,6 +149,7 @@ def _container(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]
     if runtime.name:
         yield "ContainerName", runtime.name
     if service.command:
+        notes.extend(secret_arguments(service.command))
         yield "Exec", " ".join(map(argument, service.command))
     # The image has a first process of its own; the first version of the generator adds one otherwise.
     yield "RunInit", "false"
@@ -146,7 +157,7 @@ def _container(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]
         uid, _, gid = user.partition(":")
         yield "User", uid
         yield "Group", gid
-    for name, value in _variables(runtime, notes):
+    for name, value in _variables(service, notes):
         yield "Environment", word(f"{name}={value}")
     for file in _files(runtime, notes):
         yield "EnvironmentFile", word(file)
@@ -170,6 +181,8 @@ def _podman_arguments(service: _Service, mounts: tuple[MountSpec, ...]) -> Itera
     yield f"--stop-timeout={_grace(runtime)}"
     if service.workdir:
         yield f"--workdir={service.workdir}"
+    for variable, secret in service.secrets:
+        yield f"--secret={secret},type=env,target={variable}"
     yield from _limits(runtime)
     yield from _health(runtime)
     for device in (*runtime.devices, *cdi_names(runtime.gpus)):
@@ -236,21 +249,9 @@ def _grace(runtime: Runtime) -> int:
     return math.ceil(runtime.grace_seconds)
 
 
-def _variables(runtime: Runtime, notes: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the variables that may stand in the file, which others can read and people pass on."""
-    for name, value in runtime.env.items():
-        if value is None:
-            notes.append(
-                f"the variable {name} is left out, since it has this host's value: put it into a file and name that"
-                " with --env-file"
-            )
-        elif re.search(_CONFIDENTIAL, name):
-            notes.append(
-                f"the variable {name} is left out, since it looks like a secret: put it into a file and name that"
-                " with --env-file"
-            )
-        else:
-            yield name, value
+def _variables(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]:
+    runtime = service.runtime
+    yield from written_variables(runtime.env, dict(service.secrets), notes)
     ports = dict.fromkeys(str(port.container) for port in runtime.ports if port.protocol == "tcp")
     if ports:
         yield PUBLISHED, ",".join(ports)

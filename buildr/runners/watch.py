@@ -81,7 +81,7 @@ def view(entry: Entry, package: Package, runtime: Runtime) -> View:
     from buildr.plan.project import plan
 
     # As if it travelled, where the source is mounted, too.
-    project = plan(entry, package)
+    project = plan(entry, package, env_files=runtime.env_file)
     context = project.placement.context
     files = [os.path.join(context, name) for name in _DECIDING]
     files += [os.path.abspath(os.path.expanduser(path)) for path in runtime.env_file]

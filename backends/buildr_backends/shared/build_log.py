@@ -115,8 +115,12 @@ class _Log:
         where = f" in `{self._step}`" if self._step else ""
         # Podman repeats the step, which may be long.
         why = failure.strip().removeprefix(f'building at STEP "{self._step}": ')
+        from buildr.host.confidential import without_logins  # only errors need it
+
         return BuildError(
-            f"the build failed{where}: {why}", hint="\n".join(self._tail), step=self._step
+            without_logins(f"the build failed{where}: {why}"),
+            hint=without_logins("\n".join(self._tail)),
+            step=without_logins(self._step),
         )
 
     def _release(self) -> None:

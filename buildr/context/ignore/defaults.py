@@ -11,12 +11,16 @@ from typing import Final
 
 from buildr.context.ignore.rules import IgnoreRules
 
-__all__ = ["DEFAULTS", "MARKERS", "default_rules"]
+__all__ = ["DEFAULTS", "HISTORIES", "MARKERS", "default_rules"]
+
+_HISTORIES: Final = ".git .hg .svn .bzr CVS _darcs .jj"
+HISTORIES: Final = frozenset(_HISTORIES.split())
+"""Names of what version control systems keep, which is left out unless the ignore file asks for it."""
 
 DEFAULTS: Final[tuple[tuple[str, str], ...]] = (
     (
         "history of a version control system",
-        ".git .hg .svn .bzr CVS _darcs .jj",
+        _HISTORIES,
     ),
     (
         "environments, which hold builds for the host and are made again in the image",

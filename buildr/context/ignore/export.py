@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from buildr.context.ignore.defaults import DEFAULTS
+from buildr.context.ignore.defaults import DEFAULTS, HISTORIES
 from buildr.context.ignore.rules import IgnoreRules
-from buildr.context.secrets import FOLDERS, ROWS
+from buildr.context.secret_names import FOLDERS, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +38,7 @@ def ignore_text(
         for reason, names in DEFAULTS:
             lines += [f"# {reason}", *(_anywhere(name) for name in names.split())]
     else:
+        lines += [_anywhere(name) for name in sorted(HISTORIES)]
         lines += [_inside(line) for line in own.removeprefix("\ufeff").splitlines()]
     if secrets:
         lines += [
@@ -56,12 +57,13 @@ def ignore_text(
 
 def _secrets() -> Iterator[str]:
     for row in (*ROWS, *FOLDERS):
-        if row.head is None:  # otherwise the name says too little
-            yield from (_anywhere(name) for name in row.names.split())
+        if row.by_name:  # otherwise the name says too little
+            # What is an exception would bring back what other lines leave out; what was sent is asked for below.
+            yield from (_anywhere(name) for name in row.names.split() if name[0] != "!")
 
 
 def _anywhere(name: str) -> str:
-    return f"!{_FOLDER}/**/{name[1:]}" if name.startswith("!") else f"{_FOLDER}/**/{name}"
+    return f"{_FOLDER}/**/{name}"
 
 
 def _inside(line: str) -> str:

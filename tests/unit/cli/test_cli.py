@@ -75,7 +75,8 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         return 7
 
     monkeypatch.setattr(engine, "run", run)
-    monkeypatch.setattr(run_plans, "plan", lambda *_: None)  # whatever the options ask for
+    # Whatever the options ask for.
+    monkeypatch.setattr(run_plans, "plan", lambda *_, **_given: None)
     return found
 
 

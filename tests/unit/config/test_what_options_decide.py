@@ -69,7 +69,8 @@ RUNTIME: dict[str, Any] = {
     "ports": [8080],
     "public": True,
     "env": {"A": "b"},
-    "env_file": ["vars"],
+    # Outside of the context, where being named keeps nothing from travelling.
+    "env_file": ["../vars"],
     "mounts": ["./sub:/data"],
     "tmpfs": ["/t"],
     "cpus": 2,
@@ -115,7 +116,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project = command_project(tmp_path, monkeypatch, SCRIPT)
     (project / "pyproject.toml").write_text(PROJECT)
     (project / "needs.txt").write_text("click\n")
-    (project / "vars").write_text("A=b\n")
+    (tmp_path / "vars").write_text("A=b\n")
     (project / ".env").write_text("TOKEN=x\n")
     (project / "Containerfile.own").write_text("FROM docker.io/library/python:3-alpine\n")
     (project / "sub").mkdir()

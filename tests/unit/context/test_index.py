@@ -17,6 +17,7 @@ from buildr.context import index
 from buildr.context.digest import ContentReader, tree_digest
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan, scan_file
+from buildr.context.secrets import Suspicion
 from buildr.errors import ContextError
 from buildr.host import cache
 
@@ -50,9 +51,9 @@ class Site:
 
         monkeypatch.setattr(ContentReader, "digest", counting)
 
-    def find(self) -> Scan:
+    def find(self, known: index.Known) -> Scan:
         self.walks += 1
-        return scan(self.root, rules=IgnoreRules.parse(RULES))
+        return scan(self.root, rules=IgnoreRules.parse(RULES), known=known)
 
     def look(self, *, later_ns: int = LATER_NS, settings: str = "") -> str:
         """Look, by default as if long after the last change; afterwards times are other ones than before."""
@@ -204,14 +205,14 @@ def test_a_change_is_seen(site: Site, change: Callable[[Path], object]) -> None:
 def test_an_environment_that_is_none_any_more_is_seen(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "find", lambda: scan(site.root, rules=None))
+    monkeypatch.setattr(site, "find", lambda _: scan(site.root, rules=None))
     (site.root / "env" / "pyvenv.cfg").write_bytes(b"")
     tick(site.root.parent)
     first = site.look()
     (site.root / "env" / "pyvenv.cfg").unlink()
     second = site.look()
     assert second != first
-    assert second == tree_digest(site.find().entries, site.root)
+    assert second == tree_digest(scan(site.root, rules=None).entries, site.root)
 
 
 def test_what_is_left_out_may_change_without_a_look(site: Site) -> None:
@@ -321,6 +322,35 @@ def test_a_name_that_is_no_text_goes_without_an_index(site: Site) -> None:
     assert site.look() == site.truth()
 
 
+def test_what_was_looked_into_for_secrets_is_not_read_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_into: list[bytes] = []
+
+    def find_secret(data: bytes) -> bool:
+        looked_into.append(data)
+        return b"secret" in data
+
+    monkeypatch.setattr(
+        "buildr.context.secrets._ANY_CONTENT", Suspicion(9, find_secret, if_longer=False)
+    )
+    for name in ("a", "b", "c"):
+        (site.root / f"{name}.txt").write_text(name)
+    (site.root / "long.txt").write_text("secret" * 9)
+    site.look()
+    assert {b"a", b"b", b"c"} <= set(looked_into)
+    looked_into.clear()
+    site.look()
+    assert looked_into == []
+    (site.root / "b.txt").write_text("secret")
+    changed = site.look()
+    assert looked_into == [b"secret"]
+    assert site.look() == changed
+    (site.root / "c.txt").write_text("C")
+    assert site.look() != changed
+    assert looked_into == [b"secret", b"secret", b"C"]
+
+
 def test_looks_at_once_agree(site: Site) -> None:
     truth = site.truth()
     with ThreadPoolExecutor(8) as pool:
@@ -345,7 +375,7 @@ def test_a_single_file_has_an_index_too(site: Site) -> None:
     def look() -> str:
         site.read = []
         clock = time.time_ns() + LATER_NS
-        return index.look(path.parent, "a", lambda: scan_file(path), now_ns=lambda: clock).digest
+        return index.look(path.parent, "a", lambda _: scan_file(path), now_ns=lambda: clock).digest
 
     first = look()
     assert look() == first

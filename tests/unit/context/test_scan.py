@@ -12,6 +12,7 @@ import pytest
 
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import Entry, Skipped, scan
+from buildr.context.secret_contents import MOST_BYTES
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:
@@ -344,9 +345,10 @@ def test_a_context_that_is_an_environment_itself_travels(tmp_path: Path) -> None
 
 
 def test_with_an_ignore_file_only_it_applies(tmp_path: Path) -> None:
-    write(tmp_path, ".git/config")
+    write(tmp_path, ".idea/workspace.xml")
     write(tmp_path, "venv/pyvenv.cfg")
-    assert paths(tmp_path, "nothing") == [".git", ".git/config", "venv", "venv/pyvenv.cfg"]
+    expected = [".idea", ".idea/workspace.xml", "venv", "venv/pyvenv.cfg"]
+    assert paths(tmp_path, "nothing") == expected
 
 
 # What cannot be read
@@ -432,11 +434,12 @@ def test_a_file_that_vanishes_during_the_walk_was_not_there(
     assert paths(tmp_path) == ["a", "sub"]
 
 
-def test_no_content_is_read_but_that_of_possible_keys(
+def test_no_content_is_read_of_source_nor_of_what_is_large_or_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("a.py", "b.json", "c.pem"):
+    for name in ("a.py", "b.json", "c.pem", "known.json"):
         write(tmp_path, name)
+    (tmp_path / "large.json").write_bytes(b"x" * (MOST_BYTES + 1))
     opened: list[str] = []
     real = os.open
 
@@ -445,5 +448,5 @@ def test_no_content_is_read_but_that_of_possible_keys(
         return real(path, flags)
 
     monkeypatch.setattr(os, "open", spy)
-    scan(tmp_path, rules=None)
-    assert opened == [str(tmp_path / "c.pem")]
+    scan(tmp_path, rules=None, known=lambda entry: entry.path == "known.json")
+    assert opened == [str(tmp_path / "b.json"), str(tmp_path / "c.pem")]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan
-from buildr.context.secrets import SecretTable, describe
+from buildr.context.secrets import SecretTable, describe, describe_histories
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:
@@ -295,6 +295,140 @@ def test_an_odd_exception_is_no_trouble(text: str) -> None:
     assert not SecretTable(IgnoreRules.parse(text)).asks_for_folder(".ssh", ".ssh")
 
 
+# Other names of held files
+
+
+def test_hard_links_to_a_held_file_are_held_back_and_named(tmp_path: Path) -> None:
+    write(tmp_path, "m/.env")
+    for name in ("a-copy", "z-copy", "m/b-copy"):
+        (tmp_path / name).hardlink_to(tmp_path / "m" / ".env")
+    write(tmp_path, "app.py")
+    found = scan(tmp_path, rules=NO_RULES)
+    assert [entry.path for entry in found.entries if entry.kind != "dir"] == ["app.py"]
+    assert sorted(found.secrets) == ["a-copy", "m/.env", "m/b-copy", "z-copy"]
+
+
+def test_hard_links_to_files_of_a_held_folder_are_held_back(tmp_path: Path) -> None:
+    write(tmp_path, ".ssh/deep/mine", b"x")
+    (tmp_path / "mine").hardlink_to(tmp_path / ".ssh" / "deep" / "mine")
+    assert travelling(tmp_path) == []
+
+
+def test_hard_links_to_a_secret_that_the_ignore_file_leaves_out_are_held_back(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, ".env")
+    (tmp_path / "copy").hardlink_to(tmp_path / ".env")
+    rules = IgnoreRules.parse(".env\n")
+    assert travelling(tmp_path, rules) == []
+    assert scan(tmp_path, rules=rules).secrets == ("copy",)
+
+
+def test_a_hard_link_that_is_asked_for_travels_alone_as_a_file(tmp_path: Path) -> None:
+    write(tmp_path, ".env", b"TOKEN=x")
+    for name in ("a", "b", "c"):
+        (tmp_path / name).hardlink_to(tmp_path / ".env")
+    found = scan(tmp_path, rules=IgnoreRules.parse("!b\n!c\n"))
+    assert [(e.path, e.kind, e.size, e.target) for e in found.entries] == [
+        ("b", "file", 7, ""),
+        ("c", "hardlink", 0, "b"),
+    ]
+    assert sorted(found.secrets) == [".env", "a"]
+
+
+def test_hard_links_travel_as_ever_when_all_secrets_do(tmp_path: Path) -> None:
+    write(tmp_path, ".env")
+    (tmp_path / "copy").hardlink_to(tmp_path / ".env")
+    found = scan(tmp_path, rules=NO_RULES, include_secrets=True)
+    assert [(e.path, e.kind, e.target) for e in found.entries] == [
+        (".env", "file", ""),
+        ("copy", "hardlink", ".env"),
+    ]
+
+
+# Histories of version control systems
+
+LOGIN = b'[remote "origin"]\n\turl = https://me:abcdefgh@git.example.org/x\n'
+
+
+@pytest.mark.parametrize(
+    "name", [".git", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS", "sub/.git"]
+)
+@pytest.mark.parametrize("text", ["", "*.log\n", "!src\n", "!**/*\n"])
+def test_a_history_does_not_travel_because_the_ignore_file_forgot_it(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    write(tmp_path, f"{name}/config", LOGIN)
+    write(tmp_path, "app.py")
+    rules = IgnoreRules.parse(text)
+    assert travelling(tmp_path, rules) == ["app.py"]
+    assert scan(tmp_path, rules=rules).histories == (name,)
+    assert scan(tmp_path, rules=rules, include_secrets=True).histories == (name,)
+
+
+def test_the_file_that_names_the_history_of_a_worktree_stays_too(tmp_path: Path) -> None:
+    write(tmp_path, ".git", b"gitdir: /home/me/x/.git/worktrees/y\n")
+    assert travelling(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", [".git", "**/.git", "*\n!app.py"])
+def test_a_history_that_the_ignore_file_leaves_out_is_not_mentioned(
+    tmp_path: Path, text: str
+) -> None:
+    write(tmp_path, ".git/config", LOGIN)
+    write(tmp_path, "app.py")
+    found = scan(tmp_path, rules=IgnoreRules.parse(text))
+    assert found.histories == ()
+    assert [entry.path for entry in found.entries] == ["app.py"]
+
+
+@pytest.mark.parametrize("text", ["!.git", "*\n!.git", "!.git/**", "!**/.git"])
+def test_a_history_that_is_asked_for_travels_without_logins(tmp_path: Path, text: str) -> None:
+    token = LOGIN.replace(b"me:abcdefgh", b"abcdefghijkl")
+    header = b'[http "https://git.example.org/"]\n\textraheader = AUTHORIZATION: basic eDp5\n'
+    held = {
+        "config": LOGIN,
+        "modules/a/config": token,
+        "modules/b/config": header,
+        "logs/HEAD": LOGIN,
+    }
+    sent = {"HEAD": b"ref: refs/heads/main\n", "objects/ab/cd": LOGIN * 9000}
+    sent["modules/c/config"] = b'[remote "origin"]\n\turl = git@git.example.org:x\n'
+    sent["modules/d/config"] = b'[remote "origin"]\n\turl = https://git.example.org/x\n'
+    for path, data in (held | sent).items():
+        write(tmp_path, f".git/{path}", data)
+    rules = IgnoreRules.parse(text)
+    assert set(travelling(tmp_path, rules)) == {f".git/{path}" for path in sent}
+    assert set(scan(tmp_path, rules=rules).secrets) == {f".git/{path}" for path in held}
+
+
+def test_several_histories_make_one_line() -> None:
+    assert describe_histories(()) == ""
+    assert describe_histories((".git", "a/.git", "b/.git", "c/.git")) == (
+        "left out, since it is the history of a version control system: .git, a/.git, b/.git and 1 more"
+        " (to send it, without logins, add the line !.git to the ignore file)"
+    )
+
+
+# Files that an option names
+
+
+@pytest.mark.parametrize("include_secrets", [False, True])
+def test_a_private_file_travels_by_none_of_its_names(tmp_path: Path, include_secrets: bool) -> None:
+    write(tmp_path, "token")
+    (tmp_path / "copy").hardlink_to(tmp_path / "token")
+    write(tmp_path, "app.py")
+    status = (tmp_path / "token").stat()
+    found = scan(
+        tmp_path,
+        rules=IgnoreRules.parse("!token\n!copy\n"),
+        include_secrets=include_secrets,
+        private={(status.st_dev, status.st_ino)},
+    )
+    assert [entry.path for entry in found.entries] == ["app.py"]
+    assert [skipped.path for skipped in found.skipped] == ["copy", "token"]
+
+
 # The line that the build says
 
 
@@ -305,7 +439,7 @@ def test_nothing_held_back_is_nothing_to_say() -> None:
 def test_one_secret_is_named_with_how_to_send_it() -> None:
     assert describe((".env",)) == (
         "left out, since it looks like a secret: .env"
-        " (to send one, name it in the ignore file: !.env)"
+        " (to send one, name it in the ignore file: !.env; for its variables alone, name it in env_file)"
     )
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from buildr.cli import app
 from buildr.context.ignore.defaults import DEFAULTS, MARKERS
-from buildr.context.secrets import FOLDERS, ROWS
+from buildr.context.secret_names import FOLDERS, ROWS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "secrets.md"
 
@@ -32,7 +32,8 @@ def of_secrets() -> str:
                 if "!" in row.names
                 else ""
             )
-            + (" where the content shows it" if row.head else ""),
+            + (" where the content shows it" if row.shows else "")
+            + (" unless the content is public" if row.unless else ""),
             row.reason,
         )
         for row in ROWS

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildr.dependencies import pip_config
+from buildr.dependencies.pip_config import settings
 from buildr.errors import OptionError
-from buildr.installer import pip_config
-from buildr.installer.pip_config import settings
 from buildr.installer.secrets import Secrets, read_secrets
 from buildr.options import BuildSecret
 
@@ -93,6 +93,22 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         ("token", "  hunter22\n", ["hunter22"]),
         ("token", "abc", []),
         ("cert", "-----BEGIN CERTIFICATE-----\nMIIabcdefghijklmnop\n", []),
+        ("pip.conf", "[global]\nindex-url = https://t0ken@index/simple\n", ["t0ken"]),
+        ("url", "https://t0ken:@index/simple", ["t0ken"]),
+        ("url", "https://t0ken:x-oauth-basic@index/simple", ["t0ken"]),
+        ("two", "hunter2\nswordfish\n", ["hunter2", "swordfish"]),
+        ("ini", "[x]\nuser = me\npassword = hunter2\ntimeout_seconds = 3000\n", ["hunter2"]),
+        ("env", "# mine\nexport DB_PASS='hunter2'\nDEBUG=true\n", ["hunter2"]),
+        (
+            "json",
+            '{"user": "me", "url": "https://index", "password": "hun\\"ter2", "nested": [{"apiKey": "t0ken"}]}',
+            ['hun"ter2', 'hun\\"ter2', "t0ken"],
+        ),
+        (
+            "account",
+            '{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nMIIabcdefghijklmnop\\n"}',
+            ["MIIabcdefghijklmnop"],
+        ),
     ],
 )
 def test_of_a_file_what_nobody_else_has_is_hidden(
@@ -101,6 +117,19 @@ def test_of_a_file_what_nobody_else_has_is_hidden(
     (tmp_path / "a").write_text(text)
     found = read(BuildSecret(name, src="a"), context=tmp_path)
     assert sorted(found.hidden) == sorted(hidden)
+
+
+def test_what_may_stand_anywhere_by_chance_is_hidden_and_not_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("hunter2\nMIIabcdefghijklmnop\npassword = swordfish\n")
+    found = read(BuildSecret("x", src="a"), context=tmp_path)
+    assert sorted(found.hidden) == ["MIIabcdefghijklmnop", "hunter2", "swordfish"]
+    assert found.sought == {"MIIabcdefghijklmnop": "x", "swordfish": "x"}
+
+
+def test_every_line_of_a_value_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "first-line\nsecond-line\n")
+    found = read(BuildSecret("TOKEN", env="TOKEN"))
+    assert found.hide("a first-line\nb second-line") == "a ****\nb ****"
 
 
 def test_nothing_of_a_value_is_in_the_repr(tmp_path: Path) -> None:

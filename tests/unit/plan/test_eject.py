@@ -168,7 +168,7 @@ def test_by_force_files_of_somebody_else_stay_where_a_build_copies_from_and_are_
     assert eject("--force").exit_code == 0
     for name in ("context/mine.txt", "files/notes.txt", "guest/buildr/mine", "README"):
         assert (tmp_path / "out" / name).read_text() == "mine"
-    said = "not written by eject, and copied into the image: context/mine.txt and 2 more"
+    said = "not written by eject, but copied into the image: context/mine.txt and 2 more"
     assert said in capfd.readouterr().err
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from buildr.cli import app
 from buildr.config import Settings
@@ -21,12 +23,15 @@ from buildr.runners.plan import plan_image, plan_run
 from buildr.runners.protocol import Manifest
 from buildr.runners.quadlet import render
 from tests import systemd
+from tests.canaries import SECRET
 from tests.unit.command import command_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+
+    from buildr.runners.plan import RunPlan
 
 DECORATED = """\
 from buildr import Containerize
@@ -50,14 +55,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def unit(command: tuple[str, ...] = (), **runtime: Any) -> tuple[str, tuple[str, ...]]:
-    """Return the unit of a script, or of an image where a command is given; and its notes."""
+def planned(command: tuple[str, ...] = (), **runtime: Any) -> RunPlan:
     settings = Settings(package=package_options(None), runtime=runtime_options(runtime), origins={})
     if command:
-        plan = plan_image("localhost/buildr/web:latest", settings, command=command)
-    else:
-        plan = plan_run(Entry(kind="script", script=os.path.abspath("web.py")), settings)
-    manifest = render(plan, "web")
+        return plan_image("localhost/buildr/web:latest", settings, command=command)
+    return plan_run(Entry(kind="script", script=os.path.abspath("web.py")), settings)
+
+
+def unit(command: tuple[str, ...] = (), **runtime: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the unit of a script, or of an image where a command is given; and its notes."""
+    manifest = render(planned(command, **runtime), "web")
     assert [*manifest.files] == ["web.container"]
     return manifest.files["web.container"], manifest.notes
 
@@ -208,7 +215,11 @@ def test_a_name_is_the_containers() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["TOKEN", "GITHUB_TOKEN", "DB_PASSWORD", "API_KEY", "APIKEY", "client_secret_2"]
+    "name",
+    [
+        *("TOKEN", "GITHUB_TOKEN", "DB_PASSWORD", "API_KEY", "APIKEY", "client_secret_2"),
+        *("PGPASSWORD", "DB_PASS", "GITHUB_PAT", "AUTH"),
+    ],
 )
 def test_what_looks_like_a_secret_is_not_written(name: str) -> None:
     text, notes = unit(env={name: "canary"})
@@ -218,11 +229,84 @@ def test_what_looks_like_a_secret_is_not_written(name: str) -> None:
 
 def test_the_hosts_values_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODE", "canary")
-    text, notes = unit(env={"MODE": None, "KEYBOARD": "us"})
+    text, notes = unit(env={"MODE": None, "MONKEY": "us"})
     assert "canary" not in text
-    assert "Environment=KEYBOARD=us" in text
+    assert "Environment=MONKEY=us" in text
     assert len(notes) == 1
     assert "the variable MODE is left out, since it has this host's value" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "value", ["postgres://me:canary@db/x", "https://canary12@index", "canary " + SECRET["mykey"]]
+)
+def test_a_value_that_looks_like_a_secret_is_not_written(value: str) -> None:
+    text, notes = unit(env={"PLACE": value})
+    assert "canary" not in text
+    assert "podman secret create PLACE -" in notes[0]
+
+
+def test_a_secret_of_podman_s_gives_a_variable_its_value() -> None:
+    plan = structs.replace(
+        planned(env={"TOKEN": "canary", "MODE": "x"}),
+        stored_secrets=(("TOKEN", "my-token"), ("OTHER", "OTHER")),
+    )
+    manifest = render(plan, "web")
+    text = manifest.files["web.container"]
+    assert "canary" not in text
+    assert manifest.notes == ()
+    arguments = values(systemd.keys(text, "Container"), "PodmanArgs")
+    assert "--secret=my-token,type=env,target=TOKEN" in arguments
+    assert "--secret=OTHER,type=env,target=OTHER" in arguments
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("python", "a.py", "--password", "x"), ["--password"]),
+        (("python", "a.py", "--api-key=x", "--mode", "y"), ["--api-key"]),
+        (("python", "a.py", "https://me:pw12@index"), [""]),
+        (("python", "a.py", "--password", "--mode", "x"), []),
+        (("python", "a.py", "--monkey", "x", "token"), []),
+    ],
+)
+def test_arguments_that_look_like_secrets_are_named(
+    command: tuple[str, ...], named: list[str]
+) -> None:
+    _, notes = unit(command)
+    wanted = [f"an argument{f' ({name})' if name else ''} looks like a secret" for name in named]
+    assert [note.partition(",")[0] for note in notes] == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "command", "mode"),
+    [
+        ({}, (), 0o640),
+        ({"ports": [80]}, (), 0o640),
+        ({"env": {"A": "b"}}, (), 0o600),
+        ({"env": {"A": "b c"}}, (), 0o600),
+        ({}, ("python", "a.py", "x"), 0o600),
+    ],
+)
+def test_a_unit_with_values_in_it_is_its_owner_s_alone(
+    tmp_path: Path, options: dict[str, Any], command: tuple[str, ...], mode: int
+) -> None:
+    manifest = render(planned(command, **options), "w")
+    mask = os.umask(0o027)
+    try:
+        for _ in range(2):
+            [path] = write(manifest, str(tmp_path / "units"))
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(os.stat(path).st_mode) == mode
+    assert os.listdir(tmp_path / "units") == ["w.container"]
+
+
+@pytest.mark.parametrize("word", ["", "=x", "1A", "A=b c", "A-B", "A=-x"])
+def test_a_malformed_name_of_a_podman_secret_is_an_error(word: str, project: Path) -> None:
+    (project / "app.py").write_text("")
+    result = CliRunner().invoke(app, ["quadlet", "--podman-secret", word, "app.py"])
+    assert result.exit_code == 2
+    assert "VARIABLE=NAME" in result.output
 
 
 def test_a_file_of_variables_is_named_and_never_read_into_the_unit(project: Path) -> None:

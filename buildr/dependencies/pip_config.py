@@ -60,7 +60,10 @@ def settings(environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], 
     logins = _logins(environ)
     variables: dict[str, str] = {}
     files: dict[str, str] = {}
-    for key, value in _told(environ).items():
+    found = _asked(environ)
+    if found is None:
+        found = _read_all(environ)
+    for key, value in _told(found, environ).items():
         name = f"PIP_{key.upper().replace('-', '_')}"
         if key in _PLAIN:
             variables[name] = value
@@ -73,11 +76,18 @@ def settings(environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], 
     return variables, files
 
 
-def _told(environ: Mapping[str, str]) -> dict[str, str]:
+def private_files(environ: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield the paths of the files in which logins and keys for indexes stand, whether they are there or not."""
+    environ = os.environ if environ is None else environ
+    yield from _config_files(environ)
+    yield from _netrc_files(environ)
+    # pip is not asked: that takes longer than all else that is decided, and it may fail.
+    told = _told(_read_all(environ), environ)
+    yield from (os.path.expanduser(value) for key, value in told.items() if key in _FILES)
+
+
+def _told(found: Mapping[tuple[str, str], str], environ: Mapping[str, str]) -> dict[str, str]:
     """Return all settings of ``pip install`` by their names in the files: a more special section goes first, whatever the file."""
-    found = _asked(environ)
-    if found is None:
-        found = _read_all(environ)
     told: dict[str, str] = {}
     for section in _SECTIONS:
         for (of, key), value in found.items():
@@ -165,13 +175,16 @@ def _is_remote(url: str) -> bool:
     return url.lower().startswith(("http://", "https://"))
 
 
+def _netrc_files(environ: Mapping[str, str]) -> list[str]:
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return [environ["NETRC"]] if environ.get("NETRC") else [f"{home}/.netrc", f"{home}/_netrc"]
+
+
 def _logins(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Return user and password by host, from the netrc file that requests reads."""
     import netrc
 
-    home = environ.get("HOME") or os.path.expanduser("~")
-    paths = [environ["NETRC"]] if environ.get("NETRC") else [f"{home}/.netrc", f"{home}/_netrc"]
-    for path in paths:
+    for path in _netrc_files(environ):
         try:
             hosts = netrc.netrc(path).hosts
         except (OSError, UnicodeError, netrc.NetrcParseError):

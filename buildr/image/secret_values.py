@@ -1,0 +1,52 @@
+"""The values of a project's secrets, to be looked for in what is sent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from buildr.context.lookout import Lookout
+from buildr.errors import BuildrError
+
+if TYPE_CHECKING:
+    from buildr.plan.project import Project
+
+__all__ = ["lookout"]
+
+_LONG = 12  # characters of a variable's value that nothing else has by chance, if there are letters and digits
+
+
+def lookout(project: Project) -> Lookout | None:
+    """Return what looks for the values of the project's secrets; ``None`` where there are none.
+
+    A secret that is not there now is left out: it is needed only when something is installed.
+    """
+    words: dict[str, str] = {}
+    for secret in project.package.secrets:
+        from buildr.installer.secrets import read_secrets
+
+        try:
+            words |= read_secrets((secret,), str(project.context)).sought
+        except BuildrError:
+            continue
+    for path in project.env_files:
+        words |= _of_env_file(path)
+    return Lookout(words) if words else None
+
+
+def _of_env_file(path: str) -> dict[str, str]:
+    from buildr.host.confidential import is_confidential, logins
+    from buildr.run.env_files import read_env_files
+
+    try:
+        found = read_env_files((path,))
+    except BuildrError:
+        return {}
+    words: dict[str, str] = {}
+    for name, value in found.items():
+        if value is None:  # the host's
+            continue
+        for word in [*([value] if is_confidential(name) else []), *logins(value)]:
+            if len(word) >= _LONG and re.search("[A-Za-z]", word) and re.search("[0-9]", word):
+                words[word] = name
+    return words

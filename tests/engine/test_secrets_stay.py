@@ -1,0 +1,69 @@
+"""No secret of hundreds of kinds arrives in an image, and nothing of what options name for secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.canaries import HARMLESS, SECRET
+from tests.engine.images import site as make_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engine.harness import Engine
+    from tests.engine.images import Site
+
+DEPENDENCIES = ("poetry.lock", "requirements.txt")  # which would be installed
+BODY = """\
+found = [os.path.join(top, name) for top, _, names in os.walk("/app") for name in names]
+json.dump(sorted(os.path.relpath(path, "/app") for path in found), sys.stdout)
+"""
+
+
+@pytest.fixture
+def site(engine: Engine) -> Iterator[Site]:
+    yield from make_site(engine)
+
+
+def test_only_what_is_no_secret_arrives(site: Site) -> None:
+    site.write(SECRET)
+    site.write({".git/config": "x", ".dockerignore": "*.log\n"})
+    site.script(BODY, imports="import json, os, sys")
+    done = site.run()
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout) == [".dockerignore", "app.py"]
+    said = done.stderr.decode()
+    assert "left out, since they look like a secret: " in said
+    assert "left out, since it is the history of a version control system: .git" in said
+
+
+def test_what_only_looks_like_a_secret_arrives(site: Site) -> None:
+    harmless = {name: text for name, text in HARMLESS.items() if name not in DEPENDENCIES}
+    site.write(harmless)
+    site.script(BODY, imports="import json, os, sys")
+    done = site.run()
+    assert done.returncode == 0, done.stderr.decode()
+    assert set(json.loads(done.stdout)) == set(harmless)
+    assert "like a secret" not in done.stderr.decode()
+
+
+def test_files_that_options_name_do_not_arrive_nor_does_their_content(site: Site) -> None:
+    value = "c0rrect-horse-battery"
+    site.write({"plain": value, "variables": "MODE=x\n", "requirements.txt": ""})
+    site.script(
+        BODY,
+        imports="import json, os, sys",
+        package={"secrets": ["id=x,src=plain"]},
+        runtime={"env_file": "variables"},
+    )
+    done = site.run()
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout) == ["app.py", "requirements.txt"]
+    site.write({"notes": f"it is {value}\n"})
+    done = site.run()
+    assert done.returncode == 125
+    assert b"notes has the value of the secret x in it" in done.stderr
+    assert value.encode() not in done.stderr
