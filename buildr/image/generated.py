@@ -23,16 +23,14 @@ from buildr.plan.fingerprint import may_serve
 from buildr.plan.staging import CONTAINERFILE, counted, parts_of, source_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from buildr.context.entries import Entry
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
-    from buildr.engines.records import Image
-    from buildr.plan.fingerprint import Frame
+    from buildr.image.inputs import Inputs
     from buildr.plan.project import Project
-    from buildr.plan.sources import Sources
 
 _HOLES_BYTES = 1 << 20  # in one file; a build sends no holes, and a layer does
 _BLOCK = 512  # what st_blocks counts in
@@ -41,10 +39,8 @@ _BLOCK = 512  # what st_blocks counts in
 def build_generated(
     backend: Backend,
     project: Project,
-    sources: Sources,
+    inputs: Inputs,
     progress: Progress,
-    around: Frame,
-    bases: Sequence[Image],
     *,
     cache: bool,
     wheels: bool = False,
@@ -54,10 +50,8 @@ def build_generated(
     Args:
         backend: the engine.
         project: what to build.
-        sources: its files.
-        progress: told of the build.
-        around: what decides the image beside the context.
-        bases: the image that it starts from.
+        inputs: what it is built from.
+        progress: receives the events of the build.
         cache: whether what was built before may serve.
         wheels: whether dependencies may be installed with the cache of wheels.
 
@@ -65,6 +59,7 @@ def build_generated(
         ContextError: a file cannot be read.
         BuildError: a step failed.
     """
+    sources, prepared_tag = inputs.sources, inputs.frame.prepared_tag
     base_image = project.recipe.base_image  # by its name, which an image of dependencies has not
     if project.package.secrets and project.recipe.installs:
         from buildr.installer import with_dependencies
@@ -90,12 +85,12 @@ def build_generated(
             raise advised(error, base_image) from None
 
     def prepare(project: Project) -> str:
-        stored = backend.image(around.prepared_tag) if cache else None
+        stored = backend.image(prepared_tag) if cache else None
         if stored is not None and may_serve(stored, project):
             return stored.id
-        return build(project, around.prepared_tag)
+        return build(project, prepared_tag)
 
-    image = _build_layered(backend, project, sources, bases, prepare, progress)
+    image = _build_layered(backend, project, inputs, prepare, progress)
     if image is None:
         return build(project, project.reference)
     backend.tag(image, project.reference)
@@ -105,8 +100,7 @@ def build_generated(
 def _build_layered(
     backend: Backend,
     project: Project,
-    sources: Sources,
-    bases: Sequence[Image],
+    inputs: Inputs,
     prepare: Callable[[Project], str],
     progress: Progress,
 ) -> str | None:
@@ -115,20 +109,20 @@ def _build_layered(
     Args:
         backend: the engine.
         project: what to build.
-        sources: its files.
-        bases: the image that it starts from.
+        inputs: what it is built from.
         prepare: returns the id of the image of a project whose source is not part of it.
-        progress: told of the build.
+        progress: receives the events of the build.
 
     Raises:
         ContextError: a file cannot be read.
         BuildError: a step of what comes before the source failed.
     """
+    sources = inputs.sources
     entries = sources.tree.scan.entries
     # Additional files come after the source.
     if not project.can_grow or project.recipe.files or _has_holes(project.context, entries):
         return None
-    if not backend.appends() or any(place_in(backend, base) == "other" for base in bases):
+    if not backend.appends() or any(place_in(backend, base) == "other" for base in inputs.bases):
         return None
     below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
     tree = source_tree(project, sources, APP.strip("/"))

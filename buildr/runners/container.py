@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from buildr.engines.images import Images
     from buildr.engines.records import EngineInfo
-    from buildr.image.ensure import Ready
+    from buildr.image.lookup import Ready
     from buildr.options import Runtime
     from buildr.options.mounts import Mount
     from buildr.runners.session import EngineSession

@@ -18,7 +18,7 @@ from buildr.runners.session import EngineSession
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
     from buildr.host.signals import Signals
-    from buildr.image.ensure import Ready
+    from buildr.image.lookup import Ready
     from buildr.run.watchdog import Watchdog
     from buildr.runners.plan import RunPlan
     from buildr.runners.protocol import Workers

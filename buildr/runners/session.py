@@ -8,7 +8,8 @@ from buildr import labels
 from buildr.engines import registry
 from buildr.errors import ContainerError
 from buildr.host import console
-from buildr.image.ensure import Ready, make_ready
+from buildr.image.ensure import Wanted, make_ready
+from buildr.image.lookup import Ready
 from buildr.image.publish import build_and_publish, build_elsewhere, verbosity
 from buildr.layout import APP
 from buildr.leftovers import housework, sweeping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from buildr.engines.container_spec import ContainerSpec
-    from buildr.image.ensure import Growth
+    from buildr.image.lookup import Growth
     from buildr.options import Runtime
     from buildr.plan.project import Project
     from buildr.runners.plan import RunPlan
@@ -75,7 +76,7 @@ class EngineSession:
         """Return what a container of the project is made of; build if need be, publish if asked for.
 
         Args:
-            trust: see `buildr.image.ensure.make_ready`.
+            trust: see `buildr.image.ensure.Wanted`.
 
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
@@ -90,10 +91,8 @@ class EngineSession:
             backend,
             project,
             say,
-            growth=_growth(self.runtime),
+            Wanted(growth=_growth(self.runtime), trust=trust, wheels=project.package.wheel_cache),
             verbosity=verbosity(project.package),
-            trust=trust,
-            wheels=project.package.wheel_cache,
         )
 
     def watchdog(self, spec: ContainerSpec) -> Watchdog:

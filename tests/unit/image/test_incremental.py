@@ -15,7 +15,7 @@ from buildr.engines.records import Image
 from buildr.errors import BuildError
 from buildr.host import cache
 from buildr.image import base_content, incremental
-from buildr.image.ensure import Growth, Ready, make_ready
+from buildr.image.ensure import Wanted, make_ready
 from buildr.options import PackageFile, package_options
 from buildr.plan.containerfile import render_growth
 from buildr.plan.entry import Entry
@@ -24,6 +24,8 @@ from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from buildr.image.lookup import Growth, Ready
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +50,7 @@ def ready(
 ) -> Ready:
     entry = Entry(kind="script", script=str(Path("app.py").absolute()))
     project = plan(entry, package_options(options))
-    return make_ready(backend, project, lambda _text: None, growth=growth, trust=trust)
+    return make_ready(backend, project, lambda _text: None, Wanted(growth=growth, trust=trust))
 
 
 def members(files: bytes) -> dict[str, tarfile.TarInfo]:

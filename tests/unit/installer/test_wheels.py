@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildr.errors import BuildError, ContainerError, EngineError
-from buildr.image.ensure import ensure_image, make_ready
+from buildr.image.ensure import Wanted, ensure_image, make_ready
 from buildr.installer.installation import Installed
 from buildr.installer.wheels import cache_volumes
 from buildr.labels import WHEELS
@@ -39,7 +39,7 @@ def run(
 ) -> str:
     """Make the image of a run ready."""
     project = plan(Entry(kind="script", script=os.path.abspath(script)), package_options(options))
-    return make_ready(backend, project, lambda _text: None, wheels=wheels).image
+    return make_ready(backend, project, lambda _text: None, Wanted(wheels=wheels)).image
 
 
 def build(backend: FakeBackend, **options: Any) -> str:
@@ -220,7 +220,7 @@ def test_old_images_of_what_was_installed_go(directory: Path) -> None:
         guest.files = {"usr/lib/rich.py": str(version).encode()}
         (directory / "requirements.txt").write_text(f"rich=={version}\n")
         project = plan(Entry(kind="script", script=os.path.abspath("app.py")), package_options({}))
-        ready = make_ready(backend, project, lambda _text: None, wheels=True)
+        ready = make_ready(backend, project, lambda _text: None, Wanted(wheels=True))
         housework.note(backend.info, old_images(project, ready.image))
         keep_house_of(backend)
     tags = [tag for image in backend.images({}) for tag in image.tags]

@@ -1,0 +1,25 @@
+"""What decides an image, as far as it is known before the build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildr.engines.records import Image
+    from buildr.plan.fingerprint import Frame
+    from buildr.plan.sources import Sources
+
+
+class Inputs(Struct, frozen=True, kw_only=True):
+    """What a project's image is built from."""
+
+    sources: Sources
+    """The files."""
+    bases: Sequence[Image]
+    """The images that the build starts from."""
+    frame: Frame
+    """All that decides the image beside the files."""

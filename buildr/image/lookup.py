@@ -1,0 +1,135 @@
+"""An image that an engine stores already: the one of a project's state, or one that a small change turns into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from buildr.errors import ImageNotFoundError
+from buildr.leftovers.last_image import Memory
+from buildr.plan.fingerprint import may_serve
+
+if TYPE_CHECKING:
+    from buildr.context.delta import State
+    from buildr.engines.progress import Progress
+    from buildr.engines.protocol import Backend
+    from buildr.engines.records import Image
+    from buildr.image.inputs import Inputs
+    from buildr.leftovers.last_image import LastImage
+    from buildr.plan.project import Project
+
+_MOST_LAYERS = 20
+"""After so many deltas an image is built clean: every one of them costs each start a little."""
+
+Growth = Literal["clean", "images", "files"]
+"""What may come of small changes: nothing but a clean build; an image on top of the last one, too; or files that are put
+into the container before it starts, too."""
+
+
+class Ready(Struct, frozen=True, kw_only=True):
+    """What a container is made of."""
+
+    image: str
+    """Its image's id."""
+    variables: tuple[str, ...] | None = None
+    """Names of the variables that the image sets, where they are known."""
+    files: bytes = b""
+    """A tar archive to unpack into ``/app`` before it starts: what has changed since the image was built."""
+    is_new: bool = False
+    """Whether it was built clean just now, so that there may be older ones to remove: see `old_images`."""
+
+
+class Lookup:
+    """Finds the image of a state, or one that a small change turns into it.
+
+    Args:
+        backend: the engine.
+        project: whose image it is.
+        inputs: what a clean build would start from.
+
+    Attributes:
+        tag: the name of the clean image.
+    """
+
+    def __init__(self, backend: Backend, project: Project, inputs: Inputs) -> None:
+        self._tree = inputs.sources.tree
+        self.tag = inputs.frame.tag(self._tree.digest)
+        self._grown_tag = inputs.frame.tag(self._tree.digest, grown=True)
+        self._backend = backend
+        self._project = project
+        self._frame = inputs.frame
+        self._bases = inputs.bases
+        self._memory = Memory(project.key, backend)
+
+    def find(self, growth: Growth, progress: Progress, *, trust: bool) -> Ready | None:
+        """Return an image that there is, or that grows from one; ``None`` when it must be built clean."""
+        grows = growth != "clean" and self._project.can_grow
+        last = self._memory.last()
+        tags = (self.tag, self._grown_tag) if grows else (self.tag,)
+        if trust and last is not None and last.tag in tags:
+            return Ready(image=last.id, variables=last.variables)
+        stored = self._backend.image(self.tag)
+        if stored is not None and may_serve(stored, self._project):
+            if self._project.reference not in stored.tags:  # an earlier state, come back
+                self._backend.tag(stored.id, self._project.reference)
+            return self.remember(self.tag, stored)
+        if last is None or not grows:
+            return None
+        if (stored := self._backend.image(self._grown_tag)) is not None:
+            # How many layers it has is not known any more.
+            layers = last.layers if last.tag == self._grown_tag else _MOST_LAYERS
+            return self.remember(self._grown_tag, stored, layers=layers)
+        old = self._state_of(last, trust=trust)
+        return self._grow(last, old, growth, progress) if old else None
+
+    def _state_of(self, last: LastImage, *, trust: bool) -> State | None:
+        """Return the context that the last image was made of; ``None`` where nothing can come on top of that image."""
+        tag = self._frame.tag(last.tree, grown=last.layers > 0)
+        if last.tag != tag:  # something else than the context has changed, too
+            return None
+        if not trust:
+            # Under its name there may be another image by now: the same state may have been built again.
+            stored = self._backend.image(tag)
+            if stored is None or stored.id != last.id:
+                return None
+        return self._memory.state(last.tree)
+
+    def _grow(
+        self, last: LastImage, old: State, growth: Growth, progress: Progress
+    ) -> Ready | None:
+        from buildr.context.delta import State
+        from buildr.image.base_content import place_in
+        from buildr.image.incremental import files_to_put, grow, small_delta
+
+        delta = small_delta(old, State(self._tree.scan.entries, self._tree.contents))
+        places = [place_in(self._backend, base) for base in self._bases] if delta else []
+        if delta is None or "other" in places or (delta.removed and "filled" in places):
+            return None
+        if growth == "files" and (files := files_to_put(self._project, delta)):
+            return Ready(image=last.id, variables=last.variables, files=files)
+        if last.layers >= _MOST_LAYERS:
+            return None
+        image = grow(self._backend, self._project, last.id, delta, progress)
+        if image is None:
+            return None
+        self._backend.tag(image, self._grown_tag)
+        return self.remember(self._grown_tag, image, layers=last.layers + 1)
+
+    def remember(
+        self, tag: str, image: Image | str, *, layers: int = 0, is_new: bool = False
+    ) -> Ready:
+        """Remember an image; return it."""
+        if isinstance(image, str):
+            stored = self._backend.image(image)
+            if stored is None:
+                raise ImageNotFoundError(
+                    f"the image {image} vanished after its build",
+                    hint="Somebody removed it just now; run again.",
+                )
+            image = stored
+        self._memory.remember(
+            tag, image, self._tree, layers=layers, with_state=self._project.can_grow
+        )
+        names = tuple(line.partition("=")[0] for line in image.environment)
+        return Ready(image=image.id, variables=names, is_new=is_new)
