@@ -56,10 +56,7 @@ def requirements(
     source: str,
     *,
     where: str,
-    requires_python: str | None = None,
-    python_source: str = "",
     indexes: Sequence[str] = (),
-    roots: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Dependencies:
     """Return what pip needs to install a list of requirements, without Buildr itself.
@@ -68,10 +65,7 @@ def requirements(
         wanted: the requirements, checked.
         source: where they are written, for people.
         where: the same, at the beginning of a note.
-        requires_python: the Python that is asked for there.
-        python_source: where it is.
         indexes: lines with options for pip.
-        roots: folders of the source that the script imports from.
         notes: what a user should know.
     """
     kept = [item for item in wanted if not is_buildr(item)]
@@ -84,8 +78,5 @@ def requirements(
         files=(StagedFile(path=_STAGED, data=data),) if kept else (),
         install=("-r", _STAGED) if kept else (),
         needs_source=any(points_into_source(item) for item in kept),
-        requires_python=requires_python,
-        python_source=python_source,
-        roots=tuple(roots),
         notes=said,
     )

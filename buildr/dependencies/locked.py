@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import ProjectFiles
 
-__all__ = ["REPOSITORIES", "Locked", "archive", "at_url", "folder", "from_index", "repository"]
+__all__ = [
+    "REPOSITORIES",
+    "Locked",
+    "Revision",
+    "archive",
+    "at_url",
+    "folder",
+    "from_index",
+    "repository",
+]
 
 REPOSITORIES = ("git", "hg", "svn", "bzr")
 """The kinds that pip knows, each by the name of its program."""
@@ -53,6 +62,22 @@ class Locked(Struct, frozen=True, kw_only=True):
     condition: Condition = ALWAYS
     local: bool = False
     index: str | None = None
+
+
+class Revision(Struct, frozen=True, kw_only=True):
+    """A revision of a repository.
+
+    Attributes:
+        kind: ``git``, ``hg``, ``svn`` or ``bzr``.
+        url: of the repository, without ``git+``.
+        commit: its id.
+        subdirectory: of the package in the repository.
+    """
+
+    kind: str
+    url: str
+    commit: str
+    subdirectory: str | None = None
 
 
 def from_index(
@@ -112,47 +137,36 @@ def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, whe
     )
 
 
-def repository(
-    name: str,
-    kind: str,
-    url: str,
-    revision: str,
-    condition: Condition,
-    where: str,
-    *,
-    subdirectory: str | None = None,
-) -> Locked:
+def repository(name: str, revision: Revision, condition: Condition, where: str) -> Locked:
     """Return a package that is a revision of a repository.
 
     Args:
         name: its name.
-        kind: ``git``, ``hg``, ``svn`` or ``bzr``.
-        url: of the repository, without ``git+``.
-        revision: the commit.
+        revision: where it comes from.
         condition: under which it is installed.
         where: the lock, for errors.
-        subdirectory: of the package in the repository.
 
     Raises:
         DependencyError: the image cannot fetch that.
     """
+    kind, url, commit = revision.kind, revision.url, revision.commit
     scp = re.fullmatch(r"([\w.-]+@[\w.-]+):(?!/)([^\s\\#]+)", url, re.ASCII)
     place = f"ssh://{scp[1]}/{scp[2]}" if scp else url
     if (
         not re.fullmatch(_URL, place)
         or place.lower().startswith("file:")
-        or not re.fullmatch(_REVISION, revision)
-        or kind not in ("git", "hg", "svn", "bzr")
+        or not re.fullmatch(_REVISION, commit)
+        or kind not in REPOSITORIES
     ):
         raise DependencyError(
             f"{where}: {name} comes from the repository {without_password(url)!r}"
-            f" at {revision!r}, which the image cannot fetch",
+            f" at {commit!r}, which the image cannot fetch",
             hint="accepted: a repository with a URL such as https://, and a commit",
         )
-    tail = f"#subdirectory={quote(subdirectory)}" if subdirectory else ""
+    tail = f"#subdirectory={quote(revision.subdirectory)}" if revision.subdirectory else ""
     return Locked(
         name=name,
-        requirement=f"{_name(name, where)} @ {kind}+{place}@{revision}{tail}",
+        requirement=f"{_name(name, where)} @ {kind}+{place}@{commit}{tail}",
         condition=condition,
     )
 

@@ -10,6 +10,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from buildr.dependencies.files import decode, inside, read_bytes
 from buildr.dependencies.listed import check, requirements
 from buildr.dependencies.requirement import is_buildr, without_password
@@ -114,14 +116,11 @@ def _read(real: str, path: str) -> Dependencies | None:
         refuse_ties(block, wanted, path, uv_lock=f"uv lock --script {path}")
         indexes = lines(declared(table_of(block, "tool")), path)
         notes = tuple(filter(None, [note(indexes, path)]))
-    return requirements(
-        wanted,
-        f"the inline metadata of {path}",
-        where=path,
-        indexes=indexes,
+    source = f"the inline metadata of {path}"
+    return replace(
+        requirements(wanted, source, where=path, indexes=indexes, notes=notes),
         requires_python=_requires_python(block, path),
         python_source=PYTHON_SOURCE,
-        notes=notes,
     )
 
 

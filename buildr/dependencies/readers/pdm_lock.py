@@ -18,6 +18,7 @@ from buildr.dependencies.import_roots import source_roots
 from buildr.dependencies.locked import (
     REPOSITORIES,
     Locked,
+    Revision,
     archive,
     at_url,
     folder,
@@ -159,8 +160,10 @@ def _locked(project: ProjectFiles, path: str, package: _Package, condition: Cond
     hashes = [file.hash for file in package.files if file.hash]
     for kind in REPOSITORIES:
         if url := getattr(package, kind):
-            revision, inside = package.revision, package.subdirectory
-            return repository(name, kind, url, revision, condition, path, subdirectory=inside)
+            revision = Revision(
+                kind=kind, url=url, commit=package.revision, subdirectory=package.subdirectory
+            )
+            return repository(name, revision, condition, path)
     if package.url is not None:
         tail = f"#subdirectory={package.subdirectory}" if package.subdirectory else ""
         return at_url(name, package.url + tail, hashes, condition, path)

@@ -19,6 +19,7 @@ from buildr.dependencies.import_roots import source_roots
 from buildr.dependencies.locked import (
     REPOSITORIES,
     Locked,
+    Revision,
     archive,
     at_url,
     folder,
@@ -161,9 +162,10 @@ def _locked(
 ) -> Locked:
     for kind in REPOSITORIES:
         if url := getattr(package, kind):
-            return repository(
-                name, kind, url, package.ref, condition, path, subdirectory=package.subdirectory
+            revision = Revision(
+                kind=kind, url=url, commit=package.ref, subdirectory=package.subdirectory
             )
+            return repository(name, revision, condition, path)
     if package.file is not None and "://" in package.file:
         return at_url(name, package.file, package.hashes, condition, path)
     place = package.path or package.file

@@ -14,7 +14,15 @@ from msgspec import Struct, field
 
 from buildr.dependencies import indexes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index, repository
+from buildr.dependencies.locked import (
+    Locked,
+    Revision,
+    archive,
+    at_url,
+    folder,
+    from_index,
+    repository,
+)
 from buildr.dependencies.lockfile import chosen, load, marker, too_many, typed
 from buildr.dependencies.markers import NEVER, Condition, Wanted, either, normalised
 from buildr.dependencies.staging import stage
@@ -143,15 +151,13 @@ def _locked(project: ProjectFiles, path: str, package: _Package, condition: Cond
         case "directory":
             return folder(project, path, name, source.url, condition, editable=package.develop)
         case kind:  # git, or what is not a repository: an error
-            return repository(
-                name,
-                kind,
-                source.url,
-                source.resolved_reference,
-                condition,
-                path,
+            revision = Revision(
+                kind=kind,
+                url=source.url,
+                commit=source.resolved_reference,
                 subdirectory=source.subdirectory,
             )
+            return repository(name, revision, condition, path)
 
 
 def _indexes(packages: Sequence[_Package], path: str) -> list[str]:

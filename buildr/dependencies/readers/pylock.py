@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from buildr.dependencies import indexes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index, repository
+from buildr.dependencies.locked import (
+    Locked,
+    Revision,
+    archive,
+    at_url,
+    folder,
+    from_index,
+    repository,
+)
 from buildr.dependencies.lockfile import chosen, load, marker
 from buildr.dependencies.markers import NEVER, Condition, Wanted, normalised
 from buildr.dependencies.staging import stage
@@ -99,15 +107,13 @@ def _check_environments(lock: Pylock, wanted: Wanted, path: str) -> None:
 def _locked(project: ProjectFiles, path: str, package: Package, condition: Condition) -> Locked:
     name = str(package.name)
     if package.vcs:
-        return repository(
-            name,
-            package.vcs.type,
-            package.vcs.url or package.vcs.path or "",
-            package.vcs.commit_id,
-            condition,
-            path,
+        revision = Revision(
+            kind=package.vcs.type,
+            url=package.vcs.url or package.vcs.path or "",
+            commit=package.vcs.commit_id,
             subdirectory=package.vcs.subdirectory,
         )
+        return repository(name, revision, condition, path)
     if package.directory:
         place = os.path.join(package.directory.path, package.directory.subdirectory or "")
         editable = package.directory.editable is True

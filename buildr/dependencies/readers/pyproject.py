@@ -10,6 +10,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from buildr.dependencies import indexes
 from buildr.dependencies.files import inside, read_bytes
 from buildr.dependencies.import_roots import source_roots
@@ -99,15 +101,12 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     data = indexes.with_uv_file(project, path, data)
     refuse_ties(data, wanted, path)
     found = indexes.lines(indexes.declared(indexes.table_of(data, "tool")), path)
-    return staged(
-        wanted,
-        path,
-        where=path,
+    notes = tuple(filter(None, [indexes.note(found, path)])) if wanted else ()
+    return replace(
+        staged(wanted, path, where=path, indexes=found, notes=notes),
         requires_python=asked,
         python_source=f"requires-python in {path}",
-        indexes=found,
         roots=source_roots(project, path),
-        notes=tuple(filter(None, [indexes.note(found, path)])) if wanted else (),
     )
 
 

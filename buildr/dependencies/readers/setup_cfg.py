@@ -10,6 +10,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from buildr.dependencies.files import decode, inside, read_bytes
 from buildr.dependencies.import_roots import source_roots
 from buildr.dependencies.listed import check
@@ -92,19 +94,14 @@ def read_beside(project: ProjectFiles, path: str) -> Dependencies | None:
             source=f"{', '.join(filter(None, files))}, named by {path}",
             roots=roots,
         )
-        from msgspec.structs import replace
-
         return replace(found, requires_python=asked, python_source=f"python_requires in {path}")
     items = list(dict.fromkeys(item for text in texts for item in _items(text)))
     check(items, path)
-    return staged(
-        items,
-        path,
-        where=path,
+    return replace(
+        staged(items, path, where=path, notes=_notes(project, top)),
         requires_python=asked,
         python_source=f"python_requires in {path}",
         roots=roots,
-        notes=_notes(project, top),
     )
 
 

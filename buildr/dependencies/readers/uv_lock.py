@@ -12,7 +12,15 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from buildr.dependencies import indexes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index, repository
+from buildr.dependencies.locked import (
+    Locked,
+    Revision,
+    archive,
+    at_url,
+    folder,
+    from_index,
+    repository,
+)
 from buildr.dependencies.lockfile import chosen, load, typed
 from buildr.dependencies.markers import ALWAYS, Condition, Wanted, normalised
 from buildr.dependencies.requirement import without_password
@@ -175,12 +183,10 @@ def _of_git(name: str, url: str, condition: Condition, path: str) -> Locked:
             f"{path}: {name} has no commit in {without_password(url)!r}",
             hint="write the lock again: uv lock",
         )
-    return repository(
-        name,
-        "git",
-        urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
-        parts.fragment,
-        condition,
-        path,
+    revision = Revision(
+        kind="git",
+        url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
+        commit=parts.fragment,
         subdirectory=query.get("subdirectory", [None])[0],
     )
+    return repository(name, revision, condition, path)
