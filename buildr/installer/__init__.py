@@ -133,7 +133,7 @@ def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
 def _install(
     backend: Backend, project: Project, sources: Sources, base: Image, progress: Progress
 ) -> str:
-    from buildr.installer.installation import install
+    from buildr.installer.installation import Order, install
     from buildr.installer.secrets import read_secrets
 
     secrets = read_secrets(project.package.secrets, str(project.context))
@@ -141,9 +141,10 @@ def _install(
     with temporary.folder() as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
         try:
-            installed = install(
-                backend, project, _parts(project, sources), base, secrets, archive, progress
+            order = Order(
+                recipe=project.recipe, parts=_parts(project, sources), base=base, secrets=secrets
             )
+            installed = install(backend, order, archive, progress)
         except ContainerError as error:  # not the guest's status
             raise BuildError(
                 f"dependencies cannot be installed: {error.what}", hint=error.hint

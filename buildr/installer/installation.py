@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, convert
@@ -26,7 +27,7 @@ from buildr.run.loop import create, remove
 from buildr.run.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import BinaryIO
 
     from buildr.archive.tar import Part
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import Image
     from buildr.engines.streams import Attachment
     from buildr.installer.secrets import Secrets
-    from buildr.plan.project import Project
+    from buildr.plan.containerfile import Recipe
 
 _OPTIONS = ("--disable-pip-version-check",)
 _WHITEOUT = b".wh."
@@ -82,53 +83,62 @@ class Installed(Struct, frozen=True, kw_only=True):
         return found
 
 
-def install(
-    backend: Containers,
-    project: Project,
-    parts: Iterable[Part],
-    base: Image,
-    secrets: Secrets,
-    archive: str,
-    progress: Progress,
-    *,
-    cache: Cache | None = None,
-) -> Installed:
+class Order(Struct, frozen=True, kw_only=True):
+    """One installation."""
+
+    recipe: Recipe
+    """What to install; with a cache, without what is part of the source."""
+    parts: Iterable[Part]
+    """The files that the installation reads."""
+    base: Image
+    """The image to start from."""
+    secrets: Secrets
+    """What pip has access to meanwhile."""
+    cache: Cache | None = None
+    """What pip may use and the image does not get; the files that pip reads are then part of the image."""
+
+    def message(self, proxies: Mapping[str, str]) -> bytes:
+        """Return the line that the program in the container reads.
+
+        Args:
+            proxies: the variables that name the host's proxies.
+        """
+        recipe, cache = self.recipe, self.cache
+        content = {
+            "installs": [[*_OPTIONS, *words] for words in recipe.installs],
+            "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
+            "variables": {
+                **proxies,
+                **dict(recipe.versions),
+                **self.secrets.variables,
+                **PIP_VARIABLES,
+            },
+            "files": self.secrets.files,
+            "meanings": self.secrets.meanings,
+            "keep_files": cache is not None,
+            "cache": {"root": cache.mount.target, "key": cache.key} if cache else None,
+        }
+        return json.dumps(content).encode() + b"\n"
+
+
+def install(backend: Containers, order: Order, archive: str, progress: Progress) -> Installed:
     """Install into a container; write what it changed to a file.
 
     Args:
         backend: the engine.
-        project: what to install; with a cache, but for what lies in the source.
-        parts: the files that the installation reads.
-        base: the image to start from.
-        secrets: what pip may know meanwhile.
+        order: what to install, on what.
         archive: path of the tar archive to write.
         progress: shows pip's log.
-        cache: what pip may use and the image does not get; the files that it reads are a part of the image then.
 
     Raises:
         BuildError: pip failed, or a secret stands in what it wrote.
         ContainerError: there can be no such container; nothing of the user's has run.
         EngineError: the engine refused.
     """
-    recipe = project.recipe
-    info = backend.info
+    info, cache = backend.info, order.cache
     proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
-    order = {
-        "installs": [[*_OPTIONS, *words] for words in recipe.installs],
-        "owner": int(recipe.user) if recipe.user.isdecimal() else 0,
-        "variables": {
-            **proxies,
-            **dict(recipe.versions),
-            **secrets.variables,
-            **PIP_VARIABLES,
-        },
-        "files": secrets.files,
-        "meanings": secrets.meanings,
-        "keep_files": cache is not None,
-        "cache": {"root": cache.mount.target, "key": cache.key} if cache else None,
-    }
     spec = ContainerSpec(
-        image=base.id,
+        image=order.base.id,
         entrypoint=("python",),
         # -B: what pip imports is compiled by pip's own process, as in a RUN step, and so is a part of the image.
         command=("-BIS", "-c", program()),
@@ -139,15 +149,18 @@ def install(
         workdir="/",
         user="0:0",
     )
-    log = Log(secrets, progress, cache.mount.target if cache else None, recipe.base_image)
+    log = Log(
+        order.secrets, progress, cache.mount.target if cache else None, order.recipe.base_image
+    )
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
-            sent = pack(parts, lookout=Lookout(secrets.sought))
-            installed = _run(backend, container, order, sent, archive, log)
+            packed = pack(order.parts, lookout=Lookout(order.secrets.sought))
+            sent = chain([order.message(proxies)], packed)
+            installed = _run(backend, container, sent, archive, log)
         finally:
             remove(backend, container, watchdog)
-    if found := find_secret(archive, secrets):
+    if found := find_secret(archive, order.secrets):
         raise BuildError(
             f"the installation wrote the secret {found[0]!r} into {found[1]}, so nothing of it was stored",
             hint="A package that stores what it was given cannot be installed with that secret.",
@@ -156,12 +169,7 @@ def install(
 
 
 def _run(
-    backend: Containers,
-    container: str,
-    order: dict[str, object],
-    sent: Iterable[bytes],
-    archive: str,
-    log: Log,
+    backend: Containers, container: str, sent: Iterable[bytes], archive: str, log: Log
 ) -> Installed:
     with (
         open(archive, "wb") as file,
@@ -169,7 +177,6 @@ def _run(
     ):
         backend.start(container)
         with contextlib.suppress(EngineLostError):  # it ended early; its log and status say why
-            streams.write(json.dumps(order).encode() + b"\n")
             for chunk in sent:
                 streams.write(chunk)
             streams.close_write()
@@ -204,4 +211,4 @@ def _receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
     return bytes(first) if whole else b""
 
 
-__all__ = ["Cache", "Installed", "install"]
+__all__ = ["Cache", "Installed", "Order", "install"]

@@ -27,7 +27,7 @@ from buildr.engines.records import BuildRequest, Event, Layer
 from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.host import temporary
 from buildr.installer import add_installed, names_but_newest
-from buildr.installer.installation import Cache, install, program
+from buildr.installer.installation import Cache, Order, install, program
 from buildr.installer.secrets import Secrets
 from buildr.labels import PROJECT, WHEELS
 from buildr.layout import DEPENDENCIES_ROOT
@@ -36,7 +36,7 @@ from buildr.plan.staging import CONTAINERFILE
 from buildr.run.watchdog import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from buildr.archive.tar import Part
     from buildr.engines.images import Images
@@ -98,8 +98,14 @@ def with_wheels(
         try:
             volume = _volume(backend)
             below = _ground(backend, ground, recipe.base_image, progress, cache=cache)
-            needed = replace(project, recipe=recipe)
-            image = _install(backend, needed, below, volume, base, wanted, progress)
+            order = Order(
+                recipe=recipe,
+                parts=_parts(project),
+                base=below,
+                secrets=Secrets(variables={}, files={}, meanings={}, hidden={}),
+                cache=_cache(volume, base, recipe),
+            )
+            image = _install(backend, order, {PROJECT: project.key, WHEELS: wanted}, progress)
         except (ContainerError, EngineError) as error:
             why = error.message if isinstance(error, EngineError) else error.hint
             progress(Event(kind="log", text=f"no cache of wheels: {error.what} {why}".rstrip()))
@@ -194,34 +200,28 @@ def _ground(
     return image
 
 
-def _install(
-    backend: Backend,
-    project: Project,
-    ground: Image,
-    volume: str,
-    base: Image,
-    wanted: str,
-    progress: Progress,
-) -> str:
-    kind = json.dumps([base.id, sorted(project.recipe.system_packages)])
-    cache = Cache(
+def _cache(volume: str, base: Image, recipe: Recipe) -> Cache:
+    kind = json.dumps([base.id, sorted(recipe.system_packages)])
+    return Cache(
         mount=MountSpec(kind="volume", source=volume, target=_TARGET),
         key=hashlib.sha256(kind.encode()).hexdigest()[:_KEY_DIGITS],
     )
-    nothing = Secrets(variables={}, files={}, meanings={}, hidden={})
-    labels_of_image = {PROJECT: project.key, WHEELS: wanted}
+
+
+def _install(
+    backend: Backend, order: Order, labels_of_image: Mapping[str, str], progress: Progress
+) -> str:
+    ground = order.base
     # What is written there may be large: it goes at once when this process is killed.
     with temporary.folder(large=True) as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
-        installed = install(
-            backend, project, _parts(project), ground, nothing, archive, progress, cache=cache
-        )
+        installed = install(backend, order, archive, progress)
         if backend.appends():
             gone = installed.whiteouts
             layer = Layer(
                 content=_content(gone, archive),
                 size=len(gone) + os.path.getsize(archive),
-                created_by=f"pip install {' && '.join(map(' '.join, project.recipe.installs))}",
+                created_by=f"pip install {' && '.join(map(' '.join, order.recipe.installs))}",
                 labels=labels_of_image,
             )
             try:
