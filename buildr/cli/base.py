@@ -51,7 +51,7 @@ _own_options = (
 @click.command(cls=Command, short_help="Make a base image where no registry can be reached.")
 @options(backend_option, _own_options)
 @click.pass_context
-def base(
+def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     backend: str | None,
     output: str | None,

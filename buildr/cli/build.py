@@ -62,7 +62,7 @@ _sbom = (
     output_options,
 )
 @click.pass_context
-def build(
+def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     /,
     script: str | None,

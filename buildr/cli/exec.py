@@ -40,7 +40,7 @@ _own_options = (
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @options(engines_option, _own_options)
 @click.pass_context
-def exec_(
+def exec_(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     word: str,
     words: tuple[str, ...],

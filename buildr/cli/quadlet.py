@@ -71,7 +71,7 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
     _quiet,
 )
 @click.pass_context
-def quadlet(
+def quadlet(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     /,
     words: tuple[str, ...],

@@ -16,7 +16,7 @@ from buildr.engines.streams import STDOUT
 from buildr.errors import BackendError, DependencyError
 from buildr.host import cache
 from buildr.plan.python_version import required_python
-from buildr.run.loop import create, remove
+from buildr.run.lifecycle import create, remove
 from buildr.run.watchdog import Watchdog
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from buildr.installer.log import Log
 from buildr.installer.secrets import find_secret
 from buildr.layout import MARKERS
 from buildr.plan.containerfile import PIP_VARIABLES
-from buildr.run.loop import create, remove
+from buildr.run.lifecycle import create, remove
 from buildr.run.watchdog import Watchdog
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from buildr import labels
 from buildr.engines.records import short_id
 from buildr.errors import Message, OptionError, OptionName
 from buildr.layout import APP
-from buildr.run.loop import create, remove
+from buildr.run.lifecycle import create, remove
 from buildr.run.output import write
 
 if TYPE_CHECKING:

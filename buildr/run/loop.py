@@ -14,15 +14,15 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from buildr.engines.ownership import signed
-from buildr.engines.records import short_id
+from msgspec import Struct
+
 from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
 from buildr.host import console, terminal
 from buildr.labels import RUN
 from buildr.layout import APP
 from buildr.run.control import Control
+from buildr.run.lifecycle import create, remove
 from buildr.run.log_followers import let_finish
-from buildr.run.mounts import check_mounts
 from buildr.run.output import Moved, complete, complete_if_cut, move_output
 from buildr.run.stdin import Feed, StdinPump
 
@@ -41,17 +41,29 @@ _BACK_PAUSE_SECONDS = 0.2
 _ENDING_SECONDS = 1.0  # for a guest whose streams broke to turn out to be ending
 
 
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """How a container is run, and what is called meanwhile."""
+
+    files: bytes = b""
+    """A tar archive to unpack into its ``/app`` before it starts."""
+    input: bytes | None = None
+    """Its whole standard input; ``None``: this process's, if ``spec.stdin`` says that it takes any."""
+    interrupt_to_guest: bool = False
+    """Whether Ctrl+C on a terminal is a key like any other."""
+    on_start: Callable[[str], None] | None = None
+    """Called with the container's id once it runs."""
+    on_end: Callable[[str, int], None] | None = None
+    """Called with the container's id and its exit status before it is removed."""
+    on_kept: Callable[[str, int], None] | None = None
+    """If given, a container that fails is kept, and this is called with its id and its exit status."""
+
+
 def run(
     backend: Containers,
     spec: ContainerSpec,
     signals: Signals,
+    request: RunRequest | None = None,
     *,
-    files: bytes = b"",
-    input_: bytes | None = None,
-    interrupt_to_guest: bool = False,
-    on_start: Callable[[str], None] | None = None,
-    on_end: Callable[[str, int], None] | None = None,
-    on_kept: Callable[[str, int], None] | None = None,
     watchdog: Watchdog | None = None,
 ) -> int:
     """Run a container to its end, with this process's standard streams; leave nothing behind, unless asked to.
@@ -60,12 +72,7 @@ def run(
         backend: the engine.
         spec: the container. ``spec.tty`` must say whether the streams are a terminal.
         signals: the handlers of this action.
-        files: a tar archive to unpack into its ``/app`` before it starts.
-        input_: its whole standard input; ``None``: this process's, if ``spec.stdin`` says that it takes any.
-        interrupt_to_guest: whether Ctrl+C on a terminal is a key like any other.
-        on_start: told the container's id once it runs.
-        on_end: told the container's id and its exit status before it is removed.
-        on_kept: a container that fails stays, and this is told its id and its exit status.
+        request: how it is run, and what is called meanwhile.
         watchdog: finishes what this process cannot, or may not take the time for.
 
     Returns:
@@ -79,22 +86,15 @@ def run(
         BrokenPipeError: nobody reads our output any more.
         BuildrError: our output cannot be written, since a disk is full, say.
     """
+    request = request or RunRequest()
+    on_kept = request.on_kept
     signals.collect()
     container = create(backend, spec, watchdog)
     kept = False
     try:
-        if files:
-            backend.put_archive(container, APP, files)
-        status = _run(
-            backend,
-            container,
-            spec,
-            signals,
-            input_=input_,
-            interrupt_to_guest=interrupt_to_guest,
-            on_start=on_start,
-            on_end=on_end,
-        )
+        if request.files:
+            backend.put_archive(container, APP, request.files)
+        status = _run(backend, container, spec, signals, request)
         kept = on_kept is not None and status != 0 and not signals.interrupts
         if not kept:
             let_finish(spec.labels.get(RUN, ""))
@@ -106,88 +106,34 @@ def run(
     return status
 
 
-def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
-    """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
-
-    Raises:
-        BackendError: see `buildr.engines.containers.Containers.create`.
-        ContainerError: a mount would show something else than this process sees.
-    """
-    spec = signed(spec)
-    container = _create(backend, spec, watchdog)
-    try:
-        check_mounts(backend, container, spec)
-    except BaseException:
-        remove(backend, container, watchdog)
-        raise
-    return container
-
-
-def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
-    if watchdog is None:
-        return backend.create(spec)
-    watchdog.asked()
-    try:
-        container = backend.create(spec)
-    except BaseException as error:
-        lost = isinstance(error, EngineLostError | EngineUnavailableError)
-        if isinstance(error, BackendError) and not lost:
-            watchdog.refused()
-        else:
-            watchdog.take_over()  # the engine may have created it, or still do
-        raise
-    watchdog.created()
-    return container
-
-
-def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> None:
-    """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.run.cleanup`)."""
-    try:
-        backend.remove(container, volumes=True)
-    except BackendError as error:
-        console.warn(f"the container {short_id(container)} is left behind: {error.what}")
-        if watchdog is not None:
-            watchdog.take_over()
-    except BaseException:  # a signal, where they are not collected
-        if watchdog is not None:
-            watchdog.take_over()
-        raise
-    else:
-        if watchdog is not None:
-            watchdog.removed()
-
-
 def _run(
     backend: Containers,
     container: str,
     spec: ContainerSpec,
     signals: Signals,
-    *,
-    input_: bytes | None,
-    interrupt_to_guest: bool,
-    on_start: Callable[[str], None] | None,
-    on_end: Callable[[str, int], None] | None,
+    request: RunRequest,
 ) -> int:
     attachment = backend.attach(container, tty=spec.tty)
     with contextlib.ExitStack() as stack:
         stack.callback(attachment.close)
         keys = None
         if spec.tty:
-            keys = stack.enter_context(terminal.passing_keys(interrupt_to_guest=interrupt_to_guest))
+            passing = terminal.passing_keys(interrupt_to_guest=request.interrupt_to_guest)
+            keys = stack.enter_context(passing)
         if signals.interrupts:
             return 0
         backend.start(container)
         control = Control(backend, container, attachment, signals, spec.grace_seconds, keys)
         stack.enter_context(control)
-        if input_ is not None:
-            stack.enter_context(Feed(attachment, input_))
+        if request.input is not None:
+            stack.enter_context(Feed(attachment, request.input))
         elif spec.stdin:
             stack.enter_context(StdinPump(attachment))
-        if on_start is not None:
-            on_start(container)
+        if request.on_start is not None:
+            request.on_start(container)
         status = _follow(backend, container, attachment, control, tty=spec.tty)
-    if on_end is not None:
-        on_end(container, status)
+    if request.on_end is not None:
+        request.on_end(container, status)
     return 0 if (control.cancelled or control.ended) and not control.forced else status
 
 

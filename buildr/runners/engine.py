@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from buildr.errors import ImageNotFoundError
 from buildr.run.keep import to_be_kept, ways_in
+from buildr.run.loop import RunRequest
 from buildr.run.loop import run as run_container
 from buildr.runners.container import container_spec
 from buildr.runners.session import EngineSession
@@ -90,10 +91,12 @@ def _run(session: EngineSession, spec: ContainerSpec, ready: Ready, signals: Sig
             backend,
             spec,
             signals,
-            files=ready.files,
-            interrupt_to_guest=runtime.interrupt == "guest",
-            on_start=on_start,
-            on_kept=on_kept if runtime.keep else None,
+            RunRequest(
+                files=ready.files,
+                interrupt_to_guest=runtime.interrupt == "guest",
+                on_start=on_start,
+                on_kept=on_kept if runtime.keep else None,
+            ),
             watchdog=watchdog,
         )
 
@@ -112,7 +115,7 @@ def _detach(
         if session.runtime.wait_for:
             from buildr.run.readiness import wait_until_ready
 
-            wait_until_ready(session.backend, container, spec, session.runtime, signals)
+            wait_until_ready(session.backend, container, session.runtime, signals)
         if not signals.asked_to_end:
             session.say(ways_on(spec))
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from buildr.errors import ContainerError, ImageNotFoundError
 from buildr.host.exit_status import occupy_standard_streams
 from buildr.layout import CALL
-from buildr.run.loop import run
+from buildr.run.loop import RunRequest, run
 from buildr.runners.container import container_spec
 from buildr.runners.protocol import Answer
 from buildr.runners.result_file import Channel
@@ -143,10 +143,12 @@ class EngineWorkers:
                 backend,
                 spec,
                 call.signals,
-                files=prepared.ready.files,
-                input_=call.message,
-                on_start=on_start,
-                on_end=on_end,
+                RunRequest(
+                    files=prepared.ready.files,
+                    input=call.message,
+                    on_start=on_start,
+                    on_end=on_end,
+                ),
                 watchdog=self._watchdog,
             )
             return Answer(status=status, message=channel.read())

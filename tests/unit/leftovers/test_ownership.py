@@ -28,7 +28,7 @@ from buildr.leftovers.old_images import OldImages
 from buildr.run import runs
 from buildr.run.cleanup import end_run, sweep
 from buildr.run.helper import helper
-from buildr.run.loop import create
+from buildr.run.lifecycle import create
 from buildr.testing import FakeBackend, using
 from tests.unit.host.test_marks import killed
 from tests.unit.house import keep_house_of

@@ -24,7 +24,8 @@ from buildr.errors import (
 from buildr.host.signals import Signals, Terminated
 from buildr.run import control
 from buildr.run import loop as run_module
-from buildr.run.loop import create, remove, run
+from buildr.run.lifecycle import create, remove
+from buildr.run.loop import RunRequest, run
 from buildr.run.watchdog import Watchdog
 from buildr.testing import FakeBackend, FakeContainer
 
@@ -66,7 +67,7 @@ def go(
 ) -> tuple[FakeBackend, int]:
     backend = guest if isinstance(guest, FakeBackend) else FakeBackend(guest)
     spec = ContainerSpec(image=backend.add_image("base").id, grace_seconds=grace_seconds)
-    return backend, run(backend, spec, signals or Signals(), on_start=on_start)
+    return backend, run(backend, spec, signals or Signals(), RunRequest(on_start=on_start))
 
 
 def nothing(_container: FakeContainer) -> int:

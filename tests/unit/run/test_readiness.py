@@ -20,7 +20,7 @@ from buildr.errors import CommandNotFoundError, EngineError, OptionError
 from buildr.guest import init
 from buildr.options import runtime_options
 from buildr.options.wait_for import Condition
-from buildr.run import readiness
+from buildr.run import conditions
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit.command import command_project
 
@@ -357,7 +357,7 @@ GUEST = str(Path(init.__file__).parent)
 
 def looked(port: int) -> int:
     return subprocess.run(
-        (sys.executable, "-ISc", readiness._LISTENERS, GUEST, str(port)), check=False
+        (sys.executable, "-ISc", conditions._LISTENERS, GUEST, str(port)), check=False
     ).returncode
 
 

@@ -1,0 +1,174 @@
+"""The conditions of ``wait_for``: what looks whether a port listens, a URL answers, a line is written, a health check succeeds.
+
+Ports are looked at from this host, as the user's next command does. An engine's proxy may accept a connection there before
+anything listens in the container, and close it only when it has tried; so a connection that was accepted counts only if
+the guest's own table of sockets has a listener.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from buildr.engines.container_spec import HealthCheck
+from buildr.engines.records import CommandSpec
+from buildr.engines.streams import STDERR
+from buildr.errors import BackendError, EngineLostError
+from buildr.layout import INIT
+from buildr.options.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from buildr.engines.containers import Containers
+    from buildr.options.wait_for import Condition
+
+LONGEST_LINE = 1 << 16
+"""Characters kept of a line that does not end."""
+_ANSWER_SECONDS = 5.0  # one try over a connection
+_ON_LOOPBACK, _NOWHERE = 2, 3
+_LISTENERS = f"""\
+import sys
+sys.path.insert(0, sys.argv[1])
+import init
+outside, loopback = init.listening()
+port = int(sys.argv[2])
+sys.exit(0 if port in outside else {_ON_LOOPBACK} if port in loopback else {_NOWHERE})
+"""
+"""Run in the container, by what its first process has (`buildr.guest.init`); its status says where something listens on the port."""
+
+Check: TypeAlias = Callable[[bool], bool]
+"""Looks whether a condition has come true; its argument says whether the guest is still running."""
+
+
+class NeverError(Exception):
+    """A condition will not come true any more."""
+
+
+def check_of(
+    backend: Containers, container: str, condition: Condition, health: HealthCheck | None
+) -> Check:
+    """Return what looks whether a condition has come true.
+
+    Args:
+        backend: the engine.
+        container: has just been started.
+        condition: the condition.
+        health: the container's health check, if the options name one.
+    """
+    if condition.kind == "log":
+        return _wrote(backend, container, condition.pattern)
+    if condition.kind == "healthy":
+        return _healthy(backend, container, health)
+    place = _place(backend, container, condition.port)
+    if condition.kind == "http":
+        return lambda _: _answers(place, condition.path)
+    return lambda _: _accepts(place) and not unreachable(backend, container, condition.port)
+
+
+def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
+    """Return where a port of the guest's is published."""
+    state = backend.state(container)
+    for binding in state.ports if state else ():
+        if binding.container == port and binding.protocol == "tcp":
+            everywhere = binding.host_ip in ("", "0.0.0.0", "::")  # noqa: S104 - what it is published on
+            return (LOOPBACK if everywhere else binding.host_ip), binding.host
+    return LOOPBACK, 0  # it has ended already, as is told when it is waited for
+
+
+def _accepts(place: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(place, _ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(place: tuple[str, int], path: str) -> bool:
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection(*place, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", path, headers={"User-Agent": "buildr", "Connection": "close"})
+        return 200 <= connection.getresponse().status < 400
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _healthy(backend: Containers, container: str, health: HealthCheck | None) -> Check:
+    interval = (health or HealthCheck(command=())).interval
+    next_look = 0.0
+
+    def check(_: bool) -> bool:
+        nonlocal next_look
+        # Where looking runs the check, it is to be done no more often than was asked for.
+        if (now := time.monotonic()) < next_look:
+            return False
+        next_look = now + (interval if backend.info.health_on_request else 0)
+        found = backend.health(container)
+        if found == "unhealthy":
+            raise NeverError("is unhealthy")
+        if not found:
+            raise NeverError("has no health check that could be waited for")
+        return found == "healthy"
+
+    return check
+
+
+def _wrote(backend: Containers, container: str, pattern: str) -> Check:
+    """Read what there is each time, since an engine answers a request to follow a log only when there is something in it."""
+    matches = re.compile(pattern).search
+
+    def check(goes_on: bool) -> bool:
+        begun = {False: "", True: ""}
+        with contextlib.closing(backend.logs(container)) as logs:
+            while pieces := logs.read():
+                for stream, data in pieces:
+                    error = stream == STDERR
+                    *lines, rest = (begun[error] + bytes(data).decode(errors="replace")).split("\n")
+                    begun[error] = rest[-LONGEST_LINE:]
+                    if any(map(matches, lines)):
+                        return True
+        # The last line of a guest that has ended may lack its end.
+        return not goes_on and any(map(matches, begun.values()))
+
+    return check
+
+
+def unreachable(
+    backend: Containers, container: str, port: int
+) -> Literal["loopback", "nowhere"] | None:
+    """Return why a port of the guest's cannot be reached from outside, by the guest's own kernel.
+
+    Args:
+        backend: the engine.
+        container: the guest's.
+        port: the port.
+
+    Returns:
+        Something listens on the container's loopback alone, or nothing listens; ``None``: it can be reached, or the
+        kernel cannot be asked, as in an image without Python.
+
+    Raises:
+        EngineLostError: the engine went away.
+    """
+    spec = CommandSpec(
+        command=("python3", "-ISc", _LISTENERS, os.path.dirname(INIT), str(port)), stdin=False
+    )
+    try:
+        with contextlib.closing(backend.execute(container, spec)) as execution:
+            while execution.read():
+                pass
+            status = execution.status()
+    except EngineLostError:
+        raise
+    except BackendError:
+        return None
+    if status == _ON_LOOPBACK:
+        return "loopback"
+    return "nowhere" if status == _NOWHERE else None

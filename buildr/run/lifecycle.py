@@ -1,0 +1,67 @@
+"""A container of ours from its creation to its removal, in such a way that the watchdog always knows which of them it may have to remove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildr.engines.ownership import signed
+from buildr.engines.records import short_id
+from buildr.errors import BackendError, EngineLostError, EngineUnavailableError
+from buildr.host import console
+from buildr.run.mounts import check_mounts
+
+if TYPE_CHECKING:
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.engines.containers import Containers
+    from buildr.run.watchdog import Watchdog
+
+
+def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
+    """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
+
+    Raises:
+        BackendError: see `buildr.engines.containers.Containers.create`.
+        ContainerError: a mount would show something else than this process sees.
+    """
+    spec = signed(spec)
+    container = _create(backend, spec, watchdog)
+    try:
+        check_mounts(backend, container, spec)
+    except BaseException:
+        remove(backend, container, watchdog)
+        raise
+    return container
+
+
+def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
+    if watchdog is None:
+        return backend.create(spec)
+    watchdog.asked()
+    try:
+        container = backend.create(spec)
+    except BaseException as error:
+        lost = isinstance(error, EngineLostError | EngineUnavailableError)
+        if isinstance(error, BackendError) and not lost:
+            watchdog.refused()
+        else:
+            watchdog.take_over()  # the engine may have created it, or still do
+        raise
+    watchdog.created()
+    return container
+
+
+def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> None:
+    """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.run.cleanup`)."""
+    try:
+        backend.remove(container, volumes=True)
+    except BackendError as error:
+        console.warn(f"the container {short_id(container)} is left behind: {error.what}")
+        if watchdog is not None:
+            watchdog.take_over()
+    except BaseException:  # a signal, where they are not collected
+        if watchdog is not None:
+            watchdog.take_over()
+        raise
+    else:
+        if watchdog is not None:
+            watchdog.removed()
