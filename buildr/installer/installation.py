@@ -45,11 +45,28 @@ _WHITEOUT = b".wh."
 _ANSWER_BYTES = 64 << 20  # of the first line; a package may write there, too
 
 
-def program() -> str:
-    """Return the program that runs in the container."""
+_CHANGES, _INSIDE = "buildr.installer.changes", "buildr.installer.in_container"
+_LOADER = """\
+import sys, types
+for name, text in {modules!r}:
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(text, name, "exec"), module.__dict__)
+module.main()
+"""
+
+
+def program(*names: str) -> str:
+    """Return the text of a program that runs in a container, where nothing of ours is installed.
+
+    Args:
+        names: its modules, the last one with its ``main``; by default those of an installation.
+    """
     here = os.path.dirname(os.path.abspath(__file__))
-    with open(f"{here}/in_container.py", encoding="utf-8") as file:
-        return file.read()
+    modules = []
+    for name in names or (_CHANGES, _INSIDE):
+        with open(f"{here}/{name.rpartition('.')[2]}.py", encoding="utf-8") as file:
+            modules.append((name, file.read()))
+    return _LOADER.format(modules=modules)
 
 
 class Cache(Struct, frozen=True, kw_only=True):

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.installer.in_container import (
-    UNUSED_SECONDS,
-    cache_options,
+from buildr.archive.header import MTIME, content_time
+from buildr.context.digest import content_digest
+from buildr.installer import changes
+from buildr.installer.changes import (
     difference,
     folders_above,
     mount_points,
-    place_files,
-    send,
+    send_difference,
     snapshot,
-    unpack,
 )
+from buildr.installer.in_container import UNUSED_SECONDS, cache_options, place_files, unpack
+from buildr.installer.installation import program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def changed_between(root: Path, action: str) -> tuple[set[str], list[str]]:
@@ -74,21 +79,124 @@ def test_what_is_mounted_or_apart_is_no_change(tree: Path) -> None:
     assert sorted(found) == [str(tree / name) for name in ("lib", "lib/link", "lib/other")]
 
 
-def test_what_was_found_is_sent_with_modes_links_and_times(tree: Path) -> None:
-    (tree / "lib/pkg/a.py").chmod(0o640)
-    os.utime(tree / "lib/pkg/a.py", (1_000_000, 1_000_000.7))
-    os.link(tree / "lib/pkg/a.py", tree / "lib/pkg/hard.py")
+def sent(root: Path, action: str) -> tuple[bytes, dict[str, tarfile.TarInfo]]:
+    """Return the archive of what a line of shell changes below a folder, and its members by their names."""
+    before = snapshot(str(root), set())
+    subprocess.run(["sh", "-c", action], cwd=root, check=True)
     stream = io.BytesIO()
-    names = ("lib", "lib/link", "lib/pkg/a.py", "lib/pkg/hard.py", "lib/vanished")
-    send(stream, str(tree), [str(tree / name) for name in names])
+    send_difference(stream, str(root), before, snapshot(str(root), set()))
     stream.seek(0)
-    with tarfile.open(fileobj=stream) as archive:
-        members = {member.name: member for member in archive}
-        assert list(members) == ["lib", "lib/link", "lib/pkg/a.py", "lib/pkg/hard.py"]
-        a = members["lib/pkg/a.py"]
-        assert (a.mode, a.mtime, a.uname, a.uid) == (0o640, 1_000_000, "", os.getuid())
-        assert members["lib/link"].linkname == "pkg"
-        assert members["lib/pkg/hard.py"].linkname == "lib/pkg/a.py"
+    stream.readline()
+    rest = stream.read()
+    with tarfile.open(fileobj=io.BytesIO(rest)) as archive:
+        # Below the root of an image, which this stands for, there is nothing else.
+        return rest, {member.name: member for member in archive if member.name[0] != "."}
+
+
+def content(archive: bytes, name: str) -> bytes:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        file = opened.extractfile(name)
+        assert file is not None
+        return file.read()
+
+
+CHANGES = """\
+echo other > lib/pkg/a.py; chmod 640 lib/pkg/a.py; ln lib/pkg/a.py lib/pkg/hard.py; ln -s a.py lib/pkg/soft.py
+echo new > lib/new.py; : > lib/empty; mkdir lib/folder
+"""
+
+
+def test_what_was_found_is_sent_with_modes_and_links(tree: Path) -> None:
+    archive, members = sent(tree, CHANGES)
+    assert list(members) == sorted(members)
+    a = members["lib/pkg/a.py"]
+    assert (a.mode, a.uname, a.uid) == (0o640, "", os.getuid())
+    assert content(archive, "lib/pkg/a.py") == b"other\n"
+    assert members["lib/pkg/soft.py"].linkname == "a.py"
+    assert members["lib/pkg/hard.py"].linkname == "lib/pkg/a.py"
+
+
+def test_times_are_those_of_the_contents_as_in_the_archives_of_the_host(tree: Path) -> None:
+    big = bytes(1 << 20) + b"x" * (3 << 20) + bytes(1 << 20) + b"y"
+    (tree / "big").write_bytes(big)
+    _, members = sent(tree, f"{CHANGES}cp big lib/big")
+    of_other = content_time(content_digest(b"other\n"))
+    assert members["lib/pkg/a.py"].mtime == members["lib/pkg/hard.py"].mtime == of_other
+    assert members["lib/big"].mtime == content_time(content_digest(big))
+    for name in ("lib", "lib/folder", "lib/empty", "lib/pkg/soft.py"):
+        assert members[name].mtime == MTIME
+
+
+def test_the_same_changes_are_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+    archives = []
+    for number in range(2):
+        top = tmp_path / str(number)
+        (top / "lib/pkg").mkdir(parents=True)
+        (top / "lib/pkg/a.py").write_text("a")
+        later = f"find . -exec touch -h -d '200{number}-01-01' {{}} +"
+        archives.append(sent(top, f"{CHANGES}{later}")[0])
+    assert archives[0] == archives[1]
+
+
+def test_a_file_of_the_image_below_keeps_its_time_where_only_its_mode_has_changed(
+    tree: Path,
+) -> None:
+    os.utime(tree / "lib/pkg/a.py", (1_000_000, 1_000_000.7))
+    _, members = sent(tree, "chmod 600 lib/pkg/a.py")
+    assert members["lib/pkg/a.py"].mtime == 1_000_000
+
+
+@pytest.mark.parametrize("options", [[], ["-O"], ["-OO"]])
+def test_bytecode_is_valid_for_the_time_that_its_source_gets(
+    tree: Path, options: list[str]
+) -> None:
+    python = " ".join([sys.executable, *options])
+    archive, members = sent(
+        tree, f"echo 'x = 1' > lib/pkg/m.py && {python} -m compileall -q lib/pkg"
+    )
+    name = next(name for name in members if "/m.cpython" in name)
+    assert content(archive, name)[8:12] == int(members["lib/pkg/m.py"].mtime).to_bytes(4, "little")
+    # Of a module of the image below the time stays, and so does its bytecode.
+    below = next(name for name in members if "/a.cpython" in name)
+    assert "lib/pkg/a.py" not in members
+    time = int((tree / "lib/pkg/a.py").stat().st_mtime)
+    assert content(archive, below)[8:12] == time.to_bytes(4, "little")
+
+
+def test_bytecode_by_hash_and_bytecode_of_another_source_stay_as_they_are(tree: Path) -> None:
+    compile_all = f"{sys.executable} -m compileall -q --invalidation-mode"
+    archive, members = sent(
+        tree,
+        f"echo 'x = 1' > lib/h.py && {compile_all} checked-hash lib/h.py"
+        f" && echo 'x = 1' > lib/s.py && {compile_all} timestamp lib/s.py && echo 'x = 22' > lib/s.py",
+    )
+    for module in ("h", "s"):
+        name = next(name for name in members if f"/{module}.cpython" in name)
+        assert content(archive, name) == (tree / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "path", ["var/log/dpkg.log", "var/log/apt/history.log", "etc/machine-id", "root/.cache/pip/x"]
+)
+def test_logs_and_caches_of_an_installation_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(changes, "LEFT_OUT", tuple(f"{tmp_path}{one}" for one in changes.LEFT_OUT))
+    (tmp_path / path).parent.mkdir(parents=True)
+    _, members = sent(tmp_path, f"echo x > {path}; echo x > {path}ger")
+    assert path not in members
+    assert f"{path}ger" in members or path.startswith(("root", "var/log/apt/"))
+
+
+def test_the_program_runs_where_nothing_of_ours_is(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-BIS", "-c", program("buildr.installer.changes")],
+        cwd=tmp_path,
+        input=b'{"list": true, "root": ' + json.dumps(str(tmp_path)).encode() + b"}\n",
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {}
 
 
 def test_secrets_are_files_that_nobody_else_reads(tmp_path: Path) -> None:
@@ -175,14 +283,10 @@ def test_mount_points_are_those_of_the_kernel() -> None:
 
 
 def test_it_needs_the_standard_library_alone() -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import in_container; print(*sorted(m.split('.')[0] for m in sys.modules))"
-    folder = Path(sys.modules[snapshot.__module__].__file__ or "").parent
-    done = subprocess.run(
-        [sys.executable, "-IS", "-c", code, folder], capture_output=True, text=True, check=True
+    code = program().replace(
+        "module.main()", "print(*sorted(name.split('.')[0] for name in sys.modules))"
     )
-    assert set(done.stdout.split()) <= {
-        *sys.stdlib_module_names,
-        "__main__",
-        "in_container",
-        "_distutils_hack",
-    }
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) <= {*sys.stdlib_module_names, "__main__", "buildr"}
