@@ -33,6 +33,19 @@ class Target(Struct, frozen=True, kw_only=True):
     """By when it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own limit."""
 
 
+class Builder(Struct, frozen=True, kw_only=True):
+    """How an engine builds a user's own Containerfile."""
+
+    name: str = ""
+    """Of the builder, for messages; empty: the engine's own name does."""
+    lacks: Mapping[str, str] = {}
+    """What it does not know, as `buildr.plan.dockerfile.needs` names it, with the oldest version of the engine that does."""
+    frontends: bool = False
+    """Whether it fetches the builder that a line ``# syntax=`` names, which may know more."""
+    all_stages: bool = False
+    """Whether it builds all stages, not only those that the last one is made of."""
+
+
 class EngineInfo(Struct, frozen=True, kw_only=True):
     """What is known about an engine once it has answered.
 
@@ -59,6 +72,8 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     """What connects rootless containers of a daemonless engine to the network: ``pasta``, ``slirp4netns``; empty: not known."""
     health_on_request: bool = False
     """Whether a health check runs only when `buildr.engines.containers.Containers.health` is called."""
+    builder: Builder = Builder()
+    """How it builds a user's own Containerfile."""
 
 
 class EngineDetails(Struct, frozen=True, kw_only=True):

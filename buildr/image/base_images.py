@@ -29,10 +29,12 @@ def find_bases(backend: Images, project: Project, progress: Progress) -> list[Im
     if project.dockerfile is None:
         return [_find(backend, project.recipe.base_image, progress, refresh=refresh)]
     from buildr.options.reference import parse_reference
-    from buildr.plan.dockerfile import bases, read_dockerfile
+    from buildr.plan.dockerfile import bases, needed_bases, read_dockerfile
 
+    content = read_dockerfile(project.dockerfile)
+    all_stages = backend.info.builder.all_stages
     found = []
-    for name in bases(read_dockerfile(project.dockerfile)):
+    for name in bases(content) if all_stages else needed_bases(content):
         try:
             reference = str(parse_reference(name).normalised())
         except OptionError:

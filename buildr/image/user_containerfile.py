@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from buildr.archive.tar import Member, pack
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
+from buildr.image.builder_check import check
 from buildr.image.secret_values import lookout
 from buildr.layout import APP
 from buildr.plan.containerfile import render_marker_stage
@@ -40,8 +41,10 @@ def build_own(
     """Build the user's own Containerfile as it is, and put the guest part on top of it; return the image's id.
 
     Raises:
-        BuildError: a step failed, or the image names no command and does not hold the script.
+        BuildError: the builder does not know what it uses, a step failed, or the image names no command and does not hold
+            the script.
     """
+    check(sources.dockerfile, project.dockerfile or "", backend.info)
     text = Member(path=_NAME, data=sources.dockerfile)
     tree = source_tree(project, sources)
     own = backend.build(

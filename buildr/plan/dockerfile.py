@@ -1,4 +1,4 @@
-"""The user's own Containerfile: its text, and the images that it builds on.
+"""The user's own Containerfile: its text, the images that it builds on, and what a builder must know for it.
 
 Read only as far as that needs, by the rules of the Dockerfile reference; everything else is the engine's business.
 https://docs.docker.com/reference/dockerfile/
@@ -6,18 +6,34 @@ https://docs.docker.com/reference/dockerfile/
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+
 from buildr.errors import ContextError
+from buildr.plan.dockerfile_syntax import directives, instructions, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-_ESCAPE = r"#\s*escape\s*=\s*([\\`])\s*"
-_DIRECTIVE = r"#\s*\w+\s*=.*"
-_HEREDOC = r"<<-?(['\"]?)(\w+)\1"
+    from buildr.plan.dockerfile_syntax import Instruction
+
+HERE_DOCUMENTS = "here-documents"
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:\$\{\w+\}|[^}])*))?\})"
+# As engines name them: https://docs.docker.com/build/building/variables/#multi-platform-build-arguments
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# What every supported builder knows: of these flags no engine is asked.
+_KNOWN = {"FROM --platform", "COPY --from", "COPY --chown", "ADD --chown"}
+
+
+class _Stage(Struct):
+    """A stage, and what it starts from or copies from."""
+
+    name: str
+    stages: set[int] = field(default_factory=set)
+    images: list[str] = field(default_factory=list)
 
 
 def read_dockerfile(path: str) -> bytes:
@@ -37,55 +53,122 @@ def read_dockerfile(path: str) -> bytes:
 
 
 def bases(content: bytes) -> tuple[str, ...]:
-    """Return the images that a Containerfile starts from or copies from, as it names them.
+    """Return the images that a Containerfile's stages start from or copy from, as it names them.
 
     Stages of its own and names that cannot be known before the build are not among them.
     """
-    found: dict[str, None] = {}
-    stages = {"scratch"}
-    arguments: dict[str, str] = {}
-    for word, rest in _instructions(content.decode("utf-8-sig", errors="replace")):
-        flags = dict(flag[2:].partition("=")[::2] for flag in rest if flag.startswith("--"))
-        words = [word for word in rest if not word.startswith("--")]
-        if word == "ARG" and len(stages) == 1:  # only those before the first FROM count there
+    stages = list(_stages(content))
+    return tuple(dict.fromkeys(need for stage in stages for need in stage.images))
+
+
+def needed_bases(content: bytes) -> tuple[str, ...]:
+    """Return those of the `bases` that the last stage is made of, directly or by other stages.
+
+    BuildKit and Buildah build no other stage, so no other image has to be there.
+    """
+    stages = list(_stages(content))
+    reached = {len(stages) - 1} if stages else set()
+    for at in reversed(range(len(stages))):  # a stage needs earlier ones only
+        if at in reached:
+            reached |= stages[at].stages
+    return tuple(dict.fromkeys(need for at in sorted(reached) for need in stages[at].images))
+
+
+def needs(content: bytes) -> dict[str, int]:
+    """Return what a builder must know for a Containerfile beyond the basics, with the line where that stands first.
+
+    ``here-documents``, or an instruction with a flag: ``RUN --mount``.
+    """
+    found: dict[str, int] = {}
+    for instruction in instructions(_text(content)):
+        if instruction.heredocs:
+            found.setdefault(HERE_DOCUMENTS, instruction.line)
+        for flag, _ in instruction.flags:
+            if (need := f"{instruction.name} --{flag}") not in _KNOWN:
+                found.setdefault(need, instruction.line)
+    return found
+
+
+def frontend(content: bytes) -> str:
+    """Return the image that a line ``# syntax=`` names: a builder to be used in place of the engine's own; empty without one."""
+    _, value = directives(_text(content)).get("syntax", (0, ""))
+    return value.partition(" ")[0]
+
+
+def without_frontend(content: bytes) -> bytes:
+    """Return a Containerfile without its line ``# syntax=``; its instructions keep their lines."""
+    found = directives(_text(content))
+    lines = content.split(b"\n")
+    if "syntax" in found:
+        # Any other line among the directives would end them.
+        lines.insert(len(found), b"")
+        del lines[found["syntax"][0] - 1]
+    return b"\n".join(lines)
+
+
+def _stages(content: bytes) -> list[_Stage]:
+    arguments = _platform()
+    stages: list[_Stage] = []
+    for instruction in instructions(_text(content)):
+        words = instruction.words
+        if instruction.name == "FROM" and words:
+            stage = _Stage(name=words[2].lower() if len(words) == 3 else "")
+            if base := _expand(_plain(words[0]), arguments):
+                _add(stage, base, stages)
+            stages.append(stage)
+        elif stages:
+            for source in _sources(instruction):
+                _add(stages[-1], source, stages[:-1])
+        elif instruction.name == "ARG":  # only those before the first FROM count there
             for argument in words:
                 name, equals, value = argument.partition("=")
                 if equals:
-                    arguments[name] = _expand(value.strip("\"'"), arguments) or ""
-        elif word == "FROM" and words:
-            base = _expand(words[0].strip("\"'"), arguments)
-            if base and base.lower() not in stages:
-                found[base] = None
-            stages.add(words[2].lower() if len(words) == 3 else f"{len(stages)}th")
-        elif word == "COPY":
-            base = flags.get("from", "")
-            if base and not (base.isdecimal() or "$" in base or base.lower() in stages):
-                found[base] = None
-    return tuple(found)
+                    arguments[name] = _expand(_plain(value), arguments) or ""
+    return stages
 
 
-def _instructions(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each instruction's name in upper case and its words."""
-    lines = iter(text.splitlines())
-    escape, directives = "\\", True
-    held = ""
-    for line in lines:
-        stripped = line.strip()
-        if directives and (match := re.fullmatch(_ESCAPE, stripped, re.IGNORECASE)):
-            escape = match[1]
-        directives = directives and re.fullmatch(_DIRECTIVE, stripped) is not None
-        if not stripped or stripped.startswith("#"):
-            continue
-        if stripped.endswith(escape):
-            held += stripped[:-1] + " "
-            continue
-        word, *rest = (held + stripped).split()
-        held = ""
-        yield word.upper(), rest
-        if word.upper() in ("RUN", "COPY", "ADD"):
-            for match in re.finditer(_HEREDOC, " ".join(rest)):
-                while next(lines, match[2]).strip() != match[2]:
-                    pass
+def _sources(instruction: Instruction) -> list[str]:
+    """Return the stages and images that an instruction takes files from."""
+    found = []
+    if instruction.name == "COPY":
+        found.append(instruction.flag("from"))
+    elif instruction.name == "RUN":
+        for flag, value in instruction.flags:
+            if flag == "mount":
+                found.append(
+                    dict(part.partition("=")[::2] for part in value.split(",")).get("from", "")
+                )
+    return [name for name in found if name and "$" not in name]
+
+
+def _add(stage: _Stage, source: str, earlier: Sequence[_Stage]) -> None:
+    """Note what a stage needs: one of the earlier ones, by name or number, or an image."""
+    named = [at for at, other in enumerate(earlier) if other.name == source.lower()]
+    if named:
+        stage.stages.add(named[-1])
+    elif source.isdecimal():
+        if int(source) < len(earlier):
+            stage.stages.add(int(source))
+    elif source.lower() != "scratch":
+        stage.images.append(source)
+
+
+def _platform() -> dict[str, str]:
+    """Return the arguments that builders set by themselves, for a build on the machine's own platform."""
+    machine = os.uname().machine
+    if (architecture := _ARCHITECTURES.get(machine)) is None:
+        return {}
+    values = {"PLATFORM": f"linux/{architecture}", "OS": "linux", "ARCH": architecture}
+    return {f"{of}{name}": value for of in ("TARGET", "BUILD") for name, value in values.items()}
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def _plain(word: str) -> str:
+    """Return a word without the quotes around it."""
+    return unquoted(word, "\\") if word[:1] in ("'", '"') else word
 
 
 def _expand(text: str, arguments: Mapping[str, str]) -> str | None:

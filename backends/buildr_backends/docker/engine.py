@@ -14,6 +14,7 @@ from buildr.errors import (
     EngineUnavailableError,
 )
 from buildr_backends.docker import endpoint as docker_endpoint
+from buildr_backends.docker.builder import builder
 from buildr_backends.docker.containers import DockerContainers
 from buildr_backends.docker.images import DockerImages
 from buildr_backends.http.client import Client
@@ -105,6 +106,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         command="docker",
         # By all who may open the socket, or connect to the port.
         shared=endpoint.remote or facts.remote or not facts.rootless,
+        builder=builder(version, headers.get("builder-version", "")),
     )
     return Docker(client, info)
 

@@ -17,6 +17,7 @@ from buildr_backends.http.client import Client
 from buildr_backends.http.probe import deadline_of, first_that_answers, ping, version_number
 from buildr_backends.podman import endpoint as podman_endpoint
 from buildr_backends.podman import service as podman_service
+from buildr_backends.podman.builder import builder
 from buildr_backends.podman.configuration import idle_seconds
 from buildr_backends.podman.containers import PodmanContainers
 from buildr_backends.podman.images import PodmanImages
@@ -124,6 +125,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = 
         daemonless=True,
         network_program="pasta" if number >= _PASTA_SINCE else "slirp4netns",
         health_on_request=True,  # Podman runs none itself, but leaves it to systemd's timers
+        builder=builder(number),
     )
     return Podman(client, info, program)
 
