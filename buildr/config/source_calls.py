@@ -29,7 +29,9 @@ def called(tree: ast.Module, names: Collection[str]) -> list[str]:
 class _Calls:
     def __init__(self, tree: ast.Module, names: Collection[str]) -> None:
         self._tree = tree
-        self._by_last = {name.rpartition(".")[2]: name for name in names}
+        self._by_last: dict[str, list[str]] = {}
+        for name in names:
+            self._by_last.setdefault(name.rpartition(".")[2], []).append(name)
         self._helpers = {
             node.name: node
             for node in ast.walk(tree)
@@ -83,7 +85,9 @@ class _Calls:
         else:
             direct = self._known(calls)
         if direct:
-            return (direct if branches else direct[:1]), not branches
+            first = direct[0].rpartition(".")[2]  # methods of several classes may have one name
+            alike = [name for name in direct if name.rpartition(".")[2] == first]
+            return (direct if branches else alike), not branches
         found: dict[str, None] = {}
         for call in calls if deeper else ():
             if (helper := self._helpers.get(_last_name(call))) is not None:
@@ -93,12 +97,21 @@ class _Calls:
                     return [*found], True
         if not alone:  # handed to a function that may call it
             held = [node.value for node in inside if isinstance(node, ast.Attribute)]
-            found |= dict.fromkeys(self._known(node for node in inside if node not in held))
+            free = [n for n in inside if isinstance(n, ast.Name | ast.Attribute) and n not in held]
+            found |= dict.fromkeys(self._known(free))
         return [*found], False
 
     def _known(self, nodes: Iterable[ast.AST]) -> list[str]:
-        found = (self._by_last.get(_last_name(node)) for node in nodes)
-        return list(dict.fromkeys(name for name in found if name))
+        return list(dict.fromkeys(name for node in nodes for name in self._named(node)))
+
+    def _named(self, node: ast.AST) -> list[str]:
+        """Return the decorated functions that an expression may stand for."""
+        found = self._by_last.get(_last_name(node), [])
+        if len(found) > 1 and isinstance(node, ast.Attribute):
+            holder = node.value.func if isinstance(node.value, ast.Call) else node.value
+            own = [name for name in found if name.endswith(f"{_last_name(holder)}.{node.attr}")]
+            return own or found
+        return found
 
 
 def _parts(statement: ast.stmt) -> tuple[list[ast.AST], list[list[ast.stmt]]]:

@@ -276,6 +276,24 @@ def test_where_that_is_not_certain_they_are_listed(project: Path, end: str) -> N
     assert read(project, f"{TWO}\n{end}\n", "App.second").layer.package == {"tag": "b"}
 
 
+@pytest.mark.parametrize(
+    ("end", "tag"),
+    [("A().run()", "a"), ("B().run()", "b"), ("B.run.remote(1)", "b"), ("make().run()", None)],
+)
+def test_methods_of_one_name_are_told_apart_by_their_class(
+    project: Path, end: str, tag: str | None
+) -> None:
+    text = "".join(
+        f"class {name.upper()}:\n    @Containerize(package={{'tag': '{name}'}})\n    def run(self): ...\n"
+        for name in "ab"
+    )
+    if tag is not None:
+        assert package(project, f"{text}{end}\n") == {"tag": tag}
+        return
+    with pytest.raises(EntryError, match=r"A\.run \(line 3\), B\.run \(line 6\)"):
+        read(project, f"{text}{end}\n")
+
+
 def test_with_the_same_options_it_does_not_matter_which(project: Path) -> None:
     text = "@Containerize(package={'tag': 'v'})\ndef a(): ...\n" * 2
     assert package(project, text.replace("def a", "def b", 1)) == {"tag": "v"}
