@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from buildr.api.decoration import (
@@ -11,7 +10,6 @@ from buildr.api.decoration import (
     callee_of,
     is_async,
     is_inside,
-    map_here,
     move,
     never_called,
 )
@@ -152,11 +150,13 @@ class Containerized(Generic[P, R]):
         Raises:
             OptionError: ``concurrency`` is not a number from 1 on, or more than ``name`` or a port allows.
         """
+        if is_inside():
+            from buildr.guest.api import map_here
+
+            return map_here(self.local, (inputs, *more))
         from buildr.call.map import AsyncResults, Results
 
         kind = AsyncResults if is_async(self.local) else Results
-        if is_inside():
-            return map_here(self.local, (inputs, *more))
         return kind(callee_of(self.local, self._decoration), (inputs, *more), concurrency)
 
     def within(self, seconds: float | None) -> Containerized[P, R]:
@@ -190,10 +190,10 @@ class Containerized(Generic[P, R]):
     ) -> Containerized[Q, T]: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Containerized[..., Any]:
-        """Bind like a function, so that a method may be decorated too."""
-        if instance is None:
-            return self
-        return Containerized(MethodType(self.local, instance), self._decoration)
+        """Bind as the callable itself would, so that a method may be decorated, a static or class method too."""
+        bind = getattr(self.local, "__get__", None)
+        bound = self.local if bind is None else bind(instance, owner)
+        return self if bound is self.local else Containerized(bound, self._decoration)
 
     def cancel(self) -> None:
         """Stop the containers that calls of this function run now, as Ctrl+C does; from any thread.

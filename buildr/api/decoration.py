@@ -12,7 +12,7 @@ from buildr.host import console
 from buildr.plan.entry import is_main_script, running_entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from buildr.call import Callee, Cancelled
     from buildr.config import Settings
@@ -104,7 +104,8 @@ def settings_for(decoration: Decoration, entry: Entry) -> Settings:
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a function is an ``async def``."""
-    code = getattr(function, "__code__", None)  # `inspect` costs an import
+    plain = getattr(function, "__func__", function)
+    code = getattr(plain, "__code__", None)  # `inspect` costs an import
     return code is not None and bool(code.co_flags & _COROUTINE)
 
 
@@ -119,15 +120,3 @@ def is_inside() -> bool:
             " BUILDR_IN_CONTAINER=0 says otherwise"
         )
     return found.inside
-
-
-def map_here(function: Callable[..., Any], inputs: tuple[Iterable[Any], ...]) -> Any:
-    """Do without containers what `Containerized.map` does."""
-    if not is_async(function):
-        return (function(*args) for args in zip(*inputs, strict=False))
-
-    async def results() -> AsyncIterator[Any]:
-        for args in zip(*inputs, strict=False):
-            yield await function(*args)
-
-    return results()

@@ -63,7 +63,7 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
     """
     module = getattr(function, "__module__", None) or _caller_module()
     try:
-        if others or not (function is None or callable(function)):
+        if others or not (function is None or _can_be_decorated(function)):
             from buildr.api.misplaced_options import misplaced
 
             raise misplaced(function, others)
@@ -84,6 +84,10 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
         return Containerized(target, Decoration(valid_package, valid_runtime))
 
     return decorate if function is None else decorate(function)
+
+
+def _can_be_decorated(given: object) -> bool:
+    return callable(given) or isinstance(given, classmethod)
 
 
 def _expect_a_call(function: Callable[..., Any]) -> None:

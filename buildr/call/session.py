@@ -78,7 +78,8 @@ class Session:
 
         function = self.target.function
         inspect.signature(function).bind(*args, **kwargs)
-        if (bound := getattr(function, "__self__", None)) is not None:
+        bound = None if self.target.of_class else getattr(function, "__self__", None)
+        if bound is not None:
             args = (bound, *args)
         limit = self._runtime.call_limit
         if self._pickled:
@@ -86,6 +87,7 @@ class Session:
         else:
             code = getattr(getattr(function, "__func__", function), "__code__", None)
             names = code.co_varnames[: code.co_argcount] if code is not None else ()
+            names = names[1:] if self.target.of_class else names
             for index, value in enumerate(args):
                 known = index < len(names)
                 transfer.check(value, names[index] if known else f"argument {index + 1}")
@@ -122,6 +124,7 @@ class Session:
             "path": workers.prepare(),
             "spec": self.target.entry.module,
             "function": self.target.name,
+            "of_class": self.target.of_class,
             "pickled": self._pickled,
             "limit": limit,
         }

@@ -33,6 +33,8 @@ class Target(Struct, frozen=True, kw_only=True):
     """Of the function in its module: ``Class.method``."""
     function: Any
     """Itself; a bound method is bound."""
+    of_class: bool = False
+    """Whether it is a class method, which the guest finds bound to its class."""
 
 
 def find(function: Callable[..., Any], *, named: bool) -> Target:
@@ -46,8 +48,13 @@ def find(function: Callable[..., Any], *, named: bool) -> Target:
         EntryError: in no file, or where it cannot be found by its name.
     """
     plain = getattr(function, "__func__", function)
-    module = str(getattr(plain, "__module__", None) or "")
+    owner = getattr(function, "__self__", None)
+    of_class = plain is not function and isinstance(owner, type)
+    # A class method may be one that another class, in another module, hands down.
+    module = str(getattr(owner if of_class else plain, "__module__", None) or "")
     name = str(getattr(plain, "__qualname__", ""))
+    if isinstance(owner, type) and of_class:
+        name = f"{owner.__qualname__}.{plain.__name__}"
     if not name or "<" in name:
         what = "it has no name" if not name else "it is defined inside another function"
         raise EntryError(f"the container cannot find {name or repr(function)}: {what}", hint=_HINT)
@@ -63,9 +70,10 @@ def find(function: Callable[..., Any], *, named: bool) -> Target:
             module=MAIN,
             name=name,
             function=function,
+            of_class=of_class,
         )
     entry = _imported(module, name, named=named)
-    return Target(entry=entry, module=module, name=name, function=function)
+    return Target(entry=entry, module=module, name=name, function=function, of_class=of_class)
 
 
 def _imported(module: str, function: str, *, named: bool) -> Entry:

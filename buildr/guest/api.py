@@ -9,6 +9,8 @@ from __future__ import annotations
 # Importing typing would cost more than all the rest; type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from buildr._version import __version__
     from buildr.errors import BuildrError
 
@@ -105,26 +107,56 @@ class RuntimeOptions(_Options):
 
 
 class Containerized(object):
-    """The type of a decorated function on the host, for annotations; here it stays a plain function."""
+    """A decorated method, or another callable that is not a plain function: all that the host's object has.
+
+    For annotations it is the type of every decorated function, as on the host; a plain function stays one here.
+    """
+
+    def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
+        self.local = self.remote = self.__wrapped__ = function
+        for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+            if hasattr(function, name):
+                setattr(self, name, getattr(function, name))
+        self.map = _Map(function)  # type: ignore[no-untyped-call] # likewise
+        self.within = _Within(self)  # type: ignore[no-untyped-call] # likewise
+        self.cancel = _nothing
 
     def __class_getitem__(cls, _parameters: object) -> type:
         return cls
+
+    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def] # likewise
+        """Call it, here and now."""
+        return self.local(*args, **kwargs)
+
+    def __get__(self, instance, owner=None):  # type: ignore[no-untyped-def] # likewise
+        """Bind as the callable itself would: to an instance, to a class, or not at all."""
+        bind = getattr(self.local, "__get__", None)
+        bound = self.local if bind is None else bind(instance, owner)
+        return self if bound is self.local else Containerized(bound)  # type: ignore[no-untyped-call] # likewise
 
 
 def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # noqa: N802 - its name is the host's, its types are checked there
     """Leave the function as it is: this is the container it was to run in."""
     if function is None:
         return Containerize
-    try:
-        function.local = function.remote = function
-        function.cancel = _nothing
-        function.map = _Map(function)  # type: ignore[no-untyped-call] # likewise
-        function.within = _Within(function)  # type: ignore[no-untyped-call] # likewise
+    plain = getattr(function, "__func__", function)  # of a static or class method
+    name = getattr(plain, "__qualname__", "")
+    if name:
         # For the guest's side of call mode: another decorator on top would hide it.
-        _decorated[function.__module__, function.__qualname__] = function
-    except AttributeError:
-        pass  # a callable that takes no attributes
+        _decorated[plain.__module__, name] = plain
+    if not _is_plain(function, name):  # type: ignore[no-untyped-call] # likewise
+        return Containerized(function)  # type: ignore[no-untyped-call] # likewise
+    function.local = function.remote = function
+    function.cancel = _nothing
+    function.map = _Map(function)  # type: ignore[no-untyped-call] # likewise
+    function.within = _Within(function)  # type: ignore[no-untyped-call] # likewise
     return function
+
+
+def _is_plain(function, name):  # type: ignore[no-untyped-def] # likewise
+    """Whether it is a function outside of a class, which binds to nothing."""
+    scope = name.rpartition(".")[0]
+    return type(function) is type(_nothing) and (not scope or scope.endswith("<locals>"))
 
 
 _decorated: dict[tuple[str, str], object] = {}
@@ -151,14 +183,65 @@ class _Map(object):
         self._function = function
 
     def __call__(self, *inputs, **_options):  # type: ignore[no-untyped-def] # likewise
-        if self._function.__code__.co_flags & 0x80:  # an `async def`
-            return _awaited(map(self._function, *inputs))  # type: ignore[no-untyped-call] # likewise
-        return map(self._function, *inputs)
+        return map_here(self._function, inputs)
 
 
-async def _awaited(promises):  # type: ignore[no-untyped-def] # likewise
-    for promise in promises:
-        yield await promise
+def map_here(function: Any, inputs: Any) -> Any:
+    """Return the results of ``map`` without containers: an iterator that is also a context manager."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    if code is not None and code.co_flags & 0x80:  # an `async def`
+        return _AsyncResults(_awaited(function, inputs))  # type: ignore[no-untyped-call] # likewise
+    return _Results(_called(function, inputs))  # type: ignore[no-untyped-call] # likewise
+
+
+def _called(function, inputs):  # type: ignore[no-untyped-def] # likewise
+    for args in zip(*inputs):  # noqa: B905 - `strict` came with 3.10
+        yield function(*args)
+
+
+async def _awaited(function, inputs):  # type: ignore[no-untyped-def] # likewise
+    for args in zip(*inputs):  # noqa: B905 - likewise
+        yield await function(*args)
+
+
+class _Results(object):
+    """An iterator with a ``close()``, and a context manager that calls it."""
+
+    def __init__(self, results):  # type: ignore[no-untyped-def] # likewise
+        self._results = results
+        self.close = results.close
+
+    def __iter__(self):  # type: ignore[no-untyped-def] # likewise
+        return self
+
+    def __next__(self):  # type: ignore[no-untyped-def] # likewise
+        return next(self._results)
+
+    def __enter__(self):  # type: ignore[no-untyped-def] # likewise
+        return self
+
+    def __exit__(self, *_):  # type: ignore[no-untyped-def] # likewise
+        self.close()
+
+
+class _AsyncResults(object):
+    """The same for an ``async def``, with an ``aclose()``."""
+
+    def __init__(self, results):  # type: ignore[no-untyped-def] # likewise
+        self._results = results
+        self.aclose = results.aclose
+
+    def __aiter__(self):  # type: ignore[no-untyped-def] # likewise
+        return self
+
+    async def __anext__(self):  # type: ignore[no-untyped-def] # likewise
+        return await self._results.__anext__()
+
+    async def __aenter__(self):  # type: ignore[no-untyped-def] # likewise
+        return self
+
+    async def __aexit__(self, *_):  # type: ignore[no-untyped-def] # likewise
+        await self.aclose()
 
 
 def is_in_docker_container() -> bool:

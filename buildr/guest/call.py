@@ -89,7 +89,7 @@ def load(head: dict[str, Any]) -> Any:
     """Import the script, and return the function.
 
     Args:
-        head: the request's: ``module``, ``path`` or ``spec``, ``function``.
+        head: the request's: ``module``, ``path`` or ``spec``, ``function``, ``of_class``.
     """
     name = head["module"]
     if head["path"]:
@@ -100,7 +100,7 @@ def load(head: dict[str, Any]) -> Any:
         module = _from_name(name, head["spec"])
     public = sys.modules.get("buildr")
     found = getattr(public, "_decorated", {}).get((name, head["function"]))
-    if found is not None:
+    if found is not None and not head.get("of_class"):
         return found
     found = module
     for part in head["function"].split("."):

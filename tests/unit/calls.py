@@ -76,6 +76,10 @@ class App:
     @Containerize
     def plain(self, x):
         return x
+    @Containerize
+    @classmethod
+    def of_class(cls, x):
+        return [cls.__name__, x]
     @staticmethod
     @Containerize
     def static(x):

@@ -124,6 +124,20 @@ def test_a_method_needs_pickle_for_its_object(work: Any, engine: FakeBackend) ->
     assert len(engine.runs) == 1
 
 
+def test_a_class_method_gets_its_class(work: Any, engine: FakeBackend) -> None:
+    class Inherited(work.App):  # type: ignore[misc] # a module of the test's own
+        __module__ = work.__name__
+
+    Inherited.__qualname__ = Inherited.__name__
+    work.Inherited = Inherited
+    assert work.App.of_class.remote(1) == ["App", 1]
+    assert Inherited.of_class.remote(2) == ["Inherited", 2]
+    assert work.App().of_class.local(3) == ["App", 3]
+    with pytest.raises(TransferError, match=r"^x cannot travel"):
+        work.App.of_class.remote((1,))
+    assert len(engine.runs) == 2
+
+
 def test_inside_a_container_it_just_runs(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "1")
     assert work.give.remote((1, 2)) == (1, 2)

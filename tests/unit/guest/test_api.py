@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -183,6 +184,84 @@ print(json.dumps([
 ]))
 """
     assert in_guest(guest_root, code) == [6, [2, 4], [3, 8], 8, 5, [1, 2]]
+
+
+METHODS = """\
+import asyncio
+from buildr import Containerize
+class App:
+    k = 10
+    @Containerize
+    def f(self, x):
+        return self.k + x
+    @Containerize
+    async def later(self, x):
+        return self.k + x
+    @Containerize
+    @classmethod
+    def c(cls, x):
+        return [cls.__name__, x]
+    @Containerize
+    @staticmethod
+    def s(x):
+        return x
+    @staticmethod
+    @Containerize
+    def t(x):
+        return x
+class Sub(App):
+    k = 20
+a, b = App(), Sub()
+"""
+
+
+@pytest.mark.parametrize("inside", ["guest", "host"])
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        ("[a.f(1), a.f.local(1), a.f.remote(1), b.f.local(1), App.f(a, 1), App.f.local(b, 1)]",
+         [11, 11, 11, 21, 11, 21]),
+        ("[list(a.f.map([1, 2])), a.f.within(5).remote(1), a.f.cancel()]", [[11, 12], 11, None]),
+        ("[a.c(1), a.c.local(1), b.c.remote(1), list(Sub.c.map([1]))]",
+         [["App", 1], ["App", 1], ["Sub", 1], [["Sub", 1]]]),
+        ("[App.s(1), a.s.local(1), list(a.s.map([1])), App.t(1), a.t.remote(1), App.t.within(1)(2)]",
+         [1, 1, [1], 1, 1, 2]),
+        ("[asyncio.run(a.later(1)), asyncio.run(a.later.remote(1))]", [11, 11]),
+        ("[App.f.__name__, App.f.__qualname__, App.f.__wrapped__(a, 1)]", ["f", "App.f", 11]),
+        ("[Containerize(len).local('six'), list(Containerize(len).map(['a', 'bb']))]", [3, [1, 2]]),
+    ],
+)  # fmt: skip
+def test_decorated_methods_have_what_they_have_on_the_host(
+    guest_root: Path, tmp_path: Path, inside: str, code: str, value: object
+) -> None:
+    if inside == "guest":
+        assert in_guest(guest_root, f"{METHODS}print(json.dumps({code}))") == value
+        return
+    (tmp_path / "app.py").write_text(f"import json\n{METHODS}print(json.dumps({code}))")
+    environment = {**os.environ, "BUILDR_IN_CONTAINER": "1"}
+    done = subprocess.run([sys.executable, tmp_path / "app.py"], env=environment, capture_output=True, check=True)  # fmt: skip
+    assert json.loads(done.stdout) == value
+
+
+def test_results_of_map_can_be_closed_and_are_context_managers(guest_root: Path) -> None:
+    code = """\
+import asyncio
+from buildr import Containerize
+@Containerize
+def double(a):
+    return a * 2
+@Containerize
+async def later(a):
+    return a * 2
+async def all_of_it():
+    async with later.map([1, 2, 3]) as results:
+        first = await results.__anext__()
+    return [first, [x async for x in results]]
+with double.map([1, 2, 3]) as results:
+    first = next(results)
+print(json.dumps([first, list(results), asyncio.run(all_of_it())]))
+"""
+    assert in_guest(guest_root, code) == [2, [], [2, []]]
 
 
 @pytest.mark.parametrize(("variable", "inside"), [("true", True), ("false", False)])
