@@ -21,6 +21,7 @@ from buildr.dependencies.lockfile import chosen, load
 from buildr.dependencies.markers import normalised
 from buildr.dependencies.readers import requirements
 from buildr.dependencies.ties import refuse_ties
+from buildr.dependencies.workspace import member_above
 from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def find(project: ProjectFiles) -> Dependencies | None:
         DependencyError: it cannot be read, or what it says cannot be known without its tool.
     """
     data = read_bytes(inside(project, _FILE, _FILE), _FILE)
+    if b"workspace" in data and (member := member_above(project)):
+        found = _read(project, member)
+        return found and replace(found, projects=(os.path.dirname(member),))
     return _read(project, _FILE) if any(word in data for word in _WORDS) else None
 
 
