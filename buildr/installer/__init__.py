@@ -21,9 +21,9 @@ from buildr.archive.tar import Copy, Member, pack
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, ContainerError
 from buildr.host import temporary
+from buildr.host.guard import Guard
 from buildr.plan.containerfile import render_dependencies, render_system_packages
 from buildr.plan.staging import CONTAINERFILE, source_tree
-from buildr.run.watchdog import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -26,6 +26,7 @@ from buildr.engines.container_spec import MountSpec
 from buildr.engines.records import BuildRequest, Event, Layer
 from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.host import temporary
+from buildr.host.guard import Guard
 from buildr.installer import add_installed, names_but_newest
 from buildr.installer.installation import Cache, Order, install, program
 from buildr.installer.secrets import Secrets
@@ -33,7 +34,6 @@ from buildr.labels import PROJECT, WHEELS
 from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import render_ground
 from buildr.plan.staging import CONTAINERFILE
-from buildr.run.watchdog import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -87,7 +87,7 @@ def test_the_next_run_sweeps_what_even_the_watchdog_missed(
     engine: Engine, project: Path, running: tuple[subprocess.Popen[bytes], set[str]]
 ) -> None:
     process, before = running
-    os.kill(child_of(process, b"watchdog.py"), signal.SIGKILL)
+    os.kill(child_of(process, b"buildr.run.watchdog"), signal.SIGKILL)
     kill(process)
     assert engine.containers() - before
     assert engine.python("app.py", cwd=project).returncode == 0

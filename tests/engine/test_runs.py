@@ -81,7 +81,7 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
     """Kill a host process and its watchdog, so that nobody cleans up."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
-        if b"watchdog.py" in Path(f"/proc/{child}/cmdline").read_bytes():
+        if b"buildr.run.watchdog" in Path(f"/proc/{child}/cmdline").read_bytes():
             os.kill(int(child), signal.SIGKILL)
     process.kill()
     process.communicate()

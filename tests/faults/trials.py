@@ -184,7 +184,7 @@ def out_of_memory(point: str) -> Trial:
         hook = {"FAULT_EAT": str(meal), "PYTHONPATH": str(bench.top / "hook")}
         with little_memory(bench.name, _WATCHDOG_MIB) as group:
             with _at(bench, point, hook) as (process, go):
-                for pid in (process.pid, *_children_named(process.pid, b"watchdog.py")):
+                for pid in (process.pid, *_children_named(process.pid, b"buildr.run.watchdog")):
                     group.take(pid)
                 meal.open("wb").close()
                 status, _, errors = end(process)
@@ -540,7 +540,7 @@ def killed_with_its_watchdog(bench: Bench) -> list[str]:
     (alive,) = bench.containers()
     process = bench.start("wait")
     await_ready(process)
-    for watchdog in _children_named(process.pid, b"watchdog.py"):
+    for watchdog in _children_named(process.pid, b"buildr.run.watchdog"):
         os.kill(watchdog, signal.SIGKILL)
     process.kill()
     end(process)

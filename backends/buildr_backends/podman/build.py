@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buildr.errors import BackendError
-from buildr.run.watchdog import Guard
+from buildr.host.guard import Guard
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import private_service
 from buildr_backends.podman.private_service import PrivateService

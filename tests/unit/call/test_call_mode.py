@@ -571,8 +571,8 @@ def test_a_third_interrupt_waits_no_more(work: Any, monkeypatch: pytest.MonkeyPa
         words.append(word)
         plainly(watchdog, word)
 
-    plainly = Watchdog._say
-    monkeypatch.setattr(Watchdog, "_say", say)
+    plainly = Watchdog.say
+    monkeypatch.setattr(Watchdog, "say", say)
     with using(FakeBackend(guest)) as backend, monkeypatch.context() as patch:
         patch.setattr(backend, "kill", ask_again)
         with pytest.raises(KeyboardInterrupt):

@@ -18,7 +18,7 @@ from tests.unit.run.test_watchdog import wait_for_end
 HOST = """\
 import os, signal
 from buildr.host import temporary
-from buildr.run.watchdog import Guard
+from buildr.host.guard import Guard
 with temporary.folder() as folder, Guard({module!r}, "x") as guard:
     open(folder + "/file", "w").close()
     print(folder, guard._pid, flush=True)

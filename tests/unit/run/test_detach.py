@@ -183,7 +183,7 @@ def test_an_engine_that_is_lost_for_longer_is_left_to_the_watchdog(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     handed_over: list[bool] = []
-    monkeypatch.setattr("buildr.run.watchdog.Guard.take_over", lambda _: handed_over.append(True))
+    monkeypatch.setattr("buildr.host.guard.Guard.take_over", lambda _: handed_over.append(True))
     backend = FakeBackend(until_asked)
     backend.fail("start", EngineLostError("gone"))
     backend.fail("remove", EngineLostError("gone"))
@@ -239,13 +239,13 @@ def test_until_the_id_is_printed_a_watchdog_ends_it_with_its_host_process(
     (tmp_path / "app.py").write_text(
         script.replace(
             "backend = FakeBackend(guest)",
-            "import os, buildr.run.watchdog\n"
-            "enter = buildr.run.watchdog.Guard.__enter__\n"
+            "import os, buildr.host.guard\n"
+            "enter = buildr.host.guard.Guard.__enter__\n"
             "def told(self):\n"
             "    entered = enter(self)\n"
             "    print(self._pid, flush=True)\n"
             "    return entered\n"
-            "buildr.run.watchdog.Guard.__enter__ = told\n"
+            "buildr.host.guard.Guard.__enter__ = told\n"
             "class Backend(FakeBackend):\n"
             f"    def {moment}({arguments}):\n"
             "        os.kill(os.getpid(), signal.SIGKILL)\n"

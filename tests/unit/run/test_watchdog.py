@@ -16,7 +16,7 @@ from buildr import labels as run_labels
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineUnavailableError
-from buildr.host import temporary
+from buildr.host import guard, temporary
 from buildr.host.process import pid_namespace
 from buildr.run import watchdog
 from buildr.run.watchdog import Watchdog
@@ -167,9 +167,7 @@ def test_it_goes_without_a_trace_when_the_host_process_has_cleaned_up(tmp_path: 
 
 
 def test_while_it_waits_it_has_loaded_no_module_of_its_own() -> None:
-    code = (
-        "import sys; before = set(sys.modules); import buildr.run.watchdog as w; print(w.__file__)"
-    )
+    code = "import sys; before = set(sys.modules); import buildr.host.guard as g; print(g.__file__)"
     path = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -187,12 +185,12 @@ def test_while_it_waits_it_has_loaded_no_module_of_its_own() -> None:
     ("words", "seconds", "count"),
     [
         ("", 0, 0),
-        ("asked", watchdog._CREATING_SECONDS, 1),
+        ("asked", guard.CREATING_SECONDS, 1),
         ("asked created", 0, 1),
         ("asked refused", 0, 0),
         ("asked created removed", 0, 0),
-        ("asked created asked", watchdog._CREATING_SECONDS, 2),  # calls of one function
-        ("asked created removed asked", watchdog._CREATING_SECONDS, 1),
+        ("asked created asked", guard.CREATING_SECONDS, 2),  # calls of one function
+        ("asked created removed asked", guard.CREATING_SECONDS, 1),
     ],
 )
 def test_it_knows_how_many_containers_there_may_be(
@@ -200,7 +198,7 @@ def test_it_knows_how_many_containers_there_may_be(
 ) -> None:
     said: list[bytes] = []
     host = Watchdog("witness", "", "run-id", 1)
-    monkeypatch.setattr(host, "_say", said.append)
+    monkeypatch.setattr(host, "say", said.append)
     for word in words.split():
         getattr(host, word)()
     become: list[list[str]] = []
@@ -208,8 +206,8 @@ def test_it_knows_how_many_containers_there_may_be(
         read=lambda *_: said.pop(0) if said else b"",
         execv=lambda _, command: become.append(command),
     )
-    monkeypatch.setattr("buildr.run.watchdog.os", system)
-    watchdog.watch(["buildr.run.watchdog", "witness", "", "run-id", "1"])
+    monkeypatch.setattr("buildr.host.guard.os", system)
+    guard.watch(["buildr.run.watchdog", "witness", "", "run-id", "1"])
     assert become[0][-3:] == ["--end", str(seconds), str(count)]
 
 
@@ -242,12 +240,12 @@ def test_what_a_slow_engine_creates_late_goes_soon_after(
     engine = Slow(*appear)
     monkeypatch.setattr("time.sleep", engine.sleep)
     monkeypatch.setattr("time.monotonic", lambda: engine.now)
-    seconds = watchdog._CREATING_SECONDS if pending else 0
+    seconds = guard.CREATING_SECONDS if pending else 0
     watchdog._end(lambda: engine, "r", 0, seconds, count)
     assert [run.removed for run in engine.runs] == [True] * count
     assert engine.now <= appear[-1] + 5
 
 
 def test_it_looks_as_long_as_a_host_process_waits_for_an_answer() -> None:
-    assert watchdog._CREATING_SECONDS >= client.ANSWER_SECONDS
+    assert guard.CREATING_SECONDS >= client.ANSWER_SECONDS
     assert watchdog._LOST_SECONDS > client.ANSWER_SECONDS
