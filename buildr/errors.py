@@ -59,6 +59,27 @@ __all__ = [
     "TransferError",
 ]
 
+# What a terminal obeys, or what makes text look other than it is: C0 and C1 (ECMA-48), but for line feed and tab, the
+# separators of lines and paragraphs, and what changes the direction of writing (https://www.unicode.org/reports/tr9).
+_CONTROLS = {
+    code: ascii(chr(code))[1:-1]
+    for first, last in (
+        (0x00, 0x08),
+        (0x0B, 0x1F),
+        (0x7F, 0x9F),
+        (0x61C, 0x61C),
+        (0x200E, 0x200F),
+        (0x2028, 0x202E),
+        (0x2066, 0x2069),
+    )
+    for code in range(first, last + 1)
+}
+
+
+def terminal_safe(text: str) -> str:
+    r"""Return text that controls no terminal, whoever wrote it: ESC is shown as ``\x1b``. Line feeds and tabs stay."""
+    return text if text.isprintable() else text.translate(_CONTROLS)
+
 
 class Term(str):
     """A part of a `Message` that each place words in its own way."""
@@ -134,6 +155,10 @@ class BuildrError(Exception):
         """The options that the first sentence names, each once: ``package.tag``."""
         parts = self.what.parts if isinstance(self.what, Message) else ()
         return tuple(dict.fromkeys(part.option for part in parts if isinstance(part, OptionName)))
+
+    def __str__(self) -> str:
+        """Return the text as it is shown; engines, guests and file names have no say in what a terminal does."""
+        return terminal_safe(super().__str__())
 
     def _say(self, what: str, hint: str) -> None:
         """Replace the text."""

@@ -12,6 +12,7 @@ from buildr.cli.command import Command, completing, option
 from buildr.cli.options import module_option, options
 from buildr.cli.table import table
 from buildr.cli.target import function_option
+from buildr.host.documents import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ def config(
         ]
         if as_json:
             documents = [dict(zip(("option", "value", "from"), row, strict=True)) for row in rows]
-            click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
+            click.echo(json_text(documents))
         else:
             for line in table([("OPTION", "VALUE", "FROM"), *map(_shown, rows)]):
                 click.echo(line)

@@ -9,6 +9,7 @@ import click
 from buildr.cli.command import Command, option
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
+from buildr.cli.output import echo
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -61,12 +62,12 @@ def prune(
                     if refusal:
                         if not refusal.in_use:
                             status = 1
-                        click.echo(
+                        echo(
                             f"{found.text} on {engine.info.backend} stays: {refusal.why}", err=True
                         )
                     elif not quiet:
                         verb = "would remove" if dry_run else "removed"
-                        click.echo(f"{verb} {found.text} on {engine.info.backend}")
+                        echo(f"{verb} {found.text} on {engine.info.backend}")
         return status
 
     context.exit(exit_status_of(operation))

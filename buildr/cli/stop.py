@@ -9,6 +9,7 @@ import click
 from buildr.cli.command import Command, option
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
+from buildr.cli.output import echo
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -71,7 +72,7 @@ def stop(
                     console.error(f"{run.short_id} cannot be stopped: {failure}")
                     status = BackendError.exit_code
                 else:
-                    click.echo(run.short_id)
+                    echo(run.short_id)
         return status
 
     context.exit(exit_status_of(operation))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildr.errors import terminal_safe
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,7 +15,7 @@ def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
     What would control a terminal is escaped: names and labels may be anybody's.
     """
-    rows = [tuple(map(_printable, row)) for row in rows]
+    rows = [tuple(map(one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -21,7 +23,6 @@ def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _printable(text: str) -> str:
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+def one_line(text: str) -> str:
+    """Return text as one line that controls no terminal."""
+    return terminal_safe(text).replace("\n", "\\n").replace("\t", "\\t")

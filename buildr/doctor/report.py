@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import textwrap
 from typing import TYPE_CHECKING
 
 from buildr._version import __version__
+from buildr.errors import terminal_safe
+from buildr.host.documents import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def lines(
     yield f"buildr {__version__}, Python {platform.python_version()}, {findings.host}"
     yield ""
     for check in findings.checks:
-        first, *more = _lines(check, width)
+        first, *more = map(terminal_safe, _lines(check, width))
         yield paint(check.status, check.status) + first[len(check.status) :]
         yield from more
     yield ""
@@ -78,7 +79,7 @@ def _verdict(findings: Findings) -> str:
 
 def as_json(findings: Findings) -> str:
     """Return the findings as JSON."""
-    return json.dumps(
+    return json_text(
         {
             "version": __version__,
             "host": findings.host,
@@ -88,7 +89,5 @@ def as_json(findings: Findings) -> str:
                 {name: getattr(check, name) for name in check.__struct_fields__}
                 for check in findings.checks
             ],
-        },
-        indent=2,
-        ensure_ascii=False,
+        }
     )

@@ -6,13 +6,15 @@ import contextlib
 import os
 import sys
 
+from buildr.errors import terminal_safe
+
 PREFIX = "buildr: "
 _RED, _YELLOW = "31", "33"  # of SGR, ECMA-48
 
 
 def say(text: str) -> None:
     """Write one line, or a few, on standard error; nothing if it is closed."""
-    _write(f"{PREFIX}{text}\n")
+    _write(PREFIX, text)
 
 
 def say_nothing(_text: str) -> None:
@@ -21,12 +23,12 @@ def say_nothing(_text: str) -> None:
 
 def warn(text: str) -> None:
     """Write a warning."""
-    _write(f"{PREFIX}{_painted('warning:', _YELLOW)} {text}\n")
+    _write(f"{PREFIX}{_painted('warning:', _YELLOW)} ", text)
 
 
 def error(text: str) -> None:
     """Write an error: its first line says what failed, the rest what to do."""
-    _write(f"{PREFIX}{_painted('error:', _RED)} {text}\n")
+    _write(f"{PREFIX}{_painted('error:', _RED)} ", text)
 
 
 def is_terminal() -> bool:
@@ -46,13 +48,14 @@ def _painted(word: str, colour: str) -> str:
     return f"\x1b[1;{colour}m{word}\x1b[0m" if is_terminal() and colours_wanted() else word
 
 
-def _write(text: str) -> None:
+def _write(prefix: str, text: str) -> None:
     if "://" in text and "@" in text:
         from buildr.host.confidential import without_logins
 
         text = without_logins(text)
+    line = f"{prefix}{terminal_safe(text)}\n"  # names and messages may be anybody's
     # Raw, so that a replaced or broken sys.stderr neither hides nor breaks an error.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     with contextlib.suppress(OSError):
-        os.write(2, text.encode(errors="backslashreplace"))
+        os.write(2, line.encode(errors="backslashreplace"))

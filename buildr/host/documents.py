@@ -1,13 +1,49 @@
-"""Parts of documents that others wrote, in TOML or JSON, which may have any form."""
+"""Documents in TOML or JSON: those that others wrote, which may have any form, and JSON for people and programs."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-__all__ = ["table_at"]
+from buildr.errors import terminal_safe
+
+__all__ = ["json_text", "read_json", "table_at"]
 
 
 def table_at(document: dict[str, Any], key: str) -> dict[str, Any]:
     """Return the table of a key; an empty one where there is none."""
     found = document.get(key)
     return found if isinstance(found, dict) else {}
+
+
+def read_json(data: bytes, *, most_values: int) -> Any:
+    """Decode JSON that takes a bounded amount of memory, which its length alone does not tell.
+
+    Args:
+        data: the document, in UTF-8.
+        most_values: how many values it can have, those in lists and tables included; about 200 bytes of memory each.
+
+    Raises:
+        ValueError: it is not JSON, or has more values.
+        RecursionError: it is nested too deeply.
+    """
+    # Each value but the first follows one of these; where they stand in a text, more are counted than there are.
+    if len(data) > most_values and sum(map(data.count, (b"[", b"{", b","))) >= most_values:
+        raise ValueError(f"more than {most_values} values")
+    return json.loads(data, parse_constant=_no_constant)
+
+
+def json_text(document: object) -> str:
+    """Return a document as JSON that controls no terminal: what JSON need not escape is escaped all the same."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if terminal_safe(text) == text:
+        return text
+    return "".join(
+        char if char == "\n" or terminal_safe(char) == char else f"\\u{ord(char):04x}"
+        for char in text
+    )
+
+
+def _no_constant(name: str) -> object:
+    """Refuse NaN and the infinities, which JSON does not have (RFC 8259)."""
+    raise ValueError(f"{name} is not JSON")

@@ -1,11 +1,12 @@
-"""Images on Docker: what differs from Podman. Pulls and pushes go through docker-py."""
+"""Images on Docker: what differs from Podman."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from buildr.errors import EngineError
-from buildr_backends.http.request import quote
+from buildr_backends.http.json_stream import documents
+from buildr_backends.http.request import Content, quote
 from buildr_backends.shared.images import HttpImages
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from buildr.engines.records import Image, OnEvent, PushRequest
     from buildr_backends.shared.append_layer import Stored
+
+
+_ANONYMOUS = {"X-Registry-Auth": "e30="}  # an empty object
 
 
 class DockerImages(HttpImages):
@@ -32,20 +36,20 @@ class DockerImages(HttpImages):
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.engines.images.Images.pull`."""
-        from buildr_backends.docker.sdk import sdk, stream
         from buildr_backends.shared import credentials, transfer
 
-        # Never None: docker-py would look for a login by its own rules, and fail over a broken helper.
-        auth = credentials.credentials(reference, podman=False) or {}
+        repository, tag = _name_and_tag(reference)
         try:
-            with sdk(self._client) as docker:
-                progress = stream(
-                    self._client,
-                    lambda: docker.pull(reference, stream=True, decode=True, auth_config=auth),
-                )
-                transfer.follow_pull(reference, progress, on_event)
+            response = self._client.request(
+                "POST",
+                "/images/create",
+                query={"fromImage": repository, "tag": tag},
+                content=Content(headers=credentials.authorization(reference, podman=False)),
+                seconds=None,
+            )
         except EngineError as error:
             raise transfer.pull_error(reference, error.message) from None
+        transfer.follow_pull(reference, documents(response.chunks()), on_event)
         image = self.image(reference)
         if image is None:
             raise transfer.pull_error(reference, "the engine named no reason")
@@ -53,22 +57,26 @@ class DockerImages(HttpImages):
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""
-        from buildr_backends.docker.sdk import sdk, stream
         from buildr_backends.shared import credentials, transfer
 
         self.tag(request.image, request.reference)
-        auth = credentials.credentials(request.reference, podman=False) or {}
+        repository, tag = _name_and_tag(request.reference)
+        # Engines before 23.0 refuse a push without the header.
+        headers = {
+            **_ANONYMOUS,
+            **credentials.authorization(request.reference, podman=False),
+        }
         try:
-            with sdk(self._client) as docker:
-                progress = stream(
-                    self._client,
-                    lambda: docker.push(
-                        request.reference, stream=True, decode=True, auth_config=auth
-                    ),
-                )
-                return transfer.follow_push(request.reference, progress, on_event)
+            response = self._client.request(
+                "POST",
+                f"/images/{quote(repository)}/push",
+                query={"tag": tag},
+                content=Content(headers=headers),
+                seconds=None,
+            )
         except EngineError as error:
             raise transfer.push_error(request.reference, error.message) from None
+        return transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
     def _build_query(self) -> dict[str, str]:
         return {"version": "1"}  # the builder that every supported version has
@@ -91,3 +99,11 @@ def stores_with_containerd(found: Any) -> bool:
     https://docs.docker.com/engine/storage/containerd/
     """
     return any("io.containerd.snapshotter" in row[1] for row in found.get("DriverStatus") or ())
+
+
+def _name_and_tag(reference: str) -> tuple[str, str]:
+    """Return what the API takes apart: the name of an image, and its tag or digest."""
+    name, at, digest = reference.partition("@")
+    head, slash, last = name.rpartition("/")  # a colon before it belongs to a port
+    last, _, tag = last.partition(":")
+    return f"{head}{slash}{last}", digest if at else tag or "latest"

@@ -10,7 +10,7 @@ from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
 from buildr_backends.http.client import ANSWER_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from docker import APIClient
 
@@ -40,15 +40,17 @@ def read_details(found: Any) -> EngineDetails:
 
 
 @contextlib.contextmanager
-def sdk(client: Client, seconds: float | None = None) -> Iterator[APIClient]:
+def sdk(client: Client, seconds: float) -> Iterator[APIClient]:
     """Open docker-py's client.
 
     Args:
         client: to the same engine.
-        seconds: how long each wait for the engine may last; ``None``: for ever.
+        seconds: how long each answer may take.
     """
     from docker import APIClient
     from docker.tls import TLSConfig
+
+    from buildr_backends.shared.sdk_transport import take_over
 
     endpoint = client.endpoint
     with contextlib.ExitStack() as stack:
@@ -62,23 +64,11 @@ def sdk(client: Client, seconds: float | None = None) -> Iterator[APIClient]:
                     verify=endpoint.tls_verify,
                 )
             version = client.prefix.removeprefix("/v")
-            docker = APIClient(endpoint.url, version=version, tls=tls, timeout=seconds)  # type: ignore[arg-type]  # requests takes None
+            docker = APIClient(endpoint.url, version=version, tls=tls, timeout=round(seconds))
             stack.callback(docker.close)
             docker.trust_env = False  # a proxy for HTTP is not meant for an engine
+            take_over(docker, endpoint, seconds)
         yield docker
-
-
-def stream(client: Client, start: Callable[[], Any]) -> Iterator[object]:
-    """Yield what a call of docker-py streams; only its own errors become ours."""
-    with mapped(client):
-        documents = iter(start())
-    while True:
-        with mapped(client):
-            try:
-                document = next(documents)
-            except StopIteration:
-                return
-        yield document
 
 
 @contextlib.contextmanager

@@ -92,8 +92,8 @@ class Client:
             path: behind the prefix; every character that is not of a path must be quoted already.
             query: parameters.
             content: body and headers. What the body's iterable raises passes through.
-            seconds: how long the engine may take to accept and to answer, and then each wait for more of its body
-                may last; ``None``: for ever, except for accepting.
+            seconds: how long the engine may take to accept and to answer, and then to send the body where it is read whole;
+                of a stream each wait for more may last as long. ``None``: for ever, except for accepting.
             ok: statuses that are not errors.
 
         Raises:
@@ -164,7 +164,7 @@ class Client:
                     raise  # the engine may have done what it was asked
             else:
                 self._suspect = False
-                connection.settimeout(seconds)
+                response.bound(seconds)
                 return response
 
     def _answer(

@@ -7,14 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineLostError
+from buildr.host.limits import DOCUMENT_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-_MAX_DOCUMENT = (
-    1 << 23
-)  # characters; engines send some hundred, and as much as a step writes at once
 _SPACE = re.compile(r"\s*")
+_SHORT = 1 << 13  # bytes of a document that is tried at the end of each of its lines
+_GROWTH = 8  # a longer one is tried again when it has grown by this fraction
 
 
 def documents(chunks: Iterable[bytes]) -> Iterator[object]:
@@ -24,18 +24,21 @@ def documents(chunks: Iterable[bytes]) -> Iterator[object]:
     may be cut anywhere.
 
     Raises:
-        EngineLostError: the stream is not JSON, or ends inside a document.
+        EngineLostError: the stream is not JSON, or ends inside a document, or one is longer than any that makes sense.
     """
     decoder = json.JSONDecoder()
     text = ""
     pending = bytearray()
+    wanted = 0  # bytes that must have come before a long document is tried again: else its length would cost its square
     for chunk in chunks:
         end = chunk.rfind(b"\n") + 1
-        pending += chunk[:end] if end else chunk
-        if end:
-            text = yield from _whole(decoder, text + pending.decode(errors="replace"))
-            pending[:] = chunk[end:]
-        if len(text) + len(pending) > _MAX_DOCUMENT:
+        kept = len(pending) + end
+        pending += chunk
+        if end and kept >= wanted:
+            text = yield from _whole(decoder, text + pending[:kept].decode(errors="replace"))
+            del pending[:kept]
+            wanted = len(text) // _GROWTH if len(text) > _SHORT else 0
+        if len(text) + len(pending) > DOCUMENT_CHARACTERS:
             raise _no_json(text or pending[:80].decode(errors="replace"))
     text = yield from _whole(decoder, text + pending.decode(errors="replace"))
     if text:

@@ -6,13 +6,11 @@ import contextlib
 import json
 from typing import TYPE_CHECKING
 
-from buildr.errors import EngineError, EngineLostError, EngineUnavailableError
+from buildr.errors import EngineError
+from buildr.host.limits import REFUSAL, REFUSAL_CHARACTERS
 
 if TYPE_CHECKING:
     from buildr_backends.http.response import Response
-
-_MAX_ERROR = 1 << 16  # bytes of an error's body that are read for its message
-_MAX_MESSAGE = 4000  # characters of it that are shown
 
 # What an engine says when something changes or disappears while it looks at it, which says nothing about the thing itself:
 # a panic of Go that it has caught, and the error values of its store (containers/storage, errors.go).
@@ -27,20 +25,12 @@ def is_passing(error: EngineError) -> bool:
 
 def refusal(method: str, path: str, response: Response) -> EngineError:
     """Read an answer whose status is an error; the connection is closed."""
-    body = bytearray()
-    # What has come of the message is all there is.
-    with contextlib.suppress(EngineLostError, EngineUnavailableError):
-        for chunk in response.chunks():
-            body += chunk
-            if len(body) > _MAX_ERROR:
-                break
-    response.close()
-    text = bytes(body).decode(errors="replace").strip()
+    text = response.beginning(REFUSAL).decode(errors="replace").strip()
     message: object = ""
     with contextlib.suppress(ValueError, AttributeError, RecursionError):  # some are plain text
         document = json.loads(text)
         message = document.get("message") or document.get("cause")
-    words = str(message or text)[:_MAX_MESSAGE]
+    words = str(message or text)[:REFUSAL_CHARACTERS]
     return EngineError(
         f"the engine refused {method} {path}: {words or response.status}",
         status=response.status,

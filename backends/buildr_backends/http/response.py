@@ -1,19 +1,20 @@
 """An answer of an engine: its head, and its body as it comes (RFC 9112).
 
 An engine that misbehaves, or a peer that is not an engine, must not make us wait or fill the memory: every length has a
-limit, and every wait has the one that was set on the connection.
+limit, an answer that is read whole has a deadline, and of a stream every wait has the one that was set on the connection.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import socket
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from buildr.errors import EngineLostError, EngineUnavailableError
+from buildr.host.documents import read_json
+from buildr.host.limits import ANSWER, ANSWER_VALUES, HTTP_HEAD, REFUSAL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BUFFER = 1 << 16
-_MAX_HEAD = 1 << 16  # bytes of status line and headers, or of trailers; engines send a few hundred
-_MAX_BODY = (
-    1 << 26
-)  # bytes of an answer that is read whole; a list of thousands of images takes a few MiB
 
 _STATUS = re.compile(r"(HTTP/1\.[01]) (\d{3})(?: .*)?", re.ASCII)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
@@ -62,6 +59,8 @@ class Response:
     ) -> None:
         self._url = url
         self._give_back = give_back
+        self._deadline: float | None = None
+        self._seconds: float | None = None
         self._socket: Connection | None = connection
         self._buffer = bytearray()
         self.status, version, self.headers = self._read_head(deadline)
@@ -105,19 +104,39 @@ class Response:
             raise
         self._release()
 
+    def bound(self, seconds: float | None) -> None:
+        """Set how long each wait for more of the body lasts, and reading the whole of it; ``None``: for ever."""
+        self._seconds = seconds
+        self.connection.settimeout(seconds)
+
     def read(self) -> bytes:
         """Return the whole body.
 
         Raises:
             EngineLostError: it broke off, or is larger than any that makes sense.
-            EngineUnavailableError: the engine has fallen silent.
+            EngineUnavailableError: the engine has fallen silent, or takes too long to send it.
         """
         body = bytearray()
+        if self._seconds is not None:
+            self._deadline = time.monotonic() + self._seconds
         with contextlib.closing(self.chunks()) as chunks:
             for chunk in chunks:
                 body += chunk
-                if len(body) > _MAX_BODY:
-                    raise self._nonsense(f"more than {_MAX_BODY >> 20} MiB")
+                if len(body) > ANSWER:
+                    raise self._nonsense(f"more than {ANSWER >> 20} MiB")
+        return bytes(body)
+
+    def beginning(self, most: int) -> bytes:
+        """Return as much of the body as comes in time, about ``most`` bytes of it; the connection is closed."""
+        body = bytearray()
+        seconds = REFUSAL_SECONDS if self._seconds is None else self._seconds
+        self._deadline = time.monotonic() + min(seconds, REFUSAL_SECONDS)
+        with contextlib.suppress(EngineLostError, EngineUnavailableError):
+            for chunk in self.chunks():
+                body += chunk
+                if len(body) > most:
+                    break
+        self.close()
         return bytes(body)
 
     def json(self, read: Callable[[Any], T]) -> T:
@@ -133,7 +152,7 @@ class Response:
         """
         body = self.read()
         try:
-            return read(json.loads(body) if body.strip() else None)
+            return read(read_json(body, most_values=ANSWER_VALUES) if body.strip() else None)
         except (
             ArithmeticError,
             AttributeError,
@@ -166,6 +185,12 @@ class Response:
 
     def _fill(self) -> bool:
         connection = self.connection
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                self.close()
+                raise silent(self._url)
+            connection.settimeout(left)
         try:
             data = connection.recv(_BUFFER)
         except TimeoutError:
@@ -182,22 +207,18 @@ class Response:
         return bool(data)
 
     def _read_head(self, deadline: float | None) -> tuple[int, str, dict[str, str]]:
+        self._deadline = deadline
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             if not b"HTTP/1.".startswith(self._buffer[:7]):
                 raise self._nonsense(f"{bytes(self._buffer[:80])!r}, which is not HTTP")
-            if len(self._buffer) > _MAX_HEAD:
+            if len(self._buffer) > HTTP_HEAD:
                 raise self._nonsense("a head without an end")
-            if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    self.close()
-                    raise silent(self._url)
-                self.connection.settimeout(left)
             if not self._fill():
                 self.close()
                 raise EngineLostError(
                     f"the engine at {self._url} closed the connection without an answer"
                 )
+        self._deadline = None
         first, *rest = self._buffer[:end].decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
         if (match := _STATUS.fullmatch(first)) is None:
@@ -240,12 +261,12 @@ class Response:
         trailers = 0
         while line := self._line():
             trailers += len(line)
-            if trailers > _MAX_HEAD:
+            if trailers > HTTP_HEAD:
                 raise self._nonsense("trailers without an end")
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
-            if len(self._buffer) > _MAX_HEAD:
+            if len(self._buffer) > HTTP_HEAD:
                 raise self._nonsense("a line without an end")
             if not self._fill():
                 raise self._broken()

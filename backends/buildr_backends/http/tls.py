@@ -11,6 +11,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from typing import cast
 
 _BUFFER = 1 << 16
@@ -63,17 +64,19 @@ class TlsConnection:
 
     def __init__(self, plain: socket.socket, context: ssl.SSLContext, host: str) -> None:
         self._socket = plain
+        self._seconds = plain.gettimeout()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._lock = threading.Lock()  # of all of TLS; never held while waiting
         self._sending = threading.Lock()  # keeps the records in their order
         self._early = bytearray()  # output that came before the end of writing
+        deadline = self._deadline()
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._flush()
-                self._fill()
+                self._fill(deadline)
             else:
                 break
             finally:
@@ -81,6 +84,7 @@ class TlsConnection:
 
     def settimeout(self, seconds: float | None) -> None:
         """As of a socket."""
+        self._seconds = seconds
         self._socket.settimeout(seconds)
 
     def recv(self, size: int) -> bytes:
@@ -90,6 +94,7 @@ class TlsConnection:
 
     def recv_into(self, buffer: bytearray | memoryview) -> int:
         """As of a socket."""
+        deadline = self._deadline()
         while True:
             with self._lock:
                 if self._early:
@@ -105,7 +110,7 @@ class TlsConnection:
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     return 0
             self._answer()
-            self._fill()
+            self._fill(deadline)
 
     def send(self, data: bytes | memoryview) -> int:
         """As of a socket."""
@@ -137,8 +142,17 @@ class TlsConnection:
         """As of a socket."""
         self._socket.close()
 
-    def _fill(self) -> None:
+    def _deadline(self) -> float | None:
+        """Return until when the timeout lets one call wait: a record that comes byte by byte is one wait, not many."""
+        return time.monotonic() + self._seconds if self._seconds else None
+
+    def _fill(self, deadline: float | None) -> None:
         """Wait for bytes from the other side."""
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._socket.settimeout(left)
         data = self._socket.recv(_BUFFER)
         with self._lock:
             if data:

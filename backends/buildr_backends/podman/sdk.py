@@ -24,10 +24,13 @@ def details(client: Client) -> EngineDetails:
         return client.request("GET", "/info", seconds=ANSWER_SECONDS).json(read_details)
     from podman import PodmanClient
 
+    from buildr_backends.shared.sdk_transport import take_over
+
     url = client.endpoint.url
     try:
         with PodmanClient(base_url=url, timeout=ANSWER_SECONDS) as podman:
             podman.api.trust_env = False  # a proxy for HTTP is not meant for an engine
+            take_over(podman.api, client.endpoint, ANSWER_SECONDS)
             return read_details(_info(podman))
     except sdk_errors() as error:
         raise EngineError(f"Podman at {url} failed: {error}", message=str(error)) from None

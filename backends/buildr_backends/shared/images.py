@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.engines.records import Event, Image
 from buildr.errors import BuildError, EngineError
+from buildr.host.limits import DOCUMENT_CHARACTERS
 from buildr.host.proxies import build_proxies
 from buildr_backends.http.request import quote, tar_content
 from buildr_backends.shared.engine import HttpEngine, found, label_filter
@@ -140,7 +141,13 @@ class HttpImages(HttpEngine):
         response = self._client.request(
             "POST", "/images/load", query={"quiet": "1"}, content=tar_content(archive), seconds=None
         )
-        return json.dumps(list(documents(response.chunks())))
+        said = ""
+        for document in documents(response.chunks()):
+            said += json.dumps(document)
+            if len(said) > DOCUMENT_CHARACTERS:
+                response.close()
+                break
+        return said
 
     # What differs ---------------------------------------------------------------------------------
 

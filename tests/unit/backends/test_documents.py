@@ -97,7 +97,7 @@ def test_a_number_without_an_end_does_not_crash() -> None:
 def test_a_document_without_an_end_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, piece: bytes
 ) -> None:
-    monkeypatch.setattr(json_stream, "_MAX_DOCUMENT", 1000)
+    monkeypatch.setattr(json_stream, "DOCUMENT_CHARACTERS", 1000)
     taken = 0
 
     def endless() -> Iterator[bytes]:

@@ -220,7 +220,7 @@ class Endless(Pieces):
 def test_nothing_without_an_end_is_kept_in_memory(
     monkeypatch: pytest.MonkeyPatch, start: bytes, rest: bytes
 ) -> None:
-    monkeypatch.setattr(http_response, "_MAX_BODY", 100_000)
+    monkeypatch.setattr(http_response, "ANSWER", 100_000)
     with pytest.raises(EngineLostError, match=r"without an end|MiB|a chunk of size"):
         answer_on(Endless(start, rest)).read()
 

@@ -109,3 +109,32 @@ def test_colours_are_for_terminals_whose_user_wants_them(
         terminal.wait_for(b"text\r\n")
         assert terminal.all == written
         assert terminal.end() == 0
+
+
+HOSTILE = "\x1b]0;pwned\x07\x1b[2J\r\x9b31m\u202egnp.exe\u2028\x00\x7f"
+
+
+@pytest.mark.parametrize("tell", [console.say, console.warn, console.error])
+def test_what_others_wrote_controls_no_terminal(
+    tell: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    tell(f"a file named {HOSTILE}, and\n\ta second line with ü, 漢 and 👩‍💻")
+    said = capfd.readouterr().err
+    assert (
+        "a file named \\x1b]0;pwned\\x07\\x1b[2J\\r\\x9b31m\\u202egnp.exe\\u2028\\x00\\x7f, and"
+        in said
+    )
+    assert said.endswith("\n\ta second line with ü, 漢 and 👩‍💻\n")
+
+
+def test_neither_does_the_text_of_an_error_that_nobody_handles(tmp_path: Path) -> None:
+    code = (
+        "from buildr.errors import EngineError\n"
+        f"raise EngineError('refused: ' + {HOSTILE!r}, message={HOSTILE!r}, hint='a\\nb')"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    said = done.stderr.decode()
+    assert "refused: \\x1b]0;pwned\\x07" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert said.endswith("\na\nb\n")

@@ -1,0 +1,65 @@
+"""How much is read of what others control: a guest, a dependency's build, an engine, a registry.
+
+Every reader of foreign data takes its bound from here, so that the host's memory and disk never depend on what is sent.
+Sizes are bytes, unless a name says otherwise. What is larger ends in an error, or is cut where it is only shown.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Engines --------------------------------------------------------------------------------------------
+
+HTTP_HEAD: Final = 1 << 16
+"""Status line and headers of an answer, or its trailers; engines send a few hundred."""
+ANSWER: Final = 32 << 20
+"""An answer that is read whole; a list of thousands of images takes a few MiB."""
+ANSWER_VALUES: Final = 1_000_000
+"""Values in a JSON document of an engine: an empty list takes two bytes of text, and 64 of memory."""
+DOCUMENT_CHARACTERS: Final = 8 << 20
+"""One document in a stream of them; engines send some hundred, and as much as a step writes at once."""
+REFUSAL: Final = 1 << 16
+"""The body of an answer that refuses a request."""
+REFUSAL_SECONDS: Final = 10.0
+"""Until all of it has come; what has come by then counts."""
+REFUSAL_CHARACTERS: Final = 4000
+"""Of its message that are shown."""
+STREAM_MESSAGE: Final = 1000
+"""Of an engine's message about a stream that failed."""
+
+# Logs -----------------------------------------------------------------------------------------------
+
+LOG_LINES: Final = 40
+"""Of a log that an error repeats."""
+LINE: Final = 1 << 16
+"""One line of output that is kept until it ends; of a longer one the rest is dropped."""
+LINE_CHARACTERS: Final = 1 << 13
+"""One line of output that is shown."""
+
+# Archives -------------------------------------------------------------------------------------------
+
+EXTENDED_HEADER: Final = 1 << 20
+"""The extended header of one member of an archive. A path has up to 4 KiB, extended attributes up to 64 KiB each."""
+EXTENDED_HEADERS: Final = 8
+"""How many of them one member can have."""
+INSTALLED: Final = 64 << 30
+"""What an installation can write. A set of packages for machine learning on GPUs takes some 10 GiB."""
+INSTALLATION_ANSWER: Final = 64 << 20
+"""The line before that archive: the paths that are gone."""
+PACKAGE_RECORDS: Final = 64 << 20
+"""One file in which a package manager lists packages."""
+PACKAGES: Final = 1_000_000
+"""How many packages an image can have."""
+BASE_LOOK: Final = 4 << 20
+"""The beginning of an archive that shows whether a folder is empty."""
+PROGRAM_ANSWER: Final = 1 << 12
+"""What a small program of ours answers, such as a version."""
+
+# Calls ----------------------------------------------------------------------------------------------
+
+CALL_HEAD: Final = 1 << 16
+"""The first line of a call's answer."""
+CALL_REPORT: Final = 1 << 20
+"""The report of an exception, or of a value that cannot travel."""
+NOTES: Final = 100
+"""Notes of an exception."""
