@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from buildr.dependencies.unread import unread
 from buildr.errors import ContextError
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
+from buildr.plan.additional_files import ExtraFile, find_file
 from buildr.plan.containerfile import CopiedFile, Recipe
 from buildr.plan.placement import Placement, place
 from buildr.plan.private_files import private_files
@@ -30,26 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from buildr.dependencies import Dependencies
-    from buildr.options import Package, PackageFile
+    from buildr.options import Package
     from buildr.plan.entry import Entry
 
 BASE_IMAGE_VARIABLE = "BUILDR_BASE_IMAGE"
 _DEFAULT_VARIANT = "alpine"
 _DEFAULT_VERSION = "3"
-_USTAR_NAME = 100  # bytes
-_PATTERN = r"[*?[\\]"
-
-
-class ExtraFile(Struct, frozen=True, kw_only=True):
-    """An additional file or directory, found on the host."""
-
-    source: str
-    """Absolute path, links followed."""
-    name: str
-    """That of the file in the build; empty for a directory."""
-    destination: str
-    """Ends with ``/`` when a file goes into a directory under this name."""
-    mode: int | None
 
 
 class Project(Struct, frozen=True, kw_only=True):
@@ -127,7 +113,7 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
     dependencies = None
     if package.dockerfile is None:
         dependencies = _dependencies(entry, package, context, notes)
-    files = tuple(_extra_file(file, placement.context) for file in package.additional_files)
+    files = tuple(find_file(file, placement.context) for file in package.additional_files)
     identity = "\0".join(
         (placement.context, *placement.command, reference, package.dockerfile or "")
     )
@@ -238,50 +224,6 @@ def _base_image(
     variant = _DEFAULT_VARIANT if package.variant is None else package.variant
     tag = "-".join(filter(None, (version or _DEFAULT_VERSION, variant)))
     return f"docker.io/library/python:{tag}"
-
-
-def _extra_file(file: PackageFile, context: str) -> ExtraFile:
-    named = os.path.expanduser(file.src)
-    path = os.path.realpath(os.path.join(context, named))
-    if not os.path.exists(path):
-        raise ContextError(
-            f"the additional file {file.src} is not there",
-            hint=f"It was looked for at {path}; a relative src starts at the context {context}.",
-        )
-    if not os.path.isdir(path) and not os.path.isfile(path):
-        raise ContextError(
-            f"the additional file {file.src} is neither a file nor a directory",
-            hint="FIFOs, sockets and devices cannot travel.",
-        )
-    inside = os.path.realpath(context)
-    if not os.path.isabs(named) and path != inside and not path.startswith(inside + "/"):
-        raise ContextError(
-            f"the additional file {file.src} leads out of the context, to {path}",
-            hint="If that is meant, give its absolute path.",
-        )
-    name, destination = _staged(os.path.basename(named.rstrip("/")), file.dest)
-    if os.path.isdir(path):
-        name, destination = "", file.dest
-    return ExtraFile(
-        source=path,
-        name=name,
-        destination=destination,
-        mode=int(file.mode, 8) if file.mode is not None else None,
-    )
-
-
-def _staged(name: str, destination: str) -> tuple[str, str]:
-    """Return a file's name in the build, and where its folder there or, without a final slash, itself goes.
-
-    Buildah takes paths for patterns once more, and cannot give a file a name that has no place in the header of a
-    tar archive of 1988 (ustar). Such a name it gets in the build.
-    """
-    leaf = os.path.basename(destination)
-    if leaf and (len(leaf) > _USTAR_NAME or not leaf.isascii() or re.search(_PATTERN, leaf)):
-        return leaf, destination.removesuffix(leaf)
-    if leaf and re.search(_PATTERN, name):
-        return "file", destination
-    return name, destination
 
 
 def _dockerfile(named: str | None, context: str) -> str | None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Scan
     from buildr.context.index import Known, Snapshot
-    from buildr.plan.project import ExtraFile, Project
+    from buildr.plan.additional_files import ExtraFile
+    from buildr.plan.project import Project
 
 IGNORE_FILES = (".containerignore", ".dockerignore")
 """At the top of a context. With a Containerfile of the user's own that is the top of the tar stream, too, where the

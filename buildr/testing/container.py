@@ -7,7 +7,6 @@ import io
 import signal
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 
 from buildr.engines.records import short_id
 from buildr.engines.streams import STDERR, STDOUT
+from buildr.testing.signals import GuestSignals
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
 if TYPE_CHECKING:
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 
     from buildr.engines.container_spec import ContainerSpec, Port
     from buildr.engines.records import CommandSpec, Health, Image
-
-_HARMLESS = {
-    signal.SIGCHLD,
-    signal.SIGCONT,
-    signal.SIGURG,
-    signal.SIGWINCH,
-    signal.SIGSTOP,  # stopping and going on look the same from outside
-    signal.SIGTSTP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-}
 
 
 class FakeContainer:
@@ -206,60 +195,3 @@ class FakeExecution:
 
 Guest: TypeAlias = Callable[[FakeContainer], int | None]
 """What runs in the place of a script; returns its exit status, ``None`` being 0."""
-
-
-class GuestSignals:
-    """What a guest does about signals. Until it says otherwise, a signal does what it does to any process.
-
-    Attributes:
-        received: every signal that was sent, in order.
-    """
-
-    def __init__(self, plumbing: Plumbing) -> None:
-        self.received: list[int] = []
-        self._plumbing = plumbing
-        self._caught: set[int] = set()
-        self._ignored: set[int] = set()
-        self._pending: deque[int] = deque()
-
-    def catch(self, *numbers: int) -> None:
-        """From now on keep these signals for `wait`."""
-        with self._plumbing.changed:
-            self._caught.update(numbers)
-
-    def ignore(self, *numbers: int) -> None:
-        """From now on let these signals do nothing."""
-        with self._plumbing.changed:
-            self._ignored.update(numbers)
-
-    def wait(self, seconds: float | None = None) -> int:
-        """Wait for a signal that is caught, and return it.
-
-        Args:
-            seconds: at most; ``None``: for ever.
-
-        Raises:
-            TimeoutError: none came.
-            GuestEnded: the container was killed.
-        """
-        with self._plumbing.changed:
-            self._plumbing.changed.wait_for(lambda: self._pending or self._plumbing.ended, seconds)
-            if self._pending:
-                return self._pending.popleft()
-            if self._plumbing.ended:
-                raise GuestEnded
-        raise TimeoutError(f"no signal came within {seconds} s")
-
-    def send(self, number: int) -> None:
-        """Let a signal arrive; after the end it is lost."""
-        with self._plumbing.changed:
-            if self._plumbing.ended:
-                return
-            self.received.append(number)
-            if number != signal.SIGKILL and number in self._ignored | _HARMLESS - self._caught:
-                return
-            if number != signal.SIGKILL and number in self._caught:
-                self._pending.append(number)
-            else:
-                self._plumbing.exit_code = 128 + number
-            self._plumbing.changed.notify_all()

@@ -12,7 +12,7 @@ import pytest
 from buildr.errors import EngineUnavailableError
 from buildr.host import private_folders
 from buildr.host.process import pid_namespace, start_time
-from buildr_backends.podman import launch, private_directory, private_service
+from buildr_backends.podman import launch, private_directory, private_service, temporary_folder
 from buildr_backends.podman.private_service import PrivateService, forget, start
 
 GONE = "4194305-1"  # no pid is as large, proc(5)
@@ -38,7 +38,7 @@ class Place:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(top / "config"))
         monkeypatch.setattr(private_directory, "private_directory", lambda: str(self.directory))
         monkeypatch.setattr(launch, "start", self._start)
-        monkeypatch.setattr(private_service, "_PODMAN_TEMPORARY", str(self.usual))
+        monkeypatch.setattr(temporary_folder, "_PODMAN_TEMPORARY", str(self.usual))
 
     def _start(self, _podman: str, path: str, _log: str, temporary: str | None) -> int:
         Path(path).touch()
@@ -133,14 +133,14 @@ def test_nothing_is_removed_where_something_is_mounted(
 ) -> None:
     service, folder = place.start()
     (folder / "mnt").mkdir()
-    monkeypatch.setattr(private_service, "_holds_mount", lambda found: found == str(folder))
+    monkeypatch.setattr(temporary_folder, "_holds_mount", lambda found: found == str(folder))
     forget(service)
     assert (folder / "mnt").exists()
 
 
 def test_a_mount_below_a_folder_is_seen(tmp_path: Path) -> None:
-    assert private_service._holds_mount("")  # of the root, which has /proc below it
-    assert not private_service._holds_mount(str(tmp_path))
+    assert temporary_folder._holds_mount("")  # of the root, which has /proc below it
+    assert not temporary_folder._holds_mount(str(tmp_path))
 
 
 def test_a_service_that_cannot_be_started_leaves_nothing(

@@ -13,7 +13,7 @@ import pytest
 from buildr.cli import target
 from buildr.config import Layer, settle
 from buildr.host.signals import END, Signals
-from buildr.runners import watch
+from buildr.runners import watch, watched
 from tests.unit.processes import SECONDS, running
 
 if TYPE_CHECKING:
@@ -188,19 +188,19 @@ def test_output_into_a_file_that_is_watched_is_refused(project: Path) -> None:
 # What counts --------------------------------------------------------------------------------------
 
 
-def seen(*, env_file: str | None = None) -> watch.View:
+def seen(*, env_file: str | None = None) -> watched.View:
     entry = target.find("app.py", None)
     runtime = {"env_file": (env_file,)} if env_file else {}
     settings = settle(entry, Layer(origin="the test", runtime=runtime))
-    return watch.view(entry, settings.package, settings.runtime)
+    return watched.view(entry, settings.package, settings.runtime)
 
 
-def differs(view: watch.View, change: Callable[[], object]) -> tuple[str, ...] | None:
+def differs(view: watched.View, change: Callable[[], object]) -> tuple[str, ...] | None:
     """Return what differs after a change; ``None``: nothing."""
-    before = watch.look(view)
+    before = watched.look(view)
     change()
-    after = watch.look(view)
-    return None if after.is_as(before) else watch.changed(before, after, view.files)
+    after = watched.look(view)
+    return None if after.is_as(before) else watched.changed(before, after, view.files)
 
 
 def test_what_does_not_travel_changes_nothing(project: Path) -> None:
@@ -263,9 +263,9 @@ def test_a_change_that_is_taken_back_while_it_settles_is_none(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = seen()
-    old = watch.look(view)
+    old = watched.look(view)
     (project / "new").write_text("x")
-    new = watch.look(view)
+    new = watched.look(view)
     watcher = watch.Watcher(Signals())
     states = iter([old, old])
     monkeypatch.setattr(watch, "look", lambda _view: next(states))
@@ -279,9 +279,9 @@ def test_several_changes_in_a_row_count_once(
     view, signals = seen(), Signals()
     found = []
     for name in ("a", "b", "c"):
-        found.append(watch.look(view))
+        found.append(watched.look(view))
         (project / name).write_text("x")
-    last = watch.look(view)
+    last = watched.look(view)
     watcher = watch.Watcher(signals)
     watcher.begin(view)
     states = iter([found[2], last, last])
@@ -299,9 +299,9 @@ def test_a_change_after_the_guests_end_asks_nobody_to_end(
     watcher = watch.Watcher(signals)
     watcher.begin(view)
     watcher.end()
-    old = watch.look(view)
+    old = watched.look(view)
     (project / "a").write_text("x")
-    new = watch.look(view)
+    new = watched.look(view)
     monkeypatch.setattr(watch, "look", lambda _view: new)
     watcher._settle(view, old, new)
     assert watcher.wait() == ("a",)
