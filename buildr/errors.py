@@ -30,8 +30,7 @@ those of the ``docker run`` and ``podman run`` commands. A text says what failed
 
 from __future__ import annotations
 
-# Importing typing would cost a guest more than all the rest; type checkers know the name.
-TYPE_CHECKING = False
+TYPE_CHECKING = False  # see buildr/guest/detection.py
 if TYPE_CHECKING:
     from collections.abc import Callable
 

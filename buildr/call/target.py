@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from buildr.errors import EntryError
-from buildr.guest.call import MAIN
+from buildr.guest.loading import MAIN
 from buildr.plan.entry import Entry, is_installed, running_entry
 
 if TYPE_CHECKING:

@@ -1,9 +1,5 @@
 """The guest's side of call mode: runs one function of the script, and writes down what came of it.
 
-The script is imported, from its own place and under its own name; one that the host has as ``__main__`` is
-``__mp_main__`` here, as `multiprocessing` has it, so that ``if __name__ == "__main__":`` is passed by, and `pickle` finds
-its classes as those of ``__main__`` all the same.
-
 Usage: python -u call.py RESULT
 
 The request comes on standard input, which is empty from then on. The result goes to the file RESULT.
@@ -20,24 +16,19 @@ if __name__ == "__main__" and sys.path[0] == os.path.dirname(os.path.abspath(__f
 
 import json
 
-from buildr.errors import BuildrError, TransferError
-from buildr.guest import transfer
+from buildr.errors import TransferError
+from buildr.guest import loading, transfer
+from buildr.guest.loading import MAIN, LoadError, load
 
-TYPE_CHECKING = False  # importing typing would cost more than all the rest
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Tuple
 
     Answer = Tuple[dict[str, Any], bytes]
 
-MAIN = "__mp_main__"
-"""The name of the script's module."""
-
 _SHOWN = 64 * 1024  # characters of a traceback, and of an exception's text
+_OWN = (__file__, loading.__file__)  # what a traceback begins with, and does not show
 _LITERALS = (type(None), bool, int, float, str, bytes)
-
-
-class _LoadError(BuildrError):
-    """The function is not in the image."""
 
 
 def main(path: str) -> int:
@@ -85,88 +76,6 @@ def write(path: str, answer: Answer) -> None:
         file.write(transfer.message(*answer))
 
 
-def load(head: dict[str, Any]) -> Any:
-    """Import the script, and return the function.
-
-    Args:
-        head: the request's: ``module``, ``path`` or ``spec``, ``function``, ``of_class``.
-    """
-    name = head["module"]
-    if head["path"]:
-        module = _from_path(name, head["path"])
-    else:
-        sys.path.insert(0, os.getcwd())
-        sys.argv[:] = [head["spec"]]
-        module = _from_name(name, head["spec"])
-    public = sys.modules.get("buildr")
-    found = getattr(public, "_decorated", {}).get((name, head["function"]))
-    if found is not None and not head.get("of_class"):
-        return found
-    found = module
-    for part in head["function"].split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            text = "there is no %s in %s as the container has it"
-            raise _LoadError(text % (head["function"], module.__file__)) from None
-    return found
-
-
-def _from_path(name: str, path: str) -> Any:
-    import importlib.machinery
-    import importlib.util
-
-    if os.path.isdir(path):
-        sys.path.insert(0, path)
-        path = os.path.join(path, "__main__.py")
-    else:
-        sys.path.insert(0, os.path.dirname(path))
-    sys.argv[:] = [path]
-    if not os.path.isfile(path):
-        raise _LoadError(
-            "the script %s is not in the container" % path,
-            hint="With a dockerfile of your own, let it COPY the script there.",
-        )
-    loader = importlib.machinery.SourceFileLoader(name, path)
-    spec: Any = importlib.util.spec_from_file_location(name, path, loader=loader)
-    module = importlib.util.module_from_spec(spec)
-    if name == MAIN:
-        module.__package__ = None  # as `python script` has it
-    _register(name, module)
-    loader.exec_module(module)
-    return module
-
-
-def _from_name(name: str, wanted: str) -> Any:
-    import importlib
-
-    if name != MAIN:
-        return importlib.import_module(name)
-    import importlib.util
-
-    spec: Any = importlib.util.find_spec(wanted)
-    if spec is not None and spec.submodule_search_locations is not None:
-        spec = importlib.util.find_spec(wanted + ".__main__")
-    if spec is None:
-        raise _LoadError("the module %s is not in the container" % wanted)
-    code = spec.loader.get_code(spec.name)
-    module = type(sys)(name)
-    module.__file__ = spec.origin
-    module.__package__ = spec.parent
-    module.__spec__ = spec
-    module.__loader__ = spec.loader
-    sys.argv[:] = [spec.origin]
-    _register(name, module)
-    exec(code, module.__dict__)  # noqa: S102 - as `python -m` does
-    return module
-
-
-def _register(name: str, module: Any) -> None:
-    sys.modules[name] = module
-    if name == MAIN:
-        sys.modules["__main__"] = module
-
-
 def perform(function: Any, head: dict[str, Any], payload: bytes) -> Answer:
     """Call the function; return what came of it, as head and data of a message.
 
@@ -199,12 +108,12 @@ def perform(function: Any, head: dict[str, Any], payload: bytes) -> Answer:
 
 def describe(error: BaseException) -> Answer:
     """Return what is told of an exception, as head and data of a message."""
-    if isinstance(error, _LoadError):
+    if isinstance(error, LoadError):
         return {"kind": "missing"}, _json([error.what, error.hint])
     import traceback
 
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename in _OWN:
         trace = trace.tb_next
     kind = type(error)
     try:

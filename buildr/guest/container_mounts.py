@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildr.guest.container_paths import engine_of_source
 
-TYPE_CHECKING = False  # see detection.py for why it is not imported
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
 """Does this process run inside a container, and whose is it?
 
-The answer is a function of a root directory and an environment, so that what was recorded in one place can
-be asked again in another. Files are opened read-only, nothing is started, and no content makes it raise.
+The answer is a function of a root directory and an environment, so that recordings can be replayed. Files are
+opened read-only, nothing is started, and no content makes it raise.
 
 A variable (``BUILDR_IN_CONTAINER``, ``METAPARTICLE_IN_CONTAINER``) decides; every image of ours sets both. Without one,
 `buildr.guest.evidence` does.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-# Importing typing would cost more than all the rest of this module; type checkers know the name.
+# As in all of the guest part: importing typing would cost more than the rest; type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping

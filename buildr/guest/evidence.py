@@ -19,7 +19,7 @@ import os
 from buildr.guest.container_mounts import SERVICE_ACCOUNT, Mounts
 from buildr.guest.container_paths import engine_of_cgroup, engine_of_layer, shown
 
-TYPE_CHECKING = False  # see detection.py for why it is not imported
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -86,17 +86,17 @@ def _of_managed(
         if engine == "podman" and in_pod and environ.get("container") != "podman":
             named = "cri-o"  # the same storage library, hence the same directories
         elif engine == "buildah" and foreign_pids and mounts.own_devices:
-            # A step of "podman build" and one of "buildah" look the same from inside, and the former is by
-            # far the more common; isolation by chroot, which keeps the host's pids and /dev, is Buildah's.
+            # A step of "podman build" and one of "buildah" look the same from inside, and the former is more
+            # common; isolation by chroot, which keeps the host's pids and /dev, is Buildah's.
             named = "podman"
         yield named, f"{point} is mounted from {shown(origin)}"
 
 
 def _of_cgroups(base: str, mounts: Mounts) -> Iterator[tuple[str, str]]:
-    """Yield evidence from the cgroups, every line: one may say ``docker.service``, another the container.
+    """Yield evidence from every line of the cgroups: one may say ``docker.service``, another the container.
 
-    With the host's pid namespace process 1 is the host's, and only our own cgroup tells. It counts where
-    our root is not the host's: a process of the host can be put into a container's cgroup.
+    In the host's pid namespace process 1 is the host's, and only our own cgroup counts, if our root is not the
+    host's: a process of the host can be put into a container's cgroup.
     """
     for process in ("1", "self") if mounts.like_a_container else ("1",):
         name = f"/proc/{process}/cgroup"
@@ -125,8 +125,7 @@ def _of_files(base: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]
 def _read(base: str, path: str) -> str:
     """The text of a file, cut off after some megabytes; "" if it cannot be read.
 
-    Bytes become characters one to one, so that no content is undecodable. Without O_NONBLOCK a FIFO in the
-    place of the file would block.
+    Latin-1 decodes any content. Without O_NONBLOCK a FIFO in the place of the file would block.
     """
     chunks = []
     try:

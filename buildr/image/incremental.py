@@ -16,7 +16,7 @@ from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError
 from buildr.image.secret_values import lookout
 from buildr.leftovers.build_lock import building
-from buildr.plan.containerfile import render_growth
+from buildr.plan.stages import render_growth
 from buildr.plan.staging import CONTAINERFILE, counted
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from buildr.errors import BuildError, EngineError, ImageNotFoundError
 from buildr.image.builder_check import check
 from buildr.image.secret_values import lookout
 from buildr.layout import APP
-from buildr.plan.containerfile import render_marker_stage
+from buildr.plan.stages import render_marker_stage
 from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
 from buildr.run.helper import helper
 

@@ -22,7 +22,7 @@ from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, ContainerError
 from buildr.host import temporary
 from buildr.host.guard import Guard
-from buildr.plan.containerfile import render_dependencies, render_system_packages
+from buildr.plan.stages import render_dependencies, render_system_packages
 from buildr.plan.staging import CONTAINERFILE, source_tree
 
 if TYPE_CHECKING:

@@ -11,17 +11,12 @@ generator leaves as they are. So both are doubled in everything that gets there.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from buildr._version import __version__
-from buildr.engines.container_spec import DROPPED_CAPABILITIES, ContainerSpec, tmpfs_options
-from buildr.engines.gpus import cdi_names
+from buildr.engines.container_spec import DROPPED_CAPABILITIES
 from buildr.engines.records import EngineInfo
 from buildr.errors import Message, OptionError, OptionName
 from buildr.guest.init import PUBLISHED
@@ -29,15 +24,14 @@ from buildr.layout import APP
 from buildr.runners.container import find_mount, user_of
 from buildr.runners.manifest import MARK
 from buildr.runners.protocol import Manifest
+from buildr.runners.quadlet_options import Service, grace, podman_arguments, port_text, volume_text
 from buildr.runners.quadlet_secrets import secret_arguments, written_variables
-from buildr.runners.unit_text import argument, comment, doubled, word
+from buildr.runners.unit_text import argument, comment, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.engines.container_spec import MountSpec
     from buildr.options import Runtime
-    from buildr.options.ports import Port
     from buildr.runners.plan import RunPlan
 
 __all__ = ["render"]
@@ -50,24 +44,6 @@ _VALUES = re.compile(rf"^(?:Exec=|Environment=(?!\"?{PUBLISHED}=))", re.MULTILIN
 _HERE = EngineInfo(
     backend="podman", version="", rootless=True, remote=False, endpoint="", found="systemd"
 )
-
-
-class _Service(Struct, frozen=True, kw_only=True):
-    """What runs."""
-
-    name: str
-    """That of the unit, without its end."""
-    image: str
-    """A full reference."""
-    runtime: Runtime
-    command: tuple[str, ...]
-    """In place of the image's CMD; empty: that stays."""
-    workdir: str
-    """In place of the image's; empty: that stays."""
-    home: str
-    """The home directory in the image, for a hardened container; empty: not known."""
-    secrets: tuple[tuple[str, str], ...]
-    """Variables that Podman's secrets give their values, each with the secret's name."""
 
 
 def render(plan: RunPlan, name: str) -> Manifest:
@@ -94,7 +70,7 @@ def render(plan: RunPlan, name: str) -> Manifest:
         "Service": [
             ("Restart", _restart(runtime)),
             ("TimeoutStartSec", str(_START_SECONDS)),
-            ("TimeoutStopSec", str(_grace(runtime) + _MORE_SECONDS)),
+            ("TimeoutStopSec", str(grace(runtime) + _MORE_SECONDS)),
         ],
         "Install": [("WantedBy", "default.target")],
     }
@@ -111,10 +87,10 @@ def render(plan: RunPlan, name: str) -> Manifest:
     )
 
 
-def _service(plan: RunPlan, name: str) -> _Service:
+def _service(plan: RunPlan, name: str) -> Service:
     project, arguments = plan.project, plan.entry.arguments if plan.entry else ()
     if project is None:
-        return _Service(
+        return Service(
             name=name,
             image=plan.image,
             runtime=plan.runtime,
@@ -131,7 +107,7 @@ def _service(plan: RunPlan, name: str) -> _Service:
             hint="Put the arguments into its CMD.",
         )
     workdir = project.placement.workdir
-    return _Service(
+    return Service(
         name=name,
         image=project.reference,
         runtime=plan.runtime,
@@ -142,7 +118,7 @@ def _service(plan: RunPlan, name: str) -> _Service:
     )
 
 
-def _container(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]:
+def _container(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     runtime = service.runtime
     mounts = tuple(find_mount(_HERE, mount, os.getcwd()) for mount in runtime.mounts)
     yield "Image", service.image
@@ -162,71 +138,17 @@ def _container(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]
     for file in _files(runtime, notes):
         yield "EnvironmentFile", word(file)
     for port in runtime.ports:
-        yield "PublishPort", _port(port)
+        yield "PublishPort", port_text(port)
     for mount in mounts:
-        yield "Volume", _volume(mount)
+        yield "Volume", volume_text(mount)
     yield "NoNewPrivileges", "true"
     if runtime.hardened:
         yield "DropCapability", "all"
         yield "ReadOnly", "true"
     else:
         yield "DropCapability", " ".join(DROPPED_CAPABILITIES)
-    for words in _podman_arguments(service, mounts):
+    for words in podman_arguments(service, mounts):
         yield "PodmanArgs", word(words)
-
-
-def _podman_arguments(service: _Service, mounts: tuple[MountSpec, ...]) -> Iterator[str]:
-    """Yield the options of ``podman run`` that the first version of the generator has no key for."""
-    runtime = service.runtime
-    yield f"--stop-timeout={_grace(runtime)}"
-    if service.workdir:
-        yield f"--workdir={service.workdir}"
-    for variable, secret in service.secrets:
-        yield f"--secret={secret},type=env,target={variable}"
-    yield from _limits(runtime)
-    yield from _health(runtime)
-    for device in (*runtime.devices, *cdi_names(runtime.gpus)):
-        yield f"--device={device}"
-    for network in runtime.network:
-        aliases = ",".join(f"alias={alias}" for alias in network.aliases)
-        yield f"--network={network.name}" + (f":{aliases}" if aliases else "")
-    if runtime.hardened:
-        yield "--read-only-tmpfs=false"  # directories in memory are those that follow
-    spec = ContainerSpec(
-        image=service.image,
-        mounts=mounts,
-        tmpfs=runtime.tmpfs,
-        hardened=runtime.hardened,
-        home=service.home,
-    )
-    for path, options in tmpfs_options(spec).items():
-        yield f"--tmpfs={path}:{','.join((*options, 'notmpcopyup'))}"
-
-
-def _limits(runtime: Runtime) -> Iterator[str]:
-    if runtime.cpus:
-        yield f"--cpus={runtime.cpus:g}"
-    if runtime.memory:
-        yield f"--memory={runtime.memory}b"
-    if runtime.shm_size:
-        yield f"--shm-size={runtime.shm_size}b"
-    if runtime.pids_limit:
-        yield f"--pids-limit={runtime.pids_limit}"
-    for limit in runtime.ulimits:
-        yield f"--ulimit={limit.name}={limit.soft}:{limit.hard}"
-
-
-def _health(runtime: Runtime) -> Iterator[str]:
-    """Yield the health check; the generator has ``HealthCmd=`` since 4.5 only."""
-    if (health := runtime.healthcheck) is None:
-        return
-    # Podman reads a list in JSON as words, and anything else as a line for sh.
-    kind, *words = health.test
-    yield f"--health-cmd={words[0] if kind == 'CMD-SHELL' else json.dumps([kind, *words])}"
-    yield f"--health-interval={health.interval:g}s"
-    yield f"--health-timeout={health.timeout:g}s"
-    yield f"--health-retries={health.retries}"
-    yield f"--health-start-period={health.start_period:g}s"
 
 
 def _restart(runtime: Runtime) -> str:
@@ -245,11 +167,7 @@ def _start_limit(runtime: Runtime) -> list[tuple[str, str]]:
     return [("StartLimitIntervalSec", "infinity"), ("StartLimitBurst", str(int(tries) + 1))]
 
 
-def _grace(runtime: Runtime) -> int:
-    return math.ceil(runtime.grace_seconds)
-
-
-def _variables(service: _Service, notes: list[str]) -> Iterator[tuple[str, str]]:
+def _variables(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     runtime = service.runtime
     yield from written_variables(runtime.env, dict(service.secrets), notes)
     ports = dict.fromkeys(str(port.container) for port in runtime.ports if port.protocol == "tcp")
@@ -281,29 +199,3 @@ def _as_podman_reads(path: str) -> dict[str, str | None]:
             if name and not name.startswith("#"):
                 found[name] = value if equals else None
     return found
-
-
-def _port(port: Port) -> str:
-    host = port.bracketed_ip
-    parts = [host] if host else []
-    parts += [str(port.host or "")] if port.host or host else []
-    protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
-    return ":".join((*parts, str(port.container))) + protocol
-
-
-def _volume(mount: MountSpec) -> str:
-    options = [*(["ro"] if mount.read_only else []), *([mount.relabel] if mount.relabel else [])]
-    text = ":".join((mount.source, mount.target, *([",".join(options)] if options else [])))
-    problem = ""
-    if mount.kind == "volume" and mount.source.endswith(".volume"):
-        problem = "Podman's generator takes that for the name of another unit"
-    elif ":" in mount.source or ":" in mount.target:
-        problem = "it has a colon, which ends a path there"
-    elif not text.isprintable() or text.endswith(("\\", " ")):
-        problem = "it has a character that a line of a unit cannot have there"
-    if problem:
-        raise OptionError(
-            Message(OptionName("runtime.mounts"), f" cannot be {text!r} in a unit: {problem}"),
-            hint="Give it another name.",
-        )
-    return doubled(text)

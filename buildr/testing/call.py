@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from buildr.guest import transfer
-from buildr.guest.call import MAIN, describe, perform, write
+from buildr.guest.call import describe, perform, write
+from buildr.guest.loading import MAIN
 from buildr.layout import CALL
 
 if TYPE_CHECKING:

@@ -88,6 +88,7 @@ def test_it_is_only_what_is_needed() -> None:
         "buildr/guest/detection.py",
         "buildr/guest/evidence.py",
         "buildr/guest/init.py",
+        "buildr/guest/loading.py",
         "buildr/guest/transfer.py",
         "buildr/errors.py",
         "buildr/_version.py",

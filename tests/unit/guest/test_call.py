@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildr.guest import transfer
-from buildr.guest.call import MAIN
+from buildr.guest.loading import MAIN
 from buildr.plan.guest_files import guest_files
 
 if TYPE_CHECKING:

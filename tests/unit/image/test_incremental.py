@@ -17,9 +17,9 @@ from buildr.host import cache
 from buildr.image import base_content, incremental
 from buildr.image.ensure import Wanted, make_ready
 from buildr.options import PackageFile, package_options
-from buildr.plan.containerfile import render_growth
 from buildr.plan.entry import Entry
 from buildr.plan.project import plan
+from buildr.plan.stages import render_growth
 from buildr.testing import FakeBackend
 
 if TYPE_CHECKING:

@@ -18,16 +18,8 @@ from msgspec.structs import replace
 from buildr.engines.records import Image
 from buildr.layout import ENTRYPOINT, GUEST_ROOT
 from buildr.plan import containerfile
-from buildr.plan.containerfile import (
-    CopiedFile,
-    Recipe,
-    identity,
-    render,
-    render_dependencies,
-    render_ground,
-    render_marker_stage,
-    render_system_packages,
-)
+from buildr.plan.containerfile import CopiedFile, Recipe, identity, render, render_ground
+from buildr.plan.stages import render_dependencies, render_marker_stage, render_system_packages
 
 HADOLINT = Path(sys.executable).parent / "hadolint"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -362,7 +354,7 @@ def test_the_identity_changes_with_the_template(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_stage_of_system_packages_passes_hadolint() -> None:
-    assert lint(containerfile.render_system_packages(Image(id=DIGEST), ("git", "g++"))) == ""
+    assert lint(render_system_packages(Image(id=DIGEST), ("git", "g++"))) == ""
 
 
 def test_an_installation_without_its_template_says_so(

@@ -1,0 +1,130 @@
+"""Options of a run as a unit has them: the values of its keys, and the options of ``podman run`` for what it has no key for."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.engines.container_spec import ContainerSpec, tmpfs_options
+from buildr.engines.gpus import cdi_names
+from buildr.errors import Message, OptionError, OptionName
+from buildr.runners.unit_text import doubled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.engines.container_spec import MountSpec
+    from buildr.options import Runtime
+    from buildr.options.ports import Port
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """What a unit runs."""
+
+    name: str
+    """That of the unit, without its end."""
+    image: str
+    """A full reference."""
+    runtime: Runtime
+    command: tuple[str, ...]
+    """In place of the image's CMD; empty: that stays."""
+    workdir: str
+    """In place of the image's; empty: that stays."""
+    home: str
+    """The home directory in the image, for a hardened container; empty: not known."""
+    secrets: tuple[tuple[str, str], ...]
+    """Variables that Podman's secrets give their values, each with the secret's name."""
+
+
+def podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterator[str]:
+    """Yield the options of ``podman run`` that the first version of the generator has no key for."""
+    runtime = service.runtime
+    yield f"--stop-timeout={grace(runtime)}"
+    if service.workdir:
+        yield f"--workdir={service.workdir}"
+    for variable, secret in service.secrets:
+        yield f"--secret={secret},type=env,target={variable}"
+    yield from _limits(runtime)
+    yield from _health(runtime)
+    for device in (*runtime.devices, *cdi_names(runtime.gpus)):
+        yield f"--device={device}"
+    for network in runtime.network:
+        aliases = ",".join(f"alias={alias}" for alias in network.aliases)
+        yield f"--network={network.name}" + (f":{aliases}" if aliases else "")
+    if runtime.hardened:
+        yield "--read-only-tmpfs=false"  # directories in memory are those that follow
+    spec = ContainerSpec(
+        image=service.image,
+        mounts=mounts,
+        tmpfs=runtime.tmpfs,
+        hardened=runtime.hardened,
+        home=service.home,
+    )
+    for path, options in tmpfs_options(spec).items():
+        yield f"--tmpfs={path}:{','.join((*options, 'notmpcopyup'))}"
+
+
+def _limits(runtime: Runtime) -> Iterator[str]:
+    if runtime.cpus:
+        yield f"--cpus={runtime.cpus:g}"
+    if runtime.memory:
+        yield f"--memory={runtime.memory}b"
+    if runtime.shm_size:
+        yield f"--shm-size={runtime.shm_size}b"
+    if runtime.pids_limit:
+        yield f"--pids-limit={runtime.pids_limit}"
+    for limit in runtime.ulimits:
+        yield f"--ulimit={limit.name}={limit.soft}:{limit.hard}"
+
+
+def _health(runtime: Runtime) -> Iterator[str]:
+    """Yield the health check; the generator has ``HealthCmd=`` since 4.5 only."""
+    if (health := runtime.healthcheck) is None:
+        return
+    # Podman reads a list in JSON as words, and anything else as a line for sh.
+    kind, *words = health.test
+    yield f"--health-cmd={words[0] if kind == 'CMD-SHELL' else json.dumps([kind, *words])}"
+    yield f"--health-interval={health.interval:g}s"
+    yield f"--health-timeout={health.timeout:g}s"
+    yield f"--health-retries={health.retries}"
+    yield f"--health-start-period={health.start_period:g}s"
+
+
+def grace(runtime: Runtime) -> int:
+    """Return the grace in whole seconds, which is all that Podman and systemd take."""
+    return math.ceil(runtime.grace_seconds)
+
+
+def port_text(port: Port) -> str:
+    """Return the value of ``PublishPort=``."""
+    host = port.bracketed_ip
+    parts = [host] if host else []
+    parts += [str(port.host or "")] if port.host or host else []
+    protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
+    return ":".join((*parts, str(port.container))) + protocol
+
+
+def volume_text(mount: MountSpec) -> str:
+    """Return the value of ``Volume=``.
+
+    Raises:
+        OptionError: a unit cannot have it.
+    """
+    options = [*(["ro"] if mount.read_only else []), *([mount.relabel] if mount.relabel else [])]
+    text = ":".join((mount.source, mount.target, *([",".join(options)] if options else [])))
+    problem = ""
+    if mount.kind == "volume" and mount.source.endswith(".volume"):
+        problem = "Podman's generator takes that for the name of another unit"
+    elif ":" in mount.source or ":" in mount.target:
+        problem = "it has a colon, which ends a path there"
+    elif not text.isprintable() or text.endswith(("\\", " ")):
+        problem = "it has a character that a line of a unit cannot have there"
+    if problem:
+        raise OptionError(
+            Message(OptionName("runtime.mounts"), f" cannot be {text!r} in a unit: {problem}"),
+            hint="Give it another name.",
+        )
+    return doubled(text)
