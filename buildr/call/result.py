@@ -15,6 +15,7 @@ from buildr.errors import EntryError, RemoteError, TransferError
 from buildr.guest import transfer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from buildr.call.target import Target
@@ -23,8 +24,17 @@ HEAD_BYTES = 1 << 20
 """More than a message has beyond a value: its first line, or the report of an exception."""
 
 
-def read(message: bytes, target: Target, *, pickled: bool, limit: int) -> Any:
+def read(
+    message: bytes, target: Target, *, pickled: bool, limit: int, hide: Callable[[Any], Any]
+) -> Any:
     """Return the value that a message holds.
+
+    Args:
+        message: what came back.
+        target: the function.
+        pickled: whether its value is unpickled, in place of JSON.
+        limit: how many bytes the value may have.
+        hide: takes secrets out of the report of an exception.
 
     Raises:
         BaseException: what the function raised, if it is built in.
@@ -39,7 +49,7 @@ def read(message: bytes, target: Target, *, pickled: bool, limit: int) -> Any:
     try:
         if kind == "value":
             return _value(parsed[1], target, pickled=pickled, limit=limit)
-        report = json.loads(parsed[1])
+        report = hide(json.loads(parsed[1]))
         if kind == "error":
             error = _exception(report, target)
         else:

@@ -140,7 +140,14 @@ class Session:
             return None  # whatever came of it
         if not answer.message or (answer.status and transfer.parse(answer.message) is None):
             result.absent(answer.status, self.target)
-        return result.read(answer.message, self.target, pickled=self._pickled, limit=limit)
+        return result.read(
+            answer.message, self.target, pickled=self._pickled, limit=limit, hide=self._hide
+        )
+
+    def _hide(self, report: Any) -> Any:
+        from buildr.call.hiding import hider  # only errors need it
+
+        return hider(self._runtime, self.target.entry.directory or os.getcwd())(report)
 
     def give_up(self) -> None:
         """Wait for nothing any more; the runner ends what still runs."""

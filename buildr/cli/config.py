@@ -109,13 +109,27 @@ def _plain(name: str, value: Any, *, show_env: bool) -> Any:
     """Return a value as JSON and TOML can represent it."""
     import msgspec
 
-    if name == "runtime.env" and not show_env:
+    if name == "runtime.env":
+        if show_env:
+            return dict(value)
         return {key: None if text is None else _HIDDEN for key, text in value.items()}
     if name == "runtime.ports":
         return [str(port) for port in value]
     if name == "runtime.mounts":
         return [_mount(mount) for mount in value]
-    return msgspec.to_builtins(value)
+    return _without_logins(msgspec.to_builtins(value))
+
+
+def _without_logins(value: Any) -> Any:
+    from buildr.host.confidential import without_logins
+
+    if isinstance(value, str):
+        return without_logins(value)
+    if isinstance(value, list | tuple):
+        return [_without_logins(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: _without_logins(inner) for key, inner in value.items()}
+    return value
 
 
 def _mount(mount: Mount) -> Any:
@@ -128,8 +142,6 @@ def _mount(mount: Mount) -> Any:
 
 
 def _shown(row: tuple[str, Any, str]) -> tuple[str, str, str]:
-    from buildr.host.confidential import without_logins
-
     name, value, origin = row
     text = "-" if value is None else json.dumps(value, ensure_ascii=False)
-    return name, without_logins(text), origin
+    return name, text, origin

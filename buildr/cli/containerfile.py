@@ -33,6 +33,7 @@ def containerfile(
     too, which is read and not run.
     """
     from buildr.host import console
+    from buildr.host.confidential import without_logins
     from buildr.host.exit_status import exit_status_of
     from buildr.plan.containerfile import render
     from buildr.plan.project import plan
@@ -45,21 +46,23 @@ def containerfile(
         with in_words_of(context):
             project = plan(resolved.entry, package)
             own = project.dockerfile
-            text = _own(own) if own else render(project.recipe).encode()
-        for note in () if package.quiet else project.notes:
+            text = _own(own) if own else render(project.recipe)
+        shown = without_logins(text)
+        notes = [*project.notes, *(["logins in URLs are printed as ****"] if shown != text else [])]
+        for note in () if package.quiet else notes:
             console.say(note)
-        click.echo(text, nl=False)
+        click.echo(shown.encode("utf-8", "surrogateescape"), nl=False)
         return 0
 
     context.exit(exit_status_of(print_containerfile))
 
 
-def _own(path: str) -> bytes:
+def _own(path: str) -> str:
     """Return the text of the user's own Containerfile, which is built as it is."""
     from buildr.errors import ContextError
 
     try:
         with open(path, "rb") as file:
-            return file.read()
+            return file.read().decode("utf-8", "surrogateescape")
     except OSError as error:
         raise ContextError(f"{path} cannot be read: {error.strerror}") from None

@@ -543,6 +543,17 @@ def test_printing_the_containerfile_leaves_the_project_as_it_is(project: Path) -
     assert sorted(project.rglob("*")) == before
 
 
+def test_logins_in_an_own_containerfile_are_not_printed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BUILDR_PACKAGE_DOCKERFILE", "Dockerfile")
+    text = b"FROM x\nRUN pip install --index-url https://me:hunter2@h/simple \xff\n"
+    (project / "Dockerfile").write_bytes(text)
+    result = buildr_command("containerfile", "app.py")
+    assert result.stdout_bytes == text.replace(b"hunter2", b"****")
+    assert "logins in URLs are printed as ****" in capfd.readouterr().err
+
+
 # Doctor -------------------------------------------------------------------------------------------
 
 

@@ -167,3 +167,17 @@ def test_people_get_columns(project: Path) -> None:
     lines = run().stdout.splitlines()
     assert lines[0].split() == ["OPTION", "VALUE", "FROM"]
     assert f'package.tag                "v1"      {Path.cwd()}/pyproject.toml' in lines
+
+
+def test_logins_in_urls_are_hidden_in_both_forms(project: Path) -> None:
+    url = "https://tokentokentoken1234@index.example.org/x.whl"
+    (project / "app.py").write_text(
+        "import buildr\n"
+        f"@buildr.Containerize(package={{'dependencies': ['x @ {url}']}}, runtime={{'healthcheck': 'curl {url}'}})\n"
+        "def main(): ...\n"
+        "main()\n"
+    )
+    for words in ([], ["--json"]):
+        output = run(*words, "app.py").output
+        assert output.count("https://****@index.example.org/x.whl") == 2
+        assert "tokentoken" not in output
