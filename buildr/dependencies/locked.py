@@ -26,23 +26,17 @@ if TYPE_CHECKING:
     from buildr.dependencies.model import ProjectFiles
 
 __all__ = [
-    "REPOSITORIES",
     "Locked",
-    "Revision",
     "archive",
     "at_url",
     "folder",
     "from_index",
-    "repository",
 ]
-
-REPOSITORIES = ("git", "hg", "svn", "bzr")
-"""The kinds that pip knows, each by the name of its program."""
 
 _STRONG = r"sha(256|384|512):[0-9a-f]+"
 """The only ones that pip takes."""
-_URL = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\\#]+"
-_REVISION = r"[A-Za-z0-9][A-Za-z0-9._/+-]*"
+URL = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\\#]+"
+"""A URL that can be part of a line for pip."""
 
 
 class Locked(Struct, frozen=True, kw_only=True):
@@ -67,22 +61,6 @@ class Locked(Struct, frozen=True, kw_only=True):
     index: str | None = None
     project: str | None = None
     roots: tuple[str, ...] = ()
-
-
-class Revision(Struct, frozen=True, kw_only=True):
-    """A revision of a repository.
-
-    Attributes:
-        kind: ``git``, ``hg``, ``svn`` or ``bzr``.
-        url: of the repository, without ``git+``.
-        commit: its id.
-        subdirectory: of the package in the repository.
-    """
-
-    kind: str
-    url: str
-    commit: str
-    subdirectory: str | None = None
 
 
 def from_index(
@@ -128,7 +106,7 @@ def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, whe
         DependencyError: that is not a URL that can stand in a line for pip.
     """
     place, _, fragment = url.partition("#")
-    if not re.fullmatch(_URL, place) or place.lower().startswith("file:"):
+    if not re.fullmatch(URL, place) or place.lower().startswith("file:"):
         raise DependencyError(
             f"{where}: {name} comes from {without_password(url)!r}, which is not a URL to fetch it from",
             hint="let it come from an index, a URL with https://, or a path in the project",
@@ -136,42 +114,8 @@ def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, whe
     tail = f"#{fragment}" if re.fullmatch(r"subdirectory=[^\s\\#&]+", fragment) else ""
     return Locked(
         name=name,
-        requirement=f"{_name(name, where)} @ {place}{tail}",
+        requirement=f"{checked_name(name, where)} @ {place}{tail}",
         hashes=_strong(hashes),
-        condition=condition,
-    )
-
-
-def repository(name: str, revision: Revision, condition: Condition, where: str) -> Locked:
-    """Return a package that is a revision of a repository.
-
-    Args:
-        name: its name.
-        revision: where it comes from.
-        condition: under which it is installed.
-        where: the lock, for errors.
-
-    Raises:
-        DependencyError: the image cannot fetch that.
-    """
-    kind, url, commit = revision.kind, revision.url, revision.commit
-    scp = re.fullmatch(r"([\w.-]+@[\w.-]+):(?!/)([^\s\\#]+)", url, re.ASCII)
-    place = f"ssh://{scp[1]}/{scp[2]}" if scp else url
-    if (
-        not re.fullmatch(_URL, place)
-        or place.lower().startswith("file:")
-        or not re.fullmatch(_REVISION, commit)
-        or kind not in REPOSITORIES
-    ):
-        raise DependencyError(
-            f"{where}: {name} comes from the repository {without_password(url)!r}"
-            f" at {commit!r}, which the image cannot fetch",
-            hint="accepted: a repository with a URL such as https://, and a commit",
-        )
-    tail = f"#subdirectory={quote(revision.subdirectory)}" if revision.subdirectory else ""
-    return Locked(
-        name=name,
-        requirement=f"{_name(name, where)} @ {kind}+{place}@{commit}{tail}",
         condition=condition,
     )
 
@@ -211,7 +155,7 @@ def folder(
         )
     return Locked(
         name=name,
-        requirement=f"{_name(name, lock)} @ {url}",
+        requirement=f"{checked_name(name, lock)} @ {url}",
         condition=condition,
         local=True,
     )
@@ -222,7 +166,7 @@ def archive(project: ProjectFiles, lock: str, name: str, path: str, condition: C
     url = _in_source(project, lock, name, path, os.path.isfile, "file")
     return Locked(
         name=name,
-        requirement=f"{_name(name, lock)} @ {url}",
+        requirement=f"{checked_name(name, lock)} @ {url}",
         condition=condition,
         local=True,
     )
@@ -249,7 +193,16 @@ def _joined(project: ProjectFiles, lock: str, path: str) -> str:
     return os.path.normpath(os.path.join(os.path.dirname(lock), path))
 
 
-def _name(name: str, where: str) -> str:
+def checked_name(name: str, where: str) -> str:
+    """Return a package's name.
+
+    Args:
+        name: as the lock has it.
+        where: the lock, for errors.
+
+    Raises:
+        DependencyError: it is not a name.
+    """
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", name):
         raise DependencyError(f"{where}: {name!r} is not a package", hint="write the lock again")
     return name

@@ -221,7 +221,8 @@ def load(choice: Choice) -> Connect:
     if substitute is not None:
         return substitute(choice.name)
     if choice.name in BUILT_IN:
-        return _import(BUILT_IN[choice.name])
+        module, _, attribute = BUILT_IN[choice.name].partition(":")
+        return cast("Connect", getattr(importlib.import_module(module), attribute))
     from buildr.host.plugins import load_plugin
 
     if (plugin := load_plugin(ENTRY_POINTS, choice.name, "backend")) is not None:
@@ -247,8 +248,3 @@ def names() -> tuple[str, ...]:
 def is_built_in(name: str) -> bool:
     """Whether a name is ``auto`` or that of a backend of Buildr's own, which no entry point has to be read for."""
     return name == AUTO or name in BUILT_IN
-
-
-def _import(target: str) -> Connect:
-    module, _, attribute = target.partition(":")
-    return cast("Connect", getattr(importlib.import_module(module), attribute))

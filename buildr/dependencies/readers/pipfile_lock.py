@@ -16,18 +16,10 @@ from msgspec import Struct
 from buildr.dependencies import indexes
 from buildr.dependencies.files import decode, inside, read_bytes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import (
-    REPOSITORIES,
-    Locked,
-    Revision,
-    archive,
-    at_url,
-    folder,
-    from_index,
-    repository,
-)
+from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index
 from buildr.dependencies.lockfile import chosen, marker, too_many, typed
 from buildr.dependencies.markers import NEVER, Condition, Wanted, either
+from buildr.dependencies.repositories import REPOSITORIES, Revision, repository
 from buildr.dependencies.staging import stage
 from buildr.errors import DependencyError
 

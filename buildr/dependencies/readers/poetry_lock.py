@@ -14,17 +14,10 @@ from msgspec import Struct, field
 
 from buildr.dependencies import indexes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import (
-    Locked,
-    Revision,
-    archive,
-    at_url,
-    folder,
-    from_index,
-    repository,
-)
+from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index
 from buildr.dependencies.lockfile import chosen, load, marker, too_many, typed
 from buildr.dependencies.markers import NEVER, Condition, Wanted, either, normalised
+from buildr.dependencies.repositories import Revision, repository
 from buildr.dependencies.staging import stage
 from buildr.errors import DependencyError
 

@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING
 
 from buildr.dependencies import indexes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import (
-    Locked,
-    Revision,
-    archive,
-    at_url,
-    folder,
-    from_index,
-    repository,
-)
+from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index
 from buildr.dependencies.lockfile import chosen, load, marker
 from buildr.dependencies.markers import NEVER, Condition, Wanted, normalised
+from buildr.dependencies.repositories import Revision, repository
 from buildr.dependencies.staging import stage
 from buildr.errors import DependencyError
 

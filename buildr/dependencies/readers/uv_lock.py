@@ -13,17 +13,10 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from buildr.dependencies import indexes
 from buildr.dependencies.import_roots import source_roots
-from buildr.dependencies.locked import (
-    Locked,
-    Revision,
-    archive,
-    at_url,
-    folder,
-    from_index,
-    repository,
-)
+from buildr.dependencies.locked import Locked, archive, at_url, folder, from_index
 from buildr.dependencies.lockfile import chosen, load, typed
 from buildr.dependencies.markers import ALWAYS, Condition, Wanted, normalised
+from buildr.dependencies.repositories import Revision, repository
 from buildr.dependencies.requirement import without_password
 from buildr.dependencies.staging import stage
 from buildr.dependencies.uv_graph import Graph, Lock, Package

@@ -1,0 +1,125 @@
+"""The index of a directory as it is kept in the cache: what is read on every look, and what only when something has changed."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from buildr.context.entries import Scan  # noqa: TC001 - msgspec resolves the fields of Body
+from buildr.host import cache
+
+if TYPE_CHECKING:
+    from buildr.context.entries import Entry, EntryKind
+
+_KIND: Final = "index"
+# Two seconds on FAT, one on old network file systems, milliseconds elsewhere; and clocks of servers differ a little.
+_MARGIN_NS: Final = 3_000_000_000
+_TYPES: Final[dict[EntryKind, int]] = {
+    "file": stat.S_IFREG,
+    "hardlink": stat.S_IFREG,
+    "dir": stat.S_IFDIR,
+    "symlink": stat.S_IFLNK,
+}
+
+
+_FileRow = tuple[str, tuple[int, int, int, int, int, int]]
+_OtherRow = tuple[str, tuple[int, int, int, int, int]]
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """What is read on every look.
+
+    Attributes:
+        root: the directory, and
+        settings: what else decides what is found; both once more, as a file name is but a digest of them.
+        digest: of the whole tree.
+        began_ns: when the look began, in nanoseconds since the epoch.
+        racy: whether anything was too young to be trusted.
+        files: paths of files, each with size, times of content and status, inode, device, mode.
+        others: the same of folders and links, without sizes.
+    """
+
+    root: str
+    settings: str
+    digest: str
+    began_ns: int
+    racy: bool
+    files: list[_FileRow]
+    others: list[_OtherRow]
+
+
+class Body(msgspec.Struct, frozen=True, array_like=True):
+    """What is read when something has changed, or must be built.
+
+    Attributes:
+        scan: what was found.
+        contents: a digest for each entry, empty for those without content.
+    """
+
+    scan: Scan
+    contents: list[bytes]
+
+
+def is_racy(entry: Entry, began_ns: int) -> bool:
+    """Whether a status is too young to prove that a file has not changed; the next look reads it again.
+
+    A file written again within the same tick of the file system's clock has the same times ("racy git",
+    https://git-scm.com/docs/racy-git).
+
+    Args:
+        entry: the file.
+        began_ns: when the look began, in nanoseconds since the epoch.
+    """
+    young = began_ns - _MARGIN_NS
+    # A time of the content that is still to come has been set by a program: one that unpacks what was packed in another
+    # time zone, say. Whatever is written now gets another one.
+    return entry.ctime_ns >= young or young <= entry.mtime_ns <= began_ns + _MARGIN_NS
+
+
+def load(name: str, root: str, settings: str) -> tuple[Head | None, memoryview]:
+    """Return the head of an index and its body, still encoded; without one ``None`` and nothing.
+
+    Args:
+        name: the key in the cache.
+        root: the directory.
+        settings: what else decides what is found.
+    """
+    parts = cache.load(_KIND, name)
+    if parts is None or len(parts) != 2:
+        return None, memoryview(b"")
+    try:
+        head = msgspec.msgpack.decode(parts[0], type=Head)
+    except msgspec.DecodeError:
+        return None, memoryview(b"")
+    if (head.root, head.settings) != (root, settings):
+        return None, memoryview(b"")
+    return head, parts[1]
+
+
+def store(name: str, root: str, settings: str, digest: str, began_ns: int, found: Body) -> None:
+    """Keep what a look has found; see `Head` for the arguments. A name that is not UTF-8 cannot be kept: such a tree has no index."""
+    scan = found.scan
+    rows = [*scan.watched, *scan.entries]
+    head = Head(
+        root=root,
+        settings=settings,
+        digest=digest,
+        began_ns=began_ns,
+        racy=any(is_racy(entry, began_ns) for entry in rows),
+        files=[
+            (e.path, (e.size, e.mtime_ns, e.ctime_ns, e.inode, e.device, _TYPES[e.kind] | e.mode))
+            for e in rows
+            if e.kind == "file"
+        ],
+        others=[
+            (e.path, (e.mtime_ns, e.ctime_ns, e.inode, e.device, _TYPES[e.kind] | e.mode))
+            for e in rows
+            if e.kind != "file"
+        ],
+    )
+    try:
+        cache.store(_KIND, name, msgspec.msgpack.encode(head), msgspec.msgpack.encode(found))
+    except UnicodeEncodeError:
+        return
