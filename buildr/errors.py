@@ -3,29 +3,31 @@
 ::
 
     BuildrError                      125
-    ├── OptionError                  125   an option has a wrong name, type or value (also a ValueError)
-    ├── EntryError                   125   what was started is not a script that can move into a container
-    ├── ContextError                 125   the files of the context cannot be read or must not be sent
-    ├── DependencyError              125   the dependencies of the script cannot be read
-    ├── RemoteError                  1     what was called in a container failed there
-    ├── TransferError                125   a value cannot travel between host and container
-    ├── CallTimeoutError             125   a call took longer than it may (also a TimeoutError)
-    ├── CallCancelledError           125   a call was cancelled
-    └── BackendError                 125   an engine failed
-        ├── EngineNotFoundError      125   no engine, or not the named one, is installed
-        ├── EngineUnavailableError   125   the engine is there and does not answer
-        ├── EngineTooOldError        125   the engine's version is not supported
-        ├── EngineLostError          125   the engine went away while it was needed
-        ├── EngineError              125   the engine refused a request, in its own words
-        ├── ImageNotFoundError       125   the image is neither stored nor can it be pulled
-        ├── BuildError               125   a step of the build failed
-        ├── PushError                125   the registry refused the image
-        └── ContainerError           125   the container cannot be created or started
-            ├── NotExecutableError   126   its command is there and cannot be executed
-            └── CommandNotFoundError 127   its command is not in the image
+    ├── OptionError                  125
+    ├── EntryError                   125
+    ├── ContextError                 125
+    ├── DependencyError              125
+    ├── RemoteError                  1
+    ├── TransferError                125
+    ├── CallTimeoutError             125
+    ├── CallCancelledError           125
+    └── BackendError                 125
+        ├── EngineNotFoundError      125
+        ├── EngineUnavailableError   125
+        ├── EngineTooOldError        125
+        ├── EngineLostError          125
+        ├── EngineError              125
+        ├── ImageNotFoundError       125
+        ├── BuildError               125
+        ├── PushError                125
+        └── ContainerError           125
+            ├── NotExecutableError   126
+            └── CommandNotFoundError 127
 
-The numbers are the exit statuses that the process ends with when the error reaches the top; they are
-those of the ``docker run`` and ``podman run`` commands. A text says what failed, why, and what to do.
+The numbers are the exit statuses of the process when the error reaches the top, as those of ``docker run`` and
+``podman run``. A text says what failed, why, and what to do.
+
+Longer than 250 lines: the whole tree in one place.
 """
 
 from __future__ import annotations

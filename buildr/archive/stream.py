@@ -1,4 +1,7 @@
-"""An archive while it is written: headers and contents, passed on in chunks."""
+"""An archive while it is written: headers and contents, passed on in chunks.
+
+Longer than 250 lines: one stream, whose buffer its parts share.
+"""
 
 from __future__ import annotations
 

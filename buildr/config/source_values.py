@@ -1,4 +1,7 @@
-"""Values that can be read from a script's text: literals, names of them, and what is composed of both."""
+"""Values that can be read from a script's text: literals, names of them, and what is composed of both.
+
+Longer than 250 lines: one reader, whose methods call each other.
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ As in git's index, a file whose status is what it was (size, times, inode, devic
 and a folder whose status is what it was has the same names in it. So a directory where nothing has changed
 is neither read nor listed: one lstat(2) for each name tells.
 
-A status proves that only if it is old enough: see `buildr.context.index_file.is_racy`. The time of the last status change (ctime) is among what is compared, and no
-program can set it; so a file that was put back with its old time, or written while the clock was wrong, is seen.
+A status proves that only if it is old enough (`buildr.context.index_file.is_racy`). The time of the last status change
+(ctime) is compared too, and no program can set it; so a file that was put back with its old time, or written while the
+clock was wrong, is seen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Walk a context: which files, folders and links travel, without reading what is in them."""
+"""Walk a context: which files, folders and links travel, without reading what is in them.
+
+Longer than 250 lines: one walk, whose state its steps share.
+"""
 
 from __future__ import annotations
 

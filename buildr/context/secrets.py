@@ -2,6 +2,8 @@
 
 Their names tell (`buildr.context.secret_names`), or what is in them (`buildr.context.secret_contents`). A user asks for one with a ``!`` in
 the ignore file that names it.
+
+Longer than 250 lines: one table of rules with its reading.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """What ``import buildr`` means inside a container: the public names, doing as little as possible.
 
-In the image this file is the package's ``__init__.py``. The script imports the same names as on the host; here
-the decorated function simply runs, and options are taken as they come, since the host has validated them.
+In the image this file is the package's ``__init__.py``. A decorated function simply runs, and options are not
+validated: the host has done so.
+
+Longer than 250 lines: in the image it is the whole package.
 """
 
 from __future__ import annotations
 
-# Importing typing would cost more than all the rest; type checkers know the name.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# The tables below hold runs of path components: <id> is 64 hexadecimal digits, <uid> a pod's, <n> a number, and
-# * at the start or the end of a component anything. They match anywhere in a path, since engines let their
-# directories be moved, and a path in mountinfo starts at the file system that holds it. The first match counts.
+# Runs of path components: <id> is 64 hexadecimal digits, <uid> a pod's, <n> a number, and * at the start or the end of
+# a component anything. They match anywhere in a path, since engines' directories can be moved, and a path in mountinfo
+# starts at its file system. The first match counts.
 
 # Directories for one container, from which something is mounted.
 _ORIGINS = (

@@ -1,7 +1,7 @@
 """Runs a script, or a module, once a debugger has attached.
 
-As `python -m debugpy --wait-for-client` does, but that it says when a client may come, and that it finds debugpy in a
-folder of its own, behind what the project has installed.
+Like `python -m debugpy --wait-for-client`, but it says when a client may attach, and finds debugpy in a folder of its
+own, behind what the project has installed.
 
 Usage: python debug.py FOLDER PORT SCRIPT [ARGUMENT ...]
        python debug.py FOLDER PORT -m MODULE [ARGUMENT ...]
@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
         del sys.path[0]  # modules with common names
     sys.path.append(folder)
     debugpy = importlib.import_module("debugpy")  # no part of this package: the image has it
-    # Every address of the container: a port is published there, and the host's side says who may come.
+    # On every address of the container, where the port is published; the host's side limits access.
     debugpy.listen(("0.0.0.0", int(port)))  # noqa: S104 - see above
     sys.stderr.write("buildr: the script waits for a debugger\n")
     sys.stderr.flush()

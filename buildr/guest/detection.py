@@ -31,9 +31,8 @@ class Detection:
     Attributes:
         inside: Whether this process is in a container.
         engine: Whose container: ``"docker"``, ``"podman"``, ``"buildah"``, ``"buildkit"``, ``"containerd"``,
-            ``"cri-o"``, ``"lxc"``, ``"systemd-nspawn"``, ``"apptainer"``; ``"kubernetes"`` where its runtime
-            cannot be told, ``"runc"`` or ``"crun"`` where no engine stands behind it; None when not inside, or
-            when nothing tells.
+            ``"cri-o"``, ``"lxc"``, ``"systemd-nspawn"``, ``"apptainer"``; ``"kubernetes"`` where the runtime is not
+            known, ``"runc"`` or ``"crun"`` without an engine; None when not inside, or not known.
         reason: The evidence, as a part of a sentence.
         explicit: Whether a variable said so, rather than evidence.
         warnings: Sentences for the user, about variables that were ignored.

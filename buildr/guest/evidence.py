@@ -2,14 +2,14 @@
 
 What counts, and how much:
 
-* Strong alone: a component of the cgroup path that is a container's (64 hexadecimal digits, ``kubepods``); a
-  mount on ``/etc/hostname`` and the like whose source is an engine's directory for one container; ``/`` itself
-  on a layer of an engine's storage; a known ``container=``; a file that only an init or a manager inside writes.
-* Weak: ``/.dockerenv`` and ``/run/.containerenv`` outlive their container in an exported file system. They
-  count only where ``/`` looks like a container's and the pid namespace is not the machine's first.
+* Strong: a container's component of the cgroup path (64 hexadecimal digits, ``kubepods``); a mount on ``/etc/hostname``
+  and the like from an engine's directory for one container; ``/`` on a layer of an engine's storage; a known
+  ``container=``; a file that only an init or a manager inside writes.
+* Weak: ``/.dockerenv`` and ``/run/.containerenv`` remain in an exported file system. They count only where ``/``
+  looks like a container's and the pid namespace is not the machine's first.
 
-Bare words never count: a host has ``system.slice/docker.service`` in its cgroups, and the layers of its
-containers in its mount table. Formats: cgroups(7), proc(5), and https://systemd.io/CONTAINER_INTERFACE.
+Bare words never count: a host has ``system.slice/docker.service`` in its cgroups, and its containers' layers in its
+mount table. Formats: cgroups(7), proc(5), and https://systemd.io/CONTAINER_INTERFACE.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# Values of container= (and of the files with the same words) that mean a container; "" where an image sets
-# it, whatever the engine. wsl, proot and sandboxes of the desktop are missing on purpose.
+# Values of container= that mean a container; "" where an image sets it, whatever the engine. wsl, proot and desktop
+# sandboxes are missing on purpose.
 _MANAGERS = {
     "buildah": "buildah",
     "crio": "cri-o",

@@ -1,8 +1,7 @@
 """The first process of a container that Buildr runs: starts the command, forwards signals, reaps, and ends as it ends.
 
-A first process (PID 1) has no default signal handlers: Python as PID 1 ignores SIGTERM and cannot even be killed by
-itself, so a script would behave otherwise inside than outside. With this program in front it is an ordinary
-process, the same on every engine and wherever the image runs. Images name it as ENTRYPOINT.
+PID 1 has no default signal handlers: a script would ignore SIGTERM inside, unlike outside. Behind this program it is
+an ordinary process, on every engine. Images name it as ENTRYPOINT.
 
 Usage: python -IS init.py COMMAND [ARGUMENT ...]
 
@@ -15,7 +14,7 @@ import os
 import signal
 import sys
 
-# Of these the kernel's default does what is expected; everything else is the command's.
+# Left to the kernel's default; all others are forwarded.
 _OURS = {signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU}
 
 # Never blocked: a fault of this process itself.
@@ -36,8 +35,8 @@ _SIZE_SECONDS = 0.5
 # Names the published TCP ports of the container, separated by commas; the command does not see it.
 PUBLISHED = "BUILDR_PUBLISHED_PORTS"
 
-# When to look whether somebody listens on one of them where nobody outside the container can come, in seconds from
-# the last look: a server that starts slowly is seen, too.
+# When to look whether a server listens on one of them on loopback only, in seconds from the last look: a server that
+# starts slowly is seen, too.
 _LOOKS = (0.5, 1, 2, 4, 8, 16)
 
 
@@ -66,7 +65,7 @@ def main(command: list[str]) -> int:
 
 
 def _await_size() -> None:
-    """Wait until the terminal, if there is one, has a size: the host can tell it only after the start."""
+    """Wait until the terminal, if there is one, has a size: the host can set it only after the start."""
     try:
         size = os.get_terminal_size(0)
     except OSError:
@@ -77,7 +76,7 @@ def _await_size() -> None:
 
 
 def _take_terminal() -> None:
-    """Get a process group of one's own, in the foreground: the terminal's keys reach the command once, not twice."""
+    """Move to a process group in the foreground, so that the terminal's keys reach the command once."""
     try:
         if os.isatty(0):
             os.setpgid(0, 0)
@@ -92,7 +91,7 @@ def _become(command: list[str]) -> None:
     try:
         _take_terminal()
         if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-            # What waits is about to arrive, and must end this process as it would end any other.
+            # A pending one is about to arrive, and must end this process as it would end any other.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # Python ignores them, and its child would too
@@ -124,7 +123,7 @@ def _take(number: int, child: int) -> int | None:
 
 
 def _watch(child: int, waited: set[signal.Signals], ports: set[int]) -> int | None:
-    """Serve while a server starts, and say so once if it listens in vain; return the command's status if it ends."""
+    """Serve while a server starts, and warn once if it is unreachable; return the command's status if it ends."""
     for seconds in _LOOKS:
         while True:
             # A signal starts the wait again: they are few, and the time need not be exact.
@@ -134,24 +133,24 @@ def _watch(child: int, waited: set[signal.Signals], ports: set[int]) -> int | No
             status = _take(found.si_signo, child)
             if status is not None:
                 return status
-        for port in sorted(_in_vain(ports)):
+        for port in sorted(_unreachable(ports)):
             sys.stderr.write(
-                "buildr: port %d is published, but the script listens on the loopback address of the container, where"
-                " nobody from outside can come: let it listen on 0.0.0.0\n" % port
+                "buildr: port %d is published, but the script listens on the container's loopback address, which is"
+                " unreachable from outside: let it listen on 0.0.0.0\n" % port
             )
             sys.stderr.flush()
             ports.discard(port)
     return None
 
 
-def _in_vain(ports: set[int]) -> set[int]:
-    """Return those of the ports on which somebody listens, but only on loopback addresses."""
+def _unreachable(ports: set[int]) -> set[int]:
+    """Return those of the ports that are listened on at loopback addresses alone."""
     reached, found = listening()
     return ports & (found - reached)
 
 
 def listening() -> tuple[set[int], set[int]]:
-    """Return the TCP ports on which somebody listens: on an address that is reachable from outside, and on a loopback one."""
+    """Return the TCP ports that are listened on at an address that is reachable from outside, and at a loopback one."""
     reached: set[int] = set()
     found: set[int] = set()
     for name in ("tcp", "tcp6"):
@@ -161,7 +160,7 @@ def listening() -> tuple[set[int], set[int]]:
         except OSError:
             continue
         for line in lines:
-            # proc(5): sl, local_address as hexadecimal words in the order of this machine, rem_address, state, ...
+            # proc(5): sl, local_address as hexadecimal words in host byte order, rem_address, state, ...
             fields = line.split()
             if len(fields) > 3 and fields[3] == b"0A":  # listens
                 address, _, number = fields[1].partition(b":")
@@ -179,7 +178,7 @@ def _is_loopback(address: bytes) -> bool:
 
 
 def _reap(child: int) -> int | None:
-    """Collect every process that has ended; return the command's status if it is among them."""
+    """Reap every process that has ended; return the command's status if it is among them."""
     result: int | None = None
     while True:
         try:
@@ -196,5 +195,5 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.stderr.write("buildr: there is no command to run\n")
         sys.exit(127)
-    # No need to tear the interpreter down: nothing is open and nothing is buffered.
+    # Without tearing the interpreter down: nothing is open or buffered.
     os._exit(main(sys.argv[1:]))

@@ -1,8 +1,7 @@
 """What travels between the host and a guest in call mode: one code for both sides.
 
-A message is one line of JSON, which tells its length among other things, and that many bytes. A value in it is JSON, and
-only what JSON gives back as it was may travel: whatever it would change is refused, by its place in the value. pickle
-takes all else where the user opted in.
+A message is a line of JSON, which has the length of the data, and the data. Values are JSON, and only those that come back
+unchanged may travel; others are refused, by their place in the value. With pickle, which the user opts in to, all may.
 """
 
 from __future__ import annotations

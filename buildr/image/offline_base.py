@@ -8,6 +8,8 @@ This file is a program, too, which needs nothing but Python 3.8, since the scrip
 
     python3 -I offline_base.py tag
     python3 -I offline_base.py make ARCHIVE
+
+Longer than 250 lines: a program of one file.
 """
 
 from __future__ import annotations

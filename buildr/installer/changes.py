@@ -7,6 +7,8 @@ such a list (``{"before": …}``) and sends what is new or different, as `buildr
 What differs between two runs of the same steps does not come into the layer. A file's time is made of its content, as in the
 archives of the host (`buildr.archive.header.content_time`), folders and links have one time, paths are sorted, and bytecode
 names the time that its source gets. Logs and caches that programs keep for themselves are left out.
+
+Longer than 250 lines: a program of one file, which is sent to a container.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The options of the run, each declared once."""
+"""The options of the run, each declared once.
+
+Longer than 250 lines: a table with a row for each option.
+"""
 
 from __future__ import annotations
 

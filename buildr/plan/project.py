@@ -17,11 +17,10 @@ from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.dependencies.requirement import note_repository
 from buildr.dependencies.scm_version import scm_versions
 from buildr.dependencies.unread import unread
-from buildr.errors import ContextError
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
-from buildr.plan.additional_files import ExtraFile, find_file
 from buildr.plan.containerfile import CopiedFile, Recipe
+from buildr.plan.named_files import ExtraFile, find_dockerfile, find_file
 from buildr.plan.placement import Placement, place
 from buildr.plan.private_files import private_files
 from buildr.plan.python_version import infer_python_version, python_notes
@@ -146,7 +145,7 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
         recipe=recipe,
         dependencies=dependencies,
         files=files,
-        dockerfile=_dockerfile(package.dockerfile, placement.context),
+        dockerfile=find_dockerfile(package.dockerfile, placement.context),
         notes=tuple(notes),
         private=private_files(package, placement.context, env_files),
         env_files=tuple(env_files),
@@ -224,18 +223,6 @@ def _base_image(
     variant = _DEFAULT_VARIANT if package.variant is None else package.variant
     tag = "-".join(filter(None, (version or _DEFAULT_VERSION, variant)))
     return f"docker.io/library/python:{tag}"
-
-
-def _dockerfile(named: str | None, context: str) -> str | None:
-    if named is None:
-        return None
-    path = os.path.join(context, os.path.expanduser(named))
-    if not os.path.isfile(path):
-        raise ContextError(
-            f"the dockerfile {named} is not there",
-            hint=f"It was looked for at {path}; a relative path starts at the context.",
-        )
-    return path
 
 
 def image_reference(package: Package, default_name: str) -> str:

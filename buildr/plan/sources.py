@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Scan
     from buildr.context.index import Known, Snapshot
-    from buildr.plan.additional_files import ExtraFile
+    from buildr.plan.named_files import ExtraFile
     from buildr.plan.project import Project
 
 IGNORE_FILES = (".containerignore", ".dockerignore")

@@ -2,6 +2,8 @@
 
 An engine that misbehaves, or a peer that is not an engine, must not make us wait or fill the memory: every length has a
 limit, an answer that is read whole has a deadline, and of a stream every wait has the one that was set on the connection.
+
+Longer than 250 lines: one answer, whose buffer head and body share.
 """
 
 from __future__ import annotations

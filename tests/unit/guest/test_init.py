@@ -327,21 +327,21 @@ def listening(family: socket.AddressFamily, address: str, port: int = 0) -> sock
         (socket.AF_INET6, "::ffff:127.0.0.1", True),
     ],
 )
-def test_who_listens_on_loopback_alone_listens_in_vain(
+def test_who_listens_on_loopback_alone_listens_unreachable(
     family: socket.AddressFamily, address: str, *, in_vain: bool
 ) -> None:
     with listening(family, address) as server:
         port = server.getsockname()[1]
-        assert init._in_vain({port, 1}) == ({port} if in_vain else set())
+        assert init._unreachable({port, 1}) == ({port} if in_vain else set())
 
 
-def test_who_listens_elsewhere_too_does_not_listen_in_vain() -> None:
+def test_who_listens_elsewhere_too_does_not_listen_unreachable() -> None:
     with listening(socket.AF_INET, "127.0.0.1") as server:
         port = server.getsockname()[1]
         with listening(socket.AF_INET, "127.0.0.2", port):
-            assert init._in_vain({port}) == {port}
+            assert init._unreachable({port}) == {port}
         with listening(socket.AF_INET6, "::", port):
-            assert init._in_vain({port}) == set()
+            assert init._unreachable({port}) == set()
 
 
 LISTEN = code(

@@ -1,4 +1,4 @@
-"""Additional files: what the option ``additional_files`` names, found on the host."""
+"""The files that the options ``additional_files`` and ``dockerfile`` name, found on the host."""
 
 from __future__ import annotations
 
@@ -80,3 +80,20 @@ def _staged(name: str, destination: str) -> tuple[str, str]:
     if leaf and re.search(_PATTERN, name):
         return "file", destination
     return name, destination
+
+
+def find_dockerfile(named: str | None, context: str) -> str | None:
+    """Return the absolute path of the user's own Containerfile, if the options name one.
+
+    Raises:
+        ContextError: it is not there.
+    """
+    if named is None:
+        return None
+    path = os.path.join(context, os.path.expanduser(named))
+    if not os.path.isfile(path):
+        raise ContextError(
+            f"the dockerfile {named} is not there",
+            hint=f"It was looked for at {path}; a relative path starts at the context.",
+        )
+    return path
