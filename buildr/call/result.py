@@ -7,12 +7,13 @@ arguments that are plain values, are rebuilt. pickle is used where the user opte
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 from typing import TYPE_CHECKING, Any
 
-from buildr.errors import EntryError, RemoteError, TransferError
+from buildr.errors import EntryError, RemoteError, TransferError, terminal_safe
 from buildr.guest import transfer
+from buildr.host.documents import read_json
+from buildr.host.limits import CALL_HEAD, CALL_REPORT, CALL_REPORT_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
     from buildr.call.target import Target
 
-HEAD_BYTES = 1 << 20
-"""More than a message has beyond a value: its first line, or the report of an exception."""
+HEAD_BYTES = CALL_HEAD + CALL_REPORT
+"""What a message has at most beyond a value: its first line, or the report of an exception."""
+_DEPTH = (
+    40  # of lists in a report; its arguments have up to 20, each in a list that says what it is
+)
 
 
 def read(
@@ -37,19 +41,22 @@ def read(
         hide: takes secrets out of the report of an exception.
 
     Raises:
-        BaseException: what the function raised, if it is built in.
-        RemoteError: it raised something else.
+        Exception: what the function raised, if it is built in.
+        RemoteError: it raised something else, or what ends a program: SystemExit, KeyboardInterrupt.
         TransferError: what it returned cannot travel.
         EntryError: the guest could not find it.
     """
-    parsed = transfer.parse(message)
+    has_head = message.find(b"\n", 0, CALL_HEAD) >= 0
+    parsed = transfer.parse(message) if has_head else None
     kind = parsed[0].get("kind") if parsed else None
     if parsed is None or kind not in ("value", "error", "refused", "missing"):
         raise TransferError(f"what came back from {target.name} is not an answer of the guest part")
     try:
         if kind == "value":
             return _value(parsed[1], target, pickled=pickled, limit=limit)
-        report = hide(json.loads(parsed[1]))
+        if len(parsed[1]) > CALL_REPORT:
+            raise ValueError("a report that is too long")
+        report = hide(read_json(parsed[1], most_values=CALL_REPORT_VALUES))
         if kind == "error":
             error = _exception(report, target)
         else:
@@ -83,7 +90,7 @@ def absent(status: int, target: Target) -> NoReturn:
 def _value(data: bytes, target: Target, *, pickled: bool, limit: int) -> Any:
     transfer.within(data, "result", limit)
     if not pickled:
-        return json.loads(data)
+        return read_json(data, most_values=len(data))
     try:
         return _unpickle(data, target)
     except Exception as error:
@@ -106,38 +113,80 @@ def _unpickle(data: bytes, target: Target) -> Any:
     return Unpickler(io.BytesIO(data)).load()  # the user asked for it: docs/call-mode.md
 
 
-def _exception(report: dict[str, Any], target: Target) -> BaseException:
+def _exception(report: dict[str, Any], target: Target) -> Exception:
     text, kind = str(report["text"]), str(report["type"])
+    arguments = report["arguments"]
+    values = None if arguments is None else tuple(_argument(item) for item in arguments)
+    builtin = _builtin(str(report["builtin"]))
+    said = f": {text}" if text else ""
+    if builtin is SystemExit:
+        # What a function ends is its container, never the program that has called it.
+        what, said = (
+            "ended its program by sys.exit",
+            f" ({said.removeprefix(': ')})" if text else "",
+        )
+    else:
+        what = f"raised {kind}"
     cause = RemoteError(
-        f"{target.name} raised {kind} in the container" + (f": {text}" if text else ""),
+        f"{target.name} {what} in the container{said}",
         type_name=kind,
-        traceback=str(report["traceback"]),
+        traceback=terminal_safe(str(report["traceback"])),
+        status=_status(values) if builtin is SystemExit else None,
     )
-    error = _rebuilt(report)
-    notes = [str(note) for note in report["notes"]]
-    for note in notes:
-        (error or cause).add_note(note)
+    error = _rebuilt(builtin, values, dict(report["state"]))
+    for note in list(report["notes"]):
+        (error or cause).add_note(terminal_safe(str(note)))
     if error is None:
         return cause
     error.__cause__ = cause
     return error
 
 
-def _rebuilt(report: dict[str, Any]) -> BaseException | None:
-    """Return a built-in exception; ``None`` where it is not built in, or holds what did not travel."""
-    import ast
+def _builtin(name: str) -> type[BaseException] | None:
     import builtins
 
-    kind = getattr(builtins, str(report["builtin"]), None)
-    arguments = report["arguments"]
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)) or arguments is None:
+    kind = getattr(builtins, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseException) else None
+
+
+def _status(values: tuple[Any, ...] | None) -> int:
+    """Return the status that a program would have ended with, by what it gave to ``sys.exit``."""
+    code = values[0] if values else None
+    if code is None:
+        return 0
+    return code & 0xFF if type(code) is int else 1
+
+
+def _rebuilt(
+    kind: type[BaseException] | None, values: tuple[Any, ...] | None, state: dict[str, Any]
+) -> Exception | None:
+    """Return a built-in exception; ``None`` where it is not built in, would end the program, or holds what did not travel."""
+    if kind is None or not issubclass(kind, Exception) or values is None:
         return None
     try:
-        error = kind(*ast.literal_eval(str(arguments)))
-    except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        error = kind(*values)
+    except (TypeError, ValueError):
         return None
-    for name, value in dict(report["state"]).items():
-        if isinstance(value, str) and not name.startswith("__"):
+    for name, value in state.items():
+        # Nothing that the class has as a method, nor what Python itself keeps there.
+        if isinstance(value, str) and name != "args" and not callable(getattr(kind, name, None)):
             with contextlib.suppress(AttributeError, TypeError):
-                setattr(error, name, value)
+                if not name.startswith("__"):
+                    setattr(error, name, value)
     return error
+
+
+def _argument(item: Any, depth: int = 0) -> Any:
+    """Return an argument of an exception: see `buildr.guest.call.plain_value`."""
+    if not isinstance(item, list):
+        if isinstance(item, dict):
+            raise TypeError("a table where there is none")
+        return item
+    if depth > _DEPTH:
+        raise ValueError("nested too deeply")
+    kind, value = item
+    if kind == "bytes":
+        return str(value).encode("latin-1")
+    if kind == "dict":
+        return {_argument(key, depth + 1): _argument(one, depth + 1) for key, one in value}
+    return {"tuple": tuple, "list": list}[kind](_argument(one, depth + 1) for one in value)

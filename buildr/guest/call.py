@@ -22,13 +22,17 @@ from buildr.guest.loading import MAIN, LoadError, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Tuple
+    from typing import Any, List, Tuple
 
     Answer = Tuple[dict[str, Any], bytes]
 
 _SHOWN = 64 * 1024  # characters of a traceback, and of an exception's text
 _OWN = (__file__, loading.__file__)  # what a traceback begins with, and does not show
-_LITERALS = (type(None), bool, int, float, str, bytes)
+_NOTES = 100  # of an exception; and as many attributes
+_REPORT_BYTES = 2 << 20  # without its notes, arguments and attributes a report has fewer
+_DEPTH = 20  # of lists and tables in an exception's arguments
+_ITEMS = 1000  # of these, in all
+_PLAIN = (type(None), bool, int, float, str)
 
 
 def main(path: str) -> int:
@@ -70,8 +74,12 @@ def _take_input() -> bytes:
 
 
 def write(path: str, answer: Answer) -> None:
-    """Write an answer into a file that is there already, or that is made here."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+    """Write an answer into a FIFO that the host reads, or into a file that is made here."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(
+        path, flags, 0o644
+    )  # fails where nobody reads, rather than to wait for ever
+    os.set_blocking(descriptor, True)
     with open(descriptor, "wb") as file:
         file.write(transfer.message(*answer))
 
@@ -129,48 +137,80 @@ def describe(error: BaseException) -> Answer:
         "type": transfer.type_name(kind),
         "text": _cut(text),
         "traceback": _cut("".join(lines).replace(MAIN + ".", "").rstrip("\n")),
-        "notes": [_cut(str(note)) for note in getattr(error, "__notes__", ())],
+        "notes": [
+            _cut(str(note), _SHOWN // 16) for note in _first(getattr(error, "__notes__", ()))
+        ],
         "arguments": None,
         "state": {},
     }
     if report["builtin"]:
         reduced = error.__reduce__()
-        if _is_literal(reduced[1]):
-            report["arguments"] = repr(reduced[1])
+        try:
+            report["arguments"] = plain_value(tuple(reduced[1]), [_ITEMS])[1]
+        except ValueError:
+            pass  # it stays None: they do not travel
         state = reduced[2] if len(reduced) > 2 and isinstance(reduced[2], dict) else {}
-        report["state"] = {key: value for key, value in state.items() if type(value) is str}
-    return {"kind": "error"}, _json(report)
+        report["state"] = {
+            key: value
+            for key, value in _first(state.items())
+            if type(key) is type(value) is str and len(key) + len(value) < _SHOWN // 16
+        }
+    data = _json(report)
+    if len(data) > _REPORT_BYTES:
+        data = _json(dict(report, notes=[], arguments=None, state={}))
+    return {"kind": "error"}, data
 
 
-def _is_literal(value: Any, depth: int = 0) -> bool:
-    """Whether `ast.literal_eval` reads a value as it is from its repr()."""
+def plain_value(value: Any, left: List[int], depth: int = 0) -> Any:
+    """Return an argument of an exception as JSON gives it back: in a list that begins with what it is, if it is not plain.
+
+    Args:
+        value: the argument.
+        left: how many items there may still be.
+        depth: how many lists and tables it is in.
+
+    Raises:
+        ValueError: it does not travel.
+    """
     kind = type(value)
-    if depth > 20:
-        return False
-    if kind in (tuple, list):
-        return all(_is_literal(item, depth + 1) for item in value)
-    if kind is dict:
-        return all(
-            _is_literal(k, depth + 1) and _is_literal(v, depth + 1) for k, v in value.items()
-        )
+    left[0] -= 1
+    if left[0] < 0 or depth > _DEPTH:
+        raise ValueError("too much of it")
+    if kind in (str, bytes) and len(value) >= _SHOWN // 16:
+        raise ValueError("too long")
+    if kind is int and value.bit_length() // 3 >= 4300:
+        raise ValueError("too many digits")
     if kind is float and value - value != 0:
-        return False
-    if kind in (str, bytes, int):
-        return (len(value) if kind is not int else value.bit_length() // 3) < _SHOWN // 16
-    return kind in _LITERALS
+        raise ValueError("JSON has no such number")
+    if kind in _PLAIN:
+        return value
+    if kind is bytes:
+        return ["bytes", value.decode("latin-1")]
+    if kind in (tuple, list):
+        return [kind.__name__, [plain_value(item, left, depth + 1) for item in value]]
+    if kind is dict:
+        pairs = [[plain_value(part, left, depth + 1) for part in pair] for pair in value.items()]
+        return ["dict", pairs]
+    raise ValueError("of another type")
+
+
+def _first(items: Any) -> Any:
+    from itertools import islice
+
+    return islice(items, _NOTES)
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _cut(text: str) -> str:
-    if len(text) <= _SHOWN:
+def _cut(text: str, shown: int = _SHOWN) -> str:
+    if len(text) <= shown:
         return text
     return "%s\n[%d characters left out]\n%s" % (
-        text[: _SHOWN // 2],
-        len(text) - _SHOWN,
-        text[-_SHOWN // 2 :],
+        text[: shown // 2],
+        len(text) - shown,
+        text[-shown // 2 :],
     )
 
 

@@ -59,7 +59,7 @@ PROGRAM_ANSWER: Final = 1 << 12
 
 CALL_HEAD: Final = 1 << 16
 """The first line of a call's answer."""
-CALL_REPORT: Final = 1 << 20
-"""The report of an exception, or of a value that cannot travel."""
-NOTES: Final = 100
-"""Notes of an exception."""
+CALL_REPORT: Final = 4 << 20
+"""The report of an exception, or of a value that cannot travel; the guest part cuts its own to 2 MiB."""
+CALL_REPORT_VALUES: Final = 20_000
+"""Values in it."""

@@ -1,7 +1,8 @@
 """How a result comes back, apart from standard output and error, and after the container's end.
 
-A file of the host's is mounted into the container, and the guest writes into it: that costs no request, works with a
-read-only root, and whatever becomes of the container the file stays. It belongs to this one call and lies in a folder that
+A FIFO of the host's is mounted into the container, and the guest writes into it: that costs no request, works with a
+read-only root, and whatever becomes of the container, what was written is here. It takes no room on a disk, and no more in
+memory than a result may have: what the guest writes beyond that fails. It belongs to this one call and lies in a folder that
 only the user can enter. An engine that sees other files than this process has a file in the container instead, which is
 fetched as an archive when the guest has ended, which takes 0.04 to 0.09 s (docs/decisions.md).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
@@ -19,6 +21,7 @@ from msgspec.structs import replace
 from buildr.engines.container_spec import MountSpec
 from buildr.errors import ContainerError, EngineError
 from buildr.host import temporary
+from buildr.host.signals import block_signals
 from buildr.layout import APP, GUEST_ROOT
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ _NOT_THERE = 404
 # Podman 4.3 gives an empty archive, and says 200, while the monitor of a container that has just ended unmounts its files.
 _TRIES = 10
 _PAUSE_SECONDS = 0.05
+_HEADERS = 8 << 10  # of an archive with one file, and its end
+_BUFFER = 1 << 16  # bytes that a pipe holds, pipe(7)
 
 
 class Channel:
@@ -52,18 +57,21 @@ class Channel:
         self._stack = contextlib.ExitStack()
         self._folder = ""
         self._fetched = b""
+        self._pipe: _Pipe | None = None
 
     def __enter__(self) -> Self:
-        """Make the file."""
+        """Make the FIFO."""
         if self._mounted:
             self._folder = self._stack.enter_context(temporary.folder())
+            os.mkfifo(self._file, 0o600)
             # Any user that the guest runs as may write; nothing else reaches this folder.
-            os.close(os.open(self._file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             os.chmod(self._file, 0o666)  # noqa: S103 - the folder is the user's alone
+            self._pipe = _Pipe(self._file, self._most)
+            self._stack.callback(self._pipe.close)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the file."""
+        """Remove it."""
         self._stack.close()
 
     @property
@@ -116,30 +124,87 @@ class Channel:
             time.sleep(_PAUSE_SECONDS)
 
     def _member(self, backend: Containers, container: str) -> bytes:
-        import io
-        import tarfile
+        from buildr.archive.reader import ArchiveError, TarReader
 
         archive = bytearray()
         try:
-            for chunk in backend.get_archive(container, self.place):
-                archive += chunk
-                if len(archive) > self._most + tarfile.RECORDSIZE:
-                    return b"."  # too much of it: no answer
+            with contextlib.closing(backend.get_archive(container, self.place)) as chunks:
+                for chunk in chunks:
+                    archive += chunk
+                    if len(archive) > self._most + _HEADERS:
+                        return b"."  # too much of it: no answer
         except EngineError as error:
             if error.status != _NOT_THERE:
                 raise
             return b""
         try:
-            with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-                member = tar.next()
-                file = tar.extractfile(member) if member is not None and member.isreg() else None
-                return file.read() if file else b""
-        except (tarfile.TarError, EOFError):
+            reader = TarReader((archive,))
+            found = next(iter(reader), None)
+            content = reader.read(self._most) if found is not None and found.is_file else None
+        except ArchiveError:
             return b""
+        return content or b""
 
     def read(self) -> bytes:
         """Return what the guest wrote, as far as it may be that large; empty where it wrote nothing."""
-        if not self._mounted:
-            return self._fetched
-        with open(self._file, "rb") as file:
-            return file.read(self._most + 1)
+        return self._fetched if self._pipe is None else self._pipe.read()
+
+
+class _Pipe:
+    """Reads a FIFO while the guest runs, until more comes than may.
+
+    Args:
+        path: of the FIFO.
+        most: bytes that are kept, and one more.
+    """
+
+    def __init__(self, path: str, most: int) -> None:
+        # For writing, too: that never waits for a writer, and no writer's end is the end.
+        self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._most = most
+        self._held = bytearray()
+        self._ended, self._end = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._follow, name="buildr-result", daemon=True)
+        self._thread.start()
+
+    def read(self) -> bytes:
+        """Return all that was written, once nobody writes any more."""
+        self._stop()
+        while self._take():
+            pass
+        return bytes(self._held)
+
+    def close(self) -> None:
+        """Close it."""
+        self._stop()
+        for file in (self._file, self._ended, self._end):
+            if file >= 0:
+                os.close(file)
+        self._file = self._ended = self._end = -1
+
+    def _stop(self) -> None:
+        if self._thread.is_alive():
+            os.write(self._end, b".")
+            self._thread.join()
+
+    def _follow(self) -> None:
+        import select
+
+        block_signals()
+        while self._ended not in select.select((self._file, self._ended), (), ())[0]:
+            if not self._take():
+                return
+
+    def _take(self) -> bool:
+        """Take what there is; return whether there may be more."""
+        if self._file < 0:
+            return False
+        try:
+            self._held += os.read(self._file, min(_BUFFER, self._most + 1 - len(self._held)))
+        except BlockingIOError:
+            return False
+        if len(self._held) <= self._most:
+            return True
+        os.close(self._file)  # what writes on gets EPIPE
+        self._file = -1
+        return False

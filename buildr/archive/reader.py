@@ -1,0 +1,220 @@
+"""Read a tar archive that somebody else wrote: as a stream, in bounded memory, and nothing but plain tar.
+
+POSIX.1-2001 with its extended headers ("pax"), and GNU's long names. tarfile reads extended headers of any length into
+memory, keeps every member, fills the holes of sparse files, and takes what is compressed for an archive, too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from buildr.archive.header import BLOCK
+from buildr.host.limits import EXTENDED_HEADER, EXTENDED_HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["ArchiveError", "Found", "TarReader"]
+
+_FILES: Final = (b"0", b"\0", b"7")
+_LOCAL, _GLOBAL, _LONG_NAME, _LONG_LINK, _SPARSE = b"x", b"g", b"L", b"K", b"S"
+_EXTENDED: Final = (_LOCAL, _GLOBAL, _LONG_NAME, _LONG_LINK)
+_SUM: Final = slice(148, 156)
+_RECORD: Final = re.compile(rb"(\d{1,9}) ")
+_MOST_SIZE: Final = 1 << 62
+_ZEROS: Final = bytes(BLOCK)
+
+
+class ArchiveError(ValueError):
+    """It is not an archive of this kind, or broke off."""
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """One member of an archive."""
+
+    path: str
+    """As in the archive, without ``./`` and ``/`` at its beginning; bytes that are not UTF-8 as surrogates."""
+    kind: bytes
+    """The type flag; ``0`` for every regular file."""
+    size: int
+    """Bytes that follow."""
+    link: str = ""
+    sparse: bool = False
+    """Whether it is a file with holes, and what follows is not its content."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file, whose content follows."""
+        return self.kind == b"0" and not self.sparse
+
+
+class TarReader:
+    """The members of an archive, one after the other; an iterator.
+
+    Args:
+        chunks: the archive, cut anywhere.
+    """
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._held = memoryview(b"")
+        self._left = 0  # bytes of the member's content that have not been read
+        self._padding = 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Found]:
+        """Yield the members.
+
+        Raises:
+            ArchiveError: see there; also where an end is followed by something else.
+        """
+        while not self._ended:
+            if (found := self._next()) is not None:
+                yield found
+
+    def content(self) -> Iterator[bytes]:
+        """Yield the rest of the content of the member that was yielded last.
+
+        Raises:
+            ArchiveError: it broke off.
+        """
+        while self._left:
+            yield bytes(self._piece())
+
+    def read(self, most: int) -> bytes | None:
+        """Return the content of the member that was yielded last; ``None`` where it has more than ``most`` bytes."""
+        return None if self._left > most else b"".join(self.content())
+
+    def _next(self) -> Found | None:
+        """Return the next member; ``None`` at the end."""
+        records: dict[bytes, bytes] = {}
+        for _ in range(EXTENDED_HEADERS + 1):
+            self._skip()
+            block = self._block()
+            if block is None:
+                self._ended = True
+                return None
+            kind, size = block[156:157], _number(block[124:136])
+            if kind not in _EXTENDED:
+                return self._member(block, kind, records)
+            if size > EXTENDED_HEADER:
+                raise ArchiveError("an extended header is too long")
+            self._left, self._padding = size, -size % BLOCK
+            data = b"".join(self.content())
+            if kind == _LOCAL:
+                records.update(_records(data))
+            elif kind != _GLOBAL:  # nothing that is read here is taken from a global one
+                records[b"path" if kind == _LONG_NAME else b"linkpath"] = data.rstrip(b"\0")
+        raise ArchiveError("a member has too many extended headers")
+
+    def _member(self, block: bytes, kind: bytes, records: dict[bytes, bytes]) -> Found:
+        size = _number(block[124:136])
+        if b"size" in records:
+            if not re.fullmatch(rb"\d{1,18}", records[b"size"]):
+                raise ArchiveError("a size is not a number")
+            size = int(records[b"size"])
+        self._left, self._padding = size, -size % BLOCK
+        path = records.get(b"path", _path(block))
+        return Found(
+            path=_text(path).removeprefix("./").lstrip("/"),
+            kind=b"0" if kind in _FILES else kind,
+            size=size,
+            link=_text(records.get(b"linkpath", _field(block[157:257]))),
+            sparse=kind == _SPARSE or any(key.startswith(b"GNU.sparse.") for key in records),
+        )
+
+    def _block(self) -> bytes | None:
+        """Return the next header; ``None`` at the end of the archive, behind which only zeros may stand."""
+        block = self._exactly(BLOCK)
+        if not block:
+            return None  # without the two blocks of zeros, as some write it
+        if block == _ZEROS:
+            while piece := self._some(1 << 30):
+                if any(piece):
+                    raise ArchiveError("something follows the end")
+            return None
+        unsigned = sum(block) - sum(block[_SUM]) + 8 * ord(" ")
+        if _number(block[_SUM]) != unsigned:
+            raise ArchiveError("a header has another sum")
+        return block
+
+    def _exactly(self, count: int) -> bytes:
+        """Return that many bytes, or none at the end."""
+        parts = []
+        missing = count
+        while missing and (piece := self._some(missing)):
+            parts.append(bytes(piece))
+            missing -= len(piece)
+        if parts and missing:
+            raise ArchiveError("it broke off")
+        return b"".join(parts)
+
+    def _some(self, most: int) -> memoryview:
+        """Return the next bytes, at most so many; none at the end."""
+        while not self._held:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._held = memoryview(chunk)
+        piece, self._held = self._held[:most], self._held[most:]
+        return piece
+
+    def _piece(self) -> memoryview:
+        piece = self._some(self._left)
+        if not piece:
+            raise ArchiveError("it broke off")
+        self._left -= len(piece)
+        return piece
+
+    def _skip(self) -> None:
+        """Go to the next header."""
+        while self._left:
+            self._piece()
+        self._exactly(self._padding)
+        self._padding = 0
+
+
+def _path(block: bytes) -> bytes:
+    name, prefix = _field(block[:100]), _field(block[345:500])
+    # GNU's own format has other things in the place of the prefix.
+    return b"/".join((prefix, name)) if prefix and block[257:263] == b"ustar\0" else name
+
+
+def _field(data: bytes) -> bytes:
+    return data.partition(b"\0")[0]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _number(field: bytes) -> int:
+    """Read a number: in octal digits, or where these are too few, in GNU's base 256."""
+    if field[0] == 0x80:
+        number = int.from_bytes(field[1:], "big")
+    else:
+        digits = field.strip(b" \0") or b"0"
+        if not re.fullmatch(rb"[0-7]{1,12}", digits):
+            raise ArchiveError("a number is not one")
+        number = int(digits, 8)
+    if number > _MOST_SIZE:
+        raise ArchiveError("a size is too large")
+    return number
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    r"""Yield the records of an extended header: ``<length> <key>=<value>\n`` each."""
+    at = 0
+    while at < len(data):
+        match = _RECORD.match(data, at)
+        end = at + int(match[1]) if match else 0
+        if match is None or end > len(data) or data[end - 1 : end] != b"\n" or end <= match.end():
+            raise ArchiveError("a record of an extended header is not one")
+        key, equals, value = data[match.end() : end - 1].partition(b"=")
+        if not equals:
+            raise ArchiveError("a record of an extended header has no value")
+        yield key, value
+        at = end
