@@ -204,7 +204,8 @@ class RemoteError(BuildrError):
     Attributes:
         type_name: the exception's class, ``package.module.Class``; empty where there was none.
         traceback: the one that Python would have shown in the container; empty likewise.
-        status: the container's exit status where it ended without a result; else ``None``.
+        status: the container's exit status where it ended without a result, or that of ``sys.exit`` in the function; else
+            ``None``.
     """
 
     exit_code = 1

@@ -1,11 +1,22 @@
-"""A stream of chunks as the file object that `tarfile` reads from."""
+"""A stream of chunks: closed in the end, or as the file object that `tarfile` reads from."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+
+@contextlib.contextmanager
+def closing(chunks: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
+    """Close where chunks come from in the end, if it can be closed: a generator that has more of them."""
+    try:
+        yield chunks
+    finally:
+        if close := getattr(chunks, "close", None):
+            close()
 
 
 class ChunkReader:

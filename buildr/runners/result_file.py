@@ -35,7 +35,9 @@ _NOT_THERE = 404
 # Podman 4.3 gives an empty archive, and says 200, while the monitor of a container that has just ended unmounts its files.
 _TRIES = 10
 _PAUSE_SECONDS = 0.05
-_HEADERS = 8 << 10  # of an archive with one file, and its end
+_AROUND = (
+    20 << 10
+)  # bytes of an archive beside its one file: headers, and zeros up to a record of 10 KiB
 _BUFFER = 1 << 16  # bytes that a pipe holds, pipe(7)
 
 
@@ -124,21 +126,22 @@ class Channel:
             time.sleep(_PAUSE_SECONDS)
 
     def _member(self, backend: Containers, container: str) -> bytes:
+        from buildr.archive.chunks import closing
         from buildr.archive.reader import ArchiveError, TarReader
 
         archive = bytearray()
         try:
-            with contextlib.closing(backend.get_archive(container, self.place)) as chunks:
+            with closing(backend.get_archive(container, self.place)) as chunks:
                 for chunk in chunks:
                     archive += chunk
-                    if len(archive) > self._most + _HEADERS:
+                    if len(archive) > self._most + _AROUND:
                         return b"."  # too much of it: no answer
         except EngineError as error:
             if error.status != _NOT_THERE:
                 raise
             return b""
         try:
-            reader = TarReader((archive,))
+            reader = TarReader((bytes(archive),))
             found = next(iter(reader), None)
             content = reader.read(self._most) if found is not None and found.is_file else None
         except ArchiveError:

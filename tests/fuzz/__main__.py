@@ -1,4 +1,4 @@
-"""Runs atheris on one decoder: ``python -m tests.fuzz frames|documents FOLDER [LIBFUZZER-OPTION...]``.
+"""Runs atheris on one reader: ``python -m tests.fuzz frames|documents|archives|answers FOLDER [LIBFUZZER-OPTION...]``.
 
 The folder keeps what was found to reach new code; an input that breaks a promise is written there as ``crash-…``.
 """
@@ -12,10 +12,10 @@ from typing import Any
 
 
 def main() -> None:
-    """Instrument the decoders, and fuzz one."""
+    """Instrument the readers, and fuzz one."""
     # It has no types, and is not part of a test environment.
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["buildr_backends", "json"]):
+    with atheris.instrument_imports(include=["buildr_backends", "buildr", "json"]):
         from tests.fuzz.targets import SEEDS, TARGETS
 
     name, folder, *options = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""What must hold of the two decoders of foreign bytes, whatever the bytes are.
+"""What must hold of the readers of foreign bytes, whatever the bytes are.
 
 Hypothesis calls these in every test run; ``make fuzz`` lets atheris, which sees what code an input reaches, call them for as
 long as it is given.
@@ -7,9 +7,17 @@ long as it is given.
 from __future__ import annotations
 
 import json
+import types
+from typing import Any
 
+from buildr.archive.header import FILE, header, sparse_header
+from buildr.archive.reader import ArchiveError, TarReader
+from buildr.archive.sparse import sparse_records
+from buildr.call import result
 from buildr.engines.streams import STDERR, STDOUT
-from buildr.errors import EngineLostError
+from buildr.errors import EngineLostError, terminal_safe
+from buildr.guest import transfer
+from buildr.guest.call import describe
 from buildr_backends.http import json_stream
 from buildr_backends.shared import frames as frame_reader
 
@@ -42,6 +50,37 @@ def documents(data: bytes) -> None:
     whole, was_error = verdicts[-1]
     assert all(error is was_error for _, error in verdicts), verdicts
     assert was_error or all(text == whole for text, _ in verdicts), verdicts
+
+
+def archives(data: bytes) -> None:
+    """Read an archive: the same, however it is cut; nothing but our own error, and never more than there is."""
+    verdicts = []
+    for size in (1, 100, max(1, len(data))):
+        found: list[tuple[str, bytes]] = []
+        error = False
+        try:
+            for member in (
+                reader := TarReader(data[i : i + size] for i in range(0, len(data), size))
+            ):
+                found.append((member.path, b"".join(reader.content())))
+        except ArchiveError:
+            error = True
+        assert sum(len(content) for _, content in found) <= len(data)
+        verdicts.append((found, error))
+    assert all(verdict == verdicts[-1] for verdict in verdicts), verdicts
+
+
+def answers(data: bytes) -> None:
+    """Read what a guest answers to a call, as its report of an exception: an exception, and never one that ends the program."""
+    target: Any = types.SimpleNamespace(name="f", module="m", function=len)
+    message = transfer.message({"kind": "error"}, data)
+    for given in (message, data):
+        try:
+            result.read(given, target, pickled=False, limit=1 << 20, hide=lambda report: report)
+        except Exception as error:  # noqa: BLE001 - any is right
+            cause = error.__cause__ or error
+            shown = str(cause) if hasattr(cause, "hint") else ""
+            assert terminal_safe(shown) == shown
 
 
 def _all_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
@@ -90,7 +129,12 @@ def _join(found: list[tuple[int, bytes]], stream: int, payload: bytes) -> None:
         found.append((stream, payload))
 
 
-TARGETS = {"frames": frames, "documents": documents}
+TARGETS = {
+    "frames": frames,
+    "documents": documents,
+    "archives": archives,
+    "answers": answers,
+}
 SEEDS = {
     "frames": [
         b"\1\0\0\0\0\0\0\5hello\2\0\0\0\0\0\0\1x",
@@ -101,5 +145,16 @@ SEEDS = {
         b'{"stream":"a\\n"}\r\n{"aux":{"ID":"sha256:0"}}\n',
         b'{"a":[1,2,\n{"b":null}]}',
         b'"x"\n7\n',
+    ],
+    "archives": [
+        header(b"a", FILE, mode=0o644, size=5) + b"hello" + bytes(507) + bytes(1024),
+        header("ü".encode() * 99, FILE, mode=0o644, size=0) + bytes(1024),
+        sparse_header(b"x", sparse_records(b"y", 1 << 40), mode=0o644, size=0) + bytes(1024),
+    ],
+    "answers": [
+        describe(ValueError("a", b"b", (1, [None, {"c": 1.5}])))[1],
+        describe(SystemExit(3))[1],
+        describe(FileNotFoundError(2, "no such file", "/x"))[1],
+        b'{"kind": "value", "length": 2}\n[]',
     ],
 }

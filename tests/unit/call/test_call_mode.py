@@ -197,7 +197,6 @@ def _call(container: FakeContainer) -> Any:
     ("kind", "expected", "arguments"),
     [
         ("value", ValueError, ("bad", 1)),
-        ("exit", SystemExit, (3,)),
         ("stop", StopIteration, ()),
         ("decode", UnicodeDecodeError, ("utf-8", b"\xff", 0, 1, "invalid start byte")),
     ],
@@ -217,6 +216,41 @@ def test_a_built_in_exception_is_raised_with_the_remote_traceback(
     assert "in fail" in cause.traceback
     assert cause.traceback in str(cause)
     assert engine.runs[0].exit_code == 1
+
+
+def test_sys_exit_in_a_call_ends_the_container_and_not_the_program(
+    work: Any, engine: FakeBackend
+) -> None:
+    with pytest.raises(
+        RemoteError, match=r"fail ended its program by sys.exit in the container \(3\)"
+    ) as caught:
+        work.fail.remote("exit")
+    assert (caught.value.type_name, caught.value.status) == ("SystemExit", 3)
+    assert "in fail" in caught.value.traceback
+    assert engine.runs[0].exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (SystemExit(), 0),
+        (SystemExit(0), 0),
+        (SystemExit(None), 0),
+        (SystemExit("no such file"), 1),
+        (SystemExit(-1), 255),
+        (KeyboardInterrupt(), None),
+        (GeneratorExit(), None),
+    ],
+    ids=repr,
+)
+def test_nothing_that_ends_a_program_is_raised(
+    work: Any, engine: FakeBackend, error: BaseException, status: int | None
+) -> None:
+    engine.guest = lambda container: _call(container).raises(error)
+    with pytest.raises(RemoteError) as caught:
+        work.fail.remote("value")
+    assert caught.value.status == status
+    assert caught.value.type_name == type(error).__name__
 
 
 @pytest.mark.parametrize(("kind", "name"), [("own", "work.MyError"), ("group", "ExceptionGroup")])

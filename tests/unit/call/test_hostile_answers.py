@@ -1,0 +1,268 @@
+"""A guest that answers with anything: what it costs the host has a bound, and nothing of it ends or fools the program."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import tarfile
+import types
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from buildr.call import result
+from buildr.errors import EngineError, RemoteError, TransferError
+from buildr.guest import transfer
+from buildr.guest.call import describe
+from buildr.host.limits import CALL_REPORT
+from buildr.runners.result_file import Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from buildr.engines.containers import Containers
+
+TARGET: Any = types.SimpleNamespace(name="f", module="m", function=lambda: 0)
+LIMIT = 1 << 20
+MEMORY = 300 << 20  # bytes; a literal of 4 MiB took 2 GB
+
+
+def read(head: dict[str, object], data: bytes) -> Any:
+    message = transfer.message(head, data)[: LIMIT + result.HEAD_BYTES + 1]
+    return result.read(message, TARGET, pickled=False, limit=LIMIT, hide=lambda report: report)
+
+
+def report(**changed: object) -> bytes:
+    plain = {
+        "builtin": "ValueError",
+        "type": "ValueError",
+        "text": "x",
+        "traceback": "t",
+        "notes": [],
+        "arguments": [],
+        "state": {},
+    }
+    return json.dumps({**plain, **changed}).encode()
+
+
+def raised(**changed: object) -> BaseException:
+    with pytest.raises(Exception) as caught:
+        read({"kind": "error"}, report(**changed))
+    return caught.value
+
+
+@pytest.fixture
+def _little_memory() -> Iterator[None]:
+    """Let the process take no more than a little memory beyond what it has."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+SIZE = CALL_REPORT - 400
+LARGE = {
+    "a list": [1] * (SIZE // 3),
+    "lists": [[]] * (SIZE // 4),
+    "tables": [{}] * (SIZE // 4),
+    "a text": "(" * SIZE,
+}
+
+
+@pytest.mark.usefixtures("_little_memory")
+@pytest.mark.parametrize("field", ["arguments", "notes", "state"])
+@pytest.mark.parametrize("what", LARGE)
+def test_a_report_of_any_size_takes_little_memory(what: str, field: str) -> None:
+    error = raised(**{field: LARGE[what]})
+    assert isinstance(error, TransferError | ValueError)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [["tuple", 3]],
+        [["eval", "1"]],
+        [[]],
+        [{"a": 1}],
+        [["bytes", "\u20ac"]],
+        [["dict", [[["list", []], 1]]]],
+        "abc",
+        7,
+    ],
+    ids=repr,
+)
+def test_arguments_of_another_form_are_not_read(arguments: object) -> None:
+    error = raised(arguments=arguments)
+    assert isinstance(error, TransferError) or error.args == ("a", "b", "c")
+
+
+def test_arguments_that_are_nested_deeply_are_not_read() -> None:
+    nested: list[Any] = ["list", []]
+    for _ in range(300):
+        nested = ["list", [nested]]
+    assert isinstance(raised(arguments=[nested]), TransferError)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [(1, b"\xff", None, True, 1.5), {"k": ["v", ()], b"x": {1: 2}}, "text", [], -7],
+    ids=repr,
+)
+def test_arguments_come_back_as_they_were(value: object) -> None:
+    head, data = describe(ValueError(value))
+    with pytest.raises(ValueError) as caught:
+        read(head, data)
+    assert caught.value.args == (value,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), float("nan"), 1 << 20_000, "x" * 5000, [0] * 2000, {"a": {1, 2}}],
+    ids=lambda value: type(value).__name__,
+)
+def test_arguments_that_cannot_travel_make_it_a_remote_error(value: object) -> None:
+    head, data = describe(ValueError(value))
+    assert len(data) < CALL_REPORT
+    with pytest.raises(RemoteError, match="f raised ValueError"):
+        read(head, data)
+
+
+def test_a_report_of_much_text_still_travels() -> None:
+    error = ValueError("\U0001f600" * 100_000)
+    for _ in range(200):
+        error.add_note("\U0001f600" * 100_000)
+    head, data = describe(error)
+    with pytest.raises(RemoteError, match="characters left out"):
+        read(head, data)
+
+
+@pytest.mark.parametrize(
+    "state", [{"add_note": "x"}, {"with_traceback": "x"}, {"args": "x"}, {"__class__": "x"}]
+)
+def test_what_an_exception_is_made_of_stays(state: dict[str, str]) -> None:
+    error = raised(state=state, notes=["look"])
+    assert type(error) is ValueError
+    assert error.args == ()
+    assert error.__notes__ == ["look"]
+    assert callable(error.with_traceback)
+
+
+@pytest.mark.parametrize("text", ["[NaN]", "Infinity", "-Infinity"])
+def test_a_result_that_json_does_not_have_is_refused(text: str) -> None:
+    with pytest.raises(TransferError, match="cannot be read"):
+        read({"kind": "value"}, text.encode())
+
+
+def test_the_text_of_a_remote_error_controls_no_terminal() -> None:
+    escape = "\x1b]0;pwned\x07\x1b[2J"
+    error = raised(builtin="", type=escape, text=escape, traceback=f"a\n{escape}", notes=[escape])
+    assert isinstance(error, RemoteError)
+    for text in (str(error), error.traceback, *error.__notes__):
+        assert "\x1b" not in text
+        assert "\\x1b]0;pwned\\x07" in text
+
+
+def test_a_first_line_without_an_end_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "parse", pytest.fail)
+    with pytest.raises(TransferError, match="not an answer"):
+        result.read(
+            b"[" * (1 << 20) + b"\n",
+            TARGET,
+            pickled=False,
+            limit=LIMIT,
+            hide=lambda report: report,
+        )
+
+
+# The way it comes ---------------------------------------------------------------------------------------
+
+
+def test_what_a_guest_writes_takes_no_disk_and_has_an_end() -> None:
+    with Channel(most=1 << 20, mounted=True) as channel:
+        place = channel._file
+        with open(place, "wb", buffering=0) as file, pytest.raises(BrokenPipeError):
+            file.writelines(itertools.repeat(b"x" * (1 << 16)))
+        assert os.stat(place).st_size == 0
+        assert os.stat(place).st_blocks == 0
+        assert len(channel.read()) == (1 << 20) + 1
+    assert not os.path.exists(place)
+
+
+def test_what_was_written_is_there_after_the_writer_has_gone() -> None:
+    with Channel(most=1 << 20, mounted=True) as channel:
+        with open(channel._file, "wb", buffering=0) as file:
+            file.write(b"one")
+        with open(channel._file, "wb", buffering=0) as file:
+            file.write(b"two" * 100_000)
+        assert channel.read() == b"one" + b"two" * 100_000
+
+
+class Engine:
+    """An engine that gives an archive."""
+
+    def __init__(self, *chunks: bytes, endless: bytes = b"") -> None:
+        self._chunks = chunks
+        self._endless = endless
+        self.given = 0
+
+    def get_archive(self, _container: str, _path: str) -> Iterator[bytes]:
+        """Give it."""
+        yield from self._chunks
+        while self._endless:
+            self.given += len(self._endless)
+            yield self._endless
+
+
+def fetched(engine: Engine) -> bytes:
+    with Channel(most=100_000, mounted=False) as channel:
+        channel.fetch(cast("Containers", engine), "c")
+        return channel.read()
+
+
+def member(name: str, size: int, data: bytes, **pax: str) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.pax_headers = pax
+    return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % 512)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buildr.runners.result_file._PAUSE_SECONDS", 0)
+
+
+def test_an_archive_with_one_file_is_its_content() -> None:
+    assert fetched(Engine(member("r", 5, b"hello") + bytes(1024))) == b"hello"
+
+
+def test_an_archive_without_an_end_is_left() -> None:
+    engine = Engine(endless=b"x" * 4096)
+    assert fetched(engine) == b"."
+    assert engine.given < 200_000
+
+
+def test_a_sparse_file_is_not_filled() -> None:
+    table = b"1\n%d\n512\n" % ((1 << 40) - 512)
+    data = table + bytes(512 - len(table)) + b"x" * 512
+    sparse = {"major": "1", "minor": "0", "name": "r", "realsize": str(1 << 40)}
+    pax = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+    assert fetched(Engine(member("./GNUSparseFile.0/r", 1024, data, **pax) + bytes(1024))) == b""
+
+
+def test_a_compressed_archive_is_none() -> None:
+    import gzip
+
+    assert fetched(Engine(gzip.compress(member("r", 5, b"hello") + bytes(1024)))) == b""
+
+
+def test_an_engine_that_refuses_is_an_error() -> None:
+    class Refusing(Engine):
+        def get_archive(self, _container: str, _path: str) -> Iterator[bytes]:
+            raise EngineError("no", status=500)
+
+    with pytest.raises(EngineError):
+        fetched(Refusing())
