@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EntryError
 from buildr.guest.loading import MAIN
-from buildr.plan.entry import Entry, is_installed, running_entry
+from buildr.plan.entry import Entry, is_installed, python_options, running_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,5 +103,11 @@ def _imported(module: str, function: str, *, named: bool) -> Entry:
     # Where names and folders do not agree, as pytest's importmode=importlib has it, the file alone counts.
     if inner.endswith(tail) and (inner != path[: -len(".py")] or "." in module):
         root = inner.removesuffix(tail) or "/"
-        return Entry(kind="module", script=path, module=module, import_root=root)
-    return Entry(kind="script", script=path)
+        return Entry(
+            kind="module",
+            script=path,
+            module=module,
+            import_root=root,
+            interpreter=python_options(),
+        )
+    return Entry(kind="script", script=path, interpreter=python_options())

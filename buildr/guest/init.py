@@ -5,7 +5,7 @@ an ordinary process, on every engine. Images name it as ENTRYPOINT.
 
 Usage: python -IS init.py COMMAND [ARGUMENT ...]
 
-It imports only what the interpreter has loaded anyway, `os` and `signal`: it is part of every start.
+It imports only what the interpreter has loaded anyway, or has built in, and what lies beside it: it is part of every start.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+
+TYPE_CHECKING = False  # importing typing would cost more than all the rest
+if TYPE_CHECKING:
+    from typing import Any
 
 # Left to the kernel's default; all others are forwarded.
 _OURS = {signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU}
@@ -35,6 +40,12 @@ _SIZE_SECONDS = 0.5
 # Names the published TCP ports of the container, separated by commas; the command does not see it.
 PUBLISHED = "BUILDR_PUBLISHED_PORTS"
 
+# Asks for a word on the files that go with the container: ``always``, or ``success``, where a failed one is kept; likewise.
+NOT_KEPT = "BUILDR_NOT_KEPT"
+
+# The kernel's clock for files lags behind by up to one of its ticks, in seconds.
+_TICK = 0.02
+
 # When to look whether a server listens on one of them on loopback only, in seconds from the last look: a server that
 # starts slowly is seen, too.
 _LOOKS = (0.5, 1, 2, 4, 8, 16)
@@ -54,14 +65,42 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _await_size()
     ports = {int(port) for port in os.environ.pop(PUBLISHED, "").split(",") if port.isdigit()}
+    about_files = os.environ.pop(NOT_KEPT, "")
+    since = time.time() - _TICK
+    _beside("surroundings").settle()
     child = os.fork()
     if child == 0:
         _become(command)
-    if ports:
-        status = _watch(child, waited, ports)
-        if status is not None:
-            return status
-    return _serve(child, waited)
+    status = _watch(child, waited, ports) if ports else None
+    if status is None:
+        status = _serve(child, waited)
+    if status or about_files:
+        _remark(status, since if about_files == "always" or not status else None)
+    return status
+
+
+def _beside(name: str) -> Any:
+    """Load a file of this folder, which is on no search path: the command's modules must not hide it."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path.append(folder)
+    try:
+        return __import__(name)
+    finally:
+        sys.path.remove(folder)
+
+
+def _remark(status: int, since: float | None) -> None:
+    """Say what the command's end does not.
+
+    Args:
+        status: the command's.
+        since: when it was started, if files that it has written are to be named.
+    """
+    remarks = _beside("remarks")
+    if status:
+        remarks.say(remarks.of_memory())
+    if since is not None:
+        remarks.say(remarks.of_files(remarks.written(since)))
 
 
 def _await_size() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from buildr.archive.tar import Member, pack
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
+from buildr.host.interpreter import is_python
 from buildr.image.builder_check import check
 from buildr.image.secret_values import lookout
 from buildr.layout import APP
@@ -83,7 +83,7 @@ def _command(backend: Containers, image: Image, project: Project) -> tuple[str, 
     Raises:
         BuildError: the script is not where it can be found.
     """
-    bare = len(image.command) == 1 and _is_python(image.command[0])
+    bare = len(image.command) == 1 and is_python(image.command[0])
     if image.entrypoint or (image.command and not bare):
         return image.command
     python, *options = project.placement.command
@@ -92,10 +92,6 @@ def _command(backend: Containers, image: Image, project: Project) -> tuple[str, 
         return (*interpreter, *options)
     *options, script = options
     return (*interpreter, *options, _place(backend, image, script, project))
-
-
-def _is_python(program: str) -> bool:
-    return re.fullmatch(r"python[0-9.]*", os.path.basename(program)) is not None
 
 
 def _place(backend: Containers, image: Image, script: str, project: Project) -> str:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EntryError
 from buildr.host import start
+from buildr.host.interpreter import interpreter_options
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -40,6 +41,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """Absolute path of the directory in which it was started; empty: the current one."""
     interactive: bool = False
     """Whether the interpreter stays when the script has ended (``python -i``, IPython's ``%run``)."""
+    interpreter: tuple[str, ...] = ()
+    """Options of Python itself: ``-O``, ``-X dev``, ``-W error``."""
 
     def __post_init__(self) -> None:
         """Refuse what the engines' APIs, which are JSON, cannot carry.
@@ -130,7 +133,9 @@ def running_entry() -> Entry:
     # `python directory` sets a spec named __main__, `python -m name` one named for the module.
     if spec is not None and spec.name and spec.name != "__main__":
         found = _module(spec.name, path, arguments)
-        return replace(found, directory=directory, interactive=interactive)
+        return replace(
+            found, directory=directory, interactive=interactive, interpreter=python_options()
+        )
     named = os.path.normpath(os.path.join(directory, program)) if program else ""
     if _is_archive(path) or (os.path.isfile(named) and _is_archive(named)):
         raise EntryError(
@@ -145,7 +150,13 @@ def running_entry() -> Entry:
         arguments=arguments,
         directory=directory,
         interactive=interactive,
+        interpreter=python_options(),
     )
+
+
+def python_options() -> tuple[str, ...]:
+    """Return the options of Python itself that this process was started with, and a guest is too."""
+    return interpreter_options(sys.orig_argv)
 
 
 def is_main_script(function_module: str) -> bool:

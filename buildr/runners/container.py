@@ -5,30 +5,27 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from buildr import labels
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec, DeviceSpec, MountSpec
 from buildr.errors import ContainerError, Message, OptionName
-from buildr.guest.init import PUBLISHED
-from buildr.host import terminal
+from buildr.host import console, terminal
+from buildr.host.interpreter import is_python
 from buildr.labels import PROJECT
-from buildr.layout import GUEST_ROOT
 from buildr.options.mounts import mount_source
 from buildr.plan.mounted_source import source_mount
 from buildr.run import stdin
 from buildr.run.mounts import NOT_SEEN_HINT
+from buildr.runners.guest_environment import guest_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from buildr.engines.images import Images
     from buildr.engines.records import EngineInfo
     from buildr.image.lookup import Ready
-    from buildr.options import Runtime
     from buildr.options.mounts import Mount
     from buildr.runners.session import EngineSession
-
-_LOCALE = ("TZ", "LANG", "LANGUAGE")  # and every LC_ variable
 
 
 def container_spec(
@@ -58,7 +55,7 @@ def container_spec(
     return ContainerSpec(
         image=image,
         command=(*command, *arguments),
-        environment={**_environment(_named(runtime, directory), tty=tty), **_published(runtime)},
+        environment=guest_environment(runtime, directory, tty=tty),
         labels={
             PROJECT: project.key,
             labels.NAME: project.name,
@@ -86,6 +83,21 @@ def container_spec(
         home=_home(backend, image) if runtime.hardened else "",
         image_variables=ready.variables,
     )
+
+
+def with_interpreter_options(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:
+    """Return a container whose Python gets the options that this process's was started with."""
+    entry = session.plan.entry
+    if entry is None or not entry.interpreter:
+        return spec
+    program, *rest = spec.command
+    if not is_python(program):
+        options = " ".join(entry.interpreter)
+        console.warn(
+            f"the interpreter's options {options} do not travel: the image's own command is {program}"
+        )
+        return spec
+    return replace(spec, command=(program, *entry.interpreter, *rest))
 
 
 def _home(backend: Images, image: str) -> str:
@@ -171,36 +183,3 @@ def user_of(info: EngineInfo, mounts: tuple[MountSpec, ...]) -> str | None:
     if all(mount.read_only or mount.kind == "volume" for mount in mounts):
         return None
     return "0:0" if info.rootless else f"{os.getuid()}:0"
-
-
-def _published(runtime: Runtime) -> dict[str, str]:
-    """Name the published ports for the guest's first process, so that it can warn of unreachable servers."""
-    ports = dict.fromkeys(str(p.container) for p in runtime.ports if p.protocol == "tcp")
-    return {PUBLISHED: ",".join(ports)} if ports else {}
-
-
-def _named(runtime: Runtime, directory: str) -> Mapping[str, str | None]:
-    """Return the variables that the options name, those of files too."""
-    if not runtime.env_file:
-        return runtime.env
-    from buildr.run.env_files import read_env_files
-
-    return {**read_env_files(runtime.env_file, directory), **runtime.env}
-
-
-def _environment(named: Mapping[str, str | None], *, tty: bool) -> dict[str, str]:
-    """Return the guest's environment beyond the image's: what the user names, the terminal, time zone, locale."""
-    environ = os.environ
-    found = {
-        name: value for name, value in environ.items() if name in _LOCALE or name.startswith("LC_")
-    }
-    if tty and "TERM" in environ:
-        found["TERM"] = environ["TERM"]
-    for name, value in named.items():
-        if value is not None:
-            found[name] = value
-        elif name in environ:
-            found[name] = environ[name]
-    if "PYTHONPATH" in found:  # the guest part is found through it
-        found["PYTHONPATH"] = f"{found['PYTHONPATH']}:{GUEST_ROOT}"
-    return found

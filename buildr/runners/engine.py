@@ -13,7 +13,7 @@ from buildr.errors import ImageNotFoundError
 from buildr.run.keep import to_be_kept, ways_in
 from buildr.run.loop import RunRequest
 from buildr.run.loop import run as run_container
-from buildr.runners.container import container_spec
+from buildr.runners.container import container_spec, with_interpreter_options
 from buildr.runners.session import EngineSession
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def _prepare(session: EngineSession, *, trust: bool) -> tuple[ContainerSpec, Rea
         from buildr.plan.debugger import to_be_debugged
 
         spec = to_be_debugged(spec, runtime.debug)
+    if not session.plan.command:
+        spec = with_interpreter_options(spec, session)
     return spec, ready
 
 

@@ -13,7 +13,7 @@ from buildr.errors import ContainerError, ImageNotFoundError
 from buildr.host.exit_status import occupy_standard_streams
 from buildr.layout import CALL
 from buildr.run.loop import RunRequest, run
-from buildr.runners.container import container_spec
+from buildr.runners.container import container_spec, with_interpreter_options
 from buildr.runners.protocol import Answer
 from buildr.runners.result_file import Channel
 from buildr.runners.session import EngineSession
@@ -129,6 +129,7 @@ class EngineWorkers:
         with Channel(most=call.answer_bytes, mounted=self._mounts) as channel:
             spec = channel.into(prepared.spec)
             spec = replace(spec, command=("python", "-u", CALL, channel.place))
+            spec = with_interpreter_options(spec, session)
 
             def on_start(container: str) -> None:
                 call.on_start()

@@ -107,14 +107,15 @@ def _streams(files: Sequence[IO[bytes]]) -> Iterator[None]:
 def _program(path: str, arguments: tuple[str, ...]) -> Iterator[None]:
     """Put a script in the place of the running program."""
     directory = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
-    argv, search = sys.argv[:], sys.path[:]
+    argv, search, line = sys.argv[:], sys.path[:], sys.orig_argv
     known = set(sys.modules)
     sys.argv[:] = [path, *arguments]
+    sys.orig_argv = [sys.executable, path, *arguments]
     sys.path.insert(0, directory)
     try:
         yield
     finally:
-        sys.argv[:], sys.path[:] = argv, search
+        sys.argv[:], sys.path[:], sys.orig_argv = argv, search, line
         for name in set(sys.modules) - known:
             file = getattr(sys.modules[name], "__file__", None) or ""
             if os.path.abspath(file).startswith(f"{os.path.abspath(directory)}/"):

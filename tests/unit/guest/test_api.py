@@ -89,6 +89,8 @@ def test_it_is_only_what_is_needed() -> None:
         "buildr/guest/evidence.py",
         "buildr/guest/init.py",
         "buildr/guest/loading.py",
+        "buildr/guest/remarks.py",
+        "buildr/guest/surroundings.py",
         "buildr/guest/transfer.py",
         "buildr/errors.py",
         "buildr/_version.py",

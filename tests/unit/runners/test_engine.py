@@ -29,6 +29,7 @@ from buildr.errors import (
     OptionError,
     PushError,
 )
+from buildr.host import time_zone
 from buildr.host.exit_status import exit_status_of
 from buildr.image import subordinate_ids
 from buildr.layout import GUEST_ROOT
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from buildr.host.signals import Signals
     from buildr.testing import Operation
 
+VIENNA = "CET-1CEST,M3.5.0,M10.5.0/3"
 VARIABLES = ("TZ", "LANG", "LANGUAGE", "TERM", "BUILDR_BACKEND", "BUILDR_BASE_IMAGE", "PYTHONPATH")
 
 
@@ -56,6 +58,7 @@ def project_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "app.py").write_text("")
     monkeypatch.chdir(directory)
     monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.setattr(time_zone, "LOCAL", "/etc/localtime/of/nothing")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in (*VARIABLES, *(name for name in os.environ if name.startswith("LC_"))):
         monkeypatch.delenv(name, raising=False)
@@ -214,7 +217,15 @@ def test_the_time_zone_and_the_locale_come_along(monkeypatch: pytest.MonkeyPatch
     }
     for name, value in host.items():
         monkeypatch.setenv(name, value)
-    assert spec_of().environment == host
+    told = {"BUILDR_LOCALE": "LANG LANGUAGE LC_ALL LC_TIME", "BUILDR_TIME_ZONE": VIENNA}
+    assert spec_of().environment == host | told
+
+
+def test_what_the_user_names_is_not_checked_against_the_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LC_ALL", "de_AT.UTF-8")
+    assert spec_of(env={"LC_ALL": None}).environment == {"LC_ALL": "de_AT.UTF-8"}
 
 
 def test_the_terminals_name_comes_only_with_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +249,16 @@ def test_a_module_search_path_of_the_users_keeps_the_guest_part_in_reach() -> No
     assert spec_of(env={"PYTHONPATH": "/srv/lib"}).environment == {
         "PYTHONPATH": f"/srv/lib:{GUEST_ROOT}"
     }
+
+
+def test_options_of_the_interpreter_come_along(capfd: pytest.CaptureFixture[str]) -> None:
+    entry = Entry(kind="script", script=str(Path("app.py").absolute()), interpreter=("-O",))
+    with using(FakeBackend()) as backend:
+        run_entry(entry)
+        assert backend.runs[0].spec.command == ("python", "-O", "-u", "/app/app.py")
+        run_entry(entry, runtime={"debug": 5678})
+        assert backend.runs[1].spec.command[:3] == ("python", "-O", "-u")
+    assert "do not travel" not in capfd.readouterr().err
 
 
 # Ports and mounts -------------------------------------------------------------------------------------

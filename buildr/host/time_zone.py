@@ -1,0 +1,82 @@
+"""The time zone of this machine, by its name and by its rule.
+
+An image may have no data of time zones, and there libc takes a name that it does not find for UTC. The rule is what the files
+of the zones end with (RFC 8536, section 3.3): the form of POSIX, which libc understands without any data.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCAL = "/etc/localtime"
+"""The machine's own zone: a link to the file of a zone, or a copy of one."""
+
+_FOLDERS = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo")
+_MIDDLE = "/zoneinfo/"
+_UTC = ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UTC", "UCT", "Universal", "Zulu")
+_MOST_BYTES = 1 << 20  # of a file of a zone; they have a few thousand
+
+
+class TimeZone(Struct, frozen=True):
+    """What a guest's ``TZ`` is."""
+
+    value: str
+    rule: str | None = None
+    """What `value` names, in the form of POSIX, empty where that is not known; ``None``: it is not the name of a zone."""
+
+
+def time_zone(environ: Mapping[str, str]) -> TimeZone | None:
+    """Return the time zone that programs started from here have; ``None`` where that is UTC for want of another.
+
+    Args:
+        environ: has ``TZ``, or not; then the machine's own zone counts.
+    """
+    if "TZ" in environ:
+        value = environ["TZ"]
+        name = value.removeprefix(":")
+        return _of_file(name, value) if name.startswith("/") else named(value)
+    found = _of_file(LOCAL, "")
+    return None if found is None or found.value in ("", "UTC0", *_UTC) else found
+
+
+def named(value: str) -> TimeZone:
+    """Return what a ``TZ`` that is not a path means."""
+    name = value.removeprefix(":")
+    for folder in _FOLDERS:
+        if name and ".." not in name and os.path.isfile(path := f"{folder}/{name}"):
+            return TimeZone(value, _rule(path))
+    # A rule has an offset, and so a digit; names without one are those of zones, or mean UTC.
+    is_name = name not in _UTC and ("/" in name or not any(map(str.isdigit, name)))
+    return TimeZone(value, "" if name and is_name and name != "GMT" else None)
+
+
+def _of_file(path: str, otherwise: str) -> TimeZone | None:
+    """Return the zone that a file of this machine is, which the guest does not have at the same place."""
+    real = os.path.realpath(path)
+    if not os.path.isfile(real):
+        return TimeZone(otherwise) if otherwise else None
+    rule = _rule(real)
+    _, middle, name = real.partition(_MIDDLE)
+    if not middle:
+        return TimeZone(rule) if rule else None
+    for variant in ("posix/", "right/"):
+        name = name.removeprefix(variant)
+    return TimeZone(name, rule)
+
+
+def _rule(path: str) -> str:
+    """Return the last line of a file of a zone; empty where it has none."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES)
+    except OSError:
+        return ""
+    if not data.startswith(b"TZif") or data[4:5] < b"2" or not data.endswith(b"\n"):
+        return ""
+    return data[:-1].rpartition(b"\n")[2].decode("ascii", "replace")

@@ -1,0 +1,61 @@
+"""The options that Python itself was started with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.host.interpreter import interpreter_options, is_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("app.py", ""),
+        ("-O app.py -W no", "-O"),
+        ("-OO app.py", "-O -O"),
+        ("-OBu app.py", "-O -B"),
+        ("-W error -Wd app.py", "-W error -W d"),
+        ("-X dev -Xutf8 app.py", "-X dev -X utf8"),
+        ("-OX dev app.py -B", "-O -X dev"),
+        ("-IEsSP -u -i -q app.py", ""),
+        ("-O -m package -W", "-O"),
+        ("-Om package", "-O"),
+        ("-O -c code", "-O"),
+        ("--check-hash-based-pycs always -b app.py", "-b"),
+        ("-O", "-O"),
+        ("- -O", ""),
+        ("-W", "-W "),
+    ],
+)
+def test_those_that_change_how_a_script_runs_are_kept(words: str, kept: str) -> None:
+    found = interpreter_options(("python", *words.split(" ")))
+    assert found == tuple(kept.split(" ") if kept else ())
+
+
+@pytest.mark.parametrize("options", ["-O", "-OO -X dev", "-W error::UserWarning -bb"])
+def test_they_mean_what_python_itself_takes_them_for(tmp_path: Path, options: str) -> None:
+    code = (
+        "import sys; from buildr.host.interpreter import interpreter_options as options;"
+        "f = sys.flags; print([f.optimize, f.dev_mode, f.bytes_warning, sys.warnoptions, sys._xoptions]);"
+        "print(*options(sys.orig_argv), sep='\\n')"
+    )
+    (tmp_path / "app.py").write_text(code)
+    command = [sys.executable, *options.split(), str(tmp_path / "app.py")]
+    first = subprocess.check_output(command, text=True).splitlines()
+    command = [sys.executable, *first[1:], str(tmp_path / "app.py")]
+    assert subprocess.check_output(command, text=True).splitlines() == first
+
+
+@pytest.mark.parametrize(
+    ("program", "python"),
+    [("python", True), ("/usr/bin/python3.12", True), ("pythonw", False), ("sh", False)],
+)
+def test_a_python_is_told_by_its_name(program: str, python: bool) -> None:
+    assert is_python(program) is python
