@@ -98,6 +98,7 @@ class RuntimeOptions(_Options):
     public = hardened = mount_source = keep = detach = False
     grace_seconds = 10
     interrupt = "host"
+    interrupt_status = 0
     call_timeout = None
     call_limit = "16m"
     call_format = "json"

@@ -14,7 +14,6 @@ from buildr.host.signals import Signals, Terminated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CANCELLED = 0
 _FORCED = 128 + signal.SIGINT
 
 
@@ -27,7 +26,7 @@ def exit_status_of(operation: Callable[[Signals], int]) -> int:
         operation: called with the handlers, which are installed while it runs.
 
     Returns:
-        The operation's status; that of the error; 0 when the user cancelled; 128 + n when signal n ended it.
+        The operation's status; that of the error; 0, or what the user wants instead, when the user cancelled; 128 + n when signal n ended it.
     """
     occupy_standard_streams()
     signals = Signals()
@@ -38,7 +37,7 @@ def exit_status_of(operation: Callable[[Signals], int]) -> int:
         if signals.interrupts > 1:
             return _FORCED
         console.say("cancelled")
-        return _CANCELLED
+        return signals.cancelled_status
     except Terminated as end:
         return end.exit_code
     except BrokenPipeError:

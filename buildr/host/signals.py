@@ -67,12 +67,14 @@ class Signals:
         received: what came since `collect`, for one thread to take.
         interrupts: how many SIGINT came since then.
         ending: whether a signal came since then that ends a process, SIGINT apart.
+        interrupt_status: the exit status that the user wants after Ctrl+C.
     """
 
     def __init__(self) -> None:
         self.received: SimpleQueue[int] = SimpleQueue()
         self.interrupts = 0
         self.ending = False
+        self.interrupt_status = 0
         self._cancelled = False
         self._collecting = False
         self._previous: dict[int, object] = {}
@@ -107,6 +109,11 @@ class Signals:
     def forced(self) -> bool:
         """Whether the user asked so often that nothing may be waited for any more."""
         return self.interrupts >= _FORCE
+
+    @property
+    def cancelled_status(self) -> int:
+        """The exit status of what was cancelled: 0 where a program asked for it, not the user."""
+        return self.interrupt_status if self.interrupts else 0
 
     @property
     def asked_to_end(self) -> bool:

@@ -49,6 +49,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         name: the container's name; by default the engine chooses.
         grace_seconds: how long it has to end after a signal before it is killed.
         interrupt: what Ctrl+C is for: ``host`` stops the container, ``guest`` passes it to the script.
+        interrupt_status: the exit status after Ctrl+C: 130 is what a shell takes for an interrupt, so that
+            ``python app.py && deploy`` ends there.
         hardened: drop every capability and mount the root read-only.
         mount_source: mount the context itself at ``/app``, in place of a copy in the image: changes on either side are visible
             at once on the other, including ignored files and secrets.
@@ -92,6 +94,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     name: str | None = None
     grace_seconds: float = 10
     interrupt: Literal["host", "guest"] = "host"
+    interrupt_status: int = 0
     hardened: bool = False
     mount_source: bool = False
     debug: int | str | Port | None = None

@@ -176,6 +176,14 @@ _DECLARED = (
         metavar="host|guest",
         help="Ctrl+C stops the container (host), or is passed to the script (guest).  [default: host]",
     ),
+    _followed(
+        name="interrupt_status",
+        read=values.interrupt_status,
+        form="integer",
+        flags=("--interrupt-status",),
+        metavar="STATUS",
+        help="Exit status after Ctrl+C, 130 for example.  [default: 0]",
+    ),
     _container(
         name="hardened",
         read=flag,

@@ -28,6 +28,7 @@ _PIDS = "a number from 1 on"
 _NAME = "two or more letters, digits, and _ . - (not first)"
 _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
+_STATUS = "a status from 0 to 255, such as 130"
 _GRACE = "seconds from 0 to 86400"
 _ENV_FILE = "the path of a file of variables, or a list of paths"
 _WAIT = "seconds from 0.001 to 86400"
@@ -84,6 +85,14 @@ def grace_seconds(value: object) -> float:
 def interrupt(value: object) -> str:
     """Read the option ``interrupt``."""
     return matching(value, "host|guest", _INTERRUPT)
+
+
+def interrupt_status(value: object) -> int:
+    """Read the option ``interrupt_status``."""
+    status = typed(value, int, _STATUS)
+    if not 0 <= status <= 255:
+        raise InvalidValueError(value, _STATUS)
+    return status
 
 
 def restart(value: object) -> str:

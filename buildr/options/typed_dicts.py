@@ -85,6 +85,7 @@ class RuntimeDict(_MetaparticleRuntime, total=False):
     name: str | None
     grace_seconds: float | None
     interrupt: Literal["host", "guest"] | None
+    interrupt_status: int | None
     hardened: bool | None
     mount_source: bool | None
     debug: int | str | Port | None

@@ -76,8 +76,8 @@ def run(
         watchdog: finishes what this process cannot, or may not take the time for.
 
     Returns:
-        The guest's exit status, 128 + n when signal n killed it; 0 when the user cancelled it, or `Signals.request_end`
-        ended it.
+        The guest's exit status, 128 + n when signal n killed it; `Signals.cancelled_status` when it was cancelled; 0
+        when `Signals.request_end` ended it.
 
     Raises:
         ContainerError: it cannot be created or started.
@@ -121,7 +121,7 @@ def _run(
             passing = terminal.passing_keys(interrupt_to_guest=request.interrupt_to_guest)
             keys = stack.enter_context(passing)
         if signals.interrupts:
-            return 0
+            return signals.cancelled_status
         backend.start(container)
         control = Control(backend, container, attachment, signals, spec.grace_seconds, keys)
         stack.enter_context(control)
@@ -134,7 +134,9 @@ def _run(
         status = _follow(backend, container, attachment, control, tty=spec.tty)
     if request.on_end is not None:
         request.on_end(container, status)
-    return 0 if (control.cancelled or control.ended) and not control.forced else status
+    if control.forced or not (control.cancelled or control.ended):
+        return status
+    return signals.cancelled_status if control.cancelled else 0
 
 
 def _follow(

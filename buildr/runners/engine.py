@@ -30,6 +30,7 @@ __all__ = ["open_workers", "run"]
 def run(plan: RunPlan, signals: Signals) -> int:
     """See `buildr.runners.protocol.Runner.run`."""
     runtime = plan.runtime
+    signals.interrupt_status = runtime.interrupt_status
     if runtime.restart != "no" or runtime.wait_for:
         from buildr.run.detach import refuse_followed
 

@@ -110,6 +110,7 @@ SAMPLES = {
     "runtime.name": [Sample("web_1"), Sample("12")],
     "runtime.grace_seconds": [Sample(0.5), Sample(3)],
     "runtime.interrupt": [Sample("guest")],
+    "runtime.interrupt_status": [Sample(130)],
     "runtime.hardened": [ON],
     "runtime.mount_source": [ON],
     "runtime.debug": [Sample(5678), Sample("127.0.0.2:7000"), Sample("[::1]:7000")],

@@ -255,6 +255,18 @@ def test_a_cancelled_guest_gets_sigint_and_the_run_ends_with_0() -> None:
     assert backend.runs[0].exit_code == 130
 
 
+def test_a_program_that_cancels_gets_0_whatever_the_user_wants_of_an_interrupt() -> None:
+    signals = Signals()
+    signals.interrupt_status = 130
+
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(signal.SIGINT)
+        signals.request_cancel()
+        return container.signals.wait()
+
+    assert go(guest, signals=signals)[1] == 0
+
+
 def test_after_the_grace_a_cancelled_guest_is_killed_and_the_run_ends_with_0() -> None:
     signals = Signals()
 

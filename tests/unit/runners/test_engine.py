@@ -36,8 +36,9 @@ from buildr.layout import GUEST_ROOT
 from buildr.options import Mount
 from buildr.plan.entry import Entry
 from buildr.runners import warnings
-from buildr.testing import FakeBackend, using
-from tests.unit.running import run_entry
+from buildr.runners.registry import runner
+from buildr.testing import FakeBackend, FakeContainer, using
+from tests.unit.running import planned_run, run_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -588,6 +589,31 @@ def test_an_interrupt_cancels_and_that_is_said(capfd: pytest.CaptureFixture[str]
 
     assert exit_status_of(action) == 0
     assert capfd.readouterr().err == "buildr: cancelled\n"
+
+
+def test_the_status_of_an_interrupt_can_be_chosen() -> None:
+    def action(signals: Signals) -> int:
+        signals.interrupt_status = 130
+        signal.raise_signal(signal.SIGINT)
+        return 1
+
+    assert exit_status_of(action) == 130
+
+
+def test_the_status_of_an_interrupt_is_an_option() -> None:
+    def guest(container: FakeContainer) -> int:
+        container.signals.catch(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert container.signals.wait() == signal.SIGINT
+        return 1
+
+    def action(signals: Signals) -> int:
+        entry = Entry(kind="script", script=str(Path("app.py").absolute()))
+        plan = planned_run(entry, runtime={"interrupt_status": 130})
+        return runner(plan.choices.runner).run(plan, signals)
+
+    with using(FakeBackend(guest)):
+        assert exit_status_of(action) == 130
 
 
 def test_a_third_interrupt_ends_at_once() -> None:
