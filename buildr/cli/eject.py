@@ -70,7 +70,7 @@ def eject(
         with in_words_of(context):
             project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)
             ejected = write(project, output, force=force, lookout=lookout(project))
-        lines = [*project.notes, *notes(ejected.sources)]
+        lines = [*project.notes, *notes(ejected.sources, project.context)]
         if foreign := ejected.foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
             lines.append(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["Entry", "EntryKind", "Scan", "Skipped", "normal_mode", "printable"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "CLIMBING",
+    "Entry",
+    "EntryKind",
+    "Scan",
+    "Skipped",
+    "first_of",
+    "normal_mode",
+    "printable",
+]
 
 EntryKind = Literal["file", "dir", "symlink", "hardlink"]
 
@@ -39,6 +51,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     device: int
     target: str = ""
     ctime_ns: int = 0
+
+
+CLIMBING = "a symbolic link out of the context"
+"""Why a link is left out: see `buildr.context.links`."""
 
 
 class Skipped(NamedTuple):
@@ -85,6 +101,12 @@ def normal_mode(mode: int, kind: EntryKind) -> int:
         return 0o777
     owner = mode & 0o700 | (0o500 if kind == "dir" else 0o400)
     return owner | owner >> 3 | mode & 0o007
+
+
+def first_of(paths: Sequence[str]) -> str:
+    """Return the first few of some paths, and how many more there are, for people."""
+    shown = ", ".join(printable(path) for path in paths[:3])
+    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"
 
 
 def printable(path: str) -> str:

@@ -1,10 +1,47 @@
-"""Whether a symbolic link leads out of the context."""
+"""Symbolic links that lead out of the context.
+
+They are sent as links, as the engines' own builds do, though in the image they lead elsewhere or nowhere. Those that climb
+above the context by their names stay here: engines refuse to unpack them.
+"""
 
 from __future__ import annotations
 
 import os
+import posixpath
+from typing import TYPE_CHECKING
 
-__all__ = ["leaves_context"]
+from buildr.context.entries import first_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["climbs", "describe_links", "leaves_context"]
+
+
+def climbs(path: str, target: str) -> bool:
+    """Say whether a link's names alone lead above the context; of an absolute target they do not.
+
+    Args:
+        path: the link, relative to the context.
+        target: what the link says.
+    """
+    folder = path.rpartition("/")[0]
+    return f"{posixpath.normpath(posixpath.join(folder, target))}/".startswith("../")
+
+
+def describe_links(sent: Sequence[str], left_out: Sequence[str]) -> str:
+    """Say in one line which links lead out of the context; empty where none does.
+
+    Args:
+        sent: paths of those that are sent as they are.
+        left_out: paths of those that are not.
+    """
+    kinds = []
+    if sent:
+        kinds.append(f"sent as links, without what they lead to: {first_of(sent)}")
+    if left_out:
+        kinds.append(f"left out: {first_of(left_out)}")
+    return f"symbolic links out of the context are {'; '.join(kinds)}" if kinds else ""
 
 
 def leaves_context(root: str, path: str, target: str) -> bool:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import structs
 
-from buildr.context.entries import Entry, Scan, Skipped, printable
+from buildr.context.entries import CLIMBING, Entry, Scan, Skipped, printable
 from buildr.context.ignore.defaults import HISTORIES, default_rules
-from buildr.context.links import leaves_context
+from buildr.context.links import climbs
 from buildr.context.secret_contents import MOST_BYTES, remembers_login
 from buildr.context.secrets import SecretTable, Suspicion
 from buildr.errors import ContextError
@@ -70,7 +70,7 @@ def scan(
         known: whether a file has not changed since an earlier scan with the same arguments looked into it and let it travel.
 
     Raises:
-        ContextError: something that should travel cannot be read, a link leads out of the context, or a
+        ContextError: something that should travel cannot be read, or a
             name would be taken for a deletion by the engines.
     """
     walk = _Walk(os.fspath(root), rules or default_rules(), known)
@@ -231,14 +231,11 @@ class _Walk:
             self._hold_other_names(status)
         elif is_link:
             target = os.readlink(item.path)
-            if leaves_context(self._root, path, target):
-                raise ContextError(
-                    f"the symbolic link {printable(path)} leads out of the context: its target is"
-                    f" {printable(target)}, which will not be there in the image",
-                    hint="Make it a relative link to something in the context, put a copy in its place,"
-                    f" or leave it out: add it to {self._ignore_file()}.",
-                )
-            self._add(_entry(path, "symlink", status, target))
+            if climbs(path, target):
+                self._skipped.append(Skipped(path, CLIMBING))
+                self._watched.append(_entry(path, "symlink", status, target))
+            else:
+                self._add(_entry(path, "symlink", status, target))
         else:
             self._add_file(item, path, status)
 

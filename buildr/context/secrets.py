@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from buildr.context.entries import printable
+from buildr.context.entries import first_of, printable
 from buildr.context.ignore.pattern import Pattern, PatternSet
 from buildr.context.secret_contents import MOST_BYTES, find_secret
 from buildr.context.secret_names import FOLDERS, ROWS, SOURCE
@@ -241,17 +241,12 @@ def describe_histories(left_out: Sequence[str]) -> str:
     if not left_out:
         return ""
     way = f"to send it, without logins, add the line !{printable(left_out[0])} to the ignore file"
-    return f"left out, since it is the history of a version control system: {_first_of(left_out)} ({way})"
+    return f"left out, since it is the history of a version control system: {first_of(left_out)} ({way})"
 
 
 def _list(paths: Sequence[str]) -> str:
     which = "it looks" if len(paths) == 1 else "they look"
-    return f"left out, since {which} like a secret: {_first_of(paths)}"
-
-
-def _first_of(paths: Sequence[str]) -> str:
-    shown = ", ".join(printable(path) for path in paths[:3])
-    return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"
+    return f"left out, since {which} like a secret: {first_of(paths)}"
 
 
 def _holds_variables(path: str) -> bool:

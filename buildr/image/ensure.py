@@ -109,7 +109,7 @@ def make_ready(
 def _say_notes(project: Project, inputs: Inputs, say: Callable[[str], None]) -> None:
     from buildr.plan.staging import notes
 
-    for note in (*project.notes, *notes(inputs.sources)):
+    for note in (*project.notes, *notes(inputs.sources, project.context)):
         say(note)
 
 

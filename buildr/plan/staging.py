@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildr.archive.tar import Copy, Member, Tree
-from buildr.context.entries import normal_mode, printable
+from buildr.context.entries import CLIMBING, normal_mode, printable
+from buildr.context.links import describe_links, leaves_context
 from buildr.context.secrets import describe, describe_extra, describe_histories
 from buildr.engines.records import Event
 from buildr.plan.containerfile import render
 from buildr.plan.guest_files import guest_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from buildr.archive.tar import Part
-    from buildr.context.entries import Entry
+    from buildr.context.entries import Entry, Skipped
     from buildr.engines.progress import Progress
     from buildr.plan.project import Project
     from buildr.plan.sources import Sources
@@ -27,25 +28,44 @@ _LARGE_BYTES = 100_000_000  # of a context, which the user is told
 _LARGEST = 3
 
 
-def notes(sources: Sources) -> Iterator[str]:
-    """Yield what the user should know of what does not travel, a line each."""
+def notes(sources: Sources, context: Path) -> Iterator[str]:
+    """Yield what the user should know of what does not travel, a line each.
+
+    Args:
+        sources: what does.
+        context: the directory they are taken from.
+    """
     if held_back := describe(sources.tree.scan.secrets):
         yield held_back
     if histories := describe_histories(sources.tree.scan.histories):
         yield histories
-    for skipped in sources.tree.scan.skipped:
-        yield f"left out: {printable(skipped.path)} is {skipped.reason}"
+    yield from _notes_on_skipped(sources.tree.scan.skipped, "")
+    if links := _links_out(sources, context):
+        yield links
     for file, tree in sources.extra:
         if held_back := describe_extra(file.source, tree.scan.secrets):
             yield held_back
-        for skipped in tree.scan.skipped:
-            yield f"left out: {printable(f'{file.source}/{skipped.path}')} is {skipped.reason}"
+        yield from _notes_on_skipped(tree.scan.skipped, f"{file.source}/")
     entries = sources.tree.scan.entries
     if (size := sum(entry.size for entry in entries)) > _LARGE_BYTES:
         yield (
             f"the context is {size / 1e6:,.0f} MB, most of it in {', '.join(_largest(entries))};"
             " a .containerignore leaves files out"
         )
+
+
+def _notes_on_skipped(skipped: Sequence[Skipped], folder: str) -> Iterator[str]:
+    for one in skipped:
+        if folder or one.reason != CLIMBING:
+            yield f"left out: {printable(folder + one.path)} is {one.reason}"
+
+
+def _links_out(sources: Sources, context: Path) -> str:
+    root = str(context)
+    scan = sources.tree.scan
+    links = (entry for entry in scan.entries if entry.kind == "symlink")
+    sent = [link.path for link in links if leaves_context(root, link.path, link.target)]
+    return describe_links(sent, [one.path for one in scan.skipped if one.reason == CLIMBING])
 
 
 def _largest(entries: Iterable[Entry]) -> list[str]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildr.context.entries import CLIMBING
 from buildr.context.ignore.rules import IgnoreRules
+from buildr.context.links import describe_links
 from buildr.context.scan import Entry, Skipped, scan
 from buildr.context.secret_contents import MOST_BYTES
 from buildr.errors import ContextError
@@ -236,8 +238,27 @@ def test_a_link_within_the_context_is_kept_as_it_stands(
 @pytest.mark.parametrize(
     ("link", "target"),
     [
-        ("link", "/etc/passwd"),
+        ("link", "/nix/store/result"),
         ("link", "/"),
+        ("sub/link", "/../x"),
+        (".#app.py", "me@host.1234:1699"),
+        ("sub/way-out", "top/../other"),
+    ],
+)
+def test_a_link_that_leads_out_of_the_context_is_kept_as_it_stands(
+    tmp_path: Path, link: str, target: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "top").symlink_to("..")
+    (tmp_path / link).symlink_to(target)
+    found = scan(tmp_path, rules=NO_RULES)
+    assert (link, target) in [(e.path, e.target) for e in found.entries if e.kind == "symlink"]
+    assert found.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
         ("link", ".."),
         ("link", "../other"),
         ("sub/link", "../../other"),
@@ -246,33 +267,32 @@ def test_a_link_within_the_context_is_kept_as_it_stands(
         ("link", "sub/../.."),
     ],
 )
-def test_a_link_that_leads_out_of_the_context_is_an_error_that_names_both_ends(
+def test_a_link_that_climbs_above_the_context_is_left_out(
     tmp_path: Path, link: str, target: str
 ) -> None:
     write(tmp_path, "sub/deep/b.txt")
     (tmp_path / link).symlink_to(target)
-    with pytest.raises(ContextError) as caught:
-        scan(tmp_path, rules=NO_RULES)
-    assert f"symbolic link {link} " in caught.value.what
-    assert f"target is {target}," in caught.value.what
-    assert "leave it out" in caught.value.hint
+    found = scan(tmp_path, rules=NO_RULES)
+    assert link not in [entry.path for entry in found.entries]
+    assert found.skipped == ((link, CLIMBING),)
 
 
-def test_an_absolute_link_into_the_context_is_an_error_since_it_would_dangle(
-    tmp_path: Path,
-) -> None:
-    target = write(tmp_path, "a.txt")
-    (tmp_path / "link").symlink_to(target)
-    with pytest.raises(ContextError, match="leads out of the context"):
-        scan(tmp_path, rules=NO_RULES)
-
-
-def test_a_link_that_gets_out_by_way_of_another_link_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "top").symlink_to("..")
-    (tmp_path / "sub" / "way-out").symlink_to("top/../other")
-    with pytest.raises(ContextError, match="sub/way-out"):
-        scan(tmp_path, rules=NO_RULES)
+@pytest.mark.parametrize(
+    ("sent", "left", "said"),
+    [
+        ([], [], ""),
+        (["a"], [], "symbolic links out of the context are sent as links, without what they lead to: a"),
+        ([], ["u"], "symbolic links out of the context are left out: u"),
+        (
+            ["a", "b", "c", "d"],
+            ["u\n"],
+            ("symbolic links out of the context are sent as links, without what they lead to: a, b, c and 1 more;"
+            " left out: u\\n"),
+        ),
+    ],
+)  # fmt: skip
+def test_all_of_them_are_told_in_one_line(sent: list[str], left: list[str], said: str) -> None:
+    assert describe_links(sent, left) == said
 
 
 def test_an_ignored_link_may_lead_anywhere(tmp_path: Path) -> None:

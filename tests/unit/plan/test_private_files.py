@@ -54,7 +54,7 @@ def test_the_file_of_an_option_stays_and_is_named(
     (project / ".containerignore").write_text("!plain\n")
     found = sources(project, include_secrets=include_secrets, **options)
     assert sent(found) == {"app.py", "second", "third", ".containerignore"}
-    (note,) = notes(found)
+    (note,) = notes(found, project)
     assert note.startswith(
         "left out: plain is named for secrets by an option or a variable of this host"
     )
@@ -125,7 +125,7 @@ def test_secrets_of_an_additional_folder_stay_and_are_named(project: Path, tmp_p
     options: dict[str, Any] = {"additional_files": [{"src": str(folder), "dest": "/srv"}]}
     found = sources(project, env_files=(str(folder / "secret"),), **options)
     assert extra(found) == {"data"}
-    held, named = notes(found)
+    held, named = notes(found, project)
     assert held == (
         f"left out, since they look like a secret: {folder}/.env, {folder}/id_rsa"
         " (to send one, name the file itself in additional_files)"
