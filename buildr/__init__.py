@@ -12,7 +12,12 @@
         main()
 """
 
-from buildr._gc import Uncollected
+# Before all else: see there.
+from buildr.guest.shadows import guard
+
+guard()
+
+from buildr._gc import Uncollected  # noqa: E402 - likewise
 
 with Uncollected(freeze=True):
     from buildr._version import __version__

@@ -5,6 +5,8 @@ Usage: python -u call.py RESULT
 The request comes on standard input, which is empty from then on. The result goes to the file RESULT.
 """
 
+# ruff: noqa: E402 - the guard comes before all other imports
+
 from __future__ import annotations
 
 import os
@@ -13,6 +15,10 @@ import sys
 # Its own folder must not hide modules; what is imported below comes from the guest part and the standard library.
 if __name__ == "__main__" and sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
     del sys.path[0]
+
+from buildr.guest.shadows import guard
+
+guard()  # before all else: see there
 
 import json
 

@@ -11,6 +11,7 @@ import os
 import sys
 
 from buildr.errors import BuildrError
+from buildr.guest.shadows import guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def load(head: dict[str, Any]) -> Any:
         module = _from_path(name, head["path"])
     else:
         sys.path.insert(0, os.getcwd())
+        guard()
         sys.argv[:] = [head["spec"]]
         module = _from_name(name, head["spec"])
     public = sys.modules.get("buildr")
@@ -60,6 +62,7 @@ def _from_path(name: str, path: str) -> Any:
         path = os.path.join(path, "__main__.py")
     else:
         sys.path.insert(0, os.path.dirname(path))
+    guard()
     sys.argv[:] = [path]
     if not os.path.isfile(path):
         raise LoadError(

@@ -90,6 +90,7 @@ def test_it_is_only_what_is_needed() -> None:
         "buildr/guest/init.py",
         "buildr/guest/loading.py",
         "buildr/guest/remarks.py",
+        "buildr/guest/shadows.py",
         "buildr/guest/surroundings.py",
         "buildr/guest/transfer.py",
         "buildr/errors.py",
