@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OLDEST = (3, 8)
-SMALL = 64 * 1024
+SMALL = 96 * 1024
 """Bytes: all of the guest part is less."""
 
 
