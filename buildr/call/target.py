@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from buildr.errors import EntryError
 from buildr.guest.loading import MAIN
-from buildr.plan.entry import Entry, is_installed, python_options, running_entry
+from buildr.host.interpreter import own_options
+from buildr.plan.entry import Entry, is_installed, running_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +109,6 @@ def _imported(module: str, function: str, *, named: bool) -> Entry:
             script=path,
             module=module,
             import_root=root,
-            interpreter=python_options(),
+            interpreter=own_options(),
         )
-    return Entry(kind="script", script=path, interpreter=python_options())
+    return Entry(kind="script", script=path, interpreter=own_options())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ _KEPT = "bBdOvx"  # what changes how a script runs; what isolates an interpreter
 _KEPT_WITH_VALUE = "WX"
 _LAST = "cm"  # what follows is the program
 _LONG_WITH_VALUE = ("--check-hash-based-pycs",)
+
+
+def own_options() -> tuple[str, ...]:
+    """Return the options that this process was started with, and a guest is, too."""
+    return interpreter_options(sys.orig_argv)
 
 
 def interpreter_options(words: Sequence[str]) -> tuple[str, ...]:

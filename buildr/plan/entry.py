@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EntryError
 from buildr.host import start
-from buildr.host.interpreter import interpreter_options
+from buildr.host.interpreter import own_options
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -134,7 +134,7 @@ def running_entry() -> Entry:
     if spec is not None and spec.name and spec.name != "__main__":
         found = _module(spec.name, path, arguments)
         return replace(
-            found, directory=directory, interactive=interactive, interpreter=python_options()
+            found, directory=directory, interactive=interactive, interpreter=own_options()
         )
     named = os.path.normpath(os.path.join(directory, program)) if program else ""
     if _is_archive(path) or (os.path.isfile(named) and _is_archive(named)):
@@ -150,13 +150,8 @@ def running_entry() -> Entry:
         arguments=arguments,
         directory=directory,
         interactive=interactive,
-        interpreter=python_options(),
+        interpreter=own_options(),
     )
-
-
-def python_options() -> tuple[str, ...]:
-    """Return the options of Python itself that this process was started with, and a guest is too."""
-    return interpreter_options(sys.orig_argv)
 
 
 def is_main_script(function_module: str) -> bool:
