@@ -317,7 +317,7 @@ def listening(family: socket.AddressFamily, address: str, port: int = 0) -> sock
 
 
 @pytest.mark.parametrize(
-    ("family", "address", "in_vain"),
+    ("family", "address", "unreachable"),
     [
         (socket.AF_INET, "127.0.0.1", True),
         (socket.AF_INET, "127.1.2.3", True),
@@ -328,11 +328,11 @@ def listening(family: socket.AddressFamily, address: str, port: int = 0) -> sock
     ],
 )
 def test_who_listens_on_loopback_alone_listens_unreachable(
-    family: socket.AddressFamily, address: str, *, in_vain: bool
+    family: socket.AddressFamily, address: str, *, unreachable: bool
 ) -> None:
     with listening(family, address) as server:
         port = server.getsockname()[1]
-        assert init._unreachable({port, 1}) == ({port} if in_vain else set())
+        assert init._unreachable({port, 1}) == ({port} if unreachable else set())
 
 
 def test_who_listens_elsewhere_too_does_not_listen_unreachable() -> None:
