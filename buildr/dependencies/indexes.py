@@ -15,6 +15,7 @@ from msgspec import Struct
 from buildr.dependencies.lockfile import load
 from buildr.dependencies.requirement import without_password
 from buildr.errors import DependencyError
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -29,7 +30,6 @@ __all__ = [
     "note",
     "options",
     "plain",
-    "table_of",
     "with_uv_file",
 ]
 
@@ -54,7 +54,7 @@ def declared(tool: dict[str, Any], *, explicit: bool = False) -> list[Index]:
         tool: the table.
         explicit: whether those are among them that are only for names which are tied to them.
     """
-    found = [*_of_uv(table_of(tool, "uv")), *_of_pdm(tool), *_of_poetry(tool), *_of_rye(tool)]
+    found = [*_of_uv(table_at(tool, "uv")), *_of_pdm(tool), *_of_poetry(tool), *_of_rye(tool)]
     return [index for index in found if explicit or not index.explicit]
 
 
@@ -80,7 +80,7 @@ def _of_uv(uv: dict[str, Any]) -> Iterator[Index]:
 
 
 def _of_pdm(tool: dict[str, Any]) -> Iterator[Index]:
-    for item in _list(table_of(tool, "pdm").get("source")):
+    for item in _list(table_at(tool, "pdm").get("source")):
         name = str(item.get("name", ""))
         kind: Literal["only", "extra", "find-links"] = "only" if name == "pypi" else "extra"
         if item.get("type") == "find_links":
@@ -90,7 +90,7 @@ def _of_pdm(tool: dict[str, Any]) -> Iterator[Index]:
 
 def _of_poetry(tool: dict[str, Any]) -> Iterator[Index]:
     """Poetry's sources stand in for the public index unless they are supplemental, or that is among them."""
-    sources = _list(table_of(tool, "poetry").get("source"))
+    sources = _list(table_at(tool, "poetry").get("source"))
     public = any(str(item.get("name", "")).lower() == "pypi" for item in sources)
     for item in sources:
         if not item.get("url"):  # the public index
@@ -107,7 +107,7 @@ def _of_poetry(tool: dict[str, Any]) -> Iterator[Index]:
 
 
 def _of_rye(tool: dict[str, Any]) -> Iterator[Index]:
-    for item in _list(table_of(tool, "rye").get("sources")):
+    for item in _list(table_at(tool, "rye").get("sources")):
         name = str(item.get("name", ""))
         yield Index(
             url=str(item.get("url")), name=name, kind="only" if name == "default" else "extra"
@@ -165,9 +165,9 @@ def with_uv_file(project: ProjectFiles, path: str, data: dict[str, Any]) -> dict
     beside = os.path.join(os.path.dirname(path), "uv.toml")
     if not os.path.lexists(os.path.join(project.context, beside)):
         return data
-    tool = table_of(data, "tool")
+    tool = table_at(data, "tool")
     sources = {
-        "sources": table_of(tool, "uv").get("sources", {})
+        "sources": table_at(tool, "uv").get("sources", {})
     }  # these are for pyproject.toml alone
     return {**data, "tool": {**tool, "uv": {**load(project, beside), **sources}}}
 
@@ -200,12 +200,6 @@ def plain(url: str) -> str:
     scheme, separator, rest = url.rstrip("/").partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def table_of(data: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a table of a table; an empty one where there is none."""
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}
 
 
 def _list(found: object) -> list[dict[str, Any]]:

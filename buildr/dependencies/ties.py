@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.dependencies.indexes import declared, table_of
+from buildr.dependencies.indexes import declared
 from buildr.dependencies.markers import normalised
 from buildr.errors import DependencyError
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -75,17 +76,17 @@ def refuse_ties(
 
 def _ties(tool: dict[str, Any], uv_lock: str) -> Iterator[_Tie]:
     yield from _of_uv(tool, uv_lock)
-    yield from _of_poetry(table_of(tool, "poetry"))
-    for source in _list(table_of(tool, "pdm").get("source")):
+    yield from _of_poetry(table_at(tool, "poetry"))
+    for source in _list(table_at(tool, "pdm").get("source")):
         if source.get("include_packages"):
             place = f"the index {source.get('name', '')!r}"
             yield _Tie("*", "include_packages in tool.pdm.source", place, "pdm lock")
-    yield from _of_pixi(table_of(tool, "pixi"))
+    yield from _of_pixi(table_at(tool, "pixi"))
 
 
 def _of_uv(tool: dict[str, Any], uv_lock: str) -> Iterator[_Tie]:
     sole = _sole_index(tool)
-    for name, source in _items(table_of(tool, "uv").get("sources")):
+    for name, source in _items(table_at(tool, "uv").get("sources")):
         for place in _places(source):
             if place != sole:
                 yield _Tie(name, f"tool.uv.sources.{name}", place, uv_lock)
@@ -96,7 +97,7 @@ def _of_poetry(poetry: dict[str, Any]) -> Iterator[_Tie]:
     for group, content in _items(poetry.get("group")):
         tables.append((f"group.{group}.dependencies", content))
     for where, content in tables:
-        for name, source in _items(_table(content).get("dependencies")):
+        for name, source in _items(table_at(content, "dependencies")):
             for place in _places(source):
                 yield _Tie(name, f"tool.poetry.{where}.{name}", place, "poetry lock")
 
@@ -106,7 +107,7 @@ def _of_pixi(pixi: dict[str, Any]) -> Iterator[_Tie]:
     for feature, content in _items(pixi.get("feature")):
         tables.append((f"feature.{feature}.", content))
     for prefix, content in tables:
-        for name, source in _items(_table(content).get("pypi-dependencies")):
+        for name, source in _items(table_at(content, "pypi-dependencies")):
             where = f"tool.pixi.{prefix}pypi-dependencies.{name}"
             for place in _places(source):
                 yield _Tie(name, where, place, f"uv lock, with the same in tool.uv.sources.{name}")
@@ -128,10 +129,6 @@ def _places(source: object) -> Iterator[str]:
         found = (words.format(table[key]) for key, words in _PLACES.items() if table.get(key))
         if place := next(found, None):
             yield place
-
-
-def _table(found: object) -> dict[str, Any]:
-    return found if isinstance(found, dict) else {}
 
 
 def _items(table: object) -> Iterable[tuple[str, Any]]:

@@ -10,9 +10,9 @@ from buildr.errors import terminal_safe
 __all__ = ["json_text", "read_json", "table_at"]
 
 
-def table_at(document: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return the table of a key; an empty one where there is none."""
-    found = document.get(key)
+def table_at(document: object, key: str) -> dict[str, Any]:
+    """Return the table of a key; an empty one where there is none, or where the document itself is not a table."""
+    found = document.get(key) if isinstance(document, dict) else None
     return found if isinstance(found, dict) else {}
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,8 +75,8 @@ def _of_docker(endpoint: str, environ: Mapping[str, str]) -> dict[str, str]:
             content = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return {}  # Docker's own command goes on without it, too
-    proxies = _table(content, "proxies")
-    chosen = _table(proxies, endpoint if endpoint in proxies else "default")
+    proxies = table_at(content, "proxies")
+    chosen = table_at(proxies, endpoint if endpoint in proxies else "default")
     return {
         name: value
         for key, name in _DOCKER_KEYS.items()
@@ -94,7 +96,7 @@ def _of_containers_conf(environ: Mapping[str, str]) -> dict[str, str]:
             with contextlib.suppress(
                 ValueError, RecursionError
             ):  # Podman says what is wrong with it
-                listed = _table(loads(data.decode()), "containers").get("env")
+                listed = table_at(loads(data.decode()), "containers").get("env")
                 for entry in listed if isinstance(listed, list) else ():
                     name, _, value = str(entry).partition("=")
                     if name.lower() in (*_NAMES, _ALL) and value:
@@ -119,8 +121,3 @@ def _containers_conf(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _home(environ: Mapping[str, str]) -> str:
     return environ.get("HOME") or os.path.expanduser("~")
-
-
-def _table(data: Any, key: str) -> dict[str, Any]:
-    found = data.get(key) if isinstance(data, dict) else None
-    return found if isinstance(found, dict) else {}

@@ -114,7 +114,7 @@ def _place(backend: Containers, image: Image, script: str, project: Project) -> 
                 return place
     raise BuildError(
         f"the image of {project.dockerfile} names no command, and {relative} is not in it:"
-        f" neither in its working directory {workdir} nor in /app",
+        f" neither in its working directory {workdir} nor in {APP}",
         hint="Let it COPY the script there, or give it a CMD of its own.",
     )
 

@@ -22,6 +22,7 @@ from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, ContainerError
 from buildr.host import temporary
 from buildr.host.guard import Guard
+from buildr.plan.fingerprint import TAG_DIGITS
 from buildr.plan.stages import render_dependencies, render_system_packages
 from buildr.plan.staging import CONTAINERFILE, source_tree
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 LABEL = "buildr.dependencies"
 """Of images that hold a project's dependencies and of what is built from them: the project's key."""
 _TAG = "deps-"
-_TAG_DIGITS = 32  # of the fingerprint; 128 bits
 _DONE: dict[str, Any] = {
     **dict.fromkeys(("install", "unhashed", "debugger", "local", "system_packages"), ()),
     "source_first": False,
@@ -75,7 +75,7 @@ def with_dependencies(
         reference, progress
     )  # it may have been removed meanwhile
     wanted = _fingerprint(project, sources, base)
-    tag = f"{project.local_name}:{_TAG}{wanted[:_TAG_DIGITS]}"
+    tag = f"{project.local_name}:{_TAG}{wanted[:TAG_DIGITS]}"
     stored = backend.image(tag) if cache else None
     if stored is None:
         if project.recipe.system_packages:

@@ -33,6 +33,7 @@ from buildr.installer.secrets import Secrets
 from buildr.labels import PROJECT, WHEELS
 from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import render_ground
+from buildr.plan.fingerprint import TAG_DIGITS
 from buildr.plan.staging import CONTAINERFILE
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ _DEPENDENCIES = "localhost/buildr-dependencies"
 _GROUND = "localhost/buildr-ground"
 """The name of images that this is installed on."""
 _GROUND_LABEL = "buildr.ground"
-_TAG_DIGITS = 32  # of a fingerprint; 128 bits
 _KEPT = 2  # images of what one project has installed, so that going back and forth is quick
 _KEPT_GROUNDS = 8  # of all projects; they take no space of their own, but keep old base images
 _CHUNK = 1 << 20
@@ -90,7 +90,7 @@ def with_wheels(
         return None
     ground = render_ground(replace(recipe, base_image=base.id))
     wanted = _fingerprint(project, recipe, ground, base)
-    tag = f"{_DEPENDENCIES}:{wanted[:_TAG_DIGITS]}"
+    tag = f"{_DEPENDENCIES}:{wanted[:TAG_DIGITS]}"
     stored = backend.image(tag) if cache else None
     if stored is not None:
         image = stored.id
@@ -181,7 +181,7 @@ def _ground(
         EngineError: it vanished.
     """
     text += f'LABEL {_GROUND_LABEL}="true"\n'
-    tag = f"{_GROUND}:{hashlib.sha256(text.encode()).hexdigest()[:_TAG_DIGITS]}"
+    tag = f"{_GROUND}:{hashlib.sha256(text.encode()).hexdigest()[:TAG_DIGITS]}"
     if not cache or (image := backend.image(tag)) is None:
         request = BuildRequest(
             context=pack([Member(path=CONTAINERFILE, data=text.encode())]),

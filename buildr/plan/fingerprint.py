@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
     from buildr.plan.sources import Sources
 
-_TAG_DIGITS = 32  # of the fingerprint; 128 bits
+TAG_DIGITS = 32
+"""Of a fingerprint in the name of an image: 128 bits."""
 _GROWN = "-grown"  # ends the tag of an image that grew by deltas
 _PREPARED = "-prepared"  # ends the tag of one that the source is still to come on
 _MAKERS = ("archive", "image", "plan")
@@ -45,13 +46,13 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     def tag(self, tree: str, *, grown: bool = False) -> str:
         """Return the name by which the image of a context is found again."""
-        digits = self.fingerprint(tree)[:_TAG_DIGITS]
+        digits = self.fingerprint(tree)[:TAG_DIGITS]
         return f"{self.local_name}:{digits}{_GROWN if grown else ''}"
 
     @property
     def prepared_tag(self) -> str:
         """The name by which the image is found again that any context comes on top of."""
-        return f"{self.local_name}:{self.digest[:_TAG_DIGITS]}{_PREPARED}"
+        return f"{self.local_name}:{self.digest[:TAG_DIGITS]}{_PREPARED}"
 
 
 def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
@@ -101,7 +102,7 @@ def is_fingerprint(tag: str, local_name: str) -> bool:
     """
     name, _, version = tag.rpartition(":")
     digits = version.removesuffix(_GROWN).removesuffix(_PREPARED)
-    return name == local_name and len(digits) == _TAG_DIGITS
+    return name == local_name and len(digits) == TAG_DIGITS
 
 
 def is_prepared(tag: str) -> bool:

@@ -200,7 +200,7 @@ def _installation(dependencies: Dependencies) -> dict[str, Any]:
         "versions": scm_versions() if dependencies.needs_source or dependencies.local else (),
         "dependencies_source": dependencies.source,
         "source_first": dependencies.needs_source,
-        "roots": tuple(os.path.normpath(f"/app/{folder}") for folder in dependencies.roots),
+        "roots": tuple(os.path.normpath(f"{APP}/{folder}") for folder in dependencies.roots),
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.engines.records import ContainerState
+from buildr.engines.records import ContainerState, short_id
 from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, unpack
 from buildr.testing.call import call_in
@@ -189,7 +189,7 @@ def _state(container: FakeContainer) -> ContainerState:
         started=container.started,
         exit_code=container.exit_code if container.started else None,
         labels=container.spec.labels,
-        name=container.spec.name or f"fake_{container.id[:12]}",
+        name=container.spec.name or f"fake_{short_id(container.id)}",
         image=container.image.id,
         ports=container.ports if container.running else (),
     )

@@ -12,7 +12,8 @@ from buildr_backends.shared.images import HttpImages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildr.engines.records import Image, OnEvent, PushRequest
+    from buildr.engines.records import OnEvent, PushRequest
+    from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
 
 
@@ -34,26 +35,17 @@ class DockerImages(HttpImages):
     def end_build(self, build: str) -> None:
         """See `buildr.engines.images.Images.end_build`."""
 
-    def pull(self, reference: str, on_event: OnEvent) -> Image:
-        """See `buildr.engines.images.Images.pull`."""
-        from buildr_backends.shared import credentials, transfer
+    def _request_pull(self, reference: str) -> Response:
+        from buildr_backends.shared import credentials
 
         repository, tag = _name_and_tag(reference)
-        try:
-            response = self._client.request(
-                "POST",
-                "/images/create",
-                query={"fromImage": repository, "tag": tag},
-                content=Content(headers=credentials.authorization(reference, podman=False)),
-                seconds=None,
-            )
-        except EngineError as error:
-            raise transfer.pull_error(reference, error.message) from None
-        transfer.follow_pull(reference, documents(response.chunks()), on_event)
-        image = self.image(reference)
-        if image is None:
-            raise transfer.pull_error(reference, "the engine named no reason")
-        return image
+        return self._client.request(
+            "POST",
+            "/images/create",
+            query={"fromImage": repository, "tag": tag},
+            content=Content(headers=credentials.authorization(reference, podman=False)),
+            seconds=None,
+        )
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""

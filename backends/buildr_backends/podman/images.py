@@ -12,7 +12,8 @@ from buildr_backends.shared.images import HttpImages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildr.engines.records import Image, OnEvent, PushRequest
+    from buildr.engines.records import OnEvent, PushRequest
+    from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
 
 
@@ -38,26 +39,17 @@ class PodmanImages(HttpImages):
             if service.endpoint.path == build:
                 podman_build.end(service)
 
-    def pull(self, reference: str, on_event: OnEvent) -> Image:
-        """See `buildr.engines.images.Images.pull`."""
-        from buildr_backends.shared import credentials, transfer
+    def _request_pull(self, reference: str) -> Response:
+        from buildr_backends.shared import credentials
 
         # Plain HTTP: podman-py's pull sends tlsVerify=true whatever registries.conf says.
-        try:
-            response = self._client.request(
-                "POST",
-                "/images/pull",
-                query={"reference": reference},
-                content=Content(headers=credentials.authorization(reference, podman=True)),
-                seconds=None,
-            )
-        except EngineError as error:
-            raise transfer.pull_error(reference, error.message) from None
-        transfer.follow_pull(reference, documents(response.chunks()), on_event)
-        image = self.image(reference)
-        if image is None:
-            raise transfer.pull_error(reference, "the engine named no reason")
-        return image
+        return self._client.request(
+            "POST",
+            "/images/pull",
+            query={"reference": reference},
+            content=Content(headers=credentials.authorization(reference, podman=True)),
+            seconds=None,
+        )
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""

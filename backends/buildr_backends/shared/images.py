@@ -10,6 +10,7 @@ from buildr.engines.records import Event, Image
 from buildr.errors import BuildError, EngineError
 from buildr.host.limits import DOCUMENT_CHARACTERS
 from buildr.host.proxies import build_proxies
+from buildr_backends.http.json_stream import documents
 from buildr_backends.http.request import quote, tar_content
 from buildr_backends.shared.engine import HttpEngine, found, label_filter
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from buildr.engines.records import BuildRequest, Layer, OnEvent
     from buildr_backends.http.client import Client
+    from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
 
 _TAG_ATTEMPTS = 5  # each fails only when another process has succeeded meanwhile
@@ -34,6 +36,24 @@ class HttpImages(HttpEngine):
         """See `buildr.engines.images.Images.images`."""
         query = {"filters": label_filter(labels, {"dangling": ["true"]} if unnamed else {})}
         return self._client.request("GET", "/images/json", query=query).json(read_images)
+
+    def pull(self, reference: str, on_event: OnEvent) -> Image:
+        """See `buildr.engines.images.Images.pull`."""
+        from buildr_backends.shared import transfer
+
+        try:
+            response = self._request_pull(reference)
+        except EngineError as error:
+            raise transfer.pull_error(reference, error.message) from None
+        transfer.follow_pull(reference, documents(response.chunks()), on_event)
+        image = self.image(reference)
+        if image is None:
+            raise transfer.pull_error(reference, "the engine named no reason")
+        return image
+
+    @abstractmethod
+    def _request_pull(self, reference: str) -> Response:
+        """Ask the engine to pull an image; return the answer."""
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.build`."""

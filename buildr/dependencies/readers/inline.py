@@ -110,11 +110,12 @@ def _read(real: str, path: str) -> Dependencies | None:
     indexes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     if "tool" in block:
-        from buildr.dependencies.indexes import declared, lines, note, table_of
+        from buildr.dependencies.indexes import declared, lines, note
         from buildr.dependencies.ties import refuse_ties
+        from buildr.host.documents import table_at
 
         refuse_ties(block, wanted, path, uv_lock=f"uv lock --script {path}")
-        indexes = lines(declared(table_of(block, "tool")), path)
+        indexes = lines(declared(table_at(block, "tool")), path)
         notes = tuple(filter(None, [note(indexes, path)]))
     source = f"the inline metadata of {path}"
     return replace(

@@ -21,6 +21,7 @@ from buildr.dependencies.markers import NEVER, Condition, Wanted, either, normal
 from buildr.dependencies.repositories import REPOSITORIES, Revision, repository
 from buildr.dependencies.staging import stage
 from buildr.errors import DependencyError
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,8 +174,8 @@ def _indexes(project: ProjectFiles, path: str) -> tuple[str, ...]:
     beside = os.path.join(os.path.dirname(path), "pyproject.toml")
     if not os.path.lexists(os.path.join(project.context, beside)):
         return ()
-    tool = indexes.table_of(load(project, beside), "tool")
-    found = indexes.declared({"pdm": indexes.table_of(tool, "pdm")})
+    tool = table_at(load(project, beside), "tool")
+    found = indexes.declared({"pdm": table_at(tool, "pdm")})
     return indexes.lines(found, beside)
 
 

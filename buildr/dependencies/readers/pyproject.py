@@ -23,6 +23,7 @@ from buildr.dependencies.readers import requirements
 from buildr.dependencies.ties import refuse_ties
 from buildr.dependencies.workspace import member_above
 from buildr.errors import DependencyError, Message, OptionName
+from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +105,7 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     check(wanted, path)
     data = indexes.with_uv_file(project, path, data)
     refuse_ties(data, wanted, path)
-    found = indexes.lines(indexes.declared(indexes.table_of(data, "tool")), path)
+    found = indexes.lines(indexes.declared(table_at(data, "tool")), path)
     notes = tuple(filter(None, [indexes.note(found, path)])) if wanted else ()
     return replace(
         staged(wanted, path, where=path, indexes=found, notes=notes),
