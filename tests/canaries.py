@@ -216,6 +216,7 @@ HARMLESS: Final[dict[str, str]] = {
     "config/database.yml": "production:\n  password: <%= ENV['PASSWORD'] %>\n",
     "appsettings.json": '{"Logging": {"LogLevel": "Information"}}',
     "config.json": '{"bos_token_id": 0, "pad_token": "[PAD]", "tokenizer_class": "BertTokenizer"}',
+    "static/config.json": '{"TEST_KEY": "foo", "SECRET_KEY": "config"}',
     "tokenizer.json": '{"added_tokens": [{"content": "<s>"}]}',
     "tokens.json": '{"a": 1}',
     "vocab.json": '{"password": 1, "secret": 2, "token": 3}',

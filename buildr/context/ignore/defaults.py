@@ -11,7 +11,7 @@ from typing import Final
 
 from buildr.context.ignore.rules import IgnoreRules
 
-__all__ = ["DEFAULTS", "HISTORIES", "MARKERS", "default_rules"]
+__all__ = ["DEFAULTS", "HISTORIES", "MARKERS", "default_rules", "rules_after_defaults"]
 
 _HISTORIES: Final = ".git .hg .svn .bzr CVS _darcs .jj"
 HISTORIES: Final = frozenset(_HISTORIES.split())
@@ -55,5 +55,15 @@ MARKERS: Final[dict[str, str]] = {
 @cache
 def default_rules() -> IgnoreRules:
     """Give the rules that apply where there is no ignore file."""
+    return rules_after_defaults("", source="the defaults of Buildr")
+
+
+def rules_after_defaults(text: str, source: str) -> IgnoreRules:
+    """Give the rules of the defaults, with lines of an ignore file after them.
+
+    Args:
+        text: the lines; they must be valid.
+        source: what messages call them.
+    """
     patterns = "\n".join(f"**/{name}" for _, names in DEFAULTS for name in names.split())
-    return IgnoreRules.parse(patterns, source="the defaults of Buildr", markers=frozenset(MARKERS))
+    return IgnoreRules.parse(f"{patterns}\n{text}", source=source, markers=frozenset(MARKERS))

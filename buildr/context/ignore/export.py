@@ -34,11 +34,12 @@ def ignore_text(
         secrets: whether such are left out.
     """
     lines = ["# What does not travel: the source is in context/."]
-    if own is None:
+    if own is None or IgnoreRules.parse(own).only_exceptions:
         for reason, names in DEFAULTS:
             lines += [f"# {reason}", *(_anywhere(name) for name in names.split())]
     else:
         lines += [_anywhere(name) for name in sorted(HISTORIES)]
+    if own is not None:
         lines += [_inside(line) for line in own.removeprefix("\ufeff").splitlines()]
     if secrets:
         lines += [

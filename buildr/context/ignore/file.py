@@ -29,12 +29,19 @@ class IgnoreFile(NamedTuple):
     def parse(self) -> IgnoreRules:
         """Understand it.
 
+        A file of nothing but ``!`` lines says nothing to Docker. Here it is what somebody writes who asks for a file that
+        is held back, and must not lose the defaults by that.
+
         Raises:
             ContextError: it has an invalid pattern.
         """
+        from buildr.context.ignore.defaults import rules_after_defaults
         from buildr.context.ignore.rules import IgnoreRules
 
-        return IgnoreRules.parse(self.text, source=self.source)
+        rules = IgnoreRules.parse(self.text, source=self.source)
+        if rules.only_exceptions:
+            return rules_after_defaults(self.text.removeprefix("\ufeff"), self.source)
+        return rules
 
 
 def read_ignore_file(context: Path, containerfile: Path | None = None) -> IgnoreFile | None:

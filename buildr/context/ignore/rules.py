@@ -53,6 +53,7 @@ class IgnoreRules:
         source: the same.
         markers: the same.
         exceptions: the patterns with a ``!``, in their order.
+        only_exceptions: whether there are such, and no others.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class IgnoreRules:
         self._runs = _group(patterns)
         self._last_first = range(len(self._runs))[::-1]
         self.exceptions = tuple(pattern for brings_back, pattern in patterns if brings_back)
+        self.only_exceptions = 0 < len(self.exceptions) == len(patterns)
         # For each folder that was looked at: which runs match it, or a folder above it.
         self._states: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._runs)}
 

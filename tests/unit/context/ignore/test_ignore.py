@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildr.context.ignore.defaults import default_rules
+from buildr.context.ignore.export import ignore_text
 from buildr.context.ignore.file import read_ignore_file
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.errors import ContextError
@@ -430,6 +431,25 @@ def test_an_empty_ignore_file_is_one_and_leaves_nothing_out(tmp_path: Path) -> N
     rules = find_rules(tmp_path)
     assert rules is not None
     assert not rules.excludes(".git")
+
+
+def test_a_file_of_exceptions_alone_keeps_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / ".containerignore").write_text("\ufeff# asked for\n!tests/server.key\n!.venv\n")
+    found = read_ignore_file(tmp_path)
+    assert found is not None
+    rules = found.parse()
+    assert rules.excludes("node_modules")
+    assert rules.excludes(".git")
+    assert not rules.excludes(".venv")
+    assert not rules.excludes("tests/server.key")
+    assert rules.markers
+
+
+def test_eject_writes_the_defaults_beside_exceptions_alone() -> None:
+    text = ignore_text("!tests/server.key\n", sent=["app.py"], held_back=[], secrets=False)
+    rules = IgnoreRules.parse(text)
+    assert rules.excludes("context/node_modules")
+    assert not rules.excludes("context/tests/server.key")
 
 
 def test_an_ignore_file_that_is_a_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
