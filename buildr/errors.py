@@ -78,7 +78,7 @@ _CONTROLS = {
 
 
 def terminal_safe(text: str) -> str:
-    r"""Return text that controls no terminal, whoever wrote it: ESC is shown as ``\x1b``. Line feeds and tabs stay."""
+    r"""Return text without its control characters: ESC is shown as ``\x1b``. Line feeds and tabs stay."""
     return text if text.isprintable() else text.translate(_CONTROLS)
 
 
@@ -139,7 +139,7 @@ class BuildrError(Exception):
         hint: what to do about it, naming the choices; may have several lines.
 
     Attributes:
-        exit_code: the status that the process ends with when nobody handles the error.
+        exit_code: the exit status of the process when the error is not handled.
     """
 
     exit_code = 125

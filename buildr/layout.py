@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 APP = "/app"
-"""Where the context lies in an image."""
+"""Where the context is in an image."""
 GUEST_ROOT = "/usr/local/lib/buildr"
-"""Where the guest part lies in an image."""
+"""Where the guest part is in an image."""
 DEPENDENCIES_ROOT = "/usr/local/share/buildr/dependencies"
 """Where the staged requirement files lie in an image."""
 INIT = f"{GUEST_ROOT}/buildr/guest/init.py"

@@ -80,7 +80,7 @@ def move(function: Callable[..., Any], decoration: Decoration) -> Any:
 
 
 def callee_of(function: Callable[..., Any], decoration: Decoration) -> Callee:
-    """Return what a call needs to know of a decorated function, which now counts as called."""
+    """Return what a call needs to know about a decorated function, which now counts as called."""
     from buildr.call import Callee
 
     never_called.clear()

@@ -58,7 +58,7 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
         others: none is taken; each is an error that says in which of the two it belongs.
 
     Raises:
-        OptionError: an option has a wrong name, type or value, or stands in neither of the two. When the decorated function is in the script
+        OptionError: an option has a wrong name, type or value, or belongs to neither group. When the decorated function is in the script
             itself, the error is printed without a traceback and the process ends with status 125 instead.
     """
     module = getattr(function, "__module__", None) or _caller_module()

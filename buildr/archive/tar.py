@@ -41,7 +41,7 @@ def pack(
         lookout: looks into all files.
 
     Raises:
-        ContextError: a file cannot be read, is no longer the one that was scanned, or has in it what the lookout looks for.
+        ContextError: a file cannot be read, is no longer the one that was scanned, or contains what the lookout looks for.
         ValueError: a path in the archive is empty, absolute, not canonical, or has a NUL in it.
     """
     stream = ArchiveStream(chunk_bytes, owner, lookout=lookout)
@@ -72,7 +72,7 @@ def pack_tree(
         lookout: looks into all files.
 
     Raises:
-        ContextError: a file cannot be read, is no longer the one that was scanned, or has in it what the lookout looks for.
+        ContextError: a file cannot be read, is no longer the one that was scanned, or contains what the lookout looks for.
     """
     stream = ArchiveStream(chunk_bytes, owner, holes=False, lookout=lookout)
     yield from stream.tree(tree)

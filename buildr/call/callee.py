@@ -39,7 +39,7 @@ class Callee(Struct, frozen=True, kw_only=True):
         """Return the options that hold for a call.
 
         Raises:
-            OptionError: they are wrong, wherever they stand.
+            OptionError: one of them is not valid.
         """
         found = self.settle(entry)
         if self.within is None:

@@ -60,7 +60,7 @@ def _words(runtime: Runtime, directory: str) -> Iterator[str]:
 
 
 def _pattern(word: str) -> str:
-    """Return an expression for a word as it stands in a text, and in representations of texts (Python's or JSON's, one in the other)."""
+    """Return an expression for a word in a text, and in representations of texts (Python's or JSON's, one in the other)."""
     return "".join(map(_character, word))
 
 

@@ -33,7 +33,7 @@ class Session:
         concurrency: how many run at a time; ``None``: as many as the options and the CPUs allow.
 
     Attributes:
-        target: the function, and where it lies.
+        target: the function, and where it is.
         running: has each call in it while it runs.
         concurrency: how many run at a time.
         timeout: how long a guest may run, in seconds; ``None``: for ever.

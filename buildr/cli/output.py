@@ -1,4 +1,4 @@
-"""Lines on standard output that control no terminal, whoever wrote what is in them."""
+"""Lines on standard output, without the control characters in what they quote."""
 
 from __future__ import annotations
 

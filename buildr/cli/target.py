@@ -80,7 +80,7 @@ class Target:
         Raises:
             click.UsageError: neither a script nor a module is named, or both.
             EntryError: there is no such program, or its decorator cannot be read.
-            OptionError: an option is wrong, wherever it stands.
+            OptionError: an option is not valid; its source is named.
         """
         from buildr.config import settle
         from buildr.config.decorated import read_decorator_of
@@ -110,7 +110,7 @@ def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()
 
     Raises:
         click.UsageError: neither is named, or both.
-        EntryError: there is no such script, or no such module in a package that lies here.
+        EntryError: there is no such script, or no such module in a package here.
     """
     from buildr.plan.entry import script_entry
 

@@ -78,6 +78,6 @@ def in_words_of(context: click.Context) -> Iterator[None]:
 
 
 def _part(name: OptionName) -> str:
-    """Return the part of a flag's value that is invalid: a field's name. There is no index, as each item has a flag of its own."""
+    """Return the part of a flag's value that is invalid: a field's name. It has no index, as each item has a flag of its own."""
     steps = [step for step in name.path if isinstance(step, str)]
     return "".join(f" {step[1:]}" if step.startswith(".") else step for step in steps)

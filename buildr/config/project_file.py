@@ -33,7 +33,7 @@ files have no such table."""
 def read_project_file(directory: str) -> Layer | None:
     """Read the options in a project's file; ``None`` where there are none.
 
-    Relative paths of mounts, of files of variables and of the context start at the file, wherever the command is run.
+    Relative paths of mounts, of files of variables and of the context start at the file's directory.
 
     Args:
         directory: the absolute path of the project.

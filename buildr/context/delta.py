@@ -30,7 +30,7 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     """The way from one state to the next: first remove, then put.
 
     Attributes:
-        put: what is new or another, in the order of a scan, with the folders that it lies in.
+        put: what is new or has changed, in the order of a scan, with its folders.
         removed: paths of what is gone or has become something of another kind; of a folder only its own.
         size: bytes in the files that are put.
         contents: their digests by their paths, those of empty ones left out.
@@ -98,6 +98,6 @@ def _parents(path: str) -> Iterable[str]:
 
 
 def _topmost(paths: list[str]) -> tuple[str, ...]:
-    """Drop what lies in a folder that is itself among the paths."""
+    """Drop what is below a folder that is itself among the paths."""
     all_ = set(paths)
     return tuple(sorted(path for path in all_ if all_.isdisjoint(_parents(path))))

@@ -38,7 +38,7 @@ def tree_digest(
         root: the directory that was scanned.
         content_digest: gives the digest of a file's content, for an index that knows it already; the bytes
             must be those that ``ContentReader`` gives. Called for files with content only.
-        seen: told the digest of each entry's content, empty where it has none.
+        seen: called with the digest of each entry's content, empty where it has none.
 
     Returns:
         SHA-256, in hexadecimal digits.

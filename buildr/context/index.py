@@ -85,7 +85,7 @@ def look(
     Args:
         root: the directory.
         settings: names everything else that decides what ``find`` returns.
-        find: walks it; is told what need not be looked into again.
+        find: walks it; its argument says which files need not be looked into again.
         now_ns: the clock that file systems take their times from, in nanoseconds since the epoch.
 
     Raises:

@@ -69,7 +69,7 @@ def leaves_context(root: str, path: str, target: str) -> bool:
         elif part not in {"", "."}:
             depth += 1
             went_down = True
-    # In "name/..", name may itself be a link, and then .. is not the folder that name stands in.
+    # In "name/..", name may itself be a link, and then .. is not the folder that holds name.
     return in_doubt and _really_leaves(root, path, target)
 
 

@@ -1,6 +1,6 @@
 """What a file shows that holds a secret, whatever its name.
 
-Only what can hardly be anything else counts: the frame of a private key with a key in it, and tokens that begin as those of
+Only what is almost certainly a secret counts: the frame of a private key with a key in it, and tokens that begin as those of
 well-known services do and are as long (after the rules of gitleaks and trufflehog). A search for fixed words goes before every
 expression, since most files need no more. No expression takes longer than in proportion to the text.
 """
@@ -94,7 +94,7 @@ _TOKENS: Final = (
     (b"sntr", rb"sntr[yu]s?_[A-Za-z0-9+/=_-]{60}"),
     (b"sq0", rb"sq0(?:atp|csp)-[A-Za-z0-9_-]{22}"),
 )  # fmt: skip
-"""How a token begins, or what stands in it, and an expression for the whole."""
+"""How a token begins, or what it contains, and an expression for the whole."""
 _REMOTE_LOGIN: Final = rb"https?://(?:[^\s/@:]{0,200}:[^\s/@]{1,500}|(?!git@)[^\s/@:]{8,500})@"
 _REMOTE_HEADER: Final = rb"(?i)extraheader\s{0,8}=\s{0,8}[\"']?authorization:\s{0,8}[a-z]{4,8}\s"
 _SHAPES: Final = (

@@ -50,7 +50,7 @@ class SecretTable:
 
     A ``!`` of the ignore file asks for a secret when it names it: its last component begins with a letter of
     the name (``!.env*``) or is a pattern of the table (``!*.pem``). ``!**/*.json`` names none, and neither
-    does ``!src`` for what lies in it. For a folder of secrets, ``!.aws``, ``!.aws/*`` and ``!.aws/**`` ask alike.
+    does ``!src`` for its content. For a folder of secrets, ``!.aws``, ``!.aws/*`` and ``!.aws/**`` ask alike.
 
     Args:
         rules: the ignore rules that apply.

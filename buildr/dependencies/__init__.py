@@ -1,4 +1,4 @@
-"""Dependencies: where a project has written them down, and what pip is told.
+"""Dependencies: where a project declares them, and how pip is called.
 
 The first source that is there is taken, in the order of `SOURCES`; a file that the user names comes before
 all of them. A further source is one module with the functions of `Source`, and one row.

@@ -52,7 +52,7 @@ def inside(project: ProjectFiles, path: str, where: str) -> str:
         where: who names the file, at the beginning of the error: ``requirements.txt:3``.
 
     Raises:
-        DependencyError: it lies outside the context, perhaps by a symbolic link, or its name holds a
+        DependencyError: it is outside the context, perhaps by a symbolic link, or its name holds a
             control character or cannot be written as UTF-8.
     """
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", path):

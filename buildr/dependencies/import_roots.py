@@ -30,7 +30,7 @@ def source_roots(project: ProjectFiles, beside: str) -> tuple[str, ...]:
         beside: the path of a file in the same folder as ``pyproject.toml``.
 
     Returns:
-        What the build back end is told, else ``src`` where it is there, else the project's folder; nothing where
+        What the build back end is configured with, else ``src`` if it is there, else the project's folder; nothing where
         ``pyproject.toml`` makes it no package.
     """
     top = os.path.dirname(beside)
@@ -59,7 +59,7 @@ def source_roots(project: ProjectFiles, beside: str) -> tuple[str, ...]:
 
 
 def _named(tool: dict[str, Any]) -> list[str]:
-    """Return the folders that build back ends are told: setuptools, Poetry, PDM, uv, Hatchling."""
+    """Return the folders that build back ends are configured with: setuptools, Poetry, PDM, uv, Hatchling."""
     setuptools = table_at(tool, "setuptools")
     find = table_at(table_at(setuptools, "packages"), "find")
     hatch = table_at(table_at(table_at(table_at(tool, "hatch"), "build"), "targets"), "wheel")

@@ -1,6 +1,6 @@
 """Indexes that a project itself names, beside those of pip's configuration.
 
-Each tool has its own way to name them. With a lock only those are told to pip that a locked package comes from: the usual
+Each tool has its own way to name them. With a lock only those are passed to pip that a locked package comes from: the usual
 index, or a mirror of it, is what pip in the image is configured for, and hashes decide what is installed, whichever index
 has it. Without a lock pip asks all that are not kept for certain names; see `buildr.dependencies.ties` for those.
 """
@@ -42,7 +42,7 @@ class Index(Struct, frozen=True, kw_only=True):
     url: str
     name: str = ""
     kind: Literal["only", "extra", "find-links"] = "extra"
-    """``only``: it stands in for the usual one; ``find-links``: a page with links to files."""
+    """``only``: it replaces the usual one; ``find-links``: a page with links to files."""
     explicit: bool = False
     """Whether it is asked for those names alone that are tied to it."""
 
@@ -125,7 +125,7 @@ def lines(found: Iterable[Index], path: str) -> tuple[str, ...]:
 
 
 def note(found: Iterable[str], path: str) -> str | None:
-    """Say that pip prefers no index to another one, where it is told of several.
+    """Say that pip prefers no index to another, where there are several.
 
     Args:
         found: the lines for pip.

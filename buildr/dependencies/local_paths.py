@@ -79,7 +79,7 @@ def replaced(lines: list[str], first: int, last: int, old: str, new: str, where:
         first: the index of the first line that may hold it.
         last: that of the last one.
         old: the word.
-        new: what stands in its place.
+        new: its replacement.
         where: the file and line, for errors.
 
     Raises:

@@ -1,6 +1,6 @@
 """One package of a lock, of each kind that pip can install in an image.
 
-Packages of an index are told to pip as name, version and hashes, not as the URLs that some locks hold: where they
+Packages of an index are passed to pip as name, version and hashes, not as the URLs that some locks hold: where they
 come from is the business of pip's configuration.
 """
 
@@ -44,10 +44,10 @@ class Locked(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: its name.
-        requirement: how pip is told to get it, without marker and hashes.
+        requirement: how pip gets it, without marker and hashes.
         hashes: of all its files, ``sha256:…``; empty where there are none.
         condition: under which it is installed.
-        local: whether it lies in the source.
+        local: whether it is in the source.
         index: the URL of the index that it comes from; empty: the usual one; ``None``: it comes from elsewhere.
         project: the folder of a project that is not installed, but imported from where it is, relative to the context.
         roots: the folders that such a project is imported from.
@@ -137,10 +137,10 @@ def folder(
         name: of the package.
         path: of the folder.
         condition: under which it is installed.
-        editable: whether its source is to be used where it lies.
+        editable: whether its source is used in place.
 
     Raises:
-        DependencyError: it lies outside the context, or is not there.
+        DependencyError: it is outside the context, or is not there.
     """
     url = _in_source(project, lock, name, path, os.path.isdir, "folder")
     if editable and condition == ALWAYS:  # pip reads no marker behind -e

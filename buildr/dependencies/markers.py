@@ -1,4 +1,4 @@
-"""Environment markers: what can be told before the image is there is told, the rest is left to pip inside it.
+"""Environment markers: what can be decided before the image exists is decided, the rest is left to pip inside it.
 
 The guest is always Linux, and which extras and groups are wanted is known. Anything else, the version of Python
 above all, depends on the image. The grammar is that of PEP 508; ``extras`` and ``dependency_groups`` are

@@ -64,7 +64,7 @@ def own_metadata(project: ProjectFiles, path: str) -> tuple[StagedFile, ...]:
 
 
 def _version(top: str, name: str, data: dict[str, Any], table: dict[str, Any]) -> str:
-    """Return the version: as written; of a source distribution; of the file that Hatchling is told to read."""
+    """Return the version: as written; of a source distribution; of the file that Hatchling reads."""
     given = table.get("version")
     found = [given if isinstance(given, str) else ""]
     if not found[0]:

@@ -1,4 +1,4 @@
-"""What pip is told on this host about where packages come from: the secret ``pip``.
+"""How pip is configured on this host, as to where packages come from: the secret ``pip``.
 
 pip itself is asked, so that its files and variables are merged as it merges them. An interpreter without pip (uv makes such
 environments) still has these files: they are then read here, in pip's order
@@ -41,11 +41,11 @@ _SETTING = r"([^.]+)\.([^=]+)=('.*'|\".*\")"
 """A line of ``pip config list``: ``global.index-url='https://…'``."""
 _SYSTEM_FILE = "/etc/pip.conf"
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""Where requests, which pip uses, and OpenSSL look for certificates when pip itself is told of none."""
+"""Where requests, which pip uses, and OpenSSL look for certificates when pip itself is not configured to use any."""
 
 
 def settings(environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what pip is told.
+    """Return the configuration of pip.
 
     Args:
         environ: the environment; by default this process's.
@@ -63,7 +63,7 @@ def settings(environ: Mapping[str, str] | None = None) -> tuple[dict[str, str], 
     found = _asked(environ)
     if found is None:
         found = _read_all(environ)
-    for key, value in _told(found, environ).items():
+    for key, value in _settings(found, environ).items():
         name = f"PIP_{key.upper().replace('-', '_')}"
         if key in _PLAIN:
             variables[name] = value
@@ -82,21 +82,21 @@ def private_files(environ: Mapping[str, str] | None = None) -> Iterator[str]:
     yield from _config_files(environ)
     yield from _netrc_files(environ)
     # pip is not asked: that takes longer than all else that is decided, and it may fail.
-    told = _told(_read_all(environ), environ)
-    yield from (os.path.expanduser(value) for key, value in told.items() if key in _FILES)
+    settings = _settings(_read_all(environ), environ)
+    yield from (os.path.expanduser(value) for key, value in settings.items() if key in _FILES)
 
 
-def _told(found: Mapping[tuple[str, str], str], environ: Mapping[str, str]) -> dict[str, str]:
+def _settings(found: Mapping[tuple[str, str], str], environ: Mapping[str, str]) -> dict[str, str]:
     """Return all settings of ``pip install`` by their names in the files: a more special section goes first, whatever the file."""
-    told: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for section in _SECTIONS:
         for (of, key), value in found.items():
             if of == section and value:
-                told[_SYNONYMS.get(key, key)] = value
+                settings[_SYNONYMS.get(key, key)] = value
     bundle = next((environ[name] for name in _CA_VARIABLES if environ.get(name)), "")
     if bundle:
-        told.setdefault("cert", bundle)
-    return told
+        settings.setdefault("cert", bundle)
+    return settings
 
 
 def _asked(environ: Mapping[str, str]) -> dict[tuple[str, str], str] | None:

@@ -1,4 +1,4 @@
-"""The lines of a file of requirements, told apart as pip does it.
+"""The lines of a file of requirements, split as pip splits them.
 
 https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """

@@ -114,7 +114,7 @@ def _of_pixi(pixi: dict[str, Any]) -> Iterator[_Tie]:
 
 
 def _sole_index(tool: dict[str, Any]) -> str | None:
-    """Return the place of the one index that pip would be told to ask, if it is the only one."""
+    """Return the place of the one index that pip would ask, if it is the only one."""
     found = [index for index in declared(tool) if index.kind != "find-links"]
     if len(found) == 1 and found[0].kind == "only" and found[0].name:
         return f"the index {found[0].name!r}"

@@ -97,7 +97,7 @@ def is_run(found: ContainerState) -> bool:
 def is_of_another_machine(found: ContainerState) -> bool:
     """Whether a container looks like one of a run of this user's on another machine, or before the key here was lost.
 
-    That is all there is to know of it: labels are anybody's.
+    Nothing else proves it: anybody can set labels.
     """
     made_by = found.labels.get(MACHINE, "")
     run = found.labels.get(RUN, "")

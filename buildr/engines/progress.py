@@ -68,7 +68,7 @@ class Progress:
                 self._status = None
 
     def __call__(self, event: Event) -> None:
-        """Show one event; one of an image is for who keeps account of them."""
+        """Show one event; one about an image is passed to `on_image`."""
         if event.kind == "image":
             self.on_image(event.text)
             return

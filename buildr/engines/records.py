@@ -189,7 +189,7 @@ class ContainerState(Struct, frozen=True, kw_only=True):
     """The engine's word: ``created``, ``running``, ``exited``, …"""
     running: bool
     started: bool | None = None
-    """Whether it has been started ever; ``None``: not told, as by lists."""
+    """Whether it has ever been started; ``None``: not known, as in lists."""
     exit_code: int | None
     """``None`` until the container has ended."""
     error: str = ""

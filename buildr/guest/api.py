@@ -94,7 +94,7 @@ class RuntimeOptions(_Options):
         job_spec
     ) = None
     ports = mounts = env_file = tmpfs = ulimits = devices = network = wait_for = ()
-    env: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
+    env: dict[str, str] = {}  # noqa: RUF012 - it is never written to
     public = hardened = mount_source = keep = detach = False
     grace_seconds = 10
     interrupt = "host"
@@ -165,7 +165,7 @@ _decorated: dict[tuple[str, str], object] = {}
 
 
 def _nothing() -> None:
-    """Cancel nothing: there is no container in the container."""
+    """Do nothing: no container is started inside a container."""
 
 
 class _Within(object):

@@ -82,9 +82,7 @@ def _take_input() -> bytes:
 def write(path: str, answer: Answer) -> None:
     """Write an answer into a FIFO that the host reads, or into a file that is made here."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(
-        path, flags, 0o644
-    )  # fails where nobody reads, rather than to wait for ever
+    descriptor = os.open(path, flags, 0o644)  # fails without a reader, rather than waiting for ever
     os.set_blocking(descriptor, True)
     with open(descriptor, "wb") as file:
         file.write(transfer.message(*answer))
@@ -110,7 +108,7 @@ def perform(function: Any, head: dict[str, Any], payload: bytes) -> Answer:
             import asyncio
 
             value = asyncio.run(value)
-    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are told, too
+    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are reported, too
         return describe(error)
     try:
         return {"kind": "value"}, transfer.encode(
@@ -121,7 +119,7 @@ def perform(function: Any, head: dict[str, Any], payload: bytes) -> Answer:
 
 
 def describe(error: BaseException) -> Answer:
-    """Return what is told of an exception, as head and data of a message."""
+    """Describe an exception, as head and data of a message."""
     if isinstance(error, LoadError):
         return {"kind": "missing"}, _json([error.what, error.hint])
     import traceback

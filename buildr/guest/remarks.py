@@ -81,7 +81,7 @@ def written(since: float, top: str = _APP) -> list[str]:
 
 
 def is_cache(name: str) -> bool:
-    """Whether nobody misses a file or folder of this name."""
+    """Whether a file or folder of this name is never missed."""
     return name == "__pycache__" or name.startswith(".") or name.endswith(".pyc")
 
 

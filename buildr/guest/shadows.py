@@ -72,7 +72,7 @@ class _Guard(object):
                 sys.path[:] = path
 
     def _is_users(self, file: str) -> bool:
-        """Whether a module lies in one of the user's folders, or nowhere."""
+        """Whether a module is in one of the user's folders, or in none."""
         theirs = max((len(entry) for entry in self.front if _is_below(file, entry)), default=-1)
         others = (entry for entry in (_OWN, *sys.path) if entry and entry not in self.front)
         return theirs >= max((len(entry) for entry in others if _is_below(file, entry)), default=-1)
@@ -120,7 +120,7 @@ def guard() -> None:
         if module is None or _is_users(module, front):
             continue
         if name in _LOADED:
-            names.discard(name)  # whoever imports it gets this one
+            names.discard(name)  # every import gets this one
     if not names:
         return
     _guard.front += [folder for folder in front if folder not in _guard.front]
@@ -132,7 +132,7 @@ def guard() -> None:
 
 
 def _front() -> "list[str]":
-    """Return what stands in `sys.path` before the standard library."""
+    """Return what comes before the standard library in `sys.path`."""
     found: "list[str]" = []
     for entry in sys.path:
         folder = os.path.abspath(entry)

@@ -168,7 +168,7 @@ def _is_half_written(writer: str) -> bool:
 
 
 def _remove_unused(folder: int) -> None:
-    """Remove what nobody has read for two months, and what a killed run has left half-written; of our own files alone."""
+    """Remove our own files that have not been read for two months, or that a killed run has left half-written."""
     before = time.time() - _UNUSED_SECONDS
     with os.scandir(folder) as found:
         for item in found:

@@ -25,7 +25,7 @@ REFUSED = b"0"  # it will never
 REMOVED = b"-"  # it does no more
 AT_ONCE = b"!"  # the user has waited long enough: no grace
 
-# A container may be in the making: an engine that was asked for one creates it, though nobody waits any more. A disk that is
+# A container may be in the making: an engine that was asked for one creates it, even if the request was abandoned. A disk that is
 # busy with a build can keep it so long that the host process, too, waits two minutes (`buildr_backends.http.client.ANSWER_SECONDS`).
 CREATING_SECONDS = 120.0
 

@@ -60,7 +60,7 @@ class Mark:
     def note(self, line: str) -> None:
         """Add a line to it."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # no room: then nobody will know
+            with contextlib.suppress(OSError):  # no room: then it stays unknown
                 os.write(self._file, f"{line}\n".encode())
 
     def remove(self) -> None:

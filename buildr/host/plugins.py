@@ -1,6 +1,6 @@
 """What other distributions add by entry points.
 
-Reading entry points costs about 40 ms, so it is done only for a name that no table of Buildr's own has.
+Reading entry points costs about 40 ms, so this happens only for a name that is in no table of Buildr's own.
 https://packaging.python.org/en/latest/specifications/entry-points/
 """
 

@@ -1,4 +1,4 @@
-"""Folders that are this user's alone: nobody else can have put anything into them, or do so later.
+"""Folders that are this user's alone: no other user can have put anything into them, or do so later.
 
 A folder that is a link, another user's, or writable by others is refused, also where a variable names it: ``XDG_CACHE_HOME`` may
 point into a folder that users share, and under ``sudo -E`` it is somebody else's.
@@ -35,7 +35,7 @@ class RefusedError(PermissionError):
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Whether a folder is this user's, and nobody else may write there."""
+    """Whether a folder is this user's, and no other user may write to it."""
     mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
     return mine and not status.st_mode & _OTHERS
 

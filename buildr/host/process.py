@@ -9,7 +9,7 @@ def start_time(pid: str) -> str:
     """Return when a process started, in clock ticks since boot; empty when there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name of the program stands in parentheses and may hold anything, parentheses too.
+            # The name of the program is in parentheses and may hold anything, parentheses too.
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return ""
@@ -17,7 +17,7 @@ def start_time(pid: str) -> str:
 
 
 def boot_id() -> str:
-    """Return what names the present boot of the machine; empty where that cannot be told."""
+    """Return what names the present boot of the machine; empty if it is not known."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -26,7 +26,7 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Return what names the pid namespace of this process; empty where that cannot be told."""
+    """Return what names the pid namespace of this process; empty if it is not known."""
     try:
         return str(os.stat("/proc/self/ns/pid").st_ino)
     except OSError:

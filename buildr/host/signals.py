@@ -39,7 +39,7 @@ END = -1
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
 _FORCE = 3  # interrupts until even an orderly end is given up; more of them change nothing
-_WAKE = signal.SIGURG  # means nothing to anybody by default, wherever it may get to
+_WAKE = signal.SIGURG  # ignored by default in every process that it may reach
 _WAKE_PAUSE_SECONDS = 0.02  # between two tries to wake the main thread
 
 
@@ -125,7 +125,7 @@ class Signals:
         self._collecting = True
 
     def release(self) -> None:
-        """Raise again: there is no container after all.
+        """Raise again: no container was created.
 
         Raises:
             KeyboardInterrupt: an interrupt came meanwhile.

@@ -1,7 +1,7 @@
 """Who this user is on this machine: a random key in ``$XDG_STATE_HOME/buildr`` (``~/.local/state/buildr``), and what follows from it.
 
 Engines are shared by users and by machines, and home directories by machines, too. So what tells this user's things on
-this machine from all others is made of both: the key, which nobody else can read, and the machine's own id (machine-id(5)).
+this machine from all others is made of both: the key, which no other user can read, and the machine's own id (machine-id(5)).
 Where no key can be kept (a read-only home) the machine's id is all there is.
 """
 

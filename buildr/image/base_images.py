@@ -1,6 +1,6 @@
 """The images that a build starts from: looked up, pulled when they are not stored, pulled again on request.
 
-Builds themselves never pull, so that an image that cannot be had is told as that, before anything is sent.
+Builds themselves never pull, so that an image that cannot be pulled is reported as that, before anything is sent.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def grow(
         project: the project.
         image: the older image's id.
         delta: what has changed since.
-        progress: told of the build.
+        progress: receives the events of the build.
 
     Raises:
         ContextError: a file cannot be read.

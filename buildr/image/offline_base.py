@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 
-TYPE_CHECKING = False  # as type checkers know it: there is no need to import more
+TYPE_CHECKING = False  # type checkers know the name; importing typing is not needed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

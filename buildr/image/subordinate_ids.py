@@ -18,7 +18,7 @@ _NOTE = (
 
 
 def fit(project: Project, backend: Engine) -> Project:
-    """Return the project as it can be built here: with root as its user where there is no other."""
+    """Return the project as it can be built here: with root as its user if no other id is available."""
     info = backend.info
     if project.dockerfile or not info.rootless or info.remote or _listed(os.geteuid()):
         return project

@@ -76,7 +76,7 @@ def build_own(
 
 
 def _command(backend: Containers, image: Image, project: Project) -> tuple[str, ...]:
-    """Return what an image of the user's own shall run.
+    """Return the command of an image of the user's own.
 
     Its own CMD; where it has none, or only the bare interpreter that the official Python images name, the script.
 

@@ -68,7 +68,7 @@ def with_dependencies(
 
     Raises:
         OptionError: a secret is not there.
-        BuildError: pip failed, or a secret stands in a file that it wrote.
+        BuildError: pip failed, or a file that it wrote contains a secret.
     """
     reference = project.recipe.base_image
     base = backend.image(reference) or backend.pull(
@@ -169,7 +169,7 @@ def add_installed(
         archive: path of the tar archive of all that is new.
         installed: what is gone.
         labels: of the new image; plain words.
-        progress: told of the build.
+        progress: receives the events of the build.
     """
     text = render_dependencies(
         base,
@@ -202,7 +202,7 @@ def _needs_source(project: Project) -> bool:
 
 
 def old_names(backend: Images, project: str, local_name: str) -> list[str]:
-    """Return the names of old images of a project's dependencies, of those that nobody else has named.
+    """Return the names of old images of a project's dependencies, without those that have other names, too.
 
     Args:
         backend: the engine.

@@ -1,6 +1,6 @@
 """What to do when an installation fails in the image: pip's own reason, and the advice that fits it.
 
-pip's words are its own and change; where nothing that is known stands in them, its last error is the reason.
+pip's wording changes; where nothing known is found in it, its last error is the reason.
 """
 
 from __future__ import annotations

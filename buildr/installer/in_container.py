@@ -6,7 +6,7 @@ installation changed goes to standard output: a line of JSON, the paths that are
 new or different (`buildr.installer.changes`). Standard error is pip's log.
 
 The secrets lie in ``/dev/shm``, a file system in memory, and in the environment of pip: nothing of them was ever in a
-layer, in the container's configuration or on a disk. A cache of pip's lies in a volume.
+layer, in the container's configuration or on a disk. A cache of pip's is in a volume.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
-SHARED = "/dev/shm/buildr"  # noqa: S108 - memory of this container, which nobody shares
+SHARED = "/dev/shm/buildr"  # noqa: S108 - memory of this container alone
 SECRETS = "/run/secrets"
 DOWNLOADS = ("http", "http-v2")  # what pip calls them, until 23.2 and since then
 UNUSED_SECONDS = 60 * 24 * 3600  # after which wheels that were built are removed
@@ -35,7 +35,7 @@ def main() -> None:
     """Do it all."""
     order = json.loads(sys.stdin.buffer.readline())
     skipped = set(APART) | mount_points()
-    # What pip reads is a part of the image where there is no secret in it.
+    # What pip reads is part of the image if it holds no secret.
     before = snapshot("/", skipped) if order.get("keep_files") else {}
     unpack(sys.stdin.buffer, "/", order["owner"])
     environment = dict(os.environ)
@@ -110,7 +110,7 @@ _TRUSTED: dict[str, Any] = (
 def place_files(
     files: dict[str, str], meanings: dict[str, str], folder: str, links: str
 ) -> dict[str, str]:
-    """Write the secrets that are files; return the variables that name those which pip knows of.
+    """Write the secrets that are files; return the variables by which pip finds them.
 
     Args:
         files: text by id; bytes that are no UTF-8 as surrogates.

@@ -148,7 +148,7 @@ def install(backend: Containers, order: Order, archive: str, progress: Progress)
         progress: shows pip's log.
 
     Raises:
-        BuildError: pip failed, or a secret stands in what it wrote.
+        BuildError: pip failed, or what it wrote contains a secret.
         ContainerError: there can be no such container; nothing of the user's has run.
         EngineError: the engine refused.
     """

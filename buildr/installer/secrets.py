@@ -1,4 +1,4 @@
-"""The values of secrets: read on the host when they are needed, and told apart from everything that is kept."""
+"""The values of secrets: read on the host when they are needed, and kept out of everything that is stored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildr.options.secrets import BuildSecret
 
 MEANINGS = {"pip.conf": "PIP_CONFIG_FILE", "netrc": "NETRC", "cert": "PIP_CERT"}
-"""The ids of files that pip is told of, each by its variable."""
+"""The ids of files that pip finds, each by its variable."""
 _FILE_BYTES = 16 << 20
 _CHUNK = 1 << 20
 

@@ -68,7 +68,7 @@ _CHUNK = 1 << 20
 def with_wheels(
     backend: Backend, project: Project, progress: Progress, *, cache: bool
 ) -> Project | None:
-    """Install what a project needs but for what lies in its source; return the project to be built on top of that.
+    """Install what a project needs, except what is in its source; return the project to be built on top of that.
 
     Args:
         backend: the engine.

@@ -1,7 +1,7 @@
 """Builds and the removal of old images do not happen at the same time.
 
 Podman's builds look through all stored images for layers that may serve, and fail when one vanishes meanwhile; so does a
-list of images. A user's builds share a lock; old images are removed only by who has it alone, and otherwise by a
+list of images. A user's builds share a lock; old images are removed only by a process that holds it alone, and otherwise by a
 later build. flock(2): the kernel lets go of it when a process ends, however it ends.
 
 Beside the lock every build has a mark as long as it lasts (`buildr.host.marks`). One that is left tells that a build was killed,
@@ -32,7 +32,7 @@ def building(engine: str = "") -> Iterator[Callable[[str], None]]:
         engine: the backend's name.
 
     Yields:
-        What is to be told of the images that the steps make, by their ids or how those begin.
+        What is called with the images that the steps make, by their ids or how those begin.
     """
     lock = _open(cache.lock_directory(make=True))
     mark = None
@@ -59,7 +59,7 @@ def killed(engine: str) -> list[str]:
 
 
 def images_of(mark: str) -> list[str]:
-    """Return the images that a build has told of, by their ids or how those begin."""
+    """Return the images that a build has recorded, by their ids or how those begin."""
     try:
         with open(mark, encoding="ascii", errors="replace") as file:
             return [line.rstrip("\n") for line in file if len(line) > _SHORTEST]
@@ -69,7 +69,7 @@ def images_of(mark: str) -> list[str]:
 
 @contextlib.contextmanager
 def alone() -> Iterator[bool]:
-    """Tell whether nobody builds, and keep it so; never waits."""
+    """Take the lock alone if no build is running; never waits."""
     lock = _open(cache.lock_directory(make=True))
     try:
         yield lock is not None and _exclusive(lock)

@@ -1,4 +1,4 @@
-"""The kinds of work that housekeeping does on an engine, how it knows of them, and when it tries again.
+"""The kinds of work that housekeeping does on an engine, how it learns about them, and when it tries again.
 
 See `buildr.leftovers.sweeping` for the process that does them.
 """

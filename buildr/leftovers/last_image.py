@@ -1,6 +1,6 @@
 """What is remembered of the last image of a project on an engine, so that a run need not ask for it.
 
-It lies in the cache (see `buildr.host.cache`). An image is remembered by its name, which is a digest of all that is in it; so
+It is kept in the cache (`buildr.host.cache`). An image is remembered by its name, which is a digest of all that is in it; so
 what is remembered wrongly is not used, or is an image that the engine does not have, and then it is looked up or
 built as if nothing were known.
 """

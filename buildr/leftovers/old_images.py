@@ -35,7 +35,7 @@ class OldImages(Struct, frozen=True, kw_only=True):
 
 
 def old_images(project: Project, newest: str) -> OldImages:
-    """Return what `collect` has to know of a project.
+    """Return what `collect` has to know about a project.
 
     Args:
         project: the project.

@@ -4,9 +4,9 @@ A container is left behind when its host process is certainly gone (`buildr.labe
 it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
 killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
 derives from one of ours inherits both, label and variables, but runs something else, or has the labels of the run that it
-was committed from. Those of the user's own Containerfile have neither; the killed build itself has told of them (`buildr.leftovers.build_lock`).
+was committed from. Those of the user's own Containerfile have neither; the killed build itself has recorded them (`buildr.leftovers.build_lock`).
 
-An engine that other users share has images of their builds, too. There only those are this user's that a build has told
+An engine that other users share has images of their builds, too. There only those are this user's that a build has recorded
 of, or that carry the label of a project whose image this user has run.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Leftover(Struct, frozen=True, kw_only=True):
-    """One thing that nobody needs any more."""
+    """One thing that is no longer needed."""
 
     kind: Literal["build", "container", "image", "volume"]
     id: str
@@ -105,12 +105,12 @@ def unnamed_images(backend: Backend) -> list[Image]:
     Raises:
         BackendError: the engine cannot list its images.
     """
-    told = tuple(_told(backend))
+    recorded = tuple(_recorded(backend))
     return [
         row
         for row in backend.images({}, unnamed=True)
         if not row.tags
-        and (row.id.removeprefix("sha256:").startswith(told) or _is_ours(backend, row))
+        and (row.id.removeprefix("sha256:").startswith(recorded) or _is_ours(backend, row))
     ]
 
 
@@ -155,7 +155,7 @@ def sweep_images(backend: Backend) -> bool:
         return True
     for build in backend.left_builds():
         backend.end_build(build)
-    refused = _remove_alone(backend, _told(backend))  # before the list, which can take long
+    refused = _remove_alone(backend, _recorded(backend))  # before the list, which can take long
     if refused is None:
         return False
     others = _remove_alone(backend, [row.id for row in unnamed_images(backend)])
@@ -188,8 +188,8 @@ def _remove_alone(backend: Backend, images: Iterable[str]) -> list[BackendError]
     return refused
 
 
-def _told(backend: Backend) -> Iterator[str]:
-    """Yield the images that killed builds have told of, each before what it was made from."""
+def _recorded(backend: Backend) -> Iterator[str]:
+    """Yield the images that killed builds have recorded, each before what it was made from."""
     for mark in killed(backend.info.backend):
         for image in reversed(images_of(mark)):
             yield image.removeprefix("sha256:")

@@ -1,7 +1,7 @@
 """Housekeeping: what killed runs and builds have left, and images that are old now, goes by a process of its own.
 
-The end of a run only looks whether there is anything to do, in files of its own: it asks no engine, and waits for nobody.
-What runs and builds have left is told by their marks (`buildr.host.marks`), and old images by a note of the run that has built
+The end of a run only looks whether there is anything to do, in files of its own: it asks no engine, and does not wait.
+What runs and builds have left is known by their marks (`buildr.host.marks`), and old images by a note of the run that has built
 a new one. The process does one kind of work after the other, and tries again later, and less and less often, what it
 could not do: another process builds, say, or the engine is too slow. There is one at a time for each engine.
 

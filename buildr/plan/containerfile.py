@@ -23,7 +23,7 @@ from buildr.plan.containerfile_text import (
 PIP = "python -m pip install --no-cache-dir --disable-pip-version-check"
 """How a step begins that installs packages, after variables."""
 PIP_VARIABLES = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_BREAK_SYSTEM_PACKAGES": "1"}
-"""Tell pip that the image is nobody else's: https://peps.python.org/pep-0668/."""
+"""Let pip install as root into the base's Python: https://peps.python.org/pep-0668/."""
 
 
 class CopiedFile(Struct, frozen=True, kw_only=True):

@@ -75,7 +75,7 @@ def to_be_debugged(spec: ContainerSpec, port: Port) -> ContainerSpec:
 
 
 def way_in(project: Project, port: Port) -> str:
-    """Return what to tell of where a debugger attaches."""
+    """Return the line that says where a debugger attaches."""
     host = port.bracketed_ip
     if not port.host_ip.startswith(_LOOPBACK):
         console.warn(

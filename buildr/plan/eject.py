@@ -62,7 +62,7 @@ def eject(
     Args:
         project: what is ejected; nothing of it is changed.
         directory: where to; made where it is not there.
-        force: whether it may hold something. What an earlier call has written, and nobody has changed since, is replaced
+        force: whether it may hold something. What an earlier call has written, and is unchanged since, is replaced
             or removed; other files stay.
         lookout: looks into all that is written, for values of secrets.
 

@@ -1,7 +1,7 @@
 """The record of what ``buildr eject`` has written into a directory, so that a later one replaces that and nothing else.
 
 Each path has a mark: ``dir``, ``sha256:`` and the digest of a file's content, or ``link:`` and the target of a symbolic link. What
-does not have the mark that stands in the record was changed since, and is the user's.
+does not have the mark in the record has been changed since, and is the user's.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class Survey(Struct, frozen=True, kw_only=True):
-    """What lies in a directory."""
+    """What is in a directory."""
 
     ours: Mapping[str, str]
-    """What an eject has written and nobody has changed since: the mark of each path."""
+    """What an eject has written and is unchanged since: the mark of each path."""
     foreign: Mapping[str, str]
     """All else, with its mark."""
 
@@ -116,7 +116,7 @@ def manifest_text(marks: Marks) -> str:
 
 
 def survey(top: str, written: Marks) -> Survey:
-    """Look at all that lies in a directory; links are not followed. Only files that the record names are read.
+    """Look at everything in a directory; links are not followed. Only files that the record names are read.
 
     Args:
         top: the directory; it need not be there.

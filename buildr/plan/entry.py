@@ -34,7 +34,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     module: str = ""
     """The name behind ``python -m``."""
     import_root: str = ""
-    """With a module: the absolute directory that its package lies in."""
+    """With a module: the absolute directory that holds its package."""
     arguments: tuple[str, ...] = ()
     """What follows the script: ``sys.argv[1:]``."""
     directory: str = ""

@@ -1,4 +1,4 @@
-"""Where a program lies in the context, and so in the image."""
+"""Where a program is in the context, and so in the image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Placement(Struct, frozen=True, kw_only=True):
-    """Where an entry lies in the context, and so in the image."""
+    """Where an entry is in the context, and so in the image."""
 
     context: str
     """Absolute path on the host."""
@@ -31,7 +31,7 @@ def place(entry: Entry, context: str | None) -> Placement:
 
     The context is the root of the script's project (`buildr.plan.root`), else the script's own directory; ``context``
     names another. A script with inline metadata is a project of its own: its context is the directory in which it was
-    started if it lies there, else its own.
+    started if it is in there, else its own.
 
     Args:
         entry: the program.
@@ -98,7 +98,7 @@ def _current() -> str:
 
 
 def _within(path: str, root: str) -> str | None:
-    """Return ``path`` relative to ``root``, or ``None`` when it lies elsewhere."""
+    """Return ``path`` relative to ``root``, or ``None`` when it is not below it."""
     for inner, outer in ((path, root), (os.path.realpath(path), os.path.realpath(root))):
         if inner == outer:
             return "."

@@ -106,7 +106,7 @@ def _read(context: Path, name: str) -> str | None:
 
 
 def python_notes(context: Path, taken: str, origin: str | None) -> tuple[str, ...]:
-    """Return what a user should know of the files that name a version of Python, a line each.
+    """Return what a user should know about the files that name a version of Python, a line each.
 
     Args:
         context: the context.

@@ -1,4 +1,4 @@
-"""The root of a project: the directory whose files a program belongs to, wherever it is started from."""
+"""The root of a project: the directory that a program belongs to, independent of the current directory."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _workspace(path: str) -> dict[str, Any] | None:
 
     try:
         found: Any = tomllib.loads(data.decode())
-    except ValueError:  # told when the file is read for what it means
+    except ValueError:  # reported when the file is read for what it means
         return None
     for key in ("tool", "uv", "workspace"):
         found = found.get(key) if isinstance(found, dict) else None

@@ -51,7 +51,7 @@ def read_sources(project: Project, *, without: Sequence[str] = ()) -> Sources:
 
     Args:
         project: whose.
-        without: real paths of what does not, wherever it lies.
+        without: real paths of what does not.
 
     Raises:
         ContextError: something cannot be read, or must not be sent.

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 CONTAINERFILE = "Containerfile"
 """The name of a generated one in the tar stream."""
-_LARGE_BYTES = 100_000_000  # of a context, which the user is told
+_LARGE_BYTES = 100_000_000  # of a context; the user is warned of a larger one
 _LARGEST = 3
 
 
 def notes(sources: Sources, context: Path) -> Iterator[str]:
-    """Yield what the user should know of what does not travel, a line each.
+    """Yield what the user should know about what does not travel, a line each.
 
     Args:
         sources: what does.

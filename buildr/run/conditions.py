@@ -76,7 +76,7 @@ def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
         if binding.container == port and binding.protocol == "tcp":
             everywhere = binding.host_ip in ("", "0.0.0.0", "::")  # noqa: S104 - what it is published on
             return (LOOPBACK if everywhere else binding.host_ip), binding.host
-    return LOOPBACK, 0  # it has ended already, as is told when it is waited for
+    return LOOPBACK, 0  # it has ended already, which the wait reports
 
 
 def _accepts(place: tuple[str, int]) -> bool:

@@ -25,7 +25,7 @@ _START_PAUSE_SECONDS = 0.01  # between two looks whether it is
 
 
 class Controlled(Protocol):
-    """What `Control` asks and tells of a guest; a `buildr.engines.protocol.Backend` is one."""
+    """What `Control` needs of an engine; a `buildr.engines.protocol.Backend` is one."""
 
     def ping(self) -> None:
         """See `buildr.engines.protocol.Backend.ping`."""
@@ -133,7 +133,7 @@ class Control:
             return
         self._backend.ping()
         if not self.reading:
-            return  # nobody takes the output, or it has ended
+            return  # the reader has gone, or it has ended
         # The engine answers, and so the guest is quiet: or it has ended, and the streams do not tell.
         state = self._backend.state(self._container)
         ended = state is None or state.exit_code is not None

@@ -1,7 +1,7 @@
 """Containers that outlive their host processes: ``detach``, ``buildr run --detach``.
 
 A label says so from the start, since none can be added later; detached a container is once it has been started. Until then it
-belongs to its host process like any other, and the watchdog removes it when that dies. From then on it is nobody's, while
+belongs to its host process like any other, and the watchdog removes it when that dies. From then on it belongs to no process, while
 its guest runs and after that, until the user removes it (`buildr.run.cleanup.is_detached`).
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
-    """Return a container that needs nobody: its standard input is ``/dev/null``.
+    """Return a container that needs no host process: its standard input is ``/dev/null``.
 
     Args:
         spec: the container.
@@ -99,7 +99,7 @@ def start(
         spec: of `to_be_detached`.
         signals: the handlers of this action. A signal that ends the action before the id is printed ends the run, too.
         files: a tar archive to unpack into its ``/app`` before it starts.
-        on_start: told the container's id once it runs; what it raises ends the run.
+        on_start: called with the container's id once it runs; what it raises ends the run.
         watchdog: finishes what this process cannot.
 
     Raises:
@@ -107,7 +107,7 @@ def start(
         EngineLostError: the engine went away; the watchdog removes what may have come of it.
         KeyboardInterrupt: the user cancelled it.
         Terminated: another signal did.
-        BrokenPipeError: nobody reads the id.
+        BrokenPipeError: the reader of the id has gone.
         BuildrError: the id cannot be written, since a disk is full, say.
     """
     signals.collect()

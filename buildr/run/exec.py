@@ -68,7 +68,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
                 f"the command's streams were lost: {control.failure or error.what}",
                 hint="It may still run: it ends with the run.",
             ) from None
-        except BaseException:  # nobody reads it any more, or the user has had enough
+        except BaseException:  # its reader has gone, or the user has interrupted
             with contextlib.suppress(BackendError):
                 execution.kill(signal.SIGKILL)
             raise

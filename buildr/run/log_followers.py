@@ -2,7 +2,7 @@
 
 Followed logs lag behind: Podman looks for more four times a second, and what it has not read when the container is removed
 is gone. A follower holds a shared lock on a file that is named for the run; who removes the container waits, not for
-long, until nobody holds one. flock(2): the kernel lets go of it when a process ends, however it ends.
+long, until none is held. flock(2): the kernel lets go of it when a process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _KIND = "followed"
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-_FINISH_SECONDS = 3.0  # a follower whose own reader is slow shall not keep a container for ever
+_FINISH_SECONDS = 3.0  # a follower whose own reader is slow must not keep a container for ever
 _PAUSE_SECONDS = 0.02
 
 
@@ -47,7 +47,7 @@ def following(run: str) -> Iterator[None]:
 
 
 def let_finish(run: str) -> None:
-    """Wait until those who follow the output of a run have read it to its end; at once where nobody does.
+    """Wait until the followers of a run's output have read it to its end; return at once if there are none.
 
     Args:
         run: one whose guest has ended.
@@ -77,7 +77,7 @@ def _remove_if_alone(path: str, lock: int) -> bool:
 
 
 def _path(run: str, *, make: bool = False) -> str:
-    """Return the path of a run's lock; empty where there is no place for it."""
+    """Return the path of a run's lock; empty if there is no private folder for it."""
     folder = cache.lock_directory(make=make)
     folder = folder and first_of((f"{folder}/{_KIND}",), make=make)
     # Labels are anybody's: one that is not an id must not lead elsewhere.

@@ -83,7 +83,7 @@ def run(
         ContainerError: it cannot be created or started.
         EngineLostError: the engine went away, and its end is not known, or its output not complete.
         KeyboardInterrupt: the user asked for the third time; the watchdog finishes.
-        BrokenPipeError: nobody reads our output any more.
+        BrokenPipeError: the reader of our output has gone.
         BuildrError: our output cannot be written, since a disk is full, say.
     """
     request = request or RunRequest()
@@ -145,8 +145,8 @@ def _follow(
     """Move output until the guest has ended; return its status.
 
     Raises:
-        EngineLostError: nobody knows the status, or it is 0 and output is missing.
-        BrokenPipeError: nobody reads the output.
+        EngineLostError: the status is unknown, or it is 0 and output is missing.
+        BrokenPipeError: the reader of the output has gone.
         BuildrError: it cannot be written.
     """
     moved = Moved()
@@ -176,13 +176,13 @@ def _after_loss(backend: Containers, container: str, why: str, moved: Moved | No
         moved: what has been written; ``None``: all there is, as far as the streams tell.
 
     Raises:
-        EngineLostError: nobody knows the status, or it is 0 and output is missing.
+        EngineLostError: the status is unknown, or it is 0 and output is missing.
     """
     state = _state_after_loss(backend, container, why)
     if state is None or state.exit_code is None:
         raise EngineLostError(
             f"the container's streams were lost: {why}",
-            hint="The container was stopped, since nobody could follow it any more.",
+            hint="The container was stopped, since it could no longer be followed.",
         )
     if moved is None or complete(backend, container, moved):
         return state.exit_code

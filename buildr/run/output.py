@@ -91,7 +91,7 @@ def write(fd: int, data: memoryview) -> None:
     """Write all of it, however slowly it is taken.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        BrokenPipeError: the reader has gone.
         BuildrError: it cannot be written.
     """
     while data:

@@ -84,7 +84,7 @@ class StdinPump:
         os.close(self._wake_write)
 
     def _serve(self) -> None:
-        block_signals()  # SIGTTIN too: a read from the background fails then, and stops nobody
+        block_signals()  # SIGTTIN too: a read from the background then fails instead of stopping the process
         try:
             self._copy()
             self._attachment.close_write()
@@ -105,7 +105,7 @@ class StdinPump:
             except OSError as error:
                 if error.errno == errno.EIO and os.isatty(0):
                     # In the background a terminal may not be read; a guest that does not want to read
-                    # shall not be stopped for that.
+                    # must not be stopped for that.
                     poll.unregister(0)
                     if poll.poll(_BACKGROUND_MS):
                         return

@@ -75,9 +75,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     image: str
     """The image that they name."""
     notes: tuple[str, ...] = ()
-    """What the user should know of it, a line each."""
+    """What the user should know about it, a line each."""
     private: bool = False
-    """Whether values of variables or arguments stand in the files, which nobody else may read then."""
+    """Whether the files contain values of variables or arguments, so that only the user may read them."""
 
 
 class WorkerCall(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 r"""The runner that writes a plan down as a unit of the user's systemd, for rootless Podman: ``buildr quadlet``.
 
 Podman's generator (podman-systemd.unit(5), "Quadlet") makes a service of a ``.container`` file. Only keys that its first
-version, of Podman 4.4, has are written, because it refuses a file with one that it does not know; what came later stands in
+version, of Podman 4.4, has are written, because it refuses a file with one that it does not know; what came later is in
 ``PodmanArgs``.
 
 What is written goes through two readers. The generator takes words apart by the rules of systemd.syntax(7), and writes them into

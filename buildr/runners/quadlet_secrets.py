@@ -45,7 +45,7 @@ def secret_arguments(command: Sequence[str]) -> Iterator[str]:
             name, _, value = word.partition("=")
         if (value and is_confidential(name or option)) or _is_secret(word):
             where = f" ({name or option})" if name or option else ""
-            yield f"an argument{where} looks like a secret, and stands in the unit: pass it in a variable"
+            yield f"an argument{where} looks like a secret, and is written into the unit: pass it in a variable"
         option = name if not value else ""
 
 

@@ -2,7 +2,7 @@
 
 A FIFO of the host's is mounted into the container, and the guest writes into it: that costs no request, works with a
 read-only root, and whatever becomes of the container, what was written is here. It takes no room on a disk, and no more in
-memory than a result may have: what the guest writes beyond that fails. It belongs to this one call and lies in a folder that
+memory than a result may have: what the guest writes beyond that fails. It belongs to this one call, in a folder that
 only the user can enter. An engine that sees other files than this process has a file in the container instead, which is
 fetched as an archive when the guest has ended, which takes 0.04 to 0.09 s (docs/decisions.md).
 """
@@ -171,7 +171,7 @@ class _Pipe:
         self._thread.start()
 
     def read(self) -> bytes:
-        """Return all that was written, once nobody writes any more."""
+        """Return all that was written, once writing has ended."""
         self._stop()
         while self._take():
             pass

@@ -64,7 +64,7 @@ class Watcher:
         return self._seen is not None
 
     def begin(self, seen: View) -> None:
-        """Watch this from now on, for who is about to build and run it.
+        """Watch this from now on; the caller is about to build and run it.
 
         Raises:
             ContextError: what this process writes would be taken for a change.

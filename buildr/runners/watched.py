@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from buildr.plan.entry import Entry
     from buildr.plan.project import Project
 
-# What can decide options or dependencies, wherever an ignore file leaves it out.
+# What can decide options or dependencies, even where an ignore file leaves it out.
 _DECIDING = (
     *(".containerignore", ".dockerignore", ".python-version"),
     *(file for _, file in SOURCES if file),

@@ -126,7 +126,7 @@ class Docker(DockerImages, DockerContainers, HttpVolumes):
         return details(self._client)
 
     def _volume_sizes(self) -> dict[str, int]:
-        query = {"type": "volume"}  # engines before 23.0 tell of all the rest, too
+        query = {"type": "volume"}  # engines before 23.0 report all the rest, too
         return self._client.request("GET", "/system/df", query=query).json(read_volume_sizes)
 
 

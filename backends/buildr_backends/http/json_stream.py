@@ -1,4 +1,4 @@
-"""Streams of JSON documents, as builds, pulls and pushes are told."""
+"""Streams of JSON documents, in which engines report builds, pulls and pushes."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def default_connection() -> tuple[Endpoint, str] | None:
         try:
             return found.endpoint(), f"the Podman connection {found.name!r}"
         except EngineUnavailableError:
-            return None  # nobody asked for it here
+            return None  # it was not asked for
     return None
 
 

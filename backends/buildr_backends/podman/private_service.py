@@ -1,6 +1,6 @@
 """A Podman service for one use: its files, and what is left of it when its user was killed.
 
-All of it lies beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
+Everything is beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
 holds the service's process, a link to the folder where the service keeps temporary files, and a file that the host process
 keeps locked as long as it lives (flock(2)). A pid tells that only within its own pid namespace, and several namespaces share
 these files: those of a sandbox, a devcontainer, a toolbox.

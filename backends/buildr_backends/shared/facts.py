@@ -1,7 +1,7 @@
 """What only an engine itself can report about where it runs: whether it has root's rights, and whether it is on this machine.
 
 Who listens on its socket does not show that: a socket that is forwarded, by ``ssh -L`` say, belongs to the user who forwards it.
-Podman takes a second or more for the answer, so it is cached for as long as the socket is the same.
+Podman takes a second or more for the answer, which is cached as long as the socket stays the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether an engine mounts what this process sees: in another container or mount namespace it has other files at that path.
 
 Before the guest starts, the engine is asked when the target of the mount was last modified. Times have nanoseconds, so two
-different files at one path hardly ever agree. If the source is modified meanwhile, any time between two looks at it is accepted.
+different files at one path almost never agree. If the source is modified meanwhile, any time between two looks at it is accepted.
 """
 
 from __future__ import annotations

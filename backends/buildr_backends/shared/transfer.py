@@ -39,15 +39,15 @@ def follow_push(reference: str, documents: Iterable[object], on_event: OnEvent) 
         digest = (
             text_of(document, "aux", "Digest")
             or text_of(document, "manifestdigest")
-            or _told_digest(text_of(document, "status"))
+            or _shown_digest(text_of(document, "status"))
             or digest
         )
         _progress(document, on_event)
     return digest
 
 
-def _told_digest(status: str) -> str:
-    """Return the digest that Docker tells for people; with containerd's store it stands nowhere else."""
+def _shown_digest(status: str) -> str:
+    """Return the digest in Docker's line for people; with containerd's store it is nowhere else."""
     match = re.fullmatch(r"\S+: digest: (sha256:[0-9a-f]{64}) size: \d+", status)
     return match[1] if match else ""
 

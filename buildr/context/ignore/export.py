@@ -1,4 +1,4 @@
-"""An ignore file for a source that lies in a folder of the context: what ``buildr eject`` leaves behind.
+"""An ignore file for a source that is in a folder of the context: what ``buildr eject`` leaves behind.
 
 The engines know neither Buildr's defaults nor what it takes for a secret, so both are written out.
 """

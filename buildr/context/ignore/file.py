@@ -1,4 +1,4 @@
-"""Where the ignore file of a context is. What stands in it is understood only when the context is listed."""
+"""Where the ignore file of a context is. Its rules are parsed only when the context is listed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``pdm.lock``, of lock version 4: https://pdm-project.org/en/latest/usage/lockfile/.
 
 With PDM's default strategy ``inherit_metadata`` each package has the groups and the condition that it is needed for. PDM does not
-write down which index a package comes from, so pip is told of all that the project names; hashes decide.
+write down which index a package comes from, so pip gets all that the project names; hashes decide.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
 
 
 def _check(lock: _Lock, others: set[str], path: str) -> list[str]:
-    """Return what a user should know of a lock without the conditions of its packages.
+    """Return what a user should know about a lock without the conditions of its packages.
 
     Raises:
         DependencyError: it is for other systems, or does not say which group needs a package.

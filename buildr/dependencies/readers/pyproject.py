@@ -116,7 +116,7 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
 
 
 def _dynamic(project: ProjectFiles, path: str, tool: dict[str, Any]) -> Dependencies:
-    """Read the files that setuptools is told to read dependencies from."""
+    """Read the files that setuptools reads dependencies from."""
     dynamic = _table(_table(tool, "setuptools", path), "dynamic", path).get("dependencies")
     files = dynamic.get("file") if isinstance(dynamic, dict) else None
     files = [files] if isinstance(files, str) else files
