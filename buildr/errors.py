@@ -60,7 +60,7 @@ __all__ = [
     "TransferError",
 ]
 
-# What a terminal obeys, or what makes text look other than it is: C0 and C1 (ECMA-48), but for line feed and tab, the
+# What a terminal obeys, or what makes text look other than it is: C0 and C1 (ECMA-48) without line feed and tab, the
 # separators of lines and paragraphs, and what changes the direction of writing (https://www.unicode.org/reports/tr9).
 _CONTROLS = {
     code: ascii(chr(code))[1:-1]

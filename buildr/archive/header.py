@@ -51,7 +51,7 @@ def content_time(digest: bytes) -> int:
     """Return the time of a file with this content, in seconds since the epoch.
 
     The same content has the same time on every host, so the same files give the same layer. Another content has another
-    time (but for one pair in 2**29), so a cache that knows a file by its time and size, such as Python's bytecode,
+    time (except one pair in 2**29), so a cache that knows a file by its time and size, such as Python's bytecode,
     notices an edit. All of them are after 1980, which zip files need, and past, whatever the clock of a machine says.
 
     Args:

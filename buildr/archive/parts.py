@@ -1,4 +1,4 @@
-"""What goes into an archive: a scanned directory, a file that is made up, a file from anywhere."""
+"""What goes into an archive: a scanned directory, a generated file, a file from anywhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that is made up: its path in the archive, content, and permission bits."""
+    """A generated file: its path in the archive, content, and permission bits."""
 
     path: str
     data: bytes

@@ -124,7 +124,7 @@ class ArchiveStream:
                     yield self.take()
 
     def member(self, part: Member) -> Iterator[bytes]:
-        """Write a file that is made up, likewise."""
+        """Write a generated file, likewise."""
         if self._lookout is not None:
             self._lookout.look(part.path, part.data)
         self._parents(_checked(part.path))

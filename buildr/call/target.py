@@ -94,7 +94,7 @@ def _imported(module: str, function: str, *, named: bool) -> Entry:
         raise EntryError(f"{where} has no source, only {path}", hint=_HINT)
     if is_installed(path) and not named:
         raise EntryError(
-            f"{where} is installed, at {path}, and no part of a project",
+            f"{where} is installed, at {path}, and not part of a project",
             hint=_HINT + " Or name the folder to send: context=… in package.",
         )
     inner = (

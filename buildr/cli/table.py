@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return a line for each row, cells under each other; the first row is the heading.
 
-    What would control a terminal is escaped: names and labels may be anybody's.
+    What would control a terminal is escaped: names and labels may come from anywhere.
     """
     rows = [tuple(map(one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
     Positional, unlike other records: a context may have 50,000 of them.
 
     Attributes:
-        path: relative to the context, components parted by ``/``; bytes that are no UTF-8 are surrogate
+        path: relative to the context, components separated by ``/``; bytes that are not UTF-8 are surrogate
             escapes.
         kind: ``hardlink`` is a further name of a file that comes earlier.
         mode: permission bits as they are on the disk, 0 to 0o7777.

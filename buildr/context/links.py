@@ -53,7 +53,7 @@ def leaves_context(root: str, path: str, target: str) -> bool:
 
     Args:
         root: the context.
-        path: the link, relative to it; the folders above it are no links.
+        path: the link, relative to it; the folders above it are not links.
         target: what the link says.
     """
     if target.startswith("/"):

@@ -322,7 +322,7 @@ class _Walk:
                 return
 
     def _without_held(self) -> Iterator[Entry]:
-        """Yield the entries but for further names of files that are held back; those that are asked for stay."""
+        """Yield the entries without further names of files that are held back; those that are asked for stay."""
         first_names: dict[tuple[int, int], str] = {}
         for entry in self._entries:
             key = (entry.device, entry.inode)
@@ -365,7 +365,7 @@ def _entry(path: str, kind: EntryKind, status: os.stat_result, target: str = "")
 def _list(path: str) -> list[os.DirEntry[str]]:
     with os.scandir(path) as found:
         items = sorted(found, key=_name)
-    # Code points and UTF-8 bytes sort alike, save for the surrogates that stand for broken bytes.
+    # Code points and UTF-8 bytes sort alike, except the surrogates that represent invalid bytes.
     if not "".join(map(_name, items)).isascii():
         items.sort(key=lambda item: os.fsencode(item.name))
     return items

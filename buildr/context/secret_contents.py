@@ -118,7 +118,7 @@ _ASSIGNED: Final = (
     rb"|(?:access|refresh|auth|api|id|bot|app|deploy)_?token|npmauthident|(?<![a-z0-9_])token|[_-]auth|cleartextpassword)"
     rb"[\"']?(?:[ \t]{0,8}[=:]{1,2}[ \t]{0,8}|[\"']?[ \t]{1,8}value=)[\"']?"
     + _PLACEHOLDER
-    + rb"(?!(?-i:[a-z]{1,7})(?:[\s\"',;]|\Z))"  # a word such as "config" is no password that anybody keeps
+    + rb"(?!(?-i:[a-z]{1,7})(?:[\s\"',;]|\Z))"  # a word such as "config" is not a real password
     + rb"[^\s\"',;]{4}"
 )
 _LOGIN: Final = (

@@ -27,7 +27,7 @@ _BOMS = (
 _DECLARED = rb"coding[:=]\s*([-\w.]+)"
 """PEP 263, as pip reads it in a file of requirements, too."""
 _NO_ENCODINGS = ("unicode-escape", "raw-unicode-escape", "undefined", "idna", "punycode")
-"""Codecs of Python that are no encodings of files."""
+"""Python's codecs that are not encodings of files."""
 
 
 class Text(Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ def inside(project: ProjectFiles, path: str, where: str) -> str:
     Args:
         project: the project.
         path: relative to the context.
-        where: who names the file, at the beginning of the error: ``requirements.txt:3``.
+        where: what names the file, at the beginning of the error: ``requirements.txt:3``.
 
     Raises:
         DependencyError: it is outside the context, perhaps by a symbolic link, or its name holds a
@@ -98,7 +98,7 @@ def read_bytes(real: str, path: str, where: str = "") -> bytes:
     Args:
         real: its absolute path.
         path: its path for people.
-        where: who names it, ``requirements.txt:3``; empty when nothing does.
+        where: what names it, ``requirements.txt:3``; empty when nothing does.
 
     Raises:
         DependencyError: it is not a regular file, or cannot be read.

@@ -177,7 +177,7 @@ def line(url: str, where: str, *, kind: str = "extra") -> str:
 
     Args:
         url: its URL.
-        where: who names it, for errors.
+        where: the file that names it, for errors.
         kind: that of an `Index`.
 
     Raises:

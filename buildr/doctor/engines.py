@@ -38,7 +38,7 @@ class Probe(Struct, frozen=True, kw_only=True):
     """Which engines can be reached.
 
     Attributes:
-        choice: the name that was chosen, and by whom.
+        choice: the name that was chosen, and where.
         reached: those that answer, by name, in the order in which ``auto`` tries them.
         failures: the others, in that order.
     """

@@ -94,7 +94,7 @@ class Containers(Engine, Protocol):
         ...
 
     def shows(self, container: str, mount: MountSpec) -> bool:
-        """Return whether a container that has not been started shows what lies at the source of a bind mount here.
+        """Return whether a container that has not been started shows what is at the source of a bind mount here.
 
         An engine on another machine, or in another container, may have something else at that path.
 

@@ -90,7 +90,7 @@ def is_ours(found: ContainerState) -> bool:
 
 
 def is_run(found: ContainerState) -> bool:
-    """Whether a container of ours is that of a run, and does not only serve a build or a look at an image."""
+    """Whether a container of Buildr's is that of a run, and not a helper of a build or of a look at an image."""
     return found.labels.get(ROLE) == RUN_ROLE
 
 

@@ -23,7 +23,7 @@ def main(words: list[str]) -> None:
     if os.path.dirname(os.path.abspath(__file__)) == sys.path[0]:
         del sys.path[0]  # modules with common names
     sys.path.append(folder)
-    debugpy = importlib.import_module("debugpy")  # no part of this package: the image has it
+    debugpy = importlib.import_module("debugpy")  # not part of this package: the image has it
     # On every address of the container, where the port is published; the host's side limits access.
     debugpy.listen(("0.0.0.0", int(port)))  # noqa: S104 - see above
     sys.stderr.write("buildr: the script waits for a debugger\n")

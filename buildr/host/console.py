@@ -53,7 +53,7 @@ def _write(prefix: str, text: str) -> None:
         from buildr.host.confidential import without_logins
 
         text = without_logins(text)
-    line = f"{prefix}{terminal_safe(text)}\n"  # names and messages may be anybody's
+    line = f"{prefix}{terminal_safe(text)}\n"  # names and messages may come from anywhere
     # Raw, so that a replaced or broken sys.stderr neither hides nor breaks an error.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()

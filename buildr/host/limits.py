@@ -53,7 +53,7 @@ PACKAGES: Final = 1_000_000
 BASE_LOOK: Final = 4 << 20
 """The beginning of an archive that shows whether a folder is empty."""
 PROGRAM_ANSWER: Final = 1 << 12
-"""What a small program of ours answers, such as a version."""
+"""What a small program of Buildr's answers, such as a version."""
 
 # Calls ----------------------------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ def runtime_folders() -> list[str]:
     places = [f"{TEMPORARY}/buildr-{uid}"]
     with suppress(OSError):
         status = os.stat(runtime)
-        # In a folder that others may write to, without the sticky bit, they could put another in the place of ours.
+        # In a folder that others may write to, without the sticky bit, they could replace ours.
         is_open = status.st_mode & _OTHERS and not status.st_mode & stat.S_ISVTX
         if status.st_uid == uid and not is_open:
             places.insert(0, f"{runtime}/buildr")

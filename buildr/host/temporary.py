@@ -68,7 +68,7 @@ def _lives(pid: str, started: str) -> bool:
         return False
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # Of a process that has ended, and that its parent has not yet asked for, nothing is left but this.
+            # All that is left of a process that has ended, and that its parent has not yet waited for.
             return file.read().rpartition(b")")[2].split()[0] != b"Z"
     except OSError:
         return False

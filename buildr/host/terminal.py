@@ -53,7 +53,7 @@ class Terminal:
     def __init__(self, *, interrupt_to_guest: bool) -> None:
         self._own = termios.tcgetattr(0)
         guests = termios.tcgetattr(0)
-        # As cfmakeraw(3), but for ISIG.
+        # As cfmakeraw(3), except ISIG.
         guests[_INPUT] &= ~(
             termios.IGNBRK
             | termios.BRKINT

@@ -111,7 +111,7 @@ def _with_system_packages(
 
 
 def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
-    """Return the digest of all that decides what is installed, but for the secrets' values."""
+    """Return the digest of all that decides what is installed, except the secrets' values."""
     from buildr.installer.installation import program
 
     dependencies = project.dependencies

@@ -78,7 +78,7 @@ def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:
 
 
 def advised(error: BuildError, base_image: str = "") -> BuildError:
-    """Return a build's error with the reason and the advice, if the step that failed is one of ours that installs.
+    """Return a build's error with the reason and the advice, if the step that failed is one of Buildr's that installs.
 
     Args:
         error: with its step, and the last lines of the log as its hint.

@@ -113,7 +113,7 @@ def place_files(
     """Write the secrets that are files; return the variables by which pip finds them.
 
     Args:
-        files: text by id; bytes that are no UTF-8 as surrogates.
+        files: text by id; bytes that are not UTF-8 as surrogates.
         meanings: for an id the variable by which pip finds the file.
         folder: where they go, in memory.
         links: where a program of the user's finds them, by the id.

@@ -56,7 +56,7 @@ module.main()
 
 
 def program(*names: str) -> str:
-    """Return the text of a program that runs in a container, where nothing of ours is installed.
+    """Return the text of a program that runs in a container, where Buildr is not installed.
 
     Args:
         names: its modules, the last one with its ``main``; by default those of an installation.
@@ -205,7 +205,7 @@ def _run(
 
 
 def _receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
-    """Write standard output to a file but for its first line, which is returned; standard error is pip's log."""
+    """Return the first line of standard output, and write the rest to a file; standard error is pip's log."""
     first = bytearray()
     whole = False
     while pieces := streams.read():

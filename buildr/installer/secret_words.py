@@ -17,7 +17,7 @@ __all__ = ["SHORTEST_SOUGHT", "Word", "words_of"]
 SHORTEST_SOUGHT: Final = 8
 """Characters of a word that is looked for in files; a shorter one may stand anywhere by chance."""
 
-_PUBLIC: Final = ("cert", "PIP_CERT")  # certificates are no secret
+_PUBLIC: Final = ("cert", "PIP_CERT")  # certificates are not secret
 _KEY: Final = "PIP_CLIENT_CERT"  # a certificate with its key
 _PASSWORD_OF_NETRC: Final = re.compile(r"\b(?:password|account)\s+(\"(?:[^\"\\]|\\.)*\"|\S+)")
 _FIELD: Final = re.compile(r"(?:export\s+)?[\"']?([\w.-]+)[\"']?\s*[:=]\s*(\S.*)")
@@ -44,7 +44,7 @@ def words_of(name: str, text: str, *, of_host: bool) -> Iterator[Word]:
     Args:
         name: the secret's id, or the variable of a setting of pip's.
         text: its value.
-        of_host: whether it is a setting of pip's on this host, most of which are no secrets.
+        of_host: whether it is a setting of pip's on this host, most of which are not secret.
     """
     for word in _found(name, text, of_host=of_host):
         for spelt in dict.fromkeys((word.text, unquote(word.text))):
@@ -78,7 +78,7 @@ def _found(name: str, text: str, *, of_host: bool) -> Iterator[Word]:
 
 
 def _of_line(line: str) -> Iterator[Word]:
-    """Yield the words of one of several lines: a frame such as -----BEGIN … is anybody's."""
+    """Yield the words of one of several lines: a frame such as -----BEGIN … is not secret."""
     if line.startswith(_FRAMES):
         return
     field = _FIELD.fullmatch(line)

@@ -32,7 +32,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
     variables: dict[str, str]
     """Of pip's environment."""
     files: dict[str, str]
-    """By id; bytes that are no UTF-8 as surrogates."""
+    """By id; bytes that are not UTF-8 as surrogates."""
     meanings: dict[str, str]
     """By id, the variable that names the file."""
     hidden: dict[str, str]

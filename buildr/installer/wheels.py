@@ -53,7 +53,7 @@ __all__ = ["cache_volumes", "old_names", "with_wheels"]
 CACHE = "buildr.host.cache"
 """Label of volumes that hold a cache: of what."""
 _WHEELS = "wheels"
-_TARGET = "/run/buildr-wheels"  # in the container of an installation; no part of its image
+_TARGET = "/run/buildr-wheels"  # in the container of an installation, not in its image
 _KEY_DIGITS = 16
 _DEPENDENCIES = "localhost/buildr-dependencies"
 """The name of images of what was installed; projects with the same needs share one."""

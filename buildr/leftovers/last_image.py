@@ -101,4 +101,4 @@ class Memory:
                 cache.store(_STATE, self._name, tree.digest.encode(), state)
             cache.store(_LAST, self._name, msgspec.msgpack.encode(last))
         except UnicodeEncodeError:
-            return  # a file name that is no UTF-8: such a context is always built clean
+            return  # a file name that is not UTF-8: such a context is always built clean

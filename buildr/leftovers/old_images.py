@@ -51,7 +51,7 @@ def old_images(project: Project, newest: str) -> OldImages:
 
 
 def is_built(image: Image) -> bool:
-    """Whether an image with a project's label was made by a build of ours, not derived from such an image.
+    """Whether an image with a project's label was made by one of Buildr's builds, not derived from such an image.
 
     An image that was committed from a container has the labels of its run; one that a Containerfile derives has another
     command as a rule.

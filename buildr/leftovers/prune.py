@@ -1,7 +1,7 @@
 """What killed runs and builds leave on an engine: how it is found, and how it goes.
 
 A container is left behind when its host process is certainly gone (`buildr.labels`). An image is left behind when
-it has no name and was made by a build of ours. Before the step that sets Buildr's labels an image of a build that was
+it has no name and was made by one of Buildr's builds. Before the step that sets Buildr's labels an image of a build that was
 killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
 derives from one of ours inherits both, label and variables, but runs something else, or has the labels of the run that it
 was committed from. Those of the user's own Containerfile have neither; the killed build itself has recorded them (`buildr.leftovers.build_lock`).
@@ -100,7 +100,7 @@ def caches(backend: Backend) -> Iterator[Leftover]:
 
 
 def unnamed_images(backend: Backend) -> list[Image]:
-    """Return the images without a name that builds of ours left, and that nothing else is made from.
+    """Return the images without a name that Buildr's builds left, and that nothing else is made from.
 
     Raises:
         BackendError: the engine cannot list its images.

@@ -31,7 +31,7 @@ _MAKERS = ("archive", "image", "plan")
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """All that decides an image, but for the context."""
+    """All that decides an image, except the context."""
 
     digest: str
     local_name: str

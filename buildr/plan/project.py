@@ -38,7 +38,7 @@ _DEFAULT_VERSION = "3"
 
 
 class Project(Struct, frozen=True, kw_only=True):
-    """All that decides an image, but for the contents of files."""
+    """All that decides an image, except the contents of files."""
 
     name: str
     """For people, e.g. ``hello``."""

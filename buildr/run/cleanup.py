@@ -43,7 +43,7 @@ def sweep(backend: Backend) -> int:
 
 
 def left_behind(backend: Backend) -> list[ContainerState]:
-    """Return this user's containers whose host processes are certainly gone, but for those that were kept or detached.
+    """Return this user's containers whose host processes are certainly gone, except those that were kept or detached.
 
     Raises:
         BackendError: the engine cannot list its containers, or not look at one.

@@ -114,7 +114,7 @@ class _Command:
         )
 
     def processes(self, container: str) -> int:  # noqa: ARG002 - as a backend's
-        return 2  # no first process of ours stands before it, which would have to get ready
+        return 2  # there is no first process of ours in front of it, which would have to get ready
 
     def kill(self, container: str, signal: int) -> None:  # noqa: ARG002 - as a backend's
         self._execution.kill(signal)

@@ -1,4 +1,4 @@
-"""A container of ours from its creation to its removal, in such a way that the watchdog always knows which of them it may have to remove."""
+"""Creating and removing Buildr's containers so that the watchdog always knows which of them it may have to remove."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
-    """Create a container of ours, of which the watchdog knows from the moment when it may exist; return its id.
+    """Create a container, which the watchdog knows about from the moment when it may exist; return its id.
 
     Raises:
         BackendError: see `buildr.engines.containers.Containers.create`.

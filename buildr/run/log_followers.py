@@ -80,5 +80,5 @@ def _path(run: str, *, make: bool = False) -> str:
     """Return the path of a run's lock; empty if there is no private folder for it."""
     folder = cache.lock_directory(make=make)
     folder = folder and first_of((f"{folder}/{_KIND}",), make=make)
-    # Labels are anybody's: one that is not an id must not lead elsewhere.
+    # Anybody can set labels: one that is not an id must not lead elsewhere.
     return f"{folder}/{cache.key(run)}" if folder else ""

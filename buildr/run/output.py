@@ -185,7 +185,7 @@ def _ends_otherwise(backend: Containers, container: str, moved: Moved) -> bool:
 
 
 def _agree(written: bytes, logged: bytes) -> bool:
-    """Whether one of two texts ends with the other, but for the ends of lines.
+    """Whether one of two texts ends with the other, apart from the ends of lines.
 
     Podman puts those of lines that were written in several pieces elsewhere when it is asked for the last lines.
     """

@@ -28,7 +28,7 @@ _FALLBACK_GRACE_SECONDS = 10.0
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One container of ours."""
+    """One container of Buildr's."""
 
     id: str
     """That of the run."""

@@ -25,7 +25,7 @@ def write(manifest: Manifest, directory: str) -> tuple[str, ...]:
         directory: made where it is not there.
 
     Raises:
-        ContextError: one cannot be written, or a file of that name is there that Buildr has not written.
+        ContextError: one cannot be written, or a file of that name exists that Buildr has not written.
     """
     folder = os.path.expanduser(directory)
     paths = tuple(os.path.join(folder, name) for name in manifest.files)
@@ -73,6 +73,6 @@ def _refuse_others(path: str) -> None:
         ours = file.read(len(MARK)) == MARK
     if not ours:
         raise ContextError(
-            f"{path} is there already, and Buildr has not written it",
+            f"{path} exists already, and Buildr has not written it",
             hint="Remove it, or choose another name with --unit.",
         )

@@ -184,7 +184,7 @@ def _files(runtime: Runtime, notes: list[str]) -> Iterator[str]:
         ours, podmans = read_env_files((path,)), _as_podman_reads(path)
         if other := [name for name in ours if ours[name] != podmans.get(name, "")]:
             notes.append(
-                f"Podman reads {', '.join(other)} of {path} otherwise than a run does: it takes quotes for a part of the value;"
+                f"Podman reads {', '.join(other)} of {path} differently from a run: it takes quotes as part of the value;"
                 " write NAME=value without"
             )
         yield path

@@ -111,7 +111,7 @@ class Watcher:
             pause = min(max(pause, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS)
 
     def _settle(self, seen: View, old: State, new: State) -> None:
-        """Wait for the end of a change, and notify of it unless it has come to nothing."""
+        """Wait for the end of a change, and report it unless it was reverted."""
         until = time.monotonic() + _MOST_QUIET_SECONDS
         while time.monotonic() < until and not self._closing.wait(_QUIET_SECONDS):
             last, new = new, look(seen)

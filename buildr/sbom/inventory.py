@@ -131,7 +131,7 @@ def _python(data: bytes, path: str) -> Iterator[Installed]:
 def _debian(data: bytes, path: str) -> Iterator[Installed]:
     for fields in _paragraphs(data, r"([!-9;-~]+):[ \t]*(.*)"):
         name, version = fields.get("Package", ""), fields.get("Version", "")
-        # One that was removed but for its configuration is listed, too; without dpkg no state is.
+        # One that was removed without its configuration is listed, too; without dpkg there is no state.
         state = fields.get("Status", "install ok installed" if "status.d" in path else "")
         if name and version and state.endswith(" installed"):
             yield Installed(

@@ -56,7 +56,7 @@ class ImageStore:
         """Store an image.
 
         Args:
-            image: its configuration; an empty id is made up.
+            image: its configuration; an empty id is replaced by a new one.
             content: what the made-up id depends on.
         """
         identity = image.id or f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"

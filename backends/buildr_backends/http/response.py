@@ -46,7 +46,7 @@ class Response:
         deadline: for the head, on the clock of `time.monotonic`; ``None``: none.
         give_back: called with the connection once the body has been read to its end, and with whether it may serve
             another request.
-        keep: whether it may, as far as the one who asked knows.
+        keep: whether it may, as far as the request decides.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
 def discovered() -> Iterator[tuple[Endpoint, str]]:
     """Yield the sockets that exist, best first, with the reason for each.
 
-    A user who names another storage by ``CONTAINERS_STORAGE_CONF`` means that one: a service that somebody else
+    A user who names another storage by ``CONTAINERS_STORAGE_CONF`` means that one: a service that another user
     started has another, so its socket does not count.
     """
     if connection := default_connection():

@@ -41,7 +41,7 @@ class IgnoreRules:
     """The rules of one ignore file.
 
     Paths are relative to the context, with ``/`` between components and without ``.`` or ``..``; bytes that
-    are no UTF-8 are surrogate escapes, as ``os.fsdecode`` gives them.
+    are not UTF-8 are surrogate escapes, as ``os.fsdecode`` gives them.
 
     Args:
         patterns: in the order of the file; each with whether a ``!`` stood before it.

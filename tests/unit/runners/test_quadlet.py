@@ -325,7 +325,7 @@ def test_variables_that_podman_reads_otherwise_are_named_without_their_values(
     text, notes = unit(env_file=".env")
     assert "canary" not in text + "".join(notes)
     assert len(notes) == 1
-    assert notes[0].startswith(f"Podman reads B, C of {project}/.env otherwise than a run does")
+    assert notes[0].startswith(f"Podman reads B, C of {project}/.env differently from a run")
 
 
 # What systemd makes of it -------------------------------------------------------------------------
