@@ -52,6 +52,13 @@ class Decoration:
 
 def move(function: Callable[..., Any], decoration: Decoration) -> Any:
     """Run the script in a container, and end this process with its status."""
+    from buildr.host.ending import Held
+
+    with Held():
+        return _move(function, decoration)
+
+
+def _move(function: Callable[..., Any], decoration: Decoration) -> Any:
     with Uncollected():
         from buildr.api.ending import fail, leave
         from buildr.host.exit_status import exit_status_of
@@ -73,8 +80,8 @@ def move(function: Callable[..., Any], decoration: Decoration) -> Any:
         finally:
             decoration.running.remove(signals)
 
-    status = exit_status_of(run)
-    if entry.interactive and status == 0:
+    status = exit_status_of(run, leave=None if entry.interactive else leave)
+    if status == 0:
         return None
     leave(status)
 

@@ -28,6 +28,7 @@ from buildr.cli.quadlet import quadlet
 from buildr.cli.run import run
 from buildr.cli.shell import shell
 from buildr.cli.stop import stop
+from buildr.host.ending import end_on_interrupt
 
 __all__ = ["app", "main"]
 
@@ -80,4 +81,5 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Read the command line and do what it says; ends the process."""
+    end_on_interrupt()
     app(complete_var=COMPLETION)

@@ -6,7 +6,8 @@ is neither read nor listed: one lstat(2) for each name tells.
 
 A status proves that only if it is old enough (`buildr.context.index_file.is_racy`). The time of the last status change
 (ctime) is compared too, and no program can set it; so a file that was put back with its old time, or written while the
-clock was wrong, is seen.
+clock was wrong, is seen. Where the file system does not keep that promise (`buildr.context.file_systems`) every look reads
+everything.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class _Known:
         self._rows = {
             entry.path: (entry, content)
             for entry, content in zip(old.scan.entries, old.contents, strict=True)
-            if content and not is_racy(entry, head.began_ns)
+            if content and entry.device not in head.unreliable and not is_racy(entry, head.began_ns)
         }
 
     def get(self, entry: Entry) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         settings: what else decides what is found; both once more, as a file name is but a digest of them.
         digest: of the whole tree.
         began_ns: when the look began, in nanoseconds since the epoch.
-        racy: whether anything was too young to be trusted.
+        racy: whether anything was too young to be trusted, or is on a file system whose times tell nothing.
+        unreliable: the devices of such file systems.
         files: paths of files, each with size, times of content and status, inode, device, mode.
         others: the same of folders and links, without sizes.
     """
@@ -46,6 +48,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     digest: str
     began_ns: int
     racy: bool
+    unreliable: frozenset[int]
     files: list[_FileRow]
     others: list[_OtherRow]
 
@@ -100,14 +103,18 @@ def load(name: str, root: str, settings: str) -> tuple[Head | None, memoryview]:
 
 def store(name: str, root: str, settings: str, digest: str, began_ns: int, found: Body) -> None:
     """Keep what a look has found; see `Head` for the arguments. A name that is not UTF-8 cannot be kept: such a tree has no index."""
+    from buildr.context.file_systems import unreliable
+
     scan = found.scan
     rows = [*scan.watched, *scan.entries]
+    away = unreliable(os.path.realpath(root), {entry.device for entry in rows})
     head = Head(
         root=root,
         settings=settings,
         digest=digest,
         began_ns=began_ns,
-        racy=any(is_racy(entry, began_ns) for entry in rows),
+        racy=bool(away) or any(is_racy(entry, began_ns) for entry in rows),
+        unreliable=away,
         files=[
             (e.path, (e.size, e.mtime_ns, e.ctime_ns, e.inode, e.device, _TYPES[e.kind] | e.mode))
             for e in rows

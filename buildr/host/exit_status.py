@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from buildr.errors import BuildrError
 from buildr.host import console
@@ -17,21 +17,31 @@ if TYPE_CHECKING:
 _FORCED = 128 + signal.SIGINT
 
 
-def exit_status_of(operation: Callable[[Signals], int]) -> int:
+def exit_status_of(
+    operation: Callable[[Signals], int], *, leave: Callable[[int], NoReturn] | None = None
+) -> int:
     """Run an operation with signal handlers in force; return the exit status that its end means.
 
     Errors of Buildr are printed to standard error.
 
     Args:
         operation: called with the handlers, which are installed while it runs.
+        leave: ends the process with the status, by a SystemExit: then no interrupt ends it otherwise.
 
     Returns:
         The operation's status; that of the error; 0, or what the user wants instead, when the user cancelled; 128 + n when signal n ended it.
     """
     occupy_standard_streams()
-    signals = Signals()
+    with Signals() as signals:
+        status = _status(operation, signals)
+        if leave is not None:
+            leave(status)
+    return status
+
+
+def _status(operation: Callable[[Signals], int], signals: Signals) -> int:
     try:
-        with signals:
+        with signals.raising():
             return operation(signals)
     except KeyboardInterrupt:
         if signals.interrupts > 1:

@@ -44,9 +44,19 @@ class Guard:
         self._pid: int | None = None
         self.taken_over = False
 
-    def take_over(self) -> None:
-        """Let it finish what this process cannot: it begins when this run has ended."""
+    def take_over(self, *, at_once: bool = False) -> bool:
+        """Let it finish what this process cannot: it begins when this run has ended.
+
+        Args:
+            at_once: whether a guest gets no grace.
+
+        Returns:
+            Whether there is a process that does.
+        """
         self.taken_over = True
+        if at_once:
+            self.say(AT_ONCE)
+        return self._pipe is not None
 
     def say(self, word: bytes) -> None:
         """Send it one of the words of this module."""

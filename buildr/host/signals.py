@@ -4,11 +4,10 @@ Until a container exists a signal ends the action at once, by an exception. From
 for the run loop to forward; nothing is lost and nothing is interrupted half-way. The previous handlers come back
 afterwards. Off the main thread Python allows no handlers: there none is installed, and nothing else changes.
 
-CPython only notes a signal when it comes; the handler runs when the main thread next executes bytecode. One that comes
-in the moment before that thread enters a system call, or restarts one after Ctrl+Z and `fg`, or that the kernel gives to
-another thread, would wait until the call returns by itself, and beside a quiet guest or a silent build step that may be
-never. (CPython 3.11 is worse under a tracer, as coverage is: with a signal that waits, all other threads spin.) `Waker`
-sees to it.
+A signal may come at any point and any number of times. So only one exception is raised: by the first signal that ends the
+action or, beside a container, by the third interrupt. Another one would break off what unwinds, and leave it in any state;
+there the third interrupt ends the process itself, and guards finish (`buildr.host.guard`). An exception that Python cannot
+raise, since it met a destructor or a callback of a weak reference, is raised again where that has ended.
 """
 
 from __future__ import annotations
@@ -16,13 +15,20 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from buildr.host.ending import Held, interrupts_ending
+from buildr.host.waker import Waker, block_signals
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType, TracebackType
     from typing import Self
+
+__all__ = ["END", "FORWARDED", "Signals", "Terminated", "block_signals"]
 
 FORWARDED = (
     signal.SIGTERM,
@@ -37,10 +43,8 @@ END = -1
 """In `Signals.received`: no signal of the user's, but Buildr itself wants the guest to end, with SIGTERM and its grace."""
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-_HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
+_HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 _FORCE = 3  # interrupts until even an orderly end is given up; more of them change nothing
-_WAKE = signal.SIGURG  # ignored by default in every process that it may reach
-_WAKE_PAUSE_SECONDS = 0.02  # between two tries to wake the main thread
 
 
 class Terminated(BaseException):
@@ -65,8 +69,8 @@ class Signals:
 
     Attributes:
         received: what came since `collect`, for one thread to take.
-        interrupts: how many SIGINT came since then.
-        ending: whether a signal came since then that ends a process, SIGINT apart.
+        interrupts: how many SIGINT came.
+        ending: whether a signal came since `collect` that ends a process, SIGINT apart.
         interrupt_status: the exit status that the user wants after Ctrl+C.
     """
 
@@ -77,17 +81,28 @@ class Signals:
         self.interrupt_status = 0
         self._cancelled = False
         self._collecting = False
+        self._raising = False
+        self._first: BaseException | None = None  # that ends the action, raised or to be raised
+        self._ignored: BaseException | None = None  # that Python could not raise
+        self._in_hook = False
         self._previous: dict[int, object] = {}
         self._waker: Waker | None = None
 
     def __enter__(self) -> Self:
-        """Install the handlers."""
+        """Install the handlers. What they raise, they raise inside `raising`."""
         if threading.current_thread() is threading.main_thread():
-            self._waker = Waker()
+            self._waker = Waker(self._raise_again)
+            self._previous_hook = sys.unraisablehook
+            sys.unraisablehook = self._on_unraisable
             for number in _HANDLED:
                 # A signal that was ignored on purpose (nohup) stays ignored.
                 if signal.getsignal(number) != signal.SIG_IGN:
-                    self._previous[number] = signal.signal(number, self._handle)
+                    previous: object = signal.signal(number, self._handle)
+                    if isinstance(previous, Held):
+                        for _ in range(previous.count):
+                            self._interrupt()
+                        previous = previous.previous
+                    self._previous[number] = previous
         return self
 
     def __exit__(
@@ -97,13 +112,38 @@ class Signals:
         traceback: TracebackType | None,
     ) -> None:
         """Bring the previous handlers back."""
+        if (
+            self.interrupts
+            and isinstance(error, SystemExit)
+            and self._previous.get(signal.SIGINT) == signal.default_int_handler
+        ):
+            self._previous[signal.SIGINT] = interrupts_ending(error)
         for number, handler in self._previous.items():
             # None: it was not installed from Python; the best that can be done is the default.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]  # what signal() gave
         self._previous.clear()
         if self._waker is not None:
+            sys.unraisablehook = self._previous_hook
             self._waker.close()
             self._waker = None
+
+    @contextlib.contextmanager
+    def raising(self) -> Iterator[None]:
+        """Let signals end what is inside.
+
+        The third interrupt ends the process, where the first is ending that already.
+
+        Raises:
+            KeyboardInterrupt: an interrupt came before there was a container, or the third one did at any time.
+            Terminated: another signal that ends a process came before there was a container.
+        """
+        self._raising = True
+        try:
+            if self._first is not None:
+                raise self._first
+            yield
+        finally:
+            self._raising = False
 
     @property
     def forced(self) -> bool:
@@ -134,10 +174,17 @@ class Signals:
         self._collecting = False
         while not self.received.empty():
             number = self.received.get()
-            if number == signal.SIGINT:
-                raise KeyboardInterrupt
-            if number in _ENDING:
-                raise Terminated(number)
+            if number == signal.SIGINT or number in _ENDING:
+                self._first = KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
+                raise self._first
+
+    def take_stop(self) -> bool:
+        """Return whether to stop the process now, for one or several SIGTSTP.
+
+        Not where it has stopped for them already, or the user has let it go on since (SIGCONT), as the kernel has it.
+        From any thread.
+        """
+        return self._waker is None or self._waker.take_stop()
 
     def request_cancel(self) -> None:
         """Ask for what a first Ctrl+C asks for; from any thread."""
@@ -150,74 +197,49 @@ class Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
         if number == signal.SIGINT:
-            self.interrupts += 1
-            if self.interrupts > _FORCE:
-                return  # the end is under way already, and must not be broken off half-way
-            if not self._collecting or self.forced:
-                raise KeyboardInterrupt
-        elif not self._collecting:
-            if number == signal.SIGTSTP:
+            self._interrupt()
+        elif number == signal.SIGCONT:
+            pass  # the waker has heard it
+        elif self._collecting:
+            self.ending = self.ending or number in _ENDING
+            self.received.put(number)
+        elif number == signal.SIGTSTP:
+            if self.take_stop():
                 signal.raise_signal(signal.SIGSTOP)
-                return
-            if number in (signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2):
-                return  # the guest's business, and there is none yet
-            raise Terminated(number)
         elif number in _ENDING:
-            self.ending = True
-        self.received.put(number)
+            self._end(Terminated(number))
+        # The others are the guest's business, and there is none yet.
 
+    def _interrupt(self) -> None:
+        self.interrupts += 1
+        if self.interrupts == _FORCE and self._first is not None and self._raising:
+            with contextlib.suppress(Exception):  # it may be in use
+                sys.stdout.flush()
+            os._exit(128 + signal.SIGINT)
+        if self._collecting and self.interrupts < _FORCE:
+            self.received.put(signal.SIGINT)
+        elif not self._collecting or self.interrupts == _FORCE:
+            self._end(KeyboardInterrupt())
 
-class Waker:
-    """A thread that hears of each signal at once, and interrupts the main thread until handlers have run.
+    def _end(self, error: BaseException) -> None:
+        if self._first is None:
+            self._first = error
+            if self._raising:
+                raise error
 
-    To be made and closed on the main thread. A wakeup descriptor that somebody else has set, as asyncio does, goes on
-    being told.
-    """
+    def _on_unraisable(self, found: sys.UnraisableHookArgs) -> None:
+        if not isinstance(found.exc_value, KeyboardInterrupt | Terminated):
+            self._previous_hook(found)
+        elif self._waker is not None:
+            self._in_hook = True
+            self._ignored = found.exc_value.with_traceback(None)
+            self._waker.wake()
+            self._in_hook = False
 
-    def __init__(self) -> None:
-        self._main = threading.get_ident()
-        self._woken: SimpleQueue[None] = SimpleQueue()  # its put() may be interrupted by itself
-        self._closing = False
-        self._heard, self._told = os.pipe()
-        os.set_blocking(self._told, False)
-        self._previous_handler = signal.signal(_WAKE, lambda *_: self._woken.put(None))
-        self._previous_fd = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
-        self._thread = threading.Thread(target=self._serve, name="buildr-waker", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread, and put back what was before."""
-        signal.set_wakeup_fd(self._previous_fd)
-        signal.signal(_WAKE, self._previous_handler or signal.SIG_DFL)
-        self._closing = True
-        # Closing alone would not do: a child that was forked meanwhile has this end, too.
-        os.write(self._told, b"\0")
-        self._thread.join()
-        os.close(self._told)
-        os.close(self._heard)
-
-    def _serve(self) -> None:
-        block_signals()
-        while not self._closing:
-            numbers = os.read(self._heard, 512)
-            if self._previous_fd >= 0:
-                with contextlib.suppress(OSError):  # full, or closed by its owner
-                    os.write(self._previous_fd, numbers.replace(b"\0", b""))
-            if numbers.strip(bytes([_WAKE])):
-                self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                self._woken.get_nowait()
-        while not self._closing:
-            signal.pthread_kill(self._main, _WAKE)
-            # Handlers run in one go: when this one has, so have those of the signals that came before it.
-            with contextlib.suppress(Empty):
-                self._woken.get(timeout=_WAKE_PAUSE_SECONDS)
-                return
-
-
-def block_signals() -> None:
-    """Block all signals in a helper thread: they must interrupt the main thread, which handles them."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    def _raise_again(self) -> bool:
+        if self._in_hook:
+            return False
+        error, self._ignored = self._ignored, None
+        if error is not None and self._raising:
+            raise error
+        return True

@@ -145,7 +145,8 @@ class Control:
         if number == signal.SIGWINCH:
             self._resize()
         elif number == signal.SIGTSTP:
-            self._suspend()
+            if self._signals.take_stop():
+                self._suspend()
         elif number == END:
             if not self.cancelled:
                 self.ended = True

@@ -17,7 +17,7 @@ from buildr import labels
 from buildr.engines.records import short_id
 from buildr.errors import Message, OptionError, OptionName
 from buildr.layout import APP
-from buildr.run.lifecycle import create, remove
+from buildr.run.lifecycle import create, remove_or_leave
 from buildr.run.output import write
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def start(
             _print(spec.labels[labels.RUN])
             done = True
     finally:
-        if not done and not signals.forced:
-            remove(backend, container, watchdog)
+        if not done:
+            remove_or_leave(backend, container, signals, watchdog)
     if not done:
         signals.release()
 

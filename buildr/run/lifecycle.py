@@ -13,6 +13,7 @@ from buildr.run.mounts import check_mounts
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
     from buildr.engines.containers import Containers
+    from buildr.host.signals import Signals
     from buildr.run.watchdog import Watchdog
 
 
@@ -48,6 +49,15 @@ def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None)
         raise
     watchdog.created()
     return container
+
+
+def remove_or_leave(
+    backend: Containers, container: str, signals: Signals, watchdog: Watchdog | None
+) -> None:
+    """Remove the container; or, where the user waits no longer, leave that to the watchdog."""
+    if signals.forced and watchdog is not None and watchdog.take_over(at_once=True):
+        return
+    remove(backend, container, watchdog)
 
 
 def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> None:

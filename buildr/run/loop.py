@@ -21,7 +21,7 @@ from buildr.host import console, terminal
 from buildr.labels import RUN
 from buildr.layout import APP
 from buildr.run.control import Control
-from buildr.run.lifecycle import create, remove
+from buildr.run.lifecycle import create, remove_or_leave
 from buildr.run.log_followers import let_finish
 from buildr.run.output import Moved, complete, complete_if_cut, move_output
 from buildr.run.stdin import Feed, StdinPump
@@ -99,8 +99,8 @@ def run(
         if not kept:
             let_finish(spec.labels.get(RUN, ""))
     finally:
-        if not kept and not signals.forced:
-            remove(backend, container, watchdog)
+        if not kept:
+            remove_or_leave(backend, container, signals, watchdog)
     if kept and on_kept is not None:
         on_kept(container, status)
     return status

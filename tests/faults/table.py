@@ -65,6 +65,8 @@ def rows() -> Iterator[Row]:
                 trial = one.signalled(point, signal.SIGINT, times)
                 line = f"Ctrl+C x{times}, at the points above"
                 yield Row(fault=f"Ctrl+C x{times}: {point}", trials=(trial,), times=5, line=line)
+    storms = tuple(map(one.storm, one.POINTS))
+    yield Row(fault="Ctrl+C x50 in a second, at the points above", trials=storms, times=3)
     yield from _signals()
     yield Row(
         fault="host process and watchdog killed", trials=(one.killed_with_its_watchdog,), times=10
@@ -112,6 +114,12 @@ def _signals() -> Iterator[Row]:
     points = [p for p in one.POINTS if p not in one.AFTER]
     stops = tuple(map(one.stopped, points))
     yield Row(fault=f"SIGTSTP and SIGCONT, {len(points)} points", trials=stops, times=5)
+    often = tuple(
+        one.stopped_often(point, continued=continued)
+        for point in ("create asked for", "start asked for")
+        for continued in (False, True)
+    )
+    yield Row(fault="SIGTSTP x8 while a container is made", trials=often, times=5)
 
 
 def _phases() -> Iterator[Row]:
@@ -169,7 +177,12 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
         yield f"Ctrl+C: {point}", one.signalled(point, signal.SIGINT)
     yield "Ctrl+C twice: running", one.signalled("running", signal.SIGINT, 2)
     yield "Ctrl+C three times: start", one.signalled("start asked for", signal.SIGINT, 3)
+    for point in ("scan", "create asked for", "running"):
+        yield f"Ctrl+C x50: {point}", one.storm(point)
     yield "SIGTSTP and SIGCONT: scan", one.stopped("scan")
+    for continued in (False, True):
+        often = one.stopped_often("create asked for", continued=continued)
+        yield f"SIGTSTP x8{', taken back' if continued else ''}: create asked for", often
     yield "SIGTERM: scan", one.signalled("scan", signal.SIGTERM)
     yield "SIGHUP: created", one.signalled("created", signal.SIGHUP)
     yield "host process and watchdog killed", one.killed_with_its_watchdog

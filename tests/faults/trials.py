@@ -65,6 +65,8 @@ BEFORE = (
 STARTING = ("start asked for", "started")
 AFTER = ("guest has ended", "remove asked for", "removed")
 STATUS = 7
+_STORM = 50
+_STOPS = 8
 _CAUGHT = 9  # with which the waiting guest ends when it is interrupted
 HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # of a traceback of the host process
 
@@ -263,6 +265,49 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
         if HOST in errors or b"guest/init.py" in errors:
             wrong.append(f"wrong: {errors[-600:]!r}")
         return wrong + leaks(bench)
+
+    return trial
+
+
+def storm(point: str) -> Trial:
+    """Fifty interrupts in a second, the first at a point."""
+
+    def trial(bench: Bench) -> list[str]:
+        with _at(bench, point) as (process, go):
+            for _ in range(_STORM):
+                if process.poll() is not None:
+                    break
+                process.send_signal(signal.SIGINT)
+                go()
+                time.sleep(1 / _STORM)  # that is the fault
+            status, _, errors = end(process)
+        expected = {STATUS, *_expected(point, signal.SIGINT, 3), 0, _CAUGHT, 128 + signal.SIGKILL}
+        wrong = [] if status in expected else [f"wrong: {status}: {errors[-300:]!r}"]
+        if HOST in errors or b"xception ignored" in errors:
+            wrong.append(f"wrong: {errors[-900:]!r}")
+        return wrong + leaks(bench)
+
+    return trial
+
+
+def stopped_often(point: str, *, continued: bool) -> Trial:
+    """Ctrl+Z several times at a point: it stops once; or not, where it was let go on before it could."""
+
+    def trial(bench: Bench) -> list[str]:
+        with _at(bench, point) as (process, go):
+            for _ in range(_STOPS):
+                interrupt(process, signal.SIGTSTP)
+            if continued:
+                interrupt(process, signal.SIGCONT)
+            go()
+            if not continued:
+                await_stopped(process)
+                process.send_signal(signal.SIGCONT)
+            await_ready(process)
+            process.send_signal(signal.SIGTERM)
+            status, _, errors = end(process)
+        right = status == 128 + signal.SIGTERM and HOST not in errors
+        return ([] if right else [f"wrong: {status} {errors!r}"]) + leaks(bench)
 
     return trial
 

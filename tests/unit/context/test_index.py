@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buildr.context import index
+from buildr.context import file_systems, index
 from buildr.context.digest import ContentReader, tree_digest
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan, scan_file
@@ -81,6 +83,25 @@ def tick(folder: Path) -> None:
         now = probe.stat().st_ctime_ns
 
 
+TABLE = "1 0 {major}:{minor} / / rw,relatime shared:1 - {kind} {source} {options}\n"
+
+
+def mounted(table: Path, *kinds: str, device: int, options: str = "rw") -> None:
+    """Write what the kernel would tell of mounts at the root, one above the other, proc(5)."""
+    major, minor = os.major(device), os.minor(device)
+    row = {"major": major, "minor": minor, "source": "none", "options": options}
+    table.write_text("".join(TABLE.format(kind=kind, **row) for kind in kinds))
+
+
+@pytest.fixture(autouse=True)
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Wherever temporary files lie here, their file system counts as ext4."""
+    found = tmp_path / "mountinfo"
+    mounted(found, "ext4", device=tmp_path.stat().st_dev)
+    monkeypatch.setattr(file_systems, "_TABLE", str(found))
+    return found
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -117,6 +138,94 @@ def test_of_what_has_changed_only_that_is_read(site: Site) -> None:
     second = site.look()
     assert second == site.truth() != first
     assert site.read == ["sub/a"]
+
+
+EVERYTHING = ["app.py", "env/c", "out/kept", "sub/a", "sub/deep/b"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "tmpfs",
+        "ramfs",
+        "fuse.sshfs",
+        "fuseblk",
+        "nfs4",
+        "cifs",
+        "9p",
+        "virtiofs",
+        "vfat",
+        "overlay",
+    ],
+)
+def test_where_times_do_not_tell_of_changes_everything_is_read_each_time(
+    site: Site, table: Path, kind: str
+) -> None:
+    mounted(table, kind, device=site.root.stat().st_dev)
+    first = site.look()
+    assert site.look() == first
+    assert (site.walks, site.read) == (1, EVERYTHING)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "f2fs"])
+def test_where_the_kernel_keeps_times_nothing_is_read_twice(
+    site: Site, table: Path, kind: str
+) -> None:
+    mounted(table, kind, device=site.root.stat().st_dev)
+    site.look()
+    site.look()
+    assert (site.walks, site.read) == (0, [])
+
+
+def test_a_device_that_no_mount_names_counts_as_what_lies_at_that_place(
+    site: Site, table: Path
+) -> None:
+    """So it is with subvolumes of btrfs; of mounts at one place the last is seen."""
+    mounted(table, "tmpfs", "btrfs", device=site.root.stat().st_dev + 1)
+    site.look()
+    site.look()
+    assert (site.walks, site.read) == (0, [])
+
+
+@pytest.mark.parametrize(("below", "read"), [("ext4", []), ("tmpfs", EVERYTHING)])
+def test_of_an_overlay_its_upper_directory_decides(
+    site: Site, table: Path, below: str, read: list[str], tmp_path: Path
+) -> None:
+    device = site.root.stat().st_dev
+    mounted(table, below, device=device + 1)
+    under = table.read_text()
+    options = f"rw,lowerdir=/lower,upperdir={tmp_path},workdir=/work"
+    mounted(table, "overlay", device=device, options=options)
+    place = str(site.root).replace(" ", "\\040")
+    table.write_text(under + table.read_text().replace(" / / ", f" / {place} "))
+    site.look()
+    site.look()
+    assert site.read == read
+
+
+def test_without_a_table_of_mounts_everything_is_read(site: Site, table: Path) -> None:
+    table.unlink()
+    site.look()
+    site.look()
+    assert site.read == EVERYTHING
+
+
+def test_a_store_through_a_map_is_seen_in_memory_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_systems, "_TABLE", "/proc/self/mountinfo")
+    place = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    try:
+        site.root = place / "root"
+        site.root.mkdir()
+        (site.root / "data").write_bytes(b"old")
+        first = site.look()
+        with (site.root / "data").open("r+b") as file, mmap.mmap(file.fileno(), 3) as data:
+            data[:] = b"new"
+            data.flush()
+            assert site.look() == site.truth() != first
+    finally:
+        shutil.rmtree(place)
 
 
 def test_what_an_unchanged_look_gives_can_be_built_from(site: Site) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP)
+INSTALLED = (*HANDLED, signal.SIGCONT)
 
 READY = """\
 container.stdout.write(b"ready\\n")
@@ -43,9 +44,9 @@ def ready(directory: Path, code: str, **options: Any) -> Iterator[subprocess.Pop
 
 @pytest.fixture(autouse=True)
 def handlers_stay() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in HANDLED}
+    before = {number: signal.getsignal(number) for number in INSTALLED}
     yield
-    assert {number: signal.getsignal(number) for number in HANDLED} == before
+    assert {number: signal.getsignal(number) for number in INSTALLED} == before
 
 
 # Handlers ---------------------------------------------------------------------------------------------
@@ -102,16 +103,72 @@ def test_off_the_main_thread_nothing_is_installed() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_termination_before_a_container_exists_ends_at_once(number: int) -> None:
-    with pytest.raises(Terminated) as ended, Signals():
+    with pytest.raises(Terminated) as ended, Signals() as signals, signals.raising():
         signal.raise_signal(number)
     assert ended.value.exit_code == 128 + number
 
 
 def test_an_interrupt_before_a_container_exists_ends_at_once() -> None:
     signals = Signals()
-    with pytest.raises(KeyboardInterrupt), signals:
+    with pytest.raises(KeyboardInterrupt), signals, signals.raising():
         signal.raise_signal(signal.SIGINT)
     assert signals.interrupts == 1
+
+
+def test_what_the_first_signal_ends_the_next_one_does_not_break_off() -> None:
+    unwound: list[bool] = []
+
+    def unwind() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        unwound.append(True)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.raises(KeyboardInterrupt))
+        signals = stack.enter_context(Signals())
+        stack.enter_context(signals.raising())
+        stack.callback(unwind)
+        signal.raise_signal(signal.SIGINT)
+    assert unwound
+    assert signals.interrupts == 2
+
+
+def test_a_signal_before_anything_may_be_ended_ends_it_when_it_begins() -> None:
+    begun: list[bool] = []
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Terminated), signals.raising():
+            begun.append(True)
+    assert not begun
+
+
+class Destroyed:
+    """Something that is just destroyed when a signal comes: Python raises no exception there."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self._number)
+
+
+@pytest.mark.parametrize(
+    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 3)]
+)
+def test_an_exception_that_python_cannot_raise_is_raised_afterwards_without_a_word(
+    number: int, times: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def destroy(signals: Signals) -> None:
+        if times == 3:
+            signals.collect()
+        for _ in range(times):
+            Destroyed(number)
+        threading.Event().wait(SECONDS)
+        pytest.fail("the signal is lost")
+
+    with pytest.raises((KeyboardInterrupt, Terminated)), Signals() as signals, signals.raising():
+        destroy(signals)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2])
@@ -132,9 +189,33 @@ def test_once_a_container_exists_signals_are_collected(number: int) -> None:
         assert signals.received.get_nowait() == number
 
 
+def test_stops_that_come_while_one_waits_are_one_stop() -> None:
+    with Signals() as signals:
+        signals.collect()
+        for _ in range(5):
+            signal.raise_signal(signal.SIGTSTP)
+        assert signals.take_stop()
+        assert not signals.take_stop()
+
+
+@pytest.mark.parametrize("later", [True, False], ids=["later", "at the same time"])
+def test_a_stop_that_the_user_has_taken_back_is_none(later: bool) -> None:
+    both = {signal.SIGTSTP, signal.SIGCONT}
+    with Signals() as signals:
+        signals.collect()
+        if not later:  # then their handlers run in the order of their numbers
+            signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        signal.raise_signal(signal.SIGTSTP)
+        signal.raise_signal(signal.SIGCONT)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+        assert not signals.take_stop()
+        signal.raise_signal(signal.SIGTSTP)
+        assert signals.take_stop()
+
+
 def test_a_third_interrupt_gives_up_even_an_orderly_end() -> None:
     signals = Signals()
-    with signals:
+    with signals, signals.raising():
         signals.collect()
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -168,6 +249,12 @@ def bystander() -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def ending_signals() -> Iterator[None]:
+    with Signals() as signals, signals.raising():
+        yield
+
+
+@contextlib.contextmanager
 def waiting(number: int) -> Iterator[None]:
     """Read from a pipe in which nothing comes; once the kernel waits there, a bystander gets a signal."""
     reader, writer = os.pipe()
@@ -198,7 +285,7 @@ def waiting(number: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_interrupts_no_system_call_is_heard_nevertheless(number: int) -> None:
-    with pytest.raises((Terminated, KeyboardInterrupt)), Signals(), waiting(number):
+    with pytest.raises((Terminated, KeyboardInterrupt)), ending_signals(), waiting(number):
         pass
 
 
@@ -258,6 +345,147 @@ def test_ctrl_c_lets_the_guest_end_and_the_status_is_0(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+BUILDING = """\
+class Slow(FakeBackend):
+    def build(self, request, on_event):
+        sys.stdout.write("ready\\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+backend = Slow(guest)
+"""
+# The first interrupt, from inside: what comes first is imported.
+EARLY = """\
+class Early:
+    def find_spec(self, name, path, target=None):
+        if name == "buildr.runners.plan" and not self.seen:
+            self.seen = True
+            sys.stdout.write("ready\\n")
+            sys.stdout.flush()
+            os.read(0, 1)
+    seen = False
+
+sys.meta_path.insert(0, Early())
+"""
+OBEDIENT = f"""\
+container.signals.catch(signal.SIGINT)
+{READY}
+container.signals.wait()
+return 3
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        app(faults=BUILDING),
+        app(OBEDIENT),
+        app("container.signals.wait()", setup="import os", faults=EARLY),
+    ],
+    ids=["while an image is built", "while a guest runs", "while modules are imported"],
+)
+def test_a_storm_of_interrupts_ends_the_script_without_a_traceback(
+    tmp_path: Path, code: str
+) -> None:
+    for _ in range(5):
+        with ready(tmp_path, code) as process:
+            assert process.stdin is not None
+            process.send_signal(signal.SIGINT)
+            process.stdin.write(b"x")
+            process.stdin.flush()
+            while process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            done = end(process)
+        assert b"Traceback" not in done.stderr
+        assert b"xception ignored" not in done.stderr
+        assert done.returncode in {0, 3, 128 + signal.SIGINT, 128 + signal.SIGKILL}
+
+
+def test_an_interrupt_while_modules_are_imported_cancels(tmp_path: Path) -> None:
+    code = app("container.signals.wait()", setup="import os", faults=EARLY)
+    with ready(tmp_path, code) as process:
+        assert process.stdin is not None
+        process.send_signal(signal.SIGINT)
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        done = end(process)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, b"buildr: cancelled")
+
+
+UNWINDING = """\
+class Slow(FakeBackend):
+    def build(self, request, on_event):
+        try:
+            self.say("ready")
+        finally:
+            self.say("unwinding")
+
+    def say(self, word):
+        sys.stdout.write(f"{word}\\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+backend = Slow(guest)
+"""
+
+
+def test_a_third_interrupt_ends_what_does_not_unwind(tmp_path: Path) -> None:
+    with ready(tmp_path, app(faults=UNWINDING)) as process:
+        process.send_signal(signal.SIGINT)
+        assert line(process) == b"unwinding\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        done = end(process)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGINT, b"")
+    assert b"Traceback" not in done.stderr
+
+
+LEAVING = """\
+import signal, sys, threading
+try:
+    main()
+finally:
+    sys.stdout.write("leaving\\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+"""
+
+
+def test_an_interrupt_of_a_program_that_leaves_after_one_ends_it_with_its_status(
+    tmp_path: Path,
+) -> None:
+    with ready(tmp_path, app(OBEDIENT, call=LEAVING)) as process:
+        process.send_signal(signal.SIGINT)
+        assert line(process) == b"leaving\n"
+        process.send_signal(signal.SIGINT)
+        done = end(process)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+CATCHING = """\
+try:
+    main()
+except SystemExit:
+    pass
+sys.stdout.write("going on\\n")
+sys.stdout.flush()
+threading.Event().wait()
+"""
+
+
+def test_a_program_that_goes_on_after_an_interrupt_is_interrupted_as_before(
+    tmp_path: Path,
+) -> None:
+    with ready(tmp_path, app(OBEDIENT, call=CATCHING)) as process:
+        process.send_signal(signal.SIGINT)
+        assert line(process) == b"going on\n"
+        process.send_signal(signal.SIGINT)
+        done = end(process)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.endswith(b"\nKeyboardInterrupt\n")
+
+
 STUBBORN = f"container.signals.ignore(signal.SIGINT)\n{READY}container.signals.wait()"
 
 
@@ -280,17 +508,6 @@ container.signals.wait()
         assert line(process) == b"once\n"
         process.send_signal(signal.SIGINT)
         assert end(process).returncode == 128 + signal.SIGKILL
-
-
-BUILDING = """\
-class Slow(FakeBackend):
-    def build(self, request, on_event):
-        sys.stdout.write("ready\\n")
-        sys.stdout.flush()
-        threading.Event().wait()
-
-backend = Slow(guest)
-"""
 
 
 def test_ctrl_c_during_a_build_cancels_it(tmp_path: Path) -> None:

@@ -183,7 +183,9 @@ def test_an_engine_that_is_lost_for_longer_is_left_to_the_watchdog(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     handed_over: list[bool] = []
-    monkeypatch.setattr("buildr.host.guard.Guard.take_over", lambda _: handed_over.append(True))
+    monkeypatch.setattr(
+        "buildr.host.guard.Guard.take_over", lambda _, **_how: handed_over.append(True)
+    )
     backend = FakeBackend(until_asked)
     backend.fail("start", EngineLostError("gone"))
     backend.fail("remove", EngineLostError("gone"))

@@ -570,8 +570,9 @@ class Keeper(Watchdog):
     def removed(self) -> None:
         self.told.append("removed")
 
-    def take_over(self) -> None:
-        self.told.append("take over")
+    def take_over(self, *, at_once: bool = False) -> bool:
+        self.told.append("take over at once" if at_once else "take over")
+        return True
 
 
 @pytest.mark.parametrize(
@@ -619,19 +620,38 @@ def test_what_a_signal_breaks_off_the_watchdog_finishes(
     assert keeper.told == told
 
 
-def test_whoever_asks_for_the_third_time_waits_for_nothing() -> None:
-    signals = Signals()
+class Forced(FakeBackend):
+    """Where the user asks for the third time while the guest is started."""
 
-    class Stuck(FakeBackend):
-        def start(self, container: str) -> None:
-            super().start(container)
-            signals.interrupts = 3
+    def __init__(self, *, raises: bool = True) -> None:
+        super().__init__()
+        self.signals = Signals()
+        self._raises = raises
+
+    def start(self, container: str) -> None:
+        super().start(container)
+        self.signals.interrupts = 3
+        if self._raises:
             raise KeyboardInterrupt
 
-    backend = Stuck()
-    with pytest.raises(KeyboardInterrupt):
-        go(backend, signals=signals)
+
+@pytest.mark.parametrize("raises", [True, False], ids=["raised", "swallowed"])
+def test_the_third_time_the_watchdog_removes_the_container_and_nothing_waits_for_that(
+    raises: bool,
+) -> None:
+    backend, keeper = Forced(raises=raises), Keeper()
+    spec = ContainerSpec(image=backend.add_image("base").id)
+    with pytest.raises(KeyboardInterrupt) if raises else contextlib.nullcontext():
+        run(backend, spec, backend.signals, watchdog=keeper)
     assert "remove" not in backend.operations
+    assert keeper.told[-1] == "take over at once"
+
+
+def test_the_third_time_the_container_is_removed_here_where_there_is_no_watchdog() -> None:
+    backend = Forced()
+    with pytest.raises(KeyboardInterrupt):
+        go(backend, signals=backend.signals)
+    assert backend.operations[-1] == "remove"
 
 
 def test_a_lost_guest_that_still_runs_is_stopped_and_no_status_is_made_up() -> None:

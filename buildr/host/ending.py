@@ -1,0 +1,91 @@
+"""A Ctrl+C that comes before an operation has begun, or when the process is ending already: no traceback, and no other status."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Self
+
+    Handler = Callable[[int, FrameType | None], None]
+
+
+class Held:
+    """Keeps interrupts until an operation has its own handlers; a context manager.
+
+    What comes first is imported, which takes long enough to be interrupted, and has nothing to clean up.
+
+    Attributes:
+        count: how many came.
+        previous: the handler before; ``None`` where nothing is kept, as off the main thread.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.previous: object = None
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """Note an interrupt."""
+        self.count += 1
+
+    def __enter__(self) -> Self:
+        """Begin to keep them."""
+        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+            with contextlib.suppress(ValueError):  # off the main thread
+                self.previous = signal.signal(signal.SIGINT, self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the handler back that was before, unless an operation has taken over.
+
+        Raises:
+            KeyboardInterrupt: one came.
+        """
+        present: object = signal.getsignal(signal.SIGINT)
+        if present is self:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.count:
+                raise KeyboardInterrupt
+
+
+def interrupts_ending(end: SystemExit) -> Handler:
+    """Return a handler of SIGINT for a program that the user has interrupted, and that now leaves.
+
+    Another interrupt ends the process at once, with the status that it has: in a ``finally`` of the program, or while Python
+    waits for the program's threads. Where the program has caught the exception, and goes on, all is as it was before.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if sys.exc_info()[1] is end or _waits_for_threads(frame):
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.default_int_handler(number, frame)
+
+    ignore_at_the_end()
+    return handle
+
+
+def end_on_interrupt() -> None:
+    """Let an interrupt end a process of Buildr's own, without a traceback, where it has nothing to clean up."""
+    # One that was ignored on purpose (nohup) stays ignored.
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+        ignore_at_the_end()
+
+
+def ignore_at_the_end() -> None:
+    """Ignore interrupts while the interpreter takes itself apart."""
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+
+
+def _waits_for_threads(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") == "threading"
