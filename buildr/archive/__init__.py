@@ -1,4 +1,4 @@
 """Tar streams, written and read: headers, sparse files, bounded memory, the same bytes each time.
 
-Imports `buildr.context` for what is packed.
+It imports `buildr.context`, whose files it packs, and `buildr.host`.
 """

@@ -2,7 +2,7 @@
 
 `buildr.call.target` finds the function's place, `buildr.call.session` the engine and the image, `buildr.call.invocation` is one
 call, `buildr.call.map` many of them, `buildr.call.result` what came of one. What the guest does is
-`buildr.guest.call`; `buildr.guest.transfer` says what can travel.
+`buildr.guest.call`; `buildr.guest.transfer` says what can travel. It may import `buildr.runners` and what is below it.
 """
 
 from __future__ import annotations

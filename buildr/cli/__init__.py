@@ -1,6 +1,6 @@
 """The command ``buildr``.
 
-Only click is imported to read a command line; each command imports its work when it runs.
+Reading a command line imports click alone; each command imports what it needs when it runs. It may import everything below it.
 """
 
 from __future__ import annotations

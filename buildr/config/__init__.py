@@ -1,7 +1,7 @@
 """Where options come from: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first one that sets an option wins.
 
 Each place is a `Layer` of values that are valid by themselves; `settle` merges the layers. All of it happens on the host: a guest
-gets the result.
+gets the result. It may import `buildr.plan` and what is below it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""The context: which files are sent to the build, and how they are packed."""
+"""The context: which files are sent to the build, and whether they have changed since the last look.
+
+It imports `buildr.host`, and neither options nor engines.
+"""

@@ -1,7 +1,8 @@
 """Dependencies: where a project declares them, and how pip is called.
 
 The first source that is there is taken, in the order of `SOURCES`; a file that the user names comes before
-all of them. A further source is one module with the functions of `Source`, and one row.
+all of them. A further source is one module with the functions of `Source`, and one row. It imports `buildr.host` and
+`buildr.errors` alone: a reader is given files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What ``buildr doctor`` finds out: whether scripts can run in containers here, and how to fix what is missing.
 
-Each check is a function of what it looks at: a `Host` (a root directory, an environment, a user) or an engine.
+Each check is a function of what it looks at: a `Host` (a root directory, an environment, a user) or an engine. It may import
+`buildr.plan`, `buildr.engines` and what is below them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """This process and its machine: signals, terminal, temporary files, caches, exit status.
 
-Imports nothing of Buildr but its errors.
+It imports nothing of Buildr but `buildr.errors`.
 """

@@ -11,7 +11,7 @@ from buildr.image.base_images import find_bases
 from buildr.image.inputs import Inputs
 from buildr.image.lookup import Lookup
 from buildr.image.subordinate_ids import fit
-from buildr.leftovers import sweeping
+from buildr.leftovers import housekeeping
 from buildr.leftovers.build_lock import building
 from buildr.leftovers.old_images import old_images
 from buildr.plan.fingerprint import frame
@@ -64,7 +64,7 @@ def ensure_image(
     """
     ready = make_ready(backend, project, say, Wanted(cache=cache), verbosity=verbosity)
     if ready.is_new:
-        sweeping.collect_later(backend.info, old_images(project, ready.image))
+        housekeeping.collect_later(backend.info, old_images(project, ready.image))
     return ready.image
 
 

@@ -1,10 +1,10 @@
 """Installing dependencies with secrets: the same on every engine, and without a trace of them.
 
-Docker's classic builder has no ``RUN --mount=type=secret``, and build arguments stand in an image's history. So the
+Docker's classic builder has no ``RUN --mount=type=secret``, and build arguments are kept in an image's history. So the
 installation happens in a container of its own (`buildr.installer.in_container`), which gets the secrets through its standard
 input and keeps them in memory. What the installation changed comes back as an archive, in which the secrets are looked
 for; a build without secrets makes an image of it, from which the project's is built. That image has a tag of its own, so
-that a change of the source installs nothing again.
+that a change of the source installs nothing again. It may import `buildr.run`, `buildr.plan` and what is below them.
 """
 
 from __future__ import annotations

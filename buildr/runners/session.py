@@ -12,7 +12,7 @@ from buildr.image.ensure import Wanted, make_ready
 from buildr.image.lookup import Ready
 from buildr.image.publish import build_and_publish, build_elsewhere, verbosity
 from buildr.layout import APP
-from buildr.leftovers import housework, sweeping
+from buildr.leftovers import housekeeping, tasks
 from buildr.leftovers.old_images import old_images
 from buildr.plan.mounted_source import source_mounted
 from buildr.run.watchdog import Watchdog
@@ -109,8 +109,8 @@ class EngineSession:
         """
         info = self.backend.info
         if ready.is_new:
-            housework.note(info, old_images(self.project, ready.image))
-        return sweeping.afterwards(info)
+            tasks.note(info, old_images(self.project, ready.image))
+        return housekeeping.afterwards(info)
 
     def report_ports(self, container: str, spec: ContainerSpec) -> None:
         """Print which host ports the engine chose; it is asked only when it had to choose."""

@@ -1,1 +1,1 @@
-"""HTTP over an engine's socket: connections, requests, answers, as both engines speak it."""
+"""HTTP over an engine's socket: connections, requests, answers. It imports `buildr.errors` and `buildr.host`, and no adapter."""

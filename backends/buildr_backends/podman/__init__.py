@@ -1,1 +1,1 @@
-"""Podman: rootless or not, through the libpod API, with no daemon needed."""
+"""Podman: rootless or not, through the libpod API, without a daemon. It imports `shared` and `http`, and never `docker`."""

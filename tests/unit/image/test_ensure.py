@@ -23,7 +23,7 @@ from buildr.plan import fingerprint
 from buildr.plan.fingerprint import frame
 from buildr.plan.sources import read_sources
 from buildr.testing import FakeBackend
-from tests.unit.house import keep_house_of
+from tests.unit.housekeeping import clean_up
 from tests.unit.planning import one_script, planned
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_without_the_cache_it_is_built_again() -> None:
     second = ensure(backend, cache=False)
     assert second != first
     assert not backend.builds[1].cache
-    keep_house_of(backend)
+    clean_up(backend)
     assert backend.image(first) is None
 
 
@@ -472,7 +472,7 @@ def states(backend: FakeBackend, directory: Path, count: int) -> list[str]:
     for number in range(count):
         write(directory / "app.py", f"print({number})\n")
         found.append(ensure(backend))
-        keep_house_of(backend)
+        clean_up(backend)
     return found
 
 
@@ -512,7 +512,7 @@ def test_images_without_a_name_go() -> None:
     first = ensure(backend)
     project = planned()
     ensure(backend, project, cache=False)
-    keep_house_of(backend)
+    clean_up(backend)
     assert backend.image(first) is None
     assert backend.image("localhost/buildr/app:latest") is not None
 
@@ -526,7 +526,7 @@ def test_a_collection_that_fails_takes_nothing_of_the_run(
     backend.fail(operation, EngineError("reading image: image not known"), times=None)
     write(project_directory / "app.py", "print('last')\n")
     last = ensure(backend)
-    keep_house_of(backend)
+    clean_up(backend)
     assert backend.image(last) is not None
 
 

@@ -15,7 +15,7 @@ from buildr.image.ensure import ensure_image
 from buildr.installer.advice import ADVICE
 from buildr.plan.containerfile import render
 from buildr.testing import FakeBackend
-from tests.unit.house import keep_house_of
+from tests.unit.housekeeping import clean_up
 from tests.unit.planning import one_script, planned
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_old_images_go_and_what_is_below_the_newest_stays(project_directory: Pat
     for number in range(6):
         (project_directory / "app.py").write_text(f"print({number})\n")
         ensure(backend)
-        keep_house_of(backend)
+        clean_up(backend)
     tags = [tag for image in backend.images({}) for tag in image.tags]
     assert sum(tag.endswith("-prepared") for tag in tags) == 1
     assert len([image for image in backend.images({}) if image.tags]) == 1 + 4 + 1  # the base, too

@@ -17,7 +17,7 @@ from buildr.options import package_options
 from buildr.plan.entry import Entry
 from buildr.plan.project import plan
 from buildr.testing import FakeBackend
-from tests.unit.house import keep_house_of
+from tests.unit.housekeeping import clean_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,7 +295,7 @@ def test_the_newest_images_of_dependencies_stay(directory: Path) -> None:
         guest.files = {"usr/lib/rich.py": str(version).encode()}
         (directory / "requirements.txt").write_text(f"rich=={version}\n")
         build(backend)
-        keep_house_of(backend)
+        clean_up(backend)
     tags = [tag for image in backend.images({"buildr.dependencies": ""}) for tag in image.tags]
     assert len([tag for tag in tags if ":deps-" in tag]) == 2
 

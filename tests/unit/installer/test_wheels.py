@@ -15,13 +15,13 @@ from buildr.image.ensure import Wanted, ensure_image, make_ready
 from buildr.installer.installation import Installed
 from buildr.installer.wheels import cache_volumes
 from buildr.labels import WHEELS
-from buildr.leftovers import housework
+from buildr.leftovers import tasks
 from buildr.leftovers.old_images import old_images
 from buildr.options import package_options
 from buildr.plan.entry import Entry
 from buildr.plan.project import plan
 from buildr.testing import FakeBackend
-from tests.unit.house import keep_house_of
+from tests.unit.housekeeping import clean_up
 from tests.unit.installer.test_installation import Installer
 
 if TYPE_CHECKING:
@@ -221,8 +221,8 @@ def test_old_images_of_what_was_installed_go(directory: Path) -> None:
         (directory / "requirements.txt").write_text(f"rich=={version}\n")
         project = plan(Entry(kind="script", script=os.path.abspath("app.py")), package_options({}))
         ready = make_ready(backend, project, lambda _text: None, Wanted(wheels=True))
-        housework.note(backend.info, old_images(project, ready.image))
-        keep_house_of(backend)
+        tasks.note(backend.info, old_images(project, ready.image))
+        clean_up(backend)
     tags = [tag for image in backend.images({}) for tag in image.tags]
     assert len([tag for tag in tags if tag.startswith("localhost/buildr-dependencies:")]) == 2
     assert len([tag for tag in tags if tag.startswith("localhost/buildr-ground:")]) == 1

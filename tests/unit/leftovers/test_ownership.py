@@ -23,7 +23,7 @@ from buildr.host.process import pid_namespace
 from buildr.image.base_content import place_in
 from buildr.labels import PROJECT
 from buildr.layout import ENTRYPOINT, MARKERS
-from buildr.leftovers import housework
+from buildr.leftovers import tasks
 from buildr.leftovers.old_images import OldImages
 from buildr.run import runs
 from buildr.run.cleanup import end_run, sweep
@@ -31,7 +31,7 @@ from buildr.run.helper import helper
 from buildr.run.lifecycle import create
 from buildr.testing import FakeBackend, using
 from tests.unit.host.test_marks import killed
-from tests.unit.house import keep_house_of
+from tests.unit.housekeeping import clean_up
 from tests.unit.run.test_cleanup import labels_of_a_dead_process
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def test_an_image_that_was_committed_stays_though_it_has_no_name(
     old = OldImages(
         project="p", name="localhost/buildr/p", newest="", secrets=False, installs=False
     )
-    housework.note(backend.info, old)
-    keep_house_of(backend)
+    tasks.note(backend.info, old)
+    clean_up(backend)
     assert not marks.left("build", "fake")
     assert backend.image(committed) is not None
 

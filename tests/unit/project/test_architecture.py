@@ -111,3 +111,5 @@ def test_every_folder_says_what_it_is_for(module: str) -> None:
     text = ast.get_docstring(ast.parse(MODULES[module].read_bytes()))
     assert text is not None
     assert text.partition("\n")[0].endswith((".", ":"))
+    is_room = module.count(".") == 1
+    assert "import" in text or not is_room, "say what it may import, too"

@@ -18,7 +18,7 @@ ALLOWED = {
     "buildr/guest/init.py": "which files a script has written, for people",
     "buildr/image/offline_base.py": "when an image was made, for people",
     "buildr/run/runs.py": "how old a run is, for people",
-    "buildr/leftovers/housework.py": "when what has failed is tried again; too long a pause counts as none",
+    "buildr/leftovers/tasks.py": "when what has failed is tried again; too long a pause counts as none",
     "buildr/host/cache.py": "files that nobody has used for weeks",
     "buildr/installer/in_container.py": "wheels that nobody has used for weeks",
     "buildr/context/index.py": "stamps of files too young to be trusted; a clock that is set back makes more of them",

@@ -1,11 +1,11 @@
-"""Housekeeping: what killed runs and builds have left, and images that are old now, goes by a process of its own.
+"""Housekeeping: a process of its own removes what killed runs and builds have left, and images that are old now.
 
 The end of a run only looks whether there is anything to do, in files of its own: it asks no engine, and does not wait.
 What runs and builds have left is known by their marks (`buildr.host.marks`), and old images by a note of the run that has built
-a new one. The process does one kind of work after the other, and tries again later, and less and less often, what it
-could not do: another process builds, say, or the engine is too slow. There is one at a time for each engine.
+a new one. The process does one task after the other, and retries with growing pauses what it could not do: another process is building,
+say, or the engine is too slow. There is one at a time for each engine.
 
-Usage: python -P -m MODULE BACKEND ENDPOINT WORK…, with the lock as descriptor 3
+Usage: python -P -m MODULE BACKEND ENDPOINT TASK…, with the lock as descriptor 3
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from buildr.engines.engine import IN_MEMORY
 from buildr.host import cache, children
-from buildr.leftovers import housework
+from buildr.leftovers import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,14 +34,14 @@ _LOCK_FD = 3
 
 
 def collect_later(info: EngineInfo, old: OldImages) -> None:
-    """Note that a project has a new image, and begin to remove old ones."""
-    housework.note(info, old)
+    """Note that a project has a new image, and start to remove old ones."""
+    tasks.note(info, old)
     begin(info)
 
 
 @contextlib.contextmanager
 def afterwards(info: EngineInfo) -> Iterator[None]:
-    """Begin with what there is to do when all that is inside has ended, however it does."""
+    """Start housekeeping at the end of the block, however it ends."""
     try:
         yield
     finally:
@@ -49,7 +49,7 @@ def afterwards(info: EngineInfo) -> Iterator[None]:
 
 
 def begin(info: EngineInfo) -> None:
-    """Start the process, if there is anything for it to do; never waits."""
+    """Start the process if there is anything for it to do; never waits."""
     if info.endpoint.startswith(IN_MEMORY) or not sys.executable:
         return
     with (
@@ -62,35 +62,33 @@ def begin(info: EngineInfo) -> None:
 
 @contextlib.contextmanager
 def take(backend: str) -> Iterator[tuple[int, list[str]]]:
-    """Take on the work that there is on an engine.
+    """Claim the tasks that are due on an engine.
 
     Args:
         backend: the backend's name.
 
     Yields:
-        The descriptor of a lock, flock(2), which the worker has to hold, and the names of the kinds of work: none
-        where another process works, or where nothing is to be done.
+        The descriptor of a lock, flock(2), which the worker has to hold, and the names of the tasks: none if another
+        process is at work, or if nothing is due.
     """
-    lock = _lock(backend) if any(housework.due(backend)) else None
+    lock = _lock(backend) if any(tasks.due(backend)) else None
     if lock is None:
         yield -1, []
         return
     try:
-        due = [*housework.due(backend)]  # since somebody may just have done it
-        for work in due:
-            work.postpone()  # the process may be killed
-        yield lock, [work.name for work in due]
+        due = [*tasks.due(backend)]  # another process may just have done it
+        for task in due:
+            task.postpone()  # the process may be killed
+        yield lock, [task.name for task in due]
     finally:
         os.close(lock)
 
 
 def _lock(backend: str) -> int | None:
-    """Return the descriptor of the lock; ``None`` where another process has it, or it cannot be had."""
+    """Return the descriptor of the lock; ``None`` if another process has it, or it cannot be created."""
     try:
-        cache.lock_directory(housework.FOLDER, make=True)
-        lock = os.open(
-            housework.path_of(backend, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        cache.lock_directory(tasks.FOLDER, make=True)
+        lock = os.open(tasks.path_of(backend, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return None
     try:
@@ -126,29 +124,29 @@ def _start(lock: int, info: EngineInfo, names: list[str]) -> None:
 # The process --------------------------------------------------------------------------------------
 
 
-def keep_house(backend: str, connect: Callable[[], Backend], names: list[str]) -> None:
-    """Do work that was taken on, and what comes up meanwhile.
+def run_tasks(backend: str, connect: Callable[[], Backend], names: list[str]) -> None:
+    """Run tasks that were claimed, and those that become due meanwhile.
 
     Args:
         backend: the backend's name.
         connect: reaches the engine.
-        names: of the kinds of work.
+        names: of the tasks.
     """
     from buildr.errors import BackendError
 
     failed: set[str] = set()
-    due = [work for work in housework.every(backend) if work.name in names]
+    due = [task for task in tasks.every(backend) if task.name in names]
     while due:
-        failed |= {work.name for work in due}
+        failed |= {task.name for task in due}
         with contextlib.suppress(BackendError), contextlib.closing(connect()) as engine:
-            for work in due:
+            for task in due:
                 with contextlib.suppress(BackendError):
-                    if work.do(engine):
-                        work.succeeded()
-                        failed.discard(work.name)
-        due = [work for work in housework.due(backend) if work.name not in failed]
-        for work in due:
-            work.postpone()
+                    if task.do(engine):
+                        task.succeeded()
+                        failed.discard(task.name)
+        due = [task for task in tasks.due(backend) if task.name not in failed]
+        for task in due:
+            task.postpone()
 
 
 def _main(backend: str, endpoint: str, *names: str) -> None:
@@ -157,9 +155,9 @@ def _main(backend: str, endpoint: str, *names: str) -> None:
 
     signal.alarm(_MOST_SECONDS)  # its default action ends the process, whatever it waits for
     os.nice(_NICE)
-    os.chdir("/")  # somebody may want to unmount the user's
+    os.chdir("/")  # the user's may be about to be unmounted
     connect = load(Choice(name=backend, origin="housekeeping"))
-    keep_house(backend, lambda: connect(Target(endpoint=endpoint)), [*names])
+    run_tasks(backend, lambda: connect(Target(endpoint=endpoint)), [*names])
 
 
 if __name__ == "__main__":

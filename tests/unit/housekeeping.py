@@ -1,17 +1,17 @@
-"""Housekeeping as its own process does it, for tests that want to see what comes of it."""
+"""Housekeeping as its own process does it, for tests of its results."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildr.leftovers.sweeping import keep_house, take
+from buildr.leftovers.housekeeping import run_tasks, take
 
 if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
 
 
-def keep_house_of(backend: Backend) -> None:
+def clean_up(backend: Backend) -> None:
     """Do what there is to do on an engine."""
     name = backend.info.backend
     with take(name) as (_, names):
-        keep_house(name, lambda: backend, names)
+        run_tasks(name, lambda: backend, names)

@@ -22,14 +22,14 @@ from buildr.engines.records import EngineInfo, Image
 from buildr.errors import EngineError
 from buildr.host import cache, children, marks
 from buildr.labels import PROJECT
-from buildr.leftovers import housework, sweeping
+from buildr.leftovers import housekeeping, tasks
 from buildr.leftovers.build_lock import alone, building
 from buildr.leftovers.old_images import OldImages
 from buildr.testing import FakeBackend, FakeContainer, using
 from buildr.testing.fake_containers import nothing
 from tests.unit import calls
 from tests.unit.host.test_marks import killed
-from tests.unit.house import keep_house_of
+from tests.unit.housekeeping import clean_up
 from tests.unit.runners.test_engine import empty_input, project_directory, run
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def processes() -> Iterator[set[int]]:
 
 
 def test_nothing_to_do_starts_no_process(tmp_path: Path, processes: set[int]) -> None:
-    with sweeping.afterwards(engine_here(tmp_path)):
+    with housekeeping.afterwards(engine_here(tmp_path)):
         pass
     assert not started(processes)
 
@@ -131,7 +131,7 @@ def test_what_is_left_starts_one_at_every_end(
 ) -> None:
     killed("run", "docker")
     try:
-        with sweeping.afterwards(engine_here(tmp_path)):
+        with housekeeping.afterwards(engine_here(tmp_path)):
             if error is not None:
                 raise error
     except (KeyboardInterrupt, EngineError):
@@ -147,7 +147,7 @@ def test_the_process_holds_nothing_of_the_one_that_started_it(
         read, write = os.pipe()
         os.set_inheritable(write, True)  # noqa: FBT003 - takes it so alone
         info = engine_here(tmp_path)
-        sweeping.begin(info)
+        housekeeping.begin(info)
         os.close(write)
         connection, _ = never_answers.accept()  # it is at work
         assert os.read(read, 1) == b""
@@ -169,13 +169,13 @@ def open_socket(tmp_path: Path) -> socket.socket:
 def test_only_one_works_on_an_engine_at_a_time() -> None:
     killed("run", "fake")
     backend = FakeBackend()
-    with sweeping.take("fake") as (_, names):
+    with housekeeping.take("fake") as (_, names):
         assert names == ["runs"]
         killed("build", "fake")
-        keep_house_of(backend)
+        clean_up(backend)
         assert backend.operations == []
         assert marks.left("build", "fake")
-        sweeping.keep_house("fake", lambda: backend, names)
+        housekeeping.run_tasks("fake", lambda: backend, names)
     assert not marks.left("run", "fake")
     assert not marks.left("build", "fake")  # what came up meanwhile is done, too
 
@@ -195,7 +195,7 @@ def test_what_a_killed_run_has_left_goes_with_its_mark() -> None:
         ownership.signed(ContainerSpec(image=image.id, labels=ownership.labels(1)))
     )
     killed("run", "fake")
-    keep_house_of(backend)
+    clean_up(backend)
     assert backend.state(left) is None
     assert backend.state(live) is not None
     assert not marks.left("run", "fake")
@@ -214,8 +214,8 @@ def test_after_each_failure_it_waits_twice_as_long_up_to_a_bound() -> None:
     backend.fail("containers", EngineError("busy"), times=None)
     waits = []
     for number in range(1, 15):
-        keep_house_of(backend)
-        keep_house_of(backend)  # too early
+        clean_up(backend)
+        clean_up(backend)  # too early
         assert backend.operations.count("containers") == number
         path, failures, wait = pause()
         assert failures == number
@@ -230,10 +230,10 @@ def test_a_success_forgets_the_failures() -> None:
     killed("run", "fake")
     backend = FakeBackend()
     backend.fail("containers", EngineError("busy"))
-    keep_house_of(backend)
+    clean_up(backend)
     path, _, _ = pause()
     path.write_text("5 0")
-    keep_house_of(backend)
+    clean_up(backend)
     assert not path.exists()
     assert not marks.left("run", "fake")
 
@@ -243,10 +243,10 @@ def test_a_pause_that_makes_no_sense_is_none(text: str) -> None:
     killed("run", "fake")
     backend = FakeBackend()
     backend.fail("containers", EngineError("busy"))
-    keep_house_of(backend)
+    clean_up(backend)
     path, _, _ = pause()
     path.write_text(text)
-    keep_house_of(backend)
+    clean_up(backend)
     assert not marks.left("run", "fake")
 
 
@@ -254,9 +254,9 @@ def test_one_kind_of_work_does_not_wait_for_the_failures_of_another() -> None:
     killed("build", "fake")
     backend = FakeBackend()
     backend.fail("images", EngineError("busy"))
-    keep_house_of(backend)
+    clean_up(backend)
     killed("run", "fake")
-    keep_house_of(backend)
+    clean_up(backend)
     assert not marks.left("run", "fake")
     assert marks.left("build", "fake")
 
@@ -270,9 +270,9 @@ def test_an_attempt_that_is_killed_counts_as_a_failure() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        keep_house_of(Ending())
+        clean_up(Ending())
     backend = FakeBackend()
-    keep_house_of(backend)
+    clean_up(backend)
     assert backend.operations == []
 
 
@@ -291,13 +291,13 @@ def old_images_of(backend: FakeBackend) -> list[str]:
 def test_while_somebody_builds_no_image_goes_and_nobody_waits() -> None:
     backend = FakeBackend()
     tags = old_images_of(backend)
-    housework.note(backend.info, OLD)
+    tasks.note(backend.info, OLD)
     with building("fake"):
-        keep_house_of(backend)
+        clean_up(backend)
     assert [tag for row in backend.images({}) for tag in row.tags] == tags
     path, _, _ = pause()
     path.unlink()
-    keep_house_of(backend)
+    clean_up(backend)
     assert len(backend.images({})) < len(tags)
 
 
@@ -315,23 +315,23 @@ def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
     old_images_of(backend)
     free.clear()
     killed("build", "fake")
-    housework.note(backend.info, OLD)
-    keep_house_of(backend)
+    tasks.note(backend.info, OLD)
+    clean_up(backend)
     assert free == [True, True]
-    assert not list(housework.due("fake"))
+    assert not list(tasks.due("fake"))
 
 
 def test_a_note_that_is_damaged_goes() -> None:
-    housework.note(FakeBackend().info, OLD)
+    tasks.note(FakeBackend().info, OLD)
     (path,) = Path(cache.directory(), "housekeeping").iterdir()
     path.write_bytes(b"{")
-    keep_house_of(FakeBackend())
-    assert not list(housework.due("fake"))
+    clean_up(FakeBackend())
+    assert not list(tasks.due("fake"))
 
 
 def test_where_nothing_can_be_written_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
     backend = FakeBackend()
-    housework.note(backend.info, OLD)
-    keep_house_of(backend)
+    tasks.note(backend.info, OLD)
+    clean_up(backend)
     assert run(backend) == 0

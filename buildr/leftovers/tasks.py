@@ -1,6 +1,6 @@
-"""The kinds of work that housekeeping does on an engine, how it learns about them, and when it tries again.
+"""The tasks of housekeeping on an engine, how it learns about them, and when it tries again.
 
-See `buildr.leftovers.sweeping` for the process that does them.
+See `buildr.leftovers.housekeeping` for the process that does them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_PAUSE_SECONDS = 6 * 3600.0
 
 
 def note(info: EngineInfo, old: OldImages) -> None:
-    """Note that a project has a new image; where nothing can be written, its old ones go after a later build."""
+    """Note that a project has a new image; if nothing can be written, the old ones are removed after a later build."""
     if (folder := cache.lock_directory(FOLDER, make=True)) is None:
         return
     with contextlib.suppress(OSError):
@@ -39,14 +39,14 @@ def note(info: EngineInfo, old: OldImages) -> None:
         os.rename(temporary, f"{folder}/{name}")
 
 
-class Work:
-    """One kind of work on one engine, and when it is tried again after a failure.
+class Task:
+    """One task on one engine, and when it is tried again after a failure.
 
     Args:
         backend: the backend's name.
-        name: of the work.
-        wanted: whether there is any.
-        do: does it; returns whether all is done.
+        name: of the task.
+        wanted: whether there is anything to do.
+        do: does it; returns whether everything is done.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Work:
 
     @property
     def due(self) -> bool:
-        """Whether there is any, and it is not too early to try again."""
+        """Whether there is anything to do, and it is not too early to try again."""
         if not self._wanted(self._backend):
             return False
         _, until = self._pause()
         return not 0 < until - time.time() < 2 * _LONGEST_PAUSE_SECONDS  # clocks may be set back
 
     def postpone(self) -> None:
-        """Let it wait, for longer than the last time."""
+        """Postpone it, for longer than the last time."""
         failures, _ = self._pause()
         failures = min(failures, 30)
         pause = min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS)
@@ -93,16 +93,16 @@ class Work:
             return 0, 0.0
 
 
-def every(backend: str) -> Iterator[Work]:
-    """Yield all kinds of work."""
-    yield Work(backend, "runs", _runs_are_left, _sweep_runs)
-    yield Work(backend, "builds", _builds_are_left, _sweep_builds)
-    yield Work(backend, "images", _images_are_old, _collect_images)
+def every(backend: str) -> Iterator[Task]:
+    """Yield all tasks."""
+    yield Task(backend, "runs", _runs_are_left, _sweep_runs)
+    yield Task(backend, "builds", _builds_are_left, _sweep_builds)
+    yield Task(backend, "images", _images_are_old, _collect_images)
 
 
-def due(backend: str) -> Iterator[Work]:
-    """Yield those for which there is something to do now."""
-    return (work for work in every(backend) if work.due)
+def due(backend: str) -> Iterator[Task]:
+    """Yield those that are due now."""
+    return (task for task in every(backend) if task.due)
 
 
 def _runs_are_left(backend: str) -> bool:
