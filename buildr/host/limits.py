@@ -36,6 +36,9 @@ LINE: Final = 1 << 16
 LINE_CHARACTERS: Final = 1 << 13
 """One line of output that is shown."""
 
+ADVISED_CHARACTERS: Final = 512
+"""One line in which the reason of a failed installation is looked for."""
+
 # Archives -------------------------------------------------------------------------------------------
 
 EXTENDED_HEADER: Final = 1 << 20
@@ -44,14 +47,16 @@ EXTENDED_HEADERS: Final = 8
 """How many of them one member can have."""
 INSTALLED: Final = 64 << 30
 """What an installation can write. A set of packages for machine learning on GPUs takes some 10 GiB."""
-INSTALLATION_ANSWER: Final = 64 << 20
+INSTALLATION_ANSWER: Final = 16 << 20
 """The line before that archive: the paths that are gone."""
-PACKAGE_RECORDS: Final = 64 << 20
+INSTALLATION_VALUES: Final = 500_000
+"""How many these can be."""
+PACKAGE_RECORDS: Final = 32 << 20
 """One file in which a package manager lists packages."""
-PACKAGES: Final = 1_000_000
+PACKAGE_HEADERS: Final = 1 << 20
+"""The beginning of a Python package's metadata, which holds what is read of it."""
+PACKAGES: Final = 200_000
 """How many packages an image can have."""
-BASE_LOOK: Final = 4 << 20
-"""The beginning of an archive that shows whether a folder is empty."""
 PROGRAM_ANSWER: Final = 1 << 12
 """What a small program of Buildr's answers, such as a version."""
 

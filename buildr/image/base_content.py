@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from buildr.archive.header import DIRECTORY
 from buildr.errors import EngineError
 from buildr.host import cache
 from buildr.layout import APP
@@ -24,7 +25,6 @@ Place: TypeAlias = Literal["free", "filled", "other"]
 _PLACES: tuple[Place, ...] = ("free", "filled", "other")
 _KIND = "base-app"
 _OFFICIAL = "docker.io/library/python:"
-_CHUNKS = 16  # of the archive; an empty folder is in the first
 
 
 def place_in(backend: Containers, base: Image) -> Place:
@@ -53,22 +53,22 @@ def _overlap(volume: str) -> bool:
 
 
 def _look(backend: Containers, image: str) -> Place:
-    import io
-    import tarfile
-    from itertools import islice
+    from buildr.archive.chunks import closing
+    from buildr.archive.reader import ArchiveError, TarReader
 
+    place: Place = "other"
     with helper(backend, image) as container:
         try:
-            head = b"".join(islice(backend.get_archive(container, APP), _CHUNKS))
+            with closing(backend.get_archive(container, APP)) as chunks:
+                for member in TarReader(chunks):
+                    if place == "free" or member.kind != DIRECTORY:
+                        place = "filled" if place == "free" else "other"
+                        break
+                    place = "free"
+        except ArchiveError:
+            return "other"
         except EngineError as error:
             if error.status != 404:
                 raise
             return "free"
-    try:
-        with tarfile.open(fileobj=io.BytesIO(head)) as archive:
-            top = archive.next()
-            if top is None or not top.isdir():
-                return "other"
-            return "free" if archive.next() is None else "filled"
-    except tarfile.TarError:  # cut off, so there is more than a folder
-        return "filled" if head else "other"
+    return place

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.errors import BuildError
+from buildr.host.limits import ADVISED_CHARACTERS, LOG_LINES
 from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import PIP
 
@@ -34,6 +35,8 @@ _ERROR = r"(?m)^\s*(?:ERROR|error|E): +(\S.*)$"
 _UNHELPFUL = r"subprocess-exited|metadata-generation-failed|Failed to build installable|Could not build wheels|exit code"
 _MISSING = r"find a version that satisfies the requirement ([^\n]+?)(?: \(from [^\n]*?)?\s*\(from versions: ([^)]*)\)"
 _IGNORED = r"([^\s;:]+) Requires-Python ([^\s;]+)"
+_VERSIONS = "(from versions: "
+_NEWEST = 60  # characters at the end of that list, which may be long
 _LONGEST = 300  # characters of a reason
 # Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6; other controls.
 _CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]"
@@ -62,7 +65,8 @@ def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:
         base_image: the reference of the base image, by which its distribution may be known.
         system: whether packages of the system were installed, and not those of Python.
     """
-    text = plain(log).replace(f"{DEPENDENCIES_ROOT}/", "")
+    lines = map(_short, plain(log).splitlines()[-LOG_LINES:])
+    text = "\n".join(lines).replace(f"{DEPENDENCIES_ROOT}/", "")
     family = _family(base_image)
     from buildr.installer.known_failures import BEFORE_VERSIONS, BEHIND_VERSIONS
 
@@ -92,6 +96,13 @@ def advised(error: BuildError, base_image: str = "") -> BuildError:
     why = found.reason or error.what.rpartition("`: ")[2]
     hint = "\n".join(filter(None, [plain(error.hint), found.hint]))
     return BuildError(f"{what} cannot be installed: {why}", step=error.step, hint=hint)
+
+
+def _short(line: str) -> str:
+    """Return what is looked at of a line: what a package writes must not make an expression take long."""
+    head, mark, versions = line.partition(_VERSIONS)
+    end = f"{mark}{versions.partition(')')[0][-_NEWEST:]})" if mark else ""
+    return head[:ADVISED_CHARACTERS] + end
 
 
 def _family(base_image: str) -> Family:

@@ -15,6 +15,7 @@ from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.streams import STDOUT
 from buildr.errors import BackendError, DependencyError
 from buildr.host import cache
+from buildr.host.limits import PROGRAM_ANSWER
 from buildr.plan.python_version import required_python
 from buildr.run.lifecycle import create, remove
 from buildr.run.watchdog import Watchdog
@@ -100,16 +101,17 @@ def _look(backend: Backend, image: str) -> str:
         user="0:0",
     )
     info = backend.info
-    said = b""
+    said = bytearray()
     with Watchdog(info.backend, info.endpoint, spec.labels[labels.RUN], 0) as watchdog:
         container = create(backend, spec, watchdog)
         try:
             with contextlib.closing(backend.attach(container, tty=False)) as streams:
                 backend.start(container)
                 streams.close_write()
-                while pieces := streams.read():
+                while len(said) < PROGRAM_ANSWER and (pieces := streams.read()):
                     said += b"".join(bytes(data) for stream, data in pieces if stream == STDOUT)
-                backend.wait(container)
+                if len(said) < PROGRAM_ANSWER:  # else it is no answer, and may never end
+                    backend.wait(container)
         finally:
             remove(backend, container, watchdog)
     return said.decode(errors="replace").strip()

@@ -8,7 +8,7 @@ import os
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
 from buildr import labels
 from buildr.archive.header import FILE, header
@@ -16,10 +16,10 @@ from buildr.archive.tar import pack
 from buildr.context.lookout import Lookout
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
-from buildr.engines.streams import STDOUT
 from buildr.errors import BuildError, EngineLostError
 from buildr.host.proxies import build_proxies
 from buildr.installer.log import Log
+from buildr.installer.output import read_answer, receive
 from buildr.installer.secrets import find_secret
 from buildr.layout import MARKERS
 from buildr.plan.containerfile import PIP_VARIABLES
@@ -28,22 +28,18 @@ from buildr.run.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import BinaryIO
 
     from buildr.archive.tar import Part
     from buildr.engines.container_spec import MountSpec
     from buildr.engines.containers import Containers
     from buildr.engines.progress import Progress
     from buildr.engines.records import Image
-    from buildr.engines.streams import Attachment
     from buildr.installer.secrets import Secrets
     from buildr.plan.containerfile import Recipe
 
 _OPTIONS = ("--disable-pip-version-check",)
 _WHITEOUT = b".wh."
 """Begins the name of what a layer removes (OCI image specification, "Whiteouts")."""
-_ANSWER_BYTES = 64 << 20  # of the first line; a package may write there, too
-
 
 _CHANGES, _INSIDE = "buildr.installer.changes", "buildr.installer.in_container"
 _LOADER = """\
@@ -197,35 +193,11 @@ def _run(
             for chunk in sent:
                 streams.write(chunk)
             streams.close_write()
-        first = _receive(streams, file, log)
+        first = receive(streams, file, log)
         status = backend.wait(container)
     if status or not first:
         raise log.failed(status)
-    return convert(json.loads(first), Installed)
-
-
-def _receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
-    """Return the first line of standard output, and write the rest to a file; standard error is pip's log."""
-    first = bytearray()
-    whole = False
-    while pieces := streams.read():
-        for stream, data in pieces:
-            if stream != STDOUT:
-                log.add(bytes(data))
-            elif whole:
-                file.write(data)
-            else:
-                head, newline, rest = bytes(data).partition(b"\n")
-                first += head
-                if len(first) > _ANSWER_BYTES:
-                    raise BuildError(
-                        "dependencies cannot be installed: a package writes into what the installation answers",
-                        hint="Its build writes to the container's own standard output.",
-                    )
-                whole = bool(newline)
-                file.write(rest)
-    log.flush()
-    return bytes(first) if whole else b""
+    return read_answer(first, Installed)
 
 
 __all__ = ["Cache", "Installed", "Order", "install"]

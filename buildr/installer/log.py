@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildr.engines.records import Event
 from buildr.errors import BuildError
 from buildr.host.confidential import without_logins
+from buildr.host.limits import LINE, LINE_CHARACTERS, LOG_LINES
 from buildr.installer.advice import advise, plain
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from buildr.installer.secrets import Secrets
 
 __all__ = ["Log"]
-
-_TAIL = 40  # lines of pip's log that an error repeats
-_LONGEST = 1 << 13  # characters of one line that are shown
-_LONGEST_LINE = 1 << 16  # bytes of one line that are kept until it ends
 
 
 class Log:
@@ -37,8 +34,8 @@ class Log:
         self._base_image = base_image
         self._secrets = secrets
         self._progress = progress
-        self._tail: deque[str] = deque(maxlen=_TAIL)
-        self._partial = b""
+        self._tail: deque[str] = deque(maxlen=LOG_LINES)
+        self._partial = bytearray()
         self._cache = cache
         what = "the cache of wheels" if cache else "secrets"
         progress(Event(kind="step", text=f"pip install, with {what}", current=1, total=1))
@@ -46,17 +43,21 @@ class Log:
     def add(self, data: bytes) -> None:
         """Take output, cut anywhere."""
         # Whole lines alone, so that no secret is shown in two halves.
-        head, *rest = data.split(b"\n")
-        if len(self._partial) < _LONGEST_LINE:
-            self._partial += head[:_LONGEST_LINE]  # of a longer line the rest is dropped
-        for line in rest:
-            self._say(self._partial)
-            self._partial = line[:_LONGEST_LINE]
+        begun = 0
+        while (end := data.find(b"\n", begun)) >= 0:
+            self._keep(data[begun : min(end, begun + LINE)])
+            self.flush()
+            begun = end + 1
+        self._keep(data[begun : begun + LINE])
 
     def flush(self) -> None:
-        """Report a line that has no end yet."""
-        partial, self._partial = self._partial, b""
+        """Report a line, whether or not it has an end."""
+        partial = bytes(self._partial)
+        self._partial.clear()
         self._say(partial)
+
+    def _keep(self, data: bytes) -> None:
+        self._partial += data[: LINE - len(self._partial)]  # of a longer line the rest is dropped
 
     def failed(self, status: int) -> BuildError:
         """Return the error of an installation that failed."""
@@ -71,8 +72,10 @@ class Log:
         )
 
     def _say(self, line: bytes) -> None:
-        text = plain(line.decode(errors="replace").rstrip().rpartition("\r")[2]).rstrip()
+        text = line.decode(errors="replace").rstrip()
+        # A progress bar overwrites itself. Of a line that was cut the end is not shown: a secret may be cut there.
+        text = plain(text if len(line) == LINE else text.rpartition("\r")[2]).rstrip()
         if text:
-            shown = without_logins(self._secrets.hide(text))[:_LONGEST]
+            shown = without_logins(self._secrets.hide(text))[:LINE_CHARACTERS]
             self._tail.append(shown)
             self._progress(Event(kind="log", text=shown))

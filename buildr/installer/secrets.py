@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr.archive.reader import ArchiveError, TarReader
 from buildr.dependencies.pip_config import settings
-from buildr.errors import Message, OptionError, OptionName
+from buildr.errors import BuildError, Message, OptionError, OptionName
 from buildr.installer.secret_words import words_of
 from buildr.options.secrets import HOST_PIP
 
@@ -139,15 +139,21 @@ def find_secret(archive: str, secrets: Secrets) -> tuple[str, str] | None:
         return None
     pattern = re.compile(b"|".join(map(re.escape, names)))
     overlap = max(map(len, names))
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            own = f"{member.name}\n{member.linkname}".encode("utf-8", "surrogateescape")
-            if match := pattern.search(own):
-                return names[match[0]], "the name of a file"
-            file = tar.extractfile(member) if member.isreg() else None
-            tail = b""
-            while file and (chunk := file.read(_CHUNK)):
-                if match := pattern.search(tail + chunk):
-                    return names[match[0]], f"/{member.name}"
-                tail = chunk[-overlap:]
+    with open(archive, "rb") as file:
+        reader = TarReader(iter(lambda: file.read(_CHUNK), b""))
+        try:
+            for member in reader:
+                own = f"{member.path}\n{member.link}".encode("utf-8", "surrogateescape")
+                if match := pattern.search(own):
+                    return names[match[0]], "the name of a file"
+                tail = b""
+                for chunk in reader.content():
+                    if match := pattern.search(tail + chunk):
+                        return names[match[0]], f"/{member.path}"
+                    tail = chunk[-overlap:]
+        except ArchiveError as error:
+            raise BuildError(
+                f"what the installation wrote cannot be searched for secrets: {error}",
+                hint="Its build writes to the container's own standard output.",
+            ) from None
     return None

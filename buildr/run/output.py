@@ -178,7 +178,7 @@ def _ends_otherwise(backend: Containers, container: str, moved: Moved) -> bool:
         return False  # one line may be as long as the whole output
     ends = dict.fromkeys(moved.counts, b"")
     for fd, data in _logs(backend, container, tail=lines):
-        ends[fd] += bytes(data)
+        ends[fd] = (ends[fd] + data)[-_WHOLE_BYTES:]
     if any(_REPLACED in end for end in ends.values()):
         return False
     return any(not _agree(moved.end_of(fd), end) for fd, end in ends.items())

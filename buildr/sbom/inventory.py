@@ -6,17 +6,17 @@ specifications, with the older ``egg-info``), dpkg's ``status`` (Debian policy 5
 
 from __future__ import annotations
 
-import contextlib
 import re
-import tarfile
 from email.errors import MessageError
 from email.parser import BytesHeaderParser
-from typing import IO, TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from buildr.archive.chunks import ChunkReader
+from buildr.archive.chunks import closing
+from buildr.archive.reader import ArchiveError, TarReader
 from buildr.errors import EngineLostError
+from buildr.host.limits import PACKAGE_HEADERS, PACKAGE_RECORDS, PACKAGES
 from buildr.run.helper import helper
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _METADATA = re.compile(r"(?:[^/]+\.dist-info/METADATA|[^/]+\.egg-info(?:/PKG-INF
 _DPKG = re.compile(r"var/lib/dpkg/(?:status|status\.d/[^/.]+)")  # the second: images without dpkg
 _APK = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _RELEASE = ("etc/os-release", "usr/lib/os-release")
-_LARGEST = 64 << 20  # bytes of one file of records
+_FIELDS = frozenset(
+    ("Package", "Version", "Status", "Architecture", *"PVAL")
+)  # what is read of a package of a distribution's
 
 
 class Installed(Struct, frozen=True, kw_only=True, order=True):
@@ -77,26 +79,30 @@ def read_archive(chunks: Iterable[bytes]) -> Inventory:
     """
     packages: set[Installed] = set()
     release: dict[str, str] = {}
-    with contextlib.closing(ChunkReader(chunks)) as stream:
+    with closing(chunks):
         try:
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
-                for member in archive:
-                    path = member.name.removeprefix("./").lstrip("/")
-                    read = _reader(path)
-                    if read is None or not member.isreg() or member.size > _LARGEST:
-                        continue
-                    file = archive.extractfile(member)
-                    data = file.read() if file else b""
-                    if path in _RELEASE:
-                        release = release or _release(data)
-                    packages.update(read(data, path))
-        except tarfile.TarError as error:
+            for member in (archive := TarReader(chunks)):
+                read = _reader(member.path) if member.is_file else None
+                data = archive.read(PACKAGE_RECORDS) if read else None
+                if read is None or data is None:
+                    continue
+                if member.path in _RELEASE:
+                    release = release or _release(data)
+                _add(packages, read(data, member.path))
+        except ArchiveError as error:
             raise EngineLostError(f"the image's files cannot be read: {error}") from None
     return Inventory(
         packages=tuple(sorted(packages)),
         distribution=release.get("ID", ""),
         release=release.get("VERSION_ID", ""),
     )
+
+
+def _add(packages: set[Installed], more: Iterable[Installed]) -> None:
+    for found in more:
+        packages.add(found)
+        if len(packages) > PACKAGES:
+            raise ArchiveError(f"there are more than {PACKAGES} packages")
 
 
 def _reader(path: str) -> Callable[[bytes, str], Iterator[Installed]] | None:
@@ -117,7 +123,7 @@ def _nothing(data: bytes, path: str) -> Iterator[Installed]:  # noqa: ARG001 - a
 
 def _python(data: bytes, path: str) -> Iterator[Installed]:
     try:
-        found = BytesHeaderParser().parsebytes(data)
+        found = BytesHeaderParser().parsebytes(data[:PACKAGE_HEADERS])
         name, version = str(found["Name"] or "").strip(), str(found["Version"] or "").strip()
         terms = str(found["License-Expression"] or found["License"] or "").strip()
     except (MessageError, ValueError):
@@ -152,11 +158,11 @@ def _alpine(data: bytes, path: str) -> Iterator[Installed]:  # noqa: ARG001 - a 
 
 
 def _paragraphs(data: bytes, field: str) -> Iterator[dict[str, str]]:
-    """Yield the first line of each field of each paragraph."""
+    """Yield the first line of each field of each paragraph, as far as it is read."""
     for paragraph in re.split(r"\n[ \t]*\n", data.decode(errors="replace")):
         fields: dict[str, str] = {}
         for line in paragraph.split("\n"):
-            if match := re.fullmatch(field, line):
+            if (match := re.fullmatch(field, line)) and match[1] in _FIELDS:
                 fields.setdefault(match[1], match[2].strip())
         yield fields
 

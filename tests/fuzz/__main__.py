@@ -1,4 +1,4 @@
-"""Runs atheris on one reader: ``python -m tests.fuzz frames|documents|archives|answers FOLDER [LIBFUZZER-OPTION...]``.
+"""Runs atheris on one reader: ``python -m tests.fuzz frames|documents|archives|answers|logs FOLDER [LIBFUZZER-OPTION...]``.
 
 The folder keeps what was found to reach new code; an input that breaks a promise is written there as ``crash-…``.
 """

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildr.archive.header import FILE, header, sparse_header
 from buildr.archive.reader import ArchiveError, TarReader
 from buildr.archive.sparse import sparse_records
 from buildr.call import result
+from buildr.engines.progress import Progress
 from buildr.engines.streams import STDERR, STDOUT
 from buildr.errors import EngineLostError, terminal_safe
 from buildr.guest import transfer
 from buildr.guest.call import describe
+from buildr.installer.log import Log
+from buildr.installer.secrets import Secrets
 from buildr_backends.http import json_stream
 from buildr_backends.shared import frames as frame_reader
+
+if TYPE_CHECKING:
+    from buildr.engines.records import Event
 
 _HEADER = 8
 
@@ -83,6 +89,32 @@ def answers(data: bytes) -> None:
             assert terminal_safe(shown) == shown
 
 
+def logs(data: bytes) -> None:
+    """Show the log of an installation: lines that control no terminal, the same however it is cut."""
+    shown: list[list[str]] = []
+    for size in (1, 7, max(1, len(data))):
+        lines = Lines()
+        log = Log(Secrets(variables={}, files={}, meanings={}, hidden={}), lines, None, "")
+        for at in range(0, len(data), size):
+            log.add(data[at : at + size])
+        log.flush()
+        shown.append(lines.texts)
+    assert shown[0] == shown[1] == shown[2]
+    assert all(terminal_safe(line) == line and "\n" not in line for line in shown[0])
+
+
+class Lines(Progress):
+    """Keeps what would be shown."""
+
+    def __init__(self) -> None:
+        super().__init__("installing", "quiet")
+        self.texts: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        """Keep one."""
+        self.texts.append(event.text)
+
+
 def _all_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
     """Read frames by the book; return their payloads, joined by stream, and whether they end in an error."""
     found: list[tuple[int, bytes]] = []
@@ -134,6 +166,7 @@ TARGETS = {
     "documents": documents,
     "archives": archives,
     "answers": answers,
+    "logs": logs,
 }
 SEEDS = {
     "frames": [
@@ -156,5 +189,9 @@ SEEDS = {
         describe(SystemExit(3))[1],
         describe(FileNotFoundError(2, "no such file", "/x"))[1],
         b'{"kind": "value", "length": 2}\n[]',
+    ],
+    "logs": [
+        b"Collecting x\n\x1b[31mERROR: no\x1b[0m\n",
+        b"\x1b]0;title\x07 10%\r 20%\r100%\n",
     ],
 }

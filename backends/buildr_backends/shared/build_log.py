@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
 from buildr.errors import BuildError
+from buildr.host.limits import LINE_CHARACTERS, LOG_LINES, REFUSAL_CHARACTERS
 from buildr_backends.http.json_stream import documents
 from buildr_backends.shared.transfer import failure_of, text_of
 
@@ -28,8 +29,6 @@ _NOISE = re.compile(
     rf"|{_STAGE}COMMIT|Removing intermediate container [0-9a-f]+|Successfully (?:built|tagged) \S+"
 )
 _STDERR = ("\x1b[91m", "\x1b[0m")  # Docker wraps what a step writes there in red
-_TAIL = 40  # lines of a failed step that an error repeats
-_LONGEST = 1 << 13  # characters of one line; a longer one is reported in pieces
 
 
 def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
@@ -72,7 +71,7 @@ class _Log:
         self.image = ""
         self._held = ""
         self._on_event = on_event
-        self._tail: deque[str] = deque(maxlen=_TAIL)
+        self._tail: deque[str] = deque(maxlen=LOG_LINES)
         self._step = ""
         self._made = False  # whether the step makes an image of its own
         self._partial = ""
@@ -85,7 +84,7 @@ class _Log:
         if match := _STEP.fullmatch(words):
             self.flush()
             self._tail.clear()
-            self._step = match[3].strip()
+            self._step = match[3].strip()[:LINE_CHARACTERS]
             self._made = not self._step.upper().startswith("FROM ")
             self._on_event(
                 Event(
@@ -118,7 +117,7 @@ class _Log:
         from buildr.host.confidential import without_logins  # only errors need it
 
         return BuildError(
-            without_logins(f"the build failed{where}: {why}"),
+            without_logins(f"the build failed{where}: {why[:REFUSAL_CHARACTERS]}"),
             hint=without_logins("\n".join(self._tail)),
             step=without_logins(self._step),
         )
@@ -139,12 +138,12 @@ class _Log:
         *lines, self._partial = (self._partial + text).split("\n")
         for line in lines:
             self._say(line)
-        while len(self._partial) > _LONGEST:
-            self._say(self._partial[:_LONGEST])
-            self._partial = self._partial[_LONGEST:]
+        while len(self._partial) > LINE_CHARACTERS:
+            self._say(self._partial[:LINE_CHARACTERS])
+            self._partial = self._partial[LINE_CHARACTERS:]
 
     def _say(self, line: str) -> None:
         # A progress bar overwrites itself: only its last state counts.
-        if shown := line.rstrip().rpartition("\r")[2].rstrip():
-            self._tail.append(shown[:_LONGEST])
+        if shown := line.rstrip().rpartition("\r")[2].rstrip()[:LINE_CHARACTERS]:
+            self._tail.append(shown)
             self._on_event(Event(kind="log", text=shown))

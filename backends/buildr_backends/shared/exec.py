@@ -51,6 +51,7 @@ _NOISE = re.compile(
     rb"Error: (?:read|write) unixpacket @->/proc/self/fd/\d+/attach:"
     rb" (?:read|write): (?:connection reset by peer|broken pipe)\n"
 )
+_HELD = 16  # pieces that are held back, since a command can write the same
 _NOT_FOUND = re.compile(r"not found|no such file or directory", re.IGNORECASE)
 
 # PPid 0: its parent is outside of the container, as that of every command that an engine starts.
@@ -100,7 +101,7 @@ class ExecStreams(HijackedStreams):
             # What may be the engine's own words is held back until it is known whether output follows.
             found: list[tuple[int, memoryview]] = []
             for stream, data in pieces:
-                if self._own(stream, data):
+                if len(self._held) < _HELD and self._own(stream, data):
                     self._held.append((stream, bytes(data)))
                     continue
                 found += [(kept, memoryview(text)) for kept, text in self._held]

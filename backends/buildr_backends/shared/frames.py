@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from buildr.engines.streams import STDERR, STDIN, STDOUT, Output
 from buildr.errors import EngineLostError
+from buildr.host.limits import STREAM_MESSAGE
 
 _HEADER = 8
 _SYSTEM_ERROR = 3
-_MAX_MESSAGE = 1000  # bytes that are shown of a system error
 
 
 class RawDecoder:
@@ -83,7 +83,7 @@ class FrameDecoder:
                 self._left -= len(piece)
                 if self._stream == _SYSTEM_ERROR:
                     self._message += piece
-                    if not self._left or len(self._message) >= _MAX_MESSAGE:
+                    if not self._left or len(self._message) >= STREAM_MESSAGE:
                         raise self._failed()
                 else:
                     pieces.append((self._stream, piece))
@@ -114,7 +114,7 @@ class FrameDecoder:
             raise self._failed()
 
     def _failed(self) -> EngineLostError:
-        message = bytes(self._message[:_MAX_MESSAGE]).decode(errors="replace").strip()
+        message = bytes(self._message[:STREAM_MESSAGE]).decode(errors="replace").strip()
         return EngineLostError(
             f"the engine broke off the container's output: {message or 'no reason given'}"
         )

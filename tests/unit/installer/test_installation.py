@@ -246,7 +246,7 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
 
 
 def test_an_answer_that_a_package_has_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("buildr.installer.installation._ANSWER_BYTES", 1 << 10)
+    monkeypatch.setattr("buildr.installer.output.INSTALLATION_ANSWER", 1 << 10)
 
     def write(container: FakeContainer) -> int:
         container.stdin.readline()
