@@ -151,7 +151,7 @@ _DECLARED = (
         read=values.context,
         flags=("--context",),
         metavar="DIRECTORY",
-        help="What is sent to the build.  [default: the current directory if the script is in it, else the script's]",
+        help="What is sent to the build.  [default: the root of the project]",
     ),
     _build(
         name="user",
