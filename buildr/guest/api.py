@@ -1,9 +1,7 @@
 """What ``import buildr`` means inside a container: the public names, doing as little as possible.
 
-In the image this file is the package's ``__init__.py``. A decorated function simply runs, and options are not
+In the image this file is the package's ``__init__.py``, with the defaults of the options (`buildr.plan.guest_files`). A decorated function simply runs, and options are not
 validated: the host has done so.
-
-Longer than 250 lines: in the image it is the whole package.
 """
 
 from __future__ import annotations
@@ -80,32 +78,13 @@ class Tmpfs(_Options):
 class PackageOptions(_Options):
     """How the image is built."""
 
-    repository = name = py_version = variant = base_image = dockerfile = None
-    dependencies_file = dependencies = member = context = user = builder = None
-    tag = "latest"
-    publish = pull = verbose = quiet = include_secrets = wheel_cache = False
-    additional_files = secrets = extras = groups = system_packages = ()
+    # The package defaults come here.
 
 
 class RuntimeOptions(_Options):
     """How the container runs."""
 
-    executor = cpus = memory = shm_size = pids_limit = gpus = name = debug = shard_spec = (
-        job_spec
-    ) = None
-    ports = mounts = env_file = tmpfs = ulimits = devices = network = wait_for = ()
-    env: dict[str, str] = {}  # noqa: RUF012 - it is never written to
-    public = hardened = mount_source = keep = detach = False
-    grace_seconds = 10
-    interrupt = "host"
-    interrupt_status = 0
-    call_timeout = None
-    call_limit = "16m"
-    call_format = "json"
-    healthcheck = None
-    restart = "no"
-    wait_seconds = 60
-    replicas = 1
+    # The runtime defaults come here.
 
 
 class Containerized(object):

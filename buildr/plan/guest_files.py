@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from msgspec.structs import asdict
+
+from buildr.options import PackageOptions, RuntimeOptions
+
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _API = "api.py"
 """Of the folder ``guest``: in the image it is the package itself."""
@@ -31,5 +35,17 @@ def guest_files() -> tuple[tuple[str, bytes], ...]:
     found = []
     for source, destination in _files().items():
         with open(f"{_PACKAGE}/{source}", "rb") as file:
-            found.append((destination, file.read()))
+            data = file.read()
+        found.append((destination, _with_defaults(data) if source == f"guest/{_API}" else data))
     return tuple(found)
+
+
+def _with_defaults(data: bytes) -> bytes:
+    """Return the code of the public names with the options' defaults, which the host declares."""
+    for group, options in (("package", PackageOptions()), ("runtime", RuntimeOptions())):
+        names: dict[str, str] = {}  # those with one default in one line: each start reads it
+        for name, default in asdict(options).items():
+            names[repr(default)] = f"{names.get(repr(default), '')}{name} = "
+        lines = "".join(f"    {left}{value}\n" for value, left in names.items())
+        data = data.replace(f"    # The {group} defaults come here.\n".encode(), lines.encode())
+    return data

@@ -17,7 +17,6 @@ LONGER = {
     "buildr/context/scan.py",
     "buildr/context/secrets.py",
     "buildr/errors.py",
-    "buildr/guest/api.py",
     "buildr/image/offline_base.py",
     "buildr/installer/changes.py",
     "buildr/options/runtime_declared.py",
