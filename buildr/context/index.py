@@ -101,7 +101,7 @@ def look(
         return Snapshot(head.digest, body)
     known = _Known(head, body)
     began = now_ns()
-    scan = find(lambda entry: known.get(entry) is not None)
+    scan = find(known.has)
     contents: list[bytes] = []
     with ContentReader(root) as reader:
         digest = tree_digest(
@@ -133,6 +133,10 @@ class _Known:
             for entry, content in zip(old.scan.entries, old.contents, strict=True)
             if content and entry.device not in head.unreliable and not is_racy(entry, head.began_ns)
         }
+
+    def has(self, entry: Entry) -> bool:
+        """Say whether a file travelled before and has not changed since."""
+        return self.get(entry) is not None
 
     def get(self, entry: Entry) -> bytes | None:
         """Return the digest of a file's content, if it was read before and has not changed since."""

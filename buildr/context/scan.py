@@ -221,25 +221,26 @@ class _Walk:
         elif (status.st_dev, status.st_ino) in self.private:
             self._skipped.append(Skipped(path, _PRIVATE))
             self._watched.append(_entry(path, "symlink" if is_link else "file", status))
-        elif (
-            self._is_secret_link(path, item.name)
-            if is_link
-            else self._is_secret(item, path, status)
-        ):
+        elif not is_link:
+            self._regular_file(item, path, status)
+        elif self._is_secret_link(path, item.name):
             self._secrets.append(path)
-            self._watched.append(_entry(path, "symlink" if is_link else "file", status))
-            self._hold_other_names(status)
-        elif is_link:
+            self._watched.append(_entry(path, "symlink", status))
+        else:
             target = os.readlink(item.path)
             if climbs(path, target):
                 self._skipped.append(Skipped(path, CLIMBING))
                 self._watched.append(_entry(path, "symlink", status, target))
             else:
                 self._add(_entry(path, "symlink", status, target))
-        else:
-            self._add_file(item, path, status)
 
-    def _add_file(self, item: os.DirEntry[str], path: str, status: os.stat_result) -> None:
+    def _regular_file(self, item: os.DirEntry[str], path: str, status: os.stat_result) -> None:
+        entry = _entry(path, "file", status)
+        if not self._known(entry) and self._is_secret(item, path, status):
+            self._secrets.append(path)
+            self._watched.append(entry)
+            self._hold_other_names(status)
+            return
         if status.st_nlink > 1:
             first = self._first_names.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
@@ -249,7 +250,7 @@ class _Walk:
         # Only where the mode leaves doubt is the system asked.
         if not (mine or status.st_mode & 0o444 == 0o444 or _may_read(item.path)):
             raise self._unreadable(path)
-        self._add(_entry(path, "file", status))
+        self._add(entry)
 
     def _add(self, entry: Entry) -> None:
         if self._pending:
@@ -300,8 +301,6 @@ class _Walk:
             return False
         if status.st_size > suspicion.most_bytes:
             return suspicion.if_longer
-        if self._known(_entry(path, "file", status)):
-            return False
         return suspicion.is_secret(
             _content(item.path, suspicion.most_bytes) if status.st_size else b""
         )

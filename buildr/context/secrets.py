@@ -9,6 +9,7 @@ Longer than 250 lines: one table of rules with its reading.
 from __future__ import annotations
 
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from buildr.context.entries import first_of, printable
@@ -148,33 +149,63 @@ def _fits(pieces: Sequence[str], name: str) -> bool:
     return name.endswith(last) and at <= end
 
 
+class _Candidate(NamedTuple):
+    """A pattern of a row, with the row's place in the table."""
+
+    place: int
+    row: Row
+    glob: _Glob
+
+
+_place = attrgetter("place")
+
+
 class _Names:
     """Rows, arranged so that of most paths a look or two tells that none fits."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = [(row, *_globs(row)) for row in rows]
-        names = [glob.parts[-1] for _, fits, _ in self._rows for glob in fits]
-        self._names = frozenset(pieces[0] for pieces in names if len(pieces) == 1)
-        wild = [pieces for pieces in names if len(pieces) > 1]
-        self._heads = tuple({pieces[0] for pieces in wild if pieces[0]})
-        self._tails = tuple({pieces[-1] for pieces in wild if not pieces[0] and pieces[-1]})
-        self._inner = tuple({pieces[1] for pieces in wild if not pieces[0] and not pieces[-1]})
+        self._excepted: list[list[_Glob]] = []
+        self._exact: dict[str, list[_Candidate]] = {}
+        self._below: dict[str, list[_Candidate]] = {}  # by the folder, where the name says little
+        self._wild: list[_Candidate] = []
+        for at, row in enumerate(rows):
+            fits, excepted = _globs(row)
+            self._excepted.append(excepted)
+            for glob in fits:
+                candidate = _Candidate(at, row, glob)
+                name = glob.parts[-1]
+                if len(name) == 1:
+                    self._exact.setdefault(name[0], []).append(candidate)
+                elif len(glob.parts) > 1 and len(glob.parts[-2]) == 1:
+                    self._below.setdefault(glob.parts[-2][0], []).append(candidate)
+                else:
+                    self._wild.append(candidate)
+        names = [candidate.glob.parts[-1] for candidate in self._wild]
+        telling = [(pieces, max(pieces, key=len)) for pieces in names]
+        self._heads = tuple({piece for pieces, piece in telling if piece == pieces[0]})
+        self._tails = tuple({piece for pieces, piece in telling if piece == pieces[-1]})
+        self._inner = tuple({piece for pieces, piece in telling if piece in pieces[1:-1]})
 
     def find(self, path: str, name: str) -> Row | None:
         """Return the first row that fits a path whose last component is ``name``."""
         low = name.lower()
-        if not (
-            low in self._names
-            or low.endswith(self._tails)
+        candidates = self._exact.get(low, [])
+        if (
+            low.endswith(self._tails)
             or low.startswith(self._heads)
             or any(piece in low for piece in self._inner)
         ):
+            candidates = candidates + self._wild
+        if self._below and len(path) > len(name):
+            parent = path[: -len(name) - 1].rpartition("/")[2].lower()
+            candidates = candidates + self._below.get(parent, [])
+        if not candidates:
             return None
         components = path.lower().split("/")
-        for row, fits, excepted in self._rows:
-            if not any(glob.matches(components) for glob in fits):
-                continue
-            if not any(glob.matches(components) for glob in excepted):
+        for at, row, glob in sorted(candidates, key=_place):
+            if glob.matches(components) and not any(
+                excepted.matches(components) for excepted in self._excepted[at]
+            ):
                 return row
         return None
 
