@@ -9,6 +9,7 @@ import pytest
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan
 from tests.canaries import HARMLESS, SECRET
+from tests.samples import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,3 +53,10 @@ def test_all_of_them_travel_when_asked_for(tmp_path: Path) -> None:
     found(tmp_path, SECRET, None)
     scanned = scan(tmp_path, rules=IgnoreRules.parse(""), include_secrets=True)
     assert travelling(scanned) == set(SECRET)
+
+
+def test_the_table_of_attacks_tells_how_many_there_are() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    # Two of the harmless ones say what is installed, and are left out on the engines.
+    for count, outcome in ((len(SECRET), "none is"), (len(HARMLESS) - 2, "all are")):
+        assert f"| all | {count} | {count}: {outcome} in the image" in page
