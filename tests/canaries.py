@@ -91,6 +91,11 @@ local_settings.py settings_local.py site/local_settings.py config.local.yaml app
 .config/gcloud/credentials.db .oci/config .aliyun/config.json .bluemix/config.json .tccli/default.credential .chef/knife.rb
 .electrum/wallets/w .bitcoin/wallet.dat
 master.key config/master.key server.key server.pem privkey.pem AuthKey_ABC.p8 release.pk8
+app.env.local docker.env.bak env.prod env.local .envs/.production/.django app.jceks app.snk .tigervnc/passwd hosts.rdg .Xauthority
+.rhosts .sentryclirc .edgerc unattend.xml http.keytab krb5cc_1000 .ansible/galaxy_token .terraform.d/credentials.tfrc.json
+.config/hcloud/cli.toml .config/scw/config.yaml .config/ngrok/ngrok.yml .netlify/config.json .mc/config.json .config/stripe/config.toml
+clouds.yaml .cloudflared/cert.pem .cloudflared/1a2b.json .ngc/config .replicate/token .local/share/fish/fish_history
+ConsoleHost_history.txt cookies.json prod.pgdump dump.rdb .git-credential-cache/socket .monero/wallet
 """
 _TOKENS: Final = (
     "AK" + "IA" + _drawn("aws", 16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
@@ -125,6 +130,26 @@ _TOKENS: Final = (
     "AccountKey" + f"={_drawn('azure', 86)}==",
     "gs" + "k_" + _drawn("groq", 52),
     "lin" + "_api_" + _drawn("linear", 40),
+    "psc" + f"ale_tkn_{_drawn('planetscale', 43)}",
+    "xkey" + f"sib-{_hex('brevo', 64)}-{_drawn('brevo', 16)}",
+    f"{_hex('mailchimp', 32)}-u" + "s12",
+    "ke" + f"y-{_hex('mailgun', 32)}",
+    f"https://dis{'cord'}.com/api/webhooks/{_drawn('d', 18, '123456789')}/{_drawn('discord', 68)}",
+    "pa" + f"t{_drawn('air', 14)}.{_hex('table', 64)}",
+    "sec" + f"ret_{_drawn('notion', 43)}",
+    "fig" + f"d_{_drawn('figma', 40)}",
+    "HR" + f"KU-{_drawn('heroku', 36)}",
+    "dt0" + f"c01.{_drawn('dyna', 24).upper()}.{_drawn('trace', 64).upper()}",
+    "gl" + f"c_{_drawn('grafana', 80)}",
+    "pat-" + f"na1-{_hex('h', 8)}-{_hex('u', 4)}-{_hex('b', 4)}-{_hex('s', 4)}-{_hex('p', 12)}",
+    "AK" + f"Cp{_drawn('artifactory', 69)}",
+    "LT" + f"AI{_drawn('alibaba', 20)}",
+    "ppl" + f"x-{_drawn('perplexity', 48)}",
+    "xa" + f"i-{_drawn('grok', 80)}",
+    "lsv" + f"2_pt_{_hex('lang', 32)}_{_hex('smith', 10)}",
+    "nf" + f"p_{_drawn('netlify', 36)}",
+    "sb_" + f"secret_{_drawn('supabase', 31)}",
+    "CFP" + f"AT-{_drawn('contentful', 43)}",
     "tskey-" + f"auth-{_drawn('ts', 12)}-{_drawn('net', 32)}",
 )
 
@@ -160,6 +185,7 @@ SECRET: Final[dict[str, str]] = {
     ".yarnrc.yml": f"npmAuthToken: {_TOKEN}\n",
     ".condarc": f"channels:\n  - https://conda.example.org/t/ab-{_hex('c', 8)}-{_hex('o', 4)}-{_hex('n', 22)}/x\n",
     "poetry.toml": f'[http-basic.mine]\nusername = "me"\npassword = "{_PASSWORD}"\n',
+    "uv.toml": f'[[index]]\nurl = "https://me:{_PASSWORD}@index.example.org/simple"\n',
     "nuget.config": f'<add key="ClearTextPassword" value="{_PASSWORD}" />\n',
     "x/NuGet.Config": f'<add key="ClearTextPassword" value="{_PASSWORD}" />\n',
     "gradle.properties": f"org.gradle.jvmargs=-Xmx2g\nmavenPassword={_PASSWORD}\n",
@@ -205,6 +231,9 @@ HARMLESS: Final[dict[str, str]] = {
     "example.env": "TOKEN=\n",
     "terraform.tfvars.example": 'token = ""\n',
     "environment.yml": "name: x\n",
+    "uv.toml": "compile-bytecode = true\n",
+    "settings.env.example": "TOKEN=\n",
+    "docs/mail.md": "The key is like key-3ax6xnjp29jd6fds4gc373sgvjxteol0, on us12 or eu-us1.\n",
     "env": "#!/bin/sh\nexec /usr/bin/env\n",
     "etc/passwd": "app:x:1000:0::/home/app:/bin/sh\n",
     ".npmrc": "//registry.example.org/:_authToken=${NPM_TOKEN}\n",

@@ -62,7 +62,7 @@ def _data(*stems: str) -> str:
 
 ROWS: Final[tuple[Row, ...]] = (
     Row(
-        f".env .env.* .env-* .env_* *.env .envrc .envrc.* .flaskenv .dev.vars {_NO_EXAMPLES}",
+        f".env .env.* .env-* .env_* *.env *.env.* env.prod env.production env.staging env.local .envrc .envrc.* .flaskenv .dev.vars {_NO_EXAMPLES}",
         "settings with passwords and tokens",
     ),
     Row("env", "settings with passwords and tokens", shows=secret_contents.sets_password),
@@ -78,7 +78,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "a private SSH key",
     ),
     Row(
-        "*.p12 *.pfx *.pkcs12 *.jks *.keystore *.bcfks *.bek *.tpm *.fve *.pvk",
+        "*.p12 *.pfx *.pkcs12 *.jks *.jceks *.keystore *.bcfks *.bek *.tpm *.fve *.pvk *.snk",
         "a store of private keys",
     ),
     Row(
@@ -98,7 +98,7 @@ ROWS: Final[tuple[Row, ...]] = (
         " .my.cnf .mylogin.cnf .cqlshrc .mongorc.js .dbshell .msmtprc .esmtprc .fetchmailrc .offlineimaprc .mbsyncrc"
         " .muttrc .ftpconfig .remote-sync.json sftp-config.json sftp.json filezilla.xml recentservers.xml sitemanager.xml"
         " .smbcredentials .passwd-s3fs passwd-s3fs dbeaver-data-sources.xml .dbeaver-data-sources.xml"
-        " datasources.local.xml robomongo.json .rdesktop *.rdp .tmate.conf .vnc/passwd .irssi/config .xchat2/servlist_.conf",
+        " datasources.local.xml robomongo.json .rdesktop *.rdp .tmate.conf .vnc/passwd .tigervnc/passwd *.rdg .remmina .xauthority .rhosts .cifs-credentials .davfs2/secrets .sentryclirc .edgerc unattend.xml sysprep.xml .google_authenticator *.keytab krb5cc_* .ansible/galaxy_token galaxy_token .irssi/config .xchat2/servlist_.conf",
         "logins",
     ),
     Row(
@@ -118,7 +118,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "the login of a package index",
     ),
     Row(
-        ".npmrc .yarnrc .yarnrc.yml .condarc poetry.toml nuget.config gradle.properties",
+        ".npmrc .yarnrc .yarnrc.yml .condarc uv.toml bunfig.toml poetry.toml nuget.config gradle.properties",
         "the token of a package registry",
         shows=secret_contents.sets_password,
     ),
@@ -161,7 +161,7 @@ ROWS: Final[tuple[Row, ...]] = (
         ".streamlit/secrets.toml kaggle.json huggingface/token .huggingface/token huggingface/stored_tokens .modal.toml"
         " .snowsql/config snowflake/connections.toml .snowflake/connections.toml .dbt/profiles.yml .dbtrc"
         " .prefect/profiles.toml wandb/settings .wandb/settings gh/hosts.yml .config/hub doctl/config.yaml .config/linode-cli"
-        " .circleci/cli.yml .pulumi/credentials.json .config/heroku .trc .twurlrc .tugboat recon-ng/keys.db"
+        " .circleci/cli.yml .pulumi/credentials.json .terraform.d/credentials.tfrc.json hcloud/cli.toml scw/config.yaml ngrok/ngrok.yml .ngrok2/ngrok.yml ngrok.yml .netlify/config.json .railway/config.json .mc/config.json .supabase/access-token .doppler/.doppler.yaml stripe/config.toml openstack/secure.yaml clouds.yaml secure.yaml .cloudflared/*.json .cloudflared/cert.pem .wrangler/config/default.toml ngc/config .ngc/config .lightning/credentials.json .cohere/config .runpod/config.toml .replicate/token .comet.config .neptune/credentials .config/heroku .trc .twurlrc .tugboat recon-ng/keys.db"
         " .recon-ng/keys.db .jupyter/*.json solana/id.json token.json token.pickle .token",
         "the token of a service",
     ),
@@ -172,15 +172,15 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row("*.ovpn wg*.conf", "the keys of a private network"),
     Row(
-        ".*_history .history .zhistory .histfile .sh_history .lesshst",
+        ".*_history fish_history consolehost_history.txt .history .zhistory .histfile .sh_history .lesshst",
         "what was typed, passwords among it",
     ),
     Row(
-        "cookies.txt cookies.sqlite login*data logins.json key3.db key4.db signons.sqlite",
+        "cookies.txt cookies.sqlite cookies.json login*data logins.json key3.db key4.db signons.sqlite",
         "what a browser keeps of logins",
     ),
     Row("*.har", "recorded requests with their logins", shows=secret_contents.records_login),
-    Row("dump.sql backup.sql *.sqldump", "the dump of a database"),
+    Row("dump.sql backup.sql *.sqldump *.pgdump dump.rdb", "the dump of a database"),
 )
 """Rows for files and symbolic links; the first that fits gives the reason."""
 
@@ -195,10 +195,10 @@ FOLDERS: Final[tuple[Row, ...]] = (
     ),
     Row(
         ".config/gh .config/glab-cli .config/op .config/rclone .config/doctl .config/sops .sops uv/credentials .heroku .fly .cf"
-        " .mutt .recon-ng .purple",
+        " .mutt .recon-ng .purple .envs .git-credential-cache .config/stripe .config/hcloud .config/scw .config/flyctl .cloudflared",
         "logins of a program",
     ),
-    Row(".electrum .bitcoin .ethereum", "the keys of an account"),
+    Row(".electrum .bitcoin .ethereum .monero", "the keys of an account"),
 )
 """Rows for folders, which are left out as a whole."""
 

@@ -40,8 +40,22 @@ def examine(
         return Findings(
             host=distribution.release(host).get("PRETTY_NAME", "an unknown system"),
             engine=chosen.info.backend if chosen is not None else None,
-            checks=tuple(_checks(host, found, base_image)),
+            checks=tuple(map(_shown, _checks(host, found, base_image))),
         )
+
+
+def _shown(check: Check) -> Check:
+    """Return a check as it may be shown: an engine's address may have a login in it."""
+    from msgspec import structs
+
+    from buildr.host.confidential import without_logins
+
+    return structs.replace(
+        check,
+        text=without_logins(check.text),
+        fix=tuple(map(without_logins, check.fix)),
+        advice=without_logins(check.advice),
+    )
 
 
 def _checks(host: Host, found: engines.Probe, base_image: str | None) -> Iterator[Check]:

@@ -402,6 +402,16 @@ def test_a_named_engine_that_cannot_be_used_is_a_failure(
     assert checks["podman"].status == "ok"
 
 
+def test_a_login_in_an_address_is_not_shown(machine: Machine) -> None:
+    address = "tcp://me:hunter2@engine.example.org:2375"
+    failure = EngineUnavailableError(f"no answer of {address}", hint=f"Start {address}.")
+    engines = {"podman": Podman(), "docker": failure}
+    check = by_name(examined(machine, engines, flag="docker"))["docker"]
+    assert "me:****@engine" in check.text
+    assert "me:****@engine" in check.advice
+    assert "hunter2" not in repr(check)
+
+
 def test_a_backend_of_an_unknown_name_is_an_error(machine: Machine) -> None:
     with pytest.raises(OptionError, match="no backend 'nope'"):
         examine(flag="nope", host=machine.host)
