@@ -405,8 +405,8 @@ def test_a_named_engine_that_cannot_be_used_is_a_failure(
 def test_a_login_in_an_address_is_not_shown(machine: Machine) -> None:
     address = "tcp://me:hunter2@engine.example.org:2375"
     failure = EngineUnavailableError(f"no answer of {address}", hint=f"Start {address}.")
-    engines = {"podman": Podman(), "docker": failure}
-    check = by_name(examined(machine, engines, flag="docker"))["docker"]
+    found = examined(machine, {"podman": Podman(), "docker": failure}, flag="docker")
+    check = by_name(found)["docker"]
     assert "me:****@engine" in check.text
     assert "me:****@engine" in check.advice
     assert "hunter2" not in repr(check)
