@@ -26,7 +26,7 @@ class Engine:
         uid: whom its commands run as; ``None``: the user who runs the benchmarks.
         groups: that user's groups.
         environ: the whole environment of its commands.
-        base_image: a stored image that stands in for the default base.
+        base_image: a stored image in place of the default base.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Results as text: a line on the terminal, and the tables of ``docs/performance.md``, whose figures nobody types."""
+"""Results as text: a line on the terminal, and the tables of ``docs/performance.md``, whose figures are never typed by hand."""
 
 from __future__ import annotations
 

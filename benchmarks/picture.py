@@ -24,7 +24,7 @@ _GAP = 18  # between panels
 _SHOWN = {"podman-rootless": "rootless Podman", "docker": "Docker"}
 _NAMES = {"podman-rootless": "Podman", "docker": "Docker"}
 
-# Its own ground, so that it can be read wherever it is shown; dark where the reader's system is dark.
+# Its own background, so that it can be read on any page; dark where the reader's system is dark.
 _STYLE = """
 .ground { fill: #ffffff; stroke: #d0d7de }
 text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; fill: #1f2328 }

@@ -54,7 +54,7 @@ def run(
         words: the command.
         cwd: where it runs.
         environ: variables beside the engine's.
-        read: reads the pipe to its end, given its descriptor, and returns what shall be kept of it; all of it, without.
+        read: reads the pipe to its end, given its descriptor, and returns what is to be kept of it; all of it, without.
 
     Raises:
         BenchmarkError: the command failed.

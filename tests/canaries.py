@@ -250,7 +250,7 @@ HARMLESS: Final[dict[str, str]] = {
     "tokens.json": '{"a": 1}',
     "vocab.json": '{"password": 1, "secret": 2, "token": 3}',
     "templates/secret.yaml": "kind: Secret\ndata:\n  password: {{ .Values.password | b64enc }}\n",
-    "docs/passwords.txt": "How passwords are kept by this program is told on this page.\n" * 9,
+    "docs/passwords.txt": "This page says how this program keeps passwords.\n" * 9,
     "docs/keys.md": "A key stands between `-----BEGIN PRIVATE KEY-----` and `-----END PRIVATE KEY-----`.\n",
     "docs/example.md": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA...\n-----END RSA PRIVATE KEY-----\n",
     "docs/aws.md": "aws_access_key_id = AKIA" + "IOSFODNN7EXAMPLE\n",

@@ -1,4 +1,4 @@
-"""A stand-in for mmdebstrap, which takes half a minute: it writes what it was told, and a system of one file."""
+"""A stand-in for mmdebstrap, which takes half a minute: it writes its arguments, and a system of one file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROGRAM = """\
 #!/bin/sh
 # The last three words are the release, the archive and the line of the mirror.
 for word in "$@"; do
-    printf '%s\\n' "$word" >>"{told}"
+    printf '%s\\n' "$word" >>"{reported}"
     before=$last
     last=$word
 done
@@ -26,8 +26,8 @@ def stand_in(folder: Path) -> Path:
     """Write the program into a directory, ``bin``, for ``PATH``; return the file that it writes its words to."""
     (folder / "bin").mkdir()
     (folder / "system").write_text("of one file")
-    told = folder / "told"
+    reported = folder / "reported"
     program = folder / "bin" / "mmdebstrap"
-    program.write_text(PROGRAM.format(told=told, folder=folder))
+    program.write_text(PROGRAM.format(reported=reported, folder=folder))
     program.chmod(0o755)
-    return told
+    return reported

@@ -76,7 +76,7 @@ def expand(word: str, **specifiers: str) -> str:
 
 
 def keys(text: str, section: str) -> list[tuple[str, str]]:
-    """Return what stands in a section of a unit, in its order."""
+    """Return the entries of a section of a unit, in their order."""
     found: list[tuple[str, str]] = []
     here = ""
     for line in text.split("\n"):

@@ -94,5 +94,5 @@ def containers(backend: Backend, image: str) -> Iterator[Containers]:
 
 @pytest.fixture
 def unique() -> str:
-    """A name that nobody else uses."""
+    """A unique name."""
     return f"conformance-{secrets.token_hex(5)}"

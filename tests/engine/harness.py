@@ -31,7 +31,7 @@ class Engine:
         backend: ``podman`` or ``docker``.
         user: whom its commands run as; ``None``: the user of the tests.
         environ: the whole environment of its commands.
-        base_image: a stored image that stands in for the default base.
+        base_image: a stored image in place of the default base.
     """
 
     def __init__(self, name: str, found: dict[str, Any], base_image: str) -> None:

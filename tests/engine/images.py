@@ -67,7 +67,7 @@ class File(Struct, frozen=True, kw_only=True):
 
 
 class Site:
-    """A project of an engine's user, whose images have a name that nobody else uses.
+    """A project of an engine's user, whose images have a unique name.
 
     Attributes:
         engine: that runs it.

@@ -45,7 +45,7 @@ class Index:
     """An index that is up.
 
     Attributes:
-        user: of the login; empty: nobody needs one.
+        user: of the login; empty: none is needed.
         password: of the login.
         asked: the paths of all requests that had the login.
         refused: how many had not.

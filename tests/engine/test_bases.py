@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.engine.harness import Engine, Registries
 
 DEBIAN = 'RUN rm /usr/local/bin/python && touch "$(echo /usr/lib/python3.*)/EXTERNALLY-MANAGED"'
-"""Makes a base image as Debian's packages have their Python: without `python`, and with a pip that is told to change nothing."""
+"""Makes a base image as Debian's packages have their Python: without `python`, and with a pip that is configured to change nothing."""
 
 IDENTITY = """\
 print(os.getuid(), os.getgid(), os.getcwd(), os.environ["HOME"])

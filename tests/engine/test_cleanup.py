@@ -132,7 +132,7 @@ def test_a_killed_call_leaves_no_file(engine: Engine, project: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while os.listdir(temporary):
         assert time.monotonic() < deadline, os.listdir(temporary)
-        time.sleep(0.05)  # a folder that goes tells nobody
+        time.sleep(0.05)  # there is no event for a removed folder
 
 
 BUILD = """\
@@ -188,7 +188,7 @@ def test_a_build_ends_with_its_killed_host_process_and_the_next_run_removes_its_
     (project / "Slowly").write_text(f"FROM {engine.base_image}\nCOPY app.py /app/\n")
     done = engine.python("app.py", cwd=project, env=cache_of(engine, project))
     assert done.returncode == 0, done.stderr
-    # Housekeeping waits for nobody, and nobody for it. The mark goes last.
+    # Housekeeping waits for no run, and no run for it. The mark goes last.
     await_end_of(lambda: left_of(engine, project) or marks_of(project))
 
 
@@ -200,7 +200,7 @@ def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
     engine: Engine, project: Path
 ) -> None:
     if engine.backend == "docker":
-        pytest.skip("dockerd itself ends a build that nobody follows")
+        pytest.skip("dockerd itself ends a build that is not followed")
     before = engine.containers()
     process = begin_build(engine, project)
     os.kill(child_of(process, b"podman.build"), signal.SIGKILL)

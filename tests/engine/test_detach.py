@@ -178,7 +178,7 @@ def test_it_is_told_when_it_is_ready_and_not_before(
 
 
 def until_healthy(site: Site, container: str) -> None:
-    """Wait until an engine finds a container well; Podman, which leaves that to systemd, is told to look."""
+    """Wait until a container is healthy; Podman, which leaves the check to systemd, is made to run it."""
     if site.engine.backend == "podman":
         site.engine.cli("healthcheck", "run", container)
         return

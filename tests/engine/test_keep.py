@@ -1,4 +1,4 @@
-"""A failed run's container that stays, on real engines: what is told of it is true."""
+"""A failed run's container that is kept, on real engines: what is said about it is true."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_a_failed_run_can_be_looked_into_until_it_is_stopped(engine: Engine, pro
 
     status, _, said = buildr("run", "--keep", "kept.py", "3")
     assert status == 3
-    told = dict(re.findall(r"^  (\w+ .*?\w)   +(.*)$", said, re.MULTILINE))
-    assert list(told) == [
+    reported = dict(re.findall(r"^  (\w+ .*?\w)   +(.*)$", said, re.MULTILINE))
+    assert list(reported) == [
         *("what it wrote", "what it changed", "a file of it", "a shell in it", "run it once more"),
         "remove it",
     ]
@@ -39,17 +39,17 @@ def test_a_failed_run_can_be_looked_into_until_it_is_stopped(engine: Engine, pro
     [run] = [
         run
         for run in json.loads(buildr("ps", "--json", "--backend", engine.backend)[1])
-        if run["kept"] and told["remove it"].endswith(run["run"][:12])
+        if run["kept"] and reported["remove it"].endswith(run["run"][:12])
     ]
     assert (run["status"], run["host"]) == ("exited", "gone")
 
-    assert "A /app/FILE" in engine.cli(*told["what it changed"].split()[1:])
-    command = told["a file of it"].split()
+    assert "A /app/FILE" in engine.cli(*reported["what it changed"].split()[1:])
+    command = reported["a file of it"].split()
     place = project / "found"
     engine.cli(*command[1:-1], str(place))
     assert place.read_text() == "from the guest\n"
-    again = engine.run(*told["run it once more"].split(), cwd=Path("/"))
+    again = engine.run(*reported["run it once more"].split(), cwd=Path("/"))
     assert again.returncode == 3, again.stderr
 
-    assert buildr(*told["remove it"].split()[1:], "--backend", engine.backend)[0] == 0
+    assert buildr(*reported["remove it"].split()[1:], "--backend", engine.backend)[0] == 0
     assert engine.cli("ps", "--all", "--quiet", "--filter", "label=buildr.name=kept") == ""

@@ -78,7 +78,7 @@ def site(engine: Engine) -> Iterator[Site]:
 
 @pytest.fixture
 def name() -> str:
-    """A container's name that nobody else uses."""
+    """A unique name for a container."""
     return f"buildr-test-{secrets.token_hex(5)}"
 
 
@@ -173,9 +173,9 @@ def test_a_public_port_is_published_on_every_address(engine: Engine, site: Site,
 def test_a_port_that_the_engine_chose_is_told(site: Site) -> None:
     with running(site, SERVE, {"ports": [f"0:{PORT}"]}) as process:
         assert process.stderr is not None
-        told = process.stderr.readline().decode()
-        match = re.search(rf"port {PORT}/tcp of the guest is 127\.0\.0\.1:(\d+) here", told)
-        assert match, told
+        reported = process.stderr.readline().decode()
+        match = re.search(rf"port {PORT}/tcp of the guest is 127\.0\.0\.1:(\d+) here", reported)
+        assert match, reported
         assert answer(LOOPBACK, int(match[1])) == b"hello from the guest"
 
 
@@ -184,8 +184,10 @@ def test_a_server_on_the_guests_own_loopback_is_told(site: Site) -> None:
     with running(site, server, {"ports": [f"0:{PORT}"]}) as process:
         assert process.stderr is not None
         process.stderr.readline()  # which port the engine chose
-        told = process.stderr.readline().decode()
-        assert told.startswith(f"buildr: port {PORT} is published, but the script listens on"), told
+        reported = process.stderr.readline().decode()
+        assert reported.startswith(
+            f"buildr: port {PORT} is published, but the script listens on"
+        ), reported
 
 
 def test_a_taken_port_is_an_error_that_names_it(site: Site) -> None:
@@ -393,7 +395,7 @@ cpu = read("cpu.max") or read("cpu/cpu.cfs_quota_us") + read("cpu/cpu.cfs_period
 print(json.dumps([int(cpu[0]) / int(cpu[1]), int(read("memory.max", "memory/memory.limit_in_bytes")[0])]))
 """
 UNLIMITED = Path("/sys/fs/cgroup/cgroup.controllers")
-"""Absent where the host has version 1 of cgroups, which nobody but root can set limits in."""
+"""Absent where the host has version 1 of cgroups, in which only root can set limits."""
 
 
 def test_limits_are_in_force_or_said_to_be_ignored(engine: Engine, site: Site) -> None:

@@ -47,7 +47,7 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def told(project: Site, proxy: Index) -> dict[str, str]:
+def proxied(project: Site, proxy: Index) -> dict[str, str]:
     """Tell the engine's own command of the proxy in the way it knows; return the variables."""
     url = f"http://me:{LOGIN}@{own_address()}:{proxy.port}"
     if project.engine.backend == "podman":
@@ -73,7 +73,7 @@ def test_pip_goes_through_the_proxy_which_leaves_no_trace(
     )
     proxy.as_proxy.clear()
 
-    done = project.run("app.py", env={**told(project, proxy), "TOKEN": "a-token-of-some-length"})
+    done = project.run("app.py", env={**proxied(project, proxy), "TOKEN": "a-token-of-some-length"})
 
     assert done.stdout == b"1.0 []\n", done.stderr.decode()
     login = base64.b64encode(f"me:{LOGIN}".encode()).decode()

@@ -1,4 +1,4 @@
-"""Projects that nobody here wrote run with ``buildr run`` as their source distributions are.
+"""Projects of other authors run with ``buildr run`` as their source distributions are.
 
 pip fetches them by name and version from the index that it is set up for, and keeps them in its cache; nothing of theirs is
 in this repository. They are built with what the test environment has (``--no-build-isolation``), since pip asks a source

@@ -45,7 +45,7 @@ def site(engine: Engine) -> Iterator[Site]:
 def own(site: Site) -> dict[str, str]:
     """Return the environment of a user of its own: to all others on the engine its runs are another machine's.
 
-    So no other run's sweep removes what these tests leave behind on purpose, and `prune` here removes nobody else's.
+    So no other run's sweep removes what these tests leave behind on purpose, and `prune` here removes no one else's.
     """
     names = ("XDG_STATE_HOME", "XDG_CACHE_HOME")
     return {name: str(site.directory.parent / name) for name in names}
@@ -78,7 +78,7 @@ def start(site: Site) -> subprocess.Popen[bytes]:
 
 
 def kill_all(process: subprocess.Popen[bytes]) -> None:
-    """Kill a host process and its watchdog, so that nobody cleans up."""
+    """Kill a host process and its watchdog, so that nothing is cleaned up."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
         if b"buildr.run.watchdog" in Path(f"/proc/{child}/cmdline").read_bytes():

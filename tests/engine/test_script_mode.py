@@ -158,7 +158,7 @@ if __name__ == "__main__":
 ODD = "-odd '$HOME' \"${X}\" \\ $(id) ünï 日.py"
 SCRIPTS = (ODD, "blank dir/tool.py", "folder/__main__.py", "pkg/mod.py")
 
-# Directory that the caller stands in, and what follows `python`. `@` is the project, whose path has a blank too.
+# The caller's directory, and what follows `python`. `@` is the project, whose path has a blank too.
 PLACES = {
     "odd name": ("@", (f"./{ODD}",)),
     "from a directory below": ("@/blank dir", (f"../{ODD}",)),

@@ -148,7 +148,7 @@ def test_a_signal_during_a_build_ends_it_and_leaves_nothing(
     assert (found, output) == (status, b""), errors
     assert b"Traceback" not in errors
     assert sorted(os.listdir(project)) == ["Slowly", "app.py"]
-    # Docker ends a step, and removes its container, once it has noticed that nobody follows the build.
+    # Docker ends a step, and removes its container, once it has noticed that the build is no longer followed.
     deadline = time.monotonic() + SECONDS
     while (
         engine.containers() - before

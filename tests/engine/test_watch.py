@@ -40,7 +40,7 @@ def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Give a file another content in one step, as editors do: nobody sees it half-written."""
+    """Replace a file's content in one step, as editors do: it is never seen half-written."""
     new = path.parent.parent / path.name
     new.write_text(text)
     new.replace(path)

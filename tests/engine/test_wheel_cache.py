@@ -78,7 +78,7 @@ def sdist(name: str, more: str = "") -> bytes:
 
 @pytest.fixture(scope="module")
 def names() -> tuple[str, str, str, str]:
-    """Names that nobody has ever installed: two of wheels, and two of source distributions."""
+    """Names that were never installed before: two of wheels, and two of source distributions."""
     end = secrets.token_hex(5)
     return f"one{end}", f"two{end}", f"built{end}", f"odd{end}"
 

@@ -145,7 +145,7 @@ class Bench:
                 return service
             assert service.poll() is None
             assert time.monotonic() < deadline
-            time.sleep(0.01)  # a socket that appears tells nobody
+            time.sleep(0.01)  # there is no event for a new socket
 
     def prepare_return(self) -> None:
         """See to it that the engine can be back at once when it has gone."""
@@ -203,7 +203,7 @@ class Bench:
                 self.ask("GET /_ping")
                 return
             assert time.monotonic() < deadline
-            time.sleep(0.1)  # a socket that appears tells nobody
+            time.sleep(0.1)  # there is no event for a new socket
 
     def registry(self) -> str:
         """Return the address of a registry that the engine may push to."""
@@ -218,7 +218,7 @@ class Bench:
     ) -> dict[str, str]:
         found = {
             "TMPDIR": str(self.top / "tmp"),
-            # Images of killed builds are removed while nobody builds: other tests of this user would keep them from it.
+            # Images of killed builds are removed while no build runs: other tests of this user would keep them from it.
             "XDG_CACHE_HOME": str(self.top / "cache"),
             **as_environment({"grace_seconds": 1, **options}),
         }
@@ -302,7 +302,7 @@ class Bench:
         while (found := sorted(os.listdir(self.top / "tmp"))) and time.monotonic() < deadline:
             time.sleep(
                 0.05
-            )  # Podman's services keep files there as long as they work; the end tells nobody
+            )  # Podman's services keep files there as long as they work; there is no event at their end
         return found
 
 

@@ -41,8 +41,8 @@ def store_full(bench: Bench) -> list[str]:
             # More than what an engine may still give back of what it has just used.
             bench.change(_CHANGE_BYTES)
             status, _, errors = end(bench.start("status", str(STATUS), proxied=False, env=env))
-            told = status == LOST and b"no space left" in errors and HOST not in errors
-            wrong = [] if told else [f"wrong: {status} {errors[-400:]!r}"]
+            reported = status == LOST and b"no space left" in errors and HOST not in errors
+            wrong = [] if reported else [f"wrong: {status} {errors[-400:]!r}"]
             _resize(place, _LARGE)
             status, _, errors = end(bench.start("status", str(STATUS), proxied=False, env=env))
             wrong += [] if status == STATUS else [f"wrong: with room {status} {errors[-400:]!r}"]

@@ -69,7 +69,7 @@ def little_memory(name: str, mebibytes: int) -> Iterator[Group]:
     finally:
         deadline = time.monotonic() + _SECONDS
         while (path / "cgroup.procs").read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)  # a group that becomes empty tells nobody
+            time.sleep(0.05)  # there is no event for a group that becomes empty
         path.rmdir()
 
 

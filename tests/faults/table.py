@@ -87,7 +87,7 @@ def rows() -> Iterator[Row]:
         yield Row(fault=f"500 for {request}", trials=refused, times=5, line=line)
     yield from _phases()
     yield from _engine()
-    yield Row(fault="nobody reads the output", trials=(one.reader_gone,), times=10)
+    yield Row(fault="the reader of the output has gone", trials=(one.reader_gone,), times=10)
     yield from _surroundings()
     changes = (one.file_changes(grows=False), one.file_changes(grows=True))
     yield Row(fault="a file changes while it is read", trials=changes, times=5)
@@ -135,7 +135,7 @@ def _phases() -> Iterator[Row]:
 
 def _engine() -> Iterator[Row]:
     one = trials
-    if os.environ.get("FAULTS_STOP_DOCKERD"):  # nobody else's, and nothing else runs there
+    if os.environ.get("FAULTS_STOP_DOCKERD"):  # it is ours, and nothing else runs there
         for number in (signal.SIGTERM, signal.SIGKILL):
             stopped = (one.dockerd_stopped(number),)
             yield Row(fault=f"dockerd: {number.name}", trials=stopped, times=5, engines=("docker",))

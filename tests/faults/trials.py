@@ -199,7 +199,7 @@ def out_of_memory(point: str) -> Trial:
 
 
 def created_late(bench: Bench) -> list[str]:
-    """SIGKILL of the host process while the engine is at its container, which comes when nobody waits any more."""
+    """SIGKILL of the host process while the engine creates its container, which appears after the request was abandoned."""
     with bench.proxy.fault(Fault(r"POST .*/containers/create", "late")) as fault:
         process = bench.start("wait")
         try:
@@ -321,7 +321,7 @@ def _changes_nothing(point: str, number: int) -> bool:
 
 
 def interrupted_stop(place: Place, times: int) -> Trial:
-    """Ctrl+C once or several times, while the engine is just being told to stop the guest."""
+    """Ctrl+C once or several times, while the engine is being asked to stop the guest."""
 
     def trial(bench: Bench) -> list[str]:
         with bench.proxy.fault(Fault(r"POST .*/kill", "stall", place)) as fault:
@@ -342,7 +342,7 @@ def interrupted_stop(place: Place, times: int) -> Trial:
 
 
 def ended_push(number: int) -> Trial:
-    """A signal while an image is about to be pushed: to nowhere, which nobody gets to know."""
+    """A signal while an image is about to be pushed: it is not pushed, and nothing is said about it."""
 
     def trial(bench: Bench) -> list[str]:
         env = _publishing("127.0.0.1:1")
@@ -353,7 +353,7 @@ def ended_push(number: int) -> Trial:
 
 
 def ended_in_push(number: int) -> Trial:
-    """A signal when the engine has begun to push, and has told so; the next run pushes."""
+    """A signal when the engine has begun to push, and has said so; the next run pushes."""
 
     def trial(bench: Bench) -> list[str]:
         bench.change()
@@ -409,9 +409,7 @@ def leaks(bench: Bench) -> list[str]:
 _LINES = 40
 _OUT = b"".join(b"out %d\n" % n for n in range(_LINES))
 _ERR = b"".join(b"err %d\n" % n for n in range(_LINES))
-_BYTES = len(_OUT) + len(
-    _ERR
-)  # at least; the heads of the frames, of which nobody knows how many, come on top
+_BYTES = len(_OUT) + len(_ERR)  # at least; the heads of the frames, of unknown number, come on top
 
 
 def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) -> Trial:
@@ -423,8 +421,8 @@ def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) 
             wrong = [] if made.reached.is_set() else ["wrong: the fault did not happen"]
         complete = output == _OUT and errors == _ERR
         if found == status and not complete:
-            told = status != 0 and b"output was lost" in errors
-            wrong += [] if told else [f"lost: {output[-80:]!r} {errors[-300:]!r}"]
+            reported = status != 0 and b"output was lost" in errors
+            wrong += [] if reported else [f"lost: {output[-80:]!r} {errors[-300:]!r}"]
         elif found not in ((status,) if exact else (status, LOST)):
             wrong.append(f"wrong: {found}: {errors[-300:]!r}")
         return wrong + leaks(bench)
@@ -556,7 +554,7 @@ def dockerd_stopped(number: int) -> Trial:
         status, _, errors = end(process)
         seconds = time.monotonic() - begun
         bench.start_again(command)
-        # Dockerd ends its guests before it ends; where it cannot, nobody knows how they ended.
+        # Dockerd ends its guests before it ends; where it cannot, it is not known how they ended.
         expected = {128 + signal.SIGTERM, LOST} if number == signal.SIGTERM else {LOST}
         wrong = [] if status in expected else [f"wrong: {status} {errors!r}"]
         wrong += [] if seconds < HANGS_SECONDS else [f"wrong: {seconds} seconds"]
@@ -730,8 +728,8 @@ def file_changes(*, grows: bool) -> Trial:
                 file.write(os.urandom(5 << 20))
             (bench.top / "run" / "go").open("wb").close()
             status, _, errors = end(process)
-        told = status == LOST and b"changed while it was read" in errors and HOST not in errors
-        right = status == STATUS if grows else told
+        reported = status == LOST and b"changed while it was read" in errors and HOST not in errors
+        right = status == STATUS if grows else reported
         wrong = [] if right else [f"wrong: {status} {errors!r}"]
         after = bench.run("status", "3")
         wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
@@ -753,7 +751,7 @@ def upload_given_up(number: int) -> Trial:
                 path.stat().st_size for path in bench.top.glob("tmp/**/*") if path.is_file()
             ):
                 assert time.monotonic() < deadline
-                time.sleep(0.01)  # a file that appears tells nobody
+                time.sleep(0.01)  # there is no event for a new file
             process.send_signal(number)
             go()
             status, _, errors = end(process)
@@ -828,8 +826,8 @@ def unreadable(bench: Bench) -> list[str]:
     status, _, errors = end(bench.start("status", str(STATUS)))
     path.chmod(0o644)
     words = b"cannot be read: Permission denied"
-    told = status == LOST and b"ballast" in errors and words in errors and HOST not in errors
-    wrong = [] if told else [f"wrong: {status} {errors!r}"]
+    reported = status == LOST and b"ballast" in errors and words in errors and HOST not in errors
+    wrong = [] if reported else [f"wrong: {status} {errors!r}"]
     after = bench.run("status", "3")
     wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
     return wrong + leaks(bench)
@@ -837,7 +835,7 @@ def unreadable(bench: Bench) -> list[str]:
 
 @contextlib.contextmanager
 def read_only(bench: Bench) -> Iterator[str]:
-    """Mount a file system that nobody may write to; yield its path."""
+    """Mount a read-only file system; yield its path."""
     place = bench.top / "read-only"
     place.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=1777", "none", place], check=True)

@@ -86,7 +86,7 @@ def private(engine: Engine) -> set[str]:
 
 
 def check(lines: Iterable[str], words: set[str]) -> None:
-    """See to it that nothing is shown that is nobody's business.
+    """Check that nothing private is shown.
 
     Raises:
         ScreenError: something is.

@@ -1,4 +1,4 @@
-"""A terminal with a shell in it, by tmux: a server and a socket of its own, a fixed size, nobody's settings."""
+"""A terminal with a shell in it, by tmux: a server and a socket of its own, a fixed size, default settings."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Screen:
         return text.removesuffix(f"\n{PROMPT.rstrip()}").rstrip()
 
     def _await_prompt(self) -> None:
-        # The shell says so itself, right before it prompts; tmux keeps that for who asks later.
+        # The shell says so itself, right before it prompts; tmux keeps that for later queries.
         self._tmux("wait-for", _READY)
         # What is typed before the prompt is there would be shown twice.
         limit = time.monotonic() + _SECONDS

@@ -126,7 +126,7 @@ class OnTerminal:
     Attributes:
         process: as it runs.
         all: all that it has written so far.
-        seen: what of it nobody has waited for yet.
+        seen: what of it has not been waited for yet.
     """
 
     def __init__(self, *words: str | Path, cwd: Path, rows: int = 24, columns: int = 80) -> None:

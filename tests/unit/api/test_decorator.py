@@ -279,7 +279,7 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (
             {"ports": [80]},
@@ -304,12 +304,12 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
     ],
 )
 def test_an_option_outside_of_its_group_is_reported_where_it_belongs(
-    arguments: dict[str, Any], told: str
+    arguments: dict[str, Any], reported: str
 ) -> None:
     with pytest.raises(OptionError) as wrong:
         Containerize(**arguments)
     accepted = "accepted: package={…} for the image, runtime={…} for the run"
-    assert str(wrong.value) == told + accepted
+    assert str(wrong.value) == reported + accepted
 
 
 def test_options_without_a_name_are_reported_what_is_decorated() -> None:
@@ -350,7 +350,7 @@ def test_leaving_is_a_system_exit_that_runs_what_is_to_run(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "told"),
+    ("fault", "status", "reported"),
     [
         ('"build", BuildError("step 3 failed")', 125, "error: step 3 failed"),
         (
@@ -368,12 +368,12 @@ def test_leaving_is_a_system_exit_that_runs_what_is_to_run(tmp_path: Path) -> No
     ],
 )
 def test_an_error_is_reported_and_gives_its_status(
-    tmp_path: Path, fault: str, status: int, told: str
+    tmp_path: Path, fault: str, status: int, reported: str
 ) -> None:
     (tmp_path / "app.py").write_text(app(faults=f"backend.fail({fault})"))
     done = python("app.py", cwd=tmp_path)
     assert done.returncode == status
-    assert f"buildr: {told}\n" in done.stderr.decode()
+    assert f"buildr: {reported}\n" in done.stderr.decode()
     assert b"Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""The archive that brings an engine one layer more: what stands in it, and what is made of the engine's answer."""
+"""The archive that adds a layer to an image of an engine: its content, and how the engine's answer is read."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ def unpacked(data: bytes) -> dict[str, bytes]:
 
 
 def test_labels_of_the_layer_come_to_those_of_the_image_below() -> None:
-    told: list[str] = []
+    reported: list[str] = []
     for found, labels in ((PODMAN, {"x": "y", "a": "b"}), (DOCKER, {"a": "b"})):
         above = replace(layer(b"a"), labels={"a": "b"})
-        files = unpacked(b"".join(archive(read_stored(found, []), above, told.append)))
-        assert json.loads(files[f"{told[-1]}.json"])["config"]["Labels"] == labels
+        files = unpacked(b"".join(archive(read_stored(found, []), above, reported.append)))
+        assert json.loads(files[f"{reported[-1]}.json"])["config"]["Labels"] == labels
 
 
 def test_the_archive_holds_the_layer_and_nothing_of_those_below() -> None:
-    told: list[str] = []
+    reported: list[str] = []
     stream = archive(
-        read_stored(PODMAN, PODMAN["History"]), layer(b"a" * 700, b"b" * 40), told.append
+        read_stored(PODMAN, PODMAN["History"]), layer(b"a" * 700, b"b" * 40), reported.append
     )
     files = unpacked(b"".join(stream))
     manifest = json.loads(files["manifest.json"])
-    (image,) = told
+    (image,) = reported
     config = files[f"{image}.json"]
     assert hashlib.sha256(config).hexdigest() == image
     assert manifest == [
@@ -90,11 +90,11 @@ def test_the_archive_holds_the_layer_and_nothing_of_those_below() -> None:
 
 
 def test_all_that_the_image_below_is_set_to_stays() -> None:
-    told: list[str] = []
+    reported: list[str] = []
     files = unpacked(
-        b"".join(archive(read_stored(PODMAN, PODMAN["History"]), layer(b"x"), told.append))
+        b"".join(archive(read_stored(PODMAN, PODMAN["History"]), layer(b"x"), reported.append))
     )
-    config = json.loads(files[f"{told[0]}.json"])
+    config = json.loads(files[f"{reported[0]}.json"])
     digest = hashlib.sha256(b"x").hexdigest()
     assert config["config"] == {**PODMAN["Config"], "Healthcheck": PODMAN["HealthCheck"]}
     assert (config["architecture"], config["os"]) == ("amd64", "linux")
@@ -119,14 +119,14 @@ def test_nothing_of_a_container_is_taken_over() -> None:
 
 
 def test_the_image_id_is_reported_before_the_image_can_exist() -> None:
-    told: list[str] = []
-    stream = archive(read_stored(DOCKER, []), layer(b"x"), told.append)
+    reported: list[str] = []
+    stream = archive(read_stored(DOCKER, []), layer(b"x"), reported.append)
     given = []
     for chunk in stream:
         given.append(chunk)
-        if told:
+        if reported:
             break
-    assert told
+    assert reported
     with pytest.raises(KeyError):
         unpacked(b"".join(given) + bytes(1024))["manifest.json"]
 
@@ -186,7 +186,7 @@ def test_whether_images_are_kept_by_containerd_is_read_from_the_info(
 
 
 def test_the_image_is_what_the_engine_says_that_it_has_stored() -> None:
-    told: list[Event] = []
+    reported: list[Event] = []
 
     def script(peer: Peer) -> None:
         peer.request()
@@ -196,9 +196,9 @@ def test_the_image_is_what_the_engine_says_that_it_has_stored() -> None:
         peer.say(answer_json({"Names": [f"sha256:{manifest['Config'].removesuffix('.json')}"]}))
 
     with Server(script) as server:
-        image = podman(server).append("below", layer(b"x"), told.append)
+        image = podman(server).append("below", layer(b"x"), reported.append)
         look, load = server.requests
-    assert [Event(kind="image", text=image.removeprefix("sha256:"))] == told
+    assert [Event(kind="image", text=image.removeprefix("sha256:"))] == reported
     assert (look.path, load.path, load.method) == ("/images/below/json", "/images/load", "POST")
 
 

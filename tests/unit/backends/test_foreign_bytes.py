@@ -1,4 +1,4 @@
-"""Whatever an engine, or what stands in its place, sends: the decoders keep their promises."""
+"""The decoders keep their promises whatever an engine, or something in its place, sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What importing a backend costs: the modules that no run shall load before it needs them."""
+"""What importing a backend costs: the modules that a run must not load before it needs them."""
 
 from __future__ import annotations
 

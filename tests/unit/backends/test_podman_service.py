@@ -254,7 +254,7 @@ def test_the_service_speaks_for_itself_alone(host: Host, monkeypatch: pytest.Mon
 def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
     first = connect()
     host.end()
-    assert Path(first.path).exists(), "nobody has removed its socket"
+    assert Path(first.path).exists(), "its socket was not removed"
     assert connect() == first
     assert len(host.started()) == 2
     assert len(children._started) == 1, "the first one was collected"

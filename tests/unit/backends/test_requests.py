@@ -488,7 +488,7 @@ def test_devices_as_docker_takes_them(serve: Serve, gpus: Any, asked: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "told"),
+    ("name", "said", "reported"),
     [
         (
             "docker",
@@ -499,7 +499,7 @@ def test_devices_as_docker_takes_them(serve: Serve, gpus: Any, asked: dict[str, 
     ],
 )
 def test_the_error_of_an_engine_without_gpus_says_what_to_install(
-    name: str, said: str, told: str, serve: Serve
+    name: str, said: str, reported: str, serve: Serve
 ) -> None:
     refusal = answer_json({"message": said, "cause": said}, 500)
     server = serve(
@@ -514,7 +514,7 @@ def test_the_error_of_an_engine_without_gpus_says_what_to_install(
     with pytest.raises(ContainerError) as caught:
         reach(name, server).create(ContainerSpec(image=IMAGE, image_variables=(), gpus=-1))
     assert said in caught.value.what
-    assert told in caught.value.hint
+    assert reported in caught.value.hint
 
 
 @ENGINES

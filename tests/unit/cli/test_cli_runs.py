@@ -436,10 +436,10 @@ def test_images_that_a_killed_build_told_of_are_left_behind_and_named_ones_are_n
     backend = FakeBackend(name="docker")
     named = backend.add_image("theirs")
     images = [backend._images.add(Image(id=""), f"step {n}").id for n in range(3)]
-    told = [named.id, images[0]]
+    reported = [named.id, images[0]]
     code = (
         "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker') as tell:\n"
-        f"    for image in {told}: tell(image)\n    os.kill(os.getpid(), 9)"
+        f"    for image in {reported}: tell(image)\n    os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     result = command(backend, "prune", "--dry-run")

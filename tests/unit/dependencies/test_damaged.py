@@ -1,4 +1,4 @@
-"""Whatever stands in a file of dependencies, it is read, or refused in plain words."""
+"""Any content of a file of dependencies is read, or refused in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of an environment marker is told on the host, and what is left to pip in the image."""
+"""What of an environment marker is decided on the host, and what is left to pip in the image."""
 
 from __future__ import annotations
 

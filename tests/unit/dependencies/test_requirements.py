@@ -191,7 +191,7 @@ def test_files_nested_too_deep_are_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def not_root() -> Iterator[None]:
-    """Root reads every file, so be nobody for a while."""
+    """Root reads every file, so become the user nobody for a while."""
     if os.geteuid() != 0:
         yield
         return
@@ -349,7 +349,7 @@ def test_a_path_that_leads_out_of_the_context_is_refused_with_what_to_set(
         ("--find top --no-index", "--find /app/top --no-index"),
         ("-f 'my wheels'", "-f 'file:///app/reqs/my%20wheels'"),
         ("--no-index \\\n  -f \\\n  wheels", "--no-index \\\n  -f \\\n  /app/reqs/wheels"),
-        # These start at the current directory, which is /app, wherever the file is.
+        # These start at the current directory, which is /app, not the file's directory.
         ("-e ./top", "-e ./top"),
         ("./top/x-1.tar.gz", "./top/x-1.tar.gz"),
         ("-e file:./top", "-e file:./top"),

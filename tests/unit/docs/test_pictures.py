@@ -132,9 +132,9 @@ def test_the_doctor_examines_what_it_does_today(tmp_path: Path) -> None:
 
 
 def test_a_picture_reads_as_the_screen_did() -> None:
-    screen = "$ ls  -l\n\n\x1b[1;31merror:\x1b[0m <&> it's \x1b[32mgreen\x1b[0m\n    mend"
+    screen = "$ ls  -l\n\n\x1b[1;31merror:\x1b[0m <&> it's \x1b[32mgreen\x1b[0m\n    fix"
     drawn = draw("x", screen)
-    assert read(drawn) == ["$ ls  -l", "", "error: <&> it's green", "    mend"]
+    assert read(drawn) == ["$ ls  -l", "", "error: <&> it's green", "    fix"]
     assert "#cc555a" in drawn
     assert "<image" not in drawn
     ET.fromstring(drawn)  # noqa: S314 - our own

@@ -29,8 +29,8 @@ def test_what_is_printed_is_what_the_tests_of_the_examples_expect() -> None:
     assert len(shown) > 5
     for line in shown:
         # The container's name, the version of Python and the arguments differ.
-        told = re.sub(r"^(hello) .*, from .*|^Python .*, (uid 1000, in /app)$", r"\1\2", line)
-        assert told in TESTS, line
+        reported = re.sub(r"^(hello) .*, from .*|^Python .*, (uid 1000, in /app)$", r"\1\2", line)
+        assert reported in TESTS, line
 
 
 def test_nothing_is_shown_that_the_page_does_not_have() -> None:

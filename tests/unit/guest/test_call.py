@@ -233,8 +233,8 @@ def test_classes_of_the_script_are_pickled_as_the_hosts(guest: Guest) -> None:
 def test_an_exception_is_told_so_that_a_built_in_one_can_be_rebuilt(
     guest: Guest, kind: str, builtin: str, arguments: list[Any] | None
 ) -> None:
-    told, report = guest.call("failing", kind)
-    assert told == "error"
+    reported, report = guest.call("failing", kind)
+    assert reported == "error"
     assert (report["builtin"], report["arguments"]) == (builtin, arguments)
     assert report["type"] == (builtin or "MyError")
     assert report["notes"] == (["look here"] if kind == "note" else [])
@@ -263,9 +263,9 @@ def test_a_child_that_the_function_forked_does_not_answer(guest: Guest) -> None:
     ],
 )
 def test_what_is_not_in_the_image_is_told(guest: Guest, changes: dict[str, Any], what: str) -> None:
-    kind, (told, _) = guest.call(changes.pop("function", "where"), **changes)
+    kind, (reported, _) = guest.call(changes.pop("function", "where"), **changes)
     assert kind == "missing"
-    assert told.startswith(what)
+    assert reported.startswith(what)
 
 
 def test_what_the_scripts_own_import_raises_is_told(guest: Guest) -> None:

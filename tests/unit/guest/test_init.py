@@ -358,12 +358,12 @@ def test_a_server_that_nobody_outside_reaches_is_told_once(tmp_path: Path) -> No
         environ = {init.PUBLISHED: f"1,{port}"}
         with running("-IS", INIT, *LISTEN, cwd=tmp_path, env=environ) as process:
             assert process.stderr is not None
-            told = process.stderr.readline()
+            reported = process.stderr.readline()
             process.send_signal(signal.SIGTERM)
             assert process.wait(SECONDS) == 128 + signal.SIGTERM
             assert process.stderr.read() == b""
-    assert told.startswith(b"buildr: port %d is published, but" % port)
-    assert told.endswith(b"let it listen on 0.0.0.0\n")
+    assert reported.startswith(b"buildr: port %d is published, but" % port)
+    assert reported.endswith(b"let it listen on 0.0.0.0\n")
 
 
 def test_a_command_that_ends_before_the_first_look_ends_with_its_status(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_cancel_counts_as_an_interrupt_of_the_guest() -> None:
 
 @contextlib.contextmanager
 def bystander() -> Iterator[int]:
-    """Give a thread that takes signals, as one of the user's does: what it takes interrupts nobody's system call."""
+    """Give a thread that takes signals, as one of the user's does: what it takes interrupts no system call of the main thread's."""
     end = threading.Event()
     thread = threading.Thread(target=end.wait)
     thread.start()

@@ -1,4 +1,4 @@
-"""Folders for temporary files go with their process, however that ends, and nobody else's is touched."""
+"""Folders for temporary files are removed with their process, however that ends, and no others are touched."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ while True:
     container.signals.wait()
     container.stdout.write(b"heard")
 """
-# An engine that kills nobody tells each time that it was asked to.
+# An engine that does not kill reports each request to do so.
 DEAF = """\
 class Deaf(FakeBackend):
     def kill(self, container, number):

@@ -36,12 +36,12 @@ raise SystemExit(1)
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the stand-in for mmdebstrap writes what it was told."""
-    told = stand_in(tmp_path)
+def reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the stand-in for mmdebstrap writes its arguments."""
+    reported = stand_in(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    return told
+    return reported
 
 
 def base(*words: str, backend: FakeBackend | None = None) -> Result:
@@ -50,7 +50,7 @@ def base(*words: str, backend: FakeBackend | None = None) -> Result:
 
 
 def test_an_engine_gets_it_and_its_name_is_printed(
-    told: Path, capfd: pytest.CaptureFixture[str]
+    reported: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     backend = FakeBackend(name="docker")
     result = base("--release", "trixie", backend=backend)
@@ -58,24 +58,24 @@ def test_an_engine_gets_it_and_its_name_is_printed(
     assert (result.exit_code, result.stdout) == (0, f"{name}\n")
     assert backend.image(name) is not None
     assert f"docker has it now: export BUILDR_BASE_IMAGE={name}" in capfd.readouterr().err
-    words = told.read_text().splitlines()
+    words = reported.read_text().splitlines()
     assert "--variant=essential" in words
     assert "--include=usr-is-merged,python3,python3-pip,ca-certificates,libstdc++6" in words
     assert words[-3] == "trixie"
     assert words[-1].endswith(f"{MIRROR} trixie main")
 
 
-def test_what_an_engine_has_is_made_anew_only_by_force(told: Path) -> None:
+def test_what_an_engine_has_is_made_again_only_by_force(reported: Path) -> None:
     backend = FakeBackend()
     name = base("-q", backend=backend).stdout.strip()
-    once = told.read_text()
+    once = reported.read_text()
     assert base("-q", backend=backend).stdout.strip() == name
-    assert told.read_text() == once
+    assert reported.read_text() == once
     base("-q", "--force", backend=backend)
-    assert len(told.read_text().splitlines()) == 2 * len(once.splitlines())
+    assert len(reported.read_text().splitlines()) == 2 * len(once.splitlines())
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("reported")
 def test_an_archive_is_one_that_engines_load(tmp_path: Path) -> None:
     with using({}):  # no engine is needed
         words = ["base", "--release", "bookworm", "--tag", "example.org/base:1", "-o", "base.tar"]
@@ -90,10 +90,15 @@ def test_an_archive_is_one_that_engines_load(tmp_path: Path) -> None:
     [layer] = image["Layers"]
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(data[layer]).hexdigest()}"]
     assert "Not the official Python image" in str(config["config"]["Labels"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["base.tar", "bin", "system", "told"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "base.tar",
+        "bin",
+        "reported",
+        "system",
+    ]
 
 
-def test_without_mmdebstrap_the_ways_to_get_it_are_told(
+def test_without_mmdebstrap_the_ways_to_get_it_are_named(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -107,20 +112,20 @@ def test_without_mmdebstrap_the_ways_to_get_it_are_told(
 
 
 def test_a_failure_tells_the_mirror_and_the_end_of_the_log(
-    told: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    reported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = base("-o", "base.tar", "--mirror", "http://broken.example/debian")
     assert result.exit_code == 125
     said = capfd.readouterr().err
     assert "mmdebstrap failed with status 25; the mirror was http://broken.example/debian" in said
     assert "E: the mirror is broken\nIs the mirror reachable? Another one: --mirror URL." in said
-    assert told.exists()
+    assert reported.exists()
     assert not (tmp_path / "base.tar").exists()
     assert not list(tmp_path.glob("buildr-base-*"))
 
 
-@pytest.mark.usefixtures("told")
-def test_a_place_that_cannot_be_written_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("reported")
+def test_a_place_that_cannot_be_written_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     assert base("-o", "nowhere/base.tar").exit_code == 125
     assert "nowhere/base.tar cannot be written: No such file" in capfd.readouterr().err
 
@@ -129,7 +134,7 @@ def test_the_command_knows_the_releases_of_the_recipe() -> None:
     assert tuple(offline_base.PYTHONS) == _RELEASES
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("reported")
 def test_the_scripts_run_the_same_recipe_as_a_program(tmp_path: Path) -> None:
     program = Path(offline_base.__file__)
 
@@ -146,7 +151,7 @@ def test_the_scripts_run_the_same_recipe_as_a_program(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_a_signal_interrupts_mmdebstrap_and_waits_for_its_end(
-    told: Path, tmp_path: Path, number: int, status: int
+    reported: Path, tmp_path: Path, number: int, status: int
 ) -> None:
     program = tmp_path / "bin" / "mmdebstrap"
     ended = tmp_path / "ended"
@@ -158,7 +163,7 @@ def test_a_signal_interrupts_mmdebstrap_and_waits_for_its_end(
         process.send_signal(number)
         assert process.wait(SECONDS) == status
     assert ended.read_text() == f"by {signal.SIGINT:d}"
-    assert not told.exists()
+    assert not reported.exists()
     assert not list(tmp_path.glob("buildr-base-*"))
 
 

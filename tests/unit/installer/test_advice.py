@@ -197,10 +197,10 @@ def test_the_error_of_a_step_begins_with_the_reason() -> None:
     failed = BuildError(
         f"the build failed in `RUN {PIP} -r x`: status 1", step=f"RUN {PIP} -r x", hint=log
     )
-    told = advised(failed, ALPINE)
-    assert told.what.startswith("dependencies cannot be installed: there is no idna==99")
-    assert told.hint.startswith(log)
-    assert "RUN" not in told.what
+    reported = advised(failed, ALPINE)
+    assert reported.what.startswith("dependencies cannot be installed: there is no idna==99")
+    assert reported.hint.startswith(log)
+    assert "RUN" not in reported.what
 
 
 @pytest.mark.parametrize(
@@ -218,10 +218,10 @@ def test_the_error_of_a_step_begins_with_the_reason() -> None:
 )
 def test_packages_of_the_system_have_reasons_of_their_own(log: str, reason: str) -> None:
     step = "RUN if command -v apk > /dev/null; then apk add libfoo"
-    told = advised(BuildError(f"the build failed in `{step}`: status 100", step=step, hint=log))
-    assert told.what.startswith("system_packages cannot be installed: ")
-    assert reason in told.what
-    assert ADVICE not in told.hint
+    reported = advised(BuildError(f"the build failed in `{step}`: status 100", step=step, hint=log))
+    assert reported.what.startswith("system_packages cannot be installed: ")
+    assert reason in reported.what
+    assert ADVICE not in reported.hint
 
 
 def test_another_step_has_no_such_advice() -> None:

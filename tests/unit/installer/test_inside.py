@@ -70,7 +70,7 @@ def tree(tmp_path: Path) -> Path:
 def test_a_change_is_found(tree: Path, action: str, changed: set[str], removed: list[str]) -> None:
     found, gone = changed_between(tree, action)
     assert found == changed
-    # What lies in a folder that is gone goes with it, whether it is named or not.
+    # What is in a folder that is removed is removed, too, whether it is named or not.
     assert [path for path in gone if os.path.dirname(path) not in gone] == removed
 
 

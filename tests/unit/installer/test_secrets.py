@@ -33,7 +33,7 @@ def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "SSL_CERT_FILE",
         }:
             monkeypatch.delenv(name)
-    # This machine's own files are nobody's business here, and pip cannot be kept from them.
+    # This machine's own files must not matter here, and pip cannot be kept from them.
     monkeypatch.setattr("sys.executable", without_pip(tmp_path))
     monkeypatch.setattr(pip_config, "_SYSTEM_FILE", str(tmp_path / "etc/pip.conf"))
     monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
@@ -143,7 +143,7 @@ def test_ids_that_pip_knows_name_their_file_to_it(tmp_path: Path) -> None:
     assert found.meanings == {"pip.conf": "PIP_CONFIG_FILE"}
 
 
-# What pip is told on this host ----------------------------------------------------------------------------
+# How pip is configured on this host ----------------------------------------------------------------------------
 
 
 def pip_install_is_told(environ: dict[str, str]) -> object:
@@ -189,9 +189,9 @@ def test_files_are_merged_as_pip_merges_them(
     if pip == "asked":
         monkeypatch.setattr("sys.executable", PYTHON)
 
-    told, _ = settings(environ)
+    reported, _ = settings(environ)
 
-    indexes = [told["PIP_INDEX_URL"], *told.get("PIP_EXTRA_INDEX_URL", "").split()]
+    indexes = [reported["PIP_INDEX_URL"], *reported.get("PIP_EXTRA_INDEX_URL", "").split()]
     assert indexes == pip_install_is_told(environ)
 
 

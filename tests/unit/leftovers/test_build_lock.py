@@ -1,4 +1,4 @@
-"""Old images are removed only while nobody builds."""
+"""Old images are removed only while no build runs."""
 
 from __future__ import annotations
 

@@ -230,10 +230,10 @@ def test_a_record_does_not_lead_out_of_the_directory(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("precious")
     record = tmp_path / "out" / ".buildr-eject.json"
-    told = json.loads(record.read_text())
+    reported = json.loads(record.read_text())
     digest = hashlib.sha256(b"precious").hexdigest()
-    told["written"] |= {path: [f"sha256:{digest}"] for path in ("../outside", str(outside))}
-    record.write_text(json.dumps(told))
+    reported["written"] |= {path: [f"sha256:{digest}"] for path in ("../outside", str(outside))}
+    record.write_text(json.dumps(reported))
     assert eject("--force").exit_code == 0
     assert outside.read_text() == "precious"
 

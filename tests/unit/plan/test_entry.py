@@ -1,4 +1,4 @@
-"""What was started on the host, and where it lies in the image."""
+"""What was started on the host, and where it is in the image."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ def test_pytest_cannot_move(tmp_path: Path) -> None:
     write(tmp_path / "test_it.py", "def test_it():\n    exec(open('tell.py').read())\n")
     write(tmp_path / "tell.py")
     done = python("-m", "pytest", "-qs", "-p", "no:cacheprovider", cwd=tmp_path)
-    told = next(line for line in done.stdout.splitlines() if line.startswith(b"["))
-    assert "started by pytest" in refused(json.loads(told.rstrip(b".")))
+    reported = next(line for line in done.stdout.splitlines() if line.startswith(b"["))
+    assert "started by pytest" in refused(json.loads(reported.rstrip(b".")))
 
 
 def test_a_console_script_cannot_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

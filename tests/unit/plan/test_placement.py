@@ -1,4 +1,4 @@
-"""Where a program lies in its project, and so in the image."""
+"""Where a program is in its project, and so in the image."""
 
 from __future__ import annotations
 

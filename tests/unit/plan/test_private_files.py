@@ -1,4 +1,4 @@
-"""Files that options name for secrets stay at home, wherever they lie; additional files obey the rules that the context does."""
+"""Files that options name for secrets are never sent; additional files obey the rules that the context does."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ ALLOWED = {
     "buildr/image/offline_base.py": "when an image was made, for people",
     "buildr/run/runs.py": "how old a run is, for people",
     "buildr/leftovers/tasks.py": "when what has failed is tried again; too long a pause counts as none",
-    "buildr/host/cache.py": "files that nobody has used for weeks",
-    "buildr/installer/in_container.py": "wheels that nobody has used for weeks",
+    "buildr/host/cache.py": "files that have not been used for weeks",
+    "buildr/installer/in_container.py": "wheels that have not been used for weeks",
     "buildr/context/index.py": "stamps of files too young to be trusted; a clock that is set back makes more of them",
     "buildr_backends/shared/append_layer.py": "when an image was made, for people",
-    "buildr_backends/podman/private_service.py": "sockets where nobody listens",
+    "buildr_backends/podman/private_service.py": "sockets without a listener",
     "buildr_backends/podman/service.py": "the same",
 }
 

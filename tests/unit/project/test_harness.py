@@ -1,4 +1,4 @@
-"""What the engine tests do with an engine that others use, too; a shell script stands in for its command."""
+"""What the engine tests do with an engine that others use, too; a shell script takes the place of its command."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ HEAVY = {
     "tarfile",
     "urllib3",
 }
-"""What no script shall pay for that only decorates its function."""
+"""What a script that only decorates its function must not pay for."""
 
 
 def test_the_public_names_are_these() -> None:

@@ -1,4 +1,4 @@
-"""What was left behind is told from what is alive, and only the former is removed."""
+"""Leftovers are distinguished from live runs, and they alone are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers that outlive their host processes: what starts them, what is told, and who removes them."""
+"""Containers that outlive their host processes: what starts them, what is printed, and what removes them."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_an_engine_that_is_lost_for_longer_is_left_to_the_watchdog(
     backend.fail("remove", EngineLostError("gone"))
     assert run(backend, "-d").status == 125
     assert handed_over == [True]
-    # It removes the container whether or not that was started: nobody knows of it.
+    # It removes the container whether or not that was started: nothing else knows about it.
     assert len(end_run(backend, backend.runs[0].spec.labels[labels.RUN], 0)) == 1
     assert left(backend) == 0
 

@@ -1,4 +1,4 @@
-"""Containers of failed runs that stay: which do, what is told of them, and who removes them."""
+"""Containers of failed runs that are kept: which are, what is said about them, and what removes them."""
 
 from __future__ import annotations
 

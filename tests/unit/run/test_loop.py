@@ -552,31 +552,31 @@ class Endless:
 
 
 class Keeper(Watchdog):
-    """A watchdog that notes what it is told."""
+    """A watchdog that records its calls."""
 
     def __init__(self) -> None:
         super().__init__("", "", "", 0)
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def asked(self) -> None:
-        self.told.append("asked")
+        self.reported.append("asked")
 
     def created(self) -> None:
-        self.told.append("created")
+        self.reported.append("created")
 
     def refused(self) -> None:
-        self.told.append("refused")
+        self.reported.append("refused")
 
     def removed(self) -> None:
-        self.told.append("removed")
+        self.reported.append("removed")
 
     def take_over(self, *, at_once: bool = False) -> bool:
-        self.told.append("take over at once" if at_once else "take over")
+        self.reported.append("take over at once" if at_once else "take over")
         return True
 
 
 @pytest.mark.parametrize(
-    ("operation", "error", "told"),
+    ("operation", "error", "reported"),
     [
         ("create", EngineLostError("it broke"), ["asked", "take over"]),
         ("create", EngineUnavailableError("no answer"), ["asked", "take over"]),
@@ -586,7 +586,7 @@ class Keeper(Watchdog):
     ],
 )
 def test_what_this_process_cannot_finish_the_watchdog_does(
-    operation: Operation, error: BackendError, told: list[str]
+    operation: Operation, error: BackendError, reported: list[str]
 ) -> None:
     backend = FakeBackend()
     backend.fail(operation, error)
@@ -594,11 +594,11 @@ def test_what_this_process_cannot_finish_the_watchdog_does(
     spec = ContainerSpec(image=backend.add_image("base").id)
     with contextlib.suppress(BackendError):
         run(backend, spec, Signals(), watchdog=keeper)
-    assert keeper.told == told
+    assert keeper.reported == reported
 
 
 @pytest.mark.parametrize(
-    ("use", "told"),
+    ("use", "reported"),
     [
         (create, ["asked", "take over"]),
         (lambda backend, _, keeper: remove(backend, "c", keeper), ["take over"]),
@@ -606,7 +606,7 @@ def test_what_this_process_cannot_finish_the_watchdog_does(
     ids=["create", "remove"],
 )
 def test_what_a_signal_breaks_off_the_watchdog_finishes(
-    monkeypatch: pytest.MonkeyPatch, use: Any, told: list[str]
+    monkeypatch: pytest.MonkeyPatch, use: Any, reported: list[str]
 ) -> None:
     def come(*_: object, **__: object) -> None:
         raise Terminated(signal.SIGTERM)
@@ -617,7 +617,7 @@ def test_what_a_signal_breaks_off_the_watchdog_finishes(
     keeper = Keeper()
     with pytest.raises(Terminated):
         use(backend, ContainerSpec(image="image"), keeper)
-    assert keeper.told == told
+    assert keeper.reported == reported
 
 
 class Forced(FakeBackend):
@@ -644,7 +644,7 @@ def test_the_third_time_the_watchdog_removes_the_container_and_nothing_waits_for
     with pytest.raises(KeyboardInterrupt) if raises else contextlib.nullcontext():
         run(backend, spec, backend.signals, watchdog=keeper)
     assert "remove" not in backend.operations
-    assert keeper.told[-1] == "take over at once"
+    assert keeper.reported[-1] == "take over at once"
 
 
 def test_the_third_time_the_container_is_removed_here_where_there_is_no_watchdog() -> None:

@@ -1,4 +1,4 @@
-"""Waiting until a detached container is ready: its conditions, what ends the waiting, and what is told then."""
+"""Waiting until a detached container is ready: its conditions, what ends the waiting, and what is said then."""
 
 from __future__ import annotations
 

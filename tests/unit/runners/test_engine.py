@@ -218,8 +218,8 @@ def test_the_time_zone_and_the_locale_come_along(monkeypatch: pytest.MonkeyPatch
     }
     for name, value in host.items():
         monkeypatch.setenv(name, value)
-    told = {"BUILDR_LOCALE": "LANG LANGUAGE LC_ALL LC_TIME", "BUILDR_TIME_ZONE": VIENNA}
-    assert spec_of().environment == host | told
+    reported = {"BUILDR_LOCALE": "LANG LANGUAGE LC_ALL LC_TIME", "BUILDR_TIME_ZONE": VIENNA}
+    assert spec_of().environment == host | reported
 
 
 def test_what_the_user_names_is_not_checked_against_the_image(
@@ -274,8 +274,8 @@ def test_ports_are_bound_to_this_host_alone_unless_they_are_public() -> None:
 
 def test_a_port_that_the_engine_chose_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     run(Waiting(), runtime={"ports": ["0:80", "[::1]:0:81", "8080:82"]})
-    told = [line for line in capfd.readouterr().err.splitlines() if "of the guest is" in line]
-    assert told == [
+    reported = [line for line in capfd.readouterr().err.splitlines() if "of the guest is" in line]
+    assert reported == [
         "buildr: port 80/tcp of the guest is 127.0.0.1:49152 here",
         "buildr: port 81/tcp of the guest is [::1]:49153 here",
         "buildr: port 82/tcp of the guest is 127.0.0.1:8080 here",
@@ -344,7 +344,7 @@ def test_a_mount_of_nothing_is_refused_before_the_engine_makes_something_of_it(
 
 
 @pytest.mark.parametrize(
-    ("rootless", "unified", "told"),
+    ("rootless", "unified", "reported"),
     [
         (True, False, "buildr: warning: cpus and memory will not hold"),
         (True, True, ""),
@@ -357,7 +357,7 @@ def test_limits_that_the_engine_ignores_are_reported_in_one_line(
     capfd: pytest.CaptureFixture[str],
     rootless: bool,
     unified: bool,
-    told: str,
+    reported: str,
 ) -> None:
     controllers = project_directory.parent / "cgroup.controllers"
     if unified:
@@ -366,21 +366,21 @@ def test_limits_that_the_engine_ignores_are_reported_in_one_line(
     backend = FakeBackend(rootless=rootless)
     run(backend, package={"quiet": True}, runtime={"cpus": 0.5, "memory": "256m"})
     said = capfd.readouterr().err
-    assert said.startswith(told)
-    assert said.count("\n") == bool(told)
+    assert said.startswith(reported)
+    assert said.count("\n") == bool(reported)
 
 
 @pytest.mark.parametrize(
-    ("network", "told"),
+    ("network", "reported"),
     [("host", "buildr: warning: the guest shares the network"), ("none", ""), (None, "")],
 )
 def test_a_guest_in_the_network_of_the_host_is_reported_in_one_line(
-    capfd: pytest.CaptureFixture[str], network: str | None, told: str
+    capfd: pytest.CaptureFixture[str], network: str | None, reported: str
 ) -> None:
     run(FakeBackend(), package={"quiet": True}, runtime={"network": network} if network else {})
     said = capfd.readouterr().err
-    assert said.startswith(told)
-    assert said.count("\n") == bool(told)
+    assert said.startswith(reported)
+    assert said.count("\n") == bool(reported)
 
 
 def test_without_limits_nothing_is_reported_of_them(
@@ -662,9 +662,9 @@ def test_what_the_engine_has_something_else_for_is_not_mounted(
 ) -> None:
     with pytest.raises(
         ContainerError, match=f"{tmp_path} cannot be mounted: the engine at memory:fake"
-    ) as told:
+    ) as reported:
         run(backend, runtime={"mounts": [f"{tmp_path}:/data"]})
-    assert "another machine" in str(told.value) + told.value.hint
+    assert "another machine" in str(reported.value) + reported.value.hint
     assert "start" not in backend.operations
     assert all(run.removed for run in backend.runs)
 

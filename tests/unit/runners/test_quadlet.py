@@ -1,4 +1,4 @@
-"""The unit that `buildr quadlet` writes: what stands in it, and that nothing in it means something else to systemd."""
+"""The unit that `buildr quadlet` writes: its content, and that nothing in it means something else to systemd."""
 
 from __future__ import annotations
 

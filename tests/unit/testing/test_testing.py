@@ -653,10 +653,10 @@ def test_one_backend_takes_the_place_of_all() -> None:
 
 def test_backends_by_name_take_part_in_the_choice() -> None:
     docker = FakeBackend(name="docker")
-    told: list[str] = []
+    reported: list[str] = []
     with using({"podman": EngineUnavailableError("it sleeps"), "docker": docker}):
-        assert registry.connect(registry.choose(), told.append) is docker
-    assert told == ["using docker, since podman is not usable here: it sleeps"]
+        assert registry.connect(registry.choose(), reported.append) is docker
+    assert reported == ["using docker, since podman is not usable here: it sleeps"]
 
 
 def test_a_name_that_a_test_leaves_out_is_not_installed() -> None:
