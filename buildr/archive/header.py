@@ -102,7 +102,7 @@ def sparse_header(
     """Write the header of a sparse file, whose own name and size are among its PAX records.
 
     Args:
-        name: for readers that know nothing of sparse files.
+        name: for readers that do not support sparse files.
         records: the PAX records.
         mode: permission bits, 0 to 0o7777.
         size: bytes that follow, without padding.

@@ -11,7 +11,7 @@ from buildr.archive.header import padding
 from buildr.context.sparse import Extent
 
 SPARSE_NAME: Final = b"GNUSparseFile.0"
-"""What readers that know nothing of sparse files call them all; the others take the name from a record."""
+"""The name of all sparse files to readers that do not support them; the others take the name from a record."""
 
 
 def sparse_map(extents: list[Extent], size: int) -> bytes:

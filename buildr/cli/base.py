@@ -63,7 +63,7 @@ def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
 ) -> None:
     """Make a base image of Debian's packages, for hosts that reach no registry.
 
-    It needs mmdebstrap and a mirror of Debian's, and takes about half a minute. What comes of it is a local base with
+    It needs mmdebstrap and a mirror of Debian's, and takes about half a minute. The result is a local base with
     Debian's Python, not the official Python image. Its name is printed: BUILDR_BASE_IMAGE, or base_image,
     makes Buildr use it.
     """

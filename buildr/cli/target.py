@@ -142,7 +142,7 @@ def _module_entry(name: str, arguments: tuple[str, ...]) -> Entry:
         if os.path.isfile(os.path.join(root, parts[0], "__init__.py")):
             raise EntryError(
                 f"there is no module {name} in {root}",
-                hint=f"The package {parts[0]} lies there, but neither {'/'.join(parts)}.py nor"
+                hint=f"The package {parts[0]} is there, but neither {'/'.join(parts)}.py nor"
                 f" {'/'.join(parts)}/__main__.py.",
             )
     # Not one of the user's own: of the standard library, or of a dependency that the image installs.

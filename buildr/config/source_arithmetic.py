@@ -42,7 +42,7 @@ def converted(function: Callable[..., Any], *values: Any) -> Any:
 
 
 def bounded(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """Return what comes of an operation, unless it fails or is very large.
+    """Return the result of an operation, unless it fails or is very large.
 
     Raises:
         Computed: it does.

@@ -49,7 +49,7 @@ class Binding(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a name stands for may be another one, or look otherwise, from here on."""
+    """From here on a name may stand for something else, or its object may have changed."""
 
     name: str
     at: Position

@@ -253,7 +253,7 @@ class Reader:
         return node.id if isinstance(node, ast.Name) and is_name else ""
 
     def _item(self, node: ast.Subscript, place: Place) -> tuple[ast.expr, Place]:
-        """Return what stands at a key of a mapping, or an index of a list."""
+        """Return the value at a key of a mapping, or an index of a list."""
         key = self.value(node.slice, place)
         holder, there = node.value, place
         while isinstance(holder, ast.Name):

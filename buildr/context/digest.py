@@ -132,7 +132,7 @@ class RunningDigest:
         self._held = bytearray()
 
     def update(self, offset: int, data: bytes) -> None:
-        """Take a piece; pieces come in their order, and what lies between them is zeros."""
+        """Take a piece; pieces come in their order, and the gaps between them are zeros."""
         rest = memoryview(data)
         while rest:
             number, start = divmod(offset, _BLOCK)

@@ -37,7 +37,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
         mtime_ns: time of the last change of the content, in nanoseconds since the epoch.
         inode: its number on ``device``.
         device: the file system's number.
-        target: where a ``symlink`` leads, as it stands there; the path of the first name of a ``hardlink``.
+        target: where a ``symlink`` leads, as it is written there; the path of the first name of a ``hardlink``.
         ctime_ns: time of the last change of anything about it, which no program can set, in nanoseconds since
             the epoch.
     """

@@ -63,7 +63,7 @@ def _keeps_times(mounts: list[_Mount], mount: _Mount) -> bool:
 
 
 def _above(mounts: list[_Mount], path: str) -> list[_Mount]:
-    """Return the mount that a path lies on: of those at the longest point the last, which covers the others."""
+    """Return the mount that a path is on: of those at the longest point the last, which covers the others."""
     here = [m for m in mounts if f"{path}/".startswith(f"{m.point.rstrip('/')}/")]
     return [max(reversed(here), key=lambda mount: len(mount.point))] if here else []
 

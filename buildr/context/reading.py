@@ -58,7 +58,7 @@ class TreeReader:
             self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise unreadable(os.fspath(root), error.strerror or str(error)) from error
-        # The folder of the last file, since the next one mostly stands beside it.
+        # The folder of the last file, since the next one is mostly in the same folder.
         self._folder = self._root
         self._folder_path = ""
 

@@ -162,7 +162,7 @@ def find_secret(data: bytes) -> bool:
     ):
         return True
     if b"\0" in data[:_BINARY_BYTES]:
-        return False  # tokens stand in texts
+        return False  # tokens are found in texts
     for begin, pattern in _TOKENS:
         if begin in data and any(map(_is_drawn, _expression(_ALONE + pattern).findall(data))):
             return True

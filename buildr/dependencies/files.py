@@ -64,7 +64,7 @@ def inside(project: ProjectFiles, path: str, where: str) -> str:
     real = os.path.realpath(os.path.join(root, path))
     if os.path.commonpath([root, real]) != root or os.path.normpath(path).split("/")[0] == "..":
         raise DependencyError(
-            Message(where, f" names {path!r}, which lies outside the context {root}"),
+            Message(where, f" names {path!r}, which is outside the context {root}"),
             hint=_wider(root, real, where.partition(":")[0]),
         )
     return real

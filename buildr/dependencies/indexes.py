@@ -89,7 +89,7 @@ def _of_pdm(tool: dict[str, Any]) -> Iterator[Index]:
 
 
 def _of_poetry(tool: dict[str, Any]) -> Iterator[Index]:
-    """Poetry's sources stand in for the public index unless they are supplemental, or that is among them."""
+    """Poetry's sources replace the public index unless they are supplemental, or that is among them."""
     sources = _list(table_at(tool, "poetry").get("source"))
     public = any(str(item.get("name", "")).lower() == "pypi" for item in sources)
     for item in sources:
@@ -181,7 +181,7 @@ def line(url: str, where: str, *, kind: str = "extra") -> str:
         kind: that of an `Index`.
 
     Raises:
-        DependencyError: it is not a URL that can stand in such a line.
+        DependencyError: it is not a URL that can be part of such a line.
     """
     if (
         not url.startswith(("https://", "http://"))

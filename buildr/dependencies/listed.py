@@ -31,7 +31,7 @@ def check(wanted: Iterable[str], where: str, after: str = "") -> None:
 
     Args:
         wanted: the requirements.
-        where: what stands before one in the error: ``app.py``.
+        where: the beginning of the error: ``app.py``.
         after: what stands after it: `` in the inline metadata``.
 
     Raises:

@@ -1,7 +1,7 @@
 """Paths in files of requirements: what they mean on the host, they mean in the image.
 
 pip starts a relative path at the current directory, which is ``/app`` in the image, except the files that ``-r`` and ``-c``
-name, and for ``--find-links`` where the folder is beside the file. Requirement files do not lie in ``/app``, so that
+name, and for ``--find-links`` where the folder is beside the file. Requirement files are not in ``/app``, so that
 such a path, and an absolute one into the project, is written down as it is in the image.
 """
 

@@ -103,7 +103,7 @@ def at_url(name: str, url: str, hashes: Iterable[str], condition: Condition, whe
     """Return a package that is an archive at a URL.
 
     Raises:
-        DependencyError: that is not a URL that can stand in a line for pip.
+        DependencyError: that is not a URL that can be part of a line for pip.
     """
     place, _, fragment = url.partition("#")
     if not re.fullmatch(URL, place) or place.lower().startswith("file:"):

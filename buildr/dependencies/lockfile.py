@@ -23,7 +23,7 @@ def load(project: ProjectFiles, path: str) -> dict[str, Any]:
     """Read a TOML file of the context.
 
     Raises:
-        DependencyError: it cannot be read, lies outside the context, or is not valid.
+        DependencyError: it cannot be read, is outside the context, or is not valid.
     """
     from tomllib import loads
 

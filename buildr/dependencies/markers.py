@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ALWAYS", "NEVER", "Condition", "Wanted", "both", "either", "normalised", "read", "text"]
 
 Atom = tuple[str, str, str]
-"""A comparison, as it is written: both sides and what stands between them."""
+"""A comparison, as it is written: both sides and the operator."""
 Condition = frozenset[frozenset[Atom]]
 """One of these sets holds, with all that is in it (a disjunctive normal form)."""
 ALWAYS: Condition = frozenset({frozenset()})

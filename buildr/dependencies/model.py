@@ -53,7 +53,7 @@ class Dependencies(Struct, frozen=True, kw_only=True):
         source: where it is written down, for people: ``requirements.txt``.
         files: the files that the installation reads.
         install: what follows ``python -m pip install``; empty: there is nothing to install. The path of
-            one of `files` stands here as it stands there; see `arguments`.
+            one of `files` is the same here and there; see `arguments`.
         unhashed: the same for a second call, right after the first, without its hashes.
         local: the same for a last call, after the source has been copied.
         needs_source: whether a requirement of `install` points into the source. The source must be copied
@@ -81,10 +81,10 @@ class Dependencies(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     def arguments(self, folder: str, words: tuple[str, ...] | None = None) -> tuple[str, ...]:
-        """Return the words of one call for files that lie in ``folder``, an absolute path inside the image.
+        """Return the words of one call for files in ``folder``, an absolute path inside the image.
 
         Args:
-            folder: where `files` lie.
+            folder: where `files` are.
             words: those of the call; `install` by default.
         """
         staged = {file.path for file in self.files}

@@ -233,7 +233,7 @@ def is_in_docker_container() -> bool:
 
 
 def __getattr__(name: str) -> object:
-    """Import what few scripts ask for when it is asked for (PEP 562)."""
+    """Import on demand what few scripts use (PEP 562)."""
     if name == "BuildrError":
         from buildr.errors import BuildrError
 

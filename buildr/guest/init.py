@@ -5,7 +5,7 @@ an ordinary process, on every engine. Images name it as ENTRYPOINT.
 
 Usage: python -IS init.py COMMAND [ARGUMENT ...]
 
-It imports only what the interpreter has loaded anyway, or has built in, and what lies beside it: it is part of every start.
+It imports only what the interpreter has loaded anyway, or has built in, and what is beside it: it is part of every start.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Small files that make a later run quicker, and that no run needs.
 
-They lie in ``$XDG_CACHE_HOME/buildr`` (``~/.cache/buildr``). Each is written whole beside its place and then renamed
+They are in ``$XDG_CACHE_HOME/buildr`` (``~/.cache/buildr``). Each is written whole beside its place and then renamed
 (rename(2) is atomic), carries a digest of what is in it, and is taken for absent when anything about it is odd:
 damaged, cut off, of another user, or writable by others. Where nothing can be written, nothing is kept; nor where the folder is
 not this user's alone (see `buildr.host.private_folders`).
@@ -60,7 +60,7 @@ def lock_directory(kind: str = "", *, make: bool = False) -> str | None:
 
 
 def key(*parts: str) -> str:
-    """Return a file name that stands for some texts."""
+    """Return a file name for some texts."""
     text = "\0".join(parts)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 

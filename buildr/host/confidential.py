@@ -11,7 +11,7 @@ _WORDS: Final = (
     "auth authorization bearer cookie cred creds credential credentials connstr dsn jwt keys passcode passwords pat pin pw salt"
     " secrets signature tokens"
 )
-# Whole, or written as one with what stands before: PGPASSWORD, DBPASS, APIKEY.
+# Whole, or joined to what comes before: PGPASSWORD, DBPASS, APIKEY.
 _ENDINGS: Final = (
     "password",
     "passwd",

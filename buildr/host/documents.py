@@ -27,7 +27,7 @@ def read_json(data: bytes, *, most_values: int) -> Any:
         ValueError: it is not JSON, or has more values.
         RecursionError: it is nested too deeply.
     """
-    # Each value but the first follows one of these; where they stand in a text, more are counted than there are.
+    # Each value but the first follows one of these; inside of strings, they are counted, too.
     if len(data) > most_values and sum(map(data.count, (b"[", b"{", b","))) >= most_values:
         raise ValueError(f"more than {most_values} values")
     return json.loads(data, parse_constant=_no_constant)

@@ -1,7 +1,7 @@
 """Marks: files that are there as long as a run or a build goes on. One that is left tells that it was killed.
 
 The process that makes one holds a lock on it (flock(2)). The kernel lets go of that when the last process that has it ends, however
-that ends, and tells so in every pid namespace. They lie in the cache, which machines may share: each machine sees its own.
+that ends, and tells so in every pid namespace. They are kept in the cache, which machines may share: each machine sees its own.
 """
 
 from __future__ import annotations

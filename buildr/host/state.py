@@ -28,7 +28,7 @@ def directory() -> str:
 
 
 def machine() -> str:
-    """Return what stands for this user on this machine, for everybody to see; empty where nothing is known that could."""
+    """Return a public name for this user on this machine; empty if there is none."""
     return proof("machine")
 
 

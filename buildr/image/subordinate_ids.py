@@ -1,4 +1,4 @@
-"""Hosts without subordinate ids: there a rootless container has one user id, and that is root, who is the user."""
+"""Hosts without subordinate ids: there a rootless container has one user id, root, which is the user's own."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 _NAME = ".buildr-Containerfile"
-# Both engines read this file and keep what it names out of the image: the Containerfile may lie outside the context.
+# Both engines read this file and keep what it names out of the image: the Containerfile may be outside the context.
 _IGNORE = Member(path=".dockerignore", data=f".dockerignore\n{_NAME}\n".encode())
 
 

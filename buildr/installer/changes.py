@@ -160,7 +160,7 @@ def left_out(path: str) -> bool:
 
 
 def folders_above(paths: list[str]) -> set[str]:
-    """Return the folders that paths lie in, below the root."""
+    """Return the folders of paths, below the root."""
     found = set()
     for path in paths:
         above = os.path.dirname(path)

@@ -5,7 +5,7 @@ input is a line of JSON (what to do, and the secrets) and a tar archive (the fil
 installation changed goes to standard output: a line of JSON, the paths that are gone, and a tar archive of all that is
 new or different (`buildr.installer.changes`). Standard error is pip's log.
 
-The secrets lie in ``/dev/shm``, a file system in memory, and in the environment of pip: nothing of them was ever in a
+The secrets are in ``/dev/shm``, a file system in memory, and in the environment of pip: nothing of them was ever in a
 layer, in the container's configuration or on a disk. A cache of pip's is in a volume.
 """
 

@@ -22,7 +22,7 @@ class Failure(Struct, frozen=True, kw_only=True):
 
     pattern: str
     reason: str
-    """``{}`` stands for what the first group of the expression that took part has found."""
+    """``{}`` is replaced by the first group of the expression that matched."""
     advice: str | _Advice
 
 

@@ -45,7 +45,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
         return f"Secrets({', '.join(sorted({*self.variables, *self.files}))})"
 
     def hide(self, text: str) -> str:
-        """Return a text without the secrets that stand in it."""
+        """Return a text without the secrets in it."""
         for word in self.hidden:
             if word in text:
                 text = text.replace(word, "****")

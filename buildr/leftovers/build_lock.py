@@ -5,7 +5,7 @@ list of images. A user's builds share a lock; old images are removed only by a p
 later build. flock(2): the kernel lets go of it when a process ends, however it ends.
 
 Beside the lock every build has a mark as long as it lasts (`buildr.host.marks`). One that is left tells that a build was killed,
-and that there may be images without a name. Those that nothing else would tell from others stand in it.
+and that there may be images without a name. It lists those that could not be distinguished from others otherwise.
 """
 
 from __future__ import annotations

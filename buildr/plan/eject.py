@@ -51,7 +51,7 @@ class Ejected(Struct, frozen=True, kw_only=True):
     sources: Sources
     """The files that the source was read from."""
     foreign: tuple[str, ...]
-    """Files beside those that were written which a build copies too, since they lie in the same folders."""
+    """Files beside those that were written which a build copies too, since they are in the same folders."""
 
 
 def eject(

@@ -64,7 +64,7 @@ def place(entry: Entry, context: str | None) -> Placement:
     relative = _within(inner, root)
     if relative is None:
         raise ContextError(
-            f"the script {entry.script} does not lie in the context {root}",
+            f"the script {entry.script} is not in the context {root}",
             hint=Message(
                 "Name a context that contains it: ",
                 OptionName("package.context"),

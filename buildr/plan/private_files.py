@@ -1,4 +1,4 @@
-"""Files that never travel, since an option or a variable of this host names them for secrets: by whatever name they lie in a context."""
+"""Files that never travel, since an option or a variable of this host names them for secrets, whatever their names in a context."""
 
 from __future__ import annotations
 

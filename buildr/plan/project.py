@@ -99,7 +99,7 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
     Raises:
         ContextError: the context cannot be one, or a named file is not there or leaves it.
         DependencyError: the dependencies cannot be read.
-        OptionError: the name that comes of the script makes no image reference.
+        OptionError: no image reference can be made of the script's name.
     """
     placement = place(entry, package.context)
     context = Path(placement.context)

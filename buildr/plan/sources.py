@@ -66,7 +66,7 @@ def read_sources(project: Project, *, without: Sequence[str] = ()) -> Sources:
 def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
     dockerfile = Path(project.dockerfile) if project.dockerfile else None
     ignore_file = read_ignore_file(project.context, dockerfile)
-    # Every run writes to the cache, which may lie in the context.
+    # Every run writes to the cache, which may be in the context.
     inside = _below(project.context, (os.path.realpath(cache.directory()), *without))
     exclude = (*(IGNORE_FILES if dockerfile else ()), *inside)
     include_secrets = project.package.include_secrets
@@ -93,7 +93,7 @@ def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
 
 
 def _below(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Return those of some real paths that lie in a folder, relative to it."""
+    """Return those of some real paths that are in a folder, relative to it."""
     top = os.path.realpath(folder).rstrip("/") + "/"
     return tuple(path.removeprefix(top) for path in paths if path.startswith(top))
 

@@ -20,7 +20,7 @@ _REMOVE = (
     "[shutil.rmtree(p) if os.path.isdir(p) and not os.path.islink(p) else os.remove(p) for p in sys.argv[1:]]"
 )
 _ROOT = "# hadolint ignore=DL3002\nUSER 0:0\n"  # whatever user a base names
-_PLAIN_USER = r"[\w.-]+(?::[\w.-]+)?"  # of USER, where it can stand in a COPY as well
+_PLAIN_USER = r"[\w.-]+(?::[\w.-]+)?"  # of USER, where it can be used in a COPY as well
 
 
 def render_marker_stage(

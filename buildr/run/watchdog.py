@@ -52,7 +52,7 @@ class Watchdog(Guard):
         return super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, *more: object) -> None:
-        """See `Guard.__exit__`; the mark goes with what it stands for."""
+        """See `Guard.__exit__`; the mark is removed with the run."""
         finishes = self.taken_over or (kind is not None and issubclass(kind, KeyboardInterrupt))
         super().__exit__(kind, *more)
         if self._mark is not None:

@@ -1,9 +1,9 @@
 """Which runner runs a plan, and which engine builds its image.
 
 ``executor`` names either an engine, on which the runner ``engine`` runs, or a runner. ``--backend`` and ``BUILDR_BACKEND`` name
-engines: of the two options they replace an executor that is an engine, and where the executor is a runner they say who builds.
+engines: of the two options they replace an executor that is an engine, and where the executor is a runner they choose the engine that builds.
 
-Buildr's own runners stand in a table. Entry points of the group `ENTRY_POINTS` are read for another name only.
+Buildr's own runners are in a table. Entry points of the group `ENTRY_POINTS` are read for another name only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NO_EXECUTORS = {ENGINE, "quadlet"}  # one is named by its engines, the other on
 
 
 class Choices(Struct, frozen=True, kw_only=True):
-    """Who runs, and who builds."""
+    """Which runner runs, and which engine builds."""
 
     runner: str
     """The runner's name."""
@@ -48,7 +48,7 @@ class Choices(Struct, frozen=True, kw_only=True):
 def choose(
     settings: Settings, *, backend: str | None = None, builder: str | None = None
 ) -> Choices:
-    """Decide who runs a program, and who builds its image.
+    """Decide which runner runs a program, and which engine builds its image.
 
     Args:
         settings: the options that hold, with ``executor`` and ``builder``.

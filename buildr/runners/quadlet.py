@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _START_SECONDS = (
-    900  # Podman may have to pull the image first, which the usual 90 seconds are few for
+    900  # Podman may have to pull the image first, for which the usual 90 seconds are too short
 )
 _MORE_SECONDS = 10  # systemd's own patience, beyond the grace after which Podman kills
 _VALUES = re.compile(rf"^(?:Exec=|Environment=(?!\"?{PUBLISHED}=))", re.MULTILINE)
@@ -50,7 +50,7 @@ def render(plan: RunPlan, name: str) -> Manifest:
     """Return the text of a ``.container`` file; see `buildr.runners.protocol.Renderer.render`.
 
     Raises:
-        OptionError: an option or an argument cannot stand in such a file.
+        OptionError: an option or an argument cannot be written into such a file.
         ContainerError: a mount's source or a file of variables is not there.
     """
     runtime = plan.runtime

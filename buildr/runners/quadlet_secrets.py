@@ -16,7 +16,7 @@ __all__ = ["secret_arguments", "written_variables"]
 def written_variables(
     env: Mapping[str, str | None], stored: Collection[str], notes: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the variables that may stand in the unit; what is left out is noted.
+    """Yield the variables that may be written into the unit; what is left out is noted.
 
     Args:
         env: the variables; ``None`` stands for this host's value.

@@ -20,7 +20,7 @@ def argument(text: str) -> str:
     if text in ("", ";"):
         # Its splitting ends at an empty word; and it writes a semicolon without quotes, which ends a command for systemd.
         raise OptionError(
-            f"the argument {text!r} cannot stand in a unit: Podman's generator would lose it",
+            f"the argument {text!r} cannot be written into a unit: Podman's generator would lose it",
             hint="Hand it over in a variable (--env), or leave it out.",
         )
     return word(text)

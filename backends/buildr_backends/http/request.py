@@ -87,7 +87,7 @@ def quote(text: str) -> str:
 
 
 def encode_query(query: Mapping[str, str]) -> str:
-    """Return parameters as they stand behind the ``?``."""
+    """Return parameters as they are written behind the ``?``."""
     return "&".join(f"{_percent(_QUOTED, k)}={_percent(_QUOTED, v)}" for k, v in query.items())
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _MARK = "BUILDR_EXEC"
 
-# Podman's own words stand before those of its error values (libpod/define/errors.go), Docker's before those of runc.
+# Podman's own words come before those of its error values (libpod/define/errors.go), Docker's before those of runc.
 _REFUSAL = re.compile(
     rb"(?:Error: [^\n]*: OCI (?:runtime attempted to invoke a command that was not found|permission denied|runtime error)\n"
     rb"|OCI runtime exec failed: [^\n]*\r\n"

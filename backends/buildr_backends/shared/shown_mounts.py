@@ -28,7 +28,7 @@ _SECOND = 1_000_000_000
 
 
 def shows(client: Client, container: str, mount: MountSpec) -> bool:
-    """Return whether a created container shows, at the target of a bind mount, what lies at its source here.
+    """Return whether a created container shows, at the target of a bind mount, what is at its source here.
 
     Args:
         client: to the engine.

@@ -1,6 +1,6 @@
 """What is left out of a context that has no ignore file.
 
-One table; the documentation shows it as it stands here. ``build/`` and ``dist/`` are not in it: a folder of
+One table; the documentation shows it as it is. ``build/`` and ``dist/`` are not in it: a folder of
 that name is as often part of the program (a package, a web front end) as it is an artefact.
 """
 

@@ -29,7 +29,7 @@ class IgnoreFile(NamedTuple):
     def parse(self) -> IgnoreRules:
         """Understand it.
 
-        A file of nothing but ``!`` lines says nothing to Docker. Here it is what somebody writes who asks for a file that
+        A file of nothing but ``!`` lines says nothing to Docker. Here it is how a user asks for a file that
         is held back, and must not lose the defaults by that.
 
         Raises:

@@ -46,7 +46,7 @@ class _Package(Struct, frozen=True):
     """Empty without the strategy ``inherit_metadata``."""
     marker: str = ""
     extras: tuple[str, ...] = ()
-    """Of an entry that stands beside the package's own, for what its extras need."""
+    """Of an entry beside the package's own, for what its extras need."""
     files: tuple[_File, ...] = ()
     path: str | None = None
     url: str | None = None

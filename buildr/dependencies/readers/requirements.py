@@ -42,7 +42,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
     """Read a file of requirements and those that it names.
 
     Raises:
-        DependencyError: a file cannot be read, lies outside the context, or includes itself.
+        DependencyError: a file cannot be read, is outside the context, or includes itself.
     """
     return read_all(project, [path], source=path)
 

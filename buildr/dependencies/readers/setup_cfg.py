@@ -145,7 +145,7 @@ def _items(text: str) -> list[str]:
 def _roots(
     project: ProjectFiles, parser: configparser.RawConfigParser, top: str
 ) -> tuple[str, ...]:
-    """Return the folders that the project's packages lie in, where no ``pyproject.toml`` says it."""
+    """Return the folders that hold the project's packages, if no ``pyproject.toml`` names them."""
     places = re.findall(r"(?m)^\s*=\s*(\S+)", _option(parser, _OPTIONS, "package_dir") or "")
     places += (_option(parser, _FIND, "where") or "").split()
     joined = [os.path.normpath(os.path.join(top, place)) for place in places]

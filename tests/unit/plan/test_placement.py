@@ -121,7 +121,7 @@ def test_a_context_that_does_not_hold_the_script_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "other").mkdir()
-    with pytest.raises(ContextError, match="does not lie in the context") as wrong:
+    with pytest.raises(ContextError, match="is not in the context") as wrong:
         placed(script(tmp_path / "app.py"), tmp_path, monkeypatch, "other")
     assert "--context" in wrong.value.hint
 
@@ -201,7 +201,7 @@ def test_a_link_out_of_the_named_context_is_refused(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
     entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
-    with pytest.raises(ContextError, match="does not lie in the context"):
+    with pytest.raises(ContextError, match="is not in the context"):
         placed(entry, tmp_path / "bin", monkeypatch, ".")
 
 
