@@ -42,6 +42,10 @@ class Found(Struct, frozen=True, kw_only=True):
     size: int
     """Bytes that follow."""
     link: str = ""
+    mode: int = 0
+    """Permission bits, and those above them."""
+    mtime_ns: int = 0
+    """Nanoseconds since the epoch; 0 where that cannot be told."""
     sparse: bool = False
     """Whether it is a file with holes, and what follows is not its content."""
 
@@ -122,6 +126,8 @@ class TarReader:
             path=_text(path).removeprefix("./").lstrip("/"),
             kind=b"0" if kind in _FILES else kind,
             size=size,
+            mode=_number_or_0(block[100:108]) & 0o7777,
+            mtime_ns=_mtime_ns(block, records),
             link=_text(records.get(b"linkpath", _field(block[157:257]))),
             sparse=kind == _SPARSE or any(key.startswith(b"GNU.sparse.") for key in records),
         )
@@ -189,6 +195,21 @@ def _field(data: bytes) -> bytes:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
+
+
+def _mtime_ns(block: bytes, records: dict[bytes, bytes]) -> int:
+    exact = re.fullmatch(rb"(\d{1,10})(?:\.(\d{1,9})\d*)?", records.get(b"mtime", b""))
+    if exact is not None:
+        return int(exact[1]) * 10**9 + int((exact[2] or b"").ljust(9, b"0"))
+    return min(_number_or_0(block[136:148]), 10**10) * 10**9
+
+
+def _number_or_0(field: bytes) -> int:
+    """Read a number that decides nothing else: a time before 1970, say, is not one."""
+    try:
+        return _number(field)
+    except ArchiveError:
+        return 0
 
 
 def _number(field: bytes) -> int:

@@ -13,6 +13,7 @@ from buildr.cli.options import (
     backend_option,
     build_options,
     builder_option,
+    collected_option,
     container_options,
     image_options,
     module_option,
@@ -92,6 +93,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     image_options,
     publish_option,
     container_options,
+    collected_option,
     backend_option,
     builder_option,
     watch_option,
@@ -116,7 +118,7 @@ def run(
 
     The options of a @Containerize in the script hold, too: they are read from its text, and flags
     come before them (see `buildr config`). Files that the script writes go with the container;
-    --mount keeps them.
+    --output and --mount keep them.
 
     With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
     `buildr stop` take.

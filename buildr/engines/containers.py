@@ -93,6 +93,10 @@ class Containers(Engine, Protocol):
         """Stream a path of a container as a tar archive."""
         ...
 
+    def changed(self, container: str) -> Sequence[str]:
+        """List the absolute paths of files and folders in a container that its image has not, or has otherwise."""
+        ...
+
     def shows(self, container: str, mount: MountSpec) -> bool:
         """Return whether a container that has not been started shows what is at the source of a bind mount here.
 

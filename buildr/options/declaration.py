@@ -25,7 +25,9 @@ A structure is a list or a table, which a variable has in JSON.
 """
 Section = Literal["Build options", "Image options", "Container options", "Other options"]
 """A heading in the help of a command."""
-FlagSet = Literal["", "build", "image", "wheel_cache", "publish", "container", "builder", "output"]
+FlagSet = Literal[
+    "", "build", "image", "wheel_cache", "publish", "container", "collected", "builder", "output"
+]
 """Flags that commands take together: see `buildr.cli.options`."""
 
 _SWITCHES = {"1": True, "true": True, "0": False, "false": False}

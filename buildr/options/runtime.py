@@ -35,6 +35,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         env_file: files of variables (``.env``), one or a list; ``env`` takes precedence.
         mounts: ``"source:/target[:ro]"``, dicts, or `Mount` objects.
         tmpfs: directories in memory, ``"/target"`` or ``"/target:size=64m"``.
+        outputs: files below ``/app`` that are copied to the project when the run ends, whatever its status: ``"out/*.csv"``,
+            ``"reports/**"``, one or a list. Never over a newer file.
         cpus: how many CPUs the container can use.
         memory: how much memory it can use, ``512m`` or a number of bytes.
         shm_size: the size of ``/dev/shm``, ``256m`` or a number of bytes; 64 MiB by default. It counts towards ``memory``.
@@ -83,6 +85,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     env_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     mounts: Sequence[str | Mount | Mapping[str, Any]] = ()
     tmpfs: Sequence[str | Tmpfs | Mapping[str, Any]] = ()
+    outputs: str | Sequence[str] = ()
     cpus: float | None = None
     memory: str | int | None = None
     shm_size: str | int | None = None
@@ -120,6 +123,7 @@ class Runtime(RuntimeOptions, frozen=True, kw_only=True):
     env_file: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
+    outputs: tuple[str, ...] = ()
     memory: int | None = None
     shm_size: int | None = None
     ulimits: tuple[Ulimit, ...] = ()

@@ -14,6 +14,7 @@ from buildr.options.environment import environment
 from buildr.options.health import health_check
 from buildr.options.mounts import mounts
 from buildr.options.networks import networks
+from buildr.options.outputs import outputs
 from buildr.options.package_values import backend
 from buildr.options.ports import debug_port, published_ports
 from buildr.options.size import parse_bytes
@@ -88,6 +89,16 @@ _DECLARED = (
         repeatable=True,
         metavar="DEST[:size=SIZE]",
         help="A directory in memory; repeatable.",
+    ),
+    _followed(
+        name="outputs",
+        flag_set="collected",
+        read=outputs,
+        form="text or structure",
+        flags=("--output",),
+        repeatable=True,
+        metavar="PATTERN",
+        help="Copy what the script has written there to the project when it ends, a folder or a pattern; repeatable.",
     ),
     _container(
         name="cpus",

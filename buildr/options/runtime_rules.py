@@ -41,6 +41,16 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
             ),
             hint=_ONE,
         )
+    if found.detach and found.outputs:
+        raise OptionError(
+            Message(
+                _name("detach"),
+                " and ",
+                _name("outputs"),
+                " cannot be combined: nothing waits for the end of a detached run",
+            ),
+            hint=Message("accepted: one of the two; ", _name("mounts"), " keep files, too"),
+        )
     mounted = {mount.target for mount in found.mounts}
     for item in found.tmpfs:
         if item.target in mounted:

@@ -15,6 +15,7 @@ from buildr.run.loop import RunRequest
 from buildr.run.loop import run as run_container
 from buildr.runners.container import container_spec, with_interpreter_options
 from buildr.runners.session import EngineSession
+from buildr.runners.written_files import collector, told_of_loss
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
@@ -73,7 +74,7 @@ def _prepare(session: EngineSession, *, trust: bool) -> tuple[ContainerSpec, Rea
 
         spec = to_be_debugged(spec, runtime.debug)
     if not session.plan.command:
-        spec = with_interpreter_options(spec, session)
+        spec = told_of_loss(with_interpreter_options(spec, session), session)
     return spec, ready
 
 
@@ -98,6 +99,7 @@ def _run(session: EngineSession, spec: ContainerSpec, ready: Ready, signals: Sig
                 files=ready.files,
                 interrupt_to_guest=runtime.interrupt == "guest",
                 on_start=on_start,
+                on_end=collector(session),
                 on_kept=on_kept if runtime.keep else None,
             ),
             watchdog=watchdog,

@@ -17,6 +17,7 @@ from buildr.runners.container import container_spec, with_interpreter_options
 from buildr.runners.protocol import Answer
 from buildr.runners.result_file import Channel
 from buildr.runners.session import EngineSession
+from buildr.runners.written_files import collector
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
@@ -125,7 +126,7 @@ class EngineWorkers:
 
     def _run(self, call: WorkerCall, prepared: _Prepared) -> Answer:
         session, backend = prepared.session, prepared.session.backend
-        status = 0
+        status, collect = 0, collector(session)
         with Channel(most=call.answer_bytes, mounted=self._mounts) as channel:
             spec = channel.into(prepared.spec)
             spec = replace(spec, command=("python", "-u", CALL, channel.place))
@@ -139,6 +140,8 @@ class EngineWorkers:
                 nonlocal status
                 status = ended_with
                 channel.fetch(backend, container)
+                if collect is not None:
+                    collect(container, ended_with)
 
             run(
                 backend,

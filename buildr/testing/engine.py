@@ -18,6 +18,7 @@ Operation: TypeAlias = Literal[
     "appends",
     "attach",
     "build",
+    "changed",
     "close",
     "containers",
     "create",

@@ -158,6 +158,11 @@ class FakeContainers(FakeEngine):
             raise EngineError(f"no such path: {path}", status=404, message="no such path")
         return iter((pack(files),))
 
+    def changed(self, container: str) -> Sequence[str]:
+        """See `buildr.engines.containers.Containers.changed`; files only."""
+        self._called("changed")
+        return tuple(self._container(container).files)
+
     def shows(self, container: str, mount: MountSpec) -> bool:  # noqa: ARG002 - the protocol's signature
         """See `buildr.engines.containers.Containers.shows`: an engine on another machine has something else."""
         self._called("shows")

@@ -142,3 +142,5 @@ def test_files_go_in_and_come_out(backend: Backend, containers: Containers) -> N
     assert stat.S_IMODE(entry.mode) == 0o755
     with pytest.raises(EngineError):
         b"".join(backend.get_archive(made, "/no/such/path"))
+    assert {"/data/in/file", "/data/out"} <= set(backend.changed(made))
+    assert not any(path.startswith("/usr") for path in backend.changed(made))

@@ -19,7 +19,7 @@ from buildr_backends.shared.attach import attach as attach_streams
 from buildr_backends.shared.engine import SOON_SECONDS, HttpEngine, found, label_filter
 from buildr_backends.shared.images import find_image
 from buildr_backends.shared.refusals import create_hint, start_error
-from buildr_backends.shared.states import read_containers, read_state
+from buildr_backends.shared.states import read_changes, read_containers, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -145,6 +145,10 @@ class HttpContainers(HttpEngine):
             return self._client.request("GET", path, query=query, seconds=None).chunks()
 
         return _not_empty(ask(), ask)
+
+    def changed(self, container: str) -> Sequence[str]:
+        """See `buildr.engines.containers.Containers.changed`."""
+        return self._client.request("GET", f"/containers/{container}/changes").json(read_changes)
 
     def shows(self, container: str, mount: MountSpec) -> bool:
         """See `buildr.engines.containers.Containers.shows`."""

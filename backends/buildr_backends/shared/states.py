@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from buildr_backends.http.response import Response
 
 _ENDED = ("dead", "exited", "stopped")  # the status of a container that has an exit status
+_REMOVED = 2  # the kind of a change
 _NEVER = "0001-"  # the year of Go's zero time.Time
 
 
@@ -32,6 +33,11 @@ def read_containers(rows: Any) -> list[ContainerState]:
         )
         for row in rows or ()
     ]
+
+
+def read_changes(rows: Any) -> list[str]:
+    """Read what is changed in a container, without what has been removed."""
+    return [row["Path"] for row in rows or () if row["Kind"] != _REMOVED]
 
 
 def read_state(found: Any) -> ContainerState:

@@ -86,6 +86,10 @@ SAMPLES = {
         Sample([{"source": "v1", "target": "/v"}], flags=("v1:/v",)),
     ],
     "runtime.tmpfs": [Sample(["/t:size=64m"], flags=("/t:size=64m",))],
+    "runtime.outputs": [
+        Sample("out/*.csv", flags=("out/*.csv",)),
+        Sample(["out/*.csv", "reports"], flags=("out/*.csv", "reports")),
+    ],
     "runtime.cpus": [Sample(1.5), Sample(2)],
     "runtime.memory": [Sample("512m"), Sample(536870912)],
     "runtime.shm_size": [Sample("256m")],

@@ -17,6 +17,7 @@ ALLOWED = {
     "buildr/engines/ownership.py": "when a container was created, for people",
     "buildr/guest/init.py": "which files a script has written, for people",
     "buildr/image/offline_base.py": "when an image was made, for people",
+    "buildr/run/outputs.py": "whether a file in the project has been written since the run began; if in doubt it stays",
     "buildr/run/runs.py": "how old a run is, for people",
     "buildr/leftovers/tasks.py": "when what has failed is tried again; too long a pause counts as none",
     "buildr/host/cache.py": "files that have not been used for weeks",

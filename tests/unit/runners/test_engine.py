@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from buildr.errors import (
     BuildrError,
     CommandNotFoundError,
     ContainerError,
+    EngineError,
     EngineNotFoundError,
     ImageNotFoundError,
     NotExecutableError,
@@ -677,3 +679,42 @@ def test_what_the_engine_sees_as_we_do_is_mounted(tmp_path: Path) -> None:
 
 def test_a_volume_of_an_engine_elsewhere_is_mounted() -> None:
     assert run(FakeBackend(remote=True), runtime={"mounts": ["volume:/data"]}) == 0
+
+
+# Outputs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_outputs_are_copied_whatever_the_status(
+    status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def guest(container: FakeContainer) -> int:
+        container.files["/app/out/a.csv"] = b"1,2\n"
+        container.files["/app/other"] = b""
+        return status
+
+    assert run(FakeBackend(guest), runtime={"outputs": "out/*.csv"}) == status
+    assert Path("out/a.csv").read_bytes() == b"1,2\n"
+    assert not Path("other").exists()
+    assert "buildr: copied 1 file to the project: out/a.csv\n" in capfd.readouterr().err
+
+
+def test_without_outputs_the_engine_is_not_asked_what_has_changed() -> None:
+    backend = FakeBackend()
+    run(backend)
+    assert "changed" not in backend.operations
+
+
+def test_a_failure_to_copy_is_one_of_a_run_that_has_succeeded(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for status, expected in ((0, 125), (3, 3)):
+        backend = FakeBackend(partial(ending_with, status))
+        backend.fail("changed", EngineError("the engine has no list", status=500, message="no"))
+        action = partial(run, backend, runtime={"outputs": "x"})
+        assert exit_status_of(lambda _signals, action=action: action()) == expected  # type: ignore[misc] # mypy infers no defaults
+        assert "the engine has no list" in capfd.readouterr().err
+
+
+def ending_with(status: int, _container: FakeContainer) -> int:
+    return status
