@@ -26,7 +26,8 @@ def lookout(project: Project) -> Lookout | None:
         from buildr.installer.secrets import read_secrets
 
         try:
-            words |= read_secrets((secret,), str(project.context)).sought
+            # An edit does not wait for pip.
+            words |= read_secrets((secret,), str(project.context), ask_pip=False).sought
         except BuildrError:
             continue
     for path in project.env_files:

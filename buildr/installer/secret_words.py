@@ -23,6 +23,10 @@ _PASSWORD_OF_NETRC: Final = re.compile(r"\b(?:password|account)\s+(\"(?:[^\"\\]|
 _FIELD: Final = re.compile(r"(?:export\s+)?[\"']?([\w.-]+)[\"']?\s*[:=]\s*(\S.*)")
 _SHORTEST: Final = 4  # characters; a shorter text would be found everywhere
 _LONG: Final = 16  # characters of a text that identifies a file
+_COMMON: Final = frozenset(
+    ("password", "changeme", "postgres", "postgresql", "username", "administrator", "localhost")
+)
+"""What is set in examples and for tests, and stands in many a source."""
 _FRAMES: Final = ("-----", "#", ";", "[", "//")
 
 
@@ -49,7 +53,8 @@ def words_of(name: str, text: str, *, of_host: bool) -> Iterator[Word]:
     for word in _found(name, text, of_host=of_host):
         for spelt in dict.fromkeys((word.text, unquote(word.text))):
             if len(spelt) >= _SHORTEST and not spelt.startswith(("-----", "#")):
-                yield Word(spelt, word.sought and len(spelt) >= SHORTEST_SOUGHT)
+                sought = word.sought and len(spelt) >= SHORTEST_SOUGHT
+                yield Word(spelt, sought and spelt.lower() not in _COMMON)
 
 
 def _found(name: str, text: str, *, of_host: bool) -> Iterator[Word]:

@@ -52,12 +52,13 @@ class Secrets(Struct, frozen=True, kw_only=True):
         return text
 
 
-def read_secrets(named: Sequence[BuildSecret], context: str) -> Secrets:
+def read_secrets(named: Sequence[BuildSecret], context: str, *, ask_pip: bool = True) -> Secrets:
     """Read the values of secrets.
 
     Args:
         named: which.
         context: the directory that relative paths start from.
+        ask_pip: whether pip tells its settings; its files are read otherwise.
 
     Raises:
         OptionError: a variable is not set, or a file cannot be read.
@@ -71,7 +72,7 @@ def read_secrets(named: Sequence[BuildSecret], context: str) -> Secrets:
     # What the user names goes before what this host is set to.
     for secret in sorted(named, key=lambda secret: secret.id != HOST_PIP):
         if secret.id == HOST_PIP:
-            variables, paths = settings()
+            variables, paths = settings(ask=ask_pip)
             for name, text in variables.items():
                 hide(name, text, of_host=True)
             for name, path in paths.items():

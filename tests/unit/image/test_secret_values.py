@@ -9,6 +9,7 @@ import pytest
 from buildr.archive.tar import Member, Tree, pack, pack_tree
 from buildr.context.lookout import Lookout
 from buildr.context.scan import scan
+from buildr.dependencies import pip_config
 from buildr.errors import ContextError
 from buildr.image.secret_values import lookout
 from buildr.options import package_options
@@ -59,6 +60,29 @@ def test_a_file_with_the_value_of_a_secret_is_named_and_not_sent(
     with pytest.raises(ContextError, match=r"sub/notes\.py has the value of the secret") as caught:
         send(project, **options)
     assert VALUE not in str(caught.value)
+
+
+def test_a_value_that_stands_in_many_a_source_is_not_looked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "postgres")
+    (project / "compose.yaml").write_text("image: postgres\n")
+    send(project, secrets=["id=TOKEN"])
+
+
+def test_pip_s_settings_are_looked_for_and_pip_is_not_asked(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(pip_config, "_asked", asked)
+    (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = https://me:{VALUE}@h/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    send(project, secrets=["pip"])
+    (project / "notes").write_text(VALUE)
+    with pytest.raises(ContextError, match="notes has the value of the secret"):
+        send(project, secrets=["pip"])
 
 
 def test_a_secret_that_is_not_there_is_not_needed(project: Path) -> None:
