@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from buildr.guest.detection import detect
 from buildr.host import console
+from buildr.host.files import SCRIPT_BYTES, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,8 +31,8 @@ def report(functions: Sequence[Callable[..., object]]) -> None:
     if files or not path:
         return
     try:
-        with open(path, "rb") as script:
-            missed = never_named(script.read(), [function.__name__ for function in functions])
+        source = read_file(path, SCRIPT_BYTES)
+        missed = never_named(source, [function.__name__ for function in functions])
     except (OSError, SyntaxError, ValueError, RecursionError):
         return
     if missed:

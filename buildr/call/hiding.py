@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from buildr.errors import BuildrError
 from buildr.host.confidential import is_confidential, logins, without_logins
 from buildr.installer.secret_words import words_of
-from buildr.run.env_files import read_env_files
+from buildr.plan.env_files import read_env_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from buildr.config.layers import Layer
 from buildr.errors import OptionError, OptionName, Term
+from buildr.host.files import read_file
 from buildr.options import read_package, read_runtime
 from buildr.options.errors import InvalidValueError, did_you_mean, shown
 from buildr.options.package_values import backend
@@ -58,13 +59,13 @@ def _key_of(term: Term) -> str:
 
 def _table(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return {}
     except OSError as error:
         raise OptionError(
-            f"{path} cannot be read: {error.strerror}", hint="Make it readable for you (chmod u+r)."
+            f"{path} cannot be read: {error.strerror}",
+            hint="Make it a regular file that you may read, or remove it.",
         ) from None
     if not re.search(_KEY, data):
         return {}
@@ -72,7 +73,7 @@ def _table(path: str) -> dict[str, Any]:
 
     try:
         found = tomllib.loads(data.decode())
-    except ValueError as error:  # tomllib's own and UnicodeDecodeError are such
+    except (ValueError, RecursionError) as error:  # tomllib's own and UnicodeDecodeError, too
         raise OptionError(
             f"{path} is not valid TOML: {error}", hint="See https://toml.io."
         ) from None

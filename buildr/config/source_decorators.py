@@ -14,6 +14,7 @@ from buildr.config.source_imports import imported
 from buildr.config.source_scopes import Place
 from buildr.config.source_values import Reader
 from buildr.errors import EntryError
+from buildr.host.files import SCRIPT_BYTES, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +47,11 @@ def parse(path: str, shown: str) -> ast.Module | None:
         EntryError: it cannot be read, or is not valid Python.
     """
     try:
-        with open(path, "rb") as file:
-            source = file.read()
+        source = read_file(path, SCRIPT_BYTES)
     except OSError as error:
         raise EntryError(
-            f"{shown} cannot be read: {error.strerror}", hint="Make it readable: chmod u+r."
+            f"{shown} cannot be read: {error.strerror}",
+            hint="Make it a regular file that you may read.",
         ) from None
     try:
         with warnings.catch_warnings():

@@ -8,6 +8,7 @@ from typing import Any
 
 from buildr.config.project_file import FILE
 from buildr.errors import OptionError
+from buildr.host.files import read_file
 
 __all__ = ["TEMPLATE", "write_template"]
 
@@ -55,8 +56,7 @@ def write_template(directory: str) -> bool:
     """
     path = os.path.join(directory, FILE)
     try:
-        with open(path, "rb") as file:
-            there = file.read()
+        there = read_file(path)
     except FileNotFoundError:
         there = None
     except OSError as error:
@@ -102,7 +102,7 @@ def _parsed(data: bytes, path: str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(data.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(
             f"[tool.buildr] cannot be added to {path}: {error}; nothing was written",
             hint="Fix the file, or write the table yourself.",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import stat
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from buildr.errors import DependencyError, Message
+from buildr.host.files import LARGE_BYTES, read_file
 
 if TYPE_CHECKING:
     from buildr.dependencies.model import ProjectFiles
@@ -93,7 +93,7 @@ def _wider(root: str, real: str, by: str) -> str:
 
 
 def read_bytes(real: str, path: str, where: str = "") -> bytes:
-    """Read a regular file.
+    """Read a regular file of a bounded size.
 
     Args:
         real: its absolute path.
@@ -101,16 +101,11 @@ def read_bytes(real: str, path: str, where: str = "") -> bytes:
         where: what names it, ``requirements.txt:3``; empty when nothing does.
 
     Raises:
-        DependencyError: it is not a regular file, or cannot be read.
+        DependencyError: it is not a regular file, is too large, or cannot be read.
     """
     label = f"{where}: {path!r}" if where else path
     try:
-        if not stat.S_ISREG(os.stat(real).st_mode):
-            raise DependencyError(
-                f"{label} is not a regular file", hint="put the file itself there"
-            )
-        with open(real, "rb") as file:
-            return file.read()
+        return read_file(real, LARGE_BYTES)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DependencyError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["in_image", "links_in_image", "replaced"]
 
 _FILE_URL = r"(?i)file:(//(?:localhost)?(?=/))?(?=[^\s]*$)"
-_EXTRAS = r"\[[^\]]*\]$"
+_EXTRAS = r"\[[^\[\]]*\]$"
 
 
 def in_image(project: ProjectFiles, location: str, where: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from buildr.dependencies.lockfile import load
 from buildr.dependencies.model import StagedFile
 from buildr.host.documents import table_at
+from buildr.host.files import read_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ __all__ = ["UNKNOWN", "own_metadata"]
 UNKNOWN = "0+unknown"
 """The version of a project whose version only a build of it could tell."""
 _NAME = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"  # of the core metadata
+_HEAD_BYTES = 1 << 16  # in which a version is looked for
 _VERSION = r"[\w.!+-]+"
 _ASSIGNED = r"(?im)^(?:__version__|version)(?:\s*:\s*[\w.]+)?\s*=\s*['\"]([\w.!+-]+)['\"]"
 """As Hatchling's own pattern: https://hatch.pypa.io/latest/plugins/version-source/regex/"""
@@ -78,8 +80,7 @@ def _version(top: str, name: str, data: dict[str, Any], table: dict[str, Any]) -
 
 def _head(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(1 << 16)
+        return read_head(path, _HEAD_BYTES).decode(errors="replace")
     except (OSError, ValueError):
         return ""
 

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from buildr.dependencies.requirement import without_password
 from buildr.errors import OptionError
+from buildr.host.files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -162,8 +163,7 @@ def _config_files(environ: Mapping[str, str]) -> Iterator[str]:
 def _read(path: str) -> dict[tuple[str, str], str]:
     parser = configparser.RawConfigParser()
     try:
-        with open(path, encoding="utf-8") as file:
-            parser.read_file(file)
+        parser.read_string(read_file(path).decode())
     except (OSError, UnicodeError, configparser.Error):
         return {}  # not there; and pip itself will say what is wrong with one that is
     return {

@@ -77,10 +77,10 @@ def is_buildr(text: str) -> bool:
 
 def points_into_source(text: str) -> bool:
     """Return whether a requirement, without pip's options, is a path or the URL of a file."""
-    named = re.match(rf"{_NAME}\s*(?:\[[^\]]*\])?\s*@\s*(.*)", text, re.ASCII | re.DOTALL)
+    named = re.match(rf"{_NAME}(?:\s*\[[^\]]*\])?\s*@\s*(.*)", text, re.ASCII | re.DOTALL)
     if named or re.match(_SCHEME, text, re.ASCII):
         return is_local(named[1] if named else text)
-    head = re.sub(r"\[[^\]]*\]$", "", text.partition(";")[0].strip())
+    head = re.sub(r"\[[^\[\]]*\]$", "", text.partition(";")[0].strip())
     return "/" in head or head.startswith(".") or head.lower().endswith(_ARCHIVES)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["logical_lines", "options_of"]
 
-_COMMENT = r"(^|\s+)#.*$"
+_COMMENT = r"(^|(?<!\s)\s+)#.*$"
 
 _SHORT = {
     "r": "requirement",

@@ -9,6 +9,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from buildr.host.files import read_head
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -107,7 +109,6 @@ def _files_of_requirements(context: Path, names: list[str]) -> Iterator[str]:
 
 def _head(context: Path | str, name: str) -> bytes:
     try:
-        with open(f"{context}/{name}", "rb") as file:
-            return file.read(_HEAD_BYTES)
+        return read_head(f"{context}/{name}", _HEAD_BYTES)
     except OSError:
         return b""

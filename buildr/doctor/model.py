@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
+from buildr.host.files import read_file
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,8 +34,7 @@ class Host(Struct, frozen=True, kw_only=True):
     def read(self, path: str) -> str:
         """Return a file's text; empty where it cannot be read."""
         try:
-            with open(self.root + path, encoding="utf-8", errors="replace") as file:
-                return file.read()
+            return read_file(self.root + path).decode(errors="replace")
         except OSError:
             return ""
 

@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr.host.documents import table_at
+from buildr.host.files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,8 +72,7 @@ def _in_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _of_docker(endpoint: str, environ: Mapping[str, str]) -> dict[str, str]:
     folder = environ.get("DOCKER_CONFIG") or f"{_home(environ)}/.docker"
     try:
-        with open(f"{folder}/config.json", "rb") as file:
-            content = json.loads(file.read())
+        content = json.loads(read_file(f"{folder}/config.json"))
     except (OSError, ValueError, RecursionError):
         return {}  # Docker's own command goes on without it, too
     proxies = table_at(content, "proxies")
@@ -87,8 +87,8 @@ def _of_docker(endpoint: str, environ: Mapping[str, str]) -> dict[str, str]:
 def _of_containers_conf(environ: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in _containers_conf(environ):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            data = file.read()
+        with contextlib.suppress(OSError):
+            data = read_file(path)
             if b"proxy" not in data.lower():
                 continue
             from tomllib import loads

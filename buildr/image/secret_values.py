@@ -37,7 +37,7 @@ def lookout(project: Project) -> Lookout | None:
 
 def _of_env_file(path: str) -> dict[str, str]:
     from buildr.host.confidential import is_confidential, logins
-    from buildr.run.env_files import read_env_files
+    from buildr.plan.env_files import read_env_files
 
     try:
         found = read_env_files((path,))

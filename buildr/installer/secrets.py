@@ -12,6 +12,7 @@ from msgspec import Struct
 from buildr.archive.reader import ArchiveError, TarReader
 from buildr.dependencies.pip_config import settings
 from buildr.errors import BuildError, Message, OptionError, OptionName
+from buildr.host.files import read_file
 from buildr.installer.secret_words import words_of
 from buildr.options.secrets import HOST_PIP
 
@@ -118,18 +119,12 @@ def _note_words(
 
 def _file(path: str, label: str) -> str:
     try:
-        with open(path, "rb") as file:
-            data = file.read(_FILE_BYTES + 1)
+        data = read_file(path, _FILE_BYTES)
     except OSError as error:
         raise OptionError(
             Message(label, f" is the file {path}, which cannot be read: {error.strerror}"),
-            hint="Make it readable for you, or name another.",
+            hint="Make it a regular file that you may read, or name another.",
         ) from None
-    if len(data) > _FILE_BYTES:
-        raise OptionError(
-            Message(label, f" is the file {path}, which has more than {_FILE_BYTES >> 20} MiB"),
-            hint="Is it the right one?",
-        )
     return data.decode("utf-8", "surrogateescape")
 
 

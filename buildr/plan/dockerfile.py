@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from buildr.errors import ContextError
+from buildr.host.files import read_file
 from buildr.plan.dockerfile_syntax import directives, instructions, unquoted
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from buildr.plan.dockerfile_syntax import Instruction
 
 HERE_DOCUMENTS = "here-documents"
+_MOST_BYTES = 256 << 10
+_LONGEST = 4096  # characters: each step of an expansion can double what it is given
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:\$\{\w+\}|[^}])*))?\})"
 # As engines name them: https://docs.docker.com/build/building/variables/#multi-platform-build-arguments
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -43,12 +46,11 @@ def read_dockerfile(path: str) -> bytes:
         ContextError: it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path, _MOST_BYTES)
     except OSError as error:
         raise ContextError(
             f"the dockerfile {path} cannot be read: {error.strerror}",
-            hint="Make it readable for you (chmod u+r).",
+            hint="Make it a regular file that you may read.",
         ) from None
 
 
@@ -172,7 +174,9 @@ def _plain(word: str) -> str:
 
 
 def _expand(text: str, arguments: Mapping[str, str]) -> str | None:
-    """Put the values of variables into a text; ``None`` where one has none."""
+    """Put the values of variables into a text; ``None`` where one has none, or what comes of it is far too long for an image's name."""
+    if len(text) > _LONGEST:
+        return None
     unknown = False
 
     def value(match: re.Match[str]) -> str:
@@ -188,4 +192,4 @@ def _expand(text: str, arguments: Mapping[str, str]) -> str | None:
         return found or ""
 
     expanded = re.sub(_VARIABLE, value, text)
-    return None if unknown else expanded
+    return None if unknown or len(expanded) > _LONGEST else expanded

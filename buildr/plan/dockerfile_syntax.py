@@ -157,7 +157,7 @@ def words(text: str, escape: str) -> list[str] | None:
 def unquoted(word: str, escape: str) -> str:
     """Return a word without its quotes and escapes."""
     e = re.escape(escape)
-    pieces = re.findall(rf"'([^']*)'|\"((?:{e}.|[^\"])*)\"|{e}(.)|(.)", word, re.DOTALL)
+    pieces = re.findall(rf"'([^']*)'|\"((?:{e}.|(?!{e})[^\"])*)\"|{e}(.)|(.)", word, re.DOTALL)
     return "".join(
         single or re.sub(rf"{e}([\"$]|{e})", r"\1", double) or escaped or plain
         for single, double, escaped, plain in pieces

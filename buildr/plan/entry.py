@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EntryError
 from buildr.host import start
+from buildr.host.files import read_head
 from buildr.host.interpreter import own_options
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
         if not os.path.isfile(f"{path}/__main__.py"):
             raise EntryError(f"{script} is a directory without a __main__.py", hint=_WAYS)
     elif not os.path.isfile(path):
+        if os.path.exists(path):
+            raise EntryError(
+                f"the script {script} is not a regular file", hint="Give the path of a Python file."
+            )
         raise EntryError(
             f"there is no script {script}{_near(path)}", hint="Give the path of a Python file."
         )
@@ -228,8 +233,7 @@ def is_installed(path: str) -> bool:
 
 def _is_archive(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
-            head = file.read(4096)
+        head = read_head(path, 4096)
     except OSError:
         return False
     # A zipapp may begin with a #! line (PEP 441).

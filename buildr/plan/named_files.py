@@ -92,8 +92,9 @@ def find_dockerfile(named: str | None, context: str) -> str | None:
         return None
     path = os.path.join(context, os.path.expanduser(named))
     if not os.path.isfile(path):
+        problem = "is not a regular file" if os.path.exists(path) else "is not there"
         raise ContextError(
-            f"the dockerfile {named} is not there",
+            f"the dockerfile {named} {problem}",
             hint=f"It was looked for at {path}; a relative path starts at the context.",
         )
     return path

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from buildr.host.files import SCRIPT_BYTES, read_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,8 +69,7 @@ def is_wide(directory: str) -> bool:
 def has_inline_metadata(script: str) -> bool:
     """Whether a script describes itself (PEP 723), so that no project around it counts."""
     try:
-        with open(script, "rb") as file:
-            return _INLINE.search(file.read()) is not None
+        return _INLINE.search(read_file(script, SCRIPT_BYTES)) is not None
     except OSError:
         return False
 
@@ -96,8 +97,7 @@ def _workspace_of(member: str) -> Root | None:
 def _workspace(path: str) -> dict[str, Any] | None:
     """Return ``[tool.uv.workspace]`` of a file: https://docs.astral.sh/uv/concepts/projects/workspaces/."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path)
     except OSError:
         return None
     if b"workspace" not in data:  # importing tomllib takes as long as much else of a run
@@ -106,7 +106,7 @@ def _workspace(path: str) -> dict[str, Any] | None:
 
     try:
         found: Any = tomllib.loads(data.decode())
-    except ValueError:  # reported when the file is read for what it means
+    except (ValueError, RecursionError):  # reported when the file is read for what it means
         return None
     for key in ("tool", "uv", "workspace"):
         found = found.get(key) if isinstance(found, dict) else None

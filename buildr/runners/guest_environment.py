@@ -64,6 +64,6 @@ def _named(runtime: Runtime, directory: str) -> Mapping[str, str | None]:
     """Return the variables that the options name, those of files too."""
     if not runtime.env_file:
         return runtime.env
-    from buildr.run.env_files import read_env_files
+    from buildr.plan.env_files import read_env_files
 
     return {**read_env_files(runtime.env_file, directory), **runtime.env}

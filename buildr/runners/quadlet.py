@@ -20,6 +20,7 @@ from buildr.engines.container_spec import DROPPED_CAPABILITIES
 from buildr.engines.records import EngineInfo
 from buildr.errors import Message, OptionError, OptionName
 from buildr.guest.init import PUBLISHED
+from buildr.host.files import read_file
 from buildr.layout import APP
 from buildr.runners.container import find_mount, user_of
 from buildr.runners.manifest import MARK
@@ -177,7 +178,7 @@ def _variables(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
 
 def _files(runtime: Runtime, notes: list[str]) -> Iterator[str]:
     """Yield the absolute paths of the files of variables, which Podman reads in a form of its own."""
-    from buildr.run.env_files import read_env_files
+    from buildr.plan.env_files import read_env_files
 
     for named in runtime.env_file:
         path = os.path.abspath(os.path.expanduser(named))
@@ -193,9 +194,8 @@ def _files(runtime: Runtime, notes: list[str]) -> Iterator[str]:
 def _as_podman_reads(path: str) -> dict[str, str | None]:
     """Read a file of variables as ``podman run --env-file`` does (podman-run(1))."""
     found: dict[str, str | None] = {}
-    with open(path, encoding="utf-8") as file:
-        for line in file.read().splitlines():
-            name, equals, value = line.lstrip().partition("=")
-            if name and not name.startswith("#"):
-                found[name] = value if equals else None
+    for line in read_file(path).decode().splitlines():
+        name, equals, value = line.lstrip().partition("=")
+        if name and not name.startswith("#"):
+            found[name] = value if equals else None
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from buildr.errors import EngineUnavailableError
+from buildr.host.files import read_file
 from buildr_backends.http.endpoint import Endpoint, parse_endpoint
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def _current_context() -> str:
     if name := os.environ.get("DOCKER_CONTEXT"):
         return name
     try:
-        with open(f"{_config_directory()}/config.json", "rb") as file:
-            return str(json.load(file).get("currentContext") or "")
+        content = json.loads(read_file(f"{_config_directory()}/config.json"))
+        return str(content.get("currentContext") or "")
     except (OSError, ValueError, AttributeError):
         return ""
 
@@ -76,8 +77,8 @@ def _context(name: str) -> Endpoint:
     contexts = f"{_config_directory()}/contexts"
     digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
     try:
-        with open(f"{contexts}/meta/{digest}/meta.json", "rb") as file:
-            endpoint: Any = json.load(file)["Endpoints"]["docker"]
+        content = json.loads(read_file(f"{contexts}/meta/{digest}/meta.json"))
+        endpoint: Any = content["Endpoints"]["docker"]
         found = parse_endpoint(endpoint["Host"])
         verify = not endpoint.get("SkipTLSVerify")
     except FileNotFoundError:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildr.errors import EngineUnavailableError
+from buildr.host.files import read_file
 from buildr_backends.http.endpoint import Endpoint, parse_endpoint
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def _connections_json(directory: str, name: str) -> _Connection | None:
     """Podman 5 and later."""
     path = os.environ.get("PODMAN_CONNECTIONS_CONF") or f"{directory}/podman-connections.json"
     try:
-        with open(path, "rb") as file:
-            table = json.load(file)["Connection"]
+        table = json.loads(read_file(path))["Connection"]
         label = name or table["Default"]
         entry = table["Connections"][label]
         files = {"ca": entry.get("TLSCA"), "cert": entry.get("TLSCert"), "key": entry.get("TLSKey")}
@@ -114,8 +114,7 @@ def _containers_conf(directory: str, name: str) -> _Connection | None:
     """Podman before 5, and what is written by hand."""
     path = os.environ.get("CONTAINERS_CONF") or f"{directory}/containers.conf"
     try:
-        with open(path, "rb") as file:
-            text = file.read()
+        text = read_file(path)
         if b"service_destinations" not in text:
             return None
         import tomllib

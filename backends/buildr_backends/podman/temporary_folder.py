@@ -11,6 +11,7 @@ import os
 import re
 
 from buildr.host import private_folders
+from buildr.host.files import read_file
 from buildr_backends.podman.configuration import configuration_files
 
 FOLDER = ".tmp"
@@ -82,8 +83,8 @@ def _is_configured() -> bool:
         with contextlib.suppress(OSError):
             more = [f"{path}.d/{one}" for one in os.listdir(f"{path}.d") if one.endswith(".conf")]
         for one in (path, *more):
-            with contextlib.suppress(OSError), open(one, errors="replace") as file:
-                if _CHOSEN.search(file.read()):
+            with contextlib.suppress(OSError):
+                if _CHOSEN.search(read_file(one).decode(errors="replace")):
                     return True
     return False
 

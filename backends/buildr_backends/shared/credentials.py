@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from buildr.host.documents import table_at
+from buildr.host.files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,8 +61,7 @@ def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
     """
     for path in login_files(podman=podman):
         try:
-            with open(path, "rb") as file:
-                table: object = json.load(file)
+            table: object = json.loads(read_file(path))
         except (OSError, ValueError, RecursionError):
             continue  # absent, unreadable or not ours to judge: the registry will say what is missing
         if isinstance(table, dict) and (found := _look_up(table, reference)):

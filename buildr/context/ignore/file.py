@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildr.errors import ContextError
+from buildr.host.files import read_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from buildr.context.ignore.rules import IgnoreRules
 
 __all__ = ["IgnoreFile", "read_ignore_file"]
+
+_MOST_BYTES = 128 << 10  # each path is held against all of it
 
 
 class IgnoreFile(NamedTuple):
@@ -68,13 +71,13 @@ def read_ignore_file(context: Path, containerfile: Path | None = None) -> Ignore
         ]
     for path in candidates:
         try:
-            data = path.read_bytes()
+            data = read_file(path, _MOST_BYTES)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise ContextError(
                 f"The ignore file {path} cannot be read: {error.strerror}",
-                hint="Make it a readable text file, or remove it.",
+                hint="Make it a regular file that you may read, or remove it.",
             ) from error
         return IgnoreFile(os.fspath(path), os.fsdecode(data))
     return None

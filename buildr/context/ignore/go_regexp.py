@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["translate"]
+from buildr.context.ignore.automaton import FOLDERS
+
+__all__ = ["pieces"]
 
 _LAST = 0x10FFFF
 
@@ -45,12 +47,15 @@ _ANCHORS = {"A": r"\A", "z": r"\Z", "b": r"(?a:\b)", "B": r"(?a:\B)"}
 _OPTIONAL_FOLDERS = "(.*/)?"
 
 
-def translate(expression: str) -> str:
-    r"""Translate an expression that was made from a pattern; it is meant for ``re.fullmatch``.
+def pieces(expression: str) -> list[str]:
+    r"""Translate an expression that was made from a pattern; joined, the pieces are meant for ``re.fullmatch``.
 
     Args:
         expression: Go's syntax, without the outer ``^`` and ``$``. Repetition and groups are those that
             the pattern compiler writes; all that a user can add are literals, classes and escapes.
+
+    Returns:
+        What matches one character each; ``*`` after such a piece; ``(?:.*/)?``; anchors.
 
     Raises:
         ValueError: Go's ``regexp`` would refuse it, or it uses ``\p``, ``\P`` or ``\Q``.
@@ -64,13 +69,13 @@ def translate(expression: str) -> str:
         elif char == "\\":
             piece, at = _escape(expression, at)
         elif expression.startswith(_OPTIONAL_FOLDERS, at):
-            piece, at = "(?:.*/)?", at + len(_OPTIONAL_FOLDERS)
+            piece, at = FOLDERS, at + len(_OPTIONAL_FOLDERS)
         elif char in ".*^":
             piece, at = char, at + 1
         else:
             piece, at = re.escape(char), at + 1
         out.append(piece)
-    return "".join(out)
+    return out
 
 
 def _escape(text: str, at: int) -> tuple[str, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
-from buildr.context.ignore.go_regexp import translate
+from buildr.context.ignore.automaton import Automaton, is_certain, is_simple
+from buildr.context.ignore.go_regexp import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ _Kind = Literal["exact", "prefix", "suffix", "regexp"]
 
 # What shouldEscape() of moby/patternmatcher puts a backslash before.
 _ESCAPED: Final = frozenset(".+()|{}$")
+# As many of all patterns together are left to ``re``, which tries them one by one.
+_MOST_PIECES: Final = 4096
 # A component with one of these may match a slash, or less than it seems to, once Go reads it.
 _UNSURE: Final = frozenset("[]\\^")
 # "**/" and a name with wildcards that match no slash.
@@ -52,19 +55,20 @@ class Pattern:
         text: the same.
         kind: how it is compared; ``exact``, ``prefix`` (of ``literal``), ``suffix`` or ``regexp``.
         literal: what it is compared with; empty for a ``regexp``.
-        regexp: for ``re.fullmatch``; empty for every other kind.
+        pieces: of the regular expression, see `buildr.context.ignore.go_regexp`; none for every other kind.
 
     Raises:
         ValueError: the pattern is not valid; the text says why.
     """
 
-    __slots__ = ("_heads", "kind", "literal", "regexp", "text")
+    __slots__ = ("_heads", "kind", "literal", "pieces", "text")
 
     def __init__(self, text: str) -> None:
         _check_syntax(text)
         self.text = text
         self.kind, expression = _expression(text)
-        self.literal = self.regexp = ""
+        self.literal = ""
+        self.pieces: list[str] = []
         if self.kind == "exact":
             self.literal = text
         elif self.kind == "prefix":
@@ -72,8 +76,12 @@ class Pattern:
         elif self.kind == "suffix":
             self.literal = text[2:]
         else:
-            self.regexp = translate(expression)
-        self._heads = _heads(text)
+            self.pieces = pieces(expression)
+            if not (is_simple(self.pieces) or is_certain(self.pieces)):
+                raise ValueError(
+                    "an escape such as \\\\b cannot be combined with several wildcards"
+                )
+        self._heads: tuple[re.Pattern[str], ...] | None = None
 
     def may_match_below(self, directory: str) -> bool:
         """Say whether a path below ``directory``, which itself does not match, could match.
@@ -84,8 +92,9 @@ class Pattern:
             return True
         if self.kind != "regexp":
             return self.literal.startswith(directory + "/")
-        parts = directory.split("/")
-        return all(map(re.Pattern.fullmatch, self._heads, parts))
+        if self._heads is None:
+            self._heads = _heads(self.text)
+        return all(map(re.Pattern.fullmatch, self._heads, directory.split("/")))
 
 
 class PatternSet:
@@ -117,13 +126,13 @@ class PatternSet:
         self._name_heads = tuple(m["head"] for m in by_name if m["head"])
         self._name_tails = tuple(m["tail"] for m in by_name if m["tail"])
         self._name_regexp = _compile(
-            [translate(_expression(m["plain"])[1]) for m in by_name if m["plain"]]
+            [pieces(_expression(m["plain"])[1]) for m in by_name if m["plain"]]
         )
         self._paths = frozenset(paths)
         self._path_heads = tuple(p.literal for p in patterns if p.kind == "prefix")
         self._path_tails = tuple(tails)
         self._path_regexp = _compile(
-            [p.regexp for p in regexps if not _ANY_FOLDER.fullmatch(p.text)]
+            [p.pieces for p in regexps if not _ANY_FOLDER.fullmatch(p.text)]
         )
 
     def matches(self, path: str, name: str) -> bool:
@@ -135,14 +144,28 @@ class PatternSet:
         if (
             name.endswith(self._name_tails)
             or name.startswith(self._name_heads)
-            or (self._name_regexp is not None and self._name_regexp(name) is not None)
+            or (self._name_regexp is not None and self._name_regexp(name))
         ) and "\n" not in path[: -len(name)]:  # Go's "(.*/)?" does not match a line's end
             return True
-        return self._path_regexp is not None and self._path_regexp(path) is not None
+        return self._path_regexp is not None and self._path_regexp(path)
 
 
-def _compile(regexps: list[str]) -> Callable[[str], re.Match[str] | None] | None:
-    return re.compile("|".join(f"(?:{r})" for r in regexps)).fullmatch if regexps else None
+def _compile(expressions: list[list[str]]) -> Callable[[str], bool] | None:
+    """Return what says whether one of some expressions matches a whole text."""
+    if not expressions:
+        return None
+    few = sum(map(len, expressions)) <= _MOST_PIECES
+    quick: list[list[str]] = []
+    slow: list[list[str]] = []
+    for one in expressions:
+        (quick if (few and is_simple(one)) or not is_certain(one) else slow).append(one)
+    regexp = re.compile("|".join(f"(?:{''.join(one)})" for one in quick)) if quick else None
+    if not slow:
+        return lambda text: regexp is not None and regexp.fullmatch(text) is not None
+    automaton = Automaton(slow)
+    if regexp is None:
+        return automaton.matches
+    return lambda text: regexp.fullmatch(text) is not None or automaton.matches(text)
 
 
 def _expression(text: str) -> tuple[_Kind, str]:
@@ -178,10 +201,10 @@ def _expression(text: str) -> tuple[_Kind, str]:
 
 
 def _heads(text: str) -> tuple[re.Pattern[str], ...]:
-    """Compile the leading components of which it is certain that each matches one of a path."""
+    """Compile the leading components of which it is certain that each matches one of a path, and of which that is quickly said."""
     heads: list[re.Pattern[str]] = []
     for part in text.split("/"):
-        if "**" in part or not _UNSURE.isdisjoint(part):
+        if part.count("*") > 1 or not _UNSURE.isdisjoint(part):
             break
         heads.append(re.compile(re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")))
     return tuple(heads)

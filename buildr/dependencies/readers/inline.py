@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from buildr.dependencies.requirement import is_buildr, without_password
 from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
@@ -30,8 +30,17 @@ _TRACE = rb"///[ \t]*[Ss]cript\b"
 """Is in every script that has a block, or what looks like one; most have none and are not decoded."""
 _LIKE = r"[ \t]*#+[ \t]*/{3,4}[ \t]*[Ss]cript[ \t]*"
 """A line that looks as if it opened a block."""
-_BLOCK = r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
+_ANY_OPENING = r"# /// ([a-zA-Z0-9-]+)"
+_CLOSING = "# ///"
 PYTHON_SOURCE = "requires-python in the script's inline metadata"
+
+
+class _Block(NamedTuple):
+    """A block, with the numbers of its first and last line."""
+
+    kind: str
+    first: int
+    last: int
 
 
 def find(project: ProjectFiles) -> Dependencies | None:
@@ -140,63 +149,87 @@ def _block(real: str, path: str) -> dict[str, Any] | None:
     data = read_bytes(real, path)
     if not re.search(_TRACE, data):
         return None
-    text = re.sub(r"\r\n?", "\n", decode(data, path).text)
-    blocks = [match for match in re.finditer(_BLOCK, text) if match["type"] == "script"]
-    _refuse_damaged(text, blocks, path)
+    lines = re.sub(r"\r\n?", "\n", decode(data, path).text).split("\n")
+    blocks = [block for block in _blocks(lines) if block.kind == "script"]
+    _refuse_damaged(lines, blocks, path)
     if not blocks:
         return None
-    lines = [_line_of(text, match.start()) for match in blocks]
+    first = blocks[0].first
     if len(blocks) > 1:
         raise DependencyError(
-            f"{path} has more than one block '# /// script', in lines {lines[0]} and {lines[1]}",
+            f"{path} has more than one block '# /// script', in lines {first} and {blocks[1].first}",
             hint="keep one of them",
         )
     content = "".join(
-        line[2:] if line.startswith("# ") else line[1:]
-        for line in blocks[0]["content"].splitlines(keepends=True)
+        f"{line[2:] if line.startswith('# ') else line[1:]}\n"
+        for line in lines[first : blocks[0].last - 1]
     )
     from tomllib import loads
 
     try:
         # With as many lines before it as in the script, the parser's line is the script's.
-        return loads("\n" * lines[0] + content)
+        return loads("\n" * first + content)
     except (ValueError, RecursionError) as error:
         raise DependencyError(
-            f"{path}:{lines[0]}: the inline metadata is not valid TOML: {without_password(str(error))}",
+            f"{path}:{first}: the inline metadata is not valid TOML: {without_password(str(error))}",
             hint=_SPECIFICATION,
         ) from None
 
 
-def _line_of(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
+    r"""Yield what the expression of the specification matches; by lines, as that expression may take for ever.
+
+    ``(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$``
+    """
+    at = 0
+    while at < len(lines):
+        opening = re.fullmatch(_ANY_OPENING, lines[at])
+        end, closing = at + 1, 0
+        while opening and end < len(lines) and _is_inside(lines[end]):
+            if lines[end] == _CLOSING and end > at + 1:
+                closing = end
+            end += 1
+        if opening and closing:
+            yield _Block(kind=opening[1], first=at + 1, last=closing + 1)
+        at = (
+            closing + 1 if closing else end
+        )  # what is not closed after this opening is not after a later one
 
 
-def _refuse_damaged(text: str, blocks: Sequence[re.Match[str]], path: str) -> None:
+def _is_inside(line: str) -> bool:
+    return line == "#" or line.startswith("# ")
+
+
+def _refuse_damaged(lines: Sequence[str], blocks: Sequence[_Block], path: str) -> None:
     """Refuse a comment that is meant for a block but does not follow the specification, and would install nothing.
 
     Raises:
         DependencyError: there is one, with its line.
     """
-    lines = text.split("\n")
-    valid = {
+    valid = {number for block in blocks for number in range(block.first, block.last + 1)}
+    suspects = [
         number
-        for match in blocks
-        for number in range(_line_of(text, match.start()), _line_of(text, match.end()) + 1)
-    }
-    for number, line in enumerate(lines, 1):
-        if number in valid or not re.fullmatch(_LIKE, line) or not _is_comment(text, number):
+        for number, line in enumerate(lines, 1)
+        if number not in valid and re.fullmatch(_LIKE, line)
+    ]
+    comments = _comments(lines) if suspects else set()
+    seen = 0  # up to which line nothing is wrong below an opening
+    for number in suspects:
+        if comments is not None and number not in comments:
             continue
-        if line != _OPENING:
+        if lines[number - 1] != _OPENING:
             raise _damaged(
                 path, number, f"a block opens with the line {_OPENING!r} and nothing else"
             )
-        for below, inside_block in enumerate(lines[number:], number + 1):
-            if inside_block == "# ///":
-                break  # without a line in between: it says nothing
-            if inside_block != "#" and not inside_block.startswith("# "):
-                if inside_block.startswith("#"):
-                    raise _damaged(path, below, "a line of the block has no blank after '#'")
+        below = max(number, seen)
+        # Without a line in between it says nothing.
+        while below < len(lines) and lines[below] != _CLOSING:
+            if not _is_inside(lines[below]):
+                if lines[below].startswith("#"):
+                    raise _damaged(path, below + 1, "a line of the block has no blank after '#'")
                 raise _damaged(path, number, "the block is not closed by the line '# ///'")
+            below += 1
+        seen = below
 
 
 def _damaged(path: str, line: int, why: str) -> DependencyError:
@@ -206,13 +239,13 @@ def _damaged(path: str, line: int, why: str) -> DependencyError:
     )
 
 
-def _is_comment(text: str, line: int) -> bool:
-    """Return whether a line is a comment, and not a part of a string."""
+def _comments(lines: Sequence[str]) -> set[int] | None:
+    """Return which lines are comments, and not parts of strings; ``None``: not Python, or not yet."""
     from io import StringIO
     from tokenize import COMMENT, TokenError, generate_tokens
 
     try:
-        tokens = generate_tokens(StringIO(text).readline)
-        return any(token.type == COMMENT and token.start[0] == line for token in tokens)
-    except (TokenError, SyntaxError):  # not Python, or not yet
-        return True
+        tokens = generate_tokens(StringIO("\n".join(lines)).readline)
+        return {token.start[0] for token in tokens if token.type == COMMENT}
+    except (TokenError, SyntaxError):
+        return None

@@ -172,7 +172,7 @@ def _pep440(versions: str) -> str | None:
     if "|" in versions:
         return None
     found = []
-    for part in filter(None, re.split(r"\s*,\s*|\s+(?=[<>=~!^])", versions.strip())):
+    for part in filter(None, re.split(r" ?, ?| (?=[<>=~!^])", " ".join(versions.split()))):
         match = re.fullmatch(r"(\^|~|)\s*([0-9]+)((?:\.[0-9]+)*)(\.\*)?", part)
         if part == "*":
             continue

@@ -145,8 +145,8 @@ class _Files:
             requirement = _requirement_of(line)
             if not points_into_source(requirement):
                 return
-            old = re.sub(r"\s+;.*$", "", requirement)
-            if named := re.match(r"[\w.-]+\s*(?:\[[^\]]*\])?\s*@\s*(.*)", old):
+            old = re.sub(r"(?<!\s)\s+;.*$", "", requirement)
+            if named := re.match(r"[\w.-]+(?:\s*\[[^\]]*\])?\s*@\s*(.*)", old):
                 old = named[1]
             new = in_image(self.project, old, here)
         else:

@@ -146,7 +146,7 @@ def _roots(
     project: ProjectFiles, parser: configparser.RawConfigParser, top: str
 ) -> tuple[str, ...]:
     """Return the folders that hold the project's packages, if no ``pyproject.toml`` names them."""
-    places = re.findall(r"(?m)^\s*=\s*(\S+)", _option(parser, _OPTIONS, "package_dir") or "")
+    places = re.findall(r"(?m)^[^\S\n]*=\s*(\S+)", _option(parser, _OPTIONS, "package_dir") or "")
     places += (_option(parser, _FIND, "where") or "").split()
     joined = [os.path.normpath(os.path.join(top, place)) for place in places]
     plain = [place for place in joined if re.fullmatch(r"(?!\.\.)[\w./-]+", place)]

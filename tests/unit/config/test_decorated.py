@@ -363,5 +363,5 @@ def test_the_syntax_of_a_script_without_a_decorator_is_pythons_business(project:
 
 def test_a_file_that_cannot_be_read_is_named(project: Path) -> None:
     (project / "app.py").mkdir()
-    with pytest.raises(EntryError, match=r"app\.py cannot be read: Is a directory"):
+    with pytest.raises(EntryError, match=r"app\.py cannot be read: it is a directory"):
         read_decorator(str(project / "app.py"))

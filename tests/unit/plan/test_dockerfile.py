@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def test_a_quote_that_is_left_open_takes_no_time() -> None:
+    assert bases(("FROM " + '"' + "\\a" * 4000).encode()) is not None
+
+
+def test_an_argument_that_doubles_itself_is_given_up() -> None:
+    doubling = "".join(f"ARG A{n + 1}=${{A{n}}}${{A{n}}}\n" for n in range(60))
+    assert bases(f"ARG A0=x\n{doubling}FROM ${{A9}}\nFROM ${{A60}}\n".encode()) == ("x" * 512,)
+    nested = "${a:-" * (1 << 16)
+    assert bases(f"ARG B={nested}\nFROM {nested}\nFROM b\n".encode()) == ("b",)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -9,7 +9,7 @@ import pytest
 from buildr.config.project_file import read_project_file
 from buildr.errors import ContainerError, OptionError
 from buildr.options import runtime_options
-from buildr.run.env_files import read_env_files
+from buildr.plan.env_files import read_env_files
 from buildr.testing import FakeBackend, run_script, using
 
 SCRIPT = """\

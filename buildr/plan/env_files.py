@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from buildr.errors import ContainerError
+from buildr.host.files import read_file
 from buildr.options.environment import environment
 from buildr.options.errors import InvalidValueError
 
@@ -40,9 +42,7 @@ def _read(path: str, directory: str) -> dict[str, str | None]:
     full = os.path.abspath(os.path.join(directory, os.path.expanduser(path)))
     try:
         # Editors on Windows put a byte order mark before the first name.
-        with open(full, encoding="utf-8-sig") as file:
-            # Not dotenv_values(), which leaves out what it cannot read; and a $ in a password is a $.
-            bindings = list(parse_stream(file))
+        text = read_file(full).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ContainerError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from None
     except OSError as error:
@@ -51,7 +51,8 @@ def _read(path: str, directory: str) -> dict[str, str | None]:
             hint=f"It was looked for at {full}.",
         ) from None
     found: dict[str, str | None] = {}
-    for binding in bindings:
+    # Not dotenv_values(), which leaves out what it cannot read; and a $ in a password is a $.
+    for binding in parse_stream(StringIO(text, newline=None)):
         where = f"{path}, line {binding.original.line}"
         if binding.error:
             raise ContainerError(
