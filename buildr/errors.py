@@ -4,6 +4,7 @@
 
     BuildrError                      125
     ├── OptionError                  125
+    ├── TrustError                   125
     ├── EntryError                   125
     ├── ContextError                 125
     ├── DependencyError              125
@@ -58,6 +59,7 @@ __all__ = [
     "PushError",
     "RemoteError",
     "TransferError",
+    "TrustError",
 ]
 
 # What a terminal obeys, or what makes text look other than it is: C0 and C1 (ECMA-48) without line feed and tab, the
@@ -182,6 +184,10 @@ class BuildrError(Exception):
 
 class OptionError(BuildrError, ValueError):
     """An option has a wrong name, type or value."""
+
+
+class TrustError(BuildrError):
+    """A project's file asks for more than its own folder and a private network, and the user has not agreed to it."""
 
 
 class EntryError(BuildrError):

@@ -16,6 +16,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    project_options,
     publish_option,
 )
 from buildr.cli.target import Target, function_option
@@ -60,6 +61,7 @@ _sbom = (
     publish_option,
     backend_option,
     output_options,
+    project_options,
 )
 @click.pass_context
 def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
@@ -124,6 +126,7 @@ def build_target(
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
     """
+    from buildr.config.trust import allow
     from buildr.engines import registry
     from buildr.errors import OptionError
     from buildr.host import console
@@ -133,6 +136,7 @@ def build_target(
 
     resolved = target.resolve()
     with in_words_of(context):
+        allow(resolved.settings)
         package = resolved.settings.package
         if request.publish:
             if package.repository is None:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.command import Command, completing, option
-from buildr.cli.options import module_option, options
+from buildr.cli.options import ignore_option, module_option, options
 from buildr.cli.table import table
 from buildr.cli.target import function_option
+from buildr.cli.values import file_use
 from buildr.host.documents import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from buildr.config import Settings
+    from buildr.config import FileUse, Settings
     from buildr.host.signals import Signals
     from buildr.options import Mount
 
@@ -30,38 +31,47 @@ _own_options = (
 
 @click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(module_option, function_option, _own_options)
+@options(module_option, function_option, _own_options, ignore_option)
 @click.pass_context
 def config(
     context: click.Context,
+    /,
     script: str | None,
     module: str | None,
     function: str | None,
-    as_json: bool,
-    show_env: bool,
+    **values: Any,
 ) -> None:
     """Show each option, its value, and where it comes from.
 
     That is the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run, so
     that computed values are not shown), [tool.buildr] in pyproject.toml, the default. Flags of other
-    commands take precedence over all of them.
+    commands take precedence over all of them. What the project asks for beyond its own folder and
+    a private network is listed below them.
     """
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
 
     def action(_signals: Signals) -> int:
-        settings, notes = _settings(script, module, function)
+        file = file_use(values)
+        settings, notes = _settings((script, module, function), file)
         for note in notes:
             console.say(note)
         rows = [
-            (name, _plain(name, value, show_env=show_env), origin)
+            (name, _plain(name, value, show_env=values["show_env"]), origin)
             for name, value, origin in _rows(settings)
         ]
-        if as_json:
-            documents = [dict(zip(("option", "value", "from"), row, strict=True)) for row in rows]
+        if values["as_json"]:
+            asked = _asked(settings)
+            documents = [
+                dict(zip(("option", "value", "from"), row, strict=True))
+                | ({"asks": asked[row[0]]} if row[0] in asked else {})
+                for row in rows
+            ]
             click.echo(json_text(documents))
         else:
             for line in table([("OPTION", "VALUE", "FROM"), *map(_shown, rows)]):
+                click.echo(line)
+            for line in _asks(settings):
                 click.echo(line)
         return 0
 
@@ -69,17 +79,45 @@ def config(
 
 
 def _settings(
-    script: str | None, module: str | None, function: str | None
+    named: tuple[str | None, str | None, str | None], file: FileUse
 ) -> tuple[Settings, tuple[str, ...]]:
+    """Return the options that hold, and what is not known of the decorator's.
+
+    Args:
+        named: a script, a module, a decorated function.
+        file: what the command line says of the project's file.
+    """
     from buildr.cli import target
     from buildr.config import Layer, settle, settle_here
     from buildr.config.decorated import read_decorator_of
 
+    script, module, function = named
     if script is None and module is None:
-        return settle_here(Layer(origin="")), ()
+        return settle_here(Layer(origin=""), file), ()
     entry = target.find(script, module)
     found = read_decorator_of(entry, function)
-    return settle(entry, found.layer), found.notes
+    return settle(entry, found.layer, file=file), found.notes
+
+
+def _asks(settings: Settings) -> Iterator[str]:
+    """Yield the lines that say what is asked for beyond the project."""
+    from buildr.config.trust import BEYOND, is_allowed, listed
+
+    if settings.asks:
+        state = "which is allowed" if is_allowed(settings) else "which is not allowed yet"
+        yield f"\n{settings.file} asks for {BEYOND}, {state}:"
+        yield listed(settings.asks)
+    if settings.shows:
+        yield f"\nThe decorator asks for {BEYOND}:"
+        yield listed(settings.shows, "")
+
+
+def _asked(settings: Settings) -> dict[str, list[str]]:
+    """Return the same by option."""
+    found: dict[str, list[str]] = {}
+    for one in (*settings.asks, *settings.shows):
+        found.setdefault(one.option, []).append(one.what)
+    return found
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:

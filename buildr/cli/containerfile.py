@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.command import Command, completing
-from buildr.cli.options import build_options, module_option, options, quiet_option
+from buildr.cli.options import build_options, ignore_option, module_option, options, quiet_option
 from buildr.cli.target import Target, function_option
 from buildr.cli.values import in_words_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(module_option, function_option, build_options, quiet_option)
+@options(module_option, function_option, build_options, ignore_option, quiet_option)
 @click.pass_context
 def containerfile(
     context: click.Context,
@@ -32,6 +32,7 @@ def containerfile(
     No engine is needed, and nothing is written to the project. The options are those of the decorator,
     too, which is read and not run.
     """
+    from buildr.config.trust import BEYOND, is_allowed
     from buildr.host import console
     from buildr.host.confidential import without_logins
     from buildr.host.exit_status import exit_status_of
@@ -49,6 +50,9 @@ def containerfile(
             text = _own(own) if own else render(project.recipe)
         shown = without_logins(text)
         notes = [*project.notes, *(["logins in URLs are printed as ****"] if shown != text else [])]
+        if not is_allowed(resolved.settings):
+            file = resolved.settings.file
+            notes.append(f"{file} asks for {BEYOND}: `buildr config` lists it, a run asks first")
         for note in () if package.quiet else notes:
             console.say(note)
         click.echo(shown.encode("utf-8", "surrogateescape"), nl=False)
@@ -59,10 +63,6 @@ def containerfile(
 
 def _own(path: str) -> str:
     """Return the text of the user's own Containerfile, which is built as it is."""
-    from buildr.errors import ContextError
+    from buildr.plan.dockerfile import read_dockerfile
 
-    try:
-        with open(path, "rb") as file:
-            return file.read().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise ContextError(f"{path} cannot be read: {error.strerror}") from None
+    return read_dockerfile(path).decode("utf-8", "surrogateescape")

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.command import Command, completing, option
-from buildr.cli.options import build_options, image_options, module_option, options, quiet_option
+from buildr.cli.options import (
+    build_options,
+    image_options,
+    module_option,
+    options,
+    project_options,
+    quiet_option,
+)
 from buildr.cli.target import Target, function_option
 from buildr.cli.values import in_words_of
 
@@ -34,7 +41,9 @@ _own_options = (
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
 @click.argument("script", required=False, shell_complete=completing("file"))
-@options(_own_options, module_option, function_option, build_options, image_options)
+@options(
+    _own_options, module_option, function_option, build_options, image_options, project_options
+)
 @click.pass_context
 def eject(
     context: click.Context,
@@ -54,6 +63,7 @@ def eject(
 
     The decorator's options are read from the script, which is not run.
     """
+    from buildr.config.trust import allow
     from buildr.context.entries import printable
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
@@ -68,6 +78,7 @@ def eject(
         resolved = target.resolve()
         package = resolved.settings.package
         with in_words_of(context):
+            allow(resolved.settings)
             project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)
             ejected = write(project, output, force=force, lookout=lookout(project))
         lines = [*project.notes, *notes(ejected.sources, project.context)]

@@ -77,6 +77,22 @@ backend_option = (
     ),
 )
 
+_no_project_config = option(
+    "--no-project-config",
+    is_flag=True,
+    help="Ignore [tool.buildr] in pyproject.toml.",
+)
+ignore_option = (_no_project_config,)
+project_options = (
+    option(
+        "--trust",
+        is_flag=True,
+        help="Allow what [tool.buildr] asks for beyond the project's folder and a private network.",
+    ),
+    _no_project_config,
+)
+"""What the command line says of the project's file."""
+
 watch_option = (
     option(
         "--watch",

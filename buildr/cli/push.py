@@ -15,6 +15,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    project_options,
 )
 from buildr.cli.target import Target, function_option
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     image_options,
     backend_option,
     output_options,
+    project_options,
 )
 @click.pass_context
 def push(

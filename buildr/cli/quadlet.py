@@ -15,10 +15,11 @@ from buildr.cli.options import (
     image_options,
     module_option,
     options,
+    project_options,
 )
 from buildr.cli.run import RunCommand
 from buildr.cli.target import Target, function_option
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.values import file_use, flags, in_words_of
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -69,6 +70,7 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
     image_options,
     container_options,
     _quiet,
+    project_options,
 )
 @click.pass_context
 def quadlet(  # noqa: PLR0913, PLR0917 - click passes each option by its name
@@ -123,7 +125,7 @@ def quadlet(  # noqa: PLR0913, PLR0917 - click passes each option by its name
         with in_words_of(context):
             if resolved is None:
                 image = str(parse_reference(words[0]).normalised())
-                settings = settle_here(flags(context, values))
+                settings = settle_here(flags(context, values), file_use(values))
                 plan = plan_image(image, settings, command=words[1:])
             else:
                 plan = plan_run(resolved.entry, resolved.settings)

@@ -19,6 +19,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    project_options,
     publish_option,
     watch_option,
     wheel_cache_option,
@@ -97,6 +98,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     backend_option,
     builder_option,
     watch_option,
+    project_options,
     output_options,
 )
 @click.pass_context

@@ -16,6 +16,7 @@ from buildr.cli.options import (
     module_option,
     options,
     output_options,
+    project_options,
     wheel_cache_option,
 )
 from buildr.cli.target import Target, function_option
@@ -52,6 +53,7 @@ _own_options = (
     backend_option,
     builder_option,
     output_options,
+    project_options,
     _own_options,
 )
 @click.pass_context

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from buildr.cli.command import option
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.values import file_use, flags, in_words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +92,7 @@ class Target:
         # Outside, as its errors name options in the decorator's words.
         found = read_decorator_of(entry, self._function)
         with in_words_of(self._context):
-            settings = settle(entry, given, decorator=found.layer)
+            settings = settle(entry, given, decorator=found.layer, file=file_use(self._values))
         for note in found.notes if not settings.package.quiet else ():
             if note not in self._said:
                 self._said.add(note)

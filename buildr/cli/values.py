@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from buildr.config import Layer
+    from buildr.config import FileUse, Layer
     from buildr.errors import Term
 
 
@@ -49,6 +49,17 @@ def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
             origins=origins,
             is_command_line=True,
         )
+
+
+def file_use(values: Mapping[str, Any]) -> FileUse:
+    """Return what a command line says of the project's file.
+
+    Args:
+        values: of the command's parameters, by name.
+    """
+    from buildr.config import FileUse
+
+    return FileUse(ignored=bool(values.get("no_project_config")), trusted=bool(values.get("trust")))
 
 
 @contextlib.contextmanager

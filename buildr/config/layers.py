@@ -19,7 +19,7 @@ from buildr.options import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["DECORATOR", "DEFAULT", "Layer", "Settings", "merge"]
+__all__ = ["DECORATOR", "DEFAULT", "Layer", "Reach", "Settings", "merge"]
 
 DEFAULT = "default"
 
@@ -48,6 +48,18 @@ class Layer(Struct, frozen=True, kw_only=True):
         return self.origins.get(option, self.origin)
 
 
+class Reach(Struct, frozen=True):
+    """One thing that an option asks for beyond the project's folder and a private network.
+
+    Attributes:
+        option: ``runtime.mounts``.
+        what: it, for people.
+    """
+
+    option: str
+    what: str
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The options of a program, from all places.
 
@@ -55,11 +67,21 @@ class Settings(Struct, frozen=True, kw_only=True):
         package: the options of the image.
         runtime: the options of the run.
         origins: where each option that is not a default comes from, by ``package.tag``.
+        asks: what the project's file asks for beyond its folder and a private network: see `buildr.config.trust`.
+        shows: what the decorator asks for beyond them.
+        file: the absolute path of the project's file; empty: there is none.
+        project: the absolute path of the project's folder.
+        trusted: whether the command line agrees to what the file asks for.
     """
 
     package: Package
     runtime: Runtime
     origins: Mapping[str, str]
+    asks: tuple[Reach, ...] = ()
+    shows: tuple[Reach, ...] = ()
+    file: str = ""
+    project: str = ""
+    trusted: bool = False
 
 
 def merge(layers: Sequence[Layer]) -> Settings:

@@ -31,6 +31,16 @@ def error(text: str) -> None:
     _write(f"{PREFIX}{_painted('error:', _RED)} ", text)
 
 
+def ask(text: str) -> None:
+    """Write a question, which is answered on the same line."""
+    _write(PREFIX, text, end="")
+
+
+def end_line() -> None:
+    """End a line whose end nobody has typed."""
+    _write("", "")
+
+
 def is_terminal() -> bool:
     """Whether standard error is a terminal that shows moving text."""
     try:
@@ -48,12 +58,12 @@ def _painted(word: str, colour: str) -> str:
     return f"\x1b[1;{colour}m{word}\x1b[0m" if is_terminal() and colours_wanted() else word
 
 
-def _write(prefix: str, text: str) -> None:
+def _write(prefix: str, text: str, *, end: str = "\n") -> None:
     if "://" in text and "@" in text:
         from buildr.host.confidential import without_logins
 
         text = without_logins(text)
-    line = f"{prefix}{terminal_safe(text)}\n"  # names and messages may come from anywhere
+    line = f"{prefix}{terminal_safe(text)}{end}"  # names and messages may come from anywhere
     # Raw, so that a replaced or broken sys.stderr neither hides nor breaks an error.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()

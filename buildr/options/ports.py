@@ -15,7 +15,15 @@ from buildr.options.values import each, text, typed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["EVERY_INTERFACE", "LOOPBACK", "Port", "bound", "debug_port", "published_ports"]
+__all__ = [
+    "EVERY_INTERFACE",
+    "LOOPBACK",
+    "Port",
+    "bound",
+    "debug_port",
+    "is_local",
+    "published_ports",
+]
 
 LOOPBACK = "127.0.0.1"
 DEBUG_PORT = 5678
@@ -98,6 +106,16 @@ def debug_port(value: object) -> Port:
     except InvalidValueError as error:
         raise InvalidValueError(value, _DEBUG, problem=error.problem) from None
     return Port(ip, int(match[2]), int(match[2]) or DEBUG_PORT)
+
+
+def is_local(port: Port) -> bool:
+    """Whether no address is given, or one that only this host reaches; ``public`` is another matter.
+
+    Args:
+        port: of `published_ports` or `debug_port`.
+    """
+    ip = port.host_ip
+    return ip in (_UNBOUND, "::1") or ip.startswith("127.")
 
 
 def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:

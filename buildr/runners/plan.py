@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr.config.trust import allow
 from buildr.plan.project import plan
 from buildr.runners.choice import choose
 
@@ -66,8 +67,10 @@ def plan_run(
         command: what runs in place of the program; empty: the program.
 
     Raises:
+        TrustError: the project's file asks for what the user does not allow.
         BuildrError: the program cannot become an image; see `buildr.plan.project.plan`.
     """
+    allow(settings)
     return RunPlan(
         settings=settings,
         choices=choose(settings, backend=backend, builder=builder),
@@ -84,5 +87,9 @@ def plan_image(image: str, settings: Settings, *, command: tuple[str, ...] = ())
         image: its full reference.
         settings: the options that hold.
         command: in place of the image's own; empty: that stays.
+
+    Raises:
+        TrustError: the project's file asks for what the user does not allow.
     """
+    allow(settings)
     return RunPlan(settings=settings, choices=choose(settings), image=image, command=command)
