@@ -147,7 +147,15 @@ FREE = frozenset(
     f"runtime.{name}"
     for name in (
         *("tmpfs", "cpus", "memory", "shm_size", "pids_limit", "ulimits", "name"),
-        *("grace_seconds", "interrupt", "hardened", "keep", "detach", "healthcheck"),
+        *(
+            "grace_seconds",
+            "interrupt",
+            "interrupt_status",
+            "hardened",
+            "keep",
+            "detach",
+            "healthcheck",
+        ),
         *("wait_for", "wait_seconds", "call_timeout", "replicas"),
     )
 )

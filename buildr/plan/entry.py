@@ -93,13 +93,10 @@ def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
         if not os.path.isfile(f"{path}/__main__.py"):
             raise EntryError(f"{script} is a directory without a __main__.py", hint=_WAYS)
     elif not os.path.isfile(path):
+        what = f"there is no script {script}{_near(path)}"
         if os.path.exists(path):
-            raise EntryError(
-                f"the script {script} is not a regular file", hint="Give the path of a Python file."
-            )
-        raise EntryError(
-            f"there is no script {script}{_near(path)}", hint="Give the path of a Python file."
-        )
+            what = f"the script {script} is not a regular file"
+        raise EntryError(what, hint="Give the path of a Python file.")
     elif _is_archive(path):
         raise EntryError(
             f"{script} is a zip archive, which cannot be taken apart for a container",

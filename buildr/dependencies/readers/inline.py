@@ -1,6 +1,6 @@
 """Inline metadata of a script: PEP 723.
 
-The block is found by the expression of the specification:
+The block is what the expression of the specification matches:
 https://packaging.python.org/en/latest/specifications/inline-script-metadata/
 """
 
@@ -177,10 +177,7 @@ def _block(real: str, path: str) -> dict[str, Any] | None:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
-    r"""Yield what the expression of the specification matches; by lines, as that expression may take for ever.
-
-    ``(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$``
-    """
+    """Yield what the specification's expression matches: by lines, as the expression itself may take for ever."""
     at = 0
     while at < len(lines):
         opening = re.fullmatch(_ANY_OPENING, lines[at])

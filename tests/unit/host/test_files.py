@@ -99,8 +99,13 @@ ELSEWHERE = {
         *("buildr/host/cache.py", "buildr/host/marks.py", "buildr/host/private_folders.py"),
         *("buildr/host/state.py", "buildr/image/offline_base.py"),
         *("buildr/installer/installation.py", "buildr/installer/wheels.py"),
-        *("buildr/leftovers/build_lock.py", "buildr/leftovers/housework.py"),
-        *("buildr/leftovers/sweeping.py", "buildr/plan/eject_install.py"),
+        "buildr/installer/secrets.py",
+        *(
+            "buildr/leftovers/build_lock.py",
+            "buildr/leftovers/tasks.py",
+            "buildr/leftovers/housekeeping.py",
+        ),
+        "buildr/plan/eject_install.py",
         *("buildr/plan/eject_manifest.py", "buildr/run/log_followers.py"),
         *("buildr/runners/manifest.py", "buildr/runners/result_file.py"),
         *("buildr_backends/podman/private_directory.py", "buildr_backends/podman/service.py"),
@@ -111,7 +116,12 @@ ELSEWHERE = {
     ),
     "files of the kernel and of the system": (
         *("buildr/host/exit_status.py", "buildr/host/process.py", "buildr/host/temporary.py"),
-        *("buildr/image/subordinate_ids.py", "buildr_backends/podman/build.py"),
+        *(
+            "buildr/image/subordinate_ids.py",
+            "buildr/host/time_zone.py",
+            "buildr/context/file_systems.py",
+            "buildr_backends/podman/build.py",
+        ),
         *(
             "buildr_backends/podman/private_service.py",
             "buildr_backends/podman/temporary_folder.py",
