@@ -45,6 +45,8 @@ class Folder:
                 return path
         if os.path.lexists(f"{real}/{_ENVIRONMENT}"):
             return path
-        return next(
-            (f"{path}/{name}" for name in _RUN_BY_HOST if os.path.isdir(f"{real}/{name}")), ""
-        )
+        return next((f"{path}/{name}" for name in self.names_run_by_host(path)), "")
+
+    def names_run_by_host(self, path: str) -> list[str]:
+        """Return the names of such folders in a folder."""
+        return [name for name in _RUN_BY_HOST if os.path.isdir(f"{path}/{name}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from buildr.engines.registry import is_built_in
@@ -76,6 +77,13 @@ def _mounts(given: Given, value: Any) -> Iterator[str]:
             yield from _hosts_own(given, source)
 
 
+def _outputs(given: Given, value: Any) -> Iterator[str]:
+    context = given.places.context
+    for name in given.places.folder.names_run_by_host(context):
+        if any(fnmatchcase(name, pattern.partition("/")[0]) for pattern in value):
+            yield from _hosts_own(given, f"{context}/{name}")
+
+
 def _mount_source(given: Given, value: bool) -> Iterator[str]:
     if value:
         yield from _hosts_own(given, given.places.context)
@@ -130,6 +138,7 @@ RULES: dict[str, Callable[[Given, Any], Iterator[str]]] = {
     "runtime.debug": _debug,
     "runtime.env": _env,
     "runtime.env_file": _env_file,
+    "runtime.outputs": _outputs,
     "runtime.mounts": _mounts,
     "runtime.mount_source": _mount_source,
     "runtime.devices": _devices,

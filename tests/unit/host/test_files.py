@@ -107,6 +107,7 @@ ELSEWHERE = {
         ),
         "buildr/plan/eject_install.py",
         *("buildr/plan/eject_manifest.py", "buildr/run/log_followers.py"),
+        "buildr/run/outputs.py",
         *("buildr/runners/manifest.py", "buildr/runners/result_file.py"),
         *("buildr_backends/podman/private_directory.py", "buildr_backends/podman/service.py"),
     ),
