@@ -17,7 +17,7 @@ from msgspec import structs
 from buildr.context.entries import CLIMBING, Entry, Scan, Skipped, printable
 from buildr.context.ignore.defaults import HISTORIES, default_rules
 from buildr.context.links import climbs
-from buildr.context.secret_contents import MOST_BYTES, remembers_login
+from buildr.context.secret_contents import remembers_login
 from buildr.context.secrets import SecretTable, Suspicion
 from buildr.errors import ContextError
 
@@ -36,7 +36,8 @@ _SPECIAL: Final = {
     stat.S_IFCHR: "a character device",
     stat.S_IFBLK: "a block device",
 }
-_LOGINS: Final = Suspicion(MOST_BYTES, remembers_login, if_longer=False)
+# The log of a branch tells where it was cloned from, and is long.
+_LOGINS: Final = Suspicion(1 << 20, remembers_login, if_longer=False)
 _Secrets = Literal["look", "let", "hold", "history"]
 _PRIVATE: Final = "named for secrets by an option or a variable of this host, and never travels"
 _MOST_LINKED: Final = (
@@ -296,7 +297,11 @@ class _Walk:
             return False
         if secrets == "hold":
             return not self._table.asks_for(path, item.name)
-        suspicion = _LOGINS if secrets == "history" else self._table.suspect(path, item.name)
+        if secrets == "history":
+            # What Git keeps of contents is compressed, and cannot be left out.
+            suspicion = None if "/objects/" in path else _LOGINS
+        else:
+            suspicion = self._table.suspect(path, item.name)
         if suspicion is None:
             return False
         if status.st_size > suspicion.most_bytes:

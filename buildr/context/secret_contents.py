@@ -121,6 +121,8 @@ _TOKENS: Final = (
 """How a token begins, or what it contains, and an expression for the whole."""
 _REMOTE_LOGIN: Final = rb"https?://(?:[^\s/@:]{0,200}:[^\s/@]{1,500}|(?!git@)[^\s/@:]{8,500})@"
 _REMOTE_HEADER: Final = rb"(?i)extraheader\s{0,8}=\s{0,8}[\"']?authorization:\s{0,8}[a-z]{4,8}\s"
+_AUTH: Final = rb"(?m)^[ \t]{0,8}[\w.*-]{0,100}password[ \t]{0,8}=[ \t]{0,8}\S|^password\nV \d"
+"""Logins in the settings of Mercurial, and as Subversion keeps them."""
 _SHAPES: Final = (
     (b'"private_key"', rb"\"private_key\"\s{0,8}:\s{0,8}\"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:\\n|\s){1,4}[A-Za-z0-9+/=]{8}"),
     (b'"auth"', rb"\"auth\"\s{0,8}:\s{0,8}\"[A-Za-z0-9+/]{12}"),
@@ -228,4 +230,5 @@ def sets_password(data: bytes) -> bool:
 
 def remembers_login(data: bytes) -> bool:
     """Whether a file of a version control system has the login of a remote repository."""
-    return any(_expression(pattern).search(data) for pattern in (_REMOTE_LOGIN, _REMOTE_HEADER))
+    patterns = (_REMOTE_LOGIN, _REMOTE_HEADER, _AUTH)
+    return any(_expression(pattern).search(data) for pattern in patterns)

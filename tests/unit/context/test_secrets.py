@@ -402,6 +402,19 @@ def test_a_history_that_is_asked_for_travels_without_logins(tmp_path: Path, text
     assert set(scan(tmp_path, rules=rules).secrets) == {f".git/{path}" for path in held}
 
 
+def test_logins_in_a_long_log_of_git_and_of_other_systems_stay(tmp_path: Path) -> None:
+    clone = b"0 1 Me <me@example.org> 1 +0000\tclone: from https://me:hunter2@git.example.org/x\n"
+    held = {
+        ".git/logs/HEAD": clone + b"1 2 Me <me@example.org> 1 +0000\tcommit: x\n" * 5000,
+        ".hg/hgrc": b"[auth]\nx.prefix = hg.example.org\nx.password = hunter2\n",
+        ".svn/auth/svn.simple/1": b"K 8\npassword\nV 7\nhunter2\nK 8\nusername\nV 2\nme\nEND\n",
+    }
+    for path, data in held.items():
+        write(tmp_path, path, data)
+    rules = IgnoreRules.parse("!.git\n!.hg\n!.svn\n")
+    assert set(scan(tmp_path, rules=rules).secrets) == set(held)
+
+
 def test_several_histories_make_one_line() -> None:
     assert describe_histories(()) == ""
     assert describe_histories((".git", "a/.git", "b/.git", "c/.git")) == (
