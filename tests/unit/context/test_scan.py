@@ -287,7 +287,7 @@ def test_a_link_that_climbs_above_the_context_is_left_out(
             ["a", "b", "c", "d"],
             ["u\n"],
             ("symbolic links out of the context are sent as links, without what they lead to: a, b, c and 1 more;"
-            " left out: u\\n"),
+            " left out: 'u\\n'"),
         ),
     ],
 )  # fmt: skip
