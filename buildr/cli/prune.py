@@ -52,7 +52,7 @@ def prune(
             temporary.sweep()
         with reached(backend) as engines, alone() as no_build_runs:
             if not no_build_runs:
-                console.say("images stay for now: a build is going on, or its lock cannot be had")
+                console.say("images stay for now: a build is running, or its lock cannot be taken")
             for engine in engines:
                 # Images last: the others use them.
                 found_images = images(engine) if no_build_runs or dry_run else iter(())

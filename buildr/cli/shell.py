@@ -90,7 +90,7 @@ def shell(
     def open_shell(signals: Signals) -> int:
         resolved = target.resolve()
         if not {"detach", "debug"}.isdisjoint(resolved.given.runtime):
-            raise click.UsageError("A shell is neither detached nor debugged.")
+            raise click.UsageError("A shell can be neither detached nor debugged.")
         with in_words_of(context):
             # It takes the script's place, and what the script is not: a session of the user's.
             runtime = replace(

@@ -126,7 +126,7 @@ def _refuse_source(project: Project, directory: str, top: str) -> None:
         if path == top or path.startswith(f"{top.rstrip('/')}/"):
             raise ContextError(
                 f"{directory} holds the source, {path}; nothing was written",
-                hint="Name another directory, such as a new one below the source: a copy of the source comes there.",
+                hint="Name another directory, such as a new one below the source: a copy of the source is written there.",
             )
 
 

@@ -55,7 +55,7 @@ def find_file(file: PackageFile, context: str) -> ExtraFile:
     if not os.path.isabs(named) and path != inside and not path.startswith(inside + "/"):
         raise ContextError(
             f"the additional file {file.src} leads out of the context, to {path}",
-            hint="If that is meant, give its absolute path.",
+            hint="If that is intended, give its absolute path.",
         )
     name, destination = _staged(os.path.basename(named.rstrip("/")), file.dest)
     if os.path.isdir(path):

@@ -46,7 +46,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
     if not run.container.running:
         raise BuildrError(
             f"the run {run.short_id} does not run: {run.container.status}",
-            hint="A command needs a run that goes on. `buildr ps` lists them.",
+            hint="A command needs a running container. `buildr ps` lists them.",
         )
     backend, container = run.backend, run.container.id
     signals.collect()

@@ -208,7 +208,7 @@ def _state_after_loss(backend: Containers, container: str, why: str) -> Containe
             if time.monotonic() >= until:
                 raise EngineLostError(
                     f"the engine was lost while the container ran: {why}",
-                    hint="Its end is not known. `buildr doctor` tells whether the engine is back.",
+                    hint="Its end is not known. `buildr doctor` says whether the engine is back.",
                 ) from None
         else:
             if state is None or state.exit_code is not None or time.monotonic() >= ending:

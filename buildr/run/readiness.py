@@ -75,7 +75,7 @@ def _wait(
         began = time.monotonic()
         state = backend.state(container)
         if state is None:
-            raise ContainerError("somebody removed the container before it was ready")
+            raise ContainerError("the container was removed before it was ready")
         goes_on = state.running or runtime.restart != "no"
         try:
             if check(goes_on):

@@ -50,7 +50,7 @@ class FakeContainers(FakeEngine):
         self._called("create")
         image = self._images.find(spec.image)
         if image is None:
-            raise ImageNotFoundError(f"the image {spec.image} is not stored any more")
+            raise ImageNotFoundError(f"the image {spec.image} is no longer stored")
         with self._lock:
             there = [run for run in self.runs if not run.removed]
             if spec.name and any(run.spec.name == spec.name for run in there):

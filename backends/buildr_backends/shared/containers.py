@@ -47,7 +47,7 @@ class HttpContainers(HttpEngine):
         except EngineError as error:
             if find_image(self._client, spec.image) is None:
                 raise ImageNotFoundError(
-                    f"the image {spec.image} is not stored any more",
+                    f"the image {spec.image} is no longer stored",
                     hint="It was removed just now; run again.",
                 ) from None
             raise ContainerError(
@@ -244,4 +244,4 @@ def _not_empty(chunks: Iterator[bytes], ask: Callable[[], Iterator[bytes]]) -> I
         if attempt < _ARCHIVE_ATTEMPTS:
             time.sleep(_ARCHIVE_PAUSE * attempt)
             chunks = ask()
-    raise EngineLostError("the engine sent nothing of an archive that was asked for")
+    raise EngineLostError("the engine sent no data of an archive")

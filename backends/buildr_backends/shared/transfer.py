@@ -72,7 +72,7 @@ def push_error(reference: str, failure: str) -> PushError:
     registry = reference.partition("/")[0]
     return PushError(
         f"the image cannot be pushed to {reference}: {_one_line(failure)}",
-        hint=f"Is the registry right and reachable? If it asks who you are: podman login {registry}"
+        hint=f"Is the registry right and reachable? If it requires a login: podman login {registry}"
         f" or docker login {registry}.",
     )
 

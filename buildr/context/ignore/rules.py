@@ -163,7 +163,7 @@ def _read_line(line: str) -> tuple[bool, Pattern] | None:
     # Docker cleans once more with the ! in front, and that is what makes "!/" an error.
     text = clean((sign + text).strip(_BLANK))
     if text == "!":
-        raise ValueError("nothing stands after the !")
+        raise ValueError("there is nothing after the !")
     return text.startswith("!"), Pattern(text.removeprefix("!"))
 
 

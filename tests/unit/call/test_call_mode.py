@@ -406,7 +406,7 @@ def test_an_engine_that_is_lost_is_not_taken_for_an_end(work: Any, engine: FakeB
 
 def test_an_image_that_somebody_removed_is_built_again(work: Any, engine: FakeBackend) -> None:
     work.give.remote(1)
-    engine.fail("create", ImageNotFoundError("it is not stored any more"))
+    engine.fail("create", ImageNotFoundError("it is no longer stored"))
     assert work.give.remote(2) == 2
 
 

@@ -380,7 +380,7 @@ def test_while_somebody_builds_images_stay(capfd: pytest.CaptureFixture[str]) ->
     assert result.exit_code == 0
     assert (
         capfd.readouterr().err
-        == "buildr: images stay for now: a build is going on, or its lock cannot be had\n"
+        == "buildr: images stay for now: a build is running, or its lock cannot be taken\n"
     )
     assert all(backend.image(image) for image in left)
 

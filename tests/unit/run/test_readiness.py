@@ -296,7 +296,7 @@ def test_one_that_somebody_removes_has_gone() -> None:
             return super().state(container)
 
     done = run(Backend(until_asked), "--wait-for", "log:x")
-    assert "somebody removed the container before it was ready" in done.stderr.decode()
+    assert "the container was removed before it was ready" in done.stderr.decode()
 
 
 @pytest.mark.parametrize(
