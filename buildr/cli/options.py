@@ -8,16 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildr.cli.command import option
+from buildr.engines.plaintext import FLAG, allow_plaintext
 from buildr.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import click
     from click.decorators import FC
 
     from buildr.options.declaration import FlagSet, Option
 
 BUILD = "Build options"
+
+
+def _allow_plaintext(_context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given:
+        allow_plaintext()
 
 
 def options(*groups: Sequence[Callable[[FC], FC]]) -> Callable[[FC], FC]:
@@ -74,6 +81,13 @@ backend_option = (
         "--backend",
         metavar="NAME",
         help="podman, docker or auto.  [default: $BUILDR_BACKEND, else auto]",
+    ),
+    option(
+        FLAG,
+        is_flag=True,
+        expose_value=False,
+        callback=_allow_plaintext,
+        help="Send build secrets and logins over plain tcp:// too.  [default: $BUILDR_INSECURE_ENGINE]",
     ),
 )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "DEFAULT_PIDS",
     "ContainerSpec",
     "DeviceSpec",
     "HealthCheck",
@@ -45,6 +46,9 @@ class MountSpec(Struct, frozen=True, kw_only=True):
     relabel: Literal["", "z", "Z"] = ""
     """SELinux label: shared or private."""
 
+
+DEFAULT_PIDS = 2048
+"""How many processes and threads a container may have, on engines that have no limit by default."""
 
 DROPPED_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
 """What no guest has, not even one of root's: Docker and older versions of Podman grant these by default, newer ones of Podman do not."""
@@ -91,7 +95,7 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     shm_size: int | None = None
     """Bytes of ``/dev/shm``; ``None``: 64 MiB."""
     pids_limit: int | None = None
-    """Processes and threads."""
+    """Processes and threads; ``None``: `DEFAULT_PIDS`, or the engine's own default limit."""
     ulimits: tuple[Ulimit, ...] = ()
     devices: tuple[DeviceSpec, ...] = ()
     gpus: int | tuple[str, ...] | None = None

@@ -61,6 +61,11 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     endpoint: str
     found: str
     """Why this endpoint: for people, e.g. ``a transient service, as no socket answered``."""
+    plaintext: bool = False
+    """Whether what is sent to it is not encrypted on its way, over TCP without TLS: no build secrets and logins then."""
+    routed: bool = False
+    """Whether its host routes packets to the containers' own addresses: where that host forwards, other machines reach a published
+    port there, whatever address of the host it is bound to."""
     command: str = ""
     """The engine's own command, for hints such as ``podman cp …``; empty: no hint names one. It takes the words that
     ``podman`` and ``docker`` have in common."""

@@ -5,6 +5,8 @@ own, behind what the project has installed.
 
 Usage: python debug.py FOLDER PORT SCRIPT [ARGUMENT ...]
        python debug.py FOLDER PORT -m MODULE [ARGUMENT ...]
+
+With ``host:PORT`` only the container's host is let in: see `buildr.guest.gate`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,10 @@ import importlib
 import os
 import runpy
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
@@ -23,9 +29,15 @@ def main(words: list[str]) -> None:
     if os.path.dirname(os.path.abspath(__file__)) == sys.path[0]:
         del sys.path[0]  # modules with common names
     sys.path.append(folder)
+    gate = open_gate(port.partition(":")[2]) if ":" in port else None
     debugpy = importlib.import_module("debugpy")  # not part of this package: the image has it
-    # On every address of the container, where the port is published; the host's side limits access.
-    debugpy.listen(("0.0.0.0", int(port)))  # noqa: S104 - see above
+    if gate is None:
+        # On every address of the container, where the port is published; the host's side limits access.
+        debugpy.listen(("0.0.0.0", int(port)))  # noqa: S104 - see above
+    else:
+        _, own = debugpy.listen(("127.0.0.1", 0))
+        gate.write(b"%d\n" % own)
+        gate.close()
     sys.stderr.write("buildr: the script waits for a debugger\n")
     sys.stderr.flush()
     try:
@@ -42,6 +54,25 @@ def main(words: list[str]) -> None:
         sys.path.insert(0, script if os.path.isdir(script) else os.path.dirname(script))
         sys.argv[:] = command
         runpy.run_path(script, run_name="__main__")
+
+
+def open_gate(port: str) -> Any:
+    """Start what lets the host in; return where it reads the port that it passes connections on to."""
+    import subprocess  # before debugpy has an eye on what it starts
+
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gate.py")
+    started = subprocess.Popen(
+        [sys.executable, "-IS", program, port],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert started.stdout is not None  # noqa: S101 - it is a pipe
+    if not started.stdout.readline():
+        sys.exit("buildr: nothing can listen on port " + port)
+    started.stdout.close()
+    started.wait()  # it goes on in a process of its own
+    return started.stdin
 
 
 if __name__ == "__main__":

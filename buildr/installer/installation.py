@@ -16,6 +16,7 @@ from buildr.archive.tar import pack
 from buildr.context.lookout import Lookout
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.plaintext import refuse_plaintext
 from buildr.errors import BuildError, EngineLostError
 from buildr.host.proxies import build_proxies
 from buildr.installer.log import Log
@@ -150,6 +151,8 @@ def install(backend: Containers, order: Order, archive: str, progress: Progress)
     """
     info, cache = backend.info, order.cache
     proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
+    if info.plaintext:
+        _refuse_in_clear(info.endpoint, order.secrets, proxies)
     spec = ContainerSpec(
         image=order.base.id,
         entrypoint=("python",),
@@ -179,6 +182,13 @@ def install(backend: Containers, order: Order, archive: str, progress: Progress)
             hint="A package that stores what it was given cannot be installed with that secret.",
         )
     return installed
+
+
+def _refuse_in_clear(url: str, secrets: Secrets, proxies: Mapping[str, str]) -> None:
+    if secrets.variables or secrets.files:
+        refuse_plaintext(url, "the build secrets")
+    if any("@" in proxy for proxy in proxies.values()):
+        refuse_plaintext(url, "the password of a proxy")
 
 
 def _run(

@@ -40,7 +40,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         cpus: how many CPUs the container can use.
         memory: how much memory it can use, ``512m`` or a number of bytes.
         shm_size: the size of ``/dev/shm``, ``256m`` or a number of bytes; 64 MiB by default. It counts towards ``memory``.
-        pids_limit: how many processes and threads it can have.
+        pids_limit: how many processes and threads it can have; 2048 by default, on Podman what ``containers.conf`` says.
         ulimits: limits of each process: ``{"nofile": 1024}``, ``{"nofile": [1024, 4096]}`` (soft, hard; -1 for none), or a list,
             ``["nofile=1024:4096"]``.
         devices: devices of this host: ``"/dev/fuse"``, ``"/dev/host:/dev/container:rwm"``, or a name of the Container Device

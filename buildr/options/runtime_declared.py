@@ -128,7 +128,7 @@ _DECLARED = (
         form="integer",
         flags=("--pids-limit",),
         metavar="NUMBER",
-        help="How many processes and threads it can have.",
+        help="How many processes and threads it can have.  [default: 2048]",
     ),
     _local(
         name="ulimits",

@@ -57,19 +57,22 @@ def with_debugger(project: Project) -> Project:
     return replace(project, recipe=replace(project.recipe, debugger=arguments))
 
 
-def to_be_debugged(spec: ContainerSpec, port: Port) -> ContainerSpec:
+def to_be_debugged(spec: ContainerSpec, port: Port, *, routed: bool = False) -> ContainerSpec:
     """Return a container whose script waits for a debugger.
 
     Args:
         spec: the container.
         port: where the debugger listens.
+        routed: whether other machines may reach the container at its own address: then only its host is let in.
     """
+    guarded = routed and port.host_ip.startswith(_LOOPBACK)
+    place = f"host:{port.container}" if guarded else str(port.container)
     words = spec.command[len(_INTERPRETER) :]
     command = (
         *_INTERPRETER,
         # As debugpy itself asks for: it sees nothing of modules that are frozen into the interpreter.
         *("-X", "frozen_modules=off"),
-        *(DEBUG, DEBUGGER_ROOT, str(port.container)),
+        *(DEBUG, DEBUGGER_ROOT, place),
     )
     return replace(spec, command=(*command, *words), ports=(*spec.ports, port))
 

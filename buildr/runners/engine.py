@@ -72,7 +72,7 @@ def _prepare(session: EngineSession, *, trust: bool) -> tuple[ContainerSpec, Rea
     if runtime.debug is not None:
         from buildr.plan.debugger import to_be_debugged
 
-        spec = to_be_debugged(spec, runtime.debug)
+        spec = to_be_debugged(spec, runtime.debug, routed=session.backend.info.routed)
     if not session.plan.command:
         spec = told_of_loss(with_interpreter_options(spec, session), session)
     return spec, ready

@@ -17,7 +17,7 @@ from buildr.leftovers.old_images import old_images
 from buildr.plan.mounted_source import source_mounted
 from buildr.run.watchdog import Watchdog
 from buildr.runners.choice import check
-from buildr.runners.warnings import warn_of_limits, warn_of_network
+from buildr.runners.warnings import warn_of_limits, warn_of_neighbours, warn_of_network
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -63,6 +63,7 @@ class EngineSession:
         try:
             warn_of_limits(self.backend, self.runtime)
             warn_of_network(self.runtime)
+            warn_of_neighbours(self.backend, self.runtime)
         except BaseException:
             self.backend.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildr.engines.container_spec import (
+    DEFAULT_PIDS,
     dropped_capabilities,
     health_config,
     restart_policy,
@@ -102,9 +103,8 @@ def _devices(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def _limits(spec: ContainerSpec) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if spec.pids_limit:
-        found["PidsLimit"] = spec.pids_limit
+    # Podman has this limit by itself, where it can set one; containers.conf changes it.
+    found: dict[str, Any] = {"PidsLimit": spec.pids_limit or DEFAULT_PIDS}
     if spec.ulimits:
         found["Ulimits"] = [
             {"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in spec.ulimits

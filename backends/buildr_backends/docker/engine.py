@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 OLDEST = (1, 41)
 """The API of Docker 20.10."""
+_NOT_ROUTED_SINCE = 28
+"""The major version since which other machines reach no container at its own address: https://github.com/moby/moby/pull/49325."""
 _NEWEST = (1, 44)  # the newest API this module was written for; Docker 29 serves nothing older
 
 
@@ -103,12 +105,19 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         remote=facts.remote,
         endpoint=endpoint.url,
         found=why,
+        plaintext=endpoint.plaintext,
+        routed=not facts.rootless and _major(version) < _NOT_ROUTED_SINCE,
         command="docker",
         # By all who may open the socket, or connect to the port.
         shared=endpoint.remote or facts.remote or not facts.rootless,
         builder=builder(version, headers.get("builder-version", "")),
     )
     return Docker(client, info)
+
+
+def _major(version: str) -> int:
+    number = re.match(r"\d{1,6}", version)
+    return int(number[0]) if number else 0
 
 
 class Docker(DockerImages, DockerContainers, HttpVolumes):

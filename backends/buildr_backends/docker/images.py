@@ -36,27 +36,25 @@ class DockerImages(HttpImages):
         """See `buildr.engines.images.Images.end_build`."""
 
     def _request_pull(self, reference: str) -> Response:
-        from buildr_backends.shared import credentials
-
         repository, tag = _name_and_tag(reference)
         return self._client.request(
             "POST",
             "/images/create",
             query={"fromImage": repository, "tag": tag},
-            content=Content(headers=credentials.authorization(reference, podman=False)),
+            content=Content(headers=self._login(reference, podman=False)),
             seconds=None,
         )
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""
-        from buildr_backends.shared import credentials, transfer
+        from buildr_backends.shared import transfer
 
         self.tag(request.image, request.reference)
         repository, tag = _name_and_tag(request.reference)
         # Engines before 23.0 refuse a push without the header.
         headers = {
             **_ANONYMOUS,
-            **credentials.authorization(request.reference, podman=False),
+            **self._login(request.reference, podman=False),
         }
         try:
             response = self._client.request(

@@ -39,6 +39,11 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         """Whether another machine may be at the other end."""
         return not self.path
 
+    @property
+    def plaintext(self) -> bool:
+        """Whether what is sent is not encrypted on its way."""
+        return not self.path and not self.tls
+
     def connect(self, timeout: float) -> Connection:
         """Open a connection.
 

@@ -119,6 +119,8 @@ def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = 
         remote=facts.remote,
         endpoint=endpoint.url,
         found=why,
+        plaintext=endpoint.plaintext,
+        routed=not facts.rootless,
         command="podman",
         # Root's Podman is root's alone; a rootful one whose socket this user may open has images of all who may.
         shared=endpoint.remote or facts.remote or (not facts.rootless and os.geteuid() != 0),

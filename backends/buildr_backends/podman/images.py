@@ -40,20 +40,18 @@ class PodmanImages(HttpImages):
                 podman_build.end(service)
 
     def _request_pull(self, reference: str) -> Response:
-        from buildr_backends.shared import credentials
-
         # Plain HTTP: podman-py's pull sends tlsVerify=true whatever registries.conf says.
         return self._client.request(
             "POST",
             "/images/pull",
             query={"reference": reference},
-            content=Content(headers=credentials.authorization(reference, podman=True)),
+            content=Content(headers=self._login(reference, podman=True)),
             seconds=None,
         )
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""
-        from buildr_backends.shared import credentials, transfer
+        from buildr_backends.shared import transfer
 
         # Plain HTTP: podman-py's push throws the answer's stream away, errors included.
         try:
@@ -61,7 +59,7 @@ class PodmanImages(HttpImages):
                 "POST",
                 f"/images/{quote(request.image)}/push",
                 query={"destination": request.reference, "quiet": "false"},
-                content=Content(headers=credentials.authorization(request.reference, podman=True)),
+                content=Content(headers=self._login(request.reference, podman=True)),
                 seconds=None,
             )
         except EngineError as error:

@@ -6,6 +6,7 @@ import json
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from buildr.engines.plaintext import refuse_plaintext
 from buildr.engines.records import Event, Image
 from buildr.errors import BuildError, EngineError
 from buildr.host.limits import DOCUMENT_CHARACTERS
@@ -70,6 +71,8 @@ class HttpImages(HttpEngine):
         }
         info = self._info
         if proxies := build_proxies(info.backend, info.endpoint, remote=info.remote):
+            if info.plaintext and any("@" in proxy for proxy in proxies.values()):
+                refuse_plaintext(info.endpoint, "the password of a proxy")
             query["buildargs"] = json.dumps(proxies)  # predefined: in no layer and no history
         try:
             response = self._client.request(
@@ -168,6 +171,21 @@ class HttpImages(HttpEngine):
                 response.close()
                 break
         return said
+
+    def _login(self, reference: str, *, podman: bool) -> dict[str, str]:
+        """Return the header that carries the user's login for a registry; empty without one.
+
+        Raises:
+            OptionError: there is one, and it would travel in clear.
+        """
+        from buildr_backends.shared import credentials
+
+        found = credentials.authorization(reference, podman=podman)
+        if found and self._client.endpoint.plaintext:
+            refuse_plaintext(
+                self._client.endpoint.url, f"the login for {reference.partition('/')[0]}"
+            )
+        return found
 
     # What differs ---------------------------------------------------------------------------------
 

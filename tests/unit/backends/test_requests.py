@@ -163,6 +163,7 @@ OF_DOCKER = {
         "Binds": ["/home/me:/ro:ro,Z"],
         "NanoCpus": 1_500_000_000,
         "Memory": 512 << 20,
+        "PidsLimit": 2048,
         "SecurityOpt": ["no-new-privileges"],
         "ExtraHosts": ["host.containers.internal:host-gateway"],
         "CapDrop": ["ALL"],

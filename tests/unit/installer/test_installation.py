@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
+from buildr.engines.plaintext import VARIABLE
 from buildr.errors import BuildError, CommandNotFoundError, EngineLostError, OptionError
 from buildr.image.ensure import ensure_image
 from buildr.installer.advice import ADVICE
@@ -309,3 +311,18 @@ def test_nothing_to_install_asks_for_no_secret(directory: Path) -> None:
     ensure_image(backend, plan(entry, package_options({"secrets": ["id=TOKEN"]})), tell)
     assert backend.runs == []
     assert any("package.secrets: nothing is installed" in line for line in said)
+
+
+def test_secrets_do_not_travel_to_an_engine_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    guest = Installer()
+    backend = FakeBackend(guest)
+    backend._info = replace(backend.info, plaintext=True)
+    with pytest.raises(
+        OptionError, match="plain TCP: the build secrets would travel there in clear"
+    ):
+        build(backend)
+    assert guest.orders == []
+    monkeypatch.setenv(VARIABLE, "1")
+    build(backend)
+    assert len(guest.orders) == 1

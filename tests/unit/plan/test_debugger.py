@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from buildr.cli import target
 from buildr.engines.container_spec import Port
@@ -47,6 +48,26 @@ def test_the_script_waits_and_the_port_is_published() -> None:
         Port(host_ip="127.0.0.1", host=80, container=80),
         Port(host_ip="127.0.0.1", host=7000, container=7000),
     )
+
+
+@pytest.mark.parametrize(
+    ("debug", "routed", "place"),
+    [
+        (7000, True, "host:7000"),
+        ("[::1]:7000", True, "host:7000"),
+        ("0.0.0.0:7000", True, "7000"),
+        (7000, False, "7000"),
+    ],
+)
+def test_where_others_reach_a_container_only_its_host_is_let_in(
+    debug: object, routed: bool, place: str
+) -> None:
+    backend = FakeBackend()
+    backend._info = replace(backend.info, routed=routed)
+    with using(backend):
+        assert run_entry(target.find("app.py", None, ()), {}, {"debug": debug}) == 0
+    (container,) = backend.runs
+    assert container.argv == (*WAITING, place, "/app/app.py")
 
 
 def test_a_module_waits_as_a_module(project: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from buildr.engines.container_spec import (
     ContainerSpec,
@@ -383,6 +384,38 @@ def test_a_guest_in_the_network_of_the_host_is_reported_in_one_line(
     said = capfd.readouterr().err
     assert said.startswith(reported)
     assert said.count("\n") == bool(reported)
+
+
+@pytest.mark.parametrize(
+    ("host", "runtime", "told"),
+    [
+        ((True, "1"), {"ports": [8080]}, True),
+        ((True, "0"), {"ports": [8080]}, False),
+        ((False, "1"), {"ports": [8080]}, False),
+        ((True, "1"), {"ports": [8080], "public": True}, False),
+        ((True, "1"), {"ports": ["192.0.2.1:8080:8080"]}, False),
+        ((True, "1"), {"ports": [8080], "network": "some"}, True),
+        ((True, "1"), {}, False),
+    ],
+)
+def test_a_port_that_neighbours_reach_is_reported_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    host: tuple[bool, str],
+    runtime: dict[str, Any],
+    told: bool,
+) -> None:
+    routed, forwarding = host
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "forward").write_text(f"{forwarding}\n")
+    monkeypatch.setattr(warnings, "_FORWARDING", ("/absent", str(tmp_path / "forward")))
+    for first in (True, False):
+        backend = FakeBackend(rootless=False)
+        backend._info = replace(backend.info, routed=routed)
+        run(backend, package={"quiet": True}, runtime=runtime)
+        said = capfd.readouterr().err
+        assert ("reach it at the container's own address" in said) is (told and first)
 
 
 def test_without_limits_nothing_is_reported_of_them(

@@ -1,0 +1,177 @@
+"""What a guest or a neighbour could do to the host, tried on real engines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine.harness import give
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.engine.harness import Engine
+
+CALLED = """\
+import os, sys
+from buildr import Containerize
+
+def place():
+    words = open("/proc/%d/cmdline" % os.getppid(), "rb").read() + open("/proc/self/cmdline", "rb").read()
+    return next(word.decode() for word in words.split(b"\\0") if word.endswith(b"/result"))
+
+@Containerize(runtime={"call_limit": "1m"})
+def fill():
+    try:
+        with open(place(), "wb", buffering=0) as file:
+            for _ in range(256):
+                file.write(b"x" * (1 << 20))
+    except BrokenPipeError:
+        print("the pipe is closed", flush=True)
+    return "done"
+
+@Containerize
+def leave(status):
+    sys.exit(status)
+
+@Containerize
+def limit():
+    for path in ("/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"):
+        if os.path.exists(path):
+            return open(path).read().strip()
+    return ""
+
+if __name__ == "__main__":
+    import json
+    from buildr.errors import RemoteError, TransferError
+    found = {}
+    try:
+        fill.remote()
+    except TransferError as error:
+        found["fill"] = str(error)
+    for status in (0, 3):
+        try:
+            leave.remote(status)
+        except RemoteError as error:
+            found[f"leave {status}"] = [error.status, error.type_name]
+    found["limit"] = limit.remote()
+    print("FOUND " + json.dumps(found))
+"""
+
+
+def test_a_called_function_neither_fills_the_disk_nor_ends_the_program(
+    engine: Engine, project: Path
+) -> None:
+    (project / "called.py").write_text(CALLED)
+    give(engine, project)
+    done = engine.run(sys.executable, "called.py", cwd=project)
+    assert done.returncode == 0, done.stderr.decode()
+    said = done.stdout.decode()
+    assert "the pipe is closed" in said
+    found = json.loads(said.partition("FOUND ")[2])
+    assert "not an answer of the guest part" in found["fill"]
+    assert found["leave 0"] == [0, "SystemExit"]
+    assert found["leave 3"] == [3, "SystemExit"]
+    # Where a rootless engine cannot set a limit it says nothing, and nor does Buildr, unless one was asked for.
+    assert found["limit"] == "2048" or engine.name == "podman-rootless"
+    assert b"pids_limit" not in done.stderr
+
+
+# Neighbours ---------------------------------------------------------------------------------------------
+
+SERVER = """\
+import socket, subprocess
+print("address", socket.gethostbyname(socket.gethostname()), flush=True)
+with socket.create_server(("0.0.0.0", 8080)) as server:
+    print("serving", flush=True)
+    while True:
+        connection, _ = server.accept()
+        connection.sendall(b"reached")
+        connection.close()
+"""
+KNOCK = """\
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as connection:
+        connection.settimeout(5)
+        print("reached" if connection.recv(20) else "closed")
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def neighbour() -> Iterator[list[str]]:
+    """A machine of the local network: a network namespace with a cable to this host; the words before a command that runs there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make another machine of a network namespace")
+    name = f"b{uuid.uuid4().hex[:8]}"
+    inside = ["ip", "netns", "exec", name]
+    made = [
+        ["ip", "netns", "add", name],
+        ["ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b"],
+        ["ip", "link", "set", f"{name}b", "netns", name],
+        ["ip", "addr", "add", "198.51.100.1/30", "dev", f"{name}a"],
+        ["ip", "link", "set", f"{name}a", "up"],
+        [*inside, "ip", "addr", "add", "198.51.100.2/30", "dev", f"{name}b"],
+        [*inside, "ip", "link", "set", f"{name}b", "up"],
+        [*inside, "ip", "route", "add", "default", "via", "198.51.100.1"],
+    ]
+    try:
+        for command in made:
+            subprocess.run(command, check=True)
+        yield inside
+    finally:
+        subprocess.run(["ip", "link", "del", f"{name}a"], check=False)
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def knock(address: str, port: int, *inside: str) -> str:
+    done = subprocess.run(
+        [*inside, "/usr/bin/python3", "-c", KNOCK, address, str(port)],
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode().strip()
+
+
+def test_a_debugger_lets_no_neighbour_in(
+    engine: Engine, project: Path, neighbour: list[str]
+) -> None:
+    (project / "debugged.py").write_text("print('never')\n")
+    give(engine, project)
+    process = engine.popen(
+        *(sys.executable, "-m", "buildr", "run", "--debug", "0", "--container-name"),
+        *(project.name, "debugged.py"),
+        cwd=project,
+        stderr=subprocess.STDOUT,
+    )
+    with process:
+        assert process.stdout is not None
+        said = ""
+        while "the script waits for a debugger" not in said or " here\n" not in said:
+            line = process.stdout.readline().decode()
+            assert line, said
+            said += line
+        port = re.search(r"port 5678/tcp of the guest is 127\.0\.0\.1:(\d+) here", said)
+        assert port, said
+        address = engine.cli(
+            *("inspect", "--format"),
+            "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}{{.NetworkSettings.IPAddress}}",
+            project.name,
+        )
+        if address and engine.name != "podman-rootless":
+            address = re.match(r"\d+\.\d+\.\d+\.\d{1,3}", address)[0]  # type: ignore[index]  # it is one
+            assert knock(address, 5678, *neighbour) != "reached"
+        # The adapter greets whoever it lets in.
+        assert knock("127.0.0.1", int(port[1])) == "reached"
+        process.terminate()
+        process.stdout.read()
