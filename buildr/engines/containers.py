@@ -63,6 +63,17 @@ class Containers(Engine, Protocol):
         """Send a signal to the container's first process; one that has ended already is fine."""
         ...
 
+    def stop(self, container: str, grace_seconds: float) -> None:
+        """Stop a container as its engine does: SIGTERM, the grace, SIGKILL; an absent one or one that has ended is fine.
+
+        Unlike one that `kill` has ended, it is not started again by its restart policy.
+
+        Args:
+            container: its id.
+            grace_seconds: between the two signals; engines take whole seconds, and get the next greater number.
+        """
+        ...
+
     def processes(self, container: str) -> int:
         """Count the processes in a container; 0 when it does not run."""
         ...

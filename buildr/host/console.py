@@ -58,12 +58,26 @@ def _painted(word: str, colour: str) -> str:
     return f"\x1b[1;{colour}m{word}\x1b[0m" if is_terminal() and colours_wanted() else word
 
 
+def _is_raw() -> bool:
+    """Whether standard error is a terminal on which a newline alone moves down and not back, as while a guest uses it."""
+    if not os.isatty(2):
+        return False
+    import termios
+
+    try:
+        return not termios.tcgetattr(2)[1] & termios.OPOST
+    except termios.error:  # it has gone
+        return False
+
+
 def _write(prefix: str, text: str, *, end: str = "\n") -> None:
     if "://" in text and "@" in text:
         from buildr.host.confidential import without_logins
 
         text = without_logins(text)
     line = f"{prefix}{terminal_safe(text)}{end}"  # names and messages may come from anywhere
+    if _is_raw():
+        line = line.replace("\n", "\r\n")
     # Raw, so that a replaced or broken sys.stderr neither hides nor breaks an error.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()

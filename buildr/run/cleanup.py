@@ -150,6 +150,10 @@ def ask_to_end(backend: Backend, found: ContainerState, grace_seconds: float) ->
     Raises:
         BackendError: the engine refuses or has gone.
     """
+    if found.labels.get(labels.RESTART):
+        # Podman starts one again that has ended by `kill`, and then kills it when it is removed, without its grace.
+        backend.stop(found.id, grace_seconds)
+        return True
     if not found.running:
         return True
     ended = threading.Event()

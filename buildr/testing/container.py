@@ -103,6 +103,11 @@ class FakeContainer:
         name = f"guest-{short_id(self.id)}"
         threading.Thread(target=self._serve, args=(guest,), name=name, daemon=True).start()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the guest's end, at most so long; return whether it came."""
+        with self._plumbing.changed:
+            return self._plumbing.changed.wait_for(lambda: self._plumbing.ended, seconds)
+
     def wait(self) -> int:
         """Wait for the end; return the exit status."""
         with self._plumbing.changed:

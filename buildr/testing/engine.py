@@ -47,6 +47,7 @@ Operation: TypeAlias = Literal[
     "shows",
     "start",
     "state",
+    "stop",
     "tag",
     "volumes",
     "wait",

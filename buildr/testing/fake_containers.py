@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from signal import SIGKILL
+from signal import SIGKILL, SIGTERM
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -114,6 +114,15 @@ class FakeContainers(FakeEngine):
         self._called("kill")
         with contextlib.suppress(EngineError):
             self._container(container).signals.send(signal)
+
+    def stop(self, container: str, grace_seconds: float) -> None:
+        """See `buildr.engines.containers.Containers.stop`."""
+        self._called("stop")
+        with contextlib.suppress(EngineError):
+            found = self._container(container)
+            found.signals.send(SIGTERM)
+            if not found.ends_within(grace_seconds):
+                found.signals.send(SIGKILL)
 
     def processes(self, container: str) -> int:
         """See `buildr.engines.containers.Containers.processes`: the first one, and the guest."""

@@ -69,6 +69,25 @@ def test_death_by_a_signal_is_128_and_its_number(
     backend.kill(made, number)  # that has ended, and is fine
 
 
+def test_one_that_is_stopped_ends_by_sigterm_and_is_not_started_again(
+    backend: Backend, containers: Containers
+) -> None:
+    program = (
+        "import signal, sys; signal.signal(15, lambda *_: sys.exit(3));"
+        "print('ready', flush=True); signal.pause()"
+    )
+    spec = ContainerSpec(image=containers.image, restart="always")
+    made, streams = containers.start("python3", "-c", program, spec=spec)
+    await_word(streams, b"ready")
+    backend.stop(made, 60)
+    state = backend.state(made)
+    assert state is not None
+    assert (state.running, state.exit_code) == (False, 3)
+    backend.stop(made, 60)  # that has ended, and is fine
+    backend.remove(made)
+    backend.stop(made, 60)  # as is an absent one
+
+
 def test_one_that_runs_and_ignores_signals_is_removed(
     backend: Backend, containers: Containers
 ) -> None:

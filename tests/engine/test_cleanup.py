@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,6 @@ import pytest
 from tests.engine.harness import give
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
     from tests.engine.harness import Engine
@@ -209,4 +209,41 @@ def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
     command = ("-m", "buildr", "prune", "--backend", "podman")
     done = engine.python(*command, cwd=project, env=cache_of(engine, project))
     assert b"removed a build (its host process has gone)" in done.stdout, done.stderr
+    await_end_of(lambda: engine.containers() - before)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a pid namespace takes root")
+@pytest.mark.parametrize("words", [("prune",), ("prune", "--dry-run"), ("run", "other.py")])
+def test_a_build_is_left_alone_by_another_pid_namespace(
+    engine: Engine, project: Path, words: tuple[str, ...]
+) -> None:
+    """As a sandbox or a devcontainer is one, with the same home and runtime directory."""
+    if engine.backend == "docker":
+        pytest.skip("dockerd itself ends a build that nobody follows, and only then")
+    before = engine.containers()
+    process = begin_build(engine, project)
+    try:
+        working = engine.containers() - before
+        (project / "other.py").write_text("print('other')")
+        give(engine, project)
+        inside = ("unshare", "--pid", "--fork", "--mount-proc")
+        backend = ("--backend", engine.backend)
+        buildr = engine.command(sys.executable, "-m", "buildr", words[0], *backend, *words[1:])
+        done = subprocess.run(
+            (*inside, *buildr),
+            cwd=project,
+            env={**engine.environ, **cache_of(engine, project)},
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"a build" not in done.stdout
+        assert working
+        assert working <= engine.containers()
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        assert process.returncode == 0  # as Ctrl+C ends a build, and nothing else has
+    finally:
+        kill(process)
     await_end_of(lambda: engine.containers() - before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from buildr.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
 )
+from buildr_backends.http.client import ANSWER_SECONDS
 from buildr_backends.http.request import json_content, tar_content
 from buildr_backends.shared.attach import ResponseStreams
 from buildr_backends.shared.attach import attach as attach_streams
@@ -88,6 +90,17 @@ class HttpContainers(HttpEngine):
             state = self.state(container)
             if state is not None and state.running:
                 raise
+
+    def stop(self, container: str, grace_seconds: float) -> None:
+        """See `buildr.engines.containers.Containers.stop`."""
+        grace = math.ceil(grace_seconds)
+        self._client.request(
+            "POST",
+            f"/containers/{container}/stop",
+            query={"t": str(grace), "timeout": str(grace)},  # Docker's name for it, and libpod's
+            seconds=grace + ANSWER_SECONDS,
+            ok=(204, 304, 404),
+        ).read()
 
     def processes(self, container: str) -> int:
         """See `buildr.engines.containers.Containers.processes`."""

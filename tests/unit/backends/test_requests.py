@@ -869,6 +869,7 @@ def test_orders_to_a_container(name: str, serve: Serve) -> None:
     backend = reach(name, server)
     backend.start(ID)
     backend.kill(ID, 15)
+    backend.stop(ID, 1.5)
     backend.resize(ID, rows=24, columns=80)
     backend.put_archive(ID, "/tmp/a b", b"tar")
     backend.remove(ID)
@@ -880,6 +881,7 @@ def test_orders_to_a_container(name: str, serve: Serve) -> None:
     assert lines == [
         f"POST {prefix}/start",
         f"POST {prefix}/kill?signal=15",
+        f"POST {prefix}/stop?t=2&timeout=2",  # Docker's name of it, and libpod's
         f"POST {prefix}/resize?h=24&w=80",
         f"PUT {prefix}/archive?path=%2Ftmp%2Fa%20b{owners}",
         f"DELETE {prefix}?{removal}",
@@ -900,6 +902,12 @@ def test_a_running_container_that_cannot_be_killed_is_an_error(name: str, serve:
     backend = engine(name, serve, always(refused, answer_json(REAL[name]["running"])))
     with pytest.raises(EngineError, match="permission denied"):
         backend.kill(ID, 15)
+
+
+@ENGINES
+@pytest.mark.parametrize("status", [204, 304, 404])
+def test_stopping_what_has_ended_is_fine(name: str, serve: Serve, status: int) -> None:
+    engine(name, serve, always(answer(status))).stop(ID, 10)
 
 
 @ENGINES

@@ -192,6 +192,16 @@ def test_a_run_that_does_not_end_is_killed_after_its_grace() -> None:
     assert state.exit_code == 128 + signal.SIGKILL
 
 
+def test_a_run_that_its_engine_starts_again_is_stopped_by_the_engine() -> None:
+    backend = FakeBackend(until_signalled)
+    detached = {labels.DETACH: labels.SET, labels.RESTART: "always"}
+    container = start(backend, {**ownership.labels(LONG_GRACE), **detached})
+    assert command(backend, "stop", container[:8]).exit_code == 0
+    assert "kill" not in backend.operations
+    assert backend.operations[backend.operations.index("stop") :][:2] == ["stop", "remove"]
+    assert backend.runs[0].exit_code == signal.SIGTERM
+
+
 def test_a_run_whose_host_process_has_gone_is_removed() -> None:
     backend = FakeBackend(until_signalled)
     container = start(backend, labels_of_a_dead_process())

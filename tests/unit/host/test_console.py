@@ -111,6 +111,22 @@ def test_colours_are_for_terminals_whose_user_wants_them(
         assert terminal.end() == 0
 
 
+RAW = """\
+import os, tty
+tty.setraw(2)
+from buildr.host import console
+console.error("text\\nwhat to do")
+console.say("more")
+"""
+
+
+def test_on_a_terminal_that_a_guest_uses_each_line_begins_at_the_left(tmp_path: Path) -> None:
+    with OnTerminal("-c", RAW, cwd=tmp_path) as terminal:
+        terminal.wait_for(b"more\r\n")
+        assert terminal.all.count(b"\n") == terminal.all.count(b"\r\n") == 3
+        assert terminal.end() == 0
+
+
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\r\x9b31m\u202egnp.exe\u2028\x00\x7f"
 
 
