@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 from buildr.host import console
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from buildr.errors import BuildrError
 
 
@@ -21,6 +23,8 @@ def leave(status: int) -> NoReturn:
     """
     if threading.current_thread() is not threading.main_thread():
         _end_with(status)
+    elif sys.flags.inspect and not sys.flags.interactive:
+        _leave_without_prompt()
     raise SystemExit(status)
 
 
@@ -34,6 +38,36 @@ def fail(error: BuildrError) -> NoReturn:
     leave(error.exit_code)
 
 
+def _leave_without_prompt() -> None:
+    """Let a SystemExit end the process under ``PYTHONINSPECT``, too.
+
+    Python would print it as an exception, and wait for input. That is meant for scripts that fail, and this one has ended in
+    its container, as it was told to; `python -i` asks for a prompt in any case.
+    """
+    previous = sys.excepthook
+
+    def end(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, SystemExit):
+            previous(kind, error, traceback)
+            return
+        import atexit
+        import os
+
+        atexit._run_exitfuncs()  # noqa: SLF001 - as in `_end_with`
+        _flush()
+        os._exit(error.code if isinstance(error.code, int) else error.code is not None)
+
+    sys.excepthook = end
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
 def _end_with(status: int) -> None:
     import atexit
     import os
@@ -42,9 +76,7 @@ def _end_with(status: int) -> None:
         # Exit functions cannot set a status otherwise; the remaining ones run first, as they would have.
         atexit.unregister(end)
         atexit._run_exitfuncs()  # noqa: SLF001 - the documented module has no other way to run them
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        _flush()
         os._exit(status)
 
     atexit.register(end)

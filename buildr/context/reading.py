@@ -93,6 +93,8 @@ class TreeReader:
         except OSError as error:
             if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
                 raise changed(entry.path) from error
+            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                raise  # it is not the file's fault
             raise unreadable(entry.path, error.strerror or str(error)) from error
         status = os.fstat(file)
         if not _is_same(entry, status):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from buildr.errors import BuildrError
 from buildr.host import console
 from buildr.host.signals import Signals, Terminated
+from buildr.host.surroundings import explained  # now: there may be no descriptor left for it later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +53,16 @@ def _status(operation: Callable[[Signals], int], signals: Signals) -> int:
         return end.exit_code
     except BrokenPipeError:
         return _die_of_broken_pipe()
-    except BuildrError as error:
-        console.error(str(error))
-        return error.exit_code
+    except (BuildrError, OSError, RuntimeError, MemoryError, ImportError) as error:
+        return _status_of_error(error)
+
+
+def _status_of_error(error: Exception) -> int:
+    reason = error if isinstance(error, BuildrError) else explained(error)
+    if reason is None:
+        raise error
+    console.error(str(reason))
+    return reason.exit_code
 
 
 def occupy_standard_streams() -> None:

@@ -84,15 +84,19 @@ class Signals:
         self._raising = False
         self._first: BaseException | None = None  # that ends the action, raised or to be raised
         self._ignored: BaseException | None = None  # that Python could not raise
-        self._in_hook = False
+        self._has_hook = self._in_hook = False
         self._previous: dict[int, object] = {}
         self._waker: Waker | None = None
 
     def __enter__(self) -> Self:
         """Install the handlers. What they raise, they raise inside `raising`."""
         if threading.current_thread() is threading.main_thread():
-            self._waker = Waker(self._raise_again)
+            with contextlib.suppress(
+                RuntimeError
+            ):  # no thread may be started: handlers may run late
+                self._waker = Waker(self._raise_again)
             self._previous_hook = sys.unraisablehook
+            self._has_hook = True
             sys.unraisablehook = self._on_unraisable
             for number in _HANDLED:
                 # A signal that was ignored on purpose (nohup) stays ignored.
@@ -122,8 +126,9 @@ class Signals:
             # None: it was not installed from Python; the best that can be done is the default.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]  # what signal() gave
         self._previous.clear()
+        if self._has_hook:
+            sys.unraisablehook, self._has_hook = self._previous_hook, False
         if self._waker is not None:
-            sys.unraisablehook = self._previous_hook
             self._waker.close()
             self._waker = None
 

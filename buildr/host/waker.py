@@ -39,6 +39,9 @@ class Waker:
     Args:
         on_wake: called on the main thread when it has been woken; it may raise. Returns whether that is done, and need not
             be tried again a moment later.
+
+    Raises:
+        RuntimeError: no thread can be started.
     """
 
     def __init__(self, on_wake: Callable[[], bool]) -> None:
@@ -53,16 +56,23 @@ class Waker:
         self._previous_handler = signal.signal(_WAKE, self._on_signal)
         self._previous_fd = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._serve, name="buildr-waker", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._put_back()
+            raise
 
     def close(self) -> None:
         """End the thread, and put back what was before."""
-        signal.set_wakeup_fd(self._previous_fd)
-        signal.signal(_WAKE, self._previous_handler or signal.SIG_DFL)
         self._closing = True
         # Closing alone would not do: a child that was forked meanwhile has this end, too.
         self._tell(_AGAIN)
         self._thread.join()
+        self._put_back()
+
+    def _put_back(self) -> None:
+        signal.set_wakeup_fd(self._previous_fd)
+        signal.signal(_WAKE, self._previous_handler or signal.SIG_DFL)
         os.close(self._told)
         os.close(self._heard)
 

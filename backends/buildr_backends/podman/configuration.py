@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildr.errors import EngineUnavailableError
+from buildr_backends.podman.service_environment import service_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def idle_seconds() -> int:
 def service_key(podman: str) -> str:
     """Name what a service freezes: its environment, its priority, its configuration, and the program."""
     parts = [f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"]  # containers inherit it
-    for name, value in sorted(os.environ.items()):
+    for name, value in sorted(service_environment().items()):
         if name in _FROZEN or name.startswith(_FROZEN_PREFIXES) or name.lower().endswith("_proxy"):
             parts.append(f"{name}={value}")
     for path in (podman, *(path for name in _CONFIGURATION for path in configuration_files(name))):

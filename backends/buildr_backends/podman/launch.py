@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from buildr.host import children
 from buildr_backends.podman.configuration import idle_seconds
+from buildr_backends.podman.service_environment import service_environment
 
 if TYPE_CHECKING:
     from buildr_backends.http.endpoint import Endpoint
@@ -23,18 +24,6 @@ _BACKLOG = 128  # of the listening socket, for fifty runs at once
 _LISTEN_SECONDS = 1.0  # until a service that listens has taken a connection
 _LISTEN_FD = 3  # SD_LISTEN_FDS_START
 
-# What would make Podman speak to another engine, or to systemd on behalf of another process.
-_NOT_FOR_SERVICE = {
-    "CONTAINER_CONNECTION",
-    "CONTAINER_HOST",
-    "LISTEN_FDNAMES",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "NOTIFY_SOCKET",
-    "PODMAN_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-}
 # A signal that is ignored here stays ignored in whatever the service starts; Python itself ignores the last two.
 _SIGNALS = (
     signal.SIGHUP,
@@ -65,7 +54,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(_BACKLOG)
-        environ = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_SERVICE}
+        environ = service_environment()
         if temporary is not None:
             environ["TMPDIR"] = temporary
         # LISTEN_PID must be the pid of Podman itself, which only a shell that becomes it can know.

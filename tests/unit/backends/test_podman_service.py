@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -251,6 +252,29 @@ def test_the_service_speaks_for_itself_alone(host: Host, monkeypatch: pytest.Mon
     assert not environ.keys() & set(foreign)
 
 
+@pytest.mark.parametrize("value", ["", "relative", "/nowhere/at/all", "/dev/null"])
+@pytest.mark.parametrize("name", ["TMPDIR", "XDG_RUNTIME_DIR", "HOME"])
+def test_a_directory_that_a_variable_names_and_that_does_not_exist_is_not_passed_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    usual = {
+        "TMPDIR": None,
+        "HOME": pwd.getpwuid(os.geteuid()).pw_dir,
+        "XDG_RUNTIME_DIR": found if os.path.isdir(found := f"/run/user/{os.geteuid()}") else None,
+    }
+    connect()
+    assert host.started()[0]["environ"].get(name) == usual[name]
+
+
+def test_directories_that_exist_are_passed_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(host.temporary))
+    connect()
+    environ = host.started()[0]["environ"]
+    assert environ["TMPDIR"] == str(host.temporary)
+    assert environ["XDG_RUNTIME_DIR"] == str(host.runtime)
+
+
 def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
     first = connect()
     host.end()
@@ -421,10 +445,10 @@ def test_no_program_is_an_engine_not_found(host: Host, monkeypatch: pytest.Monke
     ],
 )
 def test_what_a_service_keeps_decides_which_one_serves(
-    host: Host, monkeypatch: pytest.MonkeyPatch, name: str
+    host: Host, monkeypatch: pytest.MonkeyPatch, name: str, tmp_path: Path
 ) -> None:
     before = configuration.service_key(str(host.program))
-    monkeypatch.setenv(name, "/another")
+    monkeypatch.setenv(name, str(tmp_path))
     assert configuration.service_key(str(host.program)) != before
 
 
