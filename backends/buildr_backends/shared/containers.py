@@ -93,14 +93,11 @@ class HttpContainers(HttpEngine):
 
     def stop(self, container: str, grace_seconds: float) -> None:
         """See `buildr.engines.containers.Containers.stop`."""
-        grace = math.ceil(grace_seconds)
-        self._client.request(
-            "POST",
-            f"/containers/{container}/stop",
-            query={"t": str(grace), "timeout": str(grace)},  # Docker's name for it, and libpod's
-            seconds=grace + ANSWER_SECONDS,
-            ok=(204, 304, 404),
-        ).read()
+        path, grace = f"/containers/{container}/stop", math.ceil(grace_seconds)
+        query = {"t": str(grace), "timeout": str(grace)}  # Docker's name for it, and libpod's
+        seconds = grace + ANSWER_SECONDS
+        ended = (204, 304, 404)
+        self._client.request("POST", path, query=query, seconds=seconds, ok=ended).read()
 
     def processes(self, container: str) -> int:
         """See `buildr.engines.containers.Containers.processes`."""
@@ -115,15 +112,9 @@ class HttpContainers(HttpEngine):
 
     def resize(self, container: str, *, rows: int, columns: int) -> None:
         """See `buildr.engines.containers.Containers.resize`."""
-        query = {"h": str(rows), "w": str(columns)}
-        # 409, 404 and 500 all mean that the terminal is gone.
-        self._client.expect(
-            SOON_SECONDS,
-            "POST",
-            f"/containers/{container}/resize",
-            query=query,
-            ok=(200, 201, 204, 404, 409, 500),
-        ).read()
+        path, query = f"/containers/{container}/resize", {"h": str(rows), "w": str(columns)}
+        ok = (200, 201, 204, 404, 409, 500)  # the last three mean that the terminal is gone
+        self._client.expect(SOON_SECONDS, "POST", path, query=query, ok=ok).read()
 
     def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.containers.Containers.remove`."""
