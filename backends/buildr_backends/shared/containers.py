@@ -95,9 +95,8 @@ class HttpContainers(HttpEngine):
         """See `buildr.engines.containers.Containers.stop`."""
         path, grace = f"/containers/{container}/stop", math.ceil(grace_seconds)
         query = {"t": str(grace), "timeout": str(grace)}  # Docker's name for it, and libpod's
-        seconds = grace + ANSWER_SECONDS
-        ended = (204, 304, 404)
-        self._client.request("POST", path, query=query, seconds=seconds, ok=ended).read()
+        limit, ended = grace + ANSWER_SECONDS, (204, 304, 404)
+        self._client.request("POST", path, query=query, seconds=limit, ok=ended).read()
 
     def processes(self, container: str) -> int:
         """See `buildr.engines.containers.Containers.processes`."""
