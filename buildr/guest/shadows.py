@@ -41,6 +41,7 @@ class _Guard(object):
         self.aside: "dict[str, ModuleType]" = {}
         self._lock = RLock()
         self._depth = 0
+        self._lent = False
         self._import: "Any" = builtins.__import__
 
     def install(self) -> None:
@@ -57,9 +58,13 @@ class _Guard(object):
     ) -> "Any":
         full = name if not level else str((globals or {}).get("__package__") or "")
         top = full.partition(".")[0]
-        if top not in self.names or self._is_users(_importer(globals or {})):
+        if top not in self.names:
+            return self._import(name, globals, locals, fromlist, level)
+        if self._is_users(_importer(globals or {})):
+            self._take_back()
             return self._import(name, globals, locals, fromlist, level)
         with self._lock:
+            self._take_back()
             path = sys.path[:]
             # A library may lie where only the user's own variable leads; the standard library never does.
             last = self.front if top in LIBRARIES else []
@@ -68,8 +73,18 @@ class _Guard(object):
             try:
                 return self._import(name, globals, locals, fromlist, level)
             finally:
-                self._swap(-1)
                 sys.path[:] = path
+                # C code looks into `sys.modules` for what it has imported (PyImport_Import), and gives a list here.
+                self._lent = self._depth == 1 and isinstance(fromlist, list)
+                if not self._lent:
+                    self._swap(-1)
+
+    def _take_back(self) -> None:
+        """Put the user's modules back where the last import was C code's."""
+        with self._lock:
+            if self._lent:
+                self._lent = False
+                self._swap(-1)
 
     def _is_users(self, file: str) -> bool:
         """Whether a module is in one of the user's folders, or in none."""

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _KEPT = "bBdOvx"  # what changes how a script runs; what isolates an interpreter would hide the guest part
 _KEPT_WITH_VALUE = "WX"
@@ -21,13 +21,28 @@ def own_options() -> tuple[str, ...]:
     return interpreter_options(sys.orig_argv)
 
 
+def own_arguments(program: str, directory: str) -> tuple[str, ...]:
+    """Return the arguments that this process's program was started with, whatever has become of `sys.argv` since.
+
+    Args:
+        program: the absolute path of the script, or the name behind ``-m``.
+        directory: the absolute path of the directory in which the process was started.
+    """
+    _, rest = _split(sys.orig_argv)
+    if rest[:2] == ["-m", program]:
+        return tuple(rest[2:])
+    if rest and os.path.normpath(os.path.join(directory, rest[0])) == program:
+        return tuple(rest[1:])
+    return tuple(sys.argv[1:])  # something else has started it
+
+
 def interpreter_options(words: Sequence[str]) -> tuple[str, ...]:
     """Return those options that a guest's interpreter gets, too, one or two words each.
 
     Args:
         words: of the command line, the interpreter's own name first: `sys.orig_argv`.
     """
-    return tuple(_kept(iter(words[1:])))
+    return tuple(_split(words)[0])
 
 
 def is_python(program: str) -> bool:
@@ -35,19 +50,22 @@ def is_python(program: str) -> bool:
     return re.fullmatch(r"python[0-9.]*", os.path.basename(program)) is not None
 
 
-def _kept(words: Iterator[str]) -> Iterator[str]:
-    for word in words:
-        if word in _LONG_WITH_VALUE:
-            next(words, None)
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the options to keep, and what stands from the program on: ``-m`` and a name, or a script."""
+    kept: list[str] = []
+    left = list(words[1:])
+    while left and left[0].startswith("-") and left[0] != "-":
+        word = left.pop(0)
         if word.startswith("--"):
+            del left[: word in _LONG_WITH_VALUE]
             continue
-        if len(word) < 2 or word[0] != "-":
-            return
         for index, letter in enumerate(word[1:], start=2):
             if letter in _LAST:
-                return
+                value = [word[index:]] if word[index:] else []
+                return kept, [f"-{letter}", *value, *left]
             if letter in _KEPT_WITH_VALUE:
-                yield from (f"-{letter}", word[index:] or next(words, ""))
+                kept += (f"-{letter}", word[index:] or (left.pop(0) if left else ""))
                 break
             if letter in _KEPT:
-                yield f"-{letter}"
+                kept.append(f"-{letter}")
+    return kept, left

@@ -5,11 +5,16 @@ Builds themselves never pull, so that an image that cannot be pulled is reported
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
+from buildr.context.entries import printable
 from buildr.errors import ImageNotFoundError, Message, OptionError, OptionName
+from buildr.layout import ENTRYPOINT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from buildr.engines.images import Images
     from buildr.engines.progress import Progress
     from buildr.engines.records import Image
@@ -46,6 +51,18 @@ def find_bases(backend: Images, project: Project, progress: Progress) -> list[Im
             image = _find(backend, reference, progress, refresh=refresh)
         found += [image] if image else []
     return found
+
+
+def base_notes(project: Project, bases: Sequence[Image]) -> Iterator[str]:
+    """Yield what the user should know of the base image of a generated Containerfile, a line each."""
+    if project.dockerfile is not None:
+        return
+    for base in bases:
+        if base.entrypoint and base.entrypoint != ENTRYPOINT:
+            yield (
+                f"the base image's own ENTRYPOINT, {printable(shlex.join(base.entrypoint))}, does not run: Buildr's takes its"
+                " place; with a Containerfile of your own it runs"
+            )
 
 
 def _find(backend: Images, reference: str, progress: Progress, *, refresh: bool) -> Image:

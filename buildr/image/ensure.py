@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.engines.progress import Progress
-from buildr.image.base_images import find_bases
+from buildr.image.base_images import base_notes, find_bases
 from buildr.image.inputs import Inputs
 from buildr.image.lookup import Lookup
 from buildr.image.subordinate_ids import fit
@@ -109,7 +109,11 @@ def make_ready(
 def _say_notes(project: Project, inputs: Inputs, say: Callable[[str], None]) -> None:
     from buildr.plan.staging import notes
 
-    for note in (*project.notes, *notes(inputs.sources, project.context)):
+    for note in (
+        *project.notes,
+        *notes(inputs.sources, project.context),
+        *base_notes(project, inputs.bases),
+    ):
         say(note)
 
 

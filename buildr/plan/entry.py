@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from buildr.errors import EntryError
 from buildr.host import start
 from buildr.host.files import read_head
-from buildr.host.interpreter import own_options
+from buildr.host.interpreter import own_arguments, own_options
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -123,7 +123,6 @@ def running_entry() -> Entry:
         EntryError: it cannot be started again: a REPL, ``-c``, a notebook, a launcher, an archive.
     """
     main = sys.modules["__main__"]
-    arguments = tuple(sys.argv[1:])
     interactive = bool(sys.flags.interactive) or "get_ipython" in _builtins()
     file = getattr(main, "__file__", None)
     program = sys.argv[0] if sys.argv else ""
@@ -134,9 +133,13 @@ def running_entry() -> Entry:
     spec = getattr(main, "__spec__", None)
     # `python directory` sets a spec named __main__, `python -m name` one named for the module.
     if spec is not None and spec.name and spec.name != "__main__":
-        found = _module(spec.name, path, arguments)
+        found = _module(spec.name, path, ())
         return replace(
-            found, directory=directory, interactive=interactive, interpreter=own_options()
+            found,
+            arguments=own_arguments(found.module, directory),
+            directory=directory,
+            interactive=interactive,
+            interpreter=own_options(),
         )
     named = os.path.normpath(os.path.join(directory, program)) if program else ""
     if _is_archive(path) or (os.path.isfile(named) and _is_archive(named)):
@@ -149,7 +152,7 @@ def running_entry() -> Entry:
     return Entry(
         kind="script",
         script=path,
-        arguments=arguments,
+        arguments=own_arguments(path, directory),
         directory=directory,
         interactive=interactive,
         interpreter=own_options(),

@@ -33,7 +33,7 @@ MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
 """Of all files of one run together."""
 
-_SINGLY = 8  # paths that are asked for one by one; more of them as the folder that has them all
+_SINGLY = 8  # paths that are asked for one by one; of more of them the folder that has them all
 _NOT_THERE = 404
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -188,8 +188,12 @@ class Outputs:
 
 
 def _tops(paths: set[str]) -> list[str]:
-    """Return what to ask the engine for, so that all of these paths come, and little else."""
-    tops = [path for path in sorted(paths) if not any(above in paths for above in _above(path))]
+    """Return what to ask the engine for, so that all of these paths come, and little else.
+
+    Folders where possible: of a single path that is a link Podman sends what it leads to.
+    """
+    asked = {posixpath.dirname(path) or path for path in paths}
+    tops = [path for path in sorted(asked) if not any(above in asked for above in _above(path))]
     if len(tops) <= _SINGLY:
         return tops
     return [posixpath.commonpath([posixpath.dirname(path) for path in tops])]

@@ -71,6 +71,31 @@ def test_every_name_of_the_standard_library_and_of_libraries_at_once(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+SINGLE = """\
+from buildr import Containerize
+import {name}
+from buildr.testing import FakeBackend, using
+@Containerize(package={{"dependencies": []}})
+def main():
+    pass
+print({name}.MINE)
+with using(FakeBackend(lambda container: 3)):
+    main()
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["types", "msgspec", "enum", "datetime", "json", "signal", "threading"]
+)
+def test_a_single_name(tmp_path: Path, name: str) -> None:
+    populate(tmp_path / "project", [name])
+    (tmp_path / "project" / "app.py").write_text(SINGLE.format(name=name))
+    environ = {"PATH": os.defpath, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-B", str(tmp_path / "project" / "app.py")]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("True\n", 3), done.stderr
+
+
 def test_the_command_from_a_folder_of_such_files(tmp_path: Path) -> None:
     code = "import runpy, pkgutil, sys; print(*sys.modules)"
     at_start = subprocess.check_output([sys.executable, "-c", code], text=True).split()

@@ -59,3 +59,21 @@ def test_they_mean_what_python_itself_takes_them_for(tmp_path: Path, options: st
 )
 def test_a_python_is_told_by_its_name(program: str, python: bool) -> None:
     assert is_python(program) is python
+
+
+@pytest.mark.parametrize(
+    "command", [["app.py"], ["./app.py"], ["-O", "{folder}/app.py"], ["-m", "app"], ["-Om", "app"]]
+)
+def test_arguments_are_those_of_the_start_whatever_the_script_does(
+    tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "app.py").write_text(
+        "import sys, os; start = os.getcwd(); del sys.argv[1:]; os.chdir('/')\n"
+        "from buildr.host.interpreter import own_arguments as own\n"
+        "print(own(__spec__.name if __spec__ else start + '/app.py', start), own('/other', '/'))\n"
+    )
+    words = [word.format(folder=tmp_path) for word in command]
+    found = subprocess.check_output(
+        [sys.executable, *words, "-x", "a b", ""], text=True, cwd=tmp_path
+    )
+    assert found == "('-x', 'a b', '') ()\n"
