@@ -133,14 +133,9 @@ def running_entry() -> Entry:
     spec = getattr(main, "__spec__", None)
     # `python directory` sets a spec named __main__, `python -m name` one named for the module.
     if spec is not None and spec.name and spec.name != "__main__":
-        found = _module(spec.name, path, ())
-        return replace(
-            found,
-            arguments=own_arguments(found.module, directory),
-            directory=directory,
-            interactive=interactive,
-            interpreter=own_options(),
-        )
+        found = replace(_module(spec.name, path), directory=directory, interactive=interactive)
+        arguments = own_arguments(found.module, directory)
+        return replace(found, arguments=arguments, interpreter=own_options())
     named = os.path.normpath(os.path.join(directory, program)) if program else ""
     if _is_archive(path) or (os.path.isfile(named) and _is_archive(named)):
         raise EntryError(
@@ -164,7 +159,7 @@ def is_main_script(function_module: str) -> bool:
     return function_module == "__main__" and not _is_interactive_prompt()
 
 
-def _module(name: str, path: str, arguments: tuple[str, ...]) -> Entry:
+def _module(name: str, path: str) -> Entry:
     depth = name.count(".")
     if name.endswith(".__main__"):  # `python -m package` runs package.__main__
         name = name.removesuffix(".__main__")
@@ -176,7 +171,6 @@ def _module(name: str, path: str, arguments: tuple[str, ...]) -> Entry:
         script=path,
         module=name,
         import_root=root,
-        arguments=arguments,
     )
 
 
