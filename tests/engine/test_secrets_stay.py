@@ -67,3 +67,28 @@ def test_files_that_options_name_do_not_arrive_nor_does_their_content(site: Site
     assert done.returncode == 125
     assert b"notes has the value of the secret x in it" in done.stderr
     assert value.encode() not in done.stderr
+
+
+def test_an_error_of_a_called_function_comes_back_without_the_secrets_of_its_guest(
+    site: Site,
+) -> None:
+    value = "c0rrect-horse-battery"
+    site.write(
+        {
+            "app.py": f"""\
+import os
+from buildr import Containerize
+
+@Containerize(package={{"name": {site.name!r}}}, runtime={{"env": {{"DB_PASS": None, "HOME_PAGE": "https://{value}@h/"}}}})
+def fail():
+    raise RuntimeError("no login", os.environ["DB_PASS"], os.environ["HOME_PAGE"], repr(dict(os.environ)))
+
+fail.remote()
+"""
+        }
+    )
+    done = site.run(env={"DB_PASS": value})
+    assert done.returncode == 1, done.stderr.decode()
+    said = done.stderr.decode()
+    assert "RuntimeError: ('no login', '****', 'https://****@h/'" in said
+    assert value not in said
