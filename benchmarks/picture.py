@@ -77,7 +77,9 @@ def panels(results: Results) -> list[Panel]:
         )
     ]
     old = [
-        bar for measure in _measures(results, "ancestor", "one changed") for bar in _pair(measure)
+        bar
+        for measure in _measures(results, "metaparticle", "one changed")
+        for bar in _pair(measure)
     ]
     found = [
         ("Run again, nothing changed: a small project", small),

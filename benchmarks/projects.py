@@ -21,7 +21,7 @@ REQUIREMENTS = (
 )
 """Small, and wheels of pure Python all of them."""
 PLAIN = "plain.py"
-ANCESTOR = "metaparticle_pkg==0.6.6"
+METAPARTICLE = "metaparticle_pkg==0.6.6"
 
 _IN_ONE_DIRECTORY = 100
 _PARTS = 64  # files of the large context
@@ -86,7 +86,7 @@ import os
 print("hello", os.getuid(), os.getcwd())
 """
 
-_ANCESTOR = """\
+_METAPARTICLE = """\
 import functools
 import logging
 import os
@@ -145,10 +145,10 @@ def dependencies(directory: Path, name: str) -> None:
     _write(directory / "requirements.txt", "".join(f"{line}\n" for line in REQUIREMENTS))
 
 
-def ancestor(directory: Path, name: str, version: str) -> None:
-    """A script for the ancestor, with the same five packages; and itself, which its guest has to install."""
-    _write(directory / "app.py", _ANCESTOR.replace("NAME", name).replace("VERSION", version))
-    lines = (*REQUIREMENTS, ANCESTOR)
+def metaparticle(directory: Path, name: str, version: str) -> None:
+    """A script for Metaparticle, with the same five packages; and itself, which its guest has to install."""
+    _write(directory / "app.py", _METAPARTICLE.replace("NAME", name).replace("VERSION", version))
+    lines = (*REQUIREMENTS, METAPARTICLE)
     _write(directory / "requirements.txt", "".join(f"{line}\n" for line in lines))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.cases import ancestor, builds, edits, runs, steps, store, streams
+from benchmarks.cases import builds, edits, metaparticle, runs, steps, store, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +48,6 @@ CASES = (
     Case("first-build", builds.first_build),
     Case("peers", edits.peers),
     Case("context-memory", builds.context_memory),
-    Case("ancestor", ancestor.ancestor, ("docker",)),
+    Case("metaparticle", metaparticle.metaparticle, ("docker",)),
     Case("steps", steps.steps, ENGINES),
 )

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # Docker: the dockerd that answers, or one of our own.
 
-# docker_answers HOST : also a socket nobody accepts on is told in time.
+# docker_answers HOST : in time, even on a socket that accepts nothing.
 docker_answers() {
     timeout 10 docker --host "$1" version --format '{{.Server.Version}}' >/dev/null 2>&1
 }

@@ -9,7 +9,7 @@ registry_ports() {
     cat "$state/registry/ports"
 }
 
-# Two ports nobody listens on, from 5000 upwards.
+# Two free ports, from 5000 upwards.
 free_ports() {
     python3 - <<'END'
 import socket

@@ -178,7 +178,7 @@ run_in_release() {
         copy_checkout "$(dirname -- "$here")" "$root$checkout.$$"
         mv -T "$root$checkout.$$" "$root$checkout" 2>/dev/null || rm -rf "$root$checkout.$$"
     fi
-    # Only what the way out needs goes along; what is kept lies in the release's own root.
+    # Only what the way out needs goes along; what is kept is in the release's own root.
     python3 -I - "$first" "$checkout" "$@" <<'END'
 import os, sys
 first, checkout, *command = sys.argv[1:]

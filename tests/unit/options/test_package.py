@@ -66,7 +66,7 @@ def test_validated_options_validate_to_themselves() -> None:
         ("systemPackages", "system_packages", ["git"]),
     ],
 )
-def test_the_ancestors_camel_case_names_work(camel: str, snake: str, value: object) -> None:
+def test_metaparticles_camel_case_names_work(camel: str, snake: str, value: object) -> None:
     assert package_options({camel: value}) == package_options({snake: value})
 
 

@@ -85,7 +85,7 @@ def test_validated_options_validate_to_themselves() -> None:
         ("public_address", "public", True),
     ],
 )
-def test_the_ancestors_names_work(other: str, name: str, value: object) -> None:
+def test_metaparticles_names_work(other: str, name: str, value: object) -> None:
     assert runtime_options({other: value}) == runtime_options({name: value})
 
 

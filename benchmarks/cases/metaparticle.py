@@ -1,4 +1,4 @@
-"""The ancestor, Metaparticle's Python package, at the same project with five dependencies; it knows Docker alone."""
+"""Metaparticle's Python package, at the same project with five dependencies; it knows Docker alone."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from benchmarks.timed import Run
 
 # Later versions of these break the client library of its time.
-_PACKAGES = (projects.ANCESTOR, "requests<2.32", "urllib3<2", "setuptools<80")
+_PACKAGES = (projects.METAPARTICLE, "requests<2.32", "urllib3<2", "setuptools<80")
 _VERSION = "buildr-bench"
 _BASE = f"python:{_VERSION}-alpine"  # it takes no other name
-_NAME = f"{PREFIX}ancestor"
+_NAME = f"{PREFIX}metaparticle"
 
 
-def ancestor(bench: Bench) -> Iterator[Measure]:
-    """Nothing changed, and one line changed: Buildr and the ancestor in turn."""
+def metaparticle(bench: Bench) -> Iterator[Measure]:
+    """Nothing changed, and one line changed: Buildr and Metaparticle in turn."""
     python = _environment(bench)
     ours, theirs = bench.project("dependencies"), bench.directory(_NAME)
-    projects.ancestor(theirs, _NAME, _VERSION)
+    projects.metaparticle(theirs, _NAME, _VERSION)
     docker = bench.engine.backend
     bench.engine.output(docker, "tag", bench.engine.base_image, _BASE)
     socket = bench.engine.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
@@ -39,7 +39,9 @@ def ancestor(bench: Bench) -> Iterator[Measure]:
         # Its container stays, and has a fixed name, so that a second run would fail.
         bench.engine.output(docker, "rm", "--force", _NAME)
         if b"hello" not in found.output:
-            raise BenchmarkError(f"the ancestor says no hello: {found.output!r} {found.errors}")
+            raise BenchmarkError(
+                f"Metaparticle does not say hello: {found.output!r} {found.errors}"
+            )
         return found
 
     def changed(project: Path) -> None:
@@ -60,10 +62,10 @@ def ancestor(bench: Bench) -> Iterator[Measure]:
         ):
             runs = bench.in_turn(*sides)
             yield Measure(
-                case="ancestor",
+                case="metaparticle",
                 name=name,
                 engine=bench.engine.name,
-                title=f"{title}, 5 dependencies, beside the ancestor",
+                title=f"{title}, 5 dependencies, beside Metaparticle",
                 how="ratio",
                 ours=series("Buildr", seconds(runs[0])),
                 theirs=series("Metaparticle", seconds(runs[1])),
@@ -74,8 +76,8 @@ def ancestor(bench: Bench) -> Iterator[Measure]:
 
 
 def _environment(bench: Bench) -> str:
-    """Install the ancestor, and return its interpreter."""
-    directory = bench.directory("ancestor-venv")
+    """Install Metaparticle, and return its interpreter."""
+    directory = bench.directory("metaparticle-venv")
     python = str(directory / "bin" / "python")
     bench.engine.output(sys.executable, "-m", "venv", str(directory))
     pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
