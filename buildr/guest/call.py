@@ -62,7 +62,11 @@ def main(path: str) -> int:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             pass  # closed, or replaced by something else
-    write(path, answer)
+    try:
+        write(path, answer)
+    except OSError as error:  # the host reads no more, since too much was written there
+        sys.stderr.write("buildr: the answer to a call cannot be written: %s\n" % error.strerror)
+        return 1
     return 0 if answer[0]["kind"] == "value" else 1
 
 

@@ -51,11 +51,11 @@ def limit():
 
 if __name__ == "__main__":
     import json
-    from buildr.errors import RemoteError, TransferError
+    from buildr.errors import RemoteError
     found = {}
     try:
         fill.remote()
-    except TransferError as error:
+    except RemoteError as error:
         found["fill"] = str(error)
     for status in (0, 3):
         try:
@@ -77,7 +77,7 @@ def test_a_called_function_neither_fills_the_disk_nor_ends_the_program(
     said = done.stdout.decode()
     assert "the pipe is closed" in said
     found = json.loads(said.partition("FOUND ")[2])
-    assert "not an answer of the guest part" in found["fill"]
+    assert "ended with status 1 before there was a result" in found["fill"]
     assert found["leave 0"] == [0, "SystemExit"]
     assert found["leave 3"] == [3, "SystemExit"]
     # Where a rootless engine cannot set a limit it says nothing, and nor does Buildr, unless one was asked for.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.guest import transfer
+from buildr.guest import call, transfer
 from buildr.guest.loading import MAIN
 from buildr.plan.guest_files import guest_files
 
@@ -311,3 +311,18 @@ def test_pickles_from_here_are_read_there(guest: Guest) -> None:
     answer, data = guest.ask(head, pickle.dumps((((1, 2),), {}), protocol=5))
     assert answer["kind"] == "value"
     assert pickle.loads(data) == (1, 2)  # noqa: S301 - our own
+
+
+def test_an_answer_that_nobody_reads_any_more_is_a_line_and_no_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "result")
+    request = transfer.message(
+        {"module": "m", "path": "/absent.py", "function": "f", "limit": 9, "pickled": False},
+        b"[[],{}]",
+    )
+    monkeypatch.setattr(call, "_take_input", lambda: request)
+    assert call.main(str(tmp_path / "result")) == 1
+    assert capfd.readouterr().err == (
+        "buildr: the answer to a call cannot be written: No such device or address\n"
+    )
