@@ -33,6 +33,9 @@ MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
 """Of all files of one run together."""
 
+_VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr"})
+"""Whose files make programs run, hooks and settings: no pattern reaches them."""
+
 _SINGLY = 8  # paths that are asked for one by one; of more of them the folder that has them all
 _NOT_THERE = 404
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -122,7 +125,9 @@ class Outputs:
             path = posixpath.join(top, rest) if rest else top
             if path not in wanted or member.kind == b"5":
                 continue
-            if not member.is_file:
+            if not _VERSION_CONTROL.isdisjoint(path.lower().split("/")):
+                found.refused.append(f"{printable(path)} belongs to version control")
+            elif not member.is_file:
                 found.refused.append(f"{printable(path)} is not a regular file")
             elif len(found.written) >= MOST_FILES or member.size > self._left:
                 found.refused.append(f"{printable(path)} is more than the outputs of a run may be")

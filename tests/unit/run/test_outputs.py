@@ -183,6 +183,15 @@ def test_a_link_in_the_project_is_not_followed(project: Path, link: str) -> None
     assert (project / link).is_symlink()
 
 
+@pytest.mark.parametrize("path", [".git/hooks/post-commit", "sub/.GIT/config", ".hg/hgrc", ".git"])
+def test_version_control_is_out_of_reach(project: Path, path: str) -> None:
+    name = "/".join(path.split("/")[-2:])  # what is asked for is the folder
+    found = collect(project, Engine([f"/app/{path}"], (name, b"evil")), "**")
+    assert found.refused == [f"{path} belongs to version control"]
+    assert below(project) == {}
+    assert found.written == []
+
+
 def test_how_much_is_bounded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "MOST_BYTES", 10)
     engine = Engine(["/app/o/a", "/app/o/b", "/app/o"], ("o/a", b"123456"), ("o/b", b"123456"))
