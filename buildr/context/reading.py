@@ -71,6 +71,10 @@ class TreeReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the folders that are open."""
         self._leave()
         os.close(self._root)
 

@@ -130,11 +130,22 @@ class Image(Struct, frozen=True, kw_only=True):
     size: int = 0
 
 
+class BuildSecrets(Struct, frozen=True):
+    """What only the steps of a build can see that ask for it (``RUN --mount=type=secret``)."""
+
+    values: Mapping[str, bytes] = {}
+    """By their ids."""
+
+    def __repr__(self) -> str:
+        """Show no value."""
+        return f"BuildSecrets({', '.join(sorted(self.values))})"
+
+
 class BuildRequest(Struct, frozen=True, kw_only=True):
-    """A build. The base image must be stored already: a build never pulls."""
+    """A build. The base image must be stored already: only a user's own Containerfile may need another, too."""
 
     context: Iterable[bytes]
-    """A tar stream; consumed once, sent as it comes."""
+    """A tar stream; consumed once, sent as it comes. A `buildr.archive.archive.Archive` can also be asked for its files."""
     containerfile: str
     """Path of the Containerfile inside the tar stream."""
     labels: Mapping[str, str] = {}
@@ -142,6 +153,9 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     cache: bool = True
     """Whether layers of earlier builds may be used."""
+    own: bool = False
+    """Whether the Containerfile is a user's own, which may use all that the best of the engine's builders knows."""
+    secrets: BuildSecrets = BuildSecrets()
 
 
 class Layer(Struct, frozen=True, kw_only=True):

@@ -23,13 +23,14 @@ _ADVICE = {
 _OTHERWISE = "Write that line without it."
 
 
-def check(content: bytes, path: str, info: EngineInfo) -> None:
+def check(content: bytes, path: str, info: EngineInfo, *, fetches: bool = True) -> None:
     """Refuse a Containerfile that the engine cannot build.
 
     Args:
         content: its text.
         path: its place, for messages.
         info: of the engine.
+        fetches: whether the builder that a line ``# syntax=`` names can be had.
 
     Raises:
         BuildError: it uses something that the builder does not know.
@@ -42,6 +43,6 @@ def check(content: bytes, path: str, info: EngineInfo) -> None:
             continue
         name = builder.name or f"{info.backend.capitalize()} {info.version}"
         hint = f"{since} does. {_ADVICE.get(need, _OTHERWISE)}"
-        if builder.frontends:
+        if builder.frontends and fetches:
             hint += f"\nOr begin the file with `# syntax={_OFFICIAL}`: it is built with that builder, which Docker pulls."
         raise BuildError(f"{path}, line {line}: {name} does not know {need}", hint=hint)

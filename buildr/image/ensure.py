@@ -101,8 +101,9 @@ def make_ready(
             ready = lookup.find(wanted.growth, progress, trust=wanted.trust)
             if ready is not None:
                 return ready
-        _say_notes(project, inputs, progress.beside(say))
-        image = _build(backend, project, inputs, progress, wanted)
+        say = progress.beside(say)
+        _say_notes(project, inputs, say)
+        image = _build(backend, project, inputs, progress, wanted, say)
         return lookup.remember(lookup.tag, image, is_new=True)
 
 
@@ -118,7 +119,12 @@ def _say_notes(project: Project, inputs: Inputs, say: Callable[[str], None]) -> 
 
 
 def _build(
-    backend: Backend, project: Project, inputs: Inputs, progress: Progress, wanted: Wanted
+    backend: Backend,
+    project: Project,
+    inputs: Inputs,
+    progress: Progress,
+    wanted: Wanted,
+    say: Callable[[str], None],
 ) -> str:
     with building(backend.info.backend) as keep_account:
         progress.on_image = keep_account
@@ -134,7 +140,7 @@ def _build(
         else:
             from buildr.image.user_containerfile import build_own
 
-            image = build_own(backend, project, inputs.sources, progress, cache=wanted.cache)
+            image = build_own(backend, project, inputs.sources, progress, say, cache=wanted.cache)
         # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
         backend.tag(image, inputs.frame.tag(inputs.sources.tree.digest))
     return image

@@ -6,12 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from buildr.context.lookout import Lookout
+from buildr.engines.records import BuildSecrets
 from buildr.errors import BuildrError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from buildr.plan.project import Project
 
-__all__ = ["lookout"]
+__all__ = ["lookout", "own_secrets"]
 
 _LONG = 12  # characters of a variable's value that nothing else has by chance, if there are letters and digits
 
@@ -33,6 +36,24 @@ def lookout(project: Project) -> Lookout | None:
     for path in project.env_files:
         words |= _of_env_file(path)
     return Lookout(words) if words else None
+
+
+def own_secrets(project: Project) -> tuple[BuildSecrets, Callable[[str], str]]:
+    """Return the secrets that a build from the user's own Containerfile may ask for, and what hides their values in a text.
+
+    Raises:
+        OptionError: a variable is not set, or a file cannot be read.
+    """
+    if not project.package.secrets:
+        return BuildSecrets(), str
+    from buildr.installer.secrets import read_secrets
+
+    found = read_secrets(project.package.secrets, str(project.context))
+    values = {
+        name: value.encode("utf-8", "surrogateescape")
+        for name, value in {**found.variables, **found.files}.items()
+    }
+    return BuildSecrets(values), found.hide
 
 
 def _of_env_file(path: str) -> dict[str, str]:

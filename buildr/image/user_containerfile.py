@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from buildr.archive.archive import Archive
 from buildr.archive.tar import Member, pack
 from buildr.engines.records import BuildRequest
 from buildr.errors import BuildError, EngineError, ImageNotFoundError
 from buildr.host.interpreter import is_python
 from buildr.image.builder_check import check
-from buildr.image.secret_values import lookout
+from buildr.image.secret_values import lookout, own_secrets
 from buildr.layout import APP
+from buildr.plan.dockerfile import frontend, without_frontend
 from buildr.plan.stages import render_marker_stage
-from buildr.plan.staging import CONTAINERFILE, counted, extra_members, guest_members, source_tree
+from buildr.plan.staging import CONTAINERFILE, counting, extra_members, guest_members, source_tree
 from buildr.run.helper import helper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from buildr.archive.tar import Part
     from buildr.engines.containers import Containers
     from buildr.engines.progress import Progress
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 _NAME = ".buildr-Containerfile"
+_OFFICIAL = r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?:[:@].*)?"
+"""The builder that `# syntax=` mostly names; the engine has one of its own, which knows the same or a little less."""
 # Both engines read this file and keep what it names out of the image: the Containerfile may be outside the context.
 _IGNORE = Member(path=".dockerignore", data=f".dockerignore\n{_NAME}\n".encode())
 
@@ -35,26 +44,27 @@ def build_own(
     project: Project,
     sources: Sources,
     progress: Progress,
+    say: Callable[[str], None],
     *,
     cache: bool,
 ) -> str:
     """Build the user's own Containerfile as it is, and put the guest part on top of it; return the image's id.
 
+    Args:
+        backend: the engine.
+        project: what to build.
+        sources: its files.
+        progress: told of the build.
+        say: told in one line each what the user should know of it.
+        cache: whether layers of an earlier build may serve.
+
     Raises:
+        OptionError: a secret cannot be read.
+        ContextError: a file cannot be read.
         BuildError: the builder does not know what it uses, a step failed, or the image names no command and does not hold
             the script.
     """
-    check(sources.dockerfile, project.dockerfile or "", backend.info)
-    text = Member(path=_NAME, data=sources.dockerfile)
-    tree = source_tree(project, sources)
-    own = backend.build(
-        BuildRequest(
-            context=counted(pack([_IGNORE, text, tree], lookout=lookout(project)), progress),
-            containerfile=text.path,
-            cache=cache,
-        ),
-        progress,
-    )
+    own = _build_as_it_is(backend, project, sources, progress, say, cache=cache)
     image = backend.image(own)
     if image is None:
         raise ImageNotFoundError(f"the image {own} vanished after its build")
@@ -73,6 +83,50 @@ def build_own(
         ),
         progress,
     )
+
+
+def _build_as_it_is(
+    backend: Backend,
+    project: Project,
+    sources: Sources,
+    progress: Progress,
+    say: Callable[[str], None],
+    *,
+    cache: bool,
+) -> str:
+    path = project.dockerfile or ""
+    secrets, hide = own_secrets(project)
+    tree = source_tree(project, sources)
+    looks = lookout(project)
+
+    def build(content: bytes, *, fetches: bool = True) -> str:
+        check(content, path, backend.info, fetches=fetches)
+        archive = Archive(
+            tree=tree,
+            members=(_IGNORE, Member(path=_NAME, data=content)),
+            lookout=looks,
+            on_sent=counting(progress),
+        )
+        request = BuildRequest(
+            context=archive, containerfile=_NAME, cache=cache, own=True, secrets=secrets
+        )
+        try:
+            return backend.build(
+                request, lambda event: progress(replace(event, text=hide(event.text)))
+            )
+        except BuildError as error:
+            raise BuildError(
+                hide(error.what), step=hide(error.step), hint=hide(str(error.hint))
+            ) from None
+
+    try:
+        return build(sources.dockerfile)
+    except BuildError as error:
+        name = frontend(sources.dockerfile)
+        if not re.fullmatch(_OFFICIAL, name) or name not in error.step:
+            raise
+        say(f"{name} cannot be pulled, so {path} is built with the builder that the engine has")
+    return build(without_frontend(sources.dockerfile), fetches=False)
 
 
 def _command(backend: Containers, image: Image, project: Project) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
         verbose: show all output of the build.
         quiet: show nothing but errors.
         include_secrets: also send files that look like secrets.
-        secrets: what only the installation of dependencies can see, such as the login to a package index.
+        secrets: what only the installation of dependencies, or a step of a Containerfile of your own, can see, such as the login to a
+            package index.
         wheel_cache: whether installations use a cache of downloads and built wheels, which the engine keeps on this host.
     """
 

@@ -199,7 +199,7 @@ _DECLARED = (
         flags=("--secret",),
         repeatable=True,
         metavar="id=ID,src=FILE",
-        help="What the installation can see and the image does not contain: id=…,src=FILE,"
+        help="What the installation, or a step of your own Containerfile, can see and the image does not contain: id=…,src=FILE,"
         " id=…,env=VARIABLE, or pip (pip's settings on this host); repeatable.",
     ),
     _build(

@@ -63,7 +63,7 @@ def complete_package(values: Mapping[str, Any], *, alone: bool = True) -> Packag
 _DECIDED_BY = {
     "dockerfile": (
         *("base_image", "py_version", "variant", "dependencies_file", "dependencies"),
-        *("extras", "groups", "member", "system_packages", "secrets"),
+        *("extras", "groups", "member", "system_packages"),
     ),
     "dependencies": ("dependencies_file", "extras", "groups", "member"),
     "base_image": ("py_version", "variant"),

@@ -34,6 +34,8 @@ _SRC = "the path of a file, absolute, or relative to the context"
 class BuildSecret(Struct, frozen=True):
     """A secret that is available while dependencies are installed, and reaches no layer, no history and no log.
 
+    With a Containerfile of the user's own, steps ask for it by ``RUN --mount=type=secret,id=ID``.
+
     Attributes:
         id: its name. With ``src``, the file is ``/run/secrets/<id>`` during the installation, and pip uses ``pip.conf``,
             ``netrc`` and ``cert``; with ``env``, it is the name of the variable there. Alone, it is the variable of this name, or

@@ -117,7 +117,7 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
         (placement.context, *placement.command, reference, package.dockerfile or "")
     )
     key = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
-    if package.secrets and not (dependencies and dependencies.files):
+    if package.secrets and not (package.dockerfile or (dependencies and dependencies.files)):
         notes.append("package.secrets: nothing is installed, so nothing is asked of them")
     recipe = Recipe(
         project=key,

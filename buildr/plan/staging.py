@@ -14,7 +14,7 @@ from buildr.plan.containerfile import render
 from buildr.plan.guest_files import guest_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildr.archive.tar import Part
     from buildr.context.entries import Entry, Skipped
@@ -142,10 +142,21 @@ def extra_members(sources: Sources) -> list[Part]:
     return parts
 
 
+def counting(progress: Progress) -> Callable[[int], None]:
+    """Return what shows how much has been sent: called with the size of each piece."""
+    sent = 0
+
+    def add(size: int) -> None:
+        nonlocal sent
+        sent += size
+        progress(Event(kind="upload", current=sent))
+
+    return add
+
+
 def counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
     """Pass a stream on, and show how much of it has gone."""
-    sent = 0
+    add = counting(progress)
     for chunk in chunks:
         yield chunk
-        sent += len(chunk)
-        progress(Event(kind="upload", current=sent))
+        add(len(chunk))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildr.engines.engine import IN_MEMORY
-from buildr.engines.records import EngineInfo
+from buildr.engines.records import Builder, EngineInfo
 from buildr.testing.fake_containers import FakeContainers, nothing
 from buildr.testing.fake_images import FakeImages
 from buildr.testing.fake_volumes import FakeVolumes
@@ -58,6 +58,7 @@ class FakeBackend(FakeImages, FakeContainers, FakeVolumes):
                 found="a fake for tests",
                 command=name,
                 shared=remote or not rootless,
+                builder=Builder(all_stages=True),
             )
         )
         self.guest = guest

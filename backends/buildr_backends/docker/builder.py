@@ -15,13 +15,14 @@ _CLASSIC = "Docker's classic builder"
 # Of the Dockerfile frontend that is built in; the one that `# syntax=` names may know more.
 _SINCE = {
     "here-documents": 23,
+    "RUN --network": 23,
     "COPY --link": 23,
     "ADD --link": 23,
     "ADD --checksum": 25,
     "ADD --keep-git-dir": 25,
 }
 _BUILDKIT_ALONE = (
-    *("RUN --mount", "RUN --network", "RUN --security", "RUN --device"),
+    *("RUN --mount", "RUN --security", "RUN --device"),
     *("COPY --chmod", "COPY --exclude", "COPY --parents"),
     *("ADD --chmod", "ADD --exclude", "ADD --unpack"),
 )

@@ -11,7 +11,7 @@ from buildr.errors import BackendError, ContainerError, EngineError
 from buildr_backends.docker.container_body import create_body
 from buildr_backends.http.request import json_content, quote
 from buildr_backends.shared.containers import HttpContainers
-from buildr_backends.shared.images import find_image
+from buildr_backends.shared.find_image import find_image
 from buildr_backends.shared.refusals import hint_of
 from buildr_backends.shared.states import found_health
 

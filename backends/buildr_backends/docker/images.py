@@ -12,7 +12,7 @@ from buildr_backends.shared.images import HttpImages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildr.engines.records import OnEvent, PushRequest
+    from buildr.engines.records import BuildRequest, OnEvent, PushRequest
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
 
@@ -68,8 +68,18 @@ class DockerImages(HttpImages):
             raise transfer.push_error(request.reference, error.message) from None
         return transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
-    def _build_query(self) -> dict[str, str]:
-        return {"version": "1"}  # the builder that every supported version has
+    def _build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        if request.own and self._info.builder.frontends:
+            from buildr.archive.archive import Archive
+
+            if isinstance(archive := request.context, Archive):
+                from buildr_backends.docker.buildkit.build import build
+
+                return build(self._client, request, archive, self._arguments(), on_event)
+        return super()._build(request, on_event)
+
+    def _build_query(self, request: BuildRequest) -> dict[str, str]:  # noqa: ARG002 - as for Podman
+        return {"version": "1"}  # for generated ones: see docs/decisions.md
 
     def _stored(self, image: str) -> Stored:
         from buildr_backends.shared.append_layer import docker_history, read_stored

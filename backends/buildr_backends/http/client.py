@@ -125,7 +125,7 @@ class Client:
             BackendError: as `request`.
         """
         content = content or Content()
-        asks = replace(content, headers={**content.headers, **_UPGRADE})
+        asks = replace(content, headers={**_UPGRADE, **content.headers})
         return self.request("POST", path, query=query, content=asks, ok=_UPGRADED)
 
     def close(self) -> None:

@@ -23,6 +23,8 @@ class Content(Struct, frozen=True, kw_only=True):
     data: bytes | Iterable[bytes] | None = None
     """The body: as it is, or in chunks."""
     headers: Mapping[str, str] = {}
+    more_headers: Iterable[tuple[str, str]] = ()
+    """Those of which there are several with one name."""
 
 
 def json_content(document: object) -> Content:
@@ -45,7 +47,8 @@ def request_head(method: str, path: str, query: Mapping[str, str], content: Cont
     elif method not in ("GET", "HEAD"):
         fields["Content-Length"] = "0"
     target = path + (f"?{encode_query(query)}" if query else "")
-    lines = (f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items()), "", "")
+    headers = (*fields.items(), *content.more_headers)
+    lines = (f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers), "", "")
     return "\r\n".join(lines).encode("latin-1")
 
 

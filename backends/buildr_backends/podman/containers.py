@@ -12,7 +12,7 @@ from buildr_backends.shared import attach
 from buildr_backends.shared.anonymous_volumes import is_own, read_mounted
 from buildr_backends.shared.containers import HttpContainers
 from buildr_backends.shared.engine import found
-from buildr_backends.shared.images import find_image
+from buildr_backends.shared.find_image import find_image
 from buildr_backends.shared.states import found_health, read_state
 from buildr_backends.shared.volumes import delete_volume
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from buildr.errors import EngineError
 from buildr_backends.http.json_stream import documents
@@ -12,9 +15,11 @@ from buildr_backends.shared.images import HttpImages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from buildr.engines.records import OnEvent, PushRequest
+    from buildr.engines.records import BuildRequest, OnEvent, PushRequest
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
+
+_SECRET = ".buildr-secret-"  # noqa: S105 - how the files of secrets are called on their way
 
 
 class PodmanImages(HttpImages):
@@ -66,11 +71,30 @@ class PodmanImages(HttpImages):
             raise transfer.push_error(request.reference, error.message) from None
         return transfer.follow_push(request.reference, documents(response.chunks()), on_event)
 
-    def _build_query(self) -> dict[str, str]:
-        # Without `layers` Podman keeps no cache; the base image has been pulled already.
+    def _build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        if request.secrets.values:
+            from buildr.archive.archive import ahead
+            from buildr.archive.parts import Member
+
+            # Podman moves them out of the context before it builds.
+            members = [
+                Member(path=f"{_SECRET}{number}", data=value, mode=0o600)
+                for number, value in enumerate(request.secrets.values.values())
+            ]
+            request = replace(request, context=ahead(members, request.context))
+        return super()._build(request, on_event)
+
+    def _build_query(self, request: BuildRequest) -> dict[str, str]:
+        # Without the type it is a variable wherever the service has one of that name.
+        secrets = [
+            f"id={name},type=file,src={_SECRET}{number}"
+            for number, name in enumerate(request.secrets.values)
+        ]
+        # Without `layers` Podman keeps no cache; the base image has been pulled already, as far as it could be known.
         return {
             "layers": "1",
-            "pullpolicy": "never",
+            "pullpolicy": "missing" if request.own else "never",
+            **({"secrets": json.dumps(secrets)} if secrets else {}),
             "httpproxy": "1",  # those of the service, as the command's build has them
             # What Docker builds, too: OCI's format has no place for HEALTHCHECK, SHELL and ONBUILD.
             "outputformat": "application/vnd.docker.distribution.manifest.v2+json",

@@ -19,7 +19,7 @@ from buildr_backends.http.request import json_content, tar_content
 from buildr_backends.shared.attach import ResponseStreams
 from buildr_backends.shared.attach import attach as attach_streams
 from buildr_backends.shared.engine import SOON_SECONDS, HttpEngine, found, label_filter
-from buildr_backends.shared.images import find_image
+from buildr_backends.shared.find_image import find_image
 from buildr_backends.shared.refusals import create_hint, start_error
 from buildr_backends.shared.states import read_changes, read_containers, read_state
 

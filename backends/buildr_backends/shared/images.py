@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from buildr.engines.plaintext import refuse_plaintext
 from buildr.engines.records import Event, Image
@@ -13,13 +13,13 @@ from buildr.host.limits import DOCUMENT_CHARACTERS
 from buildr.host.proxies import build_proxies
 from buildr_backends.http.json_stream import documents
 from buildr_backends.http.request import quote, tar_content
-from buildr_backends.shared.engine import HttpEngine, found, label_filter
+from buildr_backends.shared.engine import HttpEngine, label_filter
+from buildr_backends.shared.find_image import find_image, read_images, with_algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from buildr.engines.records import BuildRequest, Layer, OnEvent
-    from buildr_backends.http.client import Client
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
 
@@ -58,6 +58,15 @@ class HttpImages(HttpEngine):
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.build`."""
+        if request.secrets.values and self._client.endpoint.plaintext:
+            refuse_plaintext(self._client.endpoint.url, "the build secrets")
+        image = with_algorithm(self._build(request, on_event))
+        for tag in request.tags:
+            self.tag(image, tag)
+        return image
+
+    def _build(self, request: BuildRequest, on_event: OnEvent) -> str:
+        """Build an image; return its id."""
         from buildr_backends.shared.build_log import follow_build
 
         # A pull here would be silent and without the user's credentials; the base image is stored already.
@@ -67,13 +76,10 @@ class HttpImages(HttpEngine):
             "rm": "1",
             "forcerm": "1",
             "nocache": "0" if request.cache else "1",
-            **self._build_query(),
+            **self._build_query(request),
         }
-        info = self._info
-        if proxies := build_proxies(info.backend, info.endpoint, remote=info.remote):
-            if info.plaintext and any("@" in proxy for proxy in proxies.values()):
-                refuse_plaintext(info.endpoint, "the password of a proxy")
-            query["buildargs"] = json.dumps(proxies)  # predefined: in no layer and no history
+        if arguments := self._arguments():
+            query["buildargs"] = json.dumps(arguments)
         try:
             response = self._client.request(
                 "POST", "/build", query=query, content=tar_content(request.context), seconds=None
@@ -81,12 +87,17 @@ class HttpImages(HttpEngine):
         except EngineError as error:
             raise BuildError(f"the engine refused the build: {error.message}") from None
         try:
-            image = with_algorithm(follow_build(response.chunks(), on_event))
+            return follow_build(response.chunks(), on_event)
         finally:
             response.close()  # a build that is no longer followed must not continue
-        for tag in request.tags:
-            self.tag(image, tag)
-        return image
+
+    def _arguments(self) -> dict[str, str]:
+        """Return a build's arguments: proxies, which are predefined and reach no layer and no history."""
+        info = self._info
+        proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
+        if info.plaintext and any("@" in proxy for proxy in proxies.values()):
+            refuse_plaintext(info.endpoint, "the password of a proxy")
+        return proxies
 
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.append`."""
@@ -190,7 +201,7 @@ class HttpImages(HttpEngine):
     # What differs ---------------------------------------------------------------------------------
 
     @abstractmethod
-    def _build_query(self) -> dict[str, str]:
+    def _build_query(self, request: BuildRequest) -> dict[str, str]:
         """Return the parameters of a build that only this engine knows."""
 
     @abstractmethod
@@ -200,50 +211,3 @@ class HttpImages(HttpEngine):
     @abstractmethod
     def _save_query(self) -> dict[str, str]:
         """Return the parameters of an archive in the format of ``docker save``."""
-
-
-def find_image(client: Client, reference: str) -> Image | None:
-    """Look up a stored image."""
-    response = client.request("GET", f"/images/{quote(reference)}/json", ok=(200, 404))
-    return found(response, read_image)
-
-
-def with_algorithm(image: str) -> str:
-    """Return an image id in its long form; Podman omits the algorithm."""
-    return image if image.startswith("sha256:") else f"sha256:{image}"
-
-
-def read_images(rows: Any) -> list[Image]:
-    """Read a list of images, newest first."""
-    newest_first = sorted(rows or (), key=lambda row: row.get("Created") or 0, reverse=True)
-    return [
-        Image(
-            id=with_algorithm(row["Id"]),
-            tags=_tags(row),
-            labels=row.get("Labels") or {},
-            size=row.get("Size") or 0,
-        )
-        for row in newest_first
-    ]
-
-
-def read_image(found: Any) -> Image:
-    """Read an image's inspection, the same fields on both engines."""
-    config = found.get("Config") or {}
-    return Image(
-        id=with_algorithm(found["Id"]),
-        tags=_tags(found),
-        labels=config.get("Labels") or {},
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        environment=tuple(config.get("Env") or ()),
-        user=config.get("User") or "",
-        workdir=config.get("WorkingDir") or "",
-        volumes=tuple(config.get("Volumes") or ()),
-        size=found.get("Size") or 0,
-    )
-
-
-def _tags(row: Any) -> tuple[str, ...]:
-    # Docker lists an image without a name as "<none>:<none>".
-    return tuple(tag for tag in row.get("RepoTags") or () if tag != "<none>:<none>")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.engines.container_spec import Port
 from buildr.engines.records import ContainerState
-from buildr_backends.shared.images import with_algorithm
+from buildr_backends.shared.find_image import with_algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

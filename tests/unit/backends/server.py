@@ -91,6 +91,16 @@ class Peer:
         """Read what the client sends until it ends its side."""
         return self._file.read()
 
+    def more(self) -> bytes:
+        """Read what has come, at least a byte.
+
+        Raises:
+            Hangup: the client has closed the connection.
+        """
+        if not (data := self._file.read1(1 << 16)):
+            raise Hangup
+        return data
+
     def say(self, *pieces: bytes) -> None:
         """Send bytes, each piece by itself."""
         for piece in pieces:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import asdict, replace
 
+from buildr.archive.parts import Member
+from buildr.archive.tar import pack
 from buildr.engines.container_spec import (
     ContainerSpec,
     DeviceSpec,
@@ -19,7 +23,7 @@ from buildr.engines.container_spec import (
     Tmpfs,
     Ulimit,
 )
-from buildr.engines.records import BuildRequest, ContainerState, Image
+from buildr.engines.records import BuildRequest, BuildSecrets, ContainerState, Image
 from buildr.errors import (
     BuildError,
     CommandNotFoundError,
@@ -814,6 +818,30 @@ def test_what_only_one_engine_knows_of_a_build(serve: Serve) -> None:
     assert found["podman"]["pullpolicy"] == "never"
     assert found["docker"]["version"] == "1", "the builder that every Docker has"
     assert "pull" not in found["docker"]
+
+
+def test_podman_gets_a_users_secrets_as_files_that_it_takes_out_of_the_context(
+    serve: Serve,
+) -> None:
+    server = serve(always(BUILT, answer(201)))
+    context = pack([Member(path="Own", data=b"FROM x")])
+    secrets = BuildSecrets({"token": b"hush", "b.conf": b"\x00\xff"})
+    own = replace(REQUEST, context=context, own=True, secrets=secrets)
+    reach("podman", server).build(own, lambda _: None)
+    build = server.requests[0]
+    assert build.query["pullpolicy"] == "missing"
+    named = [
+        dict(f.split("=") for f in row.split(",")) for row in json.loads(build.query["secrets"])
+    ]
+    with tarfile.open(fileobj=io.BytesIO(build.body)) as tar:
+        found = {m.name: (m.mode, file.read()) for m in tar if (file := tar.extractfile(m))}
+    assert found.pop("Own") == (0o644, b"FROM x")
+    assert {row["type"] for row in named} == {"file"}
+    assert {row["id"]: found.pop(row["src"]) for row in named} == {
+        "token": (0o600, b"hush"),
+        "b.conf": (0o600, b"\x00\xff"),
+    }
+    assert found == {}
 
 
 def test_a_build_gets_the_proxies_that_the_engines_command_hands_on(

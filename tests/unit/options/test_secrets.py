@@ -64,8 +64,6 @@ def test_two_secrets_of_one_id_are_refused() -> None:
         package_options({"secrets": ["id=A", "id=A,src=b"]})
 
 
-def test_a_containerfile_of_the_users_own_gets_none() -> None:
-    with pytest.raises(
-        OptionError, match=r"package\.secrets has no effect beside package\.dockerfile"
-    ):
-        package_options({"secrets": ["pip"], "dockerfile": "Containerfile"})
+def test_a_containerfile_of_the_users_own_may_ask_for_them() -> None:
+    found = package_options({"secrets": ["id=A,src=b"], "dockerfile": "Containerfile"})
+    assert found.secrets == (BuildSecret(id="A", src="b"),)
