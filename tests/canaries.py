@@ -16,7 +16,7 @@ _ALPHABET: Final = f"{_LETTERS}0123456789"
 
 
 def _drawn(seed: str, length: int, alphabet: str = _ALPHABET) -> str:
-    """Return a text that looks as if drawn by lot, always the same."""
+    """Return a text that looks random, and is always the same."""
     data = hashlib.shake_256(seed.encode()).digest(length)
     return "".join(alphabet[byte % len(alphabet)] for byte in data)
 

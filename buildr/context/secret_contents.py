@@ -27,7 +27,7 @@ MOST_BYTES: Final = 64 * 1024
 """A larger file is not looked into, unless its name says that it may be a key."""
 
 _ALONE: Final = rb"(?<![A-Za-z0-9])"
-_DISTINCT: Final = 8  # different characters that a text has at least which was drawn by lot
+_DISTINCT: Final = 8  # different characters that a random text has at least
 _KEY_BYTES: Final = 32  # characters of a key; a frame with less is an example
 _KEY_WINDOW: Final = 2048
 _SENTENCE_WORDS: Final = 6
@@ -166,7 +166,7 @@ def find_secret(data: bytes) -> bool:
     if b"\0" in data[:_BINARY_BYTES]:
         return False  # tokens are found in texts
     for begin, pattern in _TOKENS:
-        if begin in data and any(map(_is_drawn, _expression(_ALONE + pattern).findall(data))):
+        if begin in data and any(map(_is_random, _expression(_ALONE + pattern).findall(data))):
             return True
     return any(word in data and _expression(shape).search(data) for word, shape in _SHAPES)
 
@@ -182,11 +182,11 @@ def _is_key(data: bytes, at: int) -> bool:
     body = data[at : at + _KEY_WINDOW].partition(b"-----")[0]
     body = _expression(_BREAK).sub(b"", _expression(_FRAME_HEADERS).sub(b"", body))
     found = _expression(_BASE64).match(body)
-    return found is not None and len(found[0]) >= _KEY_BYTES and _is_drawn(found[0])
+    return found is not None and len(found[0]) >= _KEY_BYTES and _is_random(found[0])
 
 
-def _is_drawn(token: bytes) -> bool:
-    """Whether a text may have been drawn by lot, and is not an example."""
+def _is_random(token: bytes) -> bool:
+    """Whether a text looks random, and is not an example."""
     return len(set(token)) >= _DISTINCT and _expression(_EXAMPLE).search(token) is None
 
 

@@ -26,7 +26,7 @@ _LONG: Final = 16  # characters of a text that identifies a file
 _COMMON: Final = frozenset(
     ("password", "changeme", "postgres", "postgresql", "username", "administrator", "localhost")
 )
-"""What is set in examples and for tests, and stands in many a source."""
+"""Values of examples and tests, which appear in many sources."""
 _FRAMES: Final = ("-----", "#", ";", "[", "//")
 
 
@@ -90,14 +90,14 @@ def _of_line(line: str) -> Iterator[Word]:
     if field is not None:
         value = field[2].strip().strip("\"',")
         is_secret = is_confidential(field[1])
-        if is_secret or _is_drawn(value):
+        if is_secret or _is_random(value):
             yield Word(value, sought=is_secret)
     elif len(line) >= _LONG or not re.search(r"\s", line):
         yield Word(line, sought=len(line) >= _LONG)
 
 
 def _of_json(value: Any, name: str = "") -> Iterator[Word]:
-    """Yield the words of a document: the values of fields with a name for secrets, and what seems to be drawn by lot."""
+    """Yield the words of a document: the values of fields with a name for secrets, and what looks random."""
     pending = [(name, value)]
     while pending:
         name, value = pending.pop()
@@ -105,7 +105,7 @@ def _of_json(value: Any, name: str = "") -> Iterator[Word]:
             pending += [(str(key), inner) for key, inner in value.items()]
         elif isinstance(value, list):
             pending += [(name, inner) for inner in value]
-        elif isinstance(value, str) and (is_confidential(name) or _is_drawn(value)):
+        elif isinstance(value, str) and (is_confidential(name) or _is_random(value)):
             lines = value.strip().splitlines()
             if len(lines) > 1:
                 for line in lines:
@@ -120,7 +120,7 @@ def _of_json(value: Any, name: str = "") -> Iterator[Word]:
                     yield Word(spelt, sought=True)
 
 
-def _is_drawn(value: str) -> bool:
+def _is_random(value: str) -> bool:
     return (
         len(value) >= _LONG
         and "://" not in value

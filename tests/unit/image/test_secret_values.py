@@ -62,9 +62,7 @@ def test_a_file_with_the_value_of_a_secret_is_named_and_not_sent(
     assert VALUE not in str(caught.value)
 
 
-def test_a_value_that_stands_in_many_a_source_is_not_looked_for(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_common_value_is_not_looked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "postgres")
     (project / "compose.yaml").write_text("image: postgres\n")
     send(project, secrets=["id=TOKEN"])
