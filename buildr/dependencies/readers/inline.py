@@ -177,7 +177,7 @@ def _block(real: str, path: str) -> dict[str, Any] | None:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
-    """Yield what the specification's expression matches: by lines, as the expression itself may take for ever."""
+    """Yield what the specification's expression matches: by lines, as the expression itself may run for hours."""
     at = 0
     while at < len(lines):
         opening = re.fullmatch(_ANY_OPENING, lines[at])

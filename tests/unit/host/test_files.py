@@ -121,6 +121,7 @@ ELSEWHERE = {
             "buildr/image/subordinate_ids.py",
             "buildr/host/time_zone.py",
             "buildr/context/file_systems.py",
+            "buildr/runners/warnings.py",
             "buildr_backends/podman/build.py",
         ),
         *(
