@@ -21,7 +21,7 @@ LIBRARIES = frozenset(
     (
         *("certifi", "charset_normalizer", "click", "cyclonedx", "docker", "dotenv", "idna"),
         *("jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec", "packaging", "podman"),
-        *("pygments", "requests", "rich", "urllib3", "yaml"),
+        *("h2", "hpack", "hyperframe", "pygments", "requests", "rich", "urllib3", "yaml"),
     )
 )
 """What Buildr needs beyond the standard library, and what that needs, by their names in an import."""
