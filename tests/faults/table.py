@@ -162,6 +162,17 @@ def _surroundings() -> Iterator[Row]:
     }
     for name, trial in found.items():
         yield Row(fault=name, trials=(trial,), times=3)
+    yield Row(
+        fault="variables name directories that do not exist",
+        trials=_missing_directories(),
+        times=3,
+        engines=("podman",),
+    )
+
+
+def _missing_directories() -> tuple[Callable[[Bench], list[str]], ...]:
+    names = ("TMPDIR", "XDG_RUNTIME_DIR", "HOME")
+    return tuple(trials.surroundings({name: "/nowhere"}, proxied=False) for name in names)
 
 
 def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
@@ -201,6 +212,10 @@ def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
     yield "clock stepped by an hour", one.clock_stepped(3600)
     yield "5 runs in one process", one.again_and_again(5)
     yield "no home", one.surroundings(_NO_HOME)
+    for name, trial in zip(
+        ("TMPDIR", "XDG_RUNTIME_DIR", "HOME"), _missing_directories(), strict=True
+    ):
+        yield f"{name} does not exist", trial
     if os.geteuid() == 0:
         yield "read-only home", one.surroundings(_READ_ONLY, one.read_only)
         yield "full disk", one.surroundings(_FULL, one.full_disk)

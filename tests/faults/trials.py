@@ -800,14 +800,23 @@ def two_users(bench: Bench) -> list[str]:
 # Where it runs ------------------------------------------------------------------------------------
 
 
-def surroundings(env: Mapping[str, str], place: Where | None = None) -> Trial:
-    """No home, no place for a cache or for temporary files, a full disk: a build and a run go on, or say why not."""
+def surroundings(
+    env: Mapping[str, str], place: Where | None = None, *, proxied: bool = True
+) -> Trial:
+    """No home, no place for a cache or for temporary files, a full disk: a build and a run go on, or say why not.
+
+    Args:
+        env: variables.
+        place: makes the directory that is meant by ``PLACE`` in them.
+        proxied: whether by the service before which the proxy is, or else by one that Buildr starts in these surroundings.
+    """
 
     def trial(bench: Bench) -> list[str]:
         with place(bench) if place else contextlib.nullcontext("") as path:
             given = {name: value.replace("PLACE", path) for name, value in env.items()}
             bench.change()
-            status, _, errors = end(bench.start("status", str(STATUS), env=given))
+            process = bench.start("status", str(STATUS), env=given, proxied=proxied)
+            status, _, errors = end(process)
         wrong = [] if status == STATUS else [f"wrong: {status} {errors[-400:]!r}"]
         if status == LOST and errors.count(b"buildr: error: ") == 1 and HOST not in errors:
             wrong = []  # refused, and said why
