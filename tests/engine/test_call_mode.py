@@ -137,7 +137,10 @@ def test_a_result_comes_back_and_output_goes_where_the_hosts_goes(
     }
     # Nothing else: the image is that of the script, which has run before.
     assert results["stdout"] == b"to stdout\n"
-    assert results["stderr"] == b"to stderr\n"
+    written, *said = results["stderr"].split(b"buildr: the decorator asks for more than ")
+    assert written == b"to stderr\n"
+    # Of two other functions what they ask for, each once and in two lines.
+    assert [lines.count(b"\n") for lines in said] == [2, 2]
 
 
 def test_a_call_that_takes_too_long_is_ended(project: Site, results: dict[str, Any]) -> None:
