@@ -87,6 +87,7 @@ def test_it_is_only_what_is_needed() -> None:
         "buildr/guest/debug.py",
         "buildr/guest/detection.py",
         "buildr/guest/evidence.py",
+        "buildr/guest/gate.py",
         "buildr/guest/init.py",
         "buildr/guest/loading.py",
         "buildr/guest/remarks.py",
