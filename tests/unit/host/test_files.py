@@ -91,7 +91,7 @@ def test_a_pipe_that_a_shell_hands_over_is_read() -> None:
 
 ELSEWHERE = {
     "files that are sent, by readers that open what was scanned and nothing else": (
-        *("buildr/archive/stream.py", "buildr/context/digest.py", "buildr/context/reading.py"),
+        *("buildr/archive/files.py", "buildr/context/digest.py", "buildr/context/reading.py"),
         "buildr/context/scan.py",
     ),
     "files that Buildr writes or has written, and locks": (
@@ -155,4 +155,5 @@ def opened() -> Iterator[str]:
 
 
 def test_all_that_opens_files_itself_is_known() -> None:
-    assert set(opened()) == {module for modules in ELSEWHERE.values() for module in modules}
+    known = {module for modules in ELSEWHERE.values() for module in modules}
+    assert set(opened()) - known == set(), "read by buildr.host.files, or say here what it opens"
