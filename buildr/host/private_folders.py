@@ -138,7 +138,8 @@ def _make_above(path: str) -> None:
     try:
         owner = os.stat(path).st_uid
     except FileNotFoundError:
-        if os.path.dirname(path) == path:
+        # A home that is not there is a mistake, or says that there is none, as accounts of the system have it.
+        if path in (os.path.dirname(path), os.path.expanduser("~")):
             raise
         _make_above(os.path.dirname(path))
         with suppress(FileExistsError):

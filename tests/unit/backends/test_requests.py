@@ -690,7 +690,7 @@ def test_an_archive_without_anything_is_asked_for_again(
     nothing = answer(200, b"")
     backend = engine(name, serve, always(nothing, nothing, answer(200, b"tar")))
     assert b"".join(backend.get_archive(ID, "/a")) == b"tar"
-    with pytest.raises(EngineLostError, match="nothing of an archive"):
+    with pytest.raises(EngineLostError, match="no data of an archive"):
         b"".join(engine(name, serve, always(nothing)).get_archive(ID, "/a"))
 
 

@@ -336,7 +336,7 @@ def test_what_lies_outside_the_context_is_refused(tmp_path: Path, kind: str) -> 
     context.mkdir()
     (tmp_path / "x").mkdir()
     write_all(context, kind, OUTSIDE)
-    with pytest.raises(DependencyError, match=r"x names '\.\./x', which lies outside"):
+    with pytest.raises(DependencyError, match=r"x names '\.\./x', which is outside"):
         found(context)
 
 

@@ -152,7 +152,7 @@ def test_a_single_function_runs_and_answers(
     assert (kind, report["builtin"], report["arguments"]) == (
         "error",
         "ValueError",
-        "('fail', 1.5)",
+        ["fail", 1.5],
     )
     assert "raise ValueError(a, b)" in report["traceback"]
 

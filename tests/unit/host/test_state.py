@@ -93,3 +93,12 @@ def test_under_sudo_nothing_is_made_in_the_user_s_home(
     monkeypatch.setenv("XDG_STATE_HOME", str(home / ".local" / "state"))
     assert state._key(state.directory()) is None
     assert not list(home.iterdir())
+
+
+def test_a_home_that_is_not_there_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody" / "here"))
+    assert state.machine()
+    assert not (tmp_path / "nobody").exists()

@@ -424,12 +424,6 @@ def test_a_base_image_that_cannot_be_had_is_an_error_before_anything_is_sent() -
     assert backend.builds == []
 
 
-def test_a_file_that_cannot_be_read_is_an_error(project_directory: Path, tmp_path: Path) -> None:
-    (project_directory / "link").symlink_to(tmp_path)
-    with pytest.raises(ContextError, match="link"):
-        ensure(FakeBackend())
-
-
 def test_an_additional_file_that_vanished_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
     project = planned(additional_files=[PackageFile(str(tmp_path / "a.json"), "/x")])

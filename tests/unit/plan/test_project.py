@@ -294,6 +294,6 @@ def test_a_users_own_containerfile_decides_all_that_is_installed(tmp_path: Path)
 
 def test_a_users_own_containerfile_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    for name in ("gone", "folder"):
-        with pytest.raises(ContextError, match=f"the dockerfile {name} is not there"):
+    for name, what in (("gone", "there"), ("folder", "a regular file")):
+        with pytest.raises(ContextError, match=f"the dockerfile {name} is not {what}"):
             planned(dockerfile=name)

@@ -587,7 +587,7 @@ def test_an_image_that_somebody_removed_since_the_last_run_is_built_again() -> N
 
 
 def test_an_image_that_vanishes_again_is_an_error() -> None:
-    with pytest.raises(ImageNotFoundError, match="not stored any more"):
+    with pytest.raises(ImageNotFoundError, match="no longer stored"):
         run(Vanishing(2))
 
 

@@ -505,7 +505,7 @@ def test_a_name_can_be_given_once() -> None:
 
 
 def test_a_container_needs_a_stored_image() -> None:
-    with pytest.raises(ImageNotFoundError, match="gone is not stored"):
+    with pytest.raises(ImageNotFoundError, match="gone is no longer stored"):
         FakeBackend().create(ContainerSpec(image="gone"))
 
 

@@ -192,9 +192,9 @@ INVALID = [
     ("\\9", "has no meaning"),
     ("[\\A]", "has no meaning"),
     ("[\udcff]", "not UTF-8"),
-    ("!", "nothing stands after"),
-    ("! ", "nothing stands after"),
-    ("!/", "nothing stands after"),
+    ("!", "there is nothing after"),
+    ("! ", "there is nothing after"),
+    ("!/", "there is nothing after"),
     ("!a\n![", "line 2"),
 ]
 
