@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Entry
 
-__all__ = ["TreeReader", "changed", "unreadable"]
+__all__ = ["ChangedError", "TreeReader", "changed", "unreadable"]
 
 # O_PATH: a folder that may be entered but not listed is enough.
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -24,9 +24,13 @@ _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-def changed(path: str) -> ContextError:
+class ChangedError(ContextError):
+    """A file is not what it was when the context was scanned; another look may succeed."""
+
+
+def changed(path: str) -> ChangedError:
     """Make the error for a file that is not what it was when the context was scanned."""
-    return ContextError(
+    return ChangedError(
         f"{printable(path)} changed while it was read",
         hint="Run again. If a program writes to it all the time, leave it out by the ignore file.",
     )

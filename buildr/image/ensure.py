@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from buildr.context.reading import ChangedError
 from buildr.engines.progress import Progress
 from buildr.image.base_images import base_notes, find_bases
 from buildr.image.inputs import Inputs
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.image.lookup import Growth, Ready
     from buildr.plan.project import Project
+
+
+_TRIES = 3  # to read files that somebody edits
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -85,13 +90,40 @@ def make_ready(
         wanted: how the image may come about.
         verbosity: how much progress is shown.
 
+    A file that changes while it is read is read again, with all others, so that an image holds one state of them.
+
     Raises:
-        ContextError: the files cannot be read or must not be sent.
+        ContextError: the files cannot be read or must not be sent, or change all the time.
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
         DependencyError: the base image's Python does not satisfy the project.
     """
     project = fit(project, backend)
+    said: set[str] = set()
+
+    def say_once(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            say(line)
+
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(ChangedError):
+            return _make_ready(backend, project, say_once, wanted, verbosity)
+    return _make_ready(backend, project, say_once, wanted, verbosity)
+
+
+def _make_ready(
+    backend: Backend,
+    project: Project,
+    say: Callable[[str], None],
+    wanted: Wanted,
+    verbosity: Verbosity,
+) -> Ready:
+    """Do what `make_ready` does with the files as they are now.
+
+    Raises:
+        ChangedError: they are no longer what they were.
+    """
     with Progress(f"building {project.name}", verbosity) as progress:
         sources = read_sources(project)
         bases = find_bases(backend, project, progress)

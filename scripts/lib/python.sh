@@ -62,7 +62,8 @@ make_venv() {
     if [ "$(cat "$venv/buildr-stamp" 2>/dev/null)" = "$stamp" ] && "$venv/bin/python" -c '' 2>/dev/null; then
         return 0
     fi
-    if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
+    # One of ours that was being replaced when this was killed may have lost its pyvenv.cfg.
+    if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ ! -e "$venv/buildr-stamp" ]; then
         die "$venv is there and is not a virtual environment. Move it away, or name another place."
     fi
     say "making a virtual environment in $venv with $("$python" -V)"

@@ -21,7 +21,7 @@ from tests.unit.planning import one_script, planned
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildr.engines.records import BuildRequest, Layer, OnEvent
+    from buildr.engines.records import Layer, OnEvent
 
 
 class Appending(FakeBackend):
@@ -188,26 +188,48 @@ def save(path: Path, text: str) -> None:
         file.write(text)
 
 
-def test_what_is_saved_during_a_long_build_does_not_come_into_the_image_of_the_state_before(
-    project_directory: Path,
-) -> None:
-    class Slow(Appending):
-        def build(self, request: BuildRequest, on_event: OnEvent) -> str:
-            built = super().build(request, on_event)
-            save(project_directory / "app.py", "print('saved meanwhile')\n")
-            return built
+class Edited(Appending):
+    """An engine that takes its time: somebody edits the script before it is sent.
 
-    backend = Slow()
-    with pytest.raises(ContextError, match=r"app\.py changed while it was read"):
-        ensure(backend)
-    (project_directory / "app.py").write_text("print()\n")  # as it was
-    image = ensure(backend)
+    Args:
+        script: the file that is edited.
+        times: how often.
+    """
+
+    def __init__(self, script: Path, times: int) -> None:
+        super().__init__()
+        self._script = script
+        self._times = times
+
+    def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+        if self._times:
+            self._times -= 1
+            save(self._script, f"print('{self._times} more edits follow this one')\n")
+        return super().append(image, layer, on_event)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_saved_during_a_long_build_comes_into_the_image_of_the_state_after(
+    project_directory: Path, times: int
+) -> None:
+    script = project_directory / "app.py"
+    backend = Edited(script, times)
+    said: list[str] = []
+    image = ensure_image(backend, planned(), said.append)
+    assert len(said) == len(set(said))
     ((_, _, data),) = backend.layers
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         content = tar.extractfile("app/app.py")
         assert content is not None
-        assert content.read() == b"print()\n"
+        assert content.read() == script.read_bytes() == b"print('0 more edits follow this one')\n"
     assert backend.image(image) is not None
+
+
+def test_a_file_that_is_written_to_all_the_time_is_an_error(project_directory: Path) -> None:
+    backend = Edited(project_directory / "app.py", 3)
+    with pytest.raises(ContextError, match=r"app\.py changed while it was read"):
+        ensure(backend)
+    assert backend.layers == []
 
 
 # Failing ------------------------------------------------------------------------------------------
