@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,9 +15,13 @@ from buildr.errors import DependencyError, Message
 from buildr.host.files import LARGE_BYTES, read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from buildr.dependencies.model import ProjectFiles
 
-__all__ = ["Text", "decode", "inside", "read_bytes"]
+__all__ = ["Text", "decode", "inside", "paths_read", "read_bytes"]
+
+_read: ContextVar[list[str] | None] = ContextVar("_read", default=None)
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -92,6 +98,17 @@ def _wider(root: str, real: str, by: str) -> str:
     )
 
 
+@contextlib.contextmanager
+def paths_read() -> Iterator[list[str]]:
+    """Collect the absolute paths of the files that are read meanwhile, those included that other files name."""
+    found: list[str] = []
+    token = _read.set(found)
+    try:
+        yield found
+    finally:
+        _read.reset(token)
+
+
 def read_bytes(real: str, path: str, where: str = "") -> bytes:
     """Read a regular file of a bounded size.
 
@@ -104,6 +121,8 @@ def read_bytes(real: str, path: str, where: str = "") -> bytes:
         DependencyError: it is not a regular file, is too large, or cannot be read.
     """
     label = f"{where}: {path!r}" if where else path
+    if (found := _read.get()) is not None:
+        found.append(real)
     try:
         return read_file(real, LARGE_BYTES)
     except OSError as error:

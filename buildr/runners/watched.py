@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.dependencies import SOURCES
+from buildr.dependencies.files import paths_read
 from buildr.errors import BuildrError, ContextError
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ def view(entry: Entry, package: Package, runtime: Runtime) -> View:
     from buildr.plan.project import plan
 
     # As if it travelled, where the source is mounted, too.
-    project = plan(entry, package, env_files=runtime.env_file)
+    with paths_read() as read:
+        project = plan(entry, package, env_files=runtime.env_file)
     context = project.placement.context
-    files = [os.path.join(context, name) for name in _DECIDING]
+    files = list(dict.fromkeys((*(os.path.join(context, name) for name in _DECIDING), *read)))
     files += [os.path.abspath(os.path.expanduser(path)) for path in runtime.env_file]
     if package.dependencies_file:
         files.append(os.path.join(context, os.path.expanduser(package.dependencies_file)))

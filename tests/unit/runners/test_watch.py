@@ -249,6 +249,18 @@ def test_options_count_though_an_ignore_file_leaves_them_out(project: Path) -> N
     assert differs(seen(), change) == ("pyproject.toml",)
 
 
+def test_so_do_files_that_a_file_of_requirements_names(project: Path) -> None:
+    (project / ".containerignore").write_text("needs\n")
+    (project / "requirements.txt").write_text("-r needs/base.txt\n-c needs/constraints.txt\n")
+    (project / "needs").mkdir()
+    for name in ("base.txt", "constraints.txt"):
+        (project / "needs" / name).write_text("six==1.16\n")
+    view = seen()
+    for name in ("base.txt", "constraints.txt"):
+        change = lambda at=project / "needs" / name: at.write_text("six==1.17\n")  # noqa: E731
+        assert differs(view, change) == (name,)
+
+
 def test_a_state_that_cannot_be_read_is_one_of_its_own(project: Path) -> None:
     view = seen()
     assert differs(view, lambda: (project / ".containerignore").write_text("[a-\n")) is not None
