@@ -217,6 +217,16 @@ class Registries:
         self.secret: str = found["password"]["password"]
 
 
+def fresh_runtime_directory(engine: Engine) -> Iterator[Path]:
+    """Yield an XDG_RUNTIME_DIR of the engine's user that nothing has used yet: neither Buildr nor Podman has a process there."""
+    directory = Path(tempfile.mkdtemp(prefix="bt-"))  # short: a socket's path has 107 bytes at most
+    directory.chmod(0o700)
+    give(engine, directory)
+    yield directory
+    # Podman's own pause process keeps its pid file here; the user's other Podman still needs that process.
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def project_directory(engine: Engine, name: str = "project") -> Iterator[Path]:
     """Make a directory that the engine's user owns; it goes when the test ends."""
     top = Path(tempfile.mkdtemp(prefix="buildr-test-"))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.harness import give
+from tests.engine.harness import fresh_runtime_directory, give
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.engine.harness import Engine
 
@@ -49,6 +49,11 @@ def running(engine: Engine, project: Path) -> Iterator[tuple[subprocess.Popen[by
             yield process, before
         finally:
             process.kill()
+
+
+@pytest.fixture
+def runtime_directory(engine: Engine) -> Iterator[Path]:
+    yield from fresh_runtime_directory(engine)
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -154,7 +159,9 @@ def cache_of(engine: Engine, project: Path) -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(cache)}
 
 
-def begin_build(engine: Engine, project: Path) -> subprocess.Popen[bytes]:
+def begin_build(
+    engine: Engine, project: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a build whose second step does not end; return when that has begun."""
     (project / "app.py").write_text(BUILD)
     (project / "Slowly").write_text(
@@ -162,7 +169,8 @@ def begin_build(engine: Engine, project: Path) -> subprocess.Popen[bytes]:
         "RUN echo step has begun && exec sleep 7200\n"
     )
     give(engine, project)
-    process = engine.popen(sys.executable, "app.py", cwd=project, env=cache_of(engine, project))
+    environ = {**cache_of(engine, project), **(env or {})}
+    process = engine.popen(sys.executable, "app.py", cwd=project, env=environ)
     assert process.stderr is not None
     seen = b""
     while b"step has begun" not in (line := process.stderr.readline()) or b"RUN" in line:
@@ -216,13 +224,18 @@ def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
 @pytest.mark.skipif(os.getuid() != 0, reason="a pid namespace takes root")
 @pytest.mark.parametrize("words", [("prune",), ("prune", "--dry-run"), ("run", "other.py")])
 def test_a_build_is_left_alone_by_another_pid_namespace(
-    engine: Engine, project: Path, words: tuple[str, ...]
+    engine: Engine, project: Path, runtime_directory: Path, words: tuple[str, ...]
 ) -> None:
-    """As a sandbox or a devcontainer is one, with the same home and runtime directory."""
+    """As a sandbox or a devcontainer is one, with the same home and runtime directory.
+
+    It is not the one of other tests: a Podman that does not find its pause process, as in another pid namespace, starts
+    another one, and those that come then do not see the network namespaces of containers that run.
+    """
     if engine.backend == "docker":
         pytest.skip("dockerd itself ends a build that nobody follows, and only then")
+    env = {"XDG_RUNTIME_DIR": str(runtime_directory)}
     before = engine.containers()
-    process = begin_build(engine, project)
+    process = begin_build(engine, project, env)
     try:
         working = engine.containers() - before
         (project / "other.py").write_text("print('other')")
@@ -233,7 +246,7 @@ def test_a_build_is_left_alone_by_another_pid_namespace(
         done = subprocess.run(
             (*inside, *buildr),
             cwd=project,
-            env={**engine.environ, **cache_of(engine, project)},
+            env={**engine.environ, **cache_of(engine, project), **env},
             capture_output=True,
             timeout=300,
             check=False,

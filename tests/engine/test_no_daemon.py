@@ -6,13 +6,12 @@ import os
 import select
 import shutil
 import stat
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.harness import give, project_directory
+from tests.engine.harness import fresh_runtime_directory, project_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +25,7 @@ SECONDS = 60  # far beyond the idle time that these tests set
 @pytest.fixture
 def runtime_directory(rootless_podman: Engine) -> Iterator[Path]:
     """A fresh XDG_RUNTIME_DIR of the plain user: no socket in it."""
-    directory = Path(tempfile.mkdtemp(prefix="bt-"))  # short: a socket's path has 107 bytes at most
-    directory.chmod(0o700)
-    give(rootless_podman, directory)
-    yield directory
-    # Podman's own pause process keeps its pid file here; the user's other Podman still needs that process.
-    shutil.rmtree(directory, ignore_errors=True)
+    yield from fresh_runtime_directory(rootless_podman)
 
 
 @pytest.fixture

@@ -65,23 +65,34 @@ def app(
     )
 
 
-def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment in which nothing of ours decides anything."""
+def environment(more: Mapping[str, str] | None = None, *, measured: bool = True) -> dict[str, str]:
+    """Return an environment in which nothing of ours decides anything.
+
+    Args:
+        more: variables beside it.
+        measured: whether coverage is measured, where it is measured here.
+    """
     kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
+    if not measured:
+        kept = {name: value for name, value in kept.items() if not name.startswith("COVERAGE_")}
     # A home in which nothing can be written, by root either.
     return {**kept, "HOME": "/dev/null", **(more or {})}
 
 
 @contextlib.contextmanager
 def running(
-    *words: str | Path, cwd: Path, env: Mapping[str, str] | None = None, **options: Any
+    *words: str | Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    measured: bool = True,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start Python, with pipes for all three streams unless told otherwise; kill it if it still runs at the end."""
     streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     process = subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=cwd,
-        env=environment(env),
+        env=environment(env, measured=measured),
         **{**streams, **options},
     )
     try:
