@@ -100,7 +100,8 @@ class Engine:
         """Return id and name of each image of a repository, which is a name without a tag."""
         form = "{{.ID}} {{.Repository}}:{{.Tag}}"
         words = ("images", "--no-trunc", "--filter", f"reference={repository}", "--format", form)
-        rows = (row.split() for row in self.cli(*words).splitlines())
+        # Podman cannot list images while somebody else removes one.
+        rows = (row.split() for row in retry(lambda: self.cli(*words)).splitlines())
         return {(image, name) for image, name in rows}
 
     def remove_images(self, repository: str) -> None:
