@@ -79,9 +79,13 @@ def _with_own(project: ProjectFiles, found: Dependencies) -> Dependencies:
     from buildr.dependencies.own_metadata import UNKNOWN, own_metadata
 
     top = os.path.dirname(_explicit_path(project)) if project.explicit else ""
-    own = own_metadata(project, os.path.join(top, "pyproject.toml"))
+    own = tuple(
+        file
+        for folder in found.projects or (top,)
+        for file in own_metadata(project, os.path.normpath(os.path.join(folder, "pyproject.toml")))
+    )
     notes = found.notes
-    if own and f"-{UNKNOWN}." in own[0].path:
+    if any(f"-{UNKNOWN}." in file.path for file in own):
         note = f"the project's own version is known to its build only; in the image it is {UNKNOWN}"
         notes = (*notes, note)
     return replace(found, own=own, notes=notes)
@@ -127,7 +131,7 @@ def _listed(project: ProjectFiles, wanted: tuple[str, ...]) -> Dependencies:
 
 
 def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Dependencies:
-    """Refuse extras and groups where the source has none."""
+    """Refuse extras, groups and members where the source has none."""
     for option in ("extras", "groups"):
         if getattr(project, option) and source in _WITHOUT_CHOICES:
             raise DependencyError(
@@ -139,6 +143,14 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
                     "name the file that has them, such as pyproject.toml, with ", _FILE_OPTION
                 ),
             )
+    if project.member is not None and source != "uv_lock":
+        raise DependencyError(
+            Message(
+                OptionName("package.member"),
+                f" has no effect: the dependencies come from {found.source}, and not from uv.lock",
+            ),
+            hint="run: uv lock",
+        )
     return found
 
 

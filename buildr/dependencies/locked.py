@@ -16,6 +16,7 @@ from msgspec import Struct
 from buildr.dependencies.files import inside
 from buildr.dependencies.markers import ALWAYS, Condition
 from buildr.dependencies.requirement import is_requirement, without_password
+from buildr.dependencies.workspace import roots_in_place
 from buildr.errors import DependencyError
 from buildr.layout import APP
 
@@ -45,6 +46,8 @@ class Locked(Struct, frozen=True, kw_only=True):
         condition: under which it is installed.
         local: whether it lies in the source.
         index: the URL of the index that it comes from; empty: the usual one; ``None``: it comes from elsewhere.
+        project: the folder of a project that is not installed, but imported from where it is, relative to the context.
+        roots: the folders that such a project is imported from.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Locked(Struct, frozen=True, kw_only=True):
     condition: Condition = ALWAYS
     local: bool = False
     index: str | None = None
+    project: str | None = None
+    roots: tuple[str, ...] = ()
 
 
 def from_index(
@@ -181,7 +186,15 @@ def folder(
     """
     url = _in_source(project, lock, name, path, os.path.isdir, "folder")
     if editable and condition == ALWAYS:  # pip reads no marker behind -e
-        return Locked(name=name, requirement=f"-e {url}", local=True)
+        place = _joined(project, lock, path)
+        roots = roots_in_place(project, place)
+        return Locked(
+            name=name,
+            requirement=f"-e {url}",
+            local=True,
+            project=place if roots else None,
+            roots=roots,
+        )
     return Locked(
         name=name,
         requirement=f"{_name(name, lock)} @ {url}",
@@ -205,9 +218,7 @@ def _in_source(
     project: ProjectFiles, lock: str, name: str, path: str, there: Callable[[str], bool], kind: str
 ) -> str:
     """Return the URL that a path of the source has in the image."""
-    joined = os.path.normpath(os.path.join(os.path.dirname(lock), path))
-    if os.path.isabs(path):
-        joined = os.path.relpath(path, project.context)
+    joined = _joined(project, lock, path)
     where = f"{lock}: {name}"
     real = inside(project, joined, where)
     if not there(real):
@@ -215,6 +226,13 @@ def _in_source(
             f"{where}: there is no {kind} {joined!r}", hint="write the lock again"
         )
     return f"file://{quote(os.path.normpath(f'{APP}/{joined}'))}"
+
+
+def _joined(project: ProjectFiles, lock: str, path: str) -> str:
+    """Return a path of a lock, relative to the context."""
+    if os.path.isabs(path):
+        return os.path.relpath(path, project.context)
+    return os.path.normpath(os.path.join(os.path.dirname(lock), path))
 
 
 def _name(name: str, where: str) -> str:

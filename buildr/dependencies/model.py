@@ -22,6 +22,7 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
         listed: the option ``dependencies``: requirements.
         extras: the option ``extras``.
         groups: the option ``groups``.
+        member: the option ``member``.
     """
 
     context: Path
@@ -30,6 +31,7 @@ class ProjectFiles(Struct, frozen=True, kw_only=True):
     listed: tuple[str, ...] | None = None
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    member: str | None = None
 
 
 class StagedFile(Struct, frozen=True, kw_only=True):
@@ -59,7 +61,9 @@ class Dependencies(Struct, frozen=True, kw_only=True):
         requires_python: the Python that is asked for, ``>=3.11``.
         python_source: where that is written down, for people.
         roots: folders of the source that the script imports from, relative to the context.
-        own: the files that say what the project itself is, for ``importlib.metadata``, relative to a folder to import from.
+        projects: the folders of the projects that are imported from where they are, relative to the context; empty: that of
+            the source.
+        own: the files that say what these projects are, for ``importlib.metadata``, relative to a folder to import from.
         notes: what a user should know, one line each.
     """
 
@@ -72,6 +76,7 @@ class Dependencies(Struct, frozen=True, kw_only=True):
     requires_python: str | None = None
     python_source: str = ""
     roots: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
     own: tuple[StagedFile, ...] = ()
     notes: tuple[str, ...] = ()
 

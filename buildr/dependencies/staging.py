@@ -7,6 +7,7 @@ https://pip.pypa.io/en/stable/topics/secure-installs/
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from buildr.dependencies.indexes import plain
@@ -34,6 +35,7 @@ def stage(
     indexes: Sequence[str] = (),
     requires_python: str | None = None,
     roots: Sequence[str] = (),
+    top: str | None = None,
     notes: Sequence[str] = (),
 ) -> Dependencies:
     """Return what pip needs to install locked packages.
@@ -44,15 +46,18 @@ def stage(
         indexes: lines with options for pip: where packages come from, other than its own configuration.
         requires_python: the Python that the lock is made for.
         roots: folders of the source that the script imports from.
+        top: the folder of the project that these belong to, relative to the context; by default that of the lock.
         notes: what a user should know.
 
     Raises:
         DependencyError: a package has no hash, and pip could take it from another index than the locked one.
     """
     kept = [package for package in packages if package.condition != NEVER]
-    needed = [package for package in kept if not is_buildr(package.name)]
+    wanted = [package for package in kept if not is_buildr(package.name)]
+    needed = [package for package in wanted if package.project is None]
+    in_place = [package for package in wanted if package.project is not None]
     said = list(notes)
-    if len(needed) < len(kept):
+    if len(wanted) < len(kept):
         said.append(note_left_out(source))
     said += _notes(source, needed, indexes)
     hashed = [package for package in needed if package.hashes and not package.local]
@@ -72,7 +77,15 @@ def stage(
         local=("--no-deps", "-r", _LOCAL) if local else (),
         requires_python=requires_python,
         python_source=f"requires-python in {source}",
-        roots=tuple(roots),
+        roots=tuple(dict.fromkeys((*roots, *(root for found in in_place for root in found.roots)))),
+        projects=tuple(
+            dict.fromkeys(
+                (
+                    *([os.path.dirname(source) if top is None else top] if roots else []),
+                    *(found.project for found in in_place if found.project is not None),
+                )
+            )
+        ),
         notes=tuple(said),
     )
 

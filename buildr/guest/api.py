@@ -78,7 +78,7 @@ class PackageOptions(_Options):
     """How the image is built."""
 
     repository = name = py_version = variant = base_image = dockerfile = None
-    dependencies_file = dependencies = context = user = builder = None
+    dependencies_file = dependencies = member = context = user = builder = None
     tag = "latest"
     publish = pull = verbose = quiet = include_secrets = wheel_cache = False
     additional_files = secrets = extras = groups = system_packages = ()

@@ -36,6 +36,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
         dependencies: the dependencies themselves, in place of any file.
         extras: extras of the project to install as well.
         groups: dependency groups to install as well.
+        member: the member of a uv workspace whose dependencies are installed; by default the one that the script is in.
         system_packages: packages to install with the package manager of the base image, apk or apt.
         additional_files: more files to copy into the image: ``"src:dest[:mode]"``, dicts, or `PackageFile` objects.
         context: the directory that is sent to the build.
@@ -61,6 +62,7 @@ class PackageOptions(Struct, frozen=True, kw_only=True):
     dependencies: Sequence[str] | None = None
     extras: Sequence[str] = ()
     groups: Sequence[str] = ()
+    member: str | None = None
     system_packages: Sequence[str] = ()
     additional_files: Sequence[PackageFile | str | Mapping[str, Any]] = ()
     context: str | os.PathLike[str] | None = None

@@ -122,6 +122,13 @@ _DECLARED = (
         help="Also install a dependency group; repeatable.",
     ),
     _build(
+        name="member",
+        read=values.member,
+        flags=("--package",),
+        metavar="NAME",
+        help="Install for this member of a uv workspace.  [default: the one that the script is in]",
+    ),
+    _build(
         name="system_packages",
         read=values.system_packages,
         form="structure",

@@ -63,9 +63,9 @@ def complete_package(values: Mapping[str, Any], *, alone: bool = True) -> Packag
 _DECIDED_BY = {
     "dockerfile": (
         *("base_image", "py_version", "variant", "dependencies_file", "dependencies"),
-        *("extras", "groups", "system_packages", "secrets"),
+        *("extras", "groups", "member", "system_packages", "secrets"),
     ),
-    "dependencies": ("dependencies_file", "extras", "groups"),
+    "dependencies": ("dependencies_file", "extras", "groups", "member"),
     "base_image": ("py_version", "variant"),
 }
 

@@ -28,6 +28,7 @@ _DOCKERFILE = "the path of a Dockerfile or Containerfile"
 _DEPENDENCIES_FILE = "the path, relative to the context, of a file of requirements, a lock, pyproject.toml, or a script"
 _DEPENDENCIES = 'a list of requirements by PEP 508, such as ["requests>=2.31", "rich"]; [] for none'
 _EXTRAS = 'a list of names of extras, such as ["cli"]'
+_MEMBER = 'the name of a member of a uv workspace, such as "web"'
 _GROUPS = 'a list of names of dependency groups, such as ["dev"]'
 _NAME_OF_EXTRA = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?"
 _SYSTEM_PACKAGES = (
@@ -123,6 +124,11 @@ def extras(value: object) -> tuple[str, ...]:
 def groups(value: object) -> tuple[str, ...]:
     """Read the option ``groups``."""
     return _names(value, _NAME_OF_EXTRA, _GROUPS)
+
+
+def member(value: object) -> str:
+    """Read the option ``member``."""
+    return matching(value, _NAME_OF_EXTRA, _MEMBER)
 
 
 def system_packages(value: object) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class PackageDict(_MetaparticlePackage, total=False):
     dependencies: Sequence[str] | None
     extras: Sequence[str] | None
     groups: Sequence[str] | None
+    member: str | None
     system_packages: Sequence[str] | None
     additional_files: Sequence[PackageFile | str | Mapping[str, Any]] | None
     context: str | os.PathLike[str] | None

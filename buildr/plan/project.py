@@ -167,6 +167,7 @@ def _dependencies(
             listed=package.dependencies,
             extras=package.extras,
             groups=package.groups,
+            member=package.member,
         )
     )
     named = package.dependencies_file is not None or package.dependencies is not None

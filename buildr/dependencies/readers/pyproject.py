@@ -10,6 +10,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from buildr.dependencies import indexes
 from buildr.dependencies.files import inside, read_bytes
 from buildr.dependencies.import_roots import source_roots
@@ -19,6 +21,7 @@ from buildr.dependencies.lockfile import chosen, load
 from buildr.dependencies.markers import normalised
 from buildr.dependencies.readers import requirements
 from buildr.dependencies.ties import refuse_ties
+from buildr.dependencies.workspace import member_above
 from buildr.errors import DependencyError, Message, OptionName
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ def find(project: ProjectFiles) -> Dependencies | None:
         DependencyError: it cannot be read, or what it says cannot be known without its tool.
     """
     data = read_bytes(inside(project, _FILE, _FILE), _FILE)
+    if b"workspace" in data and (member := member_above(project)):
+        found = _read(project, member)
+        return found and replace(found, projects=(os.path.dirname(member),))
     return _read(project, _FILE) if any(word in data for word in _WORDS) else None
 
 

@@ -6,6 +6,7 @@ uv keeps the format for itself but says how it is versioned: within version 1, o
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -18,6 +19,7 @@ from buildr.dependencies.markers import ALWAYS, Condition, Wanted, normalised
 from buildr.dependencies.requirement import without_password
 from buildr.dependencies.staging import stage
 from buildr.dependencies.uv_graph import Graph, Lock, Package
+from buildr.dependencies.workspace import chosen_member
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -43,10 +45,7 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
         DependencyError: it cannot be read, or names what cannot be had in an image.
     """
     lock = _lock(project, path, "uv lock")
-    roots = [package for package in lock.package if package.is_root]
-    if not roots:  # the top of a workspace is not a project: all members, as `uv sync` does it
-        members = set(lock.manifest.members)
-        roots = [package for package in lock.package if package.name in members]
+    roots = _roots(project, path, lock)
     extras = chosen(
         project.extras,
         {
@@ -77,8 +76,24 @@ def read(project: ProjectFiles, path: str) -> Dependencies:
             graph.follow(root.dev_dependencies.get(group, ()), ALWAYS)
     for group in groups:
         graph.follow(lock.manifest.dependency_groups.get(group, ()), ALWAYS)
-    importable = any(root.is_root and root.source.virtual is None for root in roots)
-    return _staged(project, path, lock, graph, source_roots(project, path) if importable else ())
+    # One project is imported from where it is, as the others are that are needed where they are editable.
+    own = roots[0] if len(roots) == 1 else None
+    return _staged(project, path, lock, graph, own)
+
+
+def _roots(project: ProjectFiles, path: str, lock: Lock) -> list[Package]:
+    """Return the projects whose dependencies are meant: the script's own, else the one at the top, else all members."""
+    local = {package.name: package for package in lock.package if package.source.folder is not None}
+    members = {name: local[name] for name in lock.manifest.members if name in local}
+    name = chosen_member(
+        project,
+        [(name, package.source.folder or ".") for name, package in members.items()],
+        path,
+    )
+    if name is not None:
+        return [members[name]]
+    # Where the top of a workspace is not a project, all members are meant, as `uv sync --all-packages` does it.
+    return [package for package in lock.package if package.is_root] or [*members.values()]
 
 
 def read_script(project: ProjectFiles, path: str) -> Dependencies:
@@ -90,7 +105,7 @@ def read_script(project: ProjectFiles, path: str) -> Dependencies:
     lock = _lock(project, path, "uv lock --script")
     graph = Graph(lock, path, Wanted())
     graph.follow(lock.manifest.requirements, ALWAYS)
-    return _staged(project, path, lock, graph, ())
+    return _staged(project, path, lock, graph, None)
 
 
 def _lock(project: ProjectFiles, path: str, tool: str) -> Lock:
@@ -118,23 +133,30 @@ def _staged(
     path: str,
     lock: Lock,
     graph: Graph,
-    roots: Sequence[str],
+    own: Package | None,
 ) -> Dependencies:
+    """Return what is to be installed; `own` is the project that the script belongs to, and is not."""
     packages = []
     registries = set()
     for (number, extra), condition in graph.needed.items():
         package = lock.package[number]
-        if extra or package.is_root or package.source.virtual is not None:
+        if extra or package == own or package.source.virtual is not None:
             continue
         packages.append(_locked(project, path, package, condition))
         if package.source.registry is not None:
             registries.add(package.source.registry)
+    top: str | None = None
+    roots: tuple[str, ...] = ()
+    if own is not None and own.source.virtual is None:
+        top = os.path.normpath(os.path.join(os.path.dirname(path), own.source.folder or "."))
+        roots = source_roots(project, os.path.normpath(f"{top}/pyproject.toml"))
     return stage(
         path,
         packages,
         indexes=indexes.options(project, path, registries),
         requires_python=lock.requires_python,
         roots=roots,
+        top=top,
     )
 
 

@@ -52,6 +52,7 @@ SAMPLES = {
     "package.dependencies_file": [Sample("lock.txt"), Sample("[a].txt")],
     "package.dependencies": [Sample(["rich>=13", "click"], flags=("rich>=13", "click"))],
     "package.extras": [Sample(["cli"], flags=("cli",))],
+    "package.member": [Sample("web")],
     "package.groups": [Sample(["dev", "docs"], flags=("dev", "docs"))],
     "package.system_packages": [Sample(["git"], flags=("git",))],
     "package.additional_files": [

@@ -70,12 +70,11 @@ def test_uv() -> None:
     lock = found(DATA / "uv")
     assert lock.source == "uv.lock"
     assert lock.install == ("--no-deps", "--require-hashes", "-r", "locked.txt")
-    assert (lock.unhashed, lock.local) == ((), ("--no-deps", "-r", "local.txt"))
+    assert (lock.unhashed, lock.local) == ((), ())
     assert not lock.needs_source
     assert (lock.requires_python, lock.python_source) == (">=3.9", "requires-python in uv.lock")
-    assert lock.roots == ("src",)
+    assert lock.roots == ("src", "libs/local-lib")
     assert lock.notes == ()
-    assert staged(lock, "local.txt") == {"-e file:///app/libs/local-lib": []}
     lines = staged(lock)
     assert lines["six==1.16.0"] == [
         "sha256:1e61c37477a1626458e36f7b1d82aa5c9b094fa4802892072e49de9c60c4c926",
@@ -122,11 +121,8 @@ def test_poetry() -> None:
     lock = found(DATA / "poetry")
     assert lock.source == "poetry.lock"
     assert lock.requires_python == ">=3.9,<4"
-    assert lock.roots == ("src",)
-    assert staged(lock, "local.txt") == {
-        "--index-url https://index.example.org/simple": [],
-        "-e file:///app/libs/local-lib": [],
-    }
+    assert lock.roots == ("src", "libs/local-lib")
+    assert lock.local == ()
     assert next(iter(staged(lock))) == "--index-url https://index.example.org/simple"
 
 
@@ -168,7 +164,8 @@ def test_pipenv() -> None:
     assert lock.requires_python == "==3.12.*"
     assert staged(lock, "unhashed.txt") == {"colorama": []}
     assert lock.notes == ("Pipfile.lock: colorama has no version there, so the newest is taken",)
-    assert staged(lock, "local.txt") == {"-e file:///app/libs/local-lib": []}
+    assert lock.local == ()
+    assert lock.roots == ("libs/local-lib",)
     assert installed(lock, "3.12") == {
         "linkify-it-py": "==2.2.0",
         "markdown-it-py": "==4.3.0",

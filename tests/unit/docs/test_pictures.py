@@ -86,6 +86,7 @@ def test_the_error_is_the_one_of_today(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", ["run helo.py", "rnu hello.py"])
 def test_errors_of_the_command_are_those_of_today(words: str, tmp_path: Path) -> None:
+    (tmp_path / "hello.py").touch()  # the name that is meant
     assert after("error", f"buildr {words}") == printed("-c", BUILDR, *words.split(), cwd=tmp_path)
 
 

@@ -1,0 +1,139 @@
+"""Which member of a uv workspace is meant, and which folders are imported from where they are.
+
+The members of a workspace share a lock at its top. As with ``uv run``, a program has the dependencies of the member
+that it belongs to, or of the one that is named (``--package``):
+https://docs.astral.sh/uv/concepts/projects/workspaces/
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from buildr.dependencies.import_roots import source_roots
+from buildr.dependencies.lockfile import load
+from buildr.dependencies.markers import normalised
+from buildr.errors import DependencyError, Message, OptionName
+from buildr.host.documents import table_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildr.dependencies.model import ProjectFiles
+
+__all__ = ["chosen_member", "member_above", "roots_in_place"]
+
+_OPTION = OptionName("package.member")
+_PURE = frozenset(
+    (
+        *("hatchling.build", "uv_build", "flit_core.buildapi", "pdm.backend"),
+        *("poetry.core.masonry.api", "setuptools.build_meta"),
+    )
+)
+"""Build back ends whose editable installation is a path to import from, where nothing in the project says otherwise."""
+
+
+def chosen_member(
+    project: ProjectFiles, members: Iterable[tuple[str, str]], path: str
+) -> str | None:
+    """Return the name of the member that is meant.
+
+    Args:
+        project: the project.
+        members: the name of each, and its folder, relative to that of `path`.
+        path: of the lock, relative to the context.
+
+    Returns:
+        ``None`` where none is named, and the script belongs to none.
+
+    Raises:
+        DependencyError: there is none of the name that the user gave.
+    """
+    known = list(members)
+    if project.member is not None:
+        wanted = normalised(project.member)
+        if wanted in (normalised(name) for name, _ in known):
+            return next(name for name, _ in known if normalised(name) == wanted)
+        raise DependencyError(
+            Message(_OPTION, f": {path} has no member {project.member!r}"),
+            hint=f"accepted: {', '.join(sorted(name for name, _ in known)) or 'nothing'}",
+        )
+    top = os.path.dirname(path)
+    folder = _folder_of_script(project)
+    while folder is not None:
+        for name, place in known:
+            if os.path.normpath(os.path.join(top, place)) == folder:
+                return name
+        folder = os.path.dirname(folder) or "." if folder != "." else None
+    return None
+
+
+def member_above(project: ProjectFiles) -> str | None:
+    """Return the path of the ``pyproject.toml`` of the member that the script belongs to, relative to the context.
+
+    Returns:
+        ``None`` where ``pyproject.toml`` at the top is that of the script, or of no workspace.
+
+    Raises:
+        DependencyError: the file at the top cannot be read.
+    """
+    data = load(project, "pyproject.toml")
+    if not table_at(table_at(table_at(data, "tool"), "uv"), "workspace"):
+        return None
+    folder = _folder_of_script(project)
+    while folder not in (None, "", "."):
+        path = os.path.join(str(folder), "pyproject.toml")
+        if os.path.isfile(os.path.join(project.context, path)):
+            return path
+        folder = os.path.dirname(str(folder))
+    return None
+
+
+def roots_in_place(project: ProjectFiles, folder: str) -> tuple[str, ...]:
+    """Return the folders from which an editable project is imported, where that is all that installing it would do.
+
+    Args:
+        project: the project.
+        folder: the editable one's, relative to the context.
+
+    Returns:
+        Nothing where it may have to be built, or has scripts: an installer has to do that.
+
+    Raises:
+        DependencyError: its ``pyproject.toml`` cannot be read.
+    """
+    path = os.path.normpath(os.path.join(folder, "pyproject.toml"))
+    there = os.path.join(project.context, os.path.dirname(path))
+    if not os.path.isfile(os.path.join(there, "pyproject.toml")):
+        return ()
+    data = load(project, path)
+    if table_at(data, "build-system").get("build-backend") not in _PURE or _is_built(data, there):
+        return ()
+    return source_roots(project, path)
+
+
+def _is_built(data: dict[str, Any], folder: str) -> bool:
+    """Whether a project has what only an installer makes: extension modules, generated files, scripts."""
+    tool = table_at(data, "tool")
+    table = table_at(data, "project")
+    return bool(
+        os.path.lexists(os.path.join(folder, "setup.py"))
+        or os.path.lexists(os.path.join(folder, "setup.cfg"))
+        or table.get("scripts")
+        or table.get("gui-scripts")
+        or table_at(tool, "setuptools").get("ext-modules")
+        or table_at(table_at(tool, "hatch"), "build").get("hooks")
+        or table_at(tool, "poetry").get("build")
+        or table_at(tool, "poetry").get("scripts")
+        or table_at(table_at(tool, "pdm"), "build").get("run-setuptools")
+    )
+
+
+def _folder_of_script(project: ProjectFiles) -> str | None:
+    """Return the script's folder, relative to the context; ``None`` where it is not in it."""
+    if project.script is None:
+        return None
+    context = os.path.realpath(project.context)
+    folder = os.path.dirname(os.path.realpath(os.path.join(context, project.script)))
+    relative = os.path.relpath(folder, context)
+    return None if relative.split(os.sep)[0] == os.pardir else relative
