@@ -38,6 +38,12 @@ def test_hello(engine: Engine, examples: Path) -> None:
     assert second.endswith("uid 1000, in /app")
 
 
+def test_the_first_script_of_readme(engine: Engine, examples: Path) -> None:
+    done = engine.python("sizes.py", "123456789", "5000", cwd=examples)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().splitlines() == ["123.5 MB", "5.0 kB"]
+
+
 @pytest.mark.uses("port 8080")
 def test_a_web_server_answers_until_ctrl_c(engine: Engine, examples: Path) -> None:
     with engine.popen(sys.executable, "web.py", cwd=examples) as process:

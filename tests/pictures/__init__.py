@@ -48,6 +48,7 @@ PICTURES = (
         until=r"step \d+/\d+ RUN PIP",
     ),
     Picture(name="build", commands=("buildr build --no-cache --verbose packages.py",)),
+    Picture(name="first", commands=("python sizes.py 123456789 5000",) * 2),
     Picture(name="run", commands=("python hello.py reader", "python hello.py reader")),
     Picture(
         name="error",

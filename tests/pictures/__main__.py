@@ -65,7 +65,7 @@ def take(engine: Engine, picture: Picture) -> str:
 
 def remove_images(engine: Engine, directory: Path) -> None:
     """Remove what a project's scripts have built, and no other project's images."""
-    for script in ("hello.py", "packages.py"):
+    for script in ("hello.py", "packages.py", "sizes.py"):
         done = engine.run("buildr", "containerfile", script, cwd=directory)
         project = done.stdout.decode().partition('buildr.project="')[2].partition('"')[0]
         filter_ = f"label=buildr.project={project}"

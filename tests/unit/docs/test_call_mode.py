@@ -40,14 +40,6 @@ def test_the_samples_of_the_page_run() -> None:
     exec(BLOCKS[1], {"primes": primes})  # noqa: S102 - our own page
 
 
-def test_readme_shows_what_comes_of_the_example() -> None:
-    from call import primes
-
-    code, result = re.findall(r">>> (primes.*)\n(.*)\n", (ROOT / "README.md").read_text())[0]
-    with using(FakeBackend()):
-        assert repr(eval(code, {"primes": primes})) == result  # noqa: S307 - our own page
-
-
 def test_the_example_runs() -> None:
     with using(FakeBackend()):
         result = run_script("call.py")

@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import buildr
 from buildr.cli import app
 from buildr.config.project_file import KEYS, read_project_file
-from buildr.options import OPTIONS, PackageOptions, RuntimeOptions
+from buildr.options import (
+    OPTIONS,
+    PackageOptions,
+    RuntimeOptions,
+    package_options,
+    runtime_options,
+)
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "configuration.md").read_text()
@@ -57,6 +64,22 @@ def test_the_page_names_every_top_key_and_variable_that_the_help_names() -> None
         assert f"`{key}`" in PAGE
     for name in re.findall(r"BUILDR_[A-Z_]+", CliRunner().invoke(app, ["--help"]).output):
         assert name in PAGE
+
+
+def test_the_sample_of_all_options_has_all_and_is_valid() -> None:
+    [source] = re.findall(r"```python\n@(Containerize\(.*?)```", PAGE, re.DOTALL)
+    given: dict[str, Any] = {}
+
+    def take(**options: Any) -> None:
+        given.update(options)
+
+    exec(source, {**vars(buildr), "Containerize": take})  # noqa: S102 - our own page
+    package_options(given["package"])
+    runtime_options(given["runtime"])
+    shown = set(given["package"]) | set(given["runtime"])
+    known = set(PackageOptions.__struct_fields__) | set(RuntimeOptions.__struct_fields__)
+    refused = {"replicas", "shard_spec", "job_spec"}  # validated, and not for a single engine
+    assert known - shown - refused <= {"dependencies_file", "include_secrets", "pull"}
 
 
 def test_readme_leads_to_the_page() -> None:
