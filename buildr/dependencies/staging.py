@@ -35,7 +35,6 @@ def stage(
     indexes: Sequence[str] = (),
     requires_python: str | None = None,
     roots: Sequence[str] = (),
-    top: str | None = None,
     notes: Sequence[str] = (),
 ) -> Dependencies:
     """Return what pip needs to install locked packages.
@@ -46,18 +45,17 @@ def stage(
         indexes: lines with options for pip: where packages come from, other than its own configuration.
         requires_python: the Python that the lock is made for.
         roots: folders of the source that the script imports from.
-        top: the folder of the project that these belong to, relative to the context; by default that of the lock.
         notes: what a user should know.
 
     Raises:
         DependencyError: a package has no hash, and pip could take it from another index than the locked one.
     """
-    kept = [package for package in packages if package.condition != NEVER]
-    wanted = [package for package in kept if not is_buildr(package.name)]
-    needed = [package for package in wanted if package.project is None]
-    in_place = [package for package in wanted if package.project is not None]
+    every = [package for package in packages if package.condition != NEVER]
+    in_place = [package for package in every if package.project is not None]
+    kept = [package for package in every if package.project is None]
+    needed = [package for package in kept if not is_buildr(package.name)]
     said = list(notes)
-    if len(wanted) < len(kept):
+    if len(needed) < len(kept):
         said.append(note_left_out(source))
     said += _notes(source, needed, indexes)
     hashed = [package for package in needed if package.hashes and not package.local]
@@ -81,7 +79,7 @@ def stage(
         projects=tuple(
             dict.fromkeys(
                 (
-                    *([os.path.dirname(source) if top is None else top] if roots else []),
+                    *([os.path.dirname(source)] if roots else []),
                     *(found.project for found in in_place if found.project is not None),
                 )
             )

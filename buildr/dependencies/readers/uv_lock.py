@@ -23,7 +23,7 @@ from buildr.dependencies.workspace import chosen_member
 from buildr.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
@@ -136,7 +136,7 @@ def _staged(
     own: Package | None,
 ) -> Dependencies:
     """Return what is to be installed; `own` is the project that the script belongs to, and is not."""
-    packages = []
+    packages = [] if own is None else [*_in_place(project, path, own)]
     registries = set()
     for (number, extra), condition in graph.needed.items():
         package = lock.package[number]
@@ -145,19 +145,21 @@ def _staged(
         packages.append(_locked(project, path, package, condition))
         if package.source.registry is not None:
             registries.add(package.source.registry)
-    top: str | None = None
-    roots: tuple[str, ...] = ()
-    if own is not None and own.source.virtual is None:
-        top = os.path.normpath(os.path.join(os.path.dirname(path), own.source.folder or "."))
-        roots = source_roots(project, os.path.normpath(f"{top}/pyproject.toml"))
     return stage(
         path,
         packages,
         indexes=indexes.options(project, path, registries),
         requires_python=lock.requires_python,
-        roots=roots,
-        top=top,
     )
+
+
+def _in_place(project: ProjectFiles, path: str, own: Package) -> Iterator[Locked]:
+    """Yield the project that the script belongs to, if it is a package."""
+    if own.source.virtual is None:
+        place = os.path.normpath(os.path.join(os.path.dirname(path), own.source.folder or "."))
+        roots = source_roots(project, os.path.normpath(f"{place}/pyproject.toml"))
+        if roots:
+            yield Locked(name=own.name, requirement="", local=True, project=place, roots=roots)
 
 
 def _locked(project: ProjectFiles, path: str, package: Package, condition: Condition) -> Locked:
