@@ -162,10 +162,12 @@ def _run(command: list[str], log: str) -> int:
     """Run a command to its end; return its status. What interrupts this interrupts the command, too.
 
     It is started in a thread: an exception of a signal handler, which comes to the main thread, could otherwise come between
-    the start and the knowledge of it.
+    the start and the knowledge of it. An event tells that it has been started: a thread whose `join` was interrupted counts as
+    ended, though it goes on (https://github.com/python/cpython/issues/90882).
     """
     started: list[subprocess.Popen[bytes]] = []
     failed: list[OSError] = []
+    tried = threading.Event()
 
     def start() -> None:
         try:
@@ -181,15 +183,16 @@ def _run(command: list[str], log: str) -> int:
             failed.append(error)
         else:
             started.append(process)
+        finally:
+            tried.set()
 
-    thread = threading.Thread(target=start)
-    thread.start()
+    threading.Thread(target=start).start()
     try:
-        thread.join()
+        tried.wait()
         if started:
             return started[0].wait()
     except BaseException:
-        thread.join()
+        tried.wait()
         if started:
             _end(started[0])
         raise
