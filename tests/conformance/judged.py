@@ -62,9 +62,9 @@ class Judged(Engine):
             if name.startswith(f"{repository}:")
         }
 
-    def remove_images(self, *names: str) -> None:
-        """Remove images by their names."""
-        for name in names:
+    def remove_images(self, repository: str) -> None:
+        """Remove all images of a repository that this version of Buildr has built."""
+        for _, name in sorted(self.images(repository)):
             self.connection.remove_image(name)
 
     def containers(self) -> set[str]:

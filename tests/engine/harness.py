@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+T = TypeVar("T")
 
 _KEPT = ("COVERAGE_", "PIP_", "SSL_CERT", "LANG", "LC_")  # and nothing else of our own environment
-_LOOKS = 5
+_TRIES = 5
 _SECONDS = 300  # no single run takes longer, however slow the machine
 
 
@@ -101,19 +103,36 @@ class Engine:
         rows = (row.split() for row in self.cli(*words).splitlines())
         return {(image, name) for image, name in rows}
 
-    def remove_images(self, *names: str) -> None:
-        """Remove images by their names, whatever uses them."""
-        self.cli("rmi", "--force", *names)
+    def remove_images(self, repository: str) -> None:
+        """Remove all images of a repository, whatever uses them; others may remove them, too.
+
+        By their names: an engine refuses to remove by its id what another image is made from, and lists in any order what
+        was made within a second.
+        """
+
+        def remove() -> None:
+            if names := sorted(name for _, name in self.images(repository)):
+                self.cli("rmi", "--force", *names)
+
+        retry(remove)
 
     def containers(self) -> set[str]:
         """Return the ids of all containers, ended ones and those of builds too."""
         external = ["--external"] if self.backend == "podman" else []
         command = ("ps", "--all", "--quiet", "--no-trunc", *external)
-        for _ in range(_LOOKS - 1):
-            # Podman cannot list containers while somebody else removes one.
-            with contextlib.suppress(AssertionError):
-                return set(self.cli(*command).split())
-        return set(self.cli(*command).split())
+        return retry(lambda: set(self.cli(*command).split()))
+
+
+def retry(operation: Callable[[], T]) -> T:
+    """Do what Podman cannot while somebody else removes a container or an image: it fails when one that it has seen is gone.
+
+    Raises:
+        AssertionError: it fails each time.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(AssertionError):
+            return operation()
+    return operation()
 
 
 class Guest:

@@ -130,7 +130,7 @@ class Site:
 
     def remove(self) -> None:
         """Remove all images that have this project's name."""
-        remove(self.engine, f"localhost/buildr/{self.name}")
+        self.engine.remove_images(f"localhost/buildr/{self.name}")
 
 
 def site(engine: Engine, name: str = "project") -> Iterator[Site]:
@@ -153,16 +153,6 @@ def images(engine: Engine, repository: str, *, prepared: bool = False) -> list[s
     """
     found = engine.images(repository)
     return sorted({image for image, name in found if prepared or not name.endswith("-prepared")})
-
-
-def remove(engine: Engine, repository: str) -> None:
-    """Remove all images of a repository.
-
-    By their names: an engine refuses to remove by its id what another image is made from, and lists in any order what
-    was made within a second.
-    """
-    if names := sorted(name for _, name in engine.images(repository)):
-        engine.remove_images(*names)
 
 
 def inspect(engine: Engine, reference: str) -> dict[str, Any]:

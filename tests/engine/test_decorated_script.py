@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from tests.engine.images import Site, files_of, inspect, remove, site
+from tests.engine.images import Site, files_of, inspect, site
 from tests.engine.package_index import wheel
 from tests.samples import ROOT, samples
 
@@ -65,7 +65,7 @@ def own(engine: Engine, registries: Registries) -> Iterator[Site]:
             }
         )
         yield made
-        remove(engine, f"{registries.open}/test/{made.name}")
+        engine.remove_images(f"{registries.open}/test/{made.name}")
 
 
 def configuration(engine: Engine, reference: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_every_command_builds_the_same_image(
         image = made_by(engine, own, *way, f"{repository}:v1")
         files = contents(files_of(engine, f"{repository}:v1"))
         made.append((image["Config"]["Labels"], configuration(engine, f"{repository}:v1"), files))
-        remove(engine, repository)
+        engine.remove_images(repository)
         own.remove()
     assert all(one == made[0] for one in made[1:])
 

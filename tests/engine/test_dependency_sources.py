@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import Struct
 
-from tests.engine.images import Site, remove, site
+from tests.engine.images import Site, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,7 +233,7 @@ def base_with_apk(project: Site) -> Iterator[str]:
     assert done.returncode == 0, done.stderr.decode()
     yield f"localhost/buildr/{name}:latest"
     project.remove()
-    remove(project.engine, f"localhost/buildr/{name}")
+    project.engine.remove_images(f"localhost/buildr/{name}")
 
 
 def test_packages_of_the_system_are_installed_by_root_with_what_the_base_has(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.images import File, Site, files_of, inspect, remove, site
+from tests.engine.images import File, Site, files_of, inspect, site
 from tests.engine.test_identity import CONFIGURATION, CONTENT, MODES, SOURCE_TIME
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_both_ways_make_the_same_image(project: Site) -> None:
         built = build(project, other, "-c", PLAIN)
         expected = of_project(files_of(project.engine, f"localhost/buildr/{other}:latest"))
     finally:
-        remove(project.engine, f"localhost/buildr/{other}")
+        project.engine.remove_images(f"localhost/buildr/{other}")
     assert layered["Id"] != built["Id"]
     # What comes before the source are the very same layers, which the engine has stored once.
     assert layered["RootFS"]["Layers"][:-1] == built["RootFS"]["Layers"][:-1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.engine.harness import give
 from tests.engine.images import Site
 from tests.engine.images import site as make_site
 
@@ -35,11 +36,23 @@ if sys.argv[1:] == ["wait"]:
 def site(engine: Engine) -> Iterator[Site]:
     for found in make_site(engine):
         found.script(WORK, imports="import signal, sys", path=f"{found.name}.py")
+        for path in map(Path, own(found).values()):
+            path.mkdir()
+            give(engine, path)
         yield found
 
 
+def own(site: Site) -> dict[str, str]:
+    """Return the environment of a user of its own: to all others on the engine its runs are another machine's.
+
+    So no other run's sweep removes what these tests leave behind on purpose, and `prune` here removes nobody else's.
+    """
+    names = ("XDG_STATE_HOME", "XDG_CACHE_HOME")
+    return {name: str(site.directory.parent / name) for name in names}
+
+
 def buildr(site: Site, *words: str) -> subprocess.CompletedProcess[bytes]:
-    return site.engine.python("-m", "buildr", *words, cwd=site.directory)
+    return site.engine.python("-m", "buildr", *words, cwd=site.directory, env=own(site))
 
 
 def runs(site: Site) -> list[dict[str, Any]]:
@@ -50,8 +63,15 @@ def runs(site: Site) -> list[dict[str, Any]]:
     return [run for run in found if run["name"] == site.name]
 
 
+def run_of(site: Site, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return the run that a host process has started."""
+    (found,) = (run for run in runs(site) if run["pid"] == process.pid)
+    return found
+
+
 def start(site: Site) -> subprocess.Popen[bytes]:
-    process = site.engine.popen(sys.executable, f"{site.name}.py", "wait", cwd=site.directory)
+    command = (sys.executable, f"{site.name}.py", "wait")
+    process = site.engine.popen(*command, cwd=site.directory, env=own(site))
     assert process.stdout is not None
     assert process.stdout.readline() == b"out\n", process.communicate()
     return process
@@ -69,49 +89,49 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
 
 def test_a_live_run_is_listed_read_and_stopped(site: Site) -> None:
     process = start(site)
-    (run,) = runs(site)
+    run = run_of(site, process)
     assert run["host"] == "alive"
-    assert run["pid"] == process.pid
     assert run["running"]
     assert run["engine"] == site.engine.backend
     # Ended runs are of no use to `prune`, and live ones none of its business.
     assert buildr(site, "prune").returncode == 0
     logs = buildr(site, "logs", run["run"][:12])
     assert (logs.stdout, logs.stderr, logs.returncode) == (b"out\n", b"err\n", 0)
-    follower = site.engine.popen(
-        *(sys.executable, "-m", "buildr", "logs", "--follow", site.name), cwd=site.directory
-    )
+    command = (sys.executable, "-m", "buildr", "logs", "--follow", run["run"])
+    follower = site.engine.popen(*command, cwd=site.directory, env=own(site))
     assert follower.stdout is not None
     assert follower.stdout.readline() == b"out\n"
-    stopped = buildr(site, "stop", site.name)
+    stopped = buildr(site, "stop", run["run"])
     assert stopped.returncode == 0, stopped.stderr.decode()
     assert stopped.stdout.decode().strip() == run["run"][:12]
     process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGTERM
     assert follower.communicate(timeout=SECONDS)[0] == b"last\n"
     assert follower.returncode == 0
-    assert runs(site) == []
+    assert run["run"] not in {left["run"] for left in runs(site)}
 
 
 def test_a_run_whose_host_process_was_killed_is_read_and_stopped(site: Site) -> None:
-    kill_all(start(site))
-    (run,) = runs(site)
+    process = start(site)
+    kill_all(process)
+    run = run_of(site, process)
     assert (run["host"], run["running"]) == ("gone", True)
-    assert buildr(site, "logs", site.name).stdout == b"out\n"
+    assert buildr(site, "logs", run["run"]).stdout == b"out\n"
     stopped = buildr(site, "stop", run["container"][:12])
     assert stopped.returncode == 0, stopped.stderr.decode()
-    assert runs(site) == []
+    assert run["run"] not in {left["run"] for left in runs(site)}
 
 
 def test_prune_removes_what_was_left_behind_and_no_live_run(site: Site) -> None:
     live = start(site)
-    kill_all(start(site))
-    assert sorted(run["host"] for run in runs(site)) == ["alive", "gone"]
+    killed = start(site)
+    kill_all(killed)
+    assert (run_of(site, live)["host"], run_of(site, killed)["host"]) == ("alive", "gone")
     done = buildr(site, "prune")
     assert done.returncode == 0, done.stderr.decode()
     assert f"({site.name}; its host process" in done.stdout.decode()
-    (run,) = runs(site)
-    assert run["pid"] == live.pid
+    assert run_of(site, live)["host"] == "alive"
+    assert killed.pid not in {run["pid"] for run in runs(site)}
     live.send_signal(signal.SIGINT)
     live.communicate(timeout=SECONDS)
     assert live.returncode == 0

@@ -15,15 +15,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.engine.harness import Engine, as_environment, give
-from tests.engine.images import remove
+from tests.engine.harness import Engine, as_environment, give, retry
 from tests.faults.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SECONDS = 120  # nothing that ought to end takes longer, however slow the machine
-_LOOKS = 5
 HOOK = """\
 import importlib, os, threading, time
 
@@ -116,7 +114,7 @@ class Bench:
             self._service, self._spare = self._spare, None
             self.stop_serving()
         with contextlib.suppress(AssertionError):
-            remove(self.engine, f"localhost/buildr/{self.name}")
+            self.engine.remove_images(f"localhost/buildr/{self.name}")
         shutil.rmtree(self.top, ignore_errors=True)
 
     # The engine -----------------------------------------------------------------------------------
@@ -271,7 +269,7 @@ class Bench:
     def containers(self) -> list[str]:
         """Return the ids of this project's containers, ended ones too."""
         words = ("ps", "--all", "--quiet", "--no-trunc", "--filter")
-        return self.engine.cli(*words, f"label=buildr.name={self.name}").split()
+        return self._listed(*words, f"label=buildr.name={self.name}")
 
     def all_gone(self, *live: str) -> bool:
         """Wait until no container of the project is left but those that live; return whether that came."""
@@ -290,11 +288,7 @@ class Bench:
         return self._listed(*command)
 
     def _listed(self, *words: str) -> list[str]:
-        for _ in range(_LOOKS):
-            # Podman cannot list images while somebody else removes one.
-            with contextlib.suppress(AssertionError):
-                return self.engine.cli(*words).split()
-        return self.engine.cli(*words).split()
+        return retry(lambda: self.engine.cli(*words).split())
 
     def key(self) -> str:
         """Return the project's key."""

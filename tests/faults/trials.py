@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import buildr
-from tests.engine.images import remove
 from tests.faults.bench import SECONDS, Bench, await_ready, await_stopped, end, interrupt
 from tests.faults.guest_app import BLOCK
 from tests.faults.little_memory import little_memory
@@ -319,7 +318,7 @@ def ended_in_push(number: int) -> Trial:
         status, _, errors = end(bench.start("status", str(STATUS), env=env))
         right = status == STATUS and b"pushed " in errors
         with contextlib.suppress(AssertionError):
-            remove(bench.engine, f"{bench.registry()}/faults/{bench.name}")
+            bench.engine.remove_images(f"{bench.registry()}/faults/{bench.name}")
         return wrong + ([] if right else [f"wrong: next run {status} {errors!r}"])
 
     return trial
