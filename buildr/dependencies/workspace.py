@@ -17,7 +17,7 @@ from buildr.errors import DependencyError, Message, OptionName
 from buildr.host.documents import table_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from buildr.dependencies.model import ProjectFiles
 
@@ -59,13 +59,8 @@ def chosen_member(
             hint=f"accepted: {', '.join(sorted(name for name, _ in known)) or 'nothing'}",
         )
     top = os.path.dirname(path)
-    folder = _folder_of_script(project)
-    while folder is not None:
-        for name, place in known:
-            if os.path.normpath(os.path.join(top, place)) == folder:
-                return name
-        folder = os.path.dirname(folder) or "." if folder != "." else None
-    return None
+    names = {os.path.normpath(os.path.join(top, place)): name for name, place in known}
+    return next((names[folder] for folder in _folders_of_script(project) if folder in names), None)
 
 
 def member_above(project: ProjectFiles) -> str | None:
@@ -80,13 +75,10 @@ def member_above(project: ProjectFiles) -> str | None:
     data = load(project, "pyproject.toml")
     if not table_at(table_at(table_at(data, "tool"), "uv"), "workspace"):
         return None
-    folder = _folder_of_script(project)
-    while folder not in (None, "", "."):
-        path = os.path.join(str(folder), "pyproject.toml")
-        if os.path.isfile(os.path.join(project.context, path)):
-            return path
-        folder = os.path.dirname(str(folder))
-    return None
+    paths = (f"{folder}/pyproject.toml" for folder in _folders_of_script(project) if folder != ".")
+    return next(
+        (path for path in paths if os.path.isfile(os.path.join(project.context, path))), None
+    )
 
 
 def roots_in_place(project: ProjectFiles, folder: str) -> tuple[str, ...]:
@@ -129,11 +121,16 @@ def _is_built(data: dict[str, Any], folder: str) -> bool:
     )
 
 
-def _folder_of_script(project: ProjectFiles) -> str | None:
-    """Return the script's folder, relative to the context; ``None`` where it is not in it."""
+def _folders_of_script(project: ProjectFiles) -> Iterator[str]:
+    """Yield the script's folder and those above it up to the context, relative to that; none where it is not in it."""
     if project.script is None:
-        return None
+        return
     context = os.path.realpath(project.context)
     folder = os.path.dirname(os.path.realpath(os.path.join(context, project.script)))
     relative = os.path.relpath(folder, context)
-    return None if relative.split(os.sep)[0] == os.pardir else relative
+    if relative.split(os.sep)[0] == os.pardir:
+        return
+    while relative not in ("", "."):
+        yield relative
+        relative = os.path.dirname(relative)
+    yield "."

@@ -76,7 +76,7 @@ class Watched:
         for text in texts:
             while text not in (line := self.process.stdout.readline().decode()):
                 seen.append(line)
-                assert line, (text, seen)
+                assert line, (text, seen, self.process.wait(SECONDS))
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
