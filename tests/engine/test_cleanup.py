@@ -234,7 +234,9 @@ def test_a_build_is_left_alone_by_another_pid_namespace(
     if engine.backend == "docker":
         pytest.skip("dockerd itself ends a build that nobody follows, and only then")
     if engine.uid != 0:
-        pytest.skip("a rootless Podman that does not see its pause process replaces it for all others")
+        pytest.skip(
+            "a rootless Podman that does not see its pause process replaces it for all others"
+        )
     env = {"XDG_RUNTIME_DIR": str(runtime_directory)}
     before = engine.containers()
     process = begin_build(engine, project, env)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import signal
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildr.host import cache
+from buildr.leftovers import tasks
 from tests.engine.harness import give
 from tests.engine.images import Site
 from tests.engine.images import site as make_site
@@ -92,12 +93,12 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture
 def no_housekeeping(site: Site) -> Iterator[None]:
     """Hold the lock of housekeeping, which the run before may have started: it would remove what a test looks at."""
-    folder = Path(own(site)["XDG_CACHE_HOME"], "buildr", "housekeeping")
+    folder = Path(own(site)["XDG_CACHE_HOME"], "buildr", tasks.FOLDER)
     for path in (folder.parent, folder):
         path.mkdir(mode=0o700, exist_ok=True)
-    name = hashlib.sha256(site.engine.backend.encode()).hexdigest()[:8]
-    with (folder / f"{name}-lock").open("a") as lock:
-        (folder / f"{name}-lock").chmod(0o600)
+    path = folder / f"{cache.key(site.engine.backend)[:8]}-lock"
+    with path.open("a") as lock:
+        path.chmod(0o600)
         give(site.engine, folder.parent)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
