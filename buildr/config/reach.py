@@ -15,7 +15,7 @@ from buildr.context.entries import printable
 if TYPE_CHECKING:
     from buildr.config.given import Given
 
-__all__ = ["FREE", "RULES", "reaches"]
+__all__ = ["RULES", "reaches"]
 
 
 def reaches(given: Given) -> tuple[Reach, ...]:
@@ -29,7 +29,4 @@ def reaches(given: Given) -> tuple[Reach, ...]:
 
 
 RULES = {**reach_of_image.RULES, **reach_of_run.RULES}
-"""What each option may ask for, by its key, ``runtime.mounts``."""
-
-FREE = reach_of_image.FREE | reach_of_run.FREE
-"""Options that may ask for nothing beyond the project, whatever their value."""
+"""What each option may ask for, by its key, ``runtime.mounts``. An option that is declared as confined has no row."""

@@ -84,12 +84,3 @@ RULES: dict[str, Callable[[Given, Any], Iterator[str]]] = {
     "package.wheel_cache": _wheel_cache,
 }
 """What each option may ask for, by its key."""
-
-FREE = frozenset(
-    f"package.{name}"
-    for name in (
-        *("tag", "member", "py_version", "variant", "base_image", "pull", "dependencies_file"),
-        *("dependencies", "extras", "groups", "system_packages", "builder", "verbose", "quiet"),
-    )
-)
-"""Options that concern the image alone, whatever their value."""

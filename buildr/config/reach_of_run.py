@@ -151,21 +151,3 @@ RULES: dict[str, Callable[[Given, Any], Iterator[str]]] = {
     "runtime.job_spec": _cluster,
 }
 """What each option may ask for, by its key."""
-
-FREE = frozenset(
-    f"runtime.{name}"
-    for name in (
-        *("tmpfs", "cpus", "memory", "shm_size", "pids_limit", "ulimits", "name"),
-        *(
-            "grace_seconds",
-            "interrupt",
-            "interrupt_status",
-            "hardened",
-            "keep",
-            "detach",
-            "healthcheck",
-        ),
-        *("wait_for", "wait_seconds", "call_timeout", "replicas"),
-    )
-)
-"""Options that concern the container alone, whatever their value."""

@@ -56,6 +56,9 @@ class Option(Struct, frozen=True, kw_only=True):
         flag_set: which commands take the flag.
         decides_image: whether another value results in another image.
         runners: those that it applies to; empty: it is for builds or calls only.
+        podman_run: whether ``podman run`` has the same flag with the same values: a unit of systemd sets it by that.
+        confined: whether no value of it reaches beyond the project's folder, its image and its container, so that a project's own
+            file may give any; `buildr.config.reach` says what the values of all others ask for.
     """
 
     group: Literal["package", "runtime"]
@@ -72,6 +75,8 @@ class Option(Struct, frozen=True, kw_only=True):
     flag_set: FlagSet = ""
     decides_image: bool = False
     runners: tuple[str, ...] = ()
+    podman_run: bool = False
+    confined: bool = False
 
     @property
     def key(self) -> OptionName:

@@ -38,6 +38,7 @@ _DECLARED = (
         flags=("--tag",),
         metavar="TAG",
         help="Tag of the image.  [default: latest]",
+        confined=True,
     ),
     _image(
         name="publish",
@@ -54,6 +55,7 @@ _DECLARED = (
         flags=("--py-version",),
         metavar="VERSION",
         help="Python of the image, such as 3.12.  [default: the one that the project requires, else 3]",
+        confined=True,
     ),
     _build(
         name="variant",
@@ -61,6 +63,7 @@ _DECLARED = (
         flags=("--variant",),
         metavar="NAME",
         help="Variant of the Python image, such as slim.  [default: alpine]",
+        confined=True,
     ),
     _build(
         name="base_image",
@@ -69,6 +72,7 @@ _DECLARED = (
         flags=("--base-image",),
         metavar="IMAGE",
         help="Another base image, with a Python in it.",
+        confined=True,
     ),
     _build(
         name="pull",
@@ -78,6 +82,7 @@ _DECLARED = (
         flag_set="image",
         decides_image=False,
         help="Check the registry for a newer base image.  [default: pull only if none is stored]",
+        confined=True,
     ),
     _build(
         name="dockerfile",
@@ -93,6 +98,7 @@ _DECLARED = (
         flags=("--dependencies-file",),
         metavar="FILE",
         help="What to install.  [default: requirements.txt, else the script's inline metadata, a lock, or pyproject.toml]",
+        confined=True,
     ),
     _build(
         name="dependencies",
@@ -102,6 +108,7 @@ _DECLARED = (
         repeatable=True,
         metavar="REQUIREMENT",
         help="What to install, in place of any file; repeatable.",
+        confined=True,
     ),
     _build(
         name="extras",
@@ -111,6 +118,7 @@ _DECLARED = (
         repeatable=True,
         metavar="NAME",
         help="Also install an extra of the project; repeatable.",
+        confined=True,
     ),
     _build(
         name="groups",
@@ -120,6 +128,7 @@ _DECLARED = (
         repeatable=True,
         metavar="NAME",
         help="Also install a dependency group; repeatable.",
+        confined=True,
     ),
     _build(
         name="member",
@@ -127,6 +136,7 @@ _DECLARED = (
         flags=("--package",),
         metavar="NAME",
         help="Install for this member of a uv workspace.  [default: the one that the script is in]",
+        confined=True,
     ),
     _build(
         name="system_packages",
@@ -136,6 +146,7 @@ _DECLARED = (
         repeatable=True,
         metavar="NAME",
         help="Install a system package with apk or apt; repeatable.",
+        confined=True,
     ),
     _build(
         name="additional_files",
@@ -167,6 +178,7 @@ _DECLARED = (
         flag_set="builder",
         metavar="NAME",
         help="The engine that builds, if another one runs; needs --push.  [default: --backend]",
+        confined=True,
     ),
     _option(
         name="verbose",
@@ -175,6 +187,7 @@ _DECLARED = (
         flags=("--verbose",),
         flag_set="output",
         help="Show all output of a build.",
+        confined=True,
     ),
     _option(
         name="quiet",
@@ -183,6 +196,7 @@ _DECLARED = (
         flags=("-q", "--quiet"),
         flag_set="output",
         help="Say nothing but errors.",
+        confined=True,
     ),
     _build(
         name="include_secrets",

@@ -33,6 +33,7 @@ _container = partial(
     runners=(ENGINE, QUADLET, KUBERNETES),
 )
 _local = partial(_container, runners=(ENGINE, QUADLET))
+_limit = partial(_container, podman_run=True, confined=True)
 _followed = partial(_container, runners=(ENGINE,))
 
 _DECLARED = (
@@ -89,6 +90,7 @@ _DECLARED = (
         repeatable=True,
         metavar="DEST[:size=SIZE]",
         help="A directory in memory; repeatable.",
+        confined=True,
     ),
     _followed(
         name="outputs",
@@ -100,7 +102,7 @@ _DECLARED = (
         metavar="PATTERN",
         help="Copy what the script has written there to the project when it ends, a folder or a pattern; repeatable.",
     ),
-    _container(
+    _limit(
         name="cpus",
         read=values.cpus,
         form="number",
@@ -108,30 +110,32 @@ _DECLARED = (
         metavar="NUMBER",
         help="How many CPUs it can use, such as 1.5.",
     ),
-    _container(
+    _limit(
         name="memory",
         read=values.memory,
         flags=("--memory",),
         metavar="SIZE",
         help="How much memory it can use, such as 512m.",
     ),
-    _container(
+    _limit(
         name="shm_size",
         read=values.shm_size,
         flags=("--shm-size",),
         metavar="SIZE",
         help="Size of /dev/shm.  [default: 64m]",
     ),
-    _local(
+    _limit(
         name="pids_limit",
+        runners=(ENGINE, QUADLET),
         read=values.pids_limit,
         form="integer",
         flags=("--pids-limit",),
         metavar="NUMBER",
         help="How many processes and threads it can have.  [default: 2048]",
     ),
-    _local(
+    _limit(
         name="ulimits",
+        runners=(ENGINE, QUADLET),
         read=ulimits,
         form="structure",
         flags=("--ulimit",),
@@ -171,6 +175,7 @@ _DECLARED = (
         flags=("--container-name",),
         metavar="NAME",
         help="Name of the container.  [default: the engine chooses]",
+        confined=True,
     ),
     _container(
         name="grace_seconds",
@@ -179,6 +184,7 @@ _DECLARED = (
         flags=("--grace-seconds",),
         metavar="SECONDS",
         help="Time from Ctrl+C until it is killed.  [default: 10]",
+        confined=True,
     ),
     _followed(
         name="interrupt",
@@ -186,6 +192,7 @@ _DECLARED = (
         flags=("--interrupt",),
         metavar="host|guest",
         help="Ctrl+C stops the container (host), or is passed to the script (guest).  [default: host]",
+        confined=True,
     ),
     _followed(
         name="interrupt_status",
@@ -194,6 +201,7 @@ _DECLARED = (
         flags=("--interrupt-status",),
         metavar="STATUS",
         help="Exit status after Ctrl+C, 130 for example.  [default: 0]",
+        confined=True,
     ),
     _container(
         name="hardened",
@@ -201,6 +209,7 @@ _DECLARED = (
         form="switch",
         flags=("--hardened",),
         help="Drop all capabilities; root directory read-only.",
+        confined=True,
     ),
     _followed(
         name="mount_source",
@@ -224,6 +233,7 @@ _DECLARED = (
         form="switch",
         flags=("--keep",),
         help="Keep the container if the script fails, and say how to inspect it.",
+        confined=True,
     ),
     _followed(
         name="detach",
@@ -231,6 +241,7 @@ _DECLARED = (
         form="switch",
         flags=("-d", "--detach"),
         help="Start it, print the id of the run, and end: see buildr ps, logs and stop.",
+        confined=True,
     ),
     _container(
         name="healthcheck",
@@ -239,6 +250,7 @@ _DECLARED = (
         flags=("--health-cmd",),
         metavar="COMMAND",
         help="A line for sh that ends with 0 while the container is healthy; run every 30 seconds.",
+        confined=True,
     ),
     _container(
         name="restart",
@@ -255,6 +267,7 @@ _DECLARED = (
         repeatable=True,
         metavar="CONDITION",
         help="With --detach: wait until port:N, http:N/path, log:REGEX or healthy; repeatable.",
+        confined=True,
     ),
     _followed(
         name="wait_seconds",
@@ -263,11 +276,14 @@ _DECLARED = (
         flags=("--wait-seconds",),
         metavar="SECONDS",
         help="How long --wait-for waits before the container is removed.  [default: 60]",
+        confined=True,
     ),
-    _option(name="call_timeout", read=values.call_timeout, form="number"),
+    _option(name="call_timeout", read=values.call_timeout, form="number", confined=True),
     _option(name="call_limit", read=parse_bytes),
     _option(name="call_format", read=values.call_format),
-    _option(name="replicas", read=values.replicas, form="integer", runners=(KUBERNETES,)),
+    _option(
+        name="replicas", read=values.replicas, form="integer", runners=(KUBERNETES,), confined=True
+    ),
     _option(name="shard_spec", read=values.shard_spec, form="structure", runners=(KUBERNETES,)),
     _option(name="job_spec", read=values.job_spec, form="structure", runners=(KUBERNETES,)),
 )

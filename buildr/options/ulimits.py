@@ -52,6 +52,10 @@ class Ulimit(Struct, frozen=True):
     soft: int
     hard: int
 
+    def __str__(self) -> str:
+        """As a flag has it, ``nofile=1024:4096``."""
+        return f"{self.name}={self.soft}:{self.hard}"
+
 
 def ulimits(value: object) -> tuple[Ulimit, ...]:
     """Read the option ``ulimits``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -24,8 +24,16 @@ if TYPE_CHECKING:
     from buildr.engines.images import Images
     from buildr.engines.records import EngineInfo
     from buildr.image.lookup import Ready
+    from buildr.options import Runtime
     from buildr.options.mounts import Mount
     from buildr.runners.session import EngineSession
+
+
+_NOT_AS_GIVEN = {
+    "mounts",  # their sources are looked for first
+    "devices",  # the same
+    "restart",  # only a detached run has it
+}
 
 
 def container_spec(
@@ -52,7 +60,7 @@ def container_spec(
     mounts = tuple(find_mount(backend.info, mount, directory) for mount in runtime.mounts)
     if runtime.mount_source:
         mounts = (source_mount(backend, project), *mounts)
-    return ContainerSpec(
+    spec = ContainerSpec(
         image=image,
         command=(*command, *arguments),
         environment=guest_environment(runtime, directory, tty=tty),
@@ -61,28 +69,24 @@ def container_spec(
             labels.NAME: project.name,
             **ownership.labels(runtime.grace_seconds),
         },
-        name=runtime.name,
         workdir=None if own else project.placement.workdir,
         user=user_of(backend.info, mounts),
         tty=tty,
         stdin=not stdin.is_null(),
-        ports=runtime.ports,
         mounts=mounts,
-        tmpfs=runtime.tmpfs,
-        cpus=runtime.cpus,
-        memory=runtime.memory,
-        shm_size=runtime.shm_size,
-        pids_limit=runtime.pids_limit,
-        ulimits=runtime.ulimits,
         devices=tuple(find_device(backend.info, device) for device in runtime.devices),
-        gpus=runtime.gpus,
         networks=runtime.network,
         health=runtime.healthcheck,
-        grace_seconds=runtime.grace_seconds,
-        hardened=runtime.hardened,
         home=_home(backend, image) if runtime.hardened else "",
         image_variables=ready.variables,
     )
+    return replace(spec, **_as_given(runtime))
+
+
+def _as_given(runtime: Runtime) -> dict[str, Any]:
+    """Return the options that a container takes as they are: those for which its specification has a field of the same name."""
+    names = set(ContainerSpec.__struct_fields__) & set(runtime.__struct_fields__) - _NOT_AS_GIVEN
+    return {name: getattr(runtime, name) for name in names}
 
 
 def with_interpreter_options(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:

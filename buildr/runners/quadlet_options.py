@@ -11,6 +11,7 @@ from msgspec import Struct
 from buildr.engines.container_spec import ContainerSpec, tmpfs_options
 from buildr.engines.gpus import cdi_names
 from buildr.errors import Message, OptionError, OptionName
+from buildr.options import GROUPS
 from buildr.runners.unit_text import doubled
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterato
         yield f"--workdir={service.workdir}"
     for variable, secret in service.secrets:
         yield f"--secret={secret},type=env,target={variable}"
-    yield from _limits(runtime)
+    yield from _same_flags(runtime)
     yield from _health(runtime)
     for device in (*runtime.devices, *cdi_names(runtime.gpus)):
         yield f"--device={device}"
@@ -67,17 +68,14 @@ def podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterato
         yield f"--tmpfs={path}:{','.join((*options, 'notmpcopyup'))}"
 
 
-def _limits(runtime: Runtime) -> Iterator[str]:
-    if runtime.cpus:
-        yield f"--cpus={runtime.cpus:g}"
-    if runtime.memory:
-        yield f"--memory={runtime.memory}b"
-    if runtime.shm_size:
-        yield f"--shm-size={runtime.shm_size}b"
-    if runtime.pids_limit:
-        yield f"--pids-limit={runtime.pids_limit}"
-    for limit in runtime.ulimits:
-        yield f"--ulimit={limit.name}={limit.soft}:{limit.hard}"
+def _same_flags(runtime: Runtime) -> Iterator[str]:
+    """Yield the options that ``podman run`` has by the same flag, those that are given."""
+    for name, option in GROUPS["runtime"].items():
+        value = getattr(runtime, name) if option.podman_run else None
+        for item in value if isinstance(value, tuple) else (value,):
+            if item is not None:
+                text = f"{item:g}" if isinstance(item, float) else str(item)
+                yield f"{option.long_flag}={text}"
 
 
 def _health(runtime: Runtime) -> Iterator[str]:

@@ -144,7 +144,7 @@ def test_systemd_has_nothing_to_say_of_the_service(
     assert words[-3:] == [image, "serve", "100%"]
     assert {
         "--health-cmd=test -e '/a b'",
-        "--memory=67108864b",
+        "--memory=67108864",
         "--cpus=1.5",
         "--stop-timeout=3",
         "127.0.0.1:8080:8080",

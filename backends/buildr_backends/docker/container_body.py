@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from buildr.engines.container_spec import (
     DEFAULT_PIDS,
     dropped_capabilities,
-    health_config,
     restart_policy,
     tmpfs_options,
 )
+from buildr_backends.shared.container_fields import container_fields
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec, MountSpec
@@ -21,7 +21,17 @@ _GATEWAY = "host-gateway"
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:
     """Return what ``POST /containers/create`` takes."""
-    host: dict[str, Any] = {
+    body = container_fields(spec, "docker")
+    body |= {
+        "Env": [f"{key}={value}" for key, value in spec.environment.items()],
+        "StdinOnce": spec.stdin,
+        "AttachStdin": spec.stdin,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "ExposedPorts": {f"{port.container}/{port.protocol}": {} for port in spec.ports},
+    }
+    host = body.setdefault("HostConfig", {})
+    host |= {
         "PortBindings": _port_bindings(spec),
         "Mounts": [_mount(mount) for mount in spec.mounts if not mount.relabel],
         # The `Mounts` field has no SELinux labels; the older form does.
@@ -33,42 +43,19 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "SecurityOpt": ["no-new-privileges"],
         "CapDrop": dropped_capabilities(spec),
         "ExtraHosts": [f"{_HOST_NAME}:{_GATEWAY}"],
-        **({} if spec.logged else {"LogConfig": {"Type": "none"}}),
     }
-    body: dict[str, Any] = {
-        "Image": spec.image,
-        "Env": [f"{key}={value}" for key, value in spec.environment.items()],
-        "Labels": dict(spec.labels),
-        "Tty": spec.tty,
-        "OpenStdin": spec.stdin,
-        "StdinOnce": spec.stdin,
-        "AttachStdin": spec.stdin,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "StopTimeout": max(0, round(spec.grace_seconds)),
-        "ExposedPorts": {f"{port.container}/{port.protocol}": {} for port in spec.ports},
-        "HostConfig": host,
-    }
-    if spec.entrypoint:
-        body["Entrypoint"] = list(spec.entrypoint)
-    if spec.command:
-        body["Cmd"] = list(spec.command)
-    if spec.workdir:
-        body["WorkingDir"] = spec.workdir
-    if spec.user:
-        body["User"] = spec.user
-    if spec.health is not None:
-        body["Healthcheck"] = health_config(spec.health)
-    host.update(_restart(spec))
+    if not spec.logged:
+        host["LogConfig"] = {"Type": "none"}
+    if spec.hardened:
+        host["ReadonlyRootfs"] = True
+    # Podman has this limit by itself, where it can set one; containers.conf changes it.
+    host.setdefault("PidsLimit", DEFAULT_PIDS)
+    host |= _restart(spec) | _devices(spec) | _limits(spec)
     for network in spec.networks[:1]:
         host["NetworkMode"] = network.name
         if network.aliases:
             endpoint = {"Aliases": list(network.aliases)}
             body["NetworkingConfig"] = {"EndpointsConfig": {network.name: endpoint}}
-    host.update(_devices(spec))
-    host.update(_limits(spec))
-    if spec.hardened:
-        host["ReadonlyRootfs"] = True
     if directories := tmpfs_options(spec):
         host["Tmpfs"] = {path: ",".join(options) for path, options in directories.items()}
     return body
@@ -103,18 +90,13 @@ def _devices(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def _limits(spec: ContainerSpec) -> dict[str, Any]:
-    # Podman has this limit by itself, where it can set one; containers.conf changes it.
-    found: dict[str, Any] = {"PidsLimit": spec.pids_limit or DEFAULT_PIDS}
+    found: dict[str, Any] = {}
     if spec.ulimits:
         found["Ulimits"] = [
             {"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in spec.ulimits
         ]
     if spec.cpus:
         found["NanoCpus"] = round(spec.cpus * 1e9)
-    if spec.memory:
-        found["Memory"] = spec.memory
-    if spec.shm_size:
-        found["ShmSize"] = spec.shm_size
     return found
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.engines.container_spec import (
     dropped_capabilities,
-    health_config,
     restart_policy,
     tmpfs_options,
 )
 from buildr.engines.gpus import cdi_names
+from buildr_backends.shared.container_fields import container_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,19 +28,14 @@ def create_body(spec: ContainerSpec, *, unset: Sequence[str]) -> dict[str, Any]:
         spec: the container.
         unset: variables that Podman would set on its own.
     """
-    body: dict[str, Any] = {
-        "image": spec.image,
+    body = container_fields(spec, "libpod")
+    body.setdefault("shm_size", _SHM_BYTES)
+    body |= {
         "env": dict(spec.environment),
         "unsetenv": list(unset),
         "manage_password": False,  # no entry in /etc/passwd for the guest's user
-        "shm_size": spec.shm_size or _SHM_BYTES,
-        "labels": dict(spec.labels),
-        "terminal": spec.tty,
-        "stdin": spec.stdin,
-        **({} if spec.logged else {"log_configuration": {"driver": "none"}}),
         "no_new_privileges": True,
         "cap_drop": dropped_capabilities(spec),
-        "stop_timeout": max(0, round(spec.grace_seconds)),
         "portmappings": [
             {
                 "host_ip": port.host_ip,
@@ -74,21 +69,18 @@ def create_body(spec: ContainerSpec, *, unset: Sequence[str]) -> dict[str, Any]:
     }
     if spec.name:
         body["name"] = spec.name
-    if spec.entrypoint:
-        body["entrypoint"] = list(spec.entrypoint)
-    if spec.command:
-        body["command"] = list(spec.command)
-    if spec.workdir:
-        body["work_dir"] = spec.workdir
-    if spec.user:
-        body["user"] = spec.user
-    body.update(_life(spec))
-    body.update(_networks(spec.networks))
-    body.update(_limits(spec))
-    if devices := _devices(spec):
-        body["devices"] = [{"path": device} for device in devices]
+    if not spec.logged:
+        body["log_configuration"] = {"driver": "none"}
     if spec.hardened:
         body["read_only_filesystem"] = True
+    if spec.restart != "no":
+        body["restart_policy"], tries = restart_policy(spec)
+        if tries:
+            body["restart_tries"] = tries
+    body |= _networks(spec.networks)
+    _add_limits(body, spec)
+    if devices := _devices(spec):
+        body["devices"] = [{"path": device} for device in devices]
     # Podman would copy into them what the image has there.
     body["mounts"] += [
         {"type": "tmpfs", "destination": path, "options": [*options, "notmpcopyup"]}
@@ -109,21 +101,18 @@ def _networks(networks: Sequence[Network]) -> dict[str, Any]:
     return {"netns": {"nsmode": "bridge"}, "networks": names}
 
 
-def _limits(spec: ContainerSpec) -> dict[str, Any]:
-    resources: dict[str, Any] = {}
-    if spec.cpus:
-        resources["cpu"] = {"period": 100_000, "quota": round(spec.cpus * 100_000)}
+def _add_limits(body: dict[str, Any], spec: ContainerSpec) -> None:
     if spec.memory:
         # As `podman run --memory` does: swap as large again.
-        resources["memory"] = {"limit": spec.memory, "swap": 2 * spec.memory}
-    if spec.pids_limit:
-        resources["pids"] = {"limit": spec.pids_limit}
-    processes = [
-        {"type": limit.name, "soft": limit.soft % _ULIMITS, "hard": limit.hard % _ULIMITS}
-        for limit in spec.ulimits
-    ]
-    found = {"resource_limits": resources, "r_limits": processes}
-    return {name: value for name, value in found.items() if value}
+        body["resource_limits"]["memory"]["swap"] = 2 * spec.memory
+    if spec.cpus:
+        cpu = {"period": 100_000, "quota": round(spec.cpus * 100_000)}
+        body.setdefault("resource_limits", {})["cpu"] = cpu
+    if spec.ulimits:
+        body["r_limits"] = [
+            {"type": limit.name, "soft": limit.soft % _ULIMITS, "hard": limit.hard % _ULIMITS}
+            for limit in spec.ulimits
+        ]
 
 
 def _devices(spec: ContainerSpec) -> list[str]:
@@ -132,15 +121,3 @@ def _devices(spec: ContainerSpec) -> list[str]:
         for device in spec.devices
     ]
     return found + cdi_names(spec.gpus)
-
-
-def _life(spec: ContainerSpec) -> dict[str, Any]:
-    """Return what Podman does about a container while and after it runs."""
-    found: dict[str, Any] = {}
-    if spec.health is not None:
-        found["healthconfig"] = health_config(spec.health)
-    if spec.restart != "no":
-        found["restart_policy"], tries = restart_policy(spec)
-        if tries:
-            found["restart_tries"] = tries
-    return found

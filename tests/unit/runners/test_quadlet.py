@@ -188,8 +188,8 @@ def test_limits_hardening_and_memory_directories_are_those_of_a_run() -> None:
     assert found == [
         "--stop-timeout=10",
         "--cpus=1.5",
-        "--memory=67108864b",
-        "--shm-size=1048576b",
+        "--memory=67108864",
+        "--shm-size=1048576",
         "--pids-limit=100",
         "--ulimit=nofile=1:2",
         "--ulimit=core=-1:-1",
