@@ -21,6 +21,9 @@ _ACCEPTS = (
 )
 
 
+_LONGEST_PATTERN = 1000
+
+
 class Condition(Struct, frozen=True):
     """A condition for being ready.
 
@@ -87,9 +90,12 @@ def _number(digits: str, value: object) -> int:
 
 
 def _log(rest: str, value: object) -> Condition:
+    if len(rest) > _LONGEST_PATTERN:
+        problem = f"a regular expression has at most {_LONGEST_PATTERN} characters"
+        raise InvalidValueError(value, _ACCEPTS, problem=problem)
     try:
         re.compile(rest)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise InvalidValueError(
             value, _ACCEPTS, problem=f"it is not a regular expression: {error}"
         ) from None

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from buildr.engines.container_spec import HealthCheck
@@ -21,6 +20,7 @@ from buildr.engines.streams import STDERR
 from buildr.errors import BackendError, EngineLostError
 from buildr.layout import INIT
 from buildr.options.ports import LOOPBACK
+from buildr.run.line_search import SearchError, any_matches
 
 if TYPE_CHECKING:
     from buildr.engines.containers import Containers
@@ -45,11 +45,15 @@ Check: TypeAlias = Callable[[bool], bool]
 
 
 class NeverError(Exception):
-    """A condition will not come true any more."""
+    """A condition will not come true any more; the text says why."""
 
 
 def check_of(
-    backend: Containers, container: str, condition: Condition, health: HealthCheck | None
+    backend: Containers,
+    container: str,
+    condition: Condition,
+    health: HealthCheck | None,
+    enough: Callable[[], bool],
 ) -> Check:
     """Return what looks whether a condition has come true.
 
@@ -58,9 +62,10 @@ def check_of(
         container: has just been started.
         condition: the condition.
         health: the container's health check, if the options name one.
+        enough: whether a look that takes long is to end.
     """
     if condition.kind == "log":
-        return _wrote(backend, container, condition.pattern)
+        return _wrote(backend, container, condition.pattern, enough)
     if condition.kind == "healthy":
         return _healthy(backend, container, health)
     place = _place(backend, container, condition.port)
@@ -112,32 +117,42 @@ def _healthy(backend: Containers, container: str, health: HealthCheck | None) ->
         next_look = now + (interval if backend.info.health_on_request else 0)
         found = backend.health(container)
         if found == "unhealthy":
-            raise NeverError("is unhealthy")
+            raise NeverError("the container is unhealthy")
         if not found:
-            raise NeverError("has no health check that could be waited for")
+            raise NeverError("the container has no health check that could be waited for")
         return found == "healthy"
 
     return check
 
 
-def _wrote(backend: Containers, container: str, pattern: str) -> Check:
+def _wrote(backend: Containers, container: str, pattern: str, enough: Callable[[], bool]) -> Check:
     """Read what there is each time, since an engine answers a request to follow a log only when there is something in it."""
-    matches = re.compile(pattern).search
 
     def check(goes_on: bool) -> bool:
-        begun = {False: "", True: ""}
-        with contextlib.closing(backend.logs(container)) as logs:
-            while pieces := logs.read():
-                for stream, data in pieces:
-                    error = stream == STDERR
-                    *lines, rest = (begun[error] + bytes(data).decode(errors="replace")).split("\n")
-                    begun[error] = rest[-LONGEST_LINE:]
-                    if any(map(matches, lines)):
-                        return True
-        # The last line of a guest that has ended may lack its end.
-        return not goes_on and any(map(matches, begun.values()))
+        try:
+            return any_matches(pattern, _lines(backend, container, goes_on, enough))
+        except SearchError as error:
+            raise NeverError(f"cannot look for {pattern!r} in its output: {error}") from None
 
     return check
+
+
+def _lines(
+    backend: Containers, container: str, goes_on: bool, enough: Callable[[], bool]
+) -> Iterator[Sequence[str]]:
+    """Yield the lines of a guest's output, as they come; the last one may lack its end only where the guest has ended."""
+    begun = {False: "", True: ""}
+    with contextlib.closing(backend.logs(container)) as logs:
+        while pieces := logs.read():
+            for stream, data in pieces:
+                error = stream == STDERR
+                *lines, rest = (begun[error] + bytes(data).decode(errors="replace")).split("\n")
+                begun[error] = rest[-LONGEST_LINE:]
+                yield lines
+            if enough():
+                return
+    if not goes_on:
+        yield list(begun.values())
 
 
 def unreachable(

@@ -67,7 +67,10 @@ def _wait(
     deadline: float,
     signals: Signals,
 ) -> bool:
-    check = check_of(backend, container, condition, runtime.healthcheck)
+    def enough() -> bool:
+        return signals.asked_to_end or time.monotonic() >= deadline
+
+    check = check_of(backend, container, condition, runtime.healthcheck, enough)
     pause = _FIRST_PAUSE_SECONDS
     while True:
         if signals.asked_to_end:
@@ -81,7 +84,7 @@ def _wait(
             if check(goes_on):
                 return True
         except NeverError as error:
-            raise _failed(backend, container, f"the container {error}", condition) from None
+            raise _failed(backend, container, str(error), condition) from None
         if not goes_on:
             what = f"the script ended with status {state.exit_code} before it was ready: {_missing(condition)}"
             raise _failed(backend, container, what, condition)

@@ -11,7 +11,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from buildr.errors import CommandNotFoundError, EngineError, OptionError
 from buildr.guest import init
 from buildr.options import runtime_options
 from buildr.options.wait_for import Condition
-from buildr.run import conditions
+from buildr.run import conditions, line_search
 from buildr.testing import FakeBackend, run_script, using
 from tests.unit.command import command_project
 
@@ -99,6 +99,10 @@ def test_a_condition_is_read_and_written(written: str, read: Condition) -> None:
             "log:(",
             ": it is not a regular expression: missing ), unterminated subpattern at position 0",
         ),
+        (
+            "log:a{99999999999}",
+            ": it is not a regular expression: the repetition number is too large",
+        ),
         (80, ""),
     ],
 )
@@ -107,6 +111,11 @@ def test_what_is_no_condition_is_refused(wrong: object, problem: str) -> None:
         runtime_options({"wait_for": [wrong]})
     assert caught.value.what == f"runtime.wait_for[0] cannot be {wrong!r}{problem}"
     assert '"port:N"' in caught.value.hint
+
+
+def test_a_pattern_of_any_length_is_refused() -> None:
+    with pytest.raises(OptionError, match="a regular expression has at most 1000 characters"):
+        runtime_options({"wait_for": f"log:{'a' * 1001}"})
 
 
 @pytest.mark.parametrize("ports", [[], ["8080:8000"], ["8080/udp"]])
@@ -158,6 +167,38 @@ def test_a_line_that_comes_in_pieces_and_late() -> None:
 
     backend = Backend(guest)
     assert run(backend, "--wait-for", "log:^ready$").status == 0
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(?:a|a)*b", r"(.*a){20}b", "(a|aa)+$"])
+def test_a_pattern_that_takes_hours_holds_nothing_up(
+    pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_search, "SECONDS", 1)
+    backend = writes(b"a" * 5000 + b"!\nready\n")
+    done = run(backend, "--wait-for", f"log:{pattern}")
+    assert done.status == 125
+    said = done.stderr.decode()
+    why = "in its output: it took more than 1 s of processor time"
+    assert f"buildr: error: cannot look for {pattern!r} {why}\n" in said
+    assert backend.runs[0].removed
+
+
+def test_output_without_an_end_is_read_no_longer_than_is_waited_for() -> None:
+    class Endless:
+        def read(self) -> list[tuple[int, bytes]]:
+            return [(1, b"one more line\n" * 1000)]
+
+        def close(self) -> None:
+            pass
+
+    class Backend(FakeBackend):
+        def logs(self, container: str, **given: Any) -> Any:
+            return super().logs(container, **given) if given else Endless()
+
+    for pattern in ("never", "never|ever"):
+        backend = Backend(until_asked)
+        done = run(backend, "--wait-for", f"log:{pattern}", "--wait-seconds", SOON)
+        assert "was not ready within 0.3 s" in done.stderr.decode()
 
 
 def test_the_last_line_of_a_guest_that_ended_counts_even_without_its_end() -> None:
