@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+from buildr.errors import ContextError
 from buildr.options.secrets import HOST_PIP
 
 if TYPE_CHECKING:
@@ -31,8 +33,16 @@ def _publish(given: Given, value: bool) -> Iterator[str]:
 
 
 def _dockerfile(given: Given, value: str) -> Iterator[str]:
+    from buildr.plan.dockerfile import read_dockerfile
+    from buildr.plan.dockerfile_reach import reach
+
     if path := given.outside(value):
         yield f"{path} as its Containerfile"
+    try:
+        content = read_dockerfile(os.path.join(given.places.context, os.path.expanduser(value)))
+    except ContextError:
+        return  # said where it is used
+    yield from (f"{what}, by {value}" for what in reach(content))
 
 
 def _additional_files(given: Given, value: Any) -> Iterator[str]:

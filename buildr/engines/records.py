@@ -127,6 +127,8 @@ class Image(Struct, frozen=True, kw_only=True):
     workdir: str = ""
     volumes: tuple[str, ...] = ()
     """Paths that each container gets a volume of its own for."""
+    triggers: tuple[str, ...] = ()
+    """Instructions that each build on top of it runs (``ONBUILD``)."""
     size: int = 0
 
 

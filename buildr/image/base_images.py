@@ -9,7 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from buildr.context.entries import printable
-from buildr.errors import ImageNotFoundError, Message, OptionError, OptionName
+from buildr.errors import BuildError, ImageNotFoundError, Message, OptionError, OptionName
 from buildr.layout import ENTRYPOINT
 
 if TYPE_CHECKING:
@@ -29,7 +29,16 @@ def find_bases(backend: Images, project: Project, progress: Progress) -> list[Im
     Raises:
         ContextError: the user's own Containerfile cannot be read.
         ImageNotFoundError: one can neither be found nor pulled, or cannot be pulled again.
+        BuildError: one makes builds on top of it reach beyond their own files and a private network.
     """
+    found = _found(backend, project, progress)
+    for image in found:
+        if image.triggers:
+            _check_triggers(image)
+    return found
+
+
+def _found(backend: Images, project: Project, progress: Progress) -> list[Image]:
     refresh = project.package.pull
     if project.dockerfile is None:
         return [_find(backend, project.recipe.base_image, progress, refresh=refresh)]
@@ -63,6 +72,19 @@ def base_notes(project: Project, bases: Sequence[Image]) -> Iterator[str]:
                 f"the base image's own ENTRYPOINT, {printable(shlex.join(base.entrypoint))}, does not run: Buildr's takes its"
                 " place; with a Containerfile of your own it runs"
             )
+
+
+def _check_triggers(image: Image) -> None:
+    """Refuse an image whose instructions for builds on top of it reach further: nobody has read them, nor agreed to them."""
+    from buildr.plan.dockerfile_reach import triggers_reach
+
+    if asked := triggers_reach(image.triggers):
+        raise BuildError(
+            f"the base image {printable(min(image.tags, default=image.id))} asks for more, in each build on top of it (ONBUILD), than"
+            " the build's own files and a private network:"
+            f" {printable('; '.join(asked))}",
+            hint="Take another base image; or make an image from it by the engine's own command, and take that.",
+        )
 
 
 def _find(backend: Images, reference: str, progress: Progress, *, refresh: bool) -> Image:

@@ -17,6 +17,7 @@ from buildr.image.builder_check import check
 from buildr.image.secret_values import lookout, own_secrets
 from buildr.layout import APP
 from buildr.plan.dockerfile import frontend, without_frontend
+from buildr.plan.dockerfile_reach import OFFICIAL_FRONTEND
 from buildr.plan.stages import render_marker_stage
 from buildr.plan.staging import CONTAINERFILE, counting, extra_members, guest_members, source_tree
 from buildr.run.helper import helper
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 _NAME = ".buildr-Containerfile"
-_OFFICIAL = r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?:[:@].*)?"
-"""The builder that `# syntax=` mostly names; the engine has one of its own, which knows the same or a little less."""
 # Both engines read this file and keep what it names out of the image: the Containerfile may be outside the context.
 _IGNORE = Member(path=".dockerignore", data=f".dockerignore\n{_NAME}\n".encode())
 
@@ -123,7 +122,7 @@ def _build_as_it_is(
         return build(sources.dockerfile)
     except BuildError as error:
         name = frontend(sources.dockerfile)
-        if not re.fullmatch(_OFFICIAL, name) or name not in error.step:
+        if not re.fullmatch(OFFICIAL_FRONTEND, name) or name not in error.step:
             raise
         say(f"{name} cannot be pulled, so {path} is built with the builder that the engine has")
     return build(without_frontend(sources.dockerfile), fetches=False)

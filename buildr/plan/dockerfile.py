@@ -17,7 +17,7 @@ from buildr.host.files import read_file
 from buildr.plan.dockerfile_syntax import directives, instructions, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from buildr.plan.dockerfile_syntax import Instruction
 
@@ -82,7 +82,7 @@ def needs(content: bytes) -> dict[str, int]:
     ``here-documents``, or an instruction with a flag: ``RUN --mount``.
     """
     found: dict[str, int] = {}
-    for instruction in instructions(_text(content)):
+    for instruction in instructions(text_of(content)):
         if instruction.heredocs:
             found.setdefault(HERE_DOCUMENTS, instruction.line)
         for flag, _ in instruction.flags:
@@ -93,13 +93,13 @@ def needs(content: bytes) -> dict[str, int]:
 
 def frontend(content: bytes) -> str:
     """Return the image that a line ``# syntax=`` names: a builder to be used in place of the engine's own; empty without one."""
-    _, value = directives(_text(content)).get("syntax", (0, ""))
+    _, value = directives(text_of(content)).get("syntax", (0, ""))
     return value.partition(" ")[0]
 
 
 def without_frontend(content: bytes) -> bytes:
     """Return a Containerfile without its line ``# syntax=``; its instructions keep their lines."""
-    found = directives(_text(content))
+    found = directives(text_of(content))
     lines = content.split(b"\n")
     if "syntax" in found:
         # Any other line among the directives would end them.
@@ -111,16 +111,20 @@ def without_frontend(content: bytes) -> bytes:
 def _stages(content: bytes) -> list[_Stage]:
     arguments = _platform()
     stages: list[_Stage] = []
-    for instruction in instructions(_text(content)):
+    earlier: dict[str, int] = {}  # stages that others can name, by that name and by their number
+    for instruction in instructions(text_of(content)):
         words = instruction.words
         if instruction.name == "FROM" and words:
+            if stages:
+                at = len(stages) - 1
+                earlier[str(at)] = earlier[stages[-1].name] = at
             stage = _Stage(name=words[2].lower() if len(words) == 3 else "")
             if base := _expand(_plain(words[0]), arguments):
-                _add(stage, base, stages)
+                _add(stage, base, earlier)
             stages.append(stage)
         elif stages:
             for source in _sources(instruction):
-                _add(stages[-1], source, stages[:-1])
+                _add(stages[-1], source, earlier)
         elif instruction.name == "ARG":  # only those before the first FROM count there
             for argument in words:
                 name, equals, value = argument.partition("=")
@@ -143,15 +147,12 @@ def _sources(instruction: Instruction) -> list[str]:
     return [name for name in found if name and "$" not in name]
 
 
-def _add(stage: _Stage, source: str, earlier: Sequence[_Stage]) -> None:
+def _add(stage: _Stage, source: str, earlier: Mapping[str, int]) -> None:
     """Note what a stage needs: one of the earlier ones, by name or number, or an image."""
-    named = [at for at, other in enumerate(earlier) if other.name == source.lower()]
-    if named:
-        stage.stages.add(named[-1])
-    elif source.isdecimal():
-        if int(source) < len(earlier):
-            stage.stages.add(int(source))
-    elif source.lower() != "scratch":
+    named = earlier.get(source.lower())
+    if named is not None:
+        stage.stages.add(named)
+    elif not source.isdecimal() and source.lower() != "scratch":
         stage.images.append(source)
 
 
@@ -164,7 +165,8 @@ def _platform() -> dict[str, str]:
     return {f"{of}{name}": value for of in ("TARGET", "BUILD") for name, value in values.items()}
 
 
-def _text(content: bytes) -> str:
+def text_of(content: bytes) -> str:
+    """Return the text of a Containerfile."""
     return content.decode("utf-8-sig", errors="replace")
 
 

@@ -34,6 +34,8 @@ class Instruction(Struct, frozen=True, kw_only=True):
     """What follows the flags; quotes and escapes are as they were written."""
     heredocs: bool = False
     """Whether here-documents belong to it."""
+    escape: str = "\\"
+    """What takes its meaning from the next character."""
 
     def flag(self, name: str) -> str:
         """Return the value of a flag; empty where it is not given."""
@@ -55,6 +57,7 @@ def instructions(text: str) -> Iterator[Instruction]:
             flags=tuple(flags),
             words=tuple(words(rest, lines.escape) or rest.split()),
             heredocs=bool(heredocs),
+            escape=lines.escape,
         )
 
 
@@ -126,31 +129,32 @@ def _split(line: str, escape: str) -> tuple[str, list[tuple[str, str]], str]:
     name, *more = line.split(maxsplit=1)
     rest = more[0] if more else ""
     flags: list[tuple[str, str]] = []
-    while rest.startswith("--"):
-        word, rest = _first_word(rest, escape)
-        if word == "--":
+    word, blanks = re.compile(_word(escape)), re.compile(r"\s*")
+    at = 0
+    while rest.startswith("--", at):
+        match = word.match(rest, at)
+        end = match.end() if match else len(rest)
+        given = rest[at:end]
+        at = blanks.match(rest, end).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if given == "--":
             break
-        flag, _, value = unquoted(word, escape)[2:].partition("=")
+        flag, _, value = unquoted(given, escape)[2:].partition("=")
         flags.append((flag, value))
-    return name.upper(), flags, rest
-
-
-def _first_word(text: str, escape: str) -> tuple[str, str]:
-    match = re.match(_word(escape), text)
-    end = match.end() if match else len(text)
-    return text[:end], text[end:].lstrip()
+    return name.upper(), flags, rest[at:]
 
 
 def words(text: str, escape: str) -> list[str] | None:
     """Cut a text at its blanks as a shell does, quotes and escapes kept; ``None`` where a quote or brace is left open."""
-    found = []
+    found: list[str] = []
+    word = re.compile(rf"({_word(escape)})(?:\s+|\Z)")
     text = text.strip()
-    while text:
-        match = re.match(_word(escape), text)
-        if match is None or not (match.end() == len(text) or text[match.end()].isspace()):
+    at = 0
+    while at < len(text):
+        match = word.match(text, at)
+        if match is None:
             return None
-        found.append(match[0])
-        text = text[match.end() :].lstrip()
+        found.append(match[1])
+        at = match.end()
     return found
 
 

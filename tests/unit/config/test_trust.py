@@ -100,6 +100,7 @@ def test_of_every_option_it_is_decided_what_it_may_ask_for() -> None:
         ("package.additional_files = ['out:/x']", "{project}/out of this host, copied into the image"),
         ("package.context = '..'", "all files in {parent}, sent to the build"),
         ("package.dockerfile = '/etc/passwd'", "/etc/passwd as its Containerfile"),
+        ("package.dockerfile = 'Containerfile'", "the network of this host, with what listens on 127.0.0.1 there, for its steps, by Containerfile"),
         ("package.include_secrets = true", "files that look like secrets, in the image"),
         ("package.secrets = ['pip']", "pip's settings on this host, with logins, for the installation"),
         ("package.secrets = ['id=TOKEN']", "your variable TOKEN, for the installation"),
@@ -138,6 +139,7 @@ def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) 
     (project / "out").symlink_to("/srv")
     (project / "passing.env").write_text("A=1\nTOKEN\n")
     (project / ".git" / "hooks").mkdir(parents=True)
+    (project / "Containerfile").write_text("FROM x\nRUN --network=host true\n")
     places = {"home": os.environ["HOME"], "project": project, "parent": project.parent}
     assert asked(f"tool.buildr.{line}") == [what.format(**places)]
 
@@ -150,6 +152,8 @@ def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) 
         "package.repository = 'registry.example.org/me'",
         "package.secrets = ['id=k,src=key.pem']",
         "package.user = 'root'",
+        "package.dockerfile = 'Containerfile'",
+        "package.dockerfile = 'missing'",
         "package.publish = false",
         "runtime.ports = [8080, '127.0.0.2:80:80', '[::1]:80:80']",
         "runtime.debug = 5678",
@@ -166,6 +170,7 @@ def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) 
 def test_what_lies_in_the_folder_and_a_private_network_is_not(project: Path, line: str) -> None:
     (project / ".env").write_text("A=1\n")
     (project / ".git").mkdir()
+    (project / "Containerfile").write_text("FROM x\nRUN --network=none true\n")
     assert asked(f"tool.buildr.{line}") == []
 
 
@@ -206,6 +211,25 @@ def test_flags_and_variables_are_the_users_own_words(
     monkeypatch.setenv("BUILDR_RUNTIME_ENV", '["TOKEN"]')
     assert buildr("run", "-v", "/srv:/srv", "--network", "host", "app.py").status == 0
     assert engine.runs
+
+
+def test_a_containerfile_that_asks_for_more_later_is_asked_about_again(
+    project: Path, engine: FakeBackend
+) -> None:
+    configure("tool.buildr.package.dockerfile = 'Containerfile'\n")
+    engine.add_image("docker.io/library/x:latest")
+    containerfile = project / "Containerfile"
+    containerfile.write_text("FROM x\nCMD true\n")
+    assert buildr("run", "app.py").status == 0
+    containerfile.write_text("FROM x\nRUN --network=host true\nCMD true\n")
+    result = buildr("run", "app.py")
+    assert result.status == 125
+    what = "the network of this host, with what listens on 127.0.0.1 there, for its steps, by Containerfile"
+    assert f"\n  tool.buildr.package.dockerfile: {what}\n" in result.stderr
+    assert buildr("run", "--trust", "app.py").status == 0
+    assert (
+        buildr("run", "--no-project-config", "--dockerfile", "Containerfile", "app.py").status == 0
+    )
 
 
 def test_what_would_change_the_terminal_is_escaped(project: Path) -> None:

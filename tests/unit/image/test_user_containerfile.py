@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from buildr.archive.archive import Archive
 from buildr.engines.progress import Progress
-from buildr.engines.records import Builder, Event
+from buildr.engines.records import Builder, Event, Image
 from buildr.errors import BuildError, OptionError
 from buildr.image.base_images import find_bases
 from buildr.image.ensure import ensure_image
@@ -141,3 +141,23 @@ def test_only_images_that_the_builder_needs_are_pulled(project: Path, all_stages
     with Progress("pulling") as progress:
         find_bases(backend, planned(dockerfile="Own"), progress)
     assert backend.pulled == (["docker.io/library/unneeded"] if all_stages else [])
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_base_image_that_asks_for_more_in_each_build_on_top_of_it_is_refused(
+    project: Path, own: bool
+) -> None:
+    backend = Recording()
+    triggers = ("COPY . /src", "RUN --network=host curl -s localhost")
+    backend.add_image("docker.io/library/y:latest", Image(id="", triggers=triggers))
+    (project / "Own").write_text("FROM y\nCMD true\n")
+    package: dict[str, Any] = (
+        {"dockerfile": "Own"} if own else {"base_image": "docker.io/library/y:latest"}
+    )
+    with pytest.raises(BuildError) as caught:
+        ensure_image(backend, planned(**package), lambda _: None)
+    assert caught.value.what == (
+        "the base image docker.io/library/y:latest asks for more, in each build on top of it (ONBUILD), than the build's own files and"
+        " a private network: the network of this host, with what listens on 127.0.0.1 there, for its steps"
+    )
+    assert not backend.builds

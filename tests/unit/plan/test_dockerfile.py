@@ -23,6 +23,19 @@ def test_a_quote_that_is_left_open_takes_no_time() -> None:
     assert bases(("FROM " + '"' + "\\a" * 4000).encode()) is not None
 
 
+def test_many_stages_flags_and_words_take_time_for_each_one_alone() -> None:
+    stages = 20_000
+    text = (
+        "FROM x AS a\n" * stages
+        + "COPY --from=a / /\n" * 1000
+        + "RUN "
+        + "--a " * stages
+        + "b " * stages
+    )
+    assert bases(text.encode()) == ("x",)
+    assert "RUN --a" in needs(text.encode())
+
+
 def test_an_argument_that_doubles_itself_is_given_up() -> None:
     doubling = "".join(f"ARG A{n + 1}=${{A{n}}}${{A{n}}}\n" for n in range(60))
     assert bases(f"ARG A0=x\n{doubling}FROM ${{A9}}\nFROM ${{A60}}\n".encode()) == ("x" * 512,)
