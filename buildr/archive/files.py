@@ -99,6 +99,7 @@ class ArchiveFiles:
 
     def _file(self, path: str, content: Entry, link: str) -> ArchiveFile:
         digest = self._archive.tree.contents.get(content.path, b"")
+        held = self._archive.tree.pinned.get(content.path)
         return ArchiveFile(
             path=path,
             kind="file",
@@ -106,8 +107,17 @@ class ArchiveFiles:
             size=content.size,
             time=content_time(digest),
             link=link,
-            read=partial(self._read, content, digest),
+            read=partial(self._read, content, digest)
+            if held is None
+            else partial(self._give, content.path, held),
         )
+
+    def _give(self, path: str, data: bytes) -> Iterator[bytes]:
+        if self._archive.lookout is not None:
+            self._archive.lookout.look(path, data)
+        for piece in _cut(data):
+            yield piece
+            self._archive.on_sent(len(piece))
 
     def _read(self, entry: Entry, content: bytes) -> Iterator[bytes]:
         if not entry.size:

@@ -24,6 +24,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
             one to read. None keeps those of the files, normalised.
         contents: digests of files by their paths, as `buildr.context.digest.ContentReader` gives them. What is sent of
             these files has that content, or is an error: they may have changed since they were scanned.
+        pinned: contents that are sent in place of those on the disk, by the files' paths.
     """
 
     entries: Iterable[Entry]
@@ -31,6 +32,7 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     mode: int | None = None
     contents: Mapping[str, bytes] = {}
+    pinned: Mapping[str, bytes] = {}
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,7 +107,10 @@ class ArchiveStream:
                 if entry.kind == "file":
                     name = os.fsencode(path)
                     content = part.contents.get(entry.path, b"")
-                    if entry.size < _HOLES_BYTES:
+                    if (held := part.pinned.get(entry.path)) is not None:
+                        self._look(entry.path, held)
+                        yield from self._held_file(name, mode, held)
+                    elif entry.size < _HOLES_BYTES:
                         self._small_file(reader, entry, name, mode, content)
                     else:
                         yield from self._large_file(reader, entry, name, mode, content)
@@ -125,20 +128,9 @@ class ArchiveStream:
 
     def member(self, part: Member) -> Iterator[bytes]:
         """Write a generated file, likewise."""
-        if self._lookout is not None:
-            self._lookout.look(part.path, part.data)
+        self._look(part.path, part.data)
         self._parents(_checked(part.path))
-        size = len(part.data)
-        time = content_time(content_digest(part.data) if size else b"")
-        self.put_header(os.fsencode(part.path), FILE, mode=part.mode, size=size, time=time)
-        rest = memoryview(part.data)
-        while rest:
-            if self._size >= self._chunk:
-                yield self.take()
-            room = self._chunk - self._size
-            self.put(bytes(rest[:room]))
-            rest = rest[room:]
-        self.put(padding(size))
+        yield from self._held_file(os.fsencode(part.path), part.mode, part.data)
 
     def copy(self, part: Copy) -> Iterator[bytes]:
         """Write one regular file, likewise."""
@@ -163,6 +155,23 @@ class ArchiveStream:
         finally:
             os.close(file)
 
+    def _look(self, path: str, data: bytes) -> None:
+        if self._lookout is not None:
+            self._lookout.look(path, data)
+
+    def _held_file(self, name: bytes, mode: int, data: bytes) -> Iterator[bytes]:
+        size = len(data)
+        time = content_time(content_digest(data) if size else b"")
+        self.put_header(name, FILE, mode=mode, size=size, time=time)
+        rest = memoryview(data)
+        while rest:
+            if self._size >= self._chunk:
+                yield self.take()
+            room = self._chunk - self._size
+            self.put(bytes(rest[:room]))
+            rest = rest[room:]
+        self.put(padding(size))
+
     def _small_file(
         self, reader: TreeReader, entry: Entry, name: bytes, mode: int, content: bytes
     ) -> None:
@@ -173,8 +182,7 @@ class ArchiveStream:
             raise changed(entry.path)
         self.put_header(name, FILE, mode=mode, size=size, time=content_time(found))
         if size:
-            if self._lookout is not None:
-                self._lookout.look(entry.path, data)
+            self._look(entry.path, data)
             self.put(data)
             self.put(padding(size))
 

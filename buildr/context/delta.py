@@ -34,12 +34,14 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
         removed: paths of what is gone or has become something of another kind; of a folder only its own.
         size: bytes in the files that are put.
         contents: their digests by their paths, those of empty ones left out.
+        pinned: contents that are to be put in place of those on the disk, by their paths.
     """
 
     put: tuple[Entry, ...]
     removed: tuple[str, ...]
     size: int
     contents: dict[str, bytes] = {}
+    pinned: dict[str, bytes] = {}
 
 
 def difference(old: State, new: State) -> Delta | None:

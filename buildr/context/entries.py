@@ -15,6 +15,7 @@ __all__ = [
     "EntryKind",
     "Scan",
     "Skipped",
+    "Without",
     "first_of",
     "normal_mode",
     "printable",
@@ -62,6 +63,18 @@ class Skipped(NamedTuple):
 
     path: str
     reason: str
+
+
+class Without(msgspec.Struct, frozen=True, kw_only=True):
+    """What never travels, whatever the rules of an ignore file say.
+
+    Attributes:
+        paths: relative to the directory.
+        files: by whatever name, each by its device and inode.
+    """
+
+    paths: frozenset[str] = frozenset()
+    files: frozenset[tuple[int, int]] = frozenset()
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from buildr.context.pins import Pins
 
 __all__ = ["Known", "Snapshot", "look", "nothing"]
 
@@ -41,10 +42,12 @@ class Snapshot:
     Attributes:
         digest: SHA-256 of all that decides what will be in the image, in hexadecimal digits; see
             `buildr.context.digest.tree_digest`.
+        pinned: the contents of files that are to be sent as they were read, whatever they hold by now, by their paths.
     """
 
-    def __init__(self, digest: str, body: Body | memoryview) -> None:
+    def __init__(self, digest: str, body: Body | memoryview, pins: Pins | None = None) -> None:
         self.digest = digest
+        self.pinned = {} if pins is None else pins.contents
         self._body = body
 
     @property
@@ -79,6 +82,7 @@ def look(
     settings: str,
     find: Callable[[Known], Scan],
     *,
+    pins: Pins | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
     """Find what travels of a directory, with as little reading as can be.
@@ -87,6 +91,8 @@ def look(
         root: the directory.
         settings: names everything else that decides what ``find`` returns.
         find: walks it; its argument says which files need not be looked into again.
+        pins: holds what ``find`` has read of files that are written to all the time. With it, a file that vanishes
+            after it was found counts as not there.
         now_ns: the clock that file systems take their times from, in nanoseconds since the epoch.
 
     Raises:
@@ -104,15 +110,19 @@ def look(
     scan = find(known.has)
     contents: list[bytes] = []
     with ContentReader(root) as reader:
+
+        def content_digest(entry: Entry) -> bytes:
+            return known.get(entry) or reader.digest(entry)
+
+        if pins is not None:
+            scan, digests = pins.settle(scan, content_digest)
+            content_digest = lambda entry: digests[entry.path]  # noqa: E731
         digest = tree_digest(
-            scan.entries,
-            root,
-            content_digest=lambda entry: known.get(entry) or reader.digest(entry),
-            seen=contents.append,
+            scan.entries, root, content_digest=content_digest, seen=contents.append
         )
     found = Body(scan, contents)
     store(name, top, settings, digest, began, found)
-    return Snapshot(digest, found)
+    return Snapshot(digest, found, pins)
 
 
 class _Known:

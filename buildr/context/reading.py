@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Entry
 
-__all__ = ["ChangedError", "TreeReader", "changed", "unreadable"]
+__all__ = ["ChangedError", "TreeReader", "VanishedError", "changed", "unreadable"]
 
 # O_PATH: a folder that may be entered but not listed is enough.
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -28,9 +28,13 @@ class ChangedError(ContextError):
     """A file is not what it was when the context was scanned; another look may succeed."""
 
 
-def changed(path: str) -> ChangedError:
+class VanishedError(ChangedError):
+    """A file is not there any more."""
+
+
+def changed(path: str, kind: type[ChangedError] = ChangedError) -> ChangedError:
     """Make the error for a file that is not what it was when the context was scanned."""
-    return ChangedError(
+    return kind(
         f"{printable(path)} changed while it was read",
         hint="Run again. If a program writes to it all the time, leave it out by the ignore file.",
     )
@@ -99,7 +103,9 @@ class TreeReader:
                 self._enter(folder)
             file = os.open(name, _FILE, dir_fd=self._folder)
         except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+                raise changed(entry.path, VanishedError) from error
+            if error.errno in {errno.ELOOP, errno.ENXIO}:
                 raise changed(entry.path) from error
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
                 raise  # it is not the file's fault

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import structs
 
-from buildr.context.entries import CLIMBING, Entry, Scan, Skipped, printable
+from buildr.context.entries import CLIMBING, Entry, Scan, Skipped, Without, printable
 from buildr.context.ignore.defaults import HISTORIES, default_rules
 from buildr.context.links import climbs
 from buildr.context.secret_contents import remembers_login
@@ -22,11 +22,12 @@ from buildr.context.secrets import SecretTable, Suspicion
 from buildr.errors import ContextError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from buildr.context.entries import EntryKind
     from buildr.context.ignore.rules import IgnoreRules
+    from buildr.context.pins import Pins
 
 __all__ = ["Entry", "Scan", "Skipped", "scan", "scan_file"]
 
@@ -52,9 +53,9 @@ def scan(
     *,
     rules: IgnoreRules | None,
     include_secrets: bool = False,
-    exclude: Collection[str] = (),
-    private: Collection[tuple[int, int]] = (),
+    without: Without = Without(),  # noqa: B008 - it is immutable
     known: Callable[[Entry], bool] = lambda _: False,
+    pins: Pins | None = None,
 ) -> Scan:
     """Find what travels of the directory ``root``.
 
@@ -66,9 +67,9 @@ def scan(
         root: the context.
         rules: from its ignore file; None means the defaults.
         include_secrets: send likely secrets too.
-        exclude: paths, relative to ``root``, that are left out whatever the rules say.
-        private: files that are left out by whatever name and whatever the rules say, each by its device and inode.
+        without: what is left out whatever the rules say.
         known: whether a file has not changed since an earlier scan with the same arguments looked into it and let it travel.
+        pins: holds the contents of files that are written to all the time.
 
     Raises:
         ContextError: something that should travel cannot be read, or a
@@ -76,16 +77,17 @@ def scan(
     """
     walk = _Walk(os.fspath(root), rules or default_rules(), known)
     walk.include_secrets = include_secrets
-    walk.exclude = frozenset(exclude)
-    walk.private = frozenset(private)
+    walk.without = without
+    walk.pins = pins
     return walk.run()
 
 
-def scan_file(path: Path) -> Scan:
+def scan_file(path: Path, pins: Pins | None = None) -> Scan:
     """Find one file, as if it were all that is in its folder.
 
     Args:
         path: a regular file, its links followed.
+        pins: holds its content if it is written to all the time.
 
     Raises:
         ContextError: it is not there, or cannot be read.
@@ -94,12 +96,15 @@ def scan_file(path: Path) -> Scan:
         status = os.stat(path, follow_symlinks=False)
         if not _may_read(os.fspath(path)):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        entry = _entry(path.name, "file", status)
+        if pins is not None:
+            entry = pins.pin(os.fspath(path), entry)
     except OSError as error:
         raise ContextError(
             f"the additional file {printable(os.fspath(path))} cannot be read: {error.strerror}",
             hint="Make it readable for you, or leave it out.",
         ) from error
-    return Scan(entries=(_entry(path.name, "file", status),), secrets=(), skipped=())
+    return Scan(entries=(entry,), secrets=(), skipped=())
 
 
 class _Folder:
@@ -126,8 +131,8 @@ class _Folder:
 class _Walk:
     def __init__(self, root: str, rules: IgnoreRules, known: Callable[[Entry], bool]) -> None:
         self.include_secrets = False
-        self.exclude: frozenset[str] = frozenset()
-        self.private: frozenset[tuple[int, int]] = frozenset()
+        self.without = Without()
+        self.pins: Pins | None = None
         self._root = root
         self._cut = len(root.rstrip("/")) + 1
         self._rules = rules
@@ -161,12 +166,12 @@ class _Walk:
                 self._pending -= self._folders.pop().pending is not None
                 continue
             path = item.path[self._cut :]
-            if path in self.exclude:
+            if path in self.without.paths:
                 continue
             try:
                 self._visit(item, path)
-            except FileNotFoundError:
-                continue
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # it has vanished meanwhile, or a folder above it
             except OSError as error:
                 raise self._unreadable(path, error.strerror) from error
         return Scan(
@@ -219,7 +224,7 @@ class _Walk:
         if not is_link and not stat.S_ISREG(status.st_mode):
             reason = _SPECIAL.get(stat.S_IFMT(status.st_mode), "no file, folder or link")
             self._skipped.append(Skipped(path, reason))
-        elif (status.st_dev, status.st_ino) in self.private:
+        elif (status.st_dev, status.st_ino) in self.without.files:
             self._skipped.append(Skipped(path, _PRIVATE))
             self._watched.append(_entry(path, "symlink" if is_link else "file", status))
         elif not is_link:
@@ -237,6 +242,8 @@ class _Walk:
 
     def _regular_file(self, item: os.DirEntry[str], path: str, status: os.stat_result) -> None:
         entry = _entry(path, "file", status)
+        if self.pins is not None and status.st_nlink == 1:
+            entry = self.pins.pin(item.path, entry)
         if not self._known(entry) and self._is_secret(item, path, status):
             self._secrets.append(path)
             self._watched.append(entry)
@@ -250,6 +257,7 @@ class _Walk:
         mine = status.st_uid == self._euid and status.st_mode & stat.S_IRUSR
         # Only where the mode leaves doubt is the system asked.
         if not (mine or status.st_mode & 0o444 == 0o444 or _may_read(item.path)):
+            os.lstat(item.path)  # what has vanished may not be read either
             raise self._unreadable(path)
         self._add(entry)
 
@@ -304,11 +312,13 @@ class _Walk:
             suspicion = self._table.suspect(path, item.name)
         if suspicion is None:
             return False
-        if status.st_size > suspicion.most_bytes:
+        content = self.pins.contents.get(path) if self.pins is not None else None
+        size = status.st_size if content is None else len(content)
+        if size > suspicion.most_bytes:
             return suspicion.if_longer
-        return suspicion.is_secret(
-            _content(item.path, suspicion.most_bytes) if status.st_size else b""
-        )
+        if content is None:
+            content = _content(item.path, suspicion.most_bytes) if size else b""
+        return suspicion.is_secret(content)
 
     def _hold_other_names(self, status: os.stat_result) -> None:
         if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):

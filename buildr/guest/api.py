@@ -4,8 +4,7 @@ In the image this file is the package's ``__init__.py``, with the defaults of th
 validated: the host has done so.
 """
 
-from __future__ import annotations
-
+# Without `from __future__ import annotations`: beside the script there may be a file of that name, too (`buildr.guest.shadows`).
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -32,7 +31,7 @@ __all__ = [
 class _Options(object):
     """Options as given, to be read as on the host; defaults are attributes of the class."""
 
-    _order: tuple[str, ...] = ()  # of what may be given without a name
+    _order: "tuple[str, ...]" = ()  # of what may be given without a name
 
     def __init__(self, *values: object, **options: object) -> None:
         self.__dict__.update(zip(self._order, values), **options)  # noqa: B905 - `strict` came with 3.10
@@ -140,7 +139,7 @@ def _is_plain(function, name):  # type: ignore[no-untyped-def] # likewise
     return type(function) is type(_nothing) and (not scope or scope.endswith("<locals>"))
 
 
-_decorated: dict[tuple[str, str], object] = {}
+_decorated: "dict[tuple[str, str], object]" = {}
 
 
 def _nothing() -> None:
@@ -167,7 +166,7 @@ class _Map(object):
         return map_here(self._function, inputs)
 
 
-def map_here(function: Any, inputs: Any) -> Any:
+def map_here(function: "Any", inputs: "Any") -> "Any":
     """Return the results of ``map`` without containers: an iterator that is also a context manager."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     if code is not None and code.co_flags & 0x80:  # an `async def`
@@ -227,14 +226,22 @@ class _AsyncResults(object):
 
 def is_in_docker_container() -> bool:
     """Say whether this process runs in a container; here it does, unless a variable denies it."""
+    _guard_imports()
     from buildr.guest import detection  # only when it is asked: every start pays for imports
 
     return detection.is_in_docker_container()
 
 
+def _guard_imports() -> None:
+    from buildr.guest.shadows import guard
+
+    guard()
+
+
 def __getattr__(name: str) -> object:
     """Import on demand what few scripts use (PEP 562)."""
     if name == "BuildrError":
+        _guard_imports()
         from buildr.errors import BuildrError
 
         return BuildrError

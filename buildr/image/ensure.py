@@ -90,10 +90,11 @@ def make_ready(
         wanted: how the image may come about.
         verbosity: how much progress is shown.
 
-    A file that changes while it is read is read again, with all others, so that an image holds one state of them.
+    A file that changes while it is read is read again, with all others, so that an image holds one state of them. Those
+    that change all the time are in it as they were read the last time.
 
     Raises:
-        ContextError: the files cannot be read or must not be sent, or change all the time.
+        ContextError: the files cannot be read or must not be sent, or change all the time and are too large to be held.
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
         DependencyError: the base image's Python does not satisfy the project.
@@ -109,7 +110,7 @@ def make_ready(
     for _ in range(_TRIES - 1):
         with contextlib.suppress(ChangedError):
             return _make_ready(backend, project, say_once, wanted, verbosity)
-    return _make_ready(backend, project, say_once, wanted, verbosity)
+    return _make_ready(backend, project, say_once, wanted, verbosity, pin=True)
 
 
 def _make_ready(
@@ -118,14 +119,24 @@ def _make_ready(
     say: Callable[[str], None],
     wanted: Wanted,
     verbosity: Verbosity,
+    *,
+    pin: bool = False,
 ) -> Ready:
     """Do what `make_ready` does with the files as they are now.
+
+    Args:
+        backend: as there, and so on.
+        project: as there.
+        say: as there.
+        wanted: as there.
+        verbosity: as there.
+        pin: whether files that are written to all the time are held as they are read.
 
     Raises:
         ChangedError: they are no longer what they were.
     """
     with Progress(f"building {project.name}", verbosity) as progress:
-        sources = read_sources(project)
+        sources = read_sources(project, pin=pin)
         bases = find_bases(backend, project, progress)
         inputs = Inputs(sources=sources, bases=bases, frame=frame(project, sources, bases))
         lookup = Lookup(backend, project, inputs)

@@ -52,8 +52,18 @@ def files_to_put(project: Project, delta: Delta) -> bytes:
     """
     if delta.removed or delta.size > _PUT_BYTES or len(delta.put) > _PUT_ENTRIES:
         return b""
-    parts: list[Part] = [Tree(entries=delta.put, root=project.context, contents=delta.contents)]
+    parts: list[Part] = [_tree(project, delta, "")]
     return b"".join(pack(parts, owner=int(project.recipe.user), lookout=lookout(project)))
+
+
+def _tree(project: Project, delta: Delta, prefix: str) -> Tree:
+    return Tree(
+        entries=delta.put,
+        root=project.context,
+        prefix=prefix,
+        contents=delta.contents,
+        pinned=delta.pinned,
+    )
 
 
 def grow(
@@ -79,7 +89,7 @@ def grow(
         return None
     parts: list[Part] = [
         Member(path=CONTAINERFILE, data=text.encode()),
-        Tree(entries=delta.put, root=project.context, prefix="context", contents=delta.contents),
+        _tree(project, delta, "context"),
     ]
     request = BuildRequest(
         context=counted(pack(parts, lookout=lookout(project)), progress),

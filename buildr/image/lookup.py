@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildr.errors import ImageNotFoundError
 from buildr.leftovers.last_image import Memory
@@ -106,6 +107,7 @@ class Lookup:
         places = [place_in(self._backend, base) for base in self._bases] if delta else []
         if delta is None or "other" in places or (delta.removed and "filled" in places):
             return None
+        delta = replace(delta, pinned=self._tree.pinned)
         if growth == "files" and (files := files_to_put(self._project, delta)):
             return Ready(image=last.id, variables=last.variables, files=files)
         if last.layers >= _MOST_LAYERS:

@@ -90,7 +90,7 @@ def eject(
         recorded = read_manifest(top)
         found = survey(top, recorded or {})
         ours = [os.path.join(top, path).rstrip("/") for path in found.without_foreign()]
-        sources = read_sources(project, without=ours)
+        sources = read_sources(project, without=ours, pin=True)
         ignored = _ignore_file(project, sources)
         new = {
             **_marks(project, sources, lookout),

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr._version import __version__
+from buildr.context.entries import Without
 from buildr.context.ignore.file import read_ignore_file
 from buildr.context.index import look, nothing
+from buildr.context.reading import changed
 from buildr.errors import ContextError
 from buildr.host import cache
 from buildr.plan.private_files import identities
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from buildr.context.entries import Scan
     from buildr.context.index import Known, Snapshot
+    from buildr.context.pins import Pins
     from buildr.plan.named_files import ExtraFile
     from buildr.plan.project import Project
 
@@ -46,29 +49,43 @@ class Sources(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def read_sources(project: Project, *, without: Sequence[str] = ()) -> Sources:
+def read_sources(project: Project, *, without: Sequence[str] = (), pin: bool = False) -> Sources:
     """Look at all files that would travel.
 
     Args:
         project: whose.
         without: real paths of what does not.
+        pin: whether files that are written to all the time are held as they are read: see `buildr.context.pins`.
 
     Raises:
         ContextError: something cannot be read, or must not be sent.
     """
     return Sources(
-        tree=nothing() if project.recipe.mounted else _look_at_context(project, without),
-        extra=tuple((file, _look_at_extra(project, file, without)) for file in project.files),
+        tree=nothing()
+        if project.recipe.mounted
+        else _look_at_context(project, without, _pins(pin)),
+        extra=tuple(
+            (file, _look_at_extra(project, file, without, _pins(pin))) for file in project.files
+        ),
         dockerfile=_read_dockerfile(project.dockerfile) if project.dockerfile else b"",
     )
 
 
-def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
+def _pins(pin: bool) -> Pins | None:
+    if not pin:
+        return None
+    from buildr.context.pins import Pins
+
+    return Pins()
+
+
+def _look_at_context(project: Project, without: Sequence[str], pins: Pins | None) -> Snapshot:
     dockerfile = Path(project.dockerfile) if project.dockerfile else None
     ignore_file = read_ignore_file(project.context, dockerfile)
     # Every run writes to the cache, which may be in the context.
     inside = _below(project.context, (os.path.realpath(cache.directory()), *without))
     exclude = (*(IGNORE_FILES if dockerfile else ()), *inside)
+    left_out = frozenset(exclude)
     include_secrets = project.package.include_secrets
     script = "" if dockerfile else project.script
 
@@ -79,17 +96,23 @@ def _look_at_context(project: Project, without: Sequence[str]) -> Snapshot:
             project.context,
             rules=ignore_file.parse() if ignore_file else None,
             include_secrets=include_secrets,
-            exclude=exclude,
-            private=identities(project.private),
+            without=Without(paths=left_out, files=identities(project.private)),
             known=known,
+            pins=pins,
         )
-        if script:
-            source = ignore_file.source if ignore_file else "what Buildr leaves out by itself"
-            _check_script(project.context, script, found, source)
+        if script and not _holds_script(project.context, script, found):
+            raise ContextError(
+                f"the script {script} is left out of the context, by"
+                f" {ignore_file.source if ignore_file else 'what Buildr leaves out by itself'}",
+                hint=f"Add a line !{script} to the ignore file, or rename the script.",
+            )
         return found
 
     settings = repr((__version__, ignore_file, include_secrets, exclude, script, project.private))
-    return look(project.context, settings, find)
+    found = look(project.context, settings, find, pins=pins)
+    if pins is not None and script and not _holds_script(project.context, script, found.scan):
+        raise changed(script)
+    return found
 
 
 def _below(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
@@ -104,11 +127,15 @@ def _read_dockerfile(path: str) -> bytes:
     return read_dockerfile(path)
 
 
-def _look_at_extra(project: Project, file: ExtraFile, without: Sequence[str]) -> Snapshot:
+def _look_at_extra(
+    project: Project, file: ExtraFile, without: Sequence[str], pins: Pins | None
+) -> Snapshot:
     path = Path(file.source)
     if file.name:
-        return look(path.parent, f"{__version__} {path.name}", lambda _: _scan_file(path))
+        settings = f"{__version__} {path.name}"
+        return look(path.parent, settings, lambda _: _scan_file(path, pins), pins=pins)
     exclude = _below(path, without)
+    left_out = frozenset(exclude)
     include_secrets = project.package.include_secrets
 
     def find(known: Known) -> Scan:
@@ -122,26 +149,22 @@ def _look_at_extra(project: Project, file: ExtraFile, without: Sequence[str]) ->
             path,
             rules=None,
             include_secrets=include_secrets or named,
-            exclude=exclude,
-            private=identities(project.private),
+            without=Without(paths=left_out, files=identities(project.private)),
             known=known,
+            pins=pins,
         )
 
     settings = repr((__version__, "all", exclude, include_secrets, project.private))
-    return look(path, settings, find)
+    return look(path, settings, find, pins=pins)
 
 
-def _scan_file(path: Path) -> Scan:
+def _scan_file(path: Path, pins: Pins | None) -> Scan:
     from buildr.context.scan import scan_file
 
-    return scan_file(path)
+    return scan_file(path, pins)
 
 
-def _check_script(context: Path, script: str, found: Scan, source: str) -> None:
+def _holds_script(context: Path, script: str, found: Scan) -> bool:
     top = os.path.realpath(context)
     real = os.path.relpath(os.path.realpath(os.path.join(top, script)), top)
-    if not any(entry.path in (script, real) for entry in found.entries):
-        raise ContextError(
-            f"the script {script} is left out of the context, by {source}",
-            hint=f"Add a line !{script} to the ignore file, or rename the script.",
-        )
+    return any(entry.path in (script, real) for entry in found.entries)

@@ -101,7 +101,11 @@ def source_tree(project: Project, sources: Sources, prefix: str = "") -> Tree:
     """Return the context, below a prefix: with the contents that its fingerprint is made of, or none."""
     tree = sources.tree
     return Tree(
-        entries=tree.scan.entries, root=project.context, prefix=prefix, contents=tree.digests()
+        entries=tree.scan.entries,
+        root=project.context,
+        prefix=prefix,
+        contents=tree.digests(),
+        pinned=tree.pinned,
     )
 
 
@@ -120,14 +124,12 @@ def extra_members(sources: Sources) -> list[Part]:
             [entry] = tree.scan.entries
             [content] = tree.contents
             mode = normal_mode(entry.mode, "file") if file.mode is None else file.mode
+            path = f"{name}/{file.name}"
+            held = tree.pinned.get(entry.path)
             parts.append(
-                Copy(
-                    path=f"{name}/{file.name}",
-                    source=source,
-                    mode=mode,
-                    size=entry.size,
-                    content=content,
-                )
+                Copy(path=path, source=source, mode=mode, size=entry.size, content=content)
+                if held is None
+                else Member(path=path, data=held, mode=mode)
             )
         else:
             parts.append(
@@ -137,6 +139,7 @@ def extra_members(sources: Sources) -> list[Part]:
                     prefix=name,
                     mode=file.mode,
                     contents=tree.digests(),
+                    pinned=tree.pinned,
                 )
             )
     return parts

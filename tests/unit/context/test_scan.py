@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildr.context.entries import CLIMBING
+from buildr.context.entries import CLIMBING, Without
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.links import describe_links
 from buildr.context.scan import Entry, Skipped, scan
@@ -160,7 +160,7 @@ def test_what_is_excluded_by_path_is_left_out_with_all_in_it(tmp_path: Path) -> 
     write(tmp_path, "out/a")
     write(tmp_path, "b")
     write(tmp_path, "sub/b")
-    found = scan(tmp_path, rules=NO_RULES, exclude=("out", "b"))
+    found = scan(tmp_path, rules=NO_RULES, without=Without(paths=frozenset(("out", "b"))))
     assert [entry.path for entry in found.entries] == ["sub", "sub/b"]
 
 

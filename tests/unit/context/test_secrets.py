@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildr.context.entries import Without
 from buildr.context.ignore.rules import IgnoreRules
 from buildr.context.scan import scan
 from buildr.context.secrets import SecretTable, describe, describe_histories
@@ -436,7 +437,7 @@ def test_a_private_file_travels_by_none_of_its_names(tmp_path: Path, include_sec
         tmp_path,
         rules=IgnoreRules.parse("!token\n!copy\n"),
         include_secrets=include_secrets,
-        private={(status.st_dev, status.st_ino)},
+        without=Without(files=frozenset({(status.st_dev, status.st_ino)})),
     )
     assert [entry.path for entry in found.entries] == ["app.py"]
     assert [skipped.path for skipped in found.skipped] == ["copy", "token"]

@@ -20,9 +20,7 @@ from buildr.plan.guest_files import guest_files
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-EVERYTHING = sorted(
-    {*sys.stdlib_module_names, *shadows.LIBRARIES} - {"__future__", "_thread", "buildr"}
-)
+EVERYTHING = sorted({*sys.stdlib_module_names, *shadows.LIBRARIES} - {"_thread", "buildr"})
 HOST = """\
 import queue
 from buildr import Containerize
@@ -156,6 +154,19 @@ def test_call_mode_in_the_guest(
     assert parsed is not None, done.stderr
     assert parsed[0]["kind"] == kind, (parsed, done.stderr.decode())
     assert answer in parsed[1].decode()
+
+
+def test_the_public_names_in_the_guest(tmp_path: Path) -> None:
+    populate(tmp_path / "project")
+    code = "import buildr, json; print(buildr.is_in_docker_container(), buildr.BuildrError.__name__, json.MINE)"
+    (tmp_path / "project" / "app.py").write_text(code)
+    for path, data in guest_files():
+        (tmp_path / "guest" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "guest" / path).write_bytes(data)
+    environ = {"PYTHONPATH": str(tmp_path / "guest"), "BUILDR_IN_CONTAINER": "1"}
+    command = [sys.executable, "-B", str(tmp_path / "project" / "app.py")]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout == "True BuildrError True\n", done.stderr
 
 
 def test_without_such_files_imports_are_pythons_own(tmp_path: Path) -> None:

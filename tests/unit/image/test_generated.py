@@ -217,19 +217,53 @@ def test_what_is_saved_during_a_long_build_comes_into_the_image_of_the_state_aft
     said: list[str] = []
     image = ensure_image(backend, planned(), said.append)
     assert len(said) == len(set(said))
-    ((_, _, data),) = backend.layers
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        content = tar.extractfile("app/app.py")
-        assert content is not None
-        assert content.read() == script.read_bytes() == b"print('0 more edits follow this one')\n"
+    assert sent(backend, "app/app.py") == script.read_bytes()
+    assert script.read_bytes() == b"print('0 more edits follow this one')\n"
     assert backend.image(image) is not None
 
 
-def test_a_file_that_is_written_to_all_the_time_is_an_error(project_directory: Path) -> None:
+def sent(backend: Appending, path: str) -> bytes:
+    """Return what a file holds in the layer that was taken."""
+    ((_, _, data),) = backend.layers
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        content = tar.extractfile(path)
+        assert content is not None
+        return content.read()
+
+
+def test_a_file_that_is_written_to_all_the_time_is_sent_as_it_was_read(
+    project_directory: Path,
+) -> None:
     backend = Edited(project_directory / "app.py", 3)
-    with pytest.raises(ContextError, match=r"app\.py changed while it was read"):
+    ensure(backend)
+    assert sent(backend, "app/app.py") == b"print('1 more edits follow this one')\n"
+
+
+def test_a_large_file_that_is_written_to_all_the_time_is_an_error(project_directory: Path) -> None:
+    class Rewritten(Appending):
+        def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+            save(project_directory / "database", f"{len(self.operations):9}" * (1 << 20))
+            return super().append(image, layer, on_event)
+
+    (project_directory / "database").write_bytes(b"123456789" * (1 << 20))
+    backend = Rewritten()
+    with pytest.raises(ContextError, match="database changed while it was read"):
         ensure(backend)
     assert backend.layers == []
+
+
+def test_files_that_come_and_go_all_the_time_do_no_harm(project_directory: Path) -> None:
+    class Busy(Appending):
+        def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
+            for file in project_directory.glob("*.tmp"):
+                file.unlink()
+            (project_directory / f"{len(self.operations)}.tmp").write_text("for now")
+            return super().append(image, layer, on_event)
+
+    (project_directory / "first.tmp").write_text("for now")
+    backend = Busy()
+    ensure(backend)
+    assert len(backend.layers) == 1
 
 
 # Failing ------------------------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""Files that are written to all the time: read once, and sent as they were read."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from buildr.archive.parts import Tree
+from buildr.archive.tar import pack
+from buildr.context import index
+from buildr.context.digest import content_digest
+from buildr.context.ignore.rules import IgnoreRules
+from buildr.context.pins import Pins
+from buildr.context.scan import scan, scan_file
+from buildr.errors import ContextError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from buildr.context.entries import Scan
+
+RULES = IgnoreRules.parse("")
+HOUR_NS = 3_600_000_000_000
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = tmp_path / "root"
+    found.mkdir()
+    return found
+
+
+def look(root: Path, pins: Pins, *then: Path) -> index.Snapshot:
+    """Look, and remove some files as soon as they have been found."""
+
+    def find(known: index.Known) -> Scan:
+        found = scan(root, rules=RULES, known=known, pins=pins)
+        for path in then:
+            path.unlink()
+        return found
+
+    return index.look(root, "", find, pins=pins)
+
+
+def paths(found: index.Snapshot) -> list[str]:
+    return [entry.path for entry in found.scan.entries]
+
+
+def grow_old(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file's last change be an hour ago, as the next pins see it; no program can set the time of a status."""
+    now = file.stat().st_ctime_ns + HOUR_NS
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+
+
+def test_what_was_hashed_is_what_is_sent(root: Path) -> None:
+    (root / "state.json").write_bytes(b"before")
+    found = look(root, Pins())
+    (root / "state.json").write_bytes(b"another one, of another size")
+    tree = Tree(
+        entries=found.scan.entries, root=root, contents=found.digests(), pinned=found.pinned
+    )
+    data = b"".join(pack([tree]))
+    assert b"before" in data
+    assert b"another" not in data
+    assert found.digests() == {"state.json": content_digest(b"before")}
+
+
+def test_a_file_that_vanishes_after_it_was_found_is_sent_if_it_is_young(root: Path) -> None:
+    (root / "a.tmp").write_bytes(b"for now")
+    found = look(root, Pins(), root / "a.tmp")
+    assert found.pinned == {"a.tmp": b"for now"}
+
+
+def test_an_old_one_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "old.log").write_bytes(b"long ago")
+    (root / "app.py").write_bytes(b"")
+    grow_old(root / "old.log", monkeypatch)
+    found = look(root, Pins(), root / "old.log")
+    assert paths(found) == ["app.py"]
+    assert found.pinned == {}
+
+
+def test_one_of_several_names_is_looked_for_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "a").write_bytes(b"x")
+    os.link(root / "a", root / "b")
+    grow_old(root / "a", monkeypatch)
+    with pytest.raises(ContextError, match="a changed while it was read"):
+        look(root, Pins(), root / "a")
+
+
+def test_what_is_too_large_is_read_when_it_is_sent(root: Path) -> None:
+    (root / "large").write_bytes(b"x" * ((4 << 20) + 1))
+    found = look(root, Pins())
+    assert paths(found) == ["large"]
+    assert found.pinned == {}
+
+
+def test_only_so_much_is_held_in_all(root: Path) -> None:
+    for number in range(17):
+        (root / f"{number:02}").write_bytes(b"x" * (4 << 20))
+    assert sorted(look(root, Pins()).pinned) == [f"{number:02}" for number in range(16)]
+
+
+def test_the_content_that_is_sent_is_the_one_that_was_searched_for_secrets(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = root / "state.txt"
+    file.write_bytes(b"nothing yet")
+    listed = os.open
+    key = b"AKIA" + b"QWERTYUIOPASDFGH" + b"\n"
+
+    def written_to(path: str, flags: int, **where: int) -> int:
+        if path == str(file):
+            file.write_bytes(key)  # after it was found, and before it is read
+        return listed(path, flags, **where)
+
+    monkeypatch.setattr(os, "open", written_to)
+    found = scan(root, rules=RULES, pins=Pins())
+    assert found.secrets == ("state.txt",)
+    assert found.entries == ()
+
+
+def test_one_file_alone_is_held_too(root: Path) -> None:
+    (root / "log").write_bytes(b"line\n")
+    pins = Pins()
+    found = index.look(root, "", lambda _: scan_file(root / "log", pins), pins=pins)
+    (root / "log").write_bytes(b"")
+    assert found.pinned == {"log": b"line\n"}
+
+
+def test_a_file_that_may_not_be_read_is_said(root: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (root / "locked").write_bytes(b"x")
+    (root / "locked").chmod(0)
+    with pytest.raises(ContextError, match="locked in the context"):
+        scan(root, rules=RULES, pins=Pins())
