@@ -64,7 +64,9 @@ def refuse_ties(
     tool = data.get("tool")
     if not isinstance(tool, dict) or not wanted:
         return
-    names = {normalised(match[0]) for item in wanted if (match := re.match(r"[\w.-]+", item))}
+    names = {
+        normalised(match[0]) for item in wanted if (match := re.match(r"[\w.-]+", item.strip()))
+    }
     for tie in _ties(tool, uv_lock):
         if tie.name == "*" or normalised(tie.name) in names:
             raise DependencyError(

@@ -226,22 +226,20 @@ class _AsyncResults(object):
 
 def is_in_docker_container() -> bool:
     """Say whether this process runs in a container; here it does, unless a variable denies it."""
-    _guard_imports()
+    from buildr.guest.shadows import guard
+
+    guard()
     from buildr.guest import detection  # only when it is asked: every start pays for imports
 
     return detection.is_in_docker_container()
 
 
-def _guard_imports() -> None:
-    from buildr.guest.shadows import guard
-
-    guard()
-
-
 def __getattr__(name: str) -> object:
     """Import on demand what few scripts use (PEP 562)."""
     if name == "BuildrError":
-        _guard_imports()
+        from buildr.guest.shadows import guard
+
+        guard()
         from buildr.errors import BuildrError
 
         return BuildrError

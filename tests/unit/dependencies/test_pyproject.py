@@ -156,6 +156,12 @@ def test_a_name_that_is_tied_to_an_index_is_refused_without_a_lock(
     assert caught.value.hint.startswith(f"run: {command}")
 
 
+def test_blanks_around_a_requirement_do_not_untie_it(tmp_path: Path) -> None:
+    project = '[project]\nname = "x"\nversion = "1"\ndependencies = [" requests >= 2 "]\n'
+    with pytest.raises(DependencyError, match="ties the package to"):
+        lines(tmp_path, f'{project}{UV_INDEX}{TIED}{{ index = "mine" }}\n')
+
+
 def test_a_name_that_is_tied_to_the_only_index_comes_from_there(tmp_path: Path) -> None:
     tables = f'{UV_INDEX}default = true\n{TIED}{{ index = "mine" }}\n'
     assert lines(tmp_path, PROJECT + tables)[0] == "--index-url https://mine.example.org/simple"

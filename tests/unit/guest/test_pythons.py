@@ -97,7 +97,7 @@ def test_a_script_runs_under_the_first_process_with_the_public_names(
     done = run(*command, guest=guest, BUILDR_IN_CONTAINER="true")
     assert (done.returncode, done.stderr) == (3, b"")
     _, rest = done.stdout.decode().split(" ", maxsplit=1)
-    names = "buildr buildr._version buildr.errors buildr.guest buildr.guest.detection"
+    names = "buildr buildr._version buildr.errors buildr.guest buildr.guest.detection buildr.guest.shadows"
     assert rest == f"['a b'] {names}\n"
 
 
