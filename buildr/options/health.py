@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from buildr.options.errors import InvalidValueError
 from buildr.options.reading import record
-from buildr.options.values import each, number, text, typed
+from buildr.options.values import each, integer, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +79,7 @@ def _command(value: object) -> str | tuple[str, ...]:
 
 
 def _retries(value: object) -> int:
-    found = typed(value, int, _RETRIES)
-    if not 1 <= found <= 1000:
-        raise InvalidValueError(value, _RETRIES)
-    return int(found)
+    return integer(value, 1, 1000, _RETRIES)
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

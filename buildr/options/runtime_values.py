@@ -12,7 +12,7 @@ from buildr.options.errors import InvalidValueError
 from buildr.options.reading import record
 from buildr.options.size import ACCEPTS as SIZE
 from buildr.options.size import parse_bytes
-from buildr.options.values import each, matching, number, path, text, typed
+from buildr.options.values import each, integer, matching, number, path, text, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,10 +89,7 @@ def interrupt(value: object) -> str:
 
 def interrupt_status(value: object) -> int:
     """Read the option ``interrupt_status``."""
-    status = typed(value, int, _STATUS)
-    if not 0 <= status <= 255:
-        raise InvalidValueError(value, _STATUS)
-    return status
+    return integer(value, 0, 255, _STATUS)
 
 
 def restart(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from buildr.options.errors import InvalidValueError, did_you_mean
-from buildr.options.values import each, refuse_repeated, text, typed
+from buildr.options.values import each, integer, refuse_repeated, text
 
 if TYPE_CHECKING:
     from typing import Any
@@ -109,7 +109,4 @@ def _limit(value: object) -> int:
             value = int(text(value, _LIMIT))
         except ValueError:
             raise InvalidValueError(value, _LIMIT) from None
-    number = typed(value, int, _LIMIT)
-    if not UNLIMITED <= number <= _MOST:
-        raise InvalidValueError(value, _LIMIT)
-    return number
+    return integer(value, UNLIMITED, _MOST, _LIMIT)

@@ -112,6 +112,18 @@ def number(value: object, least: float, most: float, accepts: str) -> float:
     return found
 
 
+def integer(value: object, least: int, most: int, accepts: str) -> int:
+    """Return an integer from ``least`` to ``most``.
+
+    Raises:
+        InvalidValueError: it is not an integer, or out of these bounds.
+    """
+    found = typed(value, int, accepts)
+    if not least <= found <= most:
+        raise InvalidValueError(value, accepts)
+    return found
+
+
 def each(
     value: object,
     read: Callable[[Any], T],
