@@ -12,7 +12,7 @@
         main()
 """
 
-# Before all else: see there.
+# First, since it guards all other imports: see its docstring.
 from buildr.guest.shadows import guard
 
 guard()

@@ -1,7 +1,7 @@
-"""Imports without the garbage collector, which would look at all that they make, several times, and find nothing.
+"""Imports without the garbage collector, which would scan everything that they create, several times, and free nothing.
 
-A run is over a fraction of a second after its imports, and each costs the user time. What an import makes (modules, functions,
-classes) stays until the end, and there the collector walks all of it once more; what is frozen it leaves alone. Together
+A run ends a fraction of a second after its imports, so each millisecond counts. What an import creates (modules, functions,
+classes) lives until the end, where the collector would walk all of it once more; it skips what is frozen. Together that saves
 10 of the 70 milliseconds that Python needs for Buildr's modules.
 """
 
@@ -17,10 +17,11 @@ __all__ = ["Uncollected"]
 
 
 class Uncollected:
-    """No garbage is collected meanwhile; a context manager.
+    """A context manager that suspends garbage collection.
 
     Args:
-        freeze: leave alone for good what there is at the end: for a time at which the program itself has made little.
+        freeze: whether everything that exists at the end is exempt from all later collections. Only for a moment at which the
+            program itself has created little.
     """
 
     def __init__(self, *, freeze: bool = False) -> None:

@@ -62,7 +62,7 @@ __all__ = [
     "TrustError",
 ]
 
-# What a terminal obeys, or what makes text look other than it is: C0 and C1 (ECMA-48) without line feed and tab, the
+# Characters that control a terminal or make text look different from what it is: C0 and C1 (ECMA-48) without line feed and tab, the
 # separators of lines and paragraphs, and what changes the direction of writing (https://www.unicode.org/reports/tr9).
 _CONTROLS = {
     code: ascii(chr(code))[1:-1]
@@ -91,7 +91,7 @@ class Term(str):
 
 
 class OptionName(Term):
-    """An option, by the name that it has in the decorator.
+    """The name of an option, as the decorator has it.
 
     Args:
         option: ``package.tag``.
@@ -160,7 +160,7 @@ class BuildrError(Exception):
         return tuple(dict.fromkeys(part.option for part in parts if isinstance(part, OptionName)))
 
     def __str__(self) -> str:
-        """Return the text as it is shown; engines, guests and file names have no say in what a terminal does."""
+        """Return the text as it is shown; nothing in it from engines, guests or file names can control a terminal."""
         return terminal_safe(super().__str__())
 
     def _say(self, what: str, hint: str) -> None:
@@ -203,13 +203,13 @@ class DependencyError(BuildrError):
 
 
 class RemoteError(BuildrError):
-    """What was called in a container failed there, or ended without a result.
+    """A function called in a container failed there, or ended without a result.
 
-    A built-in exception is raised as what it is, with an error of this class as its ``__cause__``.
+    A built-in exception is raised as itself, with an error of this class as its ``__cause__``.
 
     Attributes:
         type_name: the exception's class, ``package.module.Class``; empty where there was none.
-        traceback: the one that Python would have shown in the container; empty likewise.
+        traceback: the one that Python would have shown in the container; empty if there was no exception.
         status: the container's exit status where it ended without a result, or that of ``sys.exit`` in the function; else
             ``None``.
     """
@@ -236,7 +236,7 @@ class TransferError(BuildrError):
 
 
 class CallTimeoutError(BuildrError, TimeoutError):
-    """A call took longer than it may; its container has been stopped."""
+    """A call exceeded its time limit; its container has been stopped."""
 
 
 class CallCancelledError(BuildrError):

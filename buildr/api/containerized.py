@@ -1,4 +1,4 @@
-"""What a decorated function is: `Containerized`."""
+"""`Containerized`: what the decorator makes of a function."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ T_co = TypeVar("T_co", covariant=True)
 if TYPE_CHECKING:
 
     class _TakesOne(Protocol[S_contra, T_co]):
-        """A decorated function that one argument is enough for."""
+        """A decorated function that can be called with one argument."""
 
         @property
         def local(self) -> Callable[[S_contra], T_co]: ...
@@ -76,8 +76,8 @@ class Containerized(Generic[P, R]):
     def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run this function alone in a container, with these arguments; return what it returns.
 
-        Arguments and result travel as JSON, and what JSON would change is refused. The function of an ``async def`` gives
-        a coroutine here, too. Inside a container it just runs.
+        Arguments and result travel as JSON, and what JSON would change is refused. For an ``async def`` it returns
+        a coroutine. Inside a container the function just runs.
 
         Raises:
             EntryError: the container could not find the function: it is in no file, or inside another function.
@@ -135,12 +135,12 @@ class Containerized(Generic[P, R]):
         """Run this function in a container for each input; give the results in the order of the inputs.
 
         As with the built-in `map`, several inputs give several arguments, and the shortest ends it. Inputs are taken as they
-        are needed. The first exception is raised where its result is due, and ends it: the other calls are cancelled,
-        as they are when the iterator is closed or forgotten.
+        are needed. The first exception is raised where its result is due and ends the iteration: the other calls are
+        cancelled, as they are when the iterator is closed or garbage-collected.
 
         Args:
-            inputs: of the first argument.
-            more: of further ones.
+            inputs: values of the first argument.
+            more: values of further arguments.
             concurrency: how many containers run at a time; by default one for each CPU and at most four, and one
                 where ``name`` or a port allows no more.
 
@@ -148,7 +148,7 @@ class Containerized(Generic[P, R]):
             An iterator with a ``close()``, or for an ``async def`` an asynchronous one with an ``aclose()``.
 
         Raises:
-            OptionError: ``concurrency`` is not a number from 1 on, or more than ``name`` or a port allows.
+            OptionError: ``concurrency`` is not a number, is less than 1, or more than ``name`` or a port allows.
         """
         if is_inside():
             from buildr.guest.api import map_here
@@ -163,7 +163,7 @@ class Containerized(Generic[P, R]):
         """Return the same function with another ``call_timeout``: ``main.within(30).remote(x)``.
 
         Args:
-            seconds: how long a call may run, without the build; ``None``: for ever.
+            seconds: how long a call may run, without the build; ``None``: no limit.
 
         Raises:
             OptionError: it is not a number of seconds.
@@ -190,16 +190,16 @@ class Containerized(Generic[P, R]):
     ) -> Containerized[Q, T]: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Containerized[..., Any]:
-        """Bind as the callable itself would, so that a method may be decorated, a static or class method too."""
+        """Bind as the callable itself would, so that methods can be decorated, static and class methods too."""
         bind = getattr(self.local, "__get__", None)
         bound = self.local if bind is None else bind(instance, owner)
         return self if bound is self.local else Containerized(bound, self._decoration)
 
     def cancel(self) -> None:
-        """Stop the containers that calls of this function run now, as Ctrl+C does; from any thread.
+        """Stop the containers that are running for calls of this function, as Ctrl+C does; from any thread.
 
-        The guest gets SIGINT, and after its grace SIGKILL; the call then leaves with status 0, one by `remote` or `map`
-        raises `buildr.errors.CallCancelledError`. Without a running container nothing happens.
+        The guest gets SIGINT and, after its grace period, SIGKILL. A call of the whole script then ends the process with status 0;
+        one by `remote` or `map` raises `buildr.errors.CallCancelledError`. If no container is running, nothing happens.
         """
         for one in tuple(self._decoration.running):
             one.request_cancel()

@@ -1,4 +1,4 @@
-"""What a decorator says of its function, and what its calls come to: a run of the whole script, a call, or nothing but the function."""
+"""A decorated function's options, and what calling it does: run the whole script, run the function alone, or just call it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ never_called: list[Callable[..., Any]] = []
 
 
 class Decoration:
-    """What a decorator says of its function, and what of that runs now.
+    """The options of a decorated function, and its runs and calls in progress.
 
     Args:
-        package: the options of the image, valid one by one.
+        package: the options of the image, each valid by itself.
         runtime: the options of the run, likewise.
-        within: in place of the option ``call_timeout``.
-        running: the runs and calls of the function that run now; shared by all that stand for it.
+        within: replaces the option ``call_timeout``.
+        running: the runs and calls of the function that are in progress; shared by all objects for this function.
     """
 
     __slots__ = ("package", "running", "runtime", "within")
@@ -117,7 +117,7 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def is_inside() -> bool:
-    """Whether this is a container already; say so where only evidence tells."""
+    """Whether this is already a container; say so if only indirect evidence shows it."""
     found = detect()
     for warning in found.warnings:
         console.warn(warning)

@@ -55,7 +55,7 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
         function: when used without parentheses.
         package: how the image is built; see `buildr.PackageOptions`.
         runtime: how the container runs; see `buildr.RuntimeOptions`.
-        others: none is taken; each is an error that says in which of the two it belongs.
+        others: none is accepted; the error says in which of the two groups each belongs.
 
     Raises:
         OptionError: an option has a wrong name, type or value, or belongs to neither group. When the decorated function is in the script
@@ -95,7 +95,7 @@ def _expect_a_call(function: Callable[..., Any]) -> None:
     script = sys.modules["__main__"]
 
     def report() -> None:
-        # It is another one by then where a program has run the script, as `runpy` does.
+        # By then it is another module if a program ran the script, as `runpy` does.
         if never_called and sys.modules.get("__main__") is script:
             from buildr.api import missing_call
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process with a status, from whichever thread this is.
+    """End the process with a status, from any thread.
 
     Raises:
         SystemExit: always. Off the main thread Python swallows it, so there the status is also kept for the end
@@ -41,8 +41,8 @@ def fail(error: BuildrError) -> NoReturn:
 def _leave_without_prompt() -> None:
     """Let a SystemExit end the process under ``PYTHONINSPECT``, too.
 
-    Python would print it as an exception, and wait for input. That is meant for scripts that fail, and this one has ended in
-    its container, as it was told to; `python -i` asks for a prompt in any case.
+    Python would print it as an exception and wait for input. That is meant for scripts that fail, and this one ended in
+    its container as intended; `python -i` asks for a prompt in any case.
     """
     previous = sys.excepthook
 

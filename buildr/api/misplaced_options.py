@@ -1,4 +1,4 @@
-"""The error of what is given to the decorator itself, and belongs into one of its two groups of options."""
+"""The error for arguments of the decorator that belong in one of its two groups of options."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A script whose decorated function is never called: said when the script ends, since nothing else would be seen.
 
-Only where that is certain: the script came to its end, and its text names the function nowhere but where it defines it.
+Only if that is certain: the script ran to its end, and its text mentions the function only in its definition.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def report(functions: Sequence[Callable[..., object]]) -> None:
-    """Say which function the script that ends has never called, if it cannot have meant that.
+    """Report a decorated function that the script never called, if that cannot have been intended.
 
     Args:
         functions: those that the script decorates, at least one; none was called.
     """
-    # It ended by an exception, or was a prompt's beginning (`python -i`).
+    # It ended with an exception, or a prompt follows (`python -i`).
     if hasattr(sys, "last_value") or sys.flags.interactive or detect().inside:
         return
     files = {_file_of(function) for function in functions}
@@ -43,7 +43,7 @@ def report(functions: Sequence[Callable[..., object]]) -> None:
 
 
 def never_named(source: bytes, names: Iterable[str]) -> list[str]:
-    """Return those functions that a script's text names nowhere but where it defines them.
+    """Return the functions that a script's text mentions only in their definitions.
 
     Args:
         source: the script's text, in the encoding that it declares.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Archive(Struct, frozen=True, kw_only=True):
-    """What a build from a user's own Containerfile is sent. Iterating gives the tar stream."""
+    """What is sent to a build from the user's own Containerfile. Iterating gives the tar stream."""
 
     tree: Tree
     members: tuple[Member, ...] = ()

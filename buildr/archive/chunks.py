@@ -1,4 +1,4 @@
-"""A stream of chunks: closed in the end, or as the file object that `tarfile` reads from."""
+"""A stream of chunks: closed at the end, or as the file object that `tarfile` reads from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def closing(chunks: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
-    """Close where chunks come from in the end, if it can be closed: a generator that has more of them."""
+    """Close the source of the chunks at the end, if it can be closed, as a generator with more of them can."""
     try:
         yield chunks
     finally:
@@ -38,6 +38,6 @@ class ChunkReader:
         return joined[:size]
 
     def close(self) -> None:
-        """Close where the chunks come from, if it can be closed: a generator that has more of them."""
+        """Close the source of the chunks, if it can be closed, as a generator with more of them can."""
         if close := getattr(self._chunks, "close", None):
             close()

@@ -34,16 +34,16 @@ class ArchiveFile(Struct, frozen=True, kw_only=True):
     time: int = MTIME
     """Of the last change, in seconds since the epoch."""
     link: str = ""
-    """Where a symbolic link leads; of a further name of a file, the path that comes first."""
+    """The target of a symbolic link; for a hard link, the path of the file's first name."""
     read: Callable[[], Iterator[bytes]] = lambda: iter(())
-    """Gives the content of a file; raises `ContextError` where it is not what it was when it was scanned."""
+    """Yields the content of a file; raises `ContextError` if the file has changed since the scan."""
 
 
 class ArchiveFiles:
     """The files of an archive, as long as its directory is open.
 
     Args:
-        archive: whose; its tree has no prefix, and keeps the modes that its files have.
+        archive: has a tree without a prefix, which keeps the modes of its files.
 
     Raises:
         ContextError: the directory cannot be opened.
@@ -79,9 +79,7 @@ class ArchiveFiles:
             key=lambda entry: os.fsencode(entry.path).replace(b"/", b"\0"),
         )
         contents = {entry.path: entry for entry in entries if entry.kind == "file"}
-        first: dict[
-            str, str
-        ] = {}  # of the names of one file, the one that comes first in this order
+        first: dict[str, str] = {}  # of a file with several names, the first in this order
         files = []
         for entry in entries:
             if entry.kind == "dir":

@@ -41,7 +41,7 @@ _MOST_SIZE: Final = 0o77777777777
 _ZEROS: Final = bytes(BLOCK)
 
 _GROUP: Final = b"0000000\0"
-_BLANK_SUM: Final = b" " * 8  # how the sum counts itself
+_BLANK_SUM: Final = b" " * 8  # the checksum counts its own field as blanks
 # magic, version, user, group, device numbers, prefix: all that is the same everywhere, up to the block's end
 _TAIL: Final = (b"ustar\x0000" + bytes(64) + b"0000000\0" * 2).ljust(BLOCK - 257, b"\0")
 _CONSTANT_SUM: Final = sum(_GROUP) + sum(_BLANK_SUM) + sum(_TAIL)

@@ -29,7 +29,7 @@ _ZEROS: Final = bytes(BLOCK)
 
 
 class ArchiveError(ValueError):
-    """It is not an archive of this kind, or broke off."""
+    """The data is not a plain tar archive, or ends early."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Found(Struct, frozen=True, kw_only=True):
     mode: int = 0
     """Permission bits, and those above them."""
     mtime_ns: int = 0
-    """Nanoseconds since the epoch; 0 where that cannot be told."""
+    """Nanoseconds since the epoch; 0 if unknown."""
     sparse: bool = False
     """Whether it is a file with holes, and what follows is not its content."""
 
@@ -110,7 +110,7 @@ class TarReader:
             data = b"".join(self.content())
             if kind == _LOCAL:
                 records.update(_records(data))
-            elif kind != _GLOBAL:  # nothing that is read here is taken from a global one
+            elif kind != _GLOBAL:  # global headers set nothing that is read here
                 records[b"path" if kind == _LONG_NAME else b"linkpath"] = data.rstrip(b"\0")
         raise ArchiveError("a member has too many extended headers")
 
@@ -140,15 +140,15 @@ class TarReader:
         if block == _ZEROS:
             while piece := self._some(1 << 30):
                 if any(piece):
-                    raise ArchiveError("something follows the end")
+                    raise ArchiveError("data follows the end")
             return None
         unsigned = sum(block) - sum(block[_SUM]) + 8 * ord(" ")
         if _number(block[_SUM]) != unsigned:
-            raise ArchiveError("a header has another sum")
+            raise ArchiveError("the checksum of a header is wrong")
         return block
 
     def _exactly(self, count: int) -> bytes:
-        """Return that many bytes, or none at the end."""
+        """Return exactly so many bytes, or none at the end."""
         parts = []
         missing = count
         while missing and (piece := self._some(missing)):
@@ -205,7 +205,7 @@ def _mtime_ns(block: bytes, records: dict[bytes, bytes]) -> int:
 
 
 def _number_or_0(field: bytes) -> int:
-    """Read a number that decides nothing else: a time before 1970, say, is not one."""
+    """Read a number on which nothing else depends; 0 if it is malformed, such as a time before 1970."""
     try:
         return _number(field)
     except ArchiveError:
@@ -219,7 +219,7 @@ def _number(field: bytes) -> int:
     else:
         digits = field.strip(b" \0") or b"0"
         if not re.fullmatch(rb"[0-7]{1,12}", digits):
-            raise ArchiveError("a number is not one")
+            raise ArchiveError("a number is malformed")
         number = int(digits, 8)
     if number > _MOST_SIZE:
         raise ArchiveError("a size is too large")
@@ -233,7 +233,7 @@ def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         match = _RECORD.match(data, at)
         end = at + int(match[1]) if match else 0
         if match is None or end > len(data) or data[end - 1 : end] != b"\n" or end <= match.end():
-            raise ArchiveError("a record of an extended header is not one")
+            raise ArchiveError("a record of an extended header is malformed")
         key, equals, value = data[match.end() : end - 1].partition(b"=")
         if not equals:
             raise ArchiveError("a record of an extended header has no value")

@@ -81,7 +81,7 @@ def pack_tree(
 
 
 def tree_size(tree: Tree) -> int:
-    """Return how many bytes `pack_tree` gives, without a look at any file."""
+    """Return how many bytes `pack_tree` yields, without opening any file."""
     stream = _Measure()
     for _ in stream.tree(tree):
         pass

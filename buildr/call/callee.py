@@ -25,15 +25,15 @@ class Callee(Struct, frozen=True, kw_only=True):
     """A decorated function."""
 
     function: Any
-    """Itself; a bound method is bound."""
+    """The function itself; a bound method stays bound."""
     settle: Callable[[Entry], Settings]
     """Returns the options that hold for a program."""
     named: bool
     """Whether the decorator names a context."""
     within: tuple[float | None] | None
-    """In place of the option ``call_timeout``."""
+    """Replaces the option ``call_timeout``."""
     running: list[Cancelled]
-    """Has each call in it while it runs."""
+    """The calls in progress."""
 
     def settings(self, entry: Entry) -> Settings:
         """Return the options that hold for a call.

@@ -25,7 +25,7 @@ _COMMON: Final = re.compile(r"[a-z]{0,7}|[0-9]{0,3}")  # "true" and "local" stan
 
 
 def hider(runtime: Runtime, directory: str) -> Callable[[Any], Any]:
-    """Return what hides the secrets that a guest was given, in a document as JSON can represent it.
+    """Return a function that hides the secrets given to a guest, in a document that JSON can represent.
 
     Args:
         runtime: the options, with the variables.

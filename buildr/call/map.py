@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AHEAD = 2  # calls that are begun, or done and not yet asked for: so many times those at a time
+_AHEAD = 2  # calls that are begun, or done and not yet asked for, as a multiple of `concurrency`
 
 
 class _Many(Generic[T]):
@@ -54,7 +54,7 @@ class _Many(Generic[T]):
             call.cancel()
 
     def _end(self) -> None:
-        """Cancel what was begun. What is cancelled already has its grace; asking once more would end that."""
+        """Cancel what was begun. A call that is cancelled already keeps its grace period; asking again would cut it short."""
         self._over = True
         for call in tuple(self._pending):
             if not call.unwanted:

@@ -1,6 +1,6 @@
-"""What came of a call: the guest's message, read as the value or the exception that it is.
+"""The outcome of a call: the guest's message, read as a value or an exception.
 
-Nothing here believes the container more than need be: a message that is odd is an error, and only built-in exceptions, with
+Nothing here trusts the container more than necessary: a malformed message is an error, and only built-in exceptions, with
 arguments that are plain values, are rebuilt. pickle is used where the user opted in, and nowhere else.
 """
 
@@ -68,7 +68,7 @@ def read(
 
 
 def absent(status: int, target: Target) -> NoReturn:
-    """Say that a container ended without an answer.
+    """Report that a container ended without an answer.
 
     Raises:
         RemoteError: always.
@@ -119,7 +119,7 @@ def _exception(report: dict[str, Any], target: Target) -> Exception:
     builtin = _builtin(str(report["builtin"]))
     said = f": {text}" if text else ""
     if builtin is SystemExit:
-        # What a function ends is its container, never the program that has called it.
+        # A function can end its container, never the program that called it.
         what, said = (
             "ended its program by sys.exit",
             f" ({said.removeprefix(': ')})" if text else "",

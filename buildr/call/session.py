@@ -150,7 +150,7 @@ class Session:
         return hider(self._runtime, self.target.entry.directory or os.getcwd())(report)
 
     def give_up(self) -> None:
-        """Wait for nothing any more; the runner ends what still runs."""
+        """Stop waiting; the runner ends what is still running."""
         self.given_up = True
         if self._workers is not None:
             self._workers.give_up()
@@ -183,7 +183,7 @@ def at_a_time(runtime: Runtime, asked: int | None) -> int:
     if asked is None:
         return 1 if alone else min(_MOST, os.cpu_count() or 1)
     if type(asked) is not int or asked < 1:
-        raise OptionError(f"concurrency cannot be {asked!r}", hint="accepted: a number from 1 on")
+        raise OptionError(f"concurrency cannot be {asked!r}", hint="accepted: a number, 1 or more")
     if alone and asked > 1:
         raise OptionError(
             f"runtime.{alone[0]} and concurrency={asked} cannot be combined:"

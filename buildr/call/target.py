@@ -1,4 +1,4 @@
-"""Where a function lies: the file or module that the guest imports to find it."""
+"""Where a function is defined: the file or module that the guest imports to find it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Target(Struct, frozen=True, kw_only=True):
     name: str
     """Of the function in its module: ``Class.method``."""
     function: Any
-    """Itself; a bound method is bound."""
+    """The function itself; a bound method stays bound."""
     of_class: bool = False
     """Whether it is a class method, which the guest finds bound to its class."""
 
 
 def find(function: Callable[..., Any], *, named: bool) -> Target:
-    """Find out where a function lies.
+    """Find out where a function is defined.
 
     Args:
         function: the function.

@@ -1,4 +1,4 @@
-"""The decorator's options as a script's text has them, for commands: nothing of the script is run."""
+"""The decorator's options, read from a script's text for commands: nothing of the script is run."""
 
 from __future__ import annotations
 

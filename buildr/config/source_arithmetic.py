@@ -1,4 +1,4 @@
-"""Operations on values that were read from a script's text, within bounds: the text of a stranger must not cost more."""
+"""Operations on values that were read from a script's text, within bounds: untrusted text must not cost more."""
 
 from __future__ import annotations
 

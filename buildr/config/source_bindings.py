@@ -1,4 +1,4 @@
-"""What the statements of one module, class or function bind, change and call, as its text has it."""
+"""What the statements of one module, class or function bind, change and call, read from its text."""
 
 from __future__ import annotations
 

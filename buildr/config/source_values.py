@@ -36,7 +36,7 @@ _DISPLAYS: dict[type[ast.expr], Callable[[Any], Any]] = {
     ast.Tuple: tuple,
     ast.Set: set,
 }
-_MOST_STEPS = 100_000  # the text of a stranger must not cost more
+_MOST_STEPS = 100_000  # untrusted text must not cost more
 _CONVERSIONS: dict[int, Callable[[object], object]] = {
     -1: lambda value: value,
     ord("s"): str,

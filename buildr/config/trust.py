@@ -43,7 +43,7 @@ _HOW = (
 )
 _lock = threading.Lock()  # calls from several threads ask once
 _known: set[str] = set()
-"""What was allowed or shown in this process, also where nothing can be kept."""
+"""What was allowed or shown in this process, even if nothing can be stored."""
 
 
 def allow(settings: Settings) -> None:
@@ -68,7 +68,7 @@ def allow(settings: Settings) -> None:
 
 
 def is_allowed(settings: Settings) -> bool:
-    """Whether nothing has to be asked, since the user has agreed to exactly this before."""
+    """Whether the user has agreed to exactly this before, so that nothing needs to be asked."""
     return not settings.asks or _is_kept(_key(settings.file, settings.asks))
 
 

@@ -1,4 +1,4 @@
-"""What has changed between two states of a context: all that need be sent where the older one is in an image already."""
+"""What has changed between two states of a context: all that needs to be sent if an image already holds the older one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):
-    """The way from one state to the next: first remove, then put.
+    """The changes from one state to the next: first remove, then put.
 
     Attributes:
         put: what is new or has changed, in the order of a scan, with its folders.
@@ -88,7 +88,7 @@ def difference(old: State, new: State) -> Delta | None:
 
 
 def _image_of(entry: Entry, content: bytes) -> tuple[str, int, str, bytes]:
-    """Return what of an entry is in an image: neither its times nor where it lay."""
+    """Return the part of an entry that is in an image: neither its times nor its inode."""
     return entry.kind, normal_mode(entry.mode, entry.kind), entry.target, content
 
 

@@ -1,4 +1,4 @@
-"""Which file systems tell by a file's times that something was written to it.
+"""Which file systems show by a file's times that something was written to it.
 
 The index (`buildr.context.index`) takes a file for unchanged whose status is what it was. That is right where the kernel
 itself sets the time of the last status change, and notes a store through a memory map as it does a write. On others it is
@@ -8,7 +8,7 @@ not, and there contents are read:
   anybody can set;
 - in memory (tmpfs), a store through a map changes no time.
 
-So what is not known to keep times does not. docs/reliability.md says what was measured.
+So a file system that is not known to keep times counts as one that does not. docs/reliability.md says what was measured.
 """
 
 from __future__ import annotations

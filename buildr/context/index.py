@@ -2,7 +2,7 @@
 
 As in git's index, a file whose status is what it was (size, times, inode, device, mode) has the content that it had;
 and a folder whose status is what it was has the same names in it. So a directory where nothing has changed
-is neither read nor listed: one lstat(2) for each name tells.
+is neither read nor listed: one lstat(2) for each name is enough.
 
 A status proves that only if it is old enough (`buildr.context.index_file.is_racy`). The time of the last status change
 (ctime) is compared too, and no program can set it; so a file that was put back with its old time, or written while the
@@ -85,7 +85,7 @@ def look(
     pins: Pins | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
-    """Find what travels of a directory, with as little reading as can be.
+    """Find what travels of a directory, reading as little as possible.
 
     Args:
         root: the directory.
@@ -98,7 +98,7 @@ def look(
     Raises:
         ContextError: ``find`` raised it, or a file cannot be read or changes meanwhile.
     """
-    # Unlike the file's name, this differs between two installations of Buildr: what travels is decided by code, too.
+    # Unlike the file's name, this differs between two installations of Buildr: code decides what travels, too.
     settings = f"{settings} {_code()}"
     top = os.path.abspath(root)
     name = cache.key(top, settings)
@@ -180,7 +180,7 @@ def _is_unchanged(root: str, head: Head) -> bool:
 
 
 def _code() -> str:
-    """Return what differs where the code of this package does: a sum of the times of its files."""
+    """Return a value that changes with the code of this package: a sum of the times of its files."""
     here = os.path.dirname(os.path.abspath(__file__))
     return str(sum(_changed(folder) for folder in (here, f"{here}/ignore")))
 

@@ -1,4 +1,4 @@
-"""The index of a directory as it is kept in the cache: what is read on every look, and what only when something has changed."""
+"""The index of a directory as it is stored in the cache: a part that is read on every look, and one that is read only after a change."""
 
 from __future__ import annotations
 

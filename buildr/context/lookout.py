@@ -1,4 +1,4 @@
-"""What must not be in an archive is looked for while it is written, since what is written is read anyway."""
+"""Looks for what must not be in an archive while the archive is written, since everything is read then anyway."""
 
 from __future__ import annotations
 

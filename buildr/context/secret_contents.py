@@ -1,4 +1,4 @@
-"""What a file shows that holds a secret, whatever its name.
+"""Recognizes a file that holds a secret by its content, whatever its name.
 
 Only what is almost certainly a secret counts: the frame of a private key with a key in it, and tokens that begin as those of
 well-known services do and are as long (after the rules of gitleaks and trufflehog). A search for fixed words goes before every
@@ -31,7 +31,7 @@ _DISTINCT: Final = 8  # different characters that a random text has at least
 _KEY_BYTES: Final = 32  # characters of a key; a frame with less is an example
 _KEY_WINDOW: Final = 2048
 _SENTENCE_WORDS: Final = 6
-_BINARY_BYTES: Final = 1024  # in which a file that is not a text mostly has a NUL
+_BINARY_BYTES: Final = 1024  # a file that is not text mostly has a NUL in them
 _PRIVATE: Final = b"PRIVATE KEY"
 _FRAME: Final = rb"-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _FRAME_HEADERS: Final = rb"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset):[^\n\\]*"
@@ -212,7 +212,7 @@ def is_templated(data: bytes) -> bool:
 
 
 def is_prose(data: bytes) -> bool:
-    """Whether a text is about something, such as a page of a manual."""
+    """Whether a text is prose, such as a page of a manual."""
     lines = [line for line in data.splitlines() if line.strip()]
     return 4 * sum(len(line.split()) >= _SENTENCE_WORDS for line in lines) > len(lines)
 

@@ -32,7 +32,7 @@ _TABLE_NAMES: Final = frozenset(name for row in (*ROWS, *FOLDERS) for name in ro
 
 
 class Suspicion(NamedTuple):
-    """What a file's content has to say, where its name does not decide."""
+    """What a file's content has to show, where its name does not decide."""
 
     most_bytes: int
     """How much of it is to be read."""
@@ -71,7 +71,7 @@ class SecretTable:
             name: its last component.
 
         Returns:
-            What its content has to say; None where the file is asked for, or is source code.
+            What its content has to show; None where the file is asked for, or is source code.
         """
         row = self._files.find(path, name)
         if row is None:

@@ -1,4 +1,4 @@
-"""What a source of dependencies is given, and what it answers."""
+"""What a source of dependencies receives and returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installed project says of itself: its name, its version, and its entry points.
+"""The metadata of an installed project: its name, its version, and its entry points.
 
 The project is not installed (see `buildr.dependencies.import_roots`), but many ask ``importlib.metadata`` for their own version, or
 find their plug-ins by entry points. So the image has the folder that an installation would write, with what

@@ -1,4 +1,4 @@
-"""How pip is configured on this host, as to where packages come from: the secret ``pip``.
+"""pip's configuration on this host, as far as it says where packages come from: the secret ``pip``.
 
 pip itself is asked, so that its files and variables are merged as it merges them. An interpreter without pip (uv makes such
 environments) still has these files: they are then read here, in pip's order

@@ -101,7 +101,7 @@ def note_left_out(where: str) -> str:
 
 
 def note_password(text: str, where: str) -> str | None:
-    """Say that a line puts a user's name or password into the image, if it does."""
+    """Say if a line puts a user's name or password into the image."""
     for match in re.finditer(_USERINFO, text):
         if not re.fullmatch(_PLACEHOLDERS, match[0].partition("://")[2][:-1]):
             return (
@@ -112,7 +112,7 @@ def note_password(text: str, where: str) -> str | None:
 
 
 def note_repository(text: str, there: Collection[str]) -> str | None:
-    """Say that pip needs a program which images that are made to be small do not have, if it does.
+    """Say if pip needs a program that small base images lack.
 
     Args:
         text: a staged file of requirements.

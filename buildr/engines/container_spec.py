@@ -1,7 +1,7 @@
-"""What a container is to be: the specification that an engine creates one from, and its parts.
+"""The specification that an engine creates a container from, and its parts.
 
-Where an engine takes what the user wrote, the part is the record of `buildr.options`. Mounts and devices have records of their own: the
-options' name sources that may be relative, and these are where they were found.
+Parts that an engine takes as the user wrote them are the records of `buildr.options`. Mounts and devices have records of their own: the
+options name sources that may be relative, these hold the absolute paths that were found.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ DEFAULT_PIDS = 2048
 """How many processes and threads a container may have, on engines that have no limit by default."""
 
 DROPPED_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
-"""What no guest has, not even one of root's: Docker and older versions of Podman grant these by default, newer ones of Podman do not."""
+"""Capabilities that no guest gets, not even as root: Docker and older versions of Podman grant these by default, newer versions of Podman do not."""
 
 _TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
-"""How directories in memory are mounted; all said, as the engines' defaults differ."""
+"""Mount options of directories in memory; all are given, since the engines' defaults differ."""
 
 
 class DeviceSpec(Struct, frozen=True, kw_only=True):
@@ -73,9 +73,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
 
     image: str
     command: tuple[str, ...] = ()
-    """In place of the image's CMD; its ENTRYPOINT stays."""
+    """Replaces the image's CMD; its ENTRYPOINT stays."""
     entrypoint: tuple[str, ...] = ()
-    """In place of the image's ENTRYPOINT; with a `command`."""
+    """Replaces the image's ENTRYPOINT; only together with `command`."""
     environment: Mapping[str, str] = {}
     labels: Mapping[str, str] = {}
     name: str | None = None
@@ -83,7 +83,7 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     user: str | None = None
     tty: bool = False
     stdin: bool = True
-    """Whether it takes input; without, its standard input is ``/dev/null``."""
+    """Whether it takes input; otherwise its standard input is ``/dev/null``."""
     ports: tuple[Port, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
@@ -101,22 +101,22 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     gpus: int | tuple[str, ...] | None = None
     """How many GPUs, -1 for all; or which, by number or UUID."""
     networks: tuple[Network, ...] = ()
-    """One of them named ``none`` or ``host``, and alone, is that mode; none at all: the engine's default, a private one."""
+    """A single one named ``none`` or ``host`` is that mode; empty: the engine's default, a private network."""
     health: HealthCheck | None = None
-    """``None``: what the image has."""
+    """``None``: the image's own."""
     restart: str = "no"
-    """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or with the
-    most times that it does, ``on-failure:3``."""
+    """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or
+    ``on-failure:3`` with the greatest number of restarts."""
     grace_seconds: float = 10
     """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
     logged: bool = True
-    """Whether the engine keeps what it writes; without, it need not write all of it to a disk."""
+    """Whether the engine keeps its output as a log; otherwise it need not write all of it to a disk."""
     hardened: bool = False
     """Drop every capability and mount the root read-only, ``/tmp`` and the home as tmpfs."""
     home: str = ""
     """The guest's home directory, for `hardened`."""
     image_variables: tuple[str, ...] | None = None
-    """Names of the variables that the image sets, where they are known: they spare a backend that needs them a look."""
+    """Names of the variables that the image sets, if known: a backend that needs them then does not inspect the image."""
 
 
 def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
@@ -137,12 +137,12 @@ def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
 
 
 def dropped_capabilities(spec: ContainerSpec) -> list[str]:
-    """Return the capabilities that a container does not get, of those that its engine would give it."""
+    """Return the capabilities to drop from those that the engine grants by default."""
     return ["ALL"] if spec.hardened else list(DROPPED_CAPABILITIES)
 
 
 def health_config(health: HealthCheck) -> dict[str, object]:
-    """Return a health check as both engines take it: times are in nanoseconds, and all are said, as Podman has no defaults here."""
+    """Return a health check as both engines take it: times are in nanoseconds, and all are given, since Podman has no defaults here."""
     return {
         "Test": list(health.test),
         "Interval": round(health.interval * 1e9),
@@ -153,6 +153,6 @@ def health_config(health: HealthCheck) -> dict[str, object]:
 
 
 def restart_policy(spec: ContainerSpec) -> tuple[str, int]:
-    """Return the name of a container's restart policy, and how often it may be started again; 0: as often as it takes."""
+    """Return the name of a container's restart policy, and how often it may be restarted; 0: no limit."""
     name, _, tries = spec.restart.partition(":")
     return name, int(tries or 0)

@@ -1,4 +1,4 @@
-"""The containers of an engine, from creation to removal, and what passes between them and the host."""
+"""The containers of an engine, from creation to removal, and the data that passes between them and the host."""
 
 from __future__ import annotations
 
@@ -105,21 +105,21 @@ class Containers(Engine, Protocol):
         ...
 
     def changed(self, container: str) -> Sequence[str]:
-        """List the absolute paths of files and folders in a container that its image has not, or has otherwise."""
+        """List the absolute paths of files and folders in a container that are not in its image, or differ from it."""
         ...
 
     def shows(self, container: str, mount: MountSpec) -> bool:
-        """Return whether a container that has not been started shows what is at the source of a bind mount here.
+        """Return whether a container that has not been started shows the files of this machine at the source of a bind mount.
 
         An engine on another machine, or in another container, may have something else at that path.
 
         Returns:
-            ``True`` also where that is not known.
+            ``True`` also if that is not known.
         """
         ...
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
-        """Read what the container has written so far; continue with what comes if ``follow``.
+        """Read what the container has written so far; go on with new output if ``follow``.
 
         Args:
             container: its id.
@@ -131,8 +131,8 @@ class Containers(Engine, Protocol):
     def execute(self, container: str, spec: CommandSpec) -> Execution:
         """Start one more command in a running container, attached to all three streams.
 
-        A command that is not there is known only when the engine has tried: then `Attachment.read` of what this
-        returns raises as `start` does.
+        Some engines find out that a command does not exist only when they run it: then `Attachment.read` of the returned
+        object raises as `start` does.
 
         Raises:
             CommandNotFoundError: the command is not there.

@@ -1,4 +1,4 @@
-"""What every engine offers, whatever else is asked of it: who it is, and whether it is still there."""
+"""What every engine offers: its identity, and whether it still answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import EngineDetails, EngineInfo
 
 IN_MEMORY = "memory:"
-"""Begins the endpoints of engines that live in this process, as those for tests do: no other process can reach them."""
+"""The prefix of endpoints of engines that live in this process, such as fakes for tests: no other process can reach them."""
 
 
 class Engine(Protocol):

@@ -1,4 +1,4 @@
-"""The images of an engine: looking them up, making them, moving them, removing them."""
+"""The images of an engine: look-up, build, transfer, removal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Images(Engine, Protocol):
         ...
 
     def left_builds(self) -> Sequence[str]:
-        """List this user's builds that continue although their host processes have certainly gone, as far as that is known."""
+        """List this user's builds that continue although their host processes have certainly ended, as far as that is known."""
         ...
 
     def end_build(self, build: str) -> None:
@@ -51,7 +51,7 @@ class Images(Engine, Protocol):
         ...
 
     def appends(self) -> bool:
-        """Whether `append` is worth trying: not every engine accepts a layer without those below it."""
+        """Whether `append` is worth trying: not every engine accepts a layer without the layers below it."""
         ...
 
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:

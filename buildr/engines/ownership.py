@@ -1,4 +1,4 @@
-"""Whose a container is, and who runs it: enough for a later run to tell a live one from one that was left behind."""
+"""Which user and process a container belongs to: enough for a later run to tell a live one from one that was left behind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Host: TypeAlias = Literal["alive", "gone", "unknown", "another machine"]
 """What has become of the process that a container belongs to."""
 
 _UNSET = dict.fromkeys((NAME, KEEP, DETACH, RESTART), "")
-_PROVEN = (RUN, MACHINE, UID, ROLE)  # what the proof is of, beside the container
+_PROVEN = (RUN, MACHINE, UID, ROLE)  # what the proof covers, beside the container
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _NONCE_BYTES = 4  # calls of one function share a run
 
@@ -90,7 +90,7 @@ def is_ours(found: ContainerState) -> bool:
 
 
 def is_run(found: ContainerState) -> bool:
-    """Whether a container of Buildr's is that of a run, and not a helper of a build or of a look at an image."""
+    """Whether a container of Buildr's belongs to a run, and is not a helper for a build or for inspecting an image."""
     return found.labels.get(ROLE) == RUN_ROLE
 
 

@@ -19,7 +19,7 @@ _YES: Final = ("1", "true")
 
 
 def allow_plaintext() -> None:
-    """Let secrets travel in clear, as the flag says."""
+    """Allow secrets over plain TCP, as the flag says."""
     os.environ[VARIABLE] = _YES[0]
 
 
@@ -28,10 +28,10 @@ def refuse_plaintext(url: str, what: str) -> None:
 
     Args:
         url: of the engine, to which nothing is encrypted.
-        what: would be sent: ``the build secrets``.
+        what: the secret that would be sent: ``the build secrets``.
 
     Raises:
-        OptionError: the user has not said that this is right.
+        OptionError: the user has not allowed it.
     """
     if os.environ.get(VARIABLE, "").lower() in _YES:
         return

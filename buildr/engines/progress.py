@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 Verbosity: TypeAlias = Literal["quiet", "normal", "verbose"]
 
-_QUICK_SECONDS = (
-    0.5  # what is done sooner is not worth a moving line, nor the import of its library
-)
+_QUICK_SECONDS = 0.5  # anything faster is not worth a moving line, nor the import of its library
 _WIDTH = 100  # columns of a moving line, where the terminal has them
 # Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6.
 _SEQUENCES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
@@ -55,12 +53,12 @@ class Progress:
     def __enter__(self) -> Self:
         """Begin."""
         if self._moving:
-            # What is silent shows too: a scan of many files, or a step that prints nothing.
+            # Silent work shows, too: a scan of many files, or a step that prints nothing.
             threading.Thread(target=self._on_time, name="buildr-progress", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the moving line away."""
+        """Clear the moving line."""
         self._over.set()
         with self._lock:
             if self._status is not None:
@@ -82,10 +80,10 @@ class Progress:
                     self._show(self._text_now)
 
     def beside(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """Return a way to say something while this is shown: the moving line goes, and comes back below.
+        """Return a function that prints a message while progress is shown: the moving line is cleared, and redrawn below it.
 
         Args:
-            say: tells something in lines of its own.
+            say: prints lines.
         """
 
         def tell(text: str) -> None:

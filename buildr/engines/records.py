@@ -1,4 +1,4 @@
-"""What crosses the interface between Buildr and an engine: requests, answers and progress, as frozen records.
+"""The records that cross the interface between Buildr and an engine: requests, answers and progress; all are frozen.
 
 Sizes are bytes and durations seconds. An image id is ``sha256:`` and 64 hexadecimal digits; a container id is 64
 hexadecimal digits.
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 _ID_DIGITS = 12
-"""Of an id, as people see it."""
+"""Digits of an id as it is shown to users."""
 
 
 def short_id(found: str) -> str:
-    """Return an id of an image, a container or a run as people see it."""
+    """Return the id of an image, a container or a run as it is shown to users."""
     return found.removeprefix("sha256:")[:_ID_DIGITS]
 
 
@@ -30,18 +30,18 @@ class Target(Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     """A URL such as ``unix:///run/podman/podman.sock``; ``None``: look where the engine's own command looks."""
     deadline: float | None = None
-    """By when it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own limit."""
+    """When it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own limit."""
 
 
 class Builder(Struct, frozen=True, kw_only=True):
     """How an engine builds a user's own Containerfile."""
 
     name: str = ""
-    """Of the builder, for messages; empty: the engine's own name does."""
+    """Name of the builder, for messages; empty: the engine's name serves."""
     lacks: Mapping[str, str] = {}
-    """What it does not know, as `buildr.plan.dockerfile.needs` names it, with the oldest version of the engine that does."""
+    """Features that it lacks, as `buildr.plan.dockerfile.needs` names them, each with the first version of the engine that has it."""
     frontends: bool = False
-    """Whether it fetches the builder that a line ``# syntax=`` names, which may know more."""
+    """Whether it fetches the builder that a line ``# syntax=`` names, which may support more."""
     all_stages: bool = False
     """Whether it builds all stages, not only those that the last one is made of."""
 
@@ -60,7 +60,7 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     """Whether the engine runs on another machine, a virtual one on this host included: no bind mounts then."""
     endpoint: str
     found: str
-    """Why this endpoint: for people, e.g. ``a transient service, as no socket answered``."""
+    """Why this endpoint was chosen, for users, e.g. ``a transient service, as no socket answered``."""
     plaintext: bool = False
     """Whether what is sent to it is not encrypted on its way, over TCP without TLS: no build secrets and logins then."""
     routed: bool = False
@@ -101,7 +101,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
     kind: Literal["step", "log", "image", "upload", "transfer"]
     """``step``: a build step begins; ``log``: output of a step; ``image``: a step has made one, and the text is its id, or
-    how that begins; ``upload``: the context on its way to the engine; ``transfer``: layers between engine and registry."""
+    the beginning of it; ``upload``: the context on its way to the engine; ``transfer``: layers between engine and registry."""
     text: str = ""
     current: int = 0
     """Bytes so far, with ``upload`` and ``transfer``; the number of the step with ``step``."""
@@ -126,17 +126,17 @@ class Image(Struct, frozen=True, kw_only=True):
     user: str = ""
     workdir: str = ""
     volumes: tuple[str, ...] = ()
-    """Paths that each container gets a volume of its own for."""
+    """Paths for which each container gets a volume of its own."""
     triggers: tuple[str, ...] = ()
-    """Instructions that each build on top of it runs (``ONBUILD``)."""
+    """Instructions that every build on top of it runs (``ONBUILD``)."""
     size: int = 0
 
 
 class BuildSecrets(Struct, frozen=True):
-    """What only the steps of a build can see that ask for it (``RUN --mount=type=secret``)."""
+    """Secrets that only the build steps that ask for them can see (``RUN --mount=type=secret``)."""
 
     values: Mapping[str, bytes] = {}
-    """By their ids."""
+    """Values by id."""
 
     def __repr__(self) -> str:
         """Show no value."""
@@ -151,12 +151,12 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     containerfile: str
     """Path of the Containerfile inside the tar stream."""
     labels: Mapping[str, str] = {}
-    """Beyond those that the Containerfile sets; engines make a step of each."""
+    """Labels beyond those that the Containerfile sets; engines make a step of each."""
     tags: tuple[str, ...] = ()
     cache: bool = True
     """Whether layers of earlier builds may be used."""
     own: bool = False
-    """Whether the Containerfile is a user's own, which may use all that the best of the engine's builders knows."""
+    """Whether the Containerfile is a user's own, which may use everything that the engine's best builder supports."""
     secrets: BuildSecrets = BuildSecrets()
 
 
@@ -168,9 +168,9 @@ class Layer(Struct, frozen=True, kw_only=True):
     size: int
     """Bytes of the whole stream."""
     created_by: str
-    """What made it, for the image's history."""
+    """How it was made, for the image's history."""
     labels: Mapping[str, str] = {}
-    """Of the new image, beyond those of the image below."""
+    """Labels of the new image, beyond those of the image below."""
 
 
 class PushRequest(Struct, frozen=True, kw_only=True):
@@ -181,11 +181,11 @@ class PushRequest(Struct, frozen=True, kw_only=True):
 
 
 class CommandSpec(Struct, frozen=True, kw_only=True):
-    """One more command in a running container. What is ``None`` or empty is as the container has it."""
+    """One more command in a running container. What is ``None`` or empty is taken from the container."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = {}
-    """Beyond the container's own."""
+    """Variables beyond the container's own."""
     workdir: str | None = None
     user: str | None = None
     tty: bool = False
@@ -199,7 +199,7 @@ class Volume(Struct, frozen=True, kw_only=True):
     name: str
     labels: Mapping[str, str] = {}
     size: int | None = None
-    """Bytes; ``None`` where the engine does not tell."""
+    """Bytes; ``None`` if the engine does not report it."""
 
 
 class ContainerState(Struct, frozen=True, kw_only=True):
@@ -207,7 +207,7 @@ class ContainerState(Struct, frozen=True, kw_only=True):
 
     id: str
     status: str
-    """The engine's word: ``created``, ``running``, ``exited``, …"""
+    """The engine's term: ``created``, ``running``, ``exited``, …"""
     running: bool
     started: bool | None = None
     """Whether it has ever been started; ``None``: not known, as in lists."""
@@ -218,9 +218,9 @@ class ContainerState(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     name: str = ""
     image: str = ""
-    """The id of its image; empty where the engine does not tell."""
+    """The id of its image; empty if the engine does not report it."""
     ports: tuple[Port, ...] = ()
-    """As they are bound now, with the host ports that the engine chose."""
+    """Ports as they are bound now, with the host ports that the engine chose."""
 
 
 Health: TypeAlias = Literal["", "starting", "healthy", "unhealthy"]

@@ -39,17 +39,17 @@ BUILT_IN = {
     "docker": "buildr_backends.docker.engine:connect",
 }
 """The backends that are part of Buildr, in the order in which ``auto`` tries them; those of other distributions come later."""
-_AUTO_SECONDS = 9.0  # for the built-in engines together, when they are there and do not answer
-_LAST_SECONDS = 2.0  # for each engine that is still to be tried: what is alive answers in less
+_AUTO_SECONDS = 9.0  # for the built-in engines together, if they exist and do not answer
+_LAST_SECONDS = 2.0  # for each engine that is still to be tried: a live one answers in less
 _REPORT = "Report it to the authors of the distribution that it comes from."
 _ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
 
 substitute: Callable[[str], Connect] | None = None
-"""Returns the backend of each name while it is set: the seam of `buildr.testing`."""
+"""Returns the backend for each name while it is set: the seam for `buildr.testing`."""
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """A backend's name and who chose it."""
+    """A backend's name and where it was chosen."""
 
     name: str
     origin: str
@@ -68,7 +68,7 @@ def choose(
         flag: of the command line.
         option: ``executor`` or ``builder``, from the decorator or ``[tool.buildr]``.
         builder: of the command line, for the engine that builds: it comes before all others.
-        option_origin: where the option stands.
+        option_origin: where the option is set.
     """
     for name, origin in (
         (builder, "--builder"),
@@ -94,7 +94,7 @@ def choose_both(
     Args:
         package: with ``builder``.
         runtime: with ``executor``.
-        origins: where options stand, by ``package.builder``; others are the decorator's.
+        origins: where options are set, by ``package.builder``; others are set by the decorator.
         flag: see `choose`.
         builder: see `choose`.
     """

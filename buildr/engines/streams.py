@@ -1,4 +1,4 @@
-"""The standard streams of what runs in a container: of the container itself, or of one more command in it."""
+"""The standard streams of a container, or of one more command in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Attachment(Protocol):
         """Send standard input.
 
         Raises:
-            EngineLostError: it is no longer read.
+            EngineLostError: nothing reads it any more.
         """
         ...
 
@@ -41,7 +41,7 @@ class Attachment(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the connection; the container is not touched. May be called twice, and from any thread to end a `read`."""
+        """Close the connection; the container goes on. May be called twice, and from any thread to end a `read`."""
         ...
 
 

@@ -29,9 +29,9 @@ __all__ = [
 
 
 class _Options(object):
-    """Options as given, to be read as on the host; defaults are attributes of the class."""
+    """Options as they were given, with the same attributes as on the host; defaults are attributes of the class."""
 
-    _order: "tuple[str, ...]" = ()  # of what may be given without a name
+    _order: "tuple[str, ...]" = ()  # of the positional arguments
 
     def __init__(self, *values: object, **options: object) -> None:
         self.__dict__.update(zip(self._order, values), **options)  # noqa: B905 - `strict` came with 3.10
@@ -87,7 +87,7 @@ class RuntimeOptions(_Options):
 
 
 class Containerized(object):
-    """A decorated method, or another callable that is not a plain function: all that the host's object has.
+    """A decorated method, or another callable that is not a plain function, with everything that the host's object has.
 
     For annotations it is the type of every decorated function, as on the host; a plain function stays one here.
     """
@@ -116,13 +116,13 @@ class Containerized(object):
 
 
 def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # noqa: N802 - its name is the host's, its types are checked there
-    """Leave the function as it is: this is the container it was to run in."""
+    """Leave the function as it is: this is the container that it should run in."""
     if function is None:
         return Containerize
     plain = getattr(function, "__func__", function)  # of a static or class method
     name = getattr(plain, "__qualname__", "")
     if name:
-        # For the guest's side of call mode: another decorator on top would hide it.
+        # For the guest's side of call mode, which another decorator on top would hide it from.
         _decorated[plain.__module__, name] = plain
     if not _is_plain(function, name):  # type: ignore[no-untyped-call] # likewise
         return Containerized(function)  # type: ignore[no-untyped-call] # likewise
@@ -147,7 +147,7 @@ def _nothing() -> None:
 
 
 class _Within(object):
-    """What ``within`` is on the host: here nothing watches the time."""
+    """The guest's ``within``: here nothing limits the time."""
 
     def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
         self._function = function
@@ -157,7 +157,7 @@ class _Within(object):
 
 
 class _Map(object):
-    """What ``map`` is on the host: here one call after the other."""
+    """The guest's ``map``: one call after the other."""
 
     def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
         self._function = function

@@ -1,4 +1,4 @@
-"""The guest's side of call mode: runs one function of the script, and writes down what came of it.
+"""The guest's side of call mode: runs one function of the script, and writes down the outcome.
 
 Usage: python -u call.py RESULT
 
@@ -18,7 +18,7 @@ if __name__ == "__main__" and sys.path[0] == os.path.dirname(os.path.abspath(__f
 
 from buildr.guest.shadows import guard
 
-guard()  # before all else: see there
+guard()  # first, since it guards all other imports
 
 import json
 
@@ -93,7 +93,7 @@ def write(path: str, answer: Answer) -> None:
 
 
 def perform(function: Any, head: dict[str, Any], payload: bytes) -> Answer:
-    """Call the function; return what came of it, as head and data of a message.
+    """Call the function; return the outcome, as head and data of a message.
 
     Args:
         function: to call.

@@ -86,7 +86,7 @@ def engine_of_cgroup(path: str) -> str | None:
 
 
 def shown(path: str) -> str:
-    """Return a path for the user: ids cut to the twelve digits that engines show, nothing that a terminal obeys."""
+    """Return a path for the user: ids cut to the twelve digits that engines show, without control characters."""
     ids = [path[at : at + 64] for at in range(len(path) - 63) if _is_hex(path[at : at + 64], 64)]
     for each in ids:
         path = path.replace(each, each[:12] + "...")

@@ -6,7 +6,7 @@ own, behind what the project has installed.
 Usage: python debug.py FOLDER PORT SCRIPT [ARGUMENT ...]
        python debug.py FOLDER PORT -m MODULE [ARGUMENT ...]
 
-With ``host:PORT`` only the container's host is let in: see `buildr.guest.gate`.
+With ``host:PORT`` only the container's host can connect: see `buildr.guest.gate`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def main(words: list[str]) -> None:
 
 
 def open_gate(port: str) -> Any:
-    """Start what lets the host in; return where it reads the port that it passes connections on to."""
-    import subprocess  # before debugpy has an eye on what it starts
+    """Start the process that admits only the host; return the pipe by which it gets the port to pass connections on to."""
+    import subprocess  # before debugpy watches for child processes
 
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gate.py")
     started = subprocess.Popen(

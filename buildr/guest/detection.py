@@ -1,4 +1,4 @@
-"""Does this process run inside a container, and whose is it?
+"""Does this process run inside a container, and in which engine's?
 
 The answer is a function of a root directory and an environment, so that recordings can be replayed. Files are
 opened read-only, nothing is started, and no content makes it raise.
@@ -21,12 +21,12 @@ __all__ = ["Detection", "detect", "is_in_docker_container"]
 _VARIABLES = ("BUILDR_IN_CONTAINER", "METAPARTICLE_IN_CONTAINER")
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 
-# How little an answer says; what is missing here is an engine's own name.
+# The least specific answers; anything not listed here is the name of an engine.
 _VAGUENESS = {"kubernetes": 1, "crun": 2, "runc": 2, "": 3}
 
 
 class Detection:
-    """What was found; a plain immutable record.
+    """The result of the detection; a plain immutable record.
 
     Attributes:
         inside: Whether this process is in a container.

@@ -1,4 +1,4 @@
-"""Lets the container's own host in to a port, and nobody else: a debugger asks for no password.
+"""Admits connections to a port from the container's own host alone, since a debugger asks for no password.
 
 An engine of root gives a container an address that other machines can reach where the host forwards packets, and other containers
 in any case. What comes from the host by the published port has the address of the host in the container's network: the gateway.
@@ -24,7 +24,7 @@ _UP = 0x1  # RTF_UP of route(8)
 
 
 def main(port: int) -> None:
-    """Listen; tell it by a line on standard output, and go on in the background."""
+    """Listen, report that by a line on standard output, and go on in the background."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("0.0.0.0", port))  # noqa: S104 - who may come in is decided below
@@ -32,7 +32,7 @@ def main(port: int) -> None:
     sys.stdout.write("listening\n")
     sys.stdout.flush()
     if os.fork():
-        os._exit(0)  # so that it is no child of the script's
+        os._exit(0)  # so that it is not a child of the script
     with open(_ROUTES, encoding="ascii") as file:
         allowed = hosts(file)
     target = int(sys.stdin.readline())
@@ -60,7 +60,7 @@ def hosts(routes: Iterable[str]) -> Set[str]:
 
 
 def pass_on(connection: socket.socket, target: int) -> None:
-    """Connect it with a port of the container's own, in the background."""
+    """Connect it to a port of the container, in the background."""
     try:
         other = socket.create_connection(("127.0.0.1", target))
     except OSError:

@@ -34,13 +34,13 @@ _FAULTS = {
 }
 
 
-# How long to wait for the size of a terminal; it comes within some hundredths of a second, if at all.
+# How long to wait for the size of a terminal; it comes within a few hundredths of a second, if at all.
 _SIZE_SECONDS = 0.5
 
 # Names the published TCP ports of the container, separated by commas; the command does not see it.
 PUBLISHED = "BUILDR_PUBLISHED_PORTS"
 
-# Asks for a word on the files that go with the container: ``always``, or ``success``, where a failed one is kept; likewise.
+# Asks for a line about the files that are lost with the container: ``always``, or ``success``, where a failed one is kept; likewise.
 NOT_KEPT = "BUILDR_NOT_KEPT"
 
 # The kernel's clock for files lags behind by up to one of its ticks, in seconds.
@@ -90,7 +90,7 @@ def _beside(name: str) -> Any:
 
 
 def _remark(status: int, since: float | None) -> None:
-    """Say what the command's end does not.
+    """Report what the command's exit status does not say.
 
     Args:
         status: the command's.

@@ -1,4 +1,4 @@
-"""What the first process says when the command has ended: that memory was used up, and which files go with the container.
+"""What the first process reports when the command has ended: that memory ran out, and which files are lost with the container.
 
 `buildr.guest.init` loads it by its file name, which is why it imports nothing of the package.
 """
@@ -18,7 +18,7 @@ _SHOWN = 3  # file names
 
 
 def of_memory(root: str = _CGROUP) -> str:
-    """Return what to say of processes that were killed because memory was used up; empty if there were none."""
+    """Return a message about processes that were killed because memory ran out; empty if there were none."""
     for events, limit in zip(_EVENTS, _LIMITS):  # noqa: B905 - `strict` came with 3.10
         for line in _read(os.path.join(root, events)).splitlines():
             name, _, count = line.partition(" ")
@@ -81,12 +81,12 @@ def written(since: float, top: str = _APP) -> list[str]:
 
 
 def is_cache(name: str) -> bool:
-    """Whether a file or folder of this name is never missed."""
+    """Whether a file or folder of this name can be lost without harm."""
     return name == "__pycache__" or name.startswith(".") or name.endswith(".pyc")
 
 
 def of_files(paths: list[str]) -> str:
-    """Return what to say of files that were not kept; empty if there are none."""
+    """Return a message about files that were not kept; empty if there are none."""
     if not paths:
         return ""
     shown = ", ".join("".join(c if c.isprintable() else "?" for c in p) for p in paths[:_SHOWN])

@@ -1,4 +1,4 @@
-"""Files of the user's that are named like modules which Buildr needs: ``queue.py`` beside the script.
+"""User files named like modules that Buildr needs, such as a ``queue.py`` beside the script.
 
 Python finds the script's own folder first, so Buildr's own imports, and those of its libraries, would get such a file, and run it.
 With `guard` each side gets its own: what is imported from the user's folders gets the user's files, everything else what it
@@ -24,11 +24,11 @@ LIBRARIES = frozenset(
         *("h2", "hpack", "hyperframe", "pygments", "requests", "rich", "urllib3", "yaml"),
     )
 )
-"""What Buildr needs beyond the standard library, and what that needs, by their names in an import."""
+"""Modules that Buildr needs beyond the standard library, and their own dependencies, by import name."""
 
 _OWN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__))
-_LOADED = frozenset(sys.modules)  # what has come since is Buildr's
+_LOADED = frozenset(sys.modules)  # everything imported since belongs to Buildr
 _SOURCES = (".py", ".pyc", ".so")
 
 
@@ -66,7 +66,7 @@ class _Guard(object):
         with self._lock:
             self._take_back()
             path = sys.path[:]
-            # A library may lie where only the user's own variable leads; the standard library never does.
+            # A library may be found by the user's PYTHONPATH alone; the standard library never is.
             last = self.front if top in LIBRARIES else []
             sys.path[:] = [entry for entry in path if entry not in self.front] + last
             self._swap(1)

@@ -1,4 +1,4 @@
-"""What the first process settles before the command starts, since only the image can tell: locale, time zone, the user's name.
+"""What the first process sets up before the command starts, since it depends on the image: locale, time zone, the user's name.
 
 `buildr.guest.init` loads it by its file name, which is why it imports nothing of the package.
 """
@@ -60,7 +60,7 @@ def settle_locale(names: list[str]) -> None:
 
 
 def settle_time_zone(rule: str) -> None:
-    """Say by a rule what a name says for which the image has no data: libc would take it for UTC without a word."""
+    """Replace the name of a time zone for which the image has no data by its rule: libc would silently take it for UTC."""
     zone = os.environ.get("TZ", "").lstrip(":")
     folders = (os.environ.get("TZDIR", ""), *_ZONES)
     if not zone or any(os.path.isfile(os.path.join(folder, zone)) for folder in folders if folder):

@@ -1,4 +1,4 @@
-"""What travels between the host and a guest in call mode: one code for both sides.
+"""The values that travel between the host and a guest in call mode: the same code on both sides.
 
 A message is a line of JSON, which has the length of the data, and the data. Values are JSON, and only those that come back
 unchanged may travel; others are refused, by their place in the value. With pickle, which the user opts in to, all may.
@@ -60,7 +60,7 @@ def within(data: bytes, name: str, limit: int) -> bytes:
 
 
 def check(value: object, name: str, depth: int = 0, inside: tuple[int, ...] = ()) -> None:
-    """See that JSON gives a value back as it is.
+    """Check that JSON gives a value back unchanged.
 
     Args:
         value: the value.
@@ -69,7 +69,7 @@ def check(value: object, name: str, depth: int = 0, inside: tuple[int, ...] = ()
         inside: the ids of these.
 
     Raises:
-        TransferError: it does not.
+        TransferError: it would not.
     """
     # Exactly these classes: what derives from them would arrive as one of them.
     kind = type(value)
@@ -93,10 +93,10 @@ def _fault(value: Any, kind: type) -> str:
         fits = value.bit_length() <= _DIGIT_BITS
         return "" if fits else "is an integer of more than 4300 digits"
     if kind is float:  # the difference of NaN and of the infinities is NaN
-        return "" if value - value == 0 else "is %r, which JSON has not" % value
+        return "" if value - value == 0 else "is %r, which JSON does not have" % value
     if kind is tuple:
         return "is a tuple, which JSON turns into a list"
-    return "is of the type %s, which JSON has not" % type_name(kind)
+    return "is of the type %s, which JSON does not have" % type_name(kind)
 
 
 def _check_items(value: Any, name: str, depth: int, inside: tuple[int, ...]) -> None:

@@ -41,7 +41,7 @@ _UNUSED_SECONDS = 60 * 24 * 3600  # after which a file is removed
 
 
 def directory() -> str:
-    """Return the path of the folder; it need not be there, nor be one that can be."""
+    """Return the path of the folder, which may not exist, and may be impossible to create."""
     return base_directory("XDG_CACHE_HOME", "~/.cache")
 
 
@@ -99,7 +99,7 @@ def load(kind: str, name: str) -> list[memoryview] | None:
 
 
 def store(kind: str, name: str, *parts: bytes) -> None:
-    """Keep something; where that cannot be done, do not.
+    """Store something, if that is possible.
 
     Args:
         kind: the folder in the cache.
@@ -182,7 +182,7 @@ def _remove_unused(folder: int) -> None:
 
 
 def _is_ours(name: str, folder: int) -> bool:
-    """Whether a file begins as those do that are written here; of a half-written one the beginning may be missing."""
+    """Whether a file begins like those that are written here; a half-written one may lack the beginning."""
     file = os.open(name, _READ, dir_fd=folder)
     try:
         status = os.fstat(file)

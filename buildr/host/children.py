@@ -19,13 +19,13 @@ def collect() -> None:
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0] == pid
         except ChildProcessError:
-            ended = True  # somebody else has collected it
+            ended = True  # something else has collected it
         if ended:
             _started.remove(pid)
 
 
 def inherited(last: int) -> list[int]:
-    """Return the descriptors that this process was started with, and that no process may hold that outlives it.
+    """Return the descriptors that this process was started with; no process that outlives it may hold them.
 
     Args:
         last: those above this one.

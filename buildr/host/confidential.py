@@ -1,4 +1,4 @@
-"""What gives a secret away: the name of a variable, and logins in URLs."""
+"""How secrets are recognized: by the name of a variable, or as a login in a URL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OTHER_WORDS: Final = (
     " smokey turkey whiskey"
 )
 _PAIRS: Final = ("connection string", "webhook url")
-# Of a name that ends so the value is where a secret is, or something about it.
+# The value of a name with one of these endings says where a secret is, or something about it.
 _ABOUT: Final = (
     "algorithm dir enabled endpoint env expiration expires expiry file folder header host issuer length lifetime max method"
     " min mode name path port prefix provider required scheme size sock suffix timeout ttl type uri url version"
@@ -50,7 +50,7 @@ _NO_TOKENS: Final = (
 )
 _NO_PASSWORDS: Final = ("", "x-oauth-basic", "x")
 _HIDDEN: Final = "****"
-_TOKEN_LENGTH: Final = 16  # characters of a user's name that is rather a token
+_TOKEN_LENGTH: Final = 16  # a user's name with so many characters is rather a token
 
 
 def is_confidential(name: str) -> bool:
@@ -66,7 +66,7 @@ def is_confidential(name: str) -> bool:
 
 
 def logins(text: str) -> list[str]:
-    """Return what must stay secret of the logins of all URLs in a text, as it is spelt there: passwords, and users that are tokens."""
+    """Return the secret parts of the logins in all URLs of a text, as they are spelled there: passwords, and users that are tokens."""
     return [word for match in _LOGIN.finditer(text) for word in _secrets_of(match)]
 
 

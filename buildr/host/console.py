@@ -37,7 +37,7 @@ def ask(text: str) -> None:
 
 
 def end_line() -> None:
-    """End a line whose end nobody has typed."""
+    """End a line that the user has not ended."""
     _write("", "")
 
 

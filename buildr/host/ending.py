@@ -1,4 +1,4 @@
-"""A Ctrl+C that comes before an operation has begun, or when the process is ending already: no traceback, and no other status."""
+"""Ctrl+C before an operation has begun, or while the process is ending already: no traceback, and the status stays."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Held:
 
 
 def interrupts_ending(end: SystemExit) -> Handler:
-    """Return a handler of SIGINT for a program that the user has interrupted, and that now leaves.
+    """Return a SIGINT handler for a program that the user has interrupted and that is now ending.
 
     Another interrupt ends the process at once, with the status that it has: in a ``finally`` of the program, or while Python
     waits for the program's threads. Where the program has caught the exception, and goes on, all is as it was before.
@@ -81,7 +81,7 @@ def end_on_interrupt() -> None:
 
 
 def ignore_at_the_end() -> None:
-    """Ignore interrupts while the interpreter takes itself apart."""
+    """Ignore interrupts while the interpreter shuts down."""
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 

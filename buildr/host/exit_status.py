@@ -77,7 +77,7 @@ def occupy_standard_streams() -> None:
 
 
 def _die_of_broken_pipe() -> int:
-    """End as any Unix program does whose reader has gone: by SIGPIPE, without a word."""
+    """End like any Unix program whose reader has gone: by SIGPIPE, silently."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.stdout = None  # what is buffered has no reader either
     os.kill(os.getpid(), signal.SIGPIPE)

@@ -1,6 +1,6 @@
 """The one way in which files of a project, and of the user's settings, are read: whole, regular, and no larger than they may be.
 
-A clone can hold anything under a name that Buildr reads: a link to ``/dev/zero``, a FIFO that nobody writes to, a sparse file of a
+A clone can hold anything under a name that Buildr reads: a link to ``/dev/zero``, a FIFO without a writer, a sparse file of a
 terabyte. Each of them is an `OSError` with its reason, as a file that may not be read is.
 """
 

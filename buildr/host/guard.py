@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 DONE = b"."  # there is nothing left to do
 ASKED = b"?"  # the engine is being asked for a container
 CREATED = b"+"  # it exists
-REFUSED = b"0"  # it will never
-REMOVED = b"-"  # it does no more
+REFUSED = b"0"  # it will never exist
+REMOVED = b"-"  # it no longer exists
 AT_ONCE = b"!"  # the user has waited long enough: no grace
 
 # A container may be in the making: an engine that was asked for one creates it, even if the request was abandoned. A disk that is
@@ -51,7 +51,7 @@ class Guard:
             at_once: whether a guest gets no grace.
 
         Returns:
-            Whether there is a process that does.
+            Whether there is a process that takes over.
         """
         self.taken_over = True
         if at_once:
@@ -64,7 +64,7 @@ class Guard:
             try:
                 os.write(self._pipe, word)
             except OSError:
-                pass  # somebody killed it
+                pass  # something killed it
 
     def __enter__(self) -> Self:
         """Start it. Where no process can be started the work goes on without it; the next run sweeps up."""

@@ -17,12 +17,12 @@ _LONG_WITH_VALUE = ("--check-hash-based-pycs",)
 
 
 def own_options() -> tuple[str, ...]:
-    """Return the options that this process was started with, and a guest is, too."""
+    """Return the options that this process was started with and that a guest gets as well."""
     return interpreter_options(sys.orig_argv)
 
 
 def own_arguments(program: str, directory: str) -> tuple[str, ...]:
-    """Return the arguments that this process's program was started with, whatever has become of `sys.argv` since.
+    """Return the arguments that this process's program was started with, whatever `sys.argv` is now.
 
     Args:
         program: the absolute path of the script, or the name behind ``-m``.

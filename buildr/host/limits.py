@@ -1,4 +1,4 @@
-"""How much is read of what others control: a guest, a dependency's build, an engine, a registry.
+"""Limits on reading data that others control: a guest, a dependency's build, an engine, a registry.
 
 Every reader of foreign data takes its bound from here, so that the host's memory and disk never depend on what is sent.
 Sizes are bytes, unless a name says otherwise. What is larger ends in an error, or is cut where it is only shown.
@@ -21,7 +21,7 @@ DOCUMENT_CHARACTERS: Final = 8 << 20
 REFUSAL: Final = 1 << 16
 """The body of an answer that refuses a request."""
 REFUSAL_SECONDS: Final = 10.0
-"""Until all of it has come; what has come by then counts."""
+"""Seconds until all of it has come; what has come by then counts."""
 REFUSAL_CHARACTERS: Final = 4000
 """Of its message that are shown."""
 STREAM_MESSAGE: Final = 1000

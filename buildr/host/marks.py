@@ -1,4 +1,4 @@
-"""Marks: files that are there as long as a run or a build goes on. One that is left tells that it was killed.
+"""Marks: files that exist as long as a run or a build goes on. A mark that is left behind shows that it was killed.
 
 The process that makes one holds a lock on it (flock(2)). The kernel lets go of that when the last process that has it ends, however
 that ends, and tells so in every pid namespace. They are kept in the cache, which machines may share: each machine sees its own.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["build", "run"]
 
 _FOLDER = "marks"
-_UNFINISHED = "."  # begins the name of one that is not locked yet
+_UNFINISHED = "."  # prefix of the name of a mark that is not locked yet
 
 
 class Mark:
@@ -116,7 +116,7 @@ def _is_left(path: str) -> bool:
     except OSError:
         return False
     try:
-        # Shared: two who look at the same time do not take each other for its maker.
+        # Shared, so that two processes that look at the same time do not take each other for its owner.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -82,7 +82,7 @@ def make_folder(path: str, *, within: int | None = None) -> int:
         if os.fstat(folder).st_mode & 0o077:
             os.fchmod(folder, 0o700)
         return folder
-    with suppress(FileExistsError):  # somebody was quicker, or a link leads nowhere
+    with suppress(FileExistsError):  # another process was quicker, or it is a dangling link
         os.mkdir(path, 0o700, dir_fd=within)
     return open_folder(path, within=within)
 
@@ -134,11 +134,11 @@ def runtime_folders() -> list[str]:
 
 
 def _make_above(path: str) -> None:
-    """Make a folder for ours, unless that is somebody else's business, as in another user's home."""
+    """Make the folders above ours, unless they would be made in a folder of another user."""
     try:
         owner = os.stat(path).st_uid
     except FileNotFoundError:
-        # A home that is not there is a mistake, or says that there is none, as accounts of the system have it.
+        # A home that does not exist is a mistake, or means that there is none, as with system accounts.
         if path in (os.path.dirname(path), os.path.expanduser("~")):
             raise
         _make_above(os.path.dirname(path))

@@ -17,7 +17,7 @@ def start_time(pid: str) -> str:
 
 
 def boot_id() -> str:
-    """Return what names the present boot of the machine; empty if it is not known."""
+    """Return an id of the machine's current boot; empty if unknown."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -26,7 +26,7 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Return what names the pid namespace of this process; empty if it is not known."""
+    """Return an id of this process's pid namespace; empty if unknown."""
     try:
         return str(os.stat("/proc/self/ns/pid").st_ino)
     except OSError:

@@ -23,12 +23,12 @@ def can_ask() -> bool:
 
 
 def agreed(question: str) -> bool:
-    """Ask a question that is answered with yes or no, and return the answer; whatever is not yes is no.
+    """Ask a yes-or-no question and return the answer; anything but yes is no.
 
     Args:
         question: of one line or several, without the choices.
     """
-    with suppress(termios.error):  # what was typed before is no answer to what was not yet asked
+    with suppress(termios.error):  # discard what was typed before the question was asked
         termios.tcflush(0, termios.TCIFLUSH)
     console.ask(f"{question} [y/N] ")
     try:

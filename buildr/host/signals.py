@@ -40,7 +40,7 @@ FORWARDED = (
 """Passed on to the guest as they are. SIGINT cancels, SIGWINCH resizes, SIGTSTP suspends."""
 
 END = -1
-"""In `Signals.received`: no signal of the user's, but Buildr itself wants the guest to end, with SIGTERM and its grace."""
+"""In `Signals.received`: not a signal from the user; Buildr itself ends the guest, with SIGTERM and its grace."""
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
@@ -152,7 +152,7 @@ class Signals:
 
     @property
     def forced(self) -> bool:
-        """Whether the user asked so often that nothing may be waited for any more."""
+        """Whether the user has interrupted so often that nothing may be waited for any more."""
         return self.interrupts >= _FORCE
 
     @property
@@ -192,7 +192,7 @@ class Signals:
         return self._waker is None or self._waker.take_stop()
 
     def request_cancel(self) -> None:
-        """Ask for what a first Ctrl+C asks for; from any thread."""
+        """Request what a first Ctrl+C requests; from any thread."""
         self._cancelled = True
         self.received.put(signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""Where this process stood when it began, whatever it has done since: a script may call `os.chdir` before anything else runs."""
+"""The directory in which this process was started: a script may call `os.chdir` before anything else runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who this user is on this machine: a random key in ``$XDG_STATE_HOME/buildr`` (``~/.local/state/buildr``), and what follows from it.
+"""The identity of this user on this machine: a random key in ``$XDG_STATE_HOME/buildr`` (``~/.local/state/buildr``), and what is derived from it.
 
 Engines are shared by users and by machines, and home directories by machines, too. So what tells this user's things on
 this machine from all others is made of both: the key, which no other user can read, and the machine's own id (machine-id(5)).
@@ -23,7 +23,7 @@ _DIGEST_BYTES = 16
 
 
 def directory() -> str:
-    """Return the path of the folder; it need not be there, nor be one that can be."""
+    """Return the path of the folder, which may not exist, and may be impossible to create."""
     return private_folders.base_directory("XDG_STATE_HOME", "~/.local/state")
 
 
@@ -35,7 +35,7 @@ def machine() -> str:
 def proof(*texts: str) -> str:
     """Return a digest of texts that only this user on this machine can make; empty where it would be no proof.
 
-    Where there is a key, that is: without one everybody on this machine can.
+    It needs the key: without one, every user of this machine could make it.
     """
     secret = _secret(directory())
     if not secret:

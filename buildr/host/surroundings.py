@@ -1,4 +1,4 @@
-"""Errors whose cause is what a process was given: its directory, its limits, the room on its disks. The user can change that, and is told how."""
+"""Errors caused by the process's environment: its directory, its limits, the space on its disks. The message says how to change that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR}
 
 
 def explained(error: BaseException) -> BuildrError | None:
-    """Return what to say about an error of the surroundings; ``None`` where it is a fault of Buildr's own."""
+    """Return a message for an error caused by the environment; ``None`` if it is a fault of Buildr itself."""
     if isinstance(error, MemoryError):
         return _no_memory()
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
@@ -36,7 +36,7 @@ def _of_system(error: OSError) -> BuildrError | None:
         case errno.ENOSPC | errno.EDQUOT:
             where = f" for {error.filename}" if error.filename else ""
             found = BuildrError(
-                f"there is no room left on the disk{where}",
+                f"there is no space left on the disk{where}",
                 hint="`df` and `quota` show what is full; `buildr prune` removes what runs and builds have left.",
             )
         case errno.ENOENT if _directory_is_gone():

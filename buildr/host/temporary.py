@@ -31,13 +31,13 @@ def folder(*, large: bool = False) -> Iterator[str]:
     """Make a folder that only this user can enter; it goes at the end.
 
     Args:
-        large: whether what comes into it may be too large for memory, in which ``/tmp`` often lies.
+        large: whether its contents may be too large for memory, where ``/tmp`` often is.
 
     Yields:
         Its path.
 
     Raises:
-        OSError: there is no room.
+        OSError: there is no space.
     """
     import shutil
     import tempfile

@@ -34,7 +34,7 @@ def size() -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def passing_keys(*, interrupt_to_guest: bool) -> Iterator[Terminal]:
-    r"""Put the terminal on standard input into the mode in which the guest's terminal does all the work.
+    r"""Put the terminal on standard input into raw mode, since the guest's terminal does all the work.
 
     Args:
         interrupt_to_guest: whether Ctrl+C, Ctrl+Z and Ctrl+\\ are the guest's too; otherwise they stay ours.

@@ -28,11 +28,11 @@ class TimeZone(Struct, frozen=True):
 
     value: str
     rule: str | None = None
-    """What `value` names, in the form of POSIX, empty where that is not known; ``None``: it is not the name of a zone."""
+    """The rule of the zone that `value` names, in the form of POSIX; empty if unknown; ``None``: `value` is not the name of a zone."""
 
 
 def time_zone(environ: Mapping[str, str]) -> TimeZone | None:
-    """Return the time zone that programs started from here have; ``None`` where that is UTC for want of another.
+    """Return the time zone of programs that are started from here; ``None`` if none is set, which means UTC.
 
     Args:
         environ: has ``TZ``, or not; then the machine's own zone counts.
@@ -46,7 +46,7 @@ def time_zone(environ: Mapping[str, str]) -> TimeZone | None:
 
 
 def named(value: str) -> TimeZone:
-    """Return what a ``TZ`` that is not a path means."""
+    """Return the zone of a ``TZ`` that is not a path."""
     name = value.removeprefix(":")
     for folder in _FOLDERS:
         if name and ".." not in name and os.path.isfile(path := f"{folder}/{name}"):

@@ -1,4 +1,4 @@
-"""A thread that sees to it that handlers of signals run at once, and that knows in which order the signals came.
+"""A thread that makes signal handlers run at once, and that knows in which order the signals came.
 
 CPython only notes a signal when it comes; the handler runs when the main thread next executes bytecode. One that comes
 in the moment before that thread enters a system call, or restarts one after Ctrl+Z and `fg`, or that the kernel gives to
@@ -31,10 +31,10 @@ _QUESTION = 255  # of a thread that would stop the process, if it is to stop by 
 
 
 class Waker:
-    """A thread that hears of each signal at once, and interrupts the main thread until handlers have run.
+    """A thread that learns of each signal at once, and interrupts the main thread until its handlers have run.
 
-    To be made and closed on the main thread. A wakeup descriptor that somebody else has set, as asyncio does, goes on
-    being told.
+    To be made and closed on the main thread. A wakeup descriptor that another library has set, as asyncio does, still gets
+    every signal.
 
     Args:
         on_wake: called on the main thread when it has been woken; it may raise. Returns whether that is done, and need not
@@ -65,7 +65,7 @@ class Waker:
     def close(self) -> None:
         """End the thread, and put back what was before."""
         self._closing = True
-        # Closing alone would not do: a child that was forked meanwhile has this end, too.
+        # Closing is not enough: a child that was forked meanwhile has this end, too.
         self._tell(_AGAIN)
         self._thread.join()
         self._put_back()
@@ -87,7 +87,7 @@ class Waker:
         return not self._tell(_QUESTION) or answer.get()
 
     def _tell(self, byte: int) -> bool:
-        """Write a byte behind those of the signals; return whether there was room."""
+        """Write a byte behind those of the signals; return whether the pipe had space."""
         with contextlib.suppress(BlockingIOError):
             return bool(os.write(self._told, bytes([byte])))
         return False

@@ -1,7 +1,7 @@
-"""What a base image has in the place of the source.
+"""What a base image has where the source goes.
 
-Mostly nothing. Where it has files there, a clean build shows those that the source has none of the same name for; so a removal
-on top of the last image would take too much away. Where it has no folder there, or a volume, engines write elsewhere than
+Usually nothing. If it has files there, a clean build keeps those for which the source has none of the same name; so a removal
+on top of the last image would remove too much. Where it has no folder there, or a volume, engines write elsewhere than
 into the image, or forget what they have written.
 """
 

@@ -1,4 +1,4 @@
-"""What a user's own Containerfile uses and the engine's builder does not know: said before anything is sent."""
+"""Features that a user's own Containerfile uses and the engine's builder lacks: reported before anything is sent."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 
-_TRIES = 3  # to read files that somebody edits
+_TRIES = 3  # to read files that are being edited
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """How an image may come about."""
+    """How an image may be made."""
 
     growth: Growth = "clean"
-    """How small changes may come into the container."""
+    """How small changes may get into the container."""
     cache: bool = True
     """Whether an image, or layers, of an earlier build may serve."""
     trust: bool = False
@@ -81,7 +81,7 @@ def make_ready(
     *,
     verbosity: Verbosity = "normal",
 ) -> Ready:
-    """Return what a container of the project is made of, building no more than need be.
+    """Return what a container of the project is made of, building no more than necessary.
 
     Args:
         backend: the engine.

@@ -35,7 +35,7 @@ _MOST_REMOVED = (
 
 
 def small_delta(old: State, new: State) -> Delta | None:
-    """Return what has changed, if a clean build would not be as quick."""
+    """Return the changes, unless a clean build would be as quick."""
     delta = difference(old, new)
     if delta is None or delta.size > max(
         _FREE_BYTES, sum(entry.size for entry in new.entries) // 2
@@ -45,7 +45,7 @@ def small_delta(old: State, new: State) -> Delta | None:
 
 
 def files_to_put(project: Project, delta: Delta) -> bytes:
-    """Return what has changed as a tar archive, to unpack into ``/app``; nothing where that cannot be, or costs too much.
+    """Return the changes as a tar archive to unpack into ``/app``; nothing if that is impossible or too expensive.
 
     Raises:
         ContextError: a file cannot be read.

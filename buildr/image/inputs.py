@@ -1,4 +1,4 @@
-"""What decides an image, as far as it is known before the build."""
+"""Everything that decides an image and is known before the build."""
 
 from __future__ import annotations
 

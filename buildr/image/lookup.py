@@ -24,8 +24,8 @@ _MOST_LAYERS = 20
 """After so many deltas an image is built clean: every one of them costs each start a little."""
 
 Growth = Literal["clean", "images", "files"]
-"""What may come of small changes: nothing but a clean build; an image on top of the last one, too; or files that are put
-into the container before it starts, too."""
+"""How small changes may be applied: only by a clean build; also by an image on top of the last one; or also by files that are put
+into the container before it starts."""
 
 
 class Ready(Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Lookup:
             return Ready(image=last.id, variables=last.variables)
         stored = self._backend.image(self.tag)
         if stored is not None and may_serve(stored, self._project):
-            if self._project.reference not in stored.tags:  # an earlier state, come back
+            if self._project.reference not in stored.tags:  # an earlier state has returned
                 self._backend.tag(stored.id, self._project.reference)
             return self.remember(self.tag, stored)
         if last is None or not grows:
@@ -127,7 +127,7 @@ class Lookup:
             if stored is None:
                 raise ImageNotFoundError(
                     f"the image {image} vanished after its build",
-                    hint="Somebody removed it just now; run again.",
+                    hint="It was removed just now; run again.",
                 )
             image = stored
         self._memory.remember(

@@ -1,4 +1,4 @@
-"""An image on its way between engines: built and pushed, or built by one engine and run by another."""
+"""Images that pass through a registry: built and pushed, or built by one engine and run by another."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ def build_elsewhere(
 
 
 def verbosity(package: Package) -> Verbosity:
-    """Return how much of a build is shown."""
+    """Return how much of a build's output is shown."""
     return "quiet" if package.quiet else "verbose" if package.verbose else "normal"

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["lookout", "own_secrets"]
 
-_LONG = 12  # characters of a variable's value that nothing else has by chance, if there are letters and digits
+_LONG = 12  # a variable's value this long, with letters and digits, appears nowhere else by chance
 
 
 def lookout(project: Project) -> Lookout | None:
-    """Return what looks for the values of the project's secrets; ``None`` where there are none.
+    """Return a lookout for the values of the project's secrets; ``None`` if there are none.
 
     A secret that is not there now is left out: it is needed only when something is installed.
     """

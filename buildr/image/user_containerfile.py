@@ -53,8 +53,8 @@ def build_own(
         backend: the engine.
         project: what to build.
         sources: its files.
-        progress: told of the build.
-        say: told in one line each what the user should know of it.
+        progress: receives the events of the build.
+        say: called with each line that the user should know about it.
         cache: whether layers of an earlier build may serve.
 
     Raises:
@@ -148,7 +148,7 @@ def _command(backend: Containers, image: Image, project: Project) -> tuple[str, 
 
 
 def _place(backend: Containers, image: Image, script: str, project: Project) -> str:
-    """Return where in an image the script lies: below its working directory, or ``/app``, with its folder or without.
+    """Return the script's path in an image: below its working directory or ``/app``, with its folder or without.
 
     Raises:
         BuildError: nowhere there.

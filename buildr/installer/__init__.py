@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 LABEL = "buildr.dependencies"
-"""Of images that hold a project's dependencies and of what is built from them: the project's key."""
+"""Label of images that hold a project's dependencies, and of images built from them: the project's key."""
 _TAG = "deps-"
 _DONE: dict[str, Any] = {
     **dict.fromkeys(("install", "unhashed", "debugger", "local", "system_packages"), ()),
     "source_first": False,
 }
-"""What a recipe has no more to do on top of them."""
+"""The fields of a recipe that are left empty on top of them."""
 _KEPT = 2  # images of one project's dependencies, so that going back and forth is quick
 
 
@@ -87,7 +87,7 @@ def with_dependencies(
     recipe = replace(project.recipe, base_image=image, **_DONE)
     dependencies = project.dependencies
     if dependencies is not None:
-        # They are there; what says what the project itself is, is not.
+        # They are installed; the metadata of the project itself is not.
         dependencies = replace(dependencies, files=())
     return replace(project, recipe=recipe, dependencies=dependencies)
 
@@ -167,7 +167,7 @@ def add_installed(
         backend: the engine.
         base: what it was installed on.
         archive: path of the tar archive of all that is new.
-        installed: what is gone.
+        installed: which paths are gone.
         labels: of the new image; plain words.
         progress: receives the events of the build.
     """
@@ -186,7 +186,7 @@ def add_installed(
 
 
 def _parts(project: Project, sources: Sources) -> list[Part]:
-    """Return what the installation reads, with the paths that it has in the container."""
+    """Return the files that the installation reads, with their paths in the container."""
     from buildr.layout import DEPENDENCIES_ROOT
 
     root = DEPENDENCIES_ROOT.lstrip("/")

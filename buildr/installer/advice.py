@@ -30,7 +30,7 @@ ADVICE = (
 )
 """Where nothing better is known."""
 _SYSTEM = "command -v apk"
-"""Is in the step that installs packages of the system."""
+"""Part of the step that installs packages of the system."""
 _ERROR = r"(?m)^\s*(?:ERROR|error|E): +(\S.*)$"
 _UNHELPFUL = r"subprocess-exited|metadata-generation-failed|Failed to build installable|Could not build wheels|exit code"
 _MISSING = r"find a version that satisfies the requirement ([^\n]+?)(?: \(from [^\n]*?)?\s*\(from versions: ([^)]*)\)"
@@ -53,7 +53,7 @@ class Advice(Struct, frozen=True):
 
 
 def plain(text: str) -> str:
-    """Return the output of a package's build as text that only a line can be."""
+    """Return the output of a package's build as text of one line."""
     return re.sub(_CONTROLS, "", text)
 
 
@@ -99,7 +99,7 @@ def advised(error: BuildError, base_image: str = "") -> BuildError:
 
 
 def _short(line: str) -> str:
-    """Return what is looked at of a line: what a package writes must not make an expression take long."""
+    """Return the part of a line that is searched: a package's output must not make an expression take long."""
     head, mark, versions = line.partition(_VERSIONS)
     end = f"{mark}{versions.partition(')')[0][-_NEWEST:]})" if mark else ""
     return head[:ADVISED_CHARACTERS] + end

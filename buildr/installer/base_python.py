@@ -29,7 +29,7 @@ __all__ = ["check_python", "python_of"]
 
 _KIND = "base-python"
 _VARIABLE = "PYTHON_VERSION="
-"""Of the official images, and of what is made from them."""
+"""The variable of the official images, and of images made from them."""
 _OFFICIAL = "docker.io/library/python:"
 _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+(?:(?:a|b|rc)[0-9]+)?"
 _LOOK = (
@@ -110,7 +110,7 @@ def _look(backend: Backend, image: str) -> str:
                 streams.close_write()
                 while len(said) < PROGRAM_ANSWER and (pieces := streams.read()):
                     said += b"".join(bytes(data) for stream, data in pieces if stream == STDOUT)
-                if len(said) < PROGRAM_ANSWER:  # else it is no answer, and may never end
+                if len(said) < PROGRAM_ANSWER:  # otherwise it is not an answer, and may never end
                     backend.wait(container)
         finally:
             remove(backend, container, watchdog)

@@ -41,7 +41,7 @@ LEFT_OUT = (
     "/var/log/dpkg.log",
     "/var/log/fontconfig.log",
 )
-"""What says when and where something was installed, and is of no use to what runs; with all that is below it."""
+"""Paths that record when and where something was installed, which programs do not need; with everything below them."""
 # As in buildr.archive.header and buildr.context.digest.
 FIRST_TIME = 315619200
 TIMES = 1 << 29
@@ -93,12 +93,12 @@ def mount_points() -> set[str]:
 
 
 def snapshot(root: str, skipped: set[str], *, inodes: bool = True) -> dict[str, tuple[int, ...]]:
-    """Return what tells whether a file has changed, for each path; a folder before what is in it.
+    """Return, for each path, the facts that show whether a file has changed; a folder comes before what is in it.
 
     Args:
         root: where to begin.
         skipped: paths that are left out, with all that is below them.
-        inodes: whether a file's number is a part of it, which is another one in another container.
+        inodes: whether inode numbers are compared, which differ between containers.
     """
     found: dict[str, tuple[int, ...]] = {}
     waiting = [root]
@@ -130,7 +130,7 @@ def difference(
 ) -> tuple[list[str], list[str]]:
     """Return the paths that are new or different, with the folders above them, and those that are gone.
 
-    Of a folder that is gone only the folder itself is returned.
+    For a folder that is gone only the folder itself is returned.
     """
     changed: set[str] = set()
     for path, now in after.items():
@@ -177,7 +177,7 @@ def send(output: BinaryIO, root: str, paths: list[str], retimed: set[str]) -> No
         output: where it goes.
         root: what the names in it are relative to.
         paths: what goes in.
-        retimed: those that get a time made of their contents; other files keep theirs.
+        retimed: files that get a time derived from their contents; other files keep theirs.
     """
     with tarfile.open(fileobj=output, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for path in paths:
@@ -263,7 +263,7 @@ def content_time(path: str, head: bytes = b"") -> int:
                 block = head + block[len(head) :]
             if size <= BLOCK:
                 digest.update(block)
-            elif block.strip(b"\0"):  # one of zeros alone counts by its absence
+            elif block.strip(b"\0"):  # a block of zeros alone counts by its absence
                 digest.update(b"%d\n" % number)
                 digest.update(block)
     return FIRST_TIME + 2 * (int.from_bytes(digest.digest()[:4], "big") % TIMES)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 SHARED = "/dev/shm/buildr"  # noqa: S108 - memory of this container alone
 SECRETS = "/run/secrets"
-DOWNLOADS = ("http", "http-v2")  # what pip calls them, until 23.2 and since then
+DOWNLOADS = ("http", "http-v2")  # pip's names of its cache folders, until 23.2 and since
 UNUSED_SECONDS = 60 * 24 * 3600  # after which wheels that were built are removed
 
 
 def main() -> None:
-    """Do it all."""
+    """Run the installation."""
     order = json.loads(sys.stdin.buffer.readline())
     skipped = set(APART) | mount_points()
     # What pip reads is part of the image if it holds no secret.

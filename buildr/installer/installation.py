@@ -75,12 +75,12 @@ class Cache(Struct, frozen=True, kw_only=True):
 
 
 class Installed(Struct, frozen=True, kw_only=True):
-    """What an installation did beside writing files."""
+    """What an installation changed beside writing files."""
 
     removed: tuple[str, ...]
-    """The paths that are gone; also those that are there again as something else, a file in place of a folder, say."""
+    """The paths that are gone, including those that exist again as something else, such as a file in place of a folder."""
     replaced: tuple[str, ...] = ()
-    """The latter alone."""
+    """Only those that exist again as something else."""
 
     @property
     def listed(self) -> bytes:
@@ -107,9 +107,9 @@ class Order(Struct, frozen=True, kw_only=True):
     base: Image
     """The image to start from."""
     secrets: Secrets
-    """What pip has access to meanwhile."""
+    """What pip can access during the installation."""
     cache: Cache | None = None
-    """What pip may use and the image does not get; the files that pip reads are then part of the image."""
+    """The cache that pip may use and the image does not contain; the files that pip reads are then part of the image."""
 
     def message(self, proxies: Mapping[str, str]) -> bytes:
         """Return the line that the program in the container reads.

@@ -192,7 +192,7 @@ BEFORE_VERSIONS = (
         advice="system_packages need one of them: take another base image, or a Containerfile of your own (dockerfile).",
     ),
 )
-"""What may also be why pip has found no version."""
+"""Failures that may also be the reason why pip found no version."""
 BEHIND_VERSIONS = (
     Failure(
         pattern=r"Failed building wheel for ([\w.-]+)|╰─> ([\w.-]+)\n|[Ff]ailed to build '?(?!installable)([\w.-]+)",

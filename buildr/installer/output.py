@@ -1,4 +1,4 @@
-"""What an installation writes: its answer, an archive, and pip's log; packages that it builds may write there, too."""
+"""The output of an installation: its answer, an archive, and pip's log; packages that it builds may write there, too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
     """Return the first line of standard output, and write the rest to a file; standard error is pip's log.
 
     Raises:
-        BuildError: there is more than an installation can write, or no room for it.
+        BuildError: there is more than an installation may write, or no space for it.
     """
     first = bytearray()
     whole = False
@@ -53,7 +53,7 @@ def receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
             except OSError as error:
                 raise BuildError(
                     f"what was installed cannot be kept in {os.path.dirname(file.name)}: {error.strerror}",
-                    hint="Make room there, or name another folder in TMPDIR.",
+                    hint="Free space there, or name another folder in TMPDIR.",
                 ) from None
     log.flush()
     return bytes(first) if whole else b""

@@ -1,4 +1,4 @@
-"""The words of a secret: what is hidden in all output, and what is looked for in files."""
+"""The words of a secret: texts that are hidden in all output and searched for in files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Word(NamedTuple):
 
     Attributes:
         text: the word.
-        sought: whether it is looked for in files, too: nothing else has it by chance.
+        sought: whether it is searched for in files, too: it is long enough not to appear by chance.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Word(NamedTuple):
 
 
 def words_of(name: str, text: str, *, of_host: bool) -> Iterator[Word]:
-    """Yield what of a secret must not turn up: passwords where it is known where they stand, else its lines.
+    """Yield the parts of a secret that must not appear anywhere: its passwords if their places are known, otherwise its lines.
 
     Args:
         name: the secret's id, or the variable of a setting of pip's.

@@ -39,7 +39,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
     hidden: dict[str, str]
     """Texts that must not be shown, each with the id of its secret."""
     sought: dict[str, str] = {}
-    """Those of them that nothing else has by chance, and that must not turn up in files."""
+    """Those of them that do not appear by chance, and must not appear in files."""
 
     def __repr__(self) -> str:
         """Show no value."""
@@ -109,7 +109,7 @@ def read_secrets(named: Sequence[BuildSecret], context: str, *, ask_pip: bool = 
 def _note_words(
     hidden: dict[str, str], sought: dict[str, str], name: str, text: str, *, of_host: bool = False
 ) -> str:
-    """Note what of a secret must not turn up; return the secret."""
+    """Note the words of a secret that must not appear anywhere; return the secret."""
     for word in words_of(name, text, of_host=of_host):
         hidden.setdefault(word.text, HOST_PIP if of_host else name)
         if word.sought:

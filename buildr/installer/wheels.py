@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["cache_volumes", "old_names", "with_wheels"]
 
 CACHE = "buildr.host.cache"
-"""Label of volumes that hold a cache: of what."""
+"""Label of volumes that hold a cache: its kind."""
 _WHEELS = "wheels"
 _TARGET = "/run/buildr-wheels"  # in the container of an installation, not in its image
 _KEY_DIGITS = 16
@@ -174,7 +174,7 @@ def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> 
 def _ground(
     backend: Images, text: str, base_image: str, progress: Progress, *, cache: bool
 ) -> Image:
-    """Return the image that is installed on, the same for all projects that begin alike.
+    """Return the image to install on, the same for all projects whose recipes begin alike.
 
     Raises:
         BuildError: a step failed.

@@ -1,4 +1,4 @@
-"""What runs and builds leave behind, on engines and in the cache: locks, marks, old images; and how it is removed.
+"""Leftovers of runs and builds, on engines and in the cache: locks, marks, old images; and their removal.
 
 It may import `buildr.installer`, `buildr.run` and what is below them.
 """

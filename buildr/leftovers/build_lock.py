@@ -4,7 +4,7 @@ Podman's builds look through all stored images for layers that may serve, and fa
 list of images. A user's builds share a lock; old images are removed only by a process that holds it alone, and otherwise by a
 later build. flock(2): the kernel lets go of it when a process ends, however it ends.
 
-Beside the lock every build has a mark as long as it lasts (`buildr.host.marks`). One that is left tells that a build was killed,
+Beside the lock every build has a mark as long as it lasts (`buildr.host.marks`). A mark that is left behind shows that a build was killed,
 and that there may be images without a name. It lists those that could not be distinguished from others otherwise.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_SHORTEST = 11  # digits of an id that an engine tells; a line that was cut off may have fewer
+_SHORTEST = 11  # digits of an id as engines report it; a line that was cut off may have fewer
 
 
 @contextlib.contextmanager

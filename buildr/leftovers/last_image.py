@@ -1,4 +1,4 @@
-"""What is remembered of the last image of a project on an engine, so that a run need not ask for it.
+"""A record of the last image of a project on an engine, so that a run does not have to ask for it.
 
 It is kept in the cache (`buildr.host.cache`). An image is remembered by its name, which is a digest of all that is in it; so
 what is remembered wrongly is not used, or is an image that the engine does not have, and then it is looked up or

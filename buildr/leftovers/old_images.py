@@ -1,4 +1,4 @@
-"""Old images of a project: which they are, and how they go."""
+"""Old images of a project: which they are, and how they are removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEPT = 3  # images of one project, so that going back to an earlier state of th
 
 
 class OldImages(Struct, frozen=True, kw_only=True):
-    """Whose old images are to go, and which one is new."""
+    """Which project's old images are to be removed, and which image is new."""
 
     project: str
     """The project's key."""
@@ -61,14 +61,14 @@ def is_built(image: Image) -> bool:
 
 
 def collect(backend: Images, old: OldImages) -> bool:
-    """Remove old images of a project; those in use, or with a name that somebody else gave them, stay.
+    """Remove old images of a project; those in use, or with a name that Buildr did not give them, stay.
 
     Args:
         backend: the engine.
-        old: whose.
+        old: the project.
 
     Returns:
-        Whether it is done: nothing is removed while somebody builds.
+        Whether it is done: nothing is removed while a build is running.
 
     Raises:
         BackendError: the engine cannot list its images.

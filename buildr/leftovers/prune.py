@@ -1,8 +1,8 @@
-"""What killed runs and builds leave on an engine: how it is found, and how it goes.
+"""Leftovers of killed runs and builds on an engine: how they are found and removed.
 
 A container is left behind when its host process is certainly gone (`buildr.labels`). An image is left behind when
 it has no name and was made by one of Buildr's builds. Before the step that sets Buildr's labels an image of a build that was
-killed has none; then the variables that every generated Containerfile begins with tell it. An image that somebody
+killed has none; then the variables that every generated Containerfile begins with tell it. An image that a user
 derives from one of ours inherits both, label and variables, but runs something else, or has the labels of the run that it
 was committed from. Those of the user's own Containerfile have neither; the killed build itself has recorded them (`buildr.leftovers.build_lock`).
 
@@ -55,7 +55,7 @@ def builds(backend: Backend) -> Iterator[Leftover]:
 
 
 def containers(backend: Backend) -> Iterator[Leftover]:
-    """Yield the containers that are left behind on an engine, those kept for a look, and detached ones that have ended.
+    """Yield the containers that are left behind on an engine, those kept for inspection, and detached ones that have ended.
 
     Raises:
         BackendError: the engine cannot list what it has.
@@ -146,7 +146,7 @@ def sweep_images(backend: Backend) -> bool:
     """End killed builds, if there was any, and remove the images that they left.
 
     Returns:
-        Whether it is done: nothing is removed while somebody builds.
+        Whether it is done: nothing is removed while a build is running.
 
     Raises:
         BackendError: the engine cannot list its images, or not remove one.
@@ -170,7 +170,7 @@ def sweep_images(backend: Backend) -> bool:
 
 
 def _remove_alone(backend: Backend, images: Iterable[str]) -> list[BackendError] | None:
-    """Remove images that have no name by now; return why some stay, or ``None`` when somebody builds.
+    """Remove images that have no name by now; return why some stay, or ``None`` while a build is running.
 
     The lock is held for no longer than each removal, since builds wait for it.
     """
@@ -183,7 +183,7 @@ def _remove_alone(backend: Backend, images: Iterable[str]) -> list[BackendError]
                 stored = backend.image(image)
                 if stored is not None and not stored.tags:
                     backend.remove_image(stored.id)
-            except BackendError as error:  # its step still runs
+            except BackendError as error:  # its step is still running
                 refused.append(error)
     return refused
 

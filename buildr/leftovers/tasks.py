@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildr.leftovers.old_images import OldImages
 
 FOLDER = "housekeeping"
-"""Of its files, in the cache."""
+"""The folder of its files in the cache."""
 _FIRST_PAUSE_SECONDS = 30.0  # after a failure; each further one doubles it
 _LONGEST_PAUSE_SECONDS = 6 * 3600.0
 

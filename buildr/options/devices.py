@@ -10,7 +10,7 @@ from buildr.options.values import each, matching, text, typed
 __all__ = ["Gpus", "devices", "gpus", "parts"]
 
 Gpus = int | tuple[str, ...]
-"""How many, -1 for all of them; or which, by number or UUID."""
+"""How many, -1 for all; or which ones, by number or UUID."""
 
 _CDI = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*/[a-zA-Z0-9][a-zA-Z0-9_.-]*=[a-zA-Z0-9][a-zA-Z0-9_.:-]*"
 """A name of the Container Device Interface, https://github.com/cncf-tags/container-device-interface, "SPEC.md"."""
@@ -19,7 +19,7 @@ _DEVICE = (
     '"/dev/fuse", "/dev/host:/dev/container:rwm", or a CDI name such as "vendor.com/class=name"'
 )
 _DEVICES = f"a list of devices; each {_DEVICE}"
-_GPUS = '"all", a number from 1 on, "device=0,1", or a list of numbers and UUIDs'
+_GPUS = '"all", a number (1 or more), "device=0,1", or a list of numbers and UUIDs'
 _GPU = 'the number of a GPU or its UUID, "0"'
 _GPU_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.:-]*"
 

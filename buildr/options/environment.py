@@ -1,4 +1,4 @@
-"""Environment variables that the guest gets by ``env=``."""
+"""Environment variables of the guest: ``env=``."""
 
 from __future__ import annotations
 

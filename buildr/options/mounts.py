@@ -58,7 +58,7 @@ def mount_source(mount: Mount, base: str) -> str:
         base: the absolute path of the directory that a relative source starts from.
 
     Raises:
-        OptionError: there is no user for ``~user``.
+        OptionError: the user in ``~user`` does not exist.
     """
     if mount.is_volume:
         return mount.source

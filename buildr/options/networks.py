@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["MODES", "Network", "networks"]
 
 MODES = ("none", "host")
-"""What can be given instead of networks, and only alone."""
+"""Values that can be given instead of networks, and only alone."""
 _ACCEPTS = '"none", "host", or the name of a network of the engine'
 _ITEM = Accepts('"name", "name:alias=db"', 'a dict {"name": …, "aliases": […]}')
 _LIST = f"{_ACCEPTS}; or a list of networks, each {_ITEM}"

@@ -1,4 +1,4 @@
-"""Files that the guest writes and the project gets: patterns below the context."""
+"""Files that the guest writes and that are copied to the project: patterns below the context."""
 
 from __future__ import annotations
 

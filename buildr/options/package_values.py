@@ -16,7 +16,7 @@ _NAME = (
     'a name in lower case such as "hello" or "team/hello": letters, digits, and . _ - between them'
 )
 _TAG = "up to 128 letters, digits, and _ . - (not first)"
-_PY_VERSION = 'a Python version from 3.8 on, as text: "3", "3.12", "3.12.4", "3.15-rc"'
+_PY_VERSION = 'a Python version, 3.8 or newer, as text: "3", "3.12", "3.12.4", "3.15-rc"'
 _PY_PATTERN = r"3(?:\.(?:[89]|[1-9][0-9])(?:\.[0-9]{1,2})?(?:-rc|(?:a|b|rc)[0-9]{1,2})?)?"
 _VARIANT = 'the end of a tag of the image "python", such as "alpine", "slim" or "slim-bookworm"; "" for none'
 _VARIANT_PATTERN = r"(?:[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?"

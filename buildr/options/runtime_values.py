@@ -23,8 +23,8 @@ LEAST_MEMORY = 6 * 1024 * 1024
 _PAGE = 4096  # bytes; the kernel rounds up to it
 _CPUS = "a number of CPUs from 0.01 to 100000, such as 1.5"
 _MEMORY = f"{SIZE}, at least 6 MiB"
-_SHM = "a size from 4096 bytes on, such as 256m"
-_PIDS = "a number from 1 on"
+_SHM = "a size of at least 4096 bytes, such as 256m"
+_PIDS = "a number, 1 or more"
 _NAME = "two or more letters, digits, and _ . - (not first)"
 _NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}"
 """Docker's grammar; Podman's has one character, too."""
@@ -37,9 +37,9 @@ _RESTART_PATTERN = r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,5})?"
 _INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
 _TIMEOUT = "seconds from 0.001 to 31536000"
 _FORMAT = '"json", or "pickle" where the container may run code on the host'
-_REPLICAS = "a number from 1 on"
-_SHARDS = 'a dict {"shards": number from 1 on, "urlPattern": text}'
-_JOBS = 'a dict {"iterations": number from 1 on}'
+_REPLICAS = "a number, 1 or more"
+_SHARDS = 'a dict {"shards": number (1 or more), "urlPattern": text}'
+_JOBS = 'a dict {"iterations": number (1 or more)}'
 
 
 def memory(value: object) -> int:

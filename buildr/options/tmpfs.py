@@ -19,7 +19,7 @@ __all__ = ["Tmpfs", "tmpfs"]
 _ACCEPTS = Accepts('"/target", "/target:size=64m"', 'a dict {"target": …, "size": …}')
 _LIST = f"a list of directories in memory; each {_ACCEPTS}"
 _TARGET = "an absolute path inside the container, not '/' and without '..'"
-_SIZE = 'a size from 1 byte on, such as "64m"'
+_SIZE = 'a size of at least 1 byte, such as "64m"'
 
 
 class Tmpfs(Struct, frozen=True):

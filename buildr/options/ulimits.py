@@ -34,7 +34,7 @@ _NAMES = (
     "sigpending",
     "stack",
 )
-_LIMIT = 'a number from 0 on, or -1 ("unlimited")'
+_LIMIT = 'a number, 0 or more, or -1 ("unlimited")'
 _ITEM = '"name=soft" or "name=soft:hard", such as "nofile=1024:4096"'
 _ACCEPTS = f'a dict {{"nofile": 1024}}, {{"nofile": [soft, hard]}}, or a list, each {_ITEM}'
 

@@ -35,7 +35,7 @@ class CopiedFile(Struct, frozen=True, kw_only=True):
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
-    """All that decides a generated Containerfile."""
+    """Everything that decides a generated Containerfile."""
 
     project: str
     """The project's key, by which its images are found."""
@@ -47,15 +47,15 @@ class Recipe(Struct, frozen=True, kw_only=True):
     install: tuple[str, ...] = ()
     """Arguments of ``pip install``; empty: nothing is installed."""
     unhashed: tuple[str, ...] = ()
-    """The same for a second call."""
+    """Arguments of a second call of it, without hashes."""
     debugger: tuple[str, ...] = ()
-    """The same for a call that installs the debugger, if it is wanted."""
+    """Arguments of the call that installs the debugger, if one is wanted."""
     local: tuple[str, ...] = ()
-    """The same for a call after the source has been copied."""
+    """Arguments of a call after the source has been copied."""
     versions: tuple[tuple[str, str], ...] = ()
-    """Variables of these calls, with plain values: versions that projects take from Git otherwise."""
+    """Variables of these calls, with plain values: versions that projects would otherwise take from Git."""
     dependencies_source: str = ""
-    """Where all that is written down, for people."""
+    """Where the dependencies are declared, for users."""
     source_first: bool = False
     """Whether a requirement points into the source."""
     system_packages: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 _REQUIREMENT = "debugpy>=1.8,<2"  # 1.8 is for Python 3.8 and newer, as Buildr's guests are
-_INTERPRETER = ("python", "-u")  # what every guest's command begins with
+_INTERPRETER = ("python", "-u")  # how every guest's command begins
 _LOOPBACK = ("127.", "::1")
 
 
@@ -63,10 +63,10 @@ def to_be_debugged(spec: ContainerSpec, port: Port, *, routed: bool = False) -> 
     Args:
         spec: the container.
         port: where the debugger listens.
-        routed: whether other machines may reach the container at its own address: then only its host is let in.
+        routed: whether other machines may reach the container at its own address: then only its host can connect.
     """
-    guarded = routed and port.host_ip.startswith(_LOOPBACK)
-    place = f"host:{port.container}" if guarded else str(port.container)
+    host_only = routed and port.host_ip.startswith(_LOOPBACK)
+    place = f"host:{port.container}" if host_only else str(port.container)
     words = spec.command[len(_INTERPRETER) :]
     command = (
         *_INTERPRETER,

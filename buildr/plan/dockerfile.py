@@ -1,4 +1,4 @@
-"""The user's own Containerfile: its text, the images that it builds on, and what a builder must know for it.
+"""The user's own Containerfile: its text, the images that it builds on, and the features that it needs of a builder.
 
 Read only as far as that needs, by the rules of the Dockerfile reference; everything else is the engine's business.
 https://docs.docker.com/reference/dockerfile/
@@ -27,7 +27,7 @@ _LONGEST = 4096  # characters: each step of an expansion can double what it is g
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:\$\{\w+\}|[^}])*))?\})"
 # As engines name them: https://docs.docker.com/build/building/variables/#multi-platform-build-arguments
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-# What every supported builder knows: of these flags no engine is asked.
+# Every supported builder knows these flags, so no engine is asked about them.
 _KNOWN = {"FROM --platform", "COPY --from", "COPY --chown", "ADD --chown"}
 
 
@@ -77,7 +77,7 @@ def needed_bases(content: bytes) -> tuple[str, ...]:
 
 
 def needs(content: bytes) -> dict[str, int]:
-    """Return what a builder must know for a Containerfile beyond the basics, with the line where that stands first.
+    """Return the features beyond the basics that a Containerfile needs of a builder, each with the first line that uses it.
 
     ``here-documents``, or an instruction with a flag: ``RUN --mount``.
     """
@@ -176,7 +176,7 @@ def _plain(word: str) -> str:
 
 
 def _expand(text: str, arguments: Mapping[str, str]) -> str | None:
-    """Put the values of variables into a text; ``None`` where one has none, or what comes of it is far too long for an image's name."""
+    """Expand the variables of a text; ``None`` if one has no value, or if the result is far too long for an image's name."""
     if len(text) > _LONGEST:
         return None
     unknown = False

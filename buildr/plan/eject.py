@@ -1,4 +1,4 @@
-"""Leaving Buildr: all that a build gets, as files, for the engines' own commands."""
+"""Leaving Buildr: everything that a build gets, as files, for the engines' own commands."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class Ejected(Struct, frozen=True, kw_only=True):
-    """What came of an eject."""
+    """The result of an eject."""
 
     sources: Sources
     """The files that the source was read from."""
@@ -119,7 +119,7 @@ def eject(
 
 
 def _refuse_source(project: Project, directory: str, top: str) -> None:
-    """Refuse a directory in which the source lies; a folder of the source that does not hold the script will do."""
+    """Refuse a directory that holds the source; a folder of the source without the script is accepted."""
     context = os.path.realpath(project.context)
     script = os.path.realpath(os.path.join(context, project.script)) if project.script else context
     for path in (context, script):
@@ -169,7 +169,7 @@ def _marks(project: Project, sources: Sources, lookout: Lookout | None) -> dict[
 def _refuse_conflicts(
     directory: str, found: Survey, new: Mapping[str, str], *, has_record: bool
 ) -> None:
-    """Refuse to write where something lies that no eject has written, or that was changed since."""
+    """Refuse to replace what no eject has written, or what was changed since."""
     occupied = {path.rpartition("/")[0] for path in found.foreign}  # folders that would not go
     conflicts = [
         path

@@ -56,7 +56,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """All else, with its mark."""
 
     def without_foreign(self) -> list[str]:
-        """Return the paths that together hold all that is ours, and nothing else; an empty path is the whole directory."""
+        """Return the paths that together hold everything of ours, and nothing else; an empty path is the whole directory."""
         if not self.foreign:
             return [""]
         mixed = {""}
@@ -80,7 +80,7 @@ def link_mark(target: str) -> str:
 
 
 def read_manifest(top: str) -> Marks | None:
-    """Return what an earlier eject has written into a directory; ``None`` where nothing tells.
+    """Return what an earlier eject has written into a directory; ``None`` if there is no record.
 
     Raises:
         ContextError: there is a record that is not one of ours, or is damaged.

@@ -1,4 +1,4 @@
-"""What was started on the host: the script or module that the guest runs again, and with which arguments."""
+"""The program that was started on the host: the script or module that the guest runs again, and its arguments."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def directory_of_source(self) -> str:
-        """The absolute path of the directory in which the file lies whose text runs, or a module's package."""
+        """The absolute path of the directory that holds the file whose text runs, or a module's package."""
         return self.import_root or os.path.dirname(self.source)
 
     @property

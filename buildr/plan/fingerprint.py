@@ -1,4 +1,4 @@
-"""The fingerprint: the digest of all that decides an image, which is the name that it is found again by."""
+"""The fingerprint: the digest of everything that decides an image, and the name by which it is found again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 TAG_DIGITS = 32
-"""Of a fingerprint in the name of an image: 128 bits."""
+"""Digits of a fingerprint in the name of an image: 128 bits."""
 _GROWN = "-grown"  # ends the tag of an image that grew by deltas
 _PREPARED = "-prepared"  # ends the tag of one that the source is still to come on
 _MAKERS = ("archive", "image", "plan")
@@ -51,12 +51,12 @@ class Frame(Struct, frozen=True, kw_only=True):
 
     @property
     def prepared_tag(self) -> str:
-        """The name by which the image is found again that any context comes on top of."""
+        """The name by which the image below any context is found again."""
         return f"{self.local_name}:{self.digest[:TAG_DIGITS]}{_PREPARED}"
 
 
 def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
-    """Return what decides the image beside the context."""
+    """Return everything but the context that decides the image."""
     parts = [
         __version__,
         _code(),
@@ -113,6 +113,6 @@ def is_prepared(tag: str) -> bool:
 def may_serve(image: Image, project: Project) -> bool:
     """Whether an image that is found again may be used for a project.
 
-    What the cache of wheels has a part in is not published (`buildr.installer.wheels`).
+    An image that the cache of wheels took part in is not published (`buildr.installer.wheels`).
     """
     return not (project.package.publish and WHEELS in image.labels)

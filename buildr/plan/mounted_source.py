@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from buildr.engines.engine import Engine
     from buildr.plan.project import Project
 
-_SELINUX = "/sys/fs/selinux/enforce"  # there where the kernel has it on
+_SELINUX = "/sys/fs/selinux/enforce"  # exists if the kernel has SELinux enabled
 
 
 def source_mounted(project: Project) -> Project:

@@ -1,4 +1,4 @@
-"""A project: what an entry and its package options come to, before any engine is asked.
+"""A project: the result of an entry and its package options, before any engine is asked.
 
 Everything here is decided from files and options alone, so that ``buildr containerfile`` needs no engine and the
 same project gives the same Containerfile on all of them.
@@ -38,7 +38,7 @@ _DEFAULT_VERSION = "3"
 
 
 class Project(Struct, frozen=True, kw_only=True):
-    """All that decides an image, except the contents of files."""
+    """Everything that decides an image, except the contents of files."""
 
     name: str
     """For people, e.g. ``hello``."""
@@ -64,7 +64,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def script(self) -> str:
-        """What runs, relative to the context; empty for a module."""
+        """The script, relative to the context; empty for a module."""
         *options, path = self.placement.command
         if "-m" in options:
             return ""

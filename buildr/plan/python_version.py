@@ -1,4 +1,4 @@
-"""Which Python a project asks for, where the option ``py_version`` does not say."""
+"""Which Python a project asks for, if the option ``py_version`` is not given."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FAR = 999
 _FILE = ".python-version"
 _OF_PROJECT = "requires-python in pyproject.toml"
 _RANGE = ("<", ">", "=", "~", "!")
-"""Begin a range."""
+"""The operators with which a range begins."""
 _OPEN = r"\s*>=\s*3(?:\.[0-9]{1,2}){0,2}\s*(?:,\s*<\s*4(?:\.0)*\s*)?"
 """A range without an upper bound below 4, recognized without importing ``packaging``."""
 _PIN = (
@@ -140,7 +140,7 @@ def _named_elsewhere(context: Path, taken: str) -> Iterator[str]:
         try:
             found = re.search(pattern, _read(context, name) or "")
         except DependencyError:
-            continue  # whatever it is, it is another tool's
+            continue  # an unknown form belongs to another tool
         if found:
             yield (
                 f"{name} is not read, which names Python {found[1][:60]}; Python {taken} is taken:"

@@ -1,4 +1,4 @@
-"""What a project's files are right now; nothing is listed or read that the index knows (`buildr.context.index`)."""
+"""The current state of a project's files; nothing is listed or read that the index knows (`buildr.context.index`)."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def read_sources(project: Project, *, without: Sequence[str] = (), pin: bool = F
     """Look at all files that would travel.
 
     Args:
-        project: whose.
-        without: real paths of what does not.
+        project: the project.
+        without: real paths of files that do not travel.
         pin: whether files that are written to all the time are held as they are read: see `buildr.context.pins`.
 
     Raises:

@@ -29,10 +29,10 @@ _LARGEST = 3
 
 
 def notes(sources: Sources, context: Path) -> Iterator[str]:
-    """Yield what the user should know about what does not travel, a line each.
+    """Yield notes for the user on what does not travel, a line each.
 
     Args:
-        sources: what does.
+        sources: the files that travel.
         context: the directory they are taken from.
     """
     if held_back := describe(sources.tree.scan.secrets):
@@ -69,7 +69,7 @@ def _links_out(sources: Sources, context: Path) -> str:
 
 
 def _largest(entries: Iterable[Entry]) -> list[str]:
-    """Return the names at the top of a context that take the most room, with their sizes."""
+    """Return the names at the top of a context that take the most space, with their sizes."""
     sizes: dict[str, int] = {}
     for entry in entries:
         top, below, _ = entry.path.partition("/")
@@ -146,7 +146,7 @@ def extra_members(sources: Sources) -> list[Part]:
 
 
 def counting(progress: Progress) -> Callable[[int], None]:
-    """Return what shows how much has been sent: called with the size of each piece."""
+    """Return a function that reports how much has been sent; it is called with the size of each piece."""
     sent = 0
 
     def add(size: int) -> None:

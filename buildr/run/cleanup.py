@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.engines.records import ContainerState
 
-_NOT_STARTED = ("configured", "created", "initialized")  # the engines' words
+_NOT_STARTED = ("configured", "created", "initialized")  # the engines' terms
 _ENDED = ("dead", "exited", "stopped")
 _FOR_GOOD = ("dead", "exited")
-"""Of one with a restart policy: Podman has ended containers as ``stopped`` until it has started them again, or not."""
+"""States of a container with a restart policy: Podman lists one that has ended as ``stopped`` until it has decided whether to start it again."""
 
 
 def sweep(backend: Backend) -> int:
@@ -102,7 +102,7 @@ def detached_and_ended(backend: Backend) -> list[ContainerState]:
 
 
 def kept(backend: Backend) -> list[ContainerState]:
-    """Return this user's containers that were kept for a look.
+    """Return this user's containers that were kept for inspection.
 
     Raises:
         BackendError: the engine cannot list its containers, or not look at one.
@@ -170,7 +170,7 @@ def _wait(backend: Backend, container: str, ended: threading.Event) -> None:
     except BackendError:
         try:
             if backend.state(container) is not None:
-                return  # the grace runs out then
+                return  # the grace ends then
         except BackendError:
             return
-    ended.set()  # or somebody has removed it, as its own host process does
+    ended.set()  # or it has been removed, as by its own host process

@@ -1,4 +1,4 @@
-"""The conditions of ``wait_for``: what looks whether a port listens, a URL answers, a line is written, a health check succeeds.
+"""The conditions of ``wait_for``: checks that a port listens, a URL answers, a line is written, a health check succeeds.
 
 Ports are looked at from this host, as the user's next command does. An engine's proxy may accept a connection there before
 anything listens in the container, and close it only when it has tried; so a connection that was accepted counts only if
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildr.options.wait_for import Condition
 
 LONGEST_LINE = 1 << 16
-"""Characters kept of a line that does not end."""
+"""How many characters of an unended line are kept."""
 _ANSWER_SECONDS = 5.0  # one try over a connection
 _ON_LOOPBACK, _NOWHERE = 2, 3
 _LISTENERS = f"""\
@@ -38,14 +38,14 @@ outside, loopback = init.listening()
 port = int(sys.argv[2])
 sys.exit(0 if port in outside else {_ON_LOOPBACK} if port in loopback else {_NOWHERE})
 """
-"""Run in the container, by what its first process has (`buildr.guest.init`); its status says where something listens on the port."""
+"""A program that runs in the container, with `buildr.guest.init`; its status says where something listens on the port."""
 
 Check: TypeAlias = Callable[[bool], bool]
-"""Looks whether a condition has come true; its argument says whether the guest is still running."""
+"""Checks whether a condition is met; its argument says whether the guest is still running."""
 
 
 class NeverError(Exception):
-    """A condition will not come true any more; the text says why."""
+    """A condition can no longer be met; the text says why."""
 
 
 def check_of(
@@ -55,14 +55,14 @@ def check_of(
     health: HealthCheck | None,
     enough: Callable[[], bool],
 ) -> Check:
-    """Return what looks whether a condition has come true.
+    """Return the check of a condition.
 
     Args:
         backend: the engine.
-        container: has just been started.
+        container: the id of one that has just been started.
         condition: the condition.
         health: the container's health check, if the options name one.
-        enough: whether a look that takes long is to end.
+        enough: returns whether a check that takes long has to stop.
     """
     if condition.kind == "log":
         return _wrote(backend, container, condition.pattern, enough)
@@ -75,7 +75,7 @@ def check_of(
 
 
 def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
-    """Return where a port of the guest's is published."""
+    """Return where a port of the guest is published."""
     state = backend.state(container)
     for binding in state.ports if state else ():
         if binding.container == port and binding.protocol == "tcp":
@@ -111,7 +111,7 @@ def _healthy(backend: Containers, container: str, health: HealthCheck | None) ->
 
     def check(_: bool) -> bool:
         nonlocal next_look
-        # Where looking runs the check, it is to be done no more often than was asked for.
+        # If asking runs the check, it must not be asked more often than the check's interval.
         if (now := time.monotonic()) < next_look:
             return False
         next_look = now + (interval if backend.info.health_on_request else 0)
@@ -126,7 +126,7 @@ def _healthy(backend: Containers, container: str, health: HealthCheck | None) ->
 
 
 def _wrote(backend: Containers, container: str, pattern: str, enough: Callable[[], bool]) -> Check:
-    """Read what there is each time, since an engine answers a request to follow a log only when there is something in it."""
+    """Read the whole log each time, since an engine answers a request to follow a log only when there is something in it."""
 
     def check(goes_on: bool) -> bool:
         try:
@@ -158,7 +158,7 @@ def _lines(
 def unreachable(
     backend: Containers, container: str, port: int
 ) -> Literal["loopback", "nowhere"] | None:
-    """Return why a port of the guest's cannot be reached from outside, by the guest's own kernel.
+    """Return why a port of the guest cannot be reached from outside, according to the guest's own kernel.
 
     Args:
         backend: the engine.

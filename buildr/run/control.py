@@ -1,4 +1,4 @@
-"""The thread that speaks to the engine while a guest runs: signals, the end of a grace, a silent engine."""
+"""The thread that talks to the engine while a guest runs: signals, the end of a grace period, a silent engine."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from buildr.engines.streams import Attachment
     from buildr.host.terminal import Terminal
 
-_SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it lives
+_SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it is alive
 _STALLED_SECONDS = 5.0  # without output, after the guest has ended
 _START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
-_START_PAUSE_SECONDS = 0.01  # between two looks whether it is
+_START_PAUSE_SECONDS = 0.01  # between two checks
 
 
 class Controlled(Protocol):
@@ -49,13 +49,13 @@ class Controlled(Protocol):
 
 
 class Control:
-    """The thread that speaks to the engine while a guest runs; a context manager.
+    """The thread that talks to the engine while a guest runs; a context manager.
 
     Attributes:
         heard: set by the thread that moves output, whenever there is some.
         reading: whether the thread that moves output waits for some.
         cancelled: whether the user asked for the end.
-        ended: whether Buildr itself did.
+        ended: whether Buildr itself asked for it.
         forced: whether the user then asked once more, and the guest was killed before its grace was over.
         failure: why the engine was given up; empty otherwise.
     """
@@ -93,7 +93,7 @@ class Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop forwarding, when what is under way is done; at once if the user has had enough."""
+        """Stop forwarding once pending requests are done; at once if the user insists."""
         self._signals.received.put(0)
         if not self._signals.forced:
             self._thread.join()

@@ -1,6 +1,6 @@
 """Containers that outlive their host processes: ``detach``, ``buildr run --detach``.
 
-A label says so from the start, since none can be added later; detached a container is once it has been started. Until then it
+A label says so from the start, since none can be added later; a container is detached once it has been started. Until then it
 belongs to its host process like any other, and the watchdog removes it when that dies. From then on it belongs to no process, while
 its guest runs and after that, until the user removes it (`buildr.run.cleanup.is_detached`).
 """
@@ -44,7 +44,7 @@ def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
 
 
 def refuse_followed(runtime: Runtime) -> None:
-    """Refuse what only a detached container can have where the run is followed.
+    """Refuse options that only a detached container can have in a run that is followed.
 
     Raises:
         OptionError: there is such an option, and the run is not detached.
@@ -136,7 +136,7 @@ def _print(line: str) -> None:
 
 
 def ways_on(spec: ContainerSpec) -> str:
-    """Return what to say about a run that continues by itself."""
+    """Return a message about a run that continues by itself."""
     name = spec.labels.get(labels.NAME) or "the script"
     run = short_id(spec.labels[labels.RUN])
     return f"{name} runs detached: `buildr logs -f {run}` follows it, `buildr stop {run}` ends and removes it"

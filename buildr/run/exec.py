@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildr.run.runs import Run
 
 _PAUSE_SECONDS = (
-    0.01  # between two looks whether a command whose streams have ended has ended itself
+    0.01  # between two checks whether a command whose streams have ended has ended, too
 )
 _KILLED = 128 + signal.SIGKILL
 
@@ -31,7 +31,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
     """Run a command in a run's container to its end.
 
     Args:
-        run: whose container it is.
+        run: the run whose container it is.
         spec: the command. ``spec.tty`` must say whether the streams are a terminal.
         signals: the handlers of this action.
 
@@ -92,7 +92,7 @@ def _status(backend: Containers, container: str, execution: Execution) -> int:
 
 
 class _Command:
-    """A command in the place of a container, for `buildr.run.control.Control`."""
+    """A command as `buildr.run.control.Control` sees a container."""
 
     def __init__(self, backend: Containers, execution: Execution) -> None:
         self._backend = backend
@@ -114,7 +114,7 @@ class _Command:
         )
 
     def processes(self, container: str) -> int:  # noqa: ARG002 - as a backend's
-        return 2  # there is no first process of ours in front of it, which would have to get ready
+        return 2  # it has no first process of ours that would have to get ready
 
     def kill(self, container: str, signal: int) -> None:  # noqa: ARG002 - as a backend's
         self._execution.kill(signal)

@@ -1,4 +1,4 @@
-"""Containers that are never started: a build or a look at an image needs the files in them, for a moment."""
+"""Containers that are never started: a build, or the inspection of an image, needs their files for a moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def helper(backend: Containers, image: str) -> Iterator[str]:
-    """Create a container that is never started, and remove it at the end; what a killed process leaves housekeeping removes.
+    """Create a container that is never started, and remove it at the end; housekeeping removes one that a killed process has left.
 
     Args:
         backend: the engine.
@@ -43,4 +43,4 @@ def helper(backend: Containers, image: str) -> Iterator[str]:
             backend.remove(container, volumes=True)
             removed = True
     finally:
-        mark.remove() if removed else mark.close()  # it may be there yet
+        mark.remove() if removed else mark.close()  # it may exist nevertheless

@@ -1,4 +1,4 @@
-"""Containers of failed runs that stay for a look: ``keep``, ``buildr run --keep``.
+"""Containers of failed runs that are kept for inspection: ``keep``, ``buildr run --keep``.
 
 A label says from the start that a container would be kept, since none can be added later; it is kept once its guest has
 ended with a status other than 0. From then on only the user removes it: neither the watchdog nor the sweep of a later run
@@ -44,7 +44,7 @@ def is_kept(backend: Containers, found: ContainerState) -> bool:
 
 
 def ways_in(backend: Engine, container: str, spec: ContainerSpec, status: int) -> str:
-    """Return what to say about a container that has just been kept: how to look into it, and how to remove it."""
+    """Return a message about a container that has just been kept: how to inspect it, and how to remove it."""
     name = spec.labels.get(labels.NAME) or "the script"
     engine, short = backend.info.command, short_id(container)
     run = short_id(spec.labels[labels.RUN])

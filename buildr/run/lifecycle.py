@@ -1,4 +1,4 @@
-"""Creating and removing Buildr's containers so that the watchdog always knows which of them it may have to remove."""
+"""Creation and removal of Buildr's containers, so that the watchdog always knows which of them it may have to remove."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) 
 
     Raises:
         BackendError: see `buildr.engines.containers.Containers.create`.
-        ContainerError: a mount would show something else than this process sees.
+        ContainerError: a mount would show other files than this process sees.
     """
     spec = signed(spec)
     container = _create(backend, spec, watchdog)
@@ -54,7 +54,7 @@ def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None)
 def remove_or_leave(
     backend: Containers, container: str, signals: Signals, watchdog: Watchdog | None
 ) -> None:
-    """Remove the container; or, where the user waits no longer, leave that to the watchdog."""
+    """Remove the container; or, if the user does not wait any longer, leave that to the watchdog."""
     if signals.forced and watchdog is not None and watchdog.take_over(at_once=True):
         return
     remove(backend, container, watchdog)

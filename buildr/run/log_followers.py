@@ -1,8 +1,8 @@
-"""Who follows a run's output in another process, so that its container goes only when that has been read to the end.
+"""Processes that follow a run's output, so that its container is removed only when they have read it to the end.
 
 Followed logs lag behind: Podman looks for more four times a second, and what it has not read when the container is removed
-is gone. A follower holds a shared lock on a file that is named for the run; who removes the container waits, not for
-long, until none is held. flock(2): the kernel lets go of it when a process ends, however it ends.
+is gone. A follower holds a shared lock on a file that is named for the run; the process that removes the container waits,
+briefly, until none is held. flock(2): the kernel lets go of it when a process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAUSE_SECONDS = 0.02
 
 @contextlib.contextmanager
 def following(run: str) -> Iterator[None]:
-    """Say that this process follows the output of a run; where that cannot be said (a read-only home) follow without.
+    """Declare that this process follows the output of a run; if that is impossible (a read-only home), follow without.
 
     Args:
         run: the value of the label `buildr.labels.RUN`.
@@ -80,5 +80,5 @@ def _path(run: str, *, make: bool = False) -> str:
     """Return the path of a run's lock; empty if there is no private folder for it."""
     folder = cache.lock_directory(make=make)
     folder = folder and first_of((f"{folder}/{_KIND}",), make=make)
-    # Anybody can set labels: one that is not an id must not lead elsewhere.
+    # Any program can set labels: one that is not an id must not lead elsewhere.
     return f"{folder}/{cache.key(run)}" if folder else ""

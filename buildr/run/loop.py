@@ -1,8 +1,8 @@
 """The run loop: create, attach, start, stream, wait, remove.
 
 Three threads share the work. The caller's thread moves output, so that a line costs one read and one write. A
-second moves standard input. A third, the only one that speaks to the engine meanwhile, forwards signals, ends a
-cancelled guest when its grace is over, and asks a silent engine whether it lives.
+second moves standard input. A third, the only one that talks to the engine meanwhile, forwards signals, ends a
+cancelled guest when its grace is over, and asks a silent engine whether it is alive.
 
 When the streams break, the status and the rest of the output come from the engine, where it still has both; a run whose
 output is not complete never ends with 0. Nothing here waits for an engine that is gone for longer than half a minute.
@@ -42,7 +42,7 @@ _ENDING_SECONDS = 1.0  # for a guest whose streams broke to turn out to be endin
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """How a container is run, and what is called meanwhile."""
+    """How a container is run, and the callbacks of the run."""
 
     files: bytes = b""
     """A tar archive to unpack into its ``/app`` before it starts."""
@@ -194,7 +194,7 @@ def _after_loss(backend: Containers, container: str, why: str, moved: Moved | No
 
 
 def _state_after_loss(backend: Containers, container: str, why: str) -> ContainerState | None:
-    """Ask for a container's state until the engine is back, and until an ending container has ended.
+    """Ask for a container's state until the engine is back and a container that is ending has ended.
 
     Raises:
         EngineLostError: the engine does not come back.

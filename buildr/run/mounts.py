@@ -1,4 +1,4 @@
-"""Whether a guest will find what was meant to be mounted: an engine elsewhere may have other files at the same path."""
+"""Whether a guest will see the files that were meant to be mounted: an engine elsewhere may have others at the same path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from buildr.engines.containers import Containers
 
 NOT_SEEN_HINT = "Let the files travel with the image (additional_files in package), use a named volume, or an engine on this machine."
-"""What to do where an engine cannot mount the files of this machine."""
+"""Advice for an engine that cannot mount the files of this machine."""
 
 
 def check_mounts(backend: Containers, container: str, spec: ContainerSpec) -> None:

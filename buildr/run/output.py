@@ -1,8 +1,8 @@
-"""What the guest writes, on its way to this process's own descriptors; and whether all of it has come.
+"""The guest's output, on its way to this process's own descriptors; and whether it is complete.
 
-An end of the streams says little: it comes when the guest has ended, and as well when the connection breaks between two
-frames, as with an engine that stops. So what has come is compared with the engine's log, and what is missing is taken from
-there. Of much output that is the end alone, which costs a millisecond or less.
+An end of the streams proves little: it comes when the guest has ended, but also when the connection breaks between two
+frames, as with an engine that stops. So the output is compared with the engine's log, and what is missing is taken from
+there. Of a long output only the end is compared, which costs a millisecond or less.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TAIL_LINES = 10
 
 
 class Moved:
-    """What has been written.
+    """The output that has been written.
 
     Attributes:
         counts: bytes, by descriptor.
@@ -44,7 +44,7 @@ class Moved:
         self._ends = {1: b"", 2: b""}
 
     def add(self, fd: int, data: memoryview) -> None:
-        """Take account of it."""
+        """Account for one piece."""
         self.counts[fd] += len(data)
         if self.counts[fd] <= _WHOLE_BYTES:
             self._ends[fd] += data
@@ -54,7 +54,7 @@ class Moved:
             self._ends[fd] = (self._ends[fd] + data)[-_TAIL_BYTES:]
 
     def all_of(self, fd: int) -> bytes | None:
-        """Return everything that was written to a descriptor; ``None`` if that was much."""
+        """Return everything that was written to a descriptor; ``None`` if that was too much to keep."""
         return self._ends[fd] if self.counts[fd] <= _WHOLE_BYTES else None
 
     def end_of(self, fd: int) -> bytes:
@@ -63,7 +63,7 @@ class Moved:
 
 
 def move_output(attachment: Attachment, control: Control, moved: Moved) -> None:
-    """Write what comes, until the end of the streams."""
+    """Write the guest's output until the end of the streams."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(
             OSError, ValueError, AttributeError
@@ -88,7 +88,7 @@ def _joined(pieces: list[memoryview]) -> memoryview:
 
 
 def write(fd: int, data: memoryview) -> None:
-    """Write all of it, however slowly it is taken.
+    """Write all of it, however slow the reader is.
 
     Raises:
         BrokenPipeError: the reader has gone.
@@ -99,7 +99,7 @@ def write(fd: int, data: memoryview) -> None:
             written = os.write(fd, data)
         except (
             BlockingIOError
-        ):  # somebody made the descriptor non-blocking: wait until it takes more
+        ):  # something made the descriptor non-blocking: wait until it takes more
             import select
 
             select.select((), (fd,), ())
@@ -170,7 +170,7 @@ def _write_what_follows(backend: Containers, container: str, moved: Moved) -> No
 
 
 def _ends_otherwise(backend: Containers, container: str, moved: Moved) -> bool:
-    """Whether the last lines of the log are others than those that were written last."""
+    """Whether the last lines of the log differ from those that were written last."""
     lines = min(
         _TAIL_LINES, *(moved.end_of(fd).count(b"\n") for fd in moved.counts if moved.counts[fd])
     )

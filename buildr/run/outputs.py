@@ -1,4 +1,4 @@
-"""Files that the guest has written and the project gets, when the run has ended: the option ``outputs``.
+"""Files that the guest has written and that are copied to the project when the run has ended: the option ``outputs``.
 
 The engine tells which paths below ``/app`` have changed, and sends those that a pattern matches. What comes is written by a
 guest: only regular files are taken, no link is followed, and nothing is written outside the project.
@@ -34,7 +34,7 @@ MOST_BYTES = 4 << 30
 """Of all files of one run together."""
 
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr"})
-"""Whose files make programs run, hooks and settings: no pattern reaches them."""
+"""Folders whose files make programs run, such as hooks and settings: no pattern reaches them."""
 
 _SINGLY = 8  # paths that are asked for one by one; of more of them the folder that has them all
 _NOT_THERE = 404
@@ -44,12 +44,12 @@ _CHUNK = 1 << 20
 
 
 class Collected(Struct):
-    """What became of the files that were asked for."""
+    """The result of copying the files."""
 
     written: list[str]
     """Paths below the project."""
     refused: list[str]
-    """Why others were not written, a line each."""
+    """Why the others were not written, a line each."""
 
 
 class Outputs:
@@ -96,7 +96,7 @@ class Outputs:
             except (OSError, ValueError) as error:
                 raise ContainerError(
                     f"the outputs of the run cannot be copied to {self._project}: {error}",
-                    hint="The container has been removed. Is there room on the disk?",
+                    hint="The container has been removed. Is the disk full?",
                 ) from error
         return found
 
@@ -138,7 +138,7 @@ class Outputs:
                 found.written.append(path)
 
     def _write(self, path: str, member: Found, content: Iterable[bytes]) -> str | None:
-        """Write a file; return why not, empty if it was, and ``None`` if it is here already."""
+        """Write a file; return the reason if it was not written, empty if it was, and ``None`` if the project has it already."""
         folder, name = posixpath.split(path)
         directory = self._open(folder)
         if directory is None:
@@ -193,7 +193,7 @@ class Outputs:
 
 
 def _tops(paths: set[str]) -> list[str]:
-    """Return what to ask the engine for, so that all of these paths come, and little else.
+    """Return the paths to ask the engine for, to get all of these and little else.
 
     Folders where possible: of a single path that is a link Podman sends what it leads to.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
-_TAIL = 10  # lines of the guest's that an error shows
+_TAIL = 10  # lines of the guest that an error shows
 
 
 def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
@@ -41,11 +41,11 @@ def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
 def wait_until_ready(
     backend: Containers, container: str, runtime: Runtime, signals: Signals
 ) -> None:
-    """Wait until all conditions have come true, one after the other; or a signal asks for the end.
+    """Wait until all conditions are met, one after the other; or until a signal asks for the end.
 
     Args:
         backend: the engine.
-        container: has just been started.
+        container: the id of one that has just been started.
         runtime: with the conditions.
         signals: collected; what has come is left for the caller.
 
@@ -110,7 +110,7 @@ def _missing(condition: Condition) -> str:
 
 
 def _failed(backend: Containers, container: str, what: str, condition: Condition) -> ContainerError:
-    """Say that the container did not get ready, what it wrote last, and what to do."""
+    """Return the error of a container that did not get ready: the reason, its last output, and what to do."""
     lines: deque[str] = deque(maxlen=_TAIL)
     with (
         contextlib.suppress(BackendError),

@@ -31,7 +31,7 @@ class Run(Struct, frozen=True, kw_only=True):
     """One container of Buildr's."""
 
     id: str
-    """That of the run."""
+    """The id of the run."""
     backend: Backend
     container: ContainerState
     name: str
@@ -40,11 +40,11 @@ class Run(Struct, frozen=True, kw_only=True):
     """The project's key."""
     host: Host
     kept: bool
-    """Whether it stays for a look although it has ended: see `buildr.run.keep`."""
+    """Whether it is kept for inspection although it has ended: see `buildr.run.keep`."""
     detached: bool
     """Whether it needs no host process: see `buildr.run.detach`."""
     pid: int | None
-    """Of the host process, as long as there was one."""
+    """The state of the host process, if the run has one."""
     created: int
     """Seconds since the epoch; 0: not known."""
     grace_seconds: float
@@ -66,12 +66,12 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def short_id(self) -> str:
-        """The id, as people see it."""
+        """The id as it is shown to users."""
         return short_id(self.id)
 
 
 def find(backends: Iterable[Backend]) -> list[Run]:
-    """Return this user's runs on all of the engines, the newest first; and what looks like runs of another machine.
+    """Return this user's runs on all of the engines, the newest first, and those that appear to be of another machine.
 
     Raises:
         BackendError: an engine cannot list its containers.

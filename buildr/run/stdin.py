@@ -16,8 +16,8 @@ from buildr.host.signals import block_signals
 if TYPE_CHECKING:
     from buildr.engines.streams import Attachment
 
-_BUFFER = 1 << 16  # bytes: what a pipe holds
-_BACKGROUND_MS = 200  # between two looks whether a process in the background may read again
+_BUFFER = 1 << 16  # bytes, the capacity of a pipe
+_BACKGROUND_MS = 200  # between two checks whether a background process may read again
 
 
 def is_null() -> bool:
@@ -60,7 +60,7 @@ class Feed:
 class StdinPump:
     """A thread that copies standard input to the guest until its end; a context manager.
 
-    It reads only when there is something, so that when the guest has ended nothing is taken away from the process that
+    It reads only when there is something, so that once the guest has ended it takes nothing from the process that
     reads the same input next.
     """
 

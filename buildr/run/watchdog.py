@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.host.marks import Mark
 
-# How long the process that cleans up tries. An engine that was lost may come back; one that is only slow gets more than one try.
+# How long the process that cleans up tries: an engine that was lost may come back, and a slow one gets more than one try.
 _LOST_SECONDS = 150.0
 _MARK_FD = 3  # of the mark of the run, in the process
 _PAUSE_SECONDS = 0.25
-_SOON_SECONDS = 10.0  # in which most leftovers appear; after that it looks less often
+_SOON_SECONDS = 10.0  # in which most leftovers appear; after that it checks less often
 _LATER_PAUSE_SECONDS = 1.0
 
 
@@ -97,7 +97,7 @@ def end(arguments: list[str], seconds: float, count: int) -> None:
 
     backend, endpoint, run, grace_seconds = arguments
     connect = load(Choice(name=backend, origin="the watchdog"))
-    temporary.sweep()  # what follows may take long; and once more afterwards, if the host process only hands over
+    temporary.sweep()  # the rest may take long; and again afterwards, if the host process only hands over
     try:
         _end(lambda: connect(Target(endpoint=endpoint)), run, float(grace_seconds), seconds, count)
         marks.remove_named(run)

@@ -31,7 +31,10 @@ BUILT_IN = {
 }
 """The modules of Buildr's own runners."""
 
-_NO_EXECUTORS = {ENGINE, "quadlet"}  # one is named by its engines, the other only writes
+_NO_EXECUTORS = {
+    ENGINE,
+    "quadlet",
+}  # the one is chosen by an engine's name, the other only writes files
 
 
 class Choices(Struct, frozen=True, kw_only=True):

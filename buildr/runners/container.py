@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 _NOT_AS_GIVEN = {
-    "mounts",  # their sources are looked for first
-    "devices",  # the same
+    "mounts",  # their sources are resolved first
+    "devices",  # likewise
     "restart",  # only a detached run has it
 }
 
@@ -112,7 +112,7 @@ def _home(backend: Images, image: str) -> str:
 
 
 def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
-    """Find what a mount shows.
+    """Find the source of a mount.
 
     Args:
         info: of the engine.
@@ -120,8 +120,8 @@ def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
         directory: the absolute path of the one that a relative source starts at.
 
     Raises:
-        ContainerError: the engine is on another machine; or the host's side is not there. Engines differ here: some make
-            a directory of root's.
+        ContainerError: the engine is on another machine; or the source does not exist. Engines differ here: some make
+            a directory that belongs to root.
     """
     # A bare name is a named volume; anything else becomes an absolute path.
     source = mount_source(mount, directory)

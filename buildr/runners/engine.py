@@ -15,7 +15,7 @@ from buildr.run.loop import RunRequest
 from buildr.run.loop import run as run_container
 from buildr.runners.container import container_spec, with_interpreter_options
 from buildr.runners.session import EngineSession
-from buildr.runners.written_files import collector, told_of_loss
+from buildr.runners.written_files import collector, reporting_lost_files
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
@@ -74,7 +74,7 @@ def _prepare(session: EngineSession, *, trust: bool) -> tuple[ContainerSpec, Rea
 
         spec = to_be_debugged(spec, runtime.debug, routed=session.backend.info.routed)
     if not session.plan.command:
-        spec = told_of_loss(with_interpreter_options(spec, session), session)
+        spec = reporting_lost_files(with_interpreter_options(spec, session), session)
     return spec, ready
 
 

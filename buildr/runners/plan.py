@@ -1,4 +1,4 @@
-"""What is to run and where: the one record that every runner takes."""
+"""The plan of a run: the one record that every runner takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["RunPlan", "plan_image", "plan_run"]
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """What is to run, how, and where. Nothing of it has asked an engine."""
+    """What is to run, how, and where; decided without asking an engine."""
 
     settings: Settings
     """The options that hold, and where each comes from."""
@@ -30,7 +30,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     entry: Entry | None = None
     """The program with its arguments; ``None``: that of `image`."""
     project: Project | None = None
-    """What its image is built from; ``None``: `image` exists already."""
+    """The project that its image is built from; ``None``: `image` exists already."""
     image: str = ""
     """The reference of an image that runs as it is, in place of a project's."""
     command: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a runner does.
+"""The protocols of a runner.
 
 A runner is a module, or any object, with one or more of these functions; it need not have all of them. Three narrow
 protocols describe them, and `buildr.runners.registry` returns a runner by the one that its caller needs.
@@ -52,7 +52,7 @@ class CallRunner(Protocol):
 
 
 class Renderer(Protocol):
-    """Writes a plan down, for others to run: neither an engine nor a cluster is needed."""
+    """Writes a plan as files that something else runs: neither an engine nor a cluster is needed."""
 
     def render(self, plan: RunPlan, name: str) -> Manifest:
         """Return the text of the files.
@@ -68,7 +68,7 @@ class Renderer(Protocol):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """A plan that is written down."""
+    """A plan as files."""
 
     files: Mapping[str, str]
     """Texts by file name."""
@@ -94,12 +94,12 @@ class WorkerCall(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What came of a call."""
+    """The outcome of a call."""
 
     status: int
     """The guest's exit status."""
     message: bytes
-    """What the guest part wrote; empty when it wrote nothing."""
+    """The answer that the guest part wrote; empty if it wrote none."""
 
 
 class Workers(Protocol):
@@ -131,5 +131,5 @@ class Workers(Protocol):
         ...
 
     def give_up(self) -> None:
-        """Return at once; what still runs is ended without this process waiting for it."""
+        """Return at once; calls in progress are ended without this process waiting for them."""
         ...

@@ -1,4 +1,4 @@
-"""Options of a run as a unit has them: the values of its keys, and the options of ``podman run`` for what it has no key for."""
+"""Options of a run in a unit: the values of its keys, and options of ``podman run`` for what has no key."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Service(Struct, frozen=True, kw_only=True):
     """What a unit runs."""
 
     name: str
-    """That of the unit, without its end."""
+    """The name of the unit, without ``.container``."""
     image: str
-    """A full reference."""
+    """The image's full reference."""
     runtime: Runtime
     command: tuple[str, ...]
-    """In place of the image's CMD; empty: that stays."""
+    """Replaces the image's CMD; empty: that stays."""
     workdir: str
-    """In place of the image's; empty: that stays."""
+    """Replaces the image's working directory; empty: that stays."""
     home: str
     """The home directory in the image, for a hardened container; empty: not known."""
     secrets: tuple[tuple[str, str], ...]
@@ -69,7 +69,7 @@ def podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterato
 
 
 def _same_flags(runtime: Runtime) -> Iterator[str]:
-    """Yield the options that ``podman run`` has by the same flag, those that are given."""
+    """Yield the given options for which ``podman run`` has the same flag."""
     for name, option in GROUPS["runtime"].items():
         value = getattr(runtime, name) if option.podman_run else None
         for item in value if isinstance(value, tuple) else (value,):

@@ -1,4 +1,4 @@
-"""What of variables and arguments does not go into a unit, which people pass on."""
+"""Keeps secrets in variables and arguments out of a unit, which people pass on."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def secret_arguments(command: Sequence[str]) -> Iterator[str]:
 
 
 def _is_secret(text: str) -> bool:
-    """Whether a text is a secret by what it looks like."""
+    """Whether a text looks like a secret."""
     return holds_login(text) or find_secret(text.encode(errors="surrogateescape"))

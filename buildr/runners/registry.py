@@ -1,4 +1,4 @@
-"""The runners by their names, each for what it is needed for."""
+"""Looks up runners by name, for scripts, for calls, and for writing files."""
 
 from __future__ import annotations
 

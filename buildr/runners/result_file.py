@@ -1,8 +1,8 @@
-"""How a result comes back, apart from standard output and error, and after the container's end.
+"""The channel for a call's result, separate from standard output and error; it survives the container's end.
 
 A FIFO of the host's is mounted into the container, and the guest writes into it: that costs no request, works with a
-read-only root, and whatever becomes of the container, what was written is here. It takes no room on a disk, and no more in
-memory than a result may have: what the guest writes beyond that fails. It belongs to this one call, in a folder that
+read-only root, and whatever happens to the container, what was written is here. It takes no space on a disk, and no more in
+memory than a result may have: the guest's writes beyond that fail. It belongs to this one call, in a folder that
 only the user can enter. An engine that sees other files than this process has a file in the container instead, which is
 fetched as an archive when the guest has ended, which takes 0.04 to 0.09 s (docs/decisions.md).
 """
@@ -42,7 +42,7 @@ _BUFFER = 1 << 16  # bytes that a pipe holds, pipe(7)
 
 
 class Channel:
-    """The way of one result; a context manager.
+    """The channel for one result; a context manager.
 
     Args:
         most: bytes that are read, at most.
@@ -82,7 +82,7 @@ class Channel:
 
     @staticmethod
     def is_named_in(text: str) -> bool:
-        """Whether an engine speaks of a result's file, which it does where it does not find it."""
+        """Whether an engine's message names a result's file, as it does when it does not find it."""
         return temporary.PREFIX in text
 
     def into(self, spec: ContainerSpec) -> ContainerSpec:
@@ -149,7 +149,7 @@ class Channel:
         return content or b""
 
     def read(self) -> bytes:
-        """Return what the guest wrote, as far as it may be that large; empty where it wrote nothing."""
+        """Return what the guest wrote, up to the limit; empty if it wrote nothing."""
         return self._fetched if self._pipe is None else self._pipe.read()
 
 
@@ -199,7 +199,7 @@ class _Pipe:
                 return
 
     def _take(self) -> bool:
-        """Take what there is; return whether there may be more."""
+        """Read what is available; return whether there may be more."""
         if self._file < 0:
             return False
         try:
@@ -208,6 +208,6 @@ class _Pipe:
             return False
         if len(self._held) <= self._most:
             return True
-        os.close(self._file)  # what writes on gets EPIPE
+        os.close(self._file)  # further writes fail with EPIPE
         self._file = -1
         return False

@@ -74,7 +74,7 @@ class EngineSession:
         self.backend.close()
 
     def make_ready(self, *, trust: bool) -> Ready:
-        """Return what a container of the project is made of; build if need be, publish if asked for.
+        """Return what a container of the project is made of; build if necessary, publish if asked for.
 
         Args:
             trust: see `buildr.image.ensure.Wanted`.
@@ -103,7 +103,7 @@ class EngineSession:
         return Watchdog(info.backend, info.endpoint, run_id, self.runtime.grace_seconds)
 
     def housekeeping(self, ready: Ready) -> AbstractContextManager[None]:
-        """Return what begins to clear up, by a process of its own, when a run has ended.
+        """Return a context manager that starts housekeeping, in a process of its own, when a run has ended.
 
         Args:
             ready: what the run is made of.

@@ -1,4 +1,4 @@
-"""Text in a unit of systemd's: what is written so that Podman's generator and then systemd give it back."""
+"""Text in a systemd unit, written so that Podman's generator and then systemd read it back unchanged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def argument(text: str) -> str:
 
 
 def word(text: str) -> str:
-    """Write one word so that the generator and then systemd give it back."""
+    """Write one word so that the generator and then systemd read it back unchanged."""
     if re.fullmatch(_PLAIN, text, re.ASCII):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

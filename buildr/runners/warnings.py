@@ -1,4 +1,4 @@
-"""What the user should know before a container runs: limits that do not hold, and isolation that is given up."""
+"""Warnings before a container runs: limits that do not hold, and isolation that is given up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["warn_of_limits", "warn_of_neighbours", "warn_of_network"]
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 _LOOPBACK = ("127.", "::1")
 _KIND = "warned-of-neighbours"
-_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # there with version 2 alone, see cgroups(7)
+_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # exists only with version 2, see cgroups(7)
 
 
 def warn_of_limits(backend: Backend, runtime: Runtime) -> None:

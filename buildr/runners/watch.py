@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from buildr.plan.entry import Entry
     from buildr.runners.watched import State, View
 
-_LEAST_PAUSE_SECONDS = 0.2  # between two looks
+_LEAST_PAUSE_SECONDS = 0.2  # between two checks
 _MOST_PAUSE_SECONDS = 1.0
-_SHARE = 0.05  # of a processor that looking may take, while nothing changes
+_SHARE = 0.05  # share of a processor that checking may take while nothing changes
 # Without another change, until a change counts: editors and git write several files.
 _QUIET_SECONDS = 0.1
 _MOST_QUIET_SECONDS = 3.0  # until it counts although changes go on
@@ -41,7 +41,7 @@ class Watcher:
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
-        self._lock = threading.Lock()  # of what both threads change, and of a look
+        self._lock = threading.Lock()  # guards what both threads change, and checks
         self._seen: View | None = None
         self._known: State | None = None
         self._changed: tuple[str, ...] | None = None
@@ -143,7 +143,7 @@ def run_watching(
         The status of the guest that the user's signal ended; 0 after Ctrl+C.
 
     Raises:
-        BuildrError: it cannot run from the start. What goes wrong later is printed, and the next change awaited.
+        BuildrError: it cannot run from the start. Later errors are printed, and the next change is awaited.
     """
     say: Callable[[str], None] = console.say
     with Watcher(signals) as watcher:

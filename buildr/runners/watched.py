@@ -1,9 +1,9 @@
-"""What `buildr run --watch` looks at: all that decides a build or a run, and how it looks at one time.
+"""What `buildr run --watch` watches: everything that decides a build or a run, and its state at one time.
 
 What decides is what decides a build: the digest of the files that travel, from the index (`buildr.context.index`), which
-looks at the status of each and reads what has another one. So a file that is ignored changes nothing, whatever its name
+looks at the status of each file and reads those whose status has changed. So a file that is ignored changes nothing, whatever its name
 is, and no list of patterns has to say once more what belongs to a project. Beside it a few files are watched that decide
-options or dependencies and may not travel themselves, such as ``.env``. docs/decisions.md says why nothing is asked of the kernel.
+options or dependencies and may not travel themselves, such as ``.env``. docs/decisions.md says why it does not use inotify.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DECIDING = (
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """What is looked at."""
+    """What is watched."""
 
     project: Project
     files: tuple[str, ...]
@@ -42,12 +42,12 @@ class View(Struct, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True, kw_only=True, eq=False):
-    """How it looks at one time."""
+    """The state of what is watched at one time."""
 
     tree: Snapshot | None
     """The context; ``None`` while it cannot be read."""
     rest: tuple[object, ...]
-    """All else, to be compared."""
+    """The state of everything else, for comparison."""
 
     def is_as(self, other: State) -> bool:
         """Whether nothing has changed between the two."""
@@ -122,7 +122,7 @@ def _rows(tree: Snapshot) -> set[tuple[str, str, int, str, bytes]]:
 
 
 def refuse_own_output(state: State) -> None:
-    """Refuse to write into what is watched: it would run again for ever.
+    """Refuse to write into what is watched: it would restart for ever.
 
     Raises:
         ContextError: standard output or error is a file that travels.

@@ -30,7 +30,7 @@ _preparing = threading.Lock()  # builds of one project at once would be the same
 
 
 class _Prepared(Struct, frozen=True):
-    """What a call finds ready."""
+    """What calls share once it is prepared."""
 
     session: EngineSession
     ready: Ready

@@ -1,4 +1,4 @@
-"""What becomes of files that the guest writes into its own file system: copied to the project, or a word on their loss."""
+"""Files that the guest writes into its own file system: copied to the project, or reported as lost."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def told_of_loss(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:
-    """Return a container whose first process names the files that go with it, where somebody reads that.
+def reporting_lost_files(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:
+    """Return a container whose first process names the files that are lost with it, if a user reads that.
 
     The guest itself looks for them, which costs a run that writes nothing a few milliseconds at most; an engine's own list of
     changes can take as long as the run.
@@ -35,7 +35,7 @@ def told_of_loss(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:
 
 
 def collector(session: EngineSession) -> Callable[[str, int], None] | None:
-    """Return what copies the outputs of a container that has ended, told its id and its status; ``None`` where none are wanted.
+    """Return a function that copies the outputs of a container that has ended, given its id and its status; ``None`` if none are wanted.
 
     Raises:
         OptionError: a pattern is not valid.

@@ -14,7 +14,7 @@ _ECOSYSTEMS = {"pypi": "python", "deb": "debian", "apk": "alpine"}
 
 
 def check_library() -> None:
-    """Check that the library is there.
+    """Check that the library is installed.
 
     Raises:
         BuildrError: it is not installed.

@@ -1,4 +1,4 @@
-"""Archives that a fake engine takes and gives."""
+"""The archives that a fake engine reads and writes."""
 
 from __future__ import annotations
 

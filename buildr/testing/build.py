@@ -1,4 +1,4 @@
-"""What a fake engine makes of a build: its files, and the configuration that its Containerfile asks for."""
+"""The builds of a fake engine: their files, and the configuration that their Containerfiles ask for."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class BuildFile(Struct, frozen=True, kw_only=True):
 
 
 class FakeBuild(Struct, frozen=True, kw_only=True):
-    """A build that a fake engine was asked for."""
+    """A build that a fake engine was asked to do."""
 
     containerfile: str
     """Its text."""
     files: Mapping[str, BuildFile]
-    """All that came in the tar stream, by path."""
+    """Everything in the tar stream, by path."""
     archive: bytes
     """The tar stream itself."""
     labels: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Calls of single functions in a fake container: what ``main.remote(...)`` asks of it, and the answers that it can give."""
+"""Calls of single functions in a fake container: the request of ``main.remote(...)``, and the possible answers."""
 
 from __future__ import annotations
 

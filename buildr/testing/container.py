@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FakeContainer:
-    """A container, and what its guest can use.
+    """A container, and everything that its guest can use.
 
     Attributes:
         id: 64 hexadecimal digits.
@@ -38,7 +38,7 @@ class FakeContainer:
         stdin: bytes from the host, read as from a file.
         stdout: takes bytes for the host; nothing is buffered.
         stderr: likewise; with a terminal it is one stream with ``stdout``.
-        signals: what the guest does about signals.
+        signals: how the guest handles signals.
         terminal_size: rows and columns, once the host has set them.
         started: whether it was started.
         removed: whether it was removed.
@@ -83,7 +83,7 @@ class FakeContainer:
 
     @property
     def status(self) -> str:
-        """The engine's word: ``created``, ``running`` or ``exited``."""
+        """The engine's term: ``created``, ``running`` or ``exited``."""
         if not self.started:
             return "created"
         return "exited" if self._plumbing.ended else "running"
@@ -104,7 +104,7 @@ class FakeContainer:
         threading.Thread(target=self._serve, args=(guest,), name=name, daemon=True).start()
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for the guest's end, at most so long; return whether it came."""
+        """Wait for the guest's end, at most so many seconds; return whether it came."""
         with self._plumbing.changed:
             return self._plumbing.changed.wait_for(lambda: self._plumbing.ended, seconds)
 
@@ -127,7 +127,7 @@ class FakeContainer:
         Args:
             from_start: whether to read what was written already.
             follow: whether to wait for what is still to come.
-            tail: how many of the last pieces to read at most.
+            tail: how many of the last pieces to read at most; ``None``: all.
         """
         with self._plumbing.changed:
             written = len(self._plumbing.output)
@@ -199,4 +199,4 @@ class FakeExecution:
 
 
 Guest: TypeAlias = Callable[[FakeContainer], int | None]
-"""What runs in the place of a script; returns its exit status, ``None`` being 0."""
+"""A function that runs in place of a script; returns its exit status, ``None`` meaning 0."""

@@ -1,4 +1,4 @@
-"""What the parts of a fake engine share: who it is, what was called, and what has to fail."""
+"""What the parts of a fake engine share: its identity, the calls so far, and the failures to come."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FakeEngine:
     """A `buildr.engines.engine.Engine` without an engine.
 
     Args:
-        info: what it says about itself.
+        info: what it reports about itself.
     """
 
     def __init__(self, info: EngineInfo) -> None:

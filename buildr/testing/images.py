@@ -66,7 +66,7 @@ class ImageStore:
             return self._images[identity]
 
     def name(self, reference: str, name: str) -> Image:
-        """Give a name to an image, and take it from whichever had it.
+        """Give a name to an image, and take it from the image that had it.
 
         Raises:
             EngineError: there is no such image.

@@ -79,7 +79,7 @@ def _status(path: str) -> int:
 
 @contextlib.contextmanager
 def _streams(files: Sequence[IO[bytes]]) -> Iterator[None]:
-    """Put files in the place of the standard streams: of the descriptors, and of `sys`."""
+    """Replace the standard streams by files: the descriptors, and those of `sys`."""
     ours = (sys.stdin, sys.stdout, sys.stderr)
     for stream in ours[1:]:
         stream.flush()
@@ -105,7 +105,7 @@ def _streams(files: Sequence[IO[bytes]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _program(path: str, arguments: tuple[str, ...]) -> Iterator[None]:
-    """Put a script in the place of the running program."""
+    """Let a script take the place of the running program."""
     directory = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
     argv, search, line = sys.argv[:], sys.path[:], sys.orig_argv
     known = set(sys.modules)

@@ -1,4 +1,4 @@
-"""The signals of a fake container: what its guest catches, ignores or is killed by."""
+"""The signals of a fake container: those that its guest catches, ignores, or is killed by."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HARMLESS = {
 
 
 class GuestSignals:
-    """What a guest does about signals. Until it says otherwise, a signal does what it does to any process.
+    """How a guest handles signals. By default a signal has the effect that it has on any process.
 
     Attributes:
         received: every signal that was sent, in order.
@@ -38,12 +38,12 @@ class GuestSignals:
         self._pending: deque[int] = deque()
 
     def catch(self, *numbers: int) -> None:
-        """From now on keep these signals for `wait`."""
+        """Keep these signals for `wait` from now on."""
         with self._plumbing.changed:
             self._caught.update(numbers)
 
     def ignore(self, *numbers: int) -> None:
-        """From now on let these signals do nothing."""
+        """Ignore these signals from now on."""
         with self._plumbing.changed:
             self._ignored.update(numbers)
 
@@ -51,7 +51,7 @@ class GuestSignals:
         """Wait for a signal that is caught, and return it.
 
         Args:
-            seconds: at most; ``None``: for ever.
+            seconds: how long to wait at most; ``None``: no limit.
 
         Raises:
             TimeoutError: none came.
@@ -66,7 +66,7 @@ class GuestSignals:
         raise TimeoutError(f"no signal came within {seconds} s")
 
     def send(self, number: int) -> None:
-        """Let a signal arrive; after the end it is lost."""
+        """Deliver a signal; after the guest's end it is lost."""
         with self._plumbing.changed:
             if self._plumbing.ended:
                 return

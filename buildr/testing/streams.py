@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class GuestEnded(BaseException):
-    """Raised in a guest's thread where it uses its streams or signals after its container was killed."""
+    """Raised in a guest's thread when it uses its streams or signals after its container was killed."""
 
 
 class Plumbing:

@@ -1,4 +1,4 @@
-"""Putting a backend in the place of the engines."""
+"""Replacing the engines by a backend."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def using(
 
 @contextlib.contextmanager
 def using(backends: Any) -> Iterator[Any]:
-    """Let all that Buildr does in this process go to a backend of yours, in all threads.
+    """Let everything that Buildr does in this process, in all threads, use a backend of yours.
 
     Meanwhile ``BUILDR_IN_CONTAINER`` is ``0``, so that a decorated function acts as on a host even where the tests
     themselves run in a container.

@@ -1,4 +1,4 @@
-"""Which of Docker's two builders builds a user's own Containerfile, and what it does not know.
+"""Which of Docker's two builders builds a user's own Containerfile, and which features it lacks.
 
 BuildKit is part of every Docker that Buildr supports. The classic builder takes its place where the user, by
 ``DOCKER_BUILDKIT=0``, or the daemon, by ``features.buildkit`` in its configuration, says so, as for Docker's own command.
@@ -12,7 +12,7 @@ from buildr.engines.records import Builder
 
 BUILDKIT = "BuildKit"
 _CLASSIC = "Docker's classic builder"
-# Of the Dockerfile frontend that is built in; the one that `# syntax=` names may know more.
+# Of the built-in Dockerfile frontend; the one that `# syntax=` names may support more.
 _SINCE = {
     "here-documents": 23,
     "RUN --network": 23,

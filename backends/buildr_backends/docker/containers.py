@@ -1,4 +1,4 @@
-"""Containers on Docker: what differs from Podman."""
+"""Containers on Docker, where they differ from Podman's."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DockerContainers(HttpContainers):
     def __init__(self, client: Client, info: EngineInfo) -> None:
         super().__init__(client, info)
         self._framed: dict[str, bool] = {}
-        """Of containers that were attached to and not yet removed."""
+        """Whether output comes in frames, for each container that was attached to and not yet removed."""
 
     def create(self, spec: ContainerSpec) -> str:
         """See `buildr.engines.containers.Containers.create`."""

@@ -45,7 +45,7 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
 
 
 def _with_tls(found: Endpoint) -> Endpoint:
-    """Add what the environment says about TLS, as Docker's own command reads it."""
+    """Add the TLS settings of the environment, as Docker's own command reads them."""
     verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
     if found.path or not (verify or os.environ.get("DOCKER_TLS")):
         return found

@@ -108,7 +108,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         plaintext=endpoint.plaintext,
         routed=not facts.rootless and _major(version) < _NOT_ROUTED_SINCE,
         command="docker",
-        # By all who may open the socket, or connect to the port.
+        # By everyone who may open the socket, or connect to the port.
         shared=endpoint.remote or facts.remote or not facts.rootless,
         builder=builder(version, headers.get("builder-version", "")),
     )

@@ -1,4 +1,4 @@
-"""Images on Docker: what differs from Podman."""
+"""Images on Docker, where they differ from Podman's."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def stores_with_containerd(found: Any) -> bool:
 
 
 def _name_and_tag(reference: str) -> tuple[str, str]:
-    """Return what the API takes apart: the name of an image, and its tag or digest."""
+    """Split a reference as the API takes it: the name of an image, and its tag or digest."""
     name, at, digest = reference.partition("@")
     head, slash, last = name.rpartition("/")  # a colon before it belongs to a port
     last, _, tag = last.partition(":")

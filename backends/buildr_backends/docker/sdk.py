@@ -1,4 +1,4 @@
-"""docker-py: the only place where it is used as an engine's client, and where what it raises becomes our errors."""
+"""docker-py: the only place where it is used as an engine's client, and where its exceptions become our errors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def sdk(client: Client, seconds: float) -> Iterator[APIClient]:
 
 @contextlib.contextmanager
 def mapped(client: Client) -> Iterator[None]:
-    """Turn what docker-py raises into our errors."""
+    """Turn docker-py's exceptions into our errors."""
     from docker.errors import APIError, DockerException
     from requests import Timeout
     from urllib3.exceptions import TimeoutError as PoolTimeout
@@ -97,7 +97,7 @@ def mapped(client: Client) -> Iterator[None]:
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
-    """Return what docker-py raises: its own classes, its transport's, and what answers of another form lead to."""
+    """Return the exceptions that docker-py raises: its own, its transport's, and those that malformed answers lead to."""
     from http.client import HTTPException
 
     from docker.errors import DockerException, StreamParseError

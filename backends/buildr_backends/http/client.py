@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr.errors import EngineLostError, EngineUnavailableError
-from buildr_backends.http.refusal import is_passing, refusal
+from buildr_backends.http.refusal import is_transient, refusal
 from buildr_backends.http.request import Content, request_head, send
 from buildr_backends.http.response import Response, silent
 
@@ -67,7 +67,7 @@ class Client:
     ) -> Response:
         """Send a request that any healthy engine answers soon; otherwise like `request`.
 
-        When there is no answer in time the engine counts as gone until it answers again, and no later request waits long for it.
+        If no answer comes in time, the engine counts as gone until it answers again, and no later request waits long for it.
         """
         try:
             return self.request(method, path, query=query, seconds=seconds, ok=ok)
@@ -89,11 +89,11 @@ class Client:
 
         Args:
             method: of HTTP.
-            path: behind the prefix; every character that is not of a path must be quoted already.
+            path: behind the prefix; characters that cannot stand in a path must be quoted already.
             query: parameters.
-            content: body and headers. What the body's iterable raises passes through.
+            content: body and headers. Exceptions of the body's iterable pass through.
             seconds: how long the engine may take to accept and to answer, and then to send the body where it is read whole;
-                of a stream each wait for more may last as long. ``None``: for ever, except for accepting.
+                of a stream each wait for more may last as long. ``None``: no limit, except for accepting.
             ok: statuses that are not errors.
 
         Raises:
@@ -112,7 +112,7 @@ class Client:
                 return response
             error = refusal(method, path, response)
             tries -= 1
-            if not tries or not is_passing(error):
+            if not tries or not is_transient(error):
                 raise error
             time.sleep(_PASSING_PAUSE_SECONDS)
 
@@ -239,7 +239,7 @@ class Client:
 
 
 def _hung_up(connection: Connection) -> bool:
-    """Whether the other end of an idle connection has ended it, or speaks out of turn."""
+    """Whether the other end of an idle connection has closed it, or has sent something unasked."""
     connection.settimeout(0)
     try:
         connection.recv(1)

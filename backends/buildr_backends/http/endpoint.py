@@ -21,9 +21,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Where an engine listens: a Unix socket, or TCP with or without TLS."""
 
     url: str
-    """For people and errors."""
+    """As shown to users, also in errors."""
     path: str = ""
-    """Of a Unix socket; empty for TCP."""
+    """The path of a Unix socket; empty for TCP."""
     host: str = ""
     port: int = 0
     tls: bool = False
@@ -32,7 +32,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     tls_files: tuple[tuple[str, str], ...] = ()
     """Names of the same files, ``ca``, ``cert`` or ``key``, and their paths, where each has a place of its own."""
     tls_verify: bool = True
-    """Whether the engine must prove who it is."""
+    """Whether the engine's certificate is verified."""
 
     @property
     def remote(self) -> bool:

@@ -24,12 +24,12 @@ def documents(chunks: Iterable[bytes]) -> Iterator[object]:
     may be cut anywhere.
 
     Raises:
-        EngineLostError: the stream is not JSON, or ends inside a document, or one is longer than any that makes sense.
+        EngineLostError: the stream is not JSON, or ends inside a document, or one is longer than any sensible one.
     """
     decoder = json.JSONDecoder()
     text = ""
     pending = bytearray()
-    wanted = 0  # bytes that must have come before a long document is tried again: else its length would cost its square
+    wanted = 0  # bytes that must have arrived before a long document is tried again: otherwise the time would grow with its square
     for chunk in chunks:
         end = chunk.rfind(b"\n") + 1
         kept = len(pending) + end

@@ -1,4 +1,4 @@
-"""The first words with an engine: does it answer, what is it, and within which time."""
+"""The first contact with an engine: whether it answers in time, and what it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 REACH_SECONDS = 9.0
 """How long reaching an engine may take in all, however many sockets there are to try."""
 _LEAST_SECONDS = (
-    0.2  # given to an attempt although the time is over: what is alive answers within it
+    0.2  # granted to an attempt although the time is over: a live engine answers within it
 )
 _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})(?![0-9]).*", re.ASCII)
 
@@ -36,7 +36,7 @@ def ping(client: Client, deadline: float) -> Mapping[str, str]:
         The headers of its answer.
 
     Raises:
-        EngineUnavailableError: no answer came in time, or not an engine's.
+        EngineUnavailableError: no answer came in time, or it is not an engine's.
     """
     seconds = max(_LEAST_SECONDS, deadline - time.monotonic())
     try:
@@ -45,13 +45,13 @@ def ping(client: Client, deadline: float) -> Mapping[str, str]:
     except (EngineError, EngineLostError) as error:
         raise EngineUnavailableError(
             f"{error.what} (no container engine seems to be at {client.endpoint.url})",
-            hint=error.hint or "`buildr doctor` tells what answers.",
+            hint=error.hint or "`buildr doctor` shows what answers.",
         ) from None
     return response.headers
 
 
 def deadline_of(target: Target) -> float:
-    """Return until when all attempts to reach an engine may last, on the clock of `time.monotonic`."""
+    """Return the deadline for all attempts to reach an engine, on the clock of `time.monotonic`."""
     return time.monotonic() + REACH_SECONDS if target.deadline is None else target.deadline
 
 
@@ -68,7 +68,7 @@ def first_that_answers(
         deadline: of all together, on the clock of `time.monotonic`.
 
     Returns:
-        The engine; or the first failure, since the best socket's reason tells most; or neither, with no socket.
+        The engine; or the first failure, since the best socket's reason says the most; or neither, if there is no socket.
     """
     failure: EngineUnavailableError | None = None
     for endpoint, why in found:

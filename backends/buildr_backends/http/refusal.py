@@ -1,4 +1,4 @@
-"""An answer that refuses a request: the engine's own words, and whether they say more than that the moment was a bad one."""
+"""An answer that refuses a request: the engine's own words, and whether the refusal is transient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PASSING = ("runtime error:", "container not known", "image not known", "layer n
 _INTERNAL = 500
 
 
-def is_passing(error: EngineError) -> bool:
+def is_transient(error: EngineError) -> bool:
     """Whether the same request may succeed a moment later."""
     return error.status == _INTERNAL and any(words in error.message for words in _PASSING)
 

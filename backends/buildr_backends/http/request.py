@@ -1,4 +1,4 @@
-"""A request as it is sent (RFC 9112): its head, with what has to be quoted there (RFC 3986), and its content."""
+"""A request as it is sent (RFC 9112): its head, quoted as RFC 3986 demands, and its content."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _QUOTED_IN_PATH = re.compile(rb"[^A-Za-z0-9_.~/:@-]")
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """What a request carries."""
+    """The content of a request."""
 
     data: bytes | Iterable[bytes] | None = None
     """The body: as it is, or in chunks."""
     headers: Mapping[str, str] = {}
     more_headers: Iterable[tuple[str, str]] = ()
-    """Those of which there are several with one name."""
+    """Headers that occur several times."""
 
 
 def json_content(document: object) -> Content:
@@ -38,7 +38,7 @@ def tar_content(archive: bytes | Iterable[bytes]) -> Content:
 
 
 def request_head(method: str, path: str, query: Mapping[str, str], content: Content) -> bytes:
-    """Return all of a request that comes before its body."""
+    """Return the part of a request that comes before its body."""
     fields = {"Host": "buildr", "User-Agent": "buildr", **content.headers}
     if isinstance(content.data, bytes):
         fields["Content-Length"] = str(len(content.data))

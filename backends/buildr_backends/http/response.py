@@ -40,13 +40,13 @@ class Response:
         headers: by lower-case name; of a repeated one the last.
 
     Args:
-        url: of the engine, for what is said.
-        connection: where the answer comes.
+        url: of the engine, for messages.
+        connection: where the answer arrives.
         method: of the request.
         deadline: for the head, on the clock of `time.monotonic`; ``None``: none.
         give_back: called with the connection once the body has been read to its end, and with whether it may serve
             another request.
-        keep: whether it may, as far as the request decides.
+        keep: whether the request lets it.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Response:
 
     @property
     def connection(self) -> Connection:
-        """Where the answer comes, as long as its body has not been read."""
+        """Where the answer arrives, as long as its body has not been read."""
         if self._socket is None:
             raise EngineLostError(f"the connection to the engine at {self._url} is closed")
         return self._socket
@@ -93,7 +93,7 @@ class Response:
     # Reading --------------------------------------------------------------------------------------
 
     def chunks(self) -> Generator[bytes, None, None]:
-        """Yield the body as it comes; the connection is free again at its end.
+        """Yield the body as it arrives; the connection is free again at its end.
 
         Raises:
             EngineLostError: the body broke off.
@@ -115,7 +115,7 @@ class Response:
         """Return the whole body.
 
         Raises:
-            EngineLostError: it broke off, or is larger than any that makes sense.
+            EngineLostError: it broke off, or is larger than any sensible one.
             EngineUnavailableError: the engine has fallen silent, or takes too long to send it.
         """
         body = bytearray()
@@ -129,7 +129,7 @@ class Response:
         return bytes(body)
 
     def beginning(self, most: int) -> bytes:
-        """Return as much of the body as comes in time, about ``most`` bytes of it; the connection is closed."""
+        """Return as much of the body as arrives in time, about ``most`` bytes of it; the connection is closed."""
         body = bytearray()
         seconds = REFUSAL_SECONDS if self._seconds is None else self._seconds
         self._deadline = time.monotonic() + min(seconds, REFUSAL_SECONDS)
@@ -168,7 +168,7 @@ class Response:
             ) from None
 
     def hijack(self) -> tuple[Connection, bytes]:
-        """Take over the connection, with the bytes that have already come after the head."""
+        """Take over the connection, with the bytes that have already arrived after the head."""
         connection, self._socket = self.connection, None
         return connection, bytes(self._buffer)
 

@@ -29,10 +29,10 @@ def wrap(
 
     Args:
         plain: a fresh connection.
-        host: whose certificate is expected.
+        host: the name that the certificate must have.
         ca: path of the PEM file of the authorities to trust; ``None``: the system's.
         identity: paths of the PEM files of our own certificate and its key.
-        verify: whether the peer must prove who it is.
+        verify: whether the peer's certificate is verified.
 
     Raises:
         OSError: the PEM files cannot be read, or one side does not trust the other.
@@ -55,8 +55,8 @@ class TlsConnection:
 
     Args:
         plain: a fresh connection.
-        context: what to trust, and who we are.
-        host: whose certificate is expected.
+        context: the trusted authorities and our own certificate.
+        host: the name that the certificate must have.
 
     Raises:
         OSError: one side does not trust the other.
@@ -80,7 +80,7 @@ class TlsConnection:
             else:
                 break
             finally:
-                self._flush()  # also the word that the other side is not trusted
+                self._flush()  # also the alert that the other side is not trusted
 
     def settimeout(self, seconds: float | None) -> None:
         """As of a socket."""
@@ -143,7 +143,7 @@ class TlsConnection:
         self._socket.close()
 
     def _deadline(self) -> float | None:
-        """Return until when the timeout lets one call wait: a record that comes byte by byte is one wait, not many."""
+        """Return the deadline that the timeout sets for one call: a record that comes byte by byte is one wait, not many."""
         return time.monotonic() + self._seconds if self._seconds else None
 
     def _fill(self, deadline: float | None) -> None:
@@ -161,7 +161,7 @@ class TlsConnection:
                 self._incoming.write_eof()
 
     def _flush(self) -> None:
-        """Send what TLS has to say."""
+        """Send pending TLS records."""
         with self._sending:
             self._send_pending()
 

@@ -1,7 +1,7 @@
 """A Podman service for one build, so that a cancelled build ends.
 
-Podman finishes the running step when the client of a build has gone, and in a service that several builds share there is
-no telling whose step is whose. In a private service every step belongs to the build: its process is killed, and Podman,
+Podman finishes the running step when the client of a build has gone, and in a service that several builds share, steps cannot be
+assigned to builds. In a private service every step belongs to the build: its process is killed, and Podman,
 which sees the step fail, removes what the build has left.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_STEP_PARENT = b"buildah-oci-runtime"  # how the child of a service that leads a step calls itself
+_STEP_PARENT = b"buildah-oci-runtime"  # the name of a service's child that runs a step
 _CLEANUP_SECONDS = 5.0  # for the removal of what a build has left
 _PAUSE_SECONDS = 0.02
 
@@ -82,8 +82,8 @@ def end(service: PrivateService, others: AbstractSet[str] = frozenset()) -> None
     """End a build whose host process has gone: its steps, what it works in, its service.
 
     Args:
-        service: that builds.
-        others: working containers that were there before.
+        service: the one that builds.
+        others: working containers that existed before.
     """
     from buildr_backends.http.client import Client
     from buildr_backends.podman.working_containers import PREFIX, working_containers

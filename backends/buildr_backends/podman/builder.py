@@ -1,4 +1,4 @@
-"""What Podman's builder, Buildah, does not know in its older versions.
+"""Features that older versions of Podman's builder, Buildah, lack.
 
 Podman brings a Buildah with it, so Podman's version decides: 4.3 has Buildah 1.28, 4.8 has 1.33, 5.3 has 1.38, 5.4 has 1.39
 and 5.5 has 1.40.

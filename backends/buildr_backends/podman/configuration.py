@@ -1,4 +1,4 @@
-"""What a Podman service reads once, when it starts: a run that would have another needs another service."""
+"""Settings that a Podman service reads once, when it starts: a run with different ones needs another service."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def idle_seconds() -> int:
 
 
 def service_key(podman: str) -> str:
-    """Name what a service freezes: its environment, its priority, its configuration, and the program."""
+    """Return a key for what a service freezes: its environment, its priority, its configuration, and the program."""
     parts = [f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"]  # containers inherit it
     for name, value in sorted(service_environment().items()):
         if name in _FROZEN or name.startswith(_FROZEN_PREFIXES) or name.lower().endswith("_proxy"):

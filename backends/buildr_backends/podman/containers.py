@@ -1,4 +1,4 @@
-"""Containers on Podman: what differs from Docker."""
+"""Containers on Podman, where they differ from Docker's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class PodmanContainers(HttpContainers):
         """See `buildr.engines.containers.Containers.state`."""
 
         def read(answer: Any) -> ContainerState:
-            self._mounted[container] = read_mounted(answer)  # so that `remove` need not ask
+            self._mounted[container] = read_mounted(answer)  # so that `remove` does not have to ask
             return read_state(answer)
 
         response = self._client.request("GET", f"/containers/{container}/json", ok=(200, 404))

@@ -41,8 +41,8 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
 def discovered() -> Iterator[tuple[Endpoint, str]]:
     """Yield the sockets that exist, best first, with the reason for each.
 
-    A user who names another storage by ``CONTAINERS_STORAGE_CONF`` means that one: a service that another user
-    started has another, so its socket does not count.
+    A user who names another storage by ``CONTAINERS_STORAGE_CONF`` wants that one: a service that another user
+    started has a different one, so its socket does not count.
     """
     if connection := default_connection():
         yield connection
@@ -81,7 +81,7 @@ class _Connection(NamedTuple):
 
 
 def _with_tls(endpoint: Endpoint, files: Mapping[str, object]) -> Endpoint:
-    """Return an endpoint that is spoken to by TLS if it has a file for that, as Podman 5.7 and later do."""
+    """Return an endpoint with TLS if it has a file for that, as Podman 5.7 and later do."""
     found = tuple((name, os.path.expanduser(str(path))) for name, path in files.items() if path)
     if endpoint.path or not found:
         return endpoint

@@ -66,7 +66,7 @@ def _reach_default(endpoint: Endpoint, why: str, deadline: float) -> Podman:
     try:
         return _reach(endpoint, why, deadline)
     except EngineUnavailableError as error:
-        # Running the script on another machine than the one that was chosen would be no service.
+        # The script must not run on another machine than the one that was chosen.
         raise EngineUnavailableError(
             f"{why}, your default one, does not answer: {error.what}",
             hint="`podman system connection list` shows your connections, `podman system connection default NAME` chooses another,"
@@ -80,7 +80,7 @@ def _reach_service(program: str, deadline: float) -> Podman:
     try:
         return _reach(endpoint, why, deadline, program)
     except EngineUnavailableError:
-        # It was just ending, idle, or it failed; then the second attempt says why.
+        # It was just ending because it was idle, or it failed; then the second attempt says why.
         endpoint = podman_service.service(program)
     try:
         return _reach(endpoint, why, deadline, program)

@@ -1,4 +1,4 @@
-"""Images on Podman: what differs from Docker."""
+"""Images on Podman, where they differ from Docker's."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class PodmanImages(HttpImages):
         return super()._build(request, on_event)
 
     def _build_query(self, request: BuildRequest) -> dict[str, str]:
-        # Without the type it is a variable wherever the service has one of that name.
+        # Without the type it is taken for a variable if the service has one of that name.
         secrets = [
             f"id={name},type=file,src={_SECRET}{number}"
             for number, name in enumerate(request.secrets.values)

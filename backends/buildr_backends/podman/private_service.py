@@ -1,8 +1,8 @@
-"""A Podman service for one use: its files, and what is left of it when its user was killed.
+"""A Podman service for one use: its files, and its leftovers when its user was killed.
 
 Everything is beside the sockets of shared services, named for the host process, by pid and start: the socket, a file that
 holds the service's process, a link to the folder where the service keeps temporary files, and a file that the host process
-keeps locked as long as it lives (flock(2)). A pid tells that only within its own pid namespace, and several namespaces share
+keeps locked as long as it lives (flock(2)). A pid shows that only within its own pid namespace, and several namespaces share
 these files: those of a sandbox, a devcontainer, a toolbox.
 """
 
@@ -155,7 +155,7 @@ def _remove_lock(path: str, lock: int | None = None) -> None:
 
 
 def _remove_left(directory: str) -> None:
-    """Remove what is left of private services whose users were killed before they could do so."""
+    """Remove leftovers of private services whose users were killed before they could do so."""
     for name in os.listdir(directory):
         path = f"{directory}/{name}"
         if not name.startswith(PRIVATE) or name.endswith(_PROCESS):

@@ -1,4 +1,4 @@
-"""podman-py: the only place where it is used, and where what it raises becomes our errors."""
+"""podman-py: the only place where it is used, and where its exceptions become our errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_details(found: Any) -> EngineDetails:
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:
-    """Return what podman-py raises: its own classes, its transport's, and what answers of another form lead to."""
+    """Return the exceptions that podman-py raises: its own, its transport's, and those that malformed answers lead to."""
     from http.client import HTTPException
 
     from podman.errors import APIError, DockerException, StreamParseError

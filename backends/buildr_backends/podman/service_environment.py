@@ -1,4 +1,4 @@
-"""The environment that a Podman service gets: this process's, without what would lead it astray.
+"""The environment of a Podman service: that of this process, without variables that would mislead it.
 
 Podman does not check directories that variables name. One that does not exist ends in a crash (``TMPDIR``), in containers
 that cannot start (``XDG_RUNTIME_DIR``), or in storage that cannot be found (``HOME``); shells that outlive a session, cron jobs and
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-# What would make Podman speak to another engine, or to systemd on behalf of another process.
+# These would make Podman talk to another engine, or to systemd on behalf of another process.
 _NOT_FOR_SERVICE = {
     "CONTAINER_CONNECTION",
     "CONTAINER_HOST",
@@ -56,6 +56,6 @@ def _home() -> str:
 
     try:
         home = pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:  # such a user is nobody but a number
+    except KeyError:  # this uid has no entry in the user database
         return ""
     return home if os.path.isdir(home) else ""

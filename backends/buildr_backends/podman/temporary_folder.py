@@ -25,7 +25,7 @@ def make_folder(path: str) -> str | None:
     """Make the folder for the temporary files of a service, by the path of its socket.
 
     Returns:
-        Its path; ``None`` where the service should keep them where it would.
+        Its path; ``None`` if the service should keep them in its default place.
     """
     if (above := _usual_place(path)) is None:
         return None
@@ -52,7 +52,7 @@ def remove_folder(path: str) -> None:
         if _holds_mount(folder):
             return
         for name in _caches(folder):
-            # One that is there by now has been made by another build, and stays.
+            # One that exists by now has been made by another build, and stays.
             with contextlib.suppress(OSError):
                 os.rename(f"{folder}/{name}", f"{os.path.dirname(folder)}/{name}")
         import shutil
@@ -64,7 +64,7 @@ def remove_folder(path: str) -> None:
 
 
 def _usual_place(path: str) -> str | None:
-    """Return where a service would keep its temporary files, unless more than that depends on it."""
+    """Return where a service would keep its temporary files, unless other things depend on it, too."""
     of_temporary = path.startswith(f"{private_folders.TEMPORARY}/")
     if os.geteuid() != 0 and of_temporary:
         return (

@@ -16,7 +16,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Mounted(NamedTuple):
-    """What may be anonymous of what a container has mounted."""
+    """The mounts of a container that may be anonymous volumes."""
 
     created: str
     """When the container was created, as RFC 3339 has it."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import Layer
 
 _LAYER = b"layer.tar"
-# What a configuration may hold; an engine's inspection has more, such as the name of a container.
+# The fields of a configuration; an engine's inspection has more, such as the name of a container.
 _KEYS = (
     "User",
     "ExposedPorts",
@@ -45,7 +45,7 @@ _NO_LAYER = "#(nop)"  # how a step that only sets something begins in Docker's h
 
 
 class Stored(Struct, frozen=True, kw_only=True):
-    """What is taken over from the image below."""
+    """The parts that are taken over from the image below."""
 
     platform: dict[str, str]
     """``architecture``, ``os`` and the like."""
@@ -74,7 +74,7 @@ def docker_history(rows: Iterable[Any], layers: int) -> list[dict[str, Any]]:
     """Read Docker's history of an image, which does not say which steps have made a layer.
 
     A step with a size has one. Of those without (``RUN mkdir``), the newest are taken that can have one, until there are
-    enough. The history is for people; but engines refuse to show one that has more layers than the image.
+    enough. The history is only informative, but engines refuse to show one that has more layers than the image.
 
     Args:
         rows: as the API returns them, newest first.

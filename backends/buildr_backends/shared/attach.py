@@ -25,7 +25,7 @@ class HijackedStreams:
 
     Args:
         connection: the connection.
-        early: bytes that came behind the head of the answer.
+        early: bytes that arrived after the head of the answer.
         framed: whether the output comes in frames.
     """
 
@@ -66,7 +66,7 @@ class HijackedStreams:
             raise EngineLostError(f"the container's input broke off: {error}") from None
 
     def drain(self) -> None:
-        """Discard what comes, until the end of the stream or until it is closed."""
+        """Discard all output, until the end of the stream or until it is closed."""
         with contextlib.suppress(OSError):
             while self._socket.recv_into(self._buffer) and not self._closed:
                 pass

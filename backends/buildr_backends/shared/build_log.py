@@ -23,12 +23,12 @@ _STEP = re.compile(_STAGE + r"step (\d+)/(\d+) ?: (.*)", re.IGNORECASE | re.DOTA
 _IMAGE = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _MADE = re.compile(r" ?-{2,3}> ([0-9a-f]{11,64})")
 _CACHED = re.compile(r" ?-{2,3}> Using cache\b.*")
-# What an engine reports about its own bookkeeping between the lines of a step.
+# An engine's own bookkeeping between the lines of a step.
 _NOISE = re.compile(
     r" ?-{2,3}> (?:[0-9a-f]{11,64}|Using cache(?: [0-9a-f]+)?|Running in [0-9a-f]+|Pushing cache .*)"
     rf"|{_STAGE}COMMIT|Removing intermediate container [0-9a-f]+|Successfully (?:built|tagged) \S+"
 )
-_STDERR = ("\x1b[91m", "\x1b[0m")  # Docker wraps what a step writes there in red
+_STDERR = ("\x1b[91m", "\x1b[0m")  # Docker colours a step's standard error red
 
 
 def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:

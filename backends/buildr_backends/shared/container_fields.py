@@ -33,7 +33,7 @@ _FIELDS: dict[str, _Row] = {
     "health": ("Healthcheck", "healthconfig", health_config),
     "grace_seconds": ("StopTimeout", "stop_timeout", round),
 }
-"""By field: the path in Docker's request, the path in libpod's, and what makes the value that both take."""
+"""By field: the path in Docker's request, the path in libpod's, and a function that makes the value that both take."""
 
 
 def container_fields(spec: ContainerSpec, api: Literal["docker", "libpod"]) -> dict[str, Any]:

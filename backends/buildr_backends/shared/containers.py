@@ -1,4 +1,4 @@
-"""Containers over HTTP: what is the same on both engines."""
+"""Containers over HTTP: the part that is the same on both engines."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class HttpContainers(HttpEngine):
 
     @abstractmethod
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
-        """Return the specification in the engine's words."""
+        """Return the specification as the engine's request body."""
 
     @abstractmethod
     def _remove_query(self, *, volumes: bool) -> dict[str, str]:
@@ -233,7 +233,7 @@ class HttpContainers(HttpEngine):
 
 
 def _not_empty(chunks: Iterator[bytes], ask: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
-    """Yield an archive, and ask again while there is nothing of it.
+    """Yield an archive, and ask again while it is empty.
 
     Podman 5.8 sends nothing, and no error, of a container that it is just unmounting, since its command has ended.
     """

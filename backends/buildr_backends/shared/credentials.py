@@ -63,7 +63,7 @@ def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
         try:
             table: object = json.loads(read_file(path))
         except (OSError, ValueError, RecursionError):
-            continue  # absent, unreadable or not ours to judge: the registry will say what is missing
+            continue  # absent or unreadable: the registry will say what is missing
         if isinstance(table, dict) and (found := _look_up(table, reference)):
             return found
     return None
@@ -129,7 +129,7 @@ def _ask_helper(helper: str, hosts: Iterable[str]) -> dict[str, str] | None:
 
     from docker.credentials import Store
 
-    with warnings.catch_warnings(action="ignore"):  # "not installed": then it knows nothing
+    with warnings.catch_warnings(action="ignore"):  # "not installed": then it has no login
         store: Any = Store(helper)
     for host in hosts:
         try:

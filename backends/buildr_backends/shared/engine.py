@@ -1,7 +1,7 @@
 """What the two engines' HTTP APIs have in common.
 
 Podman's libpod API took most of its shape from Docker's; with the right prefix the same paths serve both. The modules beside
-this one have what is the same of images, containers and volumes; each adapter adds what differs. References: Docker Engine
+this one hold the common part for images, containers and volumes; each adapter adds the differences. References: Docker Engine
 API 1.41, Podman's libpod API 4.0.
 """
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _PING_SECONDS = 6.0
 SOON_SECONDS = 12.0
-"""For what engines do at once, on a machine that is busy with other work."""
+"""The limit for requests that engines answer at once, on a machine that is busy with other work."""
 
 
 class HttpEngine(ABC):
@@ -69,7 +69,7 @@ def label_filter(labels: Mapping[str, str], more: Mapping[str, list[str]] | None
 
 
 def found(response: Response, read: Callable[[Any], T]) -> T | None:
-    """Return what an inspection found; ``None`` where nothing has that name."""
+    """Return the result of an inspection; ``None`` if nothing has that name."""
     if response.status == 404:
         response.read()
         return None

@@ -1,6 +1,6 @@
-"""What only an engine itself can report about where it runs: whether it has root's rights, and whether it is on this machine.
+"""Facts that only an engine itself can report: whether it runs as root, and whether it is on this machine.
 
-Who listens on its socket does not show that: a socket that is forwarded, by ``ssh -L`` say, belongs to the user who forwards it.
+The owner of its socket does not show that: a forwarded socket, as by ``ssh -L``, belongs to the user who forwards it.
 Podman takes a second or more for the answer, which is cached as long as the socket stays the same.
 """
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _KIND = "engines"
 _SECONDS = 20.0  # for the answer
-# How the addresses begin behind which an engine of this machine may be.
+# Prefixes of addresses that an engine of this machine may have.
 _LOOPBACK = ("localhost", "127.", "::1")
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
-    """Of an engine. The defaults are the cautious answers, for one that does not report them."""
+    """Facts about an engine. The defaults are the cautious answers, for one that does not report them."""
 
     rootless: bool = False
     remote: bool = False

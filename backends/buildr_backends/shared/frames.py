@@ -35,7 +35,7 @@ class FrameDecoder:
     by byte costs memory.
 
     Attributes:
-        failure: why no output follows what `feed` has returned; to be raised in place of the next `feed`.
+        failure: why no output follows what `feed` has returned; to be raised instead of the next `feed`.
     """
 
     def __init__(self) -> None:

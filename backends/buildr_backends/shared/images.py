@@ -1,4 +1,4 @@
-"""Images over HTTP: what is the same on both engines."""
+"""Images over HTTP: the part that is the same on both engines."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class HttpImages(HttpEngine):
                 self._client.request("DELETE", f"/images/{quote(name)}", ok=(200, 404)).read()
 
     def _names_in_the_way(self, image: str) -> tuple[str, ...]:
-        """Return the names of an image where nothing else keeps it: no engine removes by its id what has several."""
+        """Return the names of an image if nothing else keeps it: no engine removes an image with several names by its id."""
         if not image.startswith("sha256:"):
             return ()
         found = self.image(image)
@@ -206,7 +206,7 @@ class HttpImages(HttpEngine):
 
     @abstractmethod
     def _stored(self, image: str) -> Stored:
-        """Return what an image on top of this one takes over."""
+        """Return the parts that an image on top of this one takes over."""
 
     @abstractmethod
     def _save_query(self) -> dict[str, str]:

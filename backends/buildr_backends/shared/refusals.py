@@ -1,6 +1,6 @@
 """An engine's refusal to create or start a container, as an error that says what to do.
 
-Engines say why in words alone. Those are read here and nowhere else; what comes out is an error with a class and a hint.
+Engines give the reason as text alone. It is read here and nowhere else, and becomes an error with a class and a hint.
 """
 
 from __future__ import annotations

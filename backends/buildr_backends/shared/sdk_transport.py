@@ -1,4 +1,4 @@
-"""The SDKs over Buildr's own transport: their own ones read as much as an engine sends, for as long as it sends something."""
+"""The SDKs over Buildr's own transport: their own transports read without any limit of size or time."""
 
 from __future__ import annotations
 

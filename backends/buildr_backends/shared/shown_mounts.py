@@ -1,7 +1,7 @@
-"""Whether an engine mounts what this process sees: in another container or mount namespace it has other files at that path.
+"""Whether an engine mounts the files that this process sees: in another container or mount namespace it has others at that path.
 
 Before the guest starts, the engine is asked when the target of the mount was last modified. Times have nanoseconds, so two
-different files at one path almost never agree. If the source is modified meanwhile, any time between two looks at it is accepted.
+different files at one path almost never agree. If the source is modified meanwhile, any time between two checks of it is accepted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def shows(client: Client, container: str, mount: MountSpec) -> bool:
         mount: of a file or directory of this machine.
 
     Returns:
-        ``True`` also where that is not known.
+        ``True`` also if that is not known.
     """
     try:
         before = os.stat(mount.source)

@@ -36,7 +36,7 @@ def read_containers(rows: Any) -> list[ContainerState]:
 
 
 def read_changes(rows: Any) -> list[str]:
-    """Read what is changed in a container, without what has been removed."""
+    """Read the changes in a container, without removals."""
     return [row["Path"] for row in rows or () if row["Kind"] != _REMOVED]
 
 

@@ -1,4 +1,4 @@
-"""Pulls and pushes: reading the progress of either engine, and turning a refusal into an error that helps."""
+"""Pulls and pushes: reading the progress of either engine, and turning a refusal into a helpful error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def follow_push(reference: str, documents: Iterable[object], on_event: OnEvent) 
 
 
 def _shown_digest(status: str) -> str:
-    """Return the digest in Docker's line for people; with containerd's store it is nowhere else."""
+    """Return the digest from Docker's progress line; with containerd's store it is nowhere else."""
     match = re.fullmatch(r"\S+: digest: (sha256:[0-9a-f]{64}) size: \d+", status)
     return match[1] if match else ""
 

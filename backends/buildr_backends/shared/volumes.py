@@ -1,4 +1,4 @@
-"""Volumes over HTTP: what is the same on both engines."""
+"""Volumes over HTTP: the part that is the same on both engines."""
 
 from __future__ import annotations
 

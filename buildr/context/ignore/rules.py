@@ -1,4 +1,4 @@
-"""Ignore files: which paths of the context stay at home.
+"""Ignore files: which paths of the context are not sent.
 
 The semantics are those that Docker documents (https://docs.docker.com/build/concepts/context/#dockerignore-files)
 and moby/patternmatcher implements, in ``ignorefile.ReadAll`` and ``MatchesOrParentMatches``: every pattern is

@@ -93,9 +93,9 @@ def test_pythoninspect_asks_for_no_prompt_when_the_script_has_ended_in_its_conta
         (BlockingIOError(errno.EAGAIN, "x"), "no more processes are allowed here"),
         (
             OSError(errno.ENOSPC, "x", "/full/file"),
-            "there is no room left on the disk for /full/file",
+            "there is no space left on the disk for /full/file",
         ),
-        (OSError(errno.EDQUOT, "x"), "there is no room left on the disk"),
+        (OSError(errno.EDQUOT, "x"), "there is no space left on the disk"),
         (OSError(errno.EROFS, os.strerror(errno.EROFS), "/ro"), "/ro: Read-only file system"),
     ],
 )

@@ -1,6 +1,6 @@
 """Builds by BuildKit, through Docker's own API: the build, and the session by which it asks for files, secrets and logins.
 
-The way is that of Docker's command: ``POST /session`` hands a connection over, on which the engine is a client of gRPC and
+It works as Docker's command does: ``POST /session`` hands a connection over, on which the engine is a client of gRPC and
 this process the server, and ``POST /build?version=2`` names that session. Only this package speaks gRPC, and only for a user's
 own Containerfile.
 """

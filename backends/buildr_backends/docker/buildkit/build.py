@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import BuildRequest, OnEvent
     from buildr_backends.http.client import Client
 
-_CLASSIC = "DOCKER_BUILDKIT=0 builds it with the classic builder, which knows less."
+_CLASSIC = "DOCKER_BUILDKIT=0 builds it with the classic builder, which supports less."
 
 
 def build(
@@ -32,7 +32,7 @@ def build(
         client: to the engine.
         request: the build.
         archive: its context.
-        arguments: of the build, that reach neither an image nor its history.
+        arguments: arguments of the build, which reach neither an image nor its history.
         on_event: called with each step and each line of its output.
 
     Raises:

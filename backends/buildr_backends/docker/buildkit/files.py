@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from buildr.archive.files import ArchiveFile
 
 _STAT, _REQUEST, _DATA, _FINISHED = range(4)
-"""Kinds of packets; what else there is reports an error."""
+"""Kinds of packets; any other reports an error."""
 _SECOND = 10**9  # nanoseconds
 
 # Bits of Go's os.FileMode: https://pkg.go.dev/io/fs#FileMode
@@ -28,7 +28,7 @@ class Transfer:
     """A request for files: a `buildr_backends.docker.buildkit.grpc.Call`.
 
     Args:
-        files: all there are, depth first, with the names in the order of their bytes.
+        files: all files, depth first, with the names in the order of their bytes.
         on_error: called with the reason why a file cannot be sent.
     """
 
@@ -41,7 +41,7 @@ class Transfer:
 
     @property
     def done(self) -> bool:
-        """Whether the other side has all it wants."""
+        """Whether the other side has everything that it needs."""
         return self._finished
 
     def start(self) -> Iterable[bytes]:

@@ -30,7 +30,7 @@ OK, NOT_FOUND, UNIMPLEMENTED, INTERNAL = 0, 5, 12, 13
 _BUFFER = 1 << 16
 _PLAIN = 0
 _PREFIX = struct.Struct(">BI")  # whether it is compressed, and how long
-_LARGEST = 1 << 24  # bytes of a message that comes; BuildKit's have a few hundred
+_LARGEST = 1 << 24  # bytes of a received message; BuildKit's have a few hundred
 
 
 class RefusedError(Exception):
@@ -47,7 +47,7 @@ class RefusedError(Exception):
 
 
 class Call(Protocol):
-    """One request. All it gives is sent in its order, as fast as the other side takes it."""
+    """One request. Its messages are sent in order, as fast as the other side takes them."""
 
     def start(self) -> Iterable[bytes]:
         """Return the messages that are sent at once."""
@@ -63,7 +63,7 @@ class Call(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether nothing more will be sent once all is that was given."""
+        """Whether nothing more will be sent after the messages so far."""
         ...
 
 
@@ -77,7 +77,7 @@ class _Stream:
         self.rest = b""  # of a message that is being sent
 
     def messages(self, data: bytes) -> Iterator[bytes]:
-        """Yield the messages that have come whole."""
+        """Yield the messages that have arrived whole."""
         self.coming += data
         while len(self.coming) >= _PREFIX.size:
             _, size = _PREFIX.unpack_from(self.coming)
@@ -90,7 +90,7 @@ class _Stream:
             del self.coming[:end]
 
     def has_more(self) -> bool:
-        """Whether there is something to send; the next message is taken up if need be."""
+        """Whether there is something to send; the next message is started if necessary."""
         while not self.rest and self.going:
             message = next(self.going[0], None)
             if message is None:
@@ -105,8 +105,8 @@ class GrpcServer:
 
     Args:
         connection: handed over by the engine.
-        early: bytes that have already come on it.
-        answer: returns what answers a request, by its path and its other headers.
+        early: bytes that have already arrived on it.
+        answer: returns the `Call` for a request, given its path and its other headers.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class GrpcServer:
                 if not data:
                     return
         except ProtocolError:
-            return  # the other side hears of it when the connection is closed
+            return  # the other side notices when the connection is closed
 
     def _receive(self, data: bytes) -> bool:
         """Take bytes; return whether the connection goes on."""
@@ -180,7 +180,7 @@ class GrpcServer:
         self._h2.send_headers(stream_id, trailers, end_stream=True)
 
     def _send(self) -> None:
-        """Send what there is, as far as the other side's windows allow."""
+        """Send pending data, as far as the other side's windows allow."""
         while True in [self._send_piece(*found) for found in list(self._streams.items())]:
             self._flush()
         self._flush()

@@ -1,4 +1,4 @@
-"""The progress of a BuildKit build: what comes in place of a log, decoded, as events.
+"""The progress of a BuildKit build, which replaces a log: decoded, as events.
 
 Each record is a ``StatusResponse`` of https://github.com/moby/buildkit/blob/master/api/services/control/control.proto
 """
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
 # As in "[2/3] RUN true", with the names of platform and stage before the numbers where there are several.
 _STEP = re.compile(r"\[(?:[^\]]* )?(\d{1,9})/(\d{1,9})\] (.*)", re.DOTALL)
-_OWN = "[internal] "  # what BuildKit does for itself
+_OWN = "[internal] "  # BuildKit's internal steps
 _CANCELLED = "context canceled"
-# What each layer of the engine has put before the reason.
+# The prefixes that each layer of the engine puts before the reason.
 _BEFORE = re.compile(
     r"(?:failed to solve(?: with frontend \S+)?|rpc error: code = \S+ desc|failed to (?:create|build) LLB(?: definition)?"
     r"|failed to read dockerfile|dockerfile parse error(?= on line))(?: =|:) "
@@ -38,7 +38,7 @@ _EXIT = re.compile(
     r"(?:executor failed running \[.*\]|process \".*\" did not complete successfully): (exit code: \d+)",
     re.DOTALL,
 )
-_OUTPUT = 4  # the field of a log that has what a step wrote
+_OUTPUT = 4  # the field of a log that holds a step's output
 _TAIL = 40  # lines of a failed step that an error repeats
 _LONGEST = 1 << 13  # characters of one line; a longer one is reported in pieces
 
@@ -79,7 +79,7 @@ def _decoded(text: str) -> bytes:
 
 
 class _Vertex(Struct):
-    """A step, or something that BuildKit does for itself."""
+    """A step, or an internal one of BuildKit's."""
 
     name: str = ""
     is_said: bool = False
@@ -89,13 +89,13 @@ class _Vertex(Struct):
 
     @property
     def step(self) -> str:
-        """The instruction, or what it is in BuildKit's words."""
+        """The instruction, or BuildKit's name for the step."""
         match = _STEP.fullmatch(self.name)
         return match[3] if match else self.name.removeprefix(_OWN)
 
 
 class _Trace:
-    """What is known of a build so far."""
+    """The state of a build so far."""
 
     def __init__(self, on_event: OnEvent) -> None:
         self._on_event = on_event
@@ -180,7 +180,7 @@ class _Trace:
 
 
 def _plain(failure: str) -> str:
-    """Return a failure without what only tells where in the engine it was noticed."""
+    """Return a failure without the prefixes that only say where in the engine it was noticed."""
     while match := _BEFORE.match(failure):
         failure = failure[match.end() :]
     match = _EXIT.fullmatch(failure)
