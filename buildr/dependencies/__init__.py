@@ -152,7 +152,24 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
             ),
             hint="run: uv lock",
         )
-    return found
+    return _with_notes(project, found, source)
+
+
+def _with_notes(project: ProjectFiles, found: Dependencies, source: str) -> Dependencies:
+    """Say where another file says something else."""
+    if source.endswith("_lock"):
+        from buildr.dependencies.stale import describe_missing
+
+        note = describe_missing(project, found.source, source)
+    elif source == "requirements" and project.explicit is None:
+        from buildr.dependencies.stale import describe_superseded
+
+        note = describe_superseded(project, found.source)
+    else:
+        return found
+    from msgspec.structs import replace
+
+    return replace(found, notes=(*found.notes, note)) if note else found
 
 
 def _explicit(project: ProjectFiles) -> Dependencies:

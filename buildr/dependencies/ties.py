@@ -19,7 +19,7 @@ from buildr.host.documents import table_at
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["refuse_ties"]
+__all__ = ["refuse_ties", "unlocked"]
 
 _PLACES = {
     "index": "the index {!r}",
@@ -33,6 +33,14 @@ _PLACES = {
     "workspace": "the workspace",
 }
 """By the key that ties a name to a place in the tools' tables: that place, for people."""
+
+
+_OF_UV = (
+    *("constraint-dependencies", "override-dependencies", "exclude-dependencies"),
+    *("dependency-metadata", "prerelease", "resolution", "exclude-newer"),
+    *("exclude-newer-package", "no-binary", "no-binary-package", "no-build", "no-build-package"),
+)
+_OF_PDM = ("overrides", "excludes", "allow-prereleases", "strategy")
 
 
 class _Tie(Struct, frozen=True):
@@ -74,6 +82,23 @@ def refuse_ties(
                 " could take another package of the same name from the public index",
                 hint=f"run: {tie.command}",
             )
+
+
+def unlocked(tool: dict[str, Any], path: str, *, uv_lock: str = "uv lock") -> str | None:
+    """Say which of the tools' settings decide what is locked, and mean nothing to pip; ``None`` where there is none.
+
+    Args:
+        tool: the table ``[tool]``.
+        path: of the file, for people.
+        uv_lock: the command by which uv locks what it names.
+    """
+    of_uv, of_pdm = table_at(tool, "uv"), table_at(table_at(tool, "pdm"), "resolution")
+    found = [f"tool.uv.{name}" for name in _OF_UV if of_uv.get(name)]
+    found += [f"tool.pdm.resolution.{name}" for name in _OF_PDM if of_pdm.get(name)]
+    if not found:
+        return None
+    command = uv_lock if found[0].startswith("tool.uv") else "pdm lock"
+    return f"{path}: {', '.join(found)}: not applied without a lock; run: {command}"
 
 
 def _ties(tool: dict[str, Any], uv_lock: str) -> Iterator[_Tie]:

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from buildr.dependencies.import_roots import source_roots
+from buildr.dependencies.indexes import with_uv_file
 from buildr.dependencies.lockfile import load
 from buildr.dependencies.markers import normalised
 from buildr.errors import DependencyError, Message, OptionName
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import ProjectFiles
 
-__all__ = ["chosen_member", "member_above", "roots_in_place"]
+__all__ = ["chosen_member", "member_above", "roots_in_place", "with_workspace"]
 
 _OPTION = OptionName("package.member")
 _PURE = frozenset(
@@ -79,6 +80,39 @@ def member_above(project: ProjectFiles) -> str | None:
     return next(
         (path for path in paths if os.path.isfile(os.path.join(project.context, path))), None
     )
+
+
+def with_workspace(project: ProjectFiles, path: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a member's ``pyproject.toml`` with uv's settings of the workspace around it.
+
+    All settings but the sources are the workspace's alone, and its sources are for every member:
+    https://docs.astral.sh/uv/concepts/projects/workspaces/#workspace-sources
+
+    Args:
+        project: the project.
+        path: of the file, relative to the context.
+        data: its content.
+
+    Returns:
+        ``data`` as it is where the file is at the top of the context, or of no workspace.
+
+    Raises:
+        DependencyError: a file above it cannot be read.
+    """
+    folder = os.path.dirname(path)
+    while folder:
+        folder = os.path.dirname(folder)
+        above = os.path.join(folder, "pyproject.toml")
+        if not os.path.isfile(os.path.join(project.context, above)):
+            continue
+        there = load(project, above)
+        if table_at(table_at(table_at(there, "tool"), "uv"), "workspace"):
+            shared = table_at(table_at(with_uv_file(project, above, there), "tool"), "uv")
+            tool = table_at(data, "tool")
+            own = table_at(table_at(tool, "uv"), "sources")
+            sources = {**table_at(shared, "sources"), **own}
+            return {**data, "tool": {**tool, "uv": {**shared, "sources": sources}}}
+    return data
 
 
 def roots_in_place(project: ProjectFiles, folder: str) -> tuple[str, ...]:

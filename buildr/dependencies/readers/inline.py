@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from buildr.dependencies.model import Dependencies, ProjectFiles
 
-__all__ = ["accepts", "find", "read", "requires_python"]
+__all__ = ["accepts", "block_of", "find", "read", "requires_python", "script_of"]
 
 _SPECIFICATION = "see https://packaging.python.org/specifications/inline-script-metadata/"
 _OPENING = "# /// script"
@@ -51,7 +51,7 @@ def find(project: ProjectFiles) -> Dependencies | None:
     Raises:
         DependencyError: the script cannot be read, has two blocks, or the block is not valid.
     """
-    return _locked_or_read(project, *_script(project)) if project.script is not None else None
+    return _locked_or_read(project, *script_of(project)) if project.script is not None else None
 
 
 def accepts(name: str) -> bool:
@@ -82,12 +82,12 @@ def requires_python(project: ProjectFiles) -> str | None:
     """
     if project.script is None:
         return None
-    real, path = _script(project)
-    block = _block(real, path)
+    real, path = script_of(project)
+    block = block_of(real, path)
     return _requires_python(block, path) if block else None
 
 
-def _script(project: ProjectFiles) -> tuple[str, str]:
+def script_of(project: ProjectFiles) -> tuple[str, str]:
     """Return the path of the script, and that for people."""
     script = os.path.join(project.context, str(project.script))
     path = os.path.relpath(script, project.context)
@@ -97,7 +97,7 @@ def _script(project: ProjectFiles) -> tuple[str, str]:
 def _locked_or_read(project: ProjectFiles, real: str, path: str) -> Dependencies | None:
     """Read the lock that ``uv lock --script`` has written beside the script, else the block itself."""
     lock = os.path.relpath(f"{real}.lock", os.path.realpath(project.context))
-    if os.path.lexists(f"{real}.lock") and _block(real, path) is not None:
+    if os.path.lexists(f"{real}.lock") and block_of(real, path) is not None:
         from buildr.dependencies.readers import uv_lock
 
         return uv_lock.read_script(project, lock)
@@ -105,7 +105,7 @@ def _locked_or_read(project: ProjectFiles, real: str, path: str) -> Dependencies
 
 
 def _read(real: str, path: str) -> Dependencies | None:
-    block = _block(real, path)
+    block = block_of(real, path)
     if block is None:
         return None
     wanted = block.get("dependencies", [])
@@ -120,12 +120,13 @@ def _read(real: str, path: str) -> Dependencies | None:
     notes: tuple[str, ...] = ()
     if "tool" in block:
         from buildr.dependencies.indexes import declared, lines, note
-        from buildr.dependencies.ties import refuse_ties
+        from buildr.dependencies.ties import refuse_ties, unlocked
         from buildr.host.documents import table_at
 
-        refuse_ties(block, wanted, path, uv_lock=f"uv lock --script {path}")
-        indexes = lines(declared(table_at(block, "tool")), path)
-        notes = tuple(filter(None, [note(indexes, path)]))
+        tool, uv_lock = table_at(block, "tool"), f"uv lock --script {path}"
+        refuse_ties(block, wanted, path, uv_lock=uv_lock)
+        indexes = lines(declared(tool), path)
+        notes = tuple(filter(None, [note(indexes, path), unlocked(tool, path, uv_lock=uv_lock)]))
     source = f"the inline metadata of {path}"
     return replace(
         requirements(wanted, source, where=path, indexes=indexes, notes=notes),
@@ -144,7 +145,7 @@ def _requires_python(block: dict[str, Any], path: str) -> str | None:
     return asked
 
 
-def _block(real: str, path: str) -> dict[str, Any] | None:
+def block_of(real: str, path: str) -> dict[str, Any] | None:
     """Return the parsed block of type ``script``."""
     data = read_bytes(real, path)
     if not re.search(_TRACE, data):

@@ -20,8 +20,8 @@ from buildr.dependencies.listed import requirements as staged
 from buildr.dependencies.lockfile import chosen, load
 from buildr.dependencies.markers import normalised
 from buildr.dependencies.readers import requirements
-from buildr.dependencies.ties import refuse_ties
-from buildr.dependencies.workspace import member_above
+from buildr.dependencies.ties import refuse_ties, unlocked
+from buildr.dependencies.workspace import member_above, with_workspace
 from buildr.errors import DependencyError, Message, OptionName
 from buildr.host.documents import table_at
 
@@ -94,7 +94,7 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     if asked is not None and not isinstance(asked, str):
         raise _wrong(path, "project.requires-python", 'requires-python = ">=3.11"')
     if "dependencies" in _texts(table.get("dynamic", []), path, "project.dynamic"):
-        return _dynamic(project, path, tool)
+        return _untied(data, _dynamic(project, path, tool), path)
     wanted = _texts(table.get("dependencies", []), path, "project.dependencies")
     optional = _table(table, "optional-dependencies", path)
     own = normalised(str(table.get("name", "")))
@@ -103,10 +103,11 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
     wanted += _grouped(_table(data, "dependency-groups", path), project.groups, path)
     wanted = list(dict.fromkeys(item.strip() for item in wanted))
     check(wanted, path)
-    data = indexes.with_uv_file(project, path, data)
+    data = with_workspace(project, path, indexes.with_uv_file(project, path, data))
+    tool = table_at(data, "tool")
     refuse_ties(data, wanted, path)
-    found = indexes.lines(indexes.declared(table_at(data, "tool")), path)
-    notes = tuple(filter(None, [indexes.note(found, path)])) if wanted else ()
+    found = indexes.lines(indexes.declared(tool), path)
+    notes = tuple(filter(None, [indexes.note(found, path), unlocked(tool, path)])) if wanted else ()
     return replace(
         staged(wanted, path, where=path, indexes=found, notes=notes),
         requires_python=asked,
@@ -141,6 +142,13 @@ def _dynamic(project: ProjectFiles, path: str, tool: dict[str, Any]) -> Dependen
         source=f"{', '.join(files)}, named by {path}",
         roots=source_roots(project, path),
     )
+
+
+def _untied(data: dict[str, Any], found: Dependencies, path: str) -> Dependencies:
+    """Return what is read from other files, where none of it is tied to a place."""
+    written = (file.data.decode(errors="replace") for file in found.files)
+    refuse_ties(data, [line for text in written for line in text.splitlines()], path)
+    return found
 
 
 def _expanded(

@@ -162,6 +162,34 @@ def test_blanks_around_a_requirement_do_not_untie_it(tmp_path: Path) -> None:
         lines(tmp_path, f'{project}{UV_INDEX}{TIED}{{ index = "mine" }}\n')
 
 
+def test_a_name_in_a_file_that_the_project_names_is_tied_as_well(tmp_path: Path) -> None:
+    project = '[project]\nname = "x"\nversion = "1"\ndynamic = ["dependencies"]\n'
+    read = '[tool.setuptools.dynamic]\ndependencies = {file = ["needs.in"]}\n'
+    (tmp_path / "needs.in").write_text("# ours\nRequests>=2\n")
+    with pytest.raises(DependencyError, match="ties the package to"):
+        lines(tmp_path, f'{project}{read}{UV_INDEX}{TIED}{{ index = "mine" }}\n')
+
+
+@pytest.mark.parametrize(
+    ("tables", "named", "command"),
+    [
+        ('[tool.uv]\nconstraint-dependencies = ["idna<4"]\n', "uv.constraint-dependencies", "uv"),
+        ('[tool.uv]\noverride-dependencies = ["idna<4"]\n', "uv.override-dependencies", "uv"),
+        ('[tool.uv]\nprerelease = "allow"\n', "uv.prerelease", "uv"),
+        ('[tool.uv]\nexclude-newer = "2024-01-01"\n', "uv.exclude-newer", "uv"),
+        ('[tool.pdm.resolution.overrides]\nidna = "3"\n', "pdm.resolution.overrides", "pdm"),
+    ],
+)
+def test_a_setting_that_only_a_lock_holds_is_said(
+    tmp_path: Path, tables: str, named: str, command: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT + tables)
+    found = find(tmp_path)
+    assert found is not None
+    expected = f"pyproject.toml: tool.{named}: not applied without a lock; run: {command} lock"
+    assert found.notes == (expected,)
+
+
 def test_a_name_that_is_tied_to_the_only_index_comes_from_there(tmp_path: Path) -> None:
     tables = f'{UV_INDEX}default = true\n{TIED}{{ index = "mine" }}\n'
     assert lines(tmp_path, PROJECT + tables)[0] == "--index-url https://mine.example.org/simple"

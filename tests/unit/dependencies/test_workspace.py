@@ -159,3 +159,33 @@ def test_without_a_lock_a_script_has_what_its_members_file_names(workspace: Path
     assert web.roots == ("packages/web/src",)
     assert described(web) == {"web-2.dist-info"}
     assert found(workspace, "app.py").source == "pyproject.toml"
+
+
+TOP = """\
+[tool.uv.workspace]
+members = ["packages/*"]
+[tool.uv.sources]
+web-needs = { index = "private" }
+[[tool.uv.index]]
+name = "private"
+url = "https://private.example.org/simple"
+"""
+
+
+def test_the_sources_of_a_workspace_tie_the_names_of_its_members(workspace: Path) -> None:
+    (workspace / "uv.lock").unlink()
+    (workspace / "pyproject.toml").write_text(TOP)
+    with pytest.raises(DependencyError, match=r"sources\.web-needs ties the package to the index"):
+        found(workspace, "packages/web/app.py")
+    index = b"--extra-index-url https://private.example.org/simple"
+    (lines,) = found(workspace, "packages/lib/app.py").files
+    assert lines.data.splitlines() == [index, b"lib-needs"]
+
+
+def test_a_file_at_the_top_of_a_workspace_may_hold_its_settings(workspace: Path) -> None:
+    (workspace / "uv.lock").unlink()
+    index = '[[index]]\nurl = "https://private.example.org/simple"\ndefault = true\n'
+    (workspace / "uv.toml").write_text(index)
+    (workspace / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = ['packages/*']\n")
+    (lines,) = found(workspace, "packages/lib/app.py").files
+    assert lines.data.splitlines()[0] == b"--index-url https://private.example.org/simple"
