@@ -121,7 +121,7 @@ def test_containers_are_listed_by_all_their_labels_ended_ones_too(
     assert found(n="3") == set()
 
 
-def test_what_cannot_be_created_is_told(
+def test_what_cannot_be_created_is_reported(
     backend: Backend, containers: Containers, unique: str
 ) -> None:
     with pytest.raises(ImageNotFoundError):
@@ -135,7 +135,7 @@ def test_what_cannot_be_created_is_told(
     ("command", "error"),
     [("no-such-command", CommandNotFoundError), ("/etc/passwd", NotExecutableError)],
 )
-def test_a_command_that_cannot_start_is_told(
+def test_a_command_that_cannot_start_is_reported(
     containers: Containers, command: str, error: type[Exception]
 ) -> None:
     made = containers.create(command)

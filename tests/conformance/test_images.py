@@ -147,7 +147,7 @@ def test_a_push_that_fails_is_an_error(backend: Backend, image: str) -> None:
         backend.push(PushRequest(image=image, reference=f"{NOWHERE}/nothing:latest"), ignore)
 
 
-def test_a_push_tells_the_digest_of_the_registry_and_the_image_comes_back(
+def test_a_push_reports_the_digest_of_the_registry_and_the_image_comes_back(
     backend: Backend, base: str, unique: str, registry_address: str
 ) -> None:
     reference = f"{registry_address}/{unique}:one"

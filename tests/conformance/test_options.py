@@ -92,7 +92,7 @@ def test_without_a_network_there_is_loopback_alone(containers: Containers) -> No
     assert [name for name in found["interfaces"] if not name.endswith("0")] == ["lo"]
 
 
-def test_a_port_is_published_and_one_that_is_taken_is_told(
+def test_a_port_is_published_and_one_that_is_taken_is_reported(
     backend: Backend, containers: Containers
 ) -> None:
     if backend.info.remote:

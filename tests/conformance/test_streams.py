@@ -140,7 +140,7 @@ def test_a_command_is_killed_and_the_container_goes_on(backend: Backend, running
     ("command", "error"),
     [("no-such-command", CommandNotFoundError), ("/etc/passwd", NotExecutableError)],
 )
-def test_a_command_that_cannot_run_is_told(
+def test_a_command_that_cannot_run_is_reported(
     backend: Backend, running: str, command: str, error: type[Exception]
 ) -> None:
     with (

@@ -172,7 +172,7 @@ def test_exceptions_come_back_with_their_traceback(results: dict[str, Any]) -> N
     assert 'raise KeyError("a", 1)' in cause
 
 
-def test_an_end_without_a_result_is_told(results: dict[str, Any]) -> None:
+def test_an_end_without_a_result_is_reported(results: dict[str, Any]) -> None:
     assert results["killed"][:1] == ["RemoteError"]
     assert "was killed by SIGKILL before there was a result" in results["killed"][1]
 

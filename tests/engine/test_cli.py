@@ -131,7 +131,7 @@ def test_the_doctor_finds_the_engine_that_runs_scripts(engine: Engine, project: 
     assert done.stderr == b""
 
 
-def test_the_doctor_s_json_tells_the_same(engine: Engine, project: Path) -> None:
+def test_the_doctor_s_json_says_the_same(engine: Engine, project: Path) -> None:
     found = json.loads(buildr(engine, project, "doctor", "--json").stdout)
     assert (found["usable"], found["engine"]) == (True, engine.backend)
     checks = {check["name"]: check for check in found["checks"]}

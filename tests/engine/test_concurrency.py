@@ -113,7 +113,7 @@ def test_scripts_of_one_name_in_two_places_keep_their_own_images(
         other_site.remove()
 
 
-def test_a_project_runs_wherever_it_lies(odd_site: Site) -> None:
+def test_a_project_runs_at_any_path(odd_site: Site) -> None:
     script = """my "ä$p'p" .py"""
     options = f"(package={{'name': {odd_site.name!r}}})"
     odd_site.write({script: SAY.format(options=options, text="hello")})

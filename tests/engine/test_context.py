@@ -135,7 +135,7 @@ def test_names_are_bytes_and_arrive_as_they_are(project: Site) -> None:
     assert files == {b"app.py", b".dockerignore", *NAMES}
 
 
-def test_links_travel_and_what_is_no_file_stays_behind_with_a_line_each(project: Site) -> None:
+def test_links_travel_and_what_is_not_a_file_stays_behind_with_a_line_each(project: Site) -> None:
     top = project.directory
     project.write({"one": "1", "folder/two": "2"})
     os.link(top / "one", top / "folder/also one")

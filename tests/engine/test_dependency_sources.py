@@ -245,7 +245,7 @@ def test_packages_of_the_system_are_installed_by_root_with_what_the_base_has(
     assert done.stdout.split() == b"1000 add --no-cache git g++ as 0".split(), done.stderr.decode()
 
 
-def test_a_base_without_a_package_manager_is_told(project: Site) -> None:
+def test_a_base_without_a_package_manager_is_reported(project: Site) -> None:
     project.script(package={"system_packages": ["git"]})
     done = project.run()
     assert (done.returncode, done.stdout) == (125, b"")
@@ -261,7 +261,7 @@ def test_a_lock_with_another_hash_is_refused(project: Site) -> None:
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr.decode()
 
 
-def test_a_change_of_the_source_installs_its_own_packages_anew_and_no_others(project: Site) -> None:
+def test_a_change_of_the_source_reinstalls_its_own_packages_and_no_others(project: Site) -> None:
     project.write({"uv.lock": UV, **LOCAL})
     project.script(SCRIPT, imports="import sys, iniconfig", package={"verbose": True})
     assert "Successfully installed iniconfig" in project.run().stderr.decode()

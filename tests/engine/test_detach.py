@@ -149,7 +149,7 @@ def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None
 @pytest.mark.parametrize(
     "conditions", [("port:8000",), ("http:8000/health",), ("log:^listening$", "healthy")]
 )
-def test_it_is_told_when_it_is_ready_and_not_before(
+def test_it_is_reported_as_ready_when_it_is_and_not_before(
     site: Site, conditions: tuple[str, ...]
 ) -> None:
     name = f"{site.name}-ready"

@@ -184,7 +184,7 @@ def test_a_base_that_only_this_host_has_is_found_by_its_short_name(own: Site) ->
         ),
     ],
 )
-def test_what_is_wrong_with_it_is_said(own: Site, text: str, message: str) -> None:
+def test_what_is_wrong_with_it_is_reported(own: Site, text: str, message: str) -> None:
     own.write({"Dockerfile": text.format(base=own.engine.base_image)})
     own.script(package={"dockerfile": "Dockerfile"})
     done = own.run()

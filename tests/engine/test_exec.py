@@ -63,7 +63,7 @@ def test_streams_and_status_are_the_commands_own(site: Site) -> None:
 
 
 @pytest.mark.parametrize("size", [0, len(BYTES)])
-def test_input_that_nobody_reads_leaves_no_trace(site: Site, size: int) -> None:
+def test_input_that_is_not_read_leaves_no_trace(site: Site, size: int) -> None:
     done = execute(site, "sh", "-c", "echo out; echo err >&2; exit 3", stdin=BYTES[:size])
     assert done.returncode == 3
     if size and site.engine.backend == "podman":
@@ -75,7 +75,7 @@ def test_input_that_nobody_reads_leaves_no_trace(site: Site, size: int) -> None:
         assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
 
 
-def test_what_cannot_be_started_is_told_and_is_no_output(site: Site) -> None:
+def test_what_cannot_be_started_is_reported_and_is_not_output(site: Site) -> None:
     missing = execute(site, "no-such-command")
     assert (missing.stdout, missing.returncode) == (b"", 127)
     assert b"buildr: error: the command was not found" in missing.stderr

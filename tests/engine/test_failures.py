@@ -98,7 +98,7 @@ def test_a_wrong_option_is_named_before_any_engine_is_asked(
     ("group", "said"),
     [("'hello'", "package cannot be 'hello'"), ("['name']", "package cannot be ['name']")],
 )
-def test_options_that_are_no_table_are_refused(tmp_path: Path, group: str, said: str) -> None:
+def test_options_that_are_not_a_table_are_refused(tmp_path: Path, group: str, said: str) -> None:
     (tmp_path / "app.py").write_text(
         f"from buildr import Containerize\n@Containerize(package={group})\ndef main(): print('ran')\nmain()\n"
     )
@@ -147,7 +147,7 @@ PLAIN = SCRIPT.format(imports="", package={}, runtime={}, body="    print('ran')
 
 
 @pytest.mark.parametrize("depth", [0, 1])
-def test_the_home_directory_and_what_holds_it_are_no_context(tmp_path: Path, depth: int) -> None:
+def test_the_home_directory_and_what_holds_it_are_not_a_context(tmp_path: Path, depth: int) -> None:
     (tmp_path / "app.py").write_text(PLAIN)
     home = tmp_path / "me" if depth else tmp_path
     home.mkdir(exist_ok=True)

@@ -266,7 +266,9 @@ def serving(engine: Engine, path: Path) -> Iterator[str]:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a socket of another user's takes root")
 @pytest.mark.parametrize("uid", [0, NOBODY])
-def test_who_forwards_a_socket_says_nothing_of_the_engine(site: Site, uid: int) -> None:
+def test_the_owner_of_a_forwarded_socket_says_nothing_about_the_engine(
+    site: Site, uid: int
+) -> None:
     engine, place = site.engine, site.project.parent / "sockets"
     place.mkdir(mode=0o777)
     place.chmod(0o777)

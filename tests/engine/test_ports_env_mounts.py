@@ -170,7 +170,7 @@ def test_a_public_port_is_published_on_every_address(engine: Engine, site: Site,
         assert addresses <= {"", "0.0.0.0", "::"}
 
 
-def test_a_port_that_the_engine_chose_is_told(site: Site) -> None:
+def test_a_port_that_the_engine_chose_is_shown(site: Site) -> None:
     with running(site, SERVE, {"ports": [f"0:{PORT}"]}) as process:
         assert process.stderr is not None
         reported = process.stderr.readline().decode()
@@ -179,7 +179,7 @@ def test_a_port_that_the_engine_chose_is_told(site: Site) -> None:
         assert answer(LOOPBACK, int(match[1])) == b"hello from the guest"
 
 
-def test_a_server_on_the_guests_own_loopback_is_told(site: Site) -> None:
+def test_a_server_on_the_guests_own_loopback_is_reported(site: Site) -> None:
     server = SERVE.replace('""', '"127.0.0.1"')
     with running(site, server, {"ports": [f"0:{PORT}"]}) as process:
         assert process.stderr is not None
@@ -452,7 +452,7 @@ print(json.dumps([os.major(os.fstat(file.fileno()).st_rdev), len(file.read())]))
     assert printed(site, code, {"devices": ["/dev/null:/dev/nothing:r"]}) == [1, 0]
 
 
-def test_a_machine_without_a_gpu_is_told_of_with_what_helps(site: Site) -> None:
+def test_a_machine_without_a_gpu_is_warned_with_what_helps(site: Site) -> None:
     done = run(site, "print('ran')", {"gpus": "all"})
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -529,7 +529,7 @@ def test_a_guest_may_have_no_network(site: Site) -> None:
     assert printed(site, DEFAULT_ROUTE, {"network": "none"}) is False
 
 
-def test_a_guest_in_the_network_of_the_host_is_told(site: Site) -> None:
+def test_a_guest_in_the_network_of_the_host_is_reported(site: Site) -> None:
     with socket.create_server((LOOPBACK, 0)) as listening:
         port = listening.getsockname()[1]
         code = f"""
@@ -542,7 +542,7 @@ print("reached")
     assert b"warning: the guest shares the network of the engine's host" in done.stderr
 
 
-def test_a_network_that_is_not_there_is_told(site: Site) -> None:
+def test_a_network_that_is_not_there_is_reported(site: Site) -> None:
     name = f"buildr-test-{secrets.token_hex(4)}"
     done = run(site, "print('ran')", {"network": name})
     said = done.stderr.decode()

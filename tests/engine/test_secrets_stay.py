@@ -28,7 +28,7 @@ def site(engine: Engine) -> Iterator[Site]:
     yield from make_site(engine)
 
 
-def test_only_what_is_no_secret_arrives(site: Site) -> None:
+def test_only_what_is_not_a_secret_arrives(site: Site) -> None:
     site.write(SECRET)
     site.write({".git/config": "x", ".dockerignore": "*.log\n"})
     site.script(BODY, imports="import json, os, sys")

@@ -64,7 +64,7 @@ def test_a_second_interrupt_kills(guest: Guest) -> None:
     assert end(process)[:2] == (128 + signal.SIGKILL, b"")
 
 
-def test_a_guest_that_handles_signals_gets_each_and_ends_as_it_likes(guest: Guest) -> None:
+def test_a_guest_that_handles_signals_gets_each_and_decides_how_it_ends(guest: Guest) -> None:
     process = guest.start("signals", *FORWARDED)
     await_line(process, b"ready")
     for name in FORWARDED:

@@ -9,7 +9,7 @@ from tests.engine.test_exec import (
     test_a_signal_reaches_the_command_alone,
     test_on_a_terminal_it_has_one_and_control_c_is_a_key,
     test_streams_and_status_are_the_commands_own,
-    test_what_cannot_be_started_is_told_and_is_no_output,
+    test_what_cannot_be_started_is_reported_and_is_not_output,
 )
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -19,5 +19,5 @@ __all__ = [
     "test_a_signal_reaches_the_command_alone",
     "test_on_a_terminal_it_has_one_and_control_c_is_a_key",
     "test_streams_and_status_are_the_commands_own",
-    "test_what_cannot_be_started_is_told_and_is_no_output",
+    "test_what_cannot_be_started_is_reported_and_is_not_output",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.test_signals import (
-    test_a_guest_that_handles_signals_gets_each_and_ends_as_it_likes,
+    test_a_guest_that_handles_signals_gets_each_and_decides_how_it_ends,
     test_a_guest_that_ignores_an_interrupt_is_killed_after_its_grace,
     test_a_second_interrupt_kills,
     test_an_interrupt_reaches_the_guest_and_the_run_ends_with_0,
@@ -16,7 +16,7 @@ from tests.engine.test_signals import (
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 __all__ = [
-    "test_a_guest_that_handles_signals_gets_each_and_ends_as_it_likes",
+    "test_a_guest_that_handles_signals_gets_each_and_decides_how_it_ends",
     "test_a_guest_that_ignores_an_interrupt_is_killed_after_its_grace",
     "test_a_second_interrupt_kills",
     "test_an_interrupt_reaches_the_guest_and_the_run_ends_with_0",

@@ -32,7 +32,7 @@ def detected(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_inside_by_the_marker_the_function_runs_without_a_word(
+def test_inside_by_the_marker_the_function_runs_silently(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     @Containerize
@@ -185,7 +185,7 @@ def test_decorating_does_nothing_else(tmp_path: Path) -> None:
 FORGETS = "from buildr import Containerize\n\n@Containerize\ndef main():\n    pass\n"
 
 
-def test_a_script_that_never_calls_its_function_is_reported_what_its_last_lines_should_be(
+def test_a_script_that_never_calls_its_function_is_shown_what_its_last_lines_should_be(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
@@ -209,7 +209,7 @@ def test_a_script_that_never_calls_its_function_is_reported_what_its_last_lines_
         pytest.param("open(__file__, 'w').write('(')\n", id="another script"),
     ],
 )
-def test_one_that_may_mean_it_is_reported_nothing(tmp_path: Path, more: str) -> None:
+def test_nothing_is_reported_for_one_that_may_intend_it(tmp_path: Path, more: str) -> None:
     (tmp_path / "app.py").write_text(FORGETS + more)
     done = python("app.py", cwd=tmp_path)
     assert b"has not called" not in done.stderr
@@ -227,7 +227,7 @@ def test_what_was_forgotten_after_a_call_is_reported_once(tmp_path: Path) -> Non
     assert done.stderr.count(b"has not called main()") == 1
 
 
-def test_a_script_that_another_program_runs_is_reported_nothing(tmp_path: Path) -> None:
+def test_nothing_is_reported_for_a_script_that_another_program_runs(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     (tmp_path / "tool.py").write_text(
         "import runpy\nrunpy.run_path('app.py', run_name='__main__')\n"
@@ -236,7 +236,7 @@ def test_a_script_that_another_program_runs_is_reported_nothing(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_script_that_runs_inside_is_reported_nothing(tmp_path: Path) -> None:
+def test_nothing_is_reported_for_a_script_that_runs_inside(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     done = python("app.py", cwd=tmp_path, env={"BUILDR_IN_CONTAINER": "true"})
     assert (done.returncode, done.stderr) == (0, b"")
@@ -303,7 +303,7 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
         ({"xyzzy": 1}, "@Containerize takes no 'xyzzy'\n'xyzzy' is not an option\n"),
     ],
 )
-def test_an_option_outside_of_its_group_is_reported_where_it_belongs(
+def test_an_option_outside_of_its_group_is_reported_with_its_group(
     arguments: dict[str, Any], reported: str
 ) -> None:
     with pytest.raises(OptionError) as wrong:
@@ -312,7 +312,7 @@ def test_an_option_outside_of_its_group_is_reported_where_it_belongs(
     assert str(wrong.value) == reported + accepted
 
 
-def test_options_without_a_name_are_reported_what_is_decorated() -> None:
+def test_positional_options_are_reported_with_what_is_decorated() -> None:
     with pytest.raises(OptionError, match=r"is for a function, not for \{'name': 'x'\}"):
         Containerize({"name": "x"})  # type: ignore[call-overload] # that is what is wrong
 

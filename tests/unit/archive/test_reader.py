@@ -63,7 +63,7 @@ def test_it_is_read_as_tarfile_reads_it(form: int, size: int) -> None:
     assert found == expected
 
 
-def test_content_that_nobody_asks_for_is_passed_over() -> None:
+def test_content_that_is_not_asked_for_is_skipped() -> None:
     data = archive(tarfile.PAX_FORMAT, NAMES)
     assert [member.path for member in TarReader(cut(data, 100))] == [*NAMES, "link"]
 
@@ -123,7 +123,7 @@ def test_a_row_of_extended_headers_has_an_end(kind: bytes) -> None:
         header(b"x", 11) + b"11 size=-1\n" + bytes(501) + header(b"0", 0),
     ],
 )
-def test_what_is_no_archive_is_refused(data: bytes) -> None:
+def test_what_is_not_a_tar_archive_is_refused(data: bytes) -> None:
     with pytest.raises(ArchiveError):
         list(TarReader([data]))
 

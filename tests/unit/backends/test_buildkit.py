@@ -300,7 +300,7 @@ def test_generated_ones_and_engines_without_it_use_the_classic_builder(
     assert build.headers["content-type"] == "application/x-tar"
 
 
-def test_an_engine_that_accepts_no_session_is_said(serve: Serve, project: Path) -> None:
+def test_an_engine_that_accepts_no_session_is_reported(serve: Serve, project: Path) -> None:
     server = serve(always(answer_json({"message": "page not found"}, 404)))
     with pytest.raises(BuildError, match="no session of BuildKit: page not found") as error:
         docker(server).build(request(archive(project)), lambda _: None)
@@ -340,7 +340,7 @@ def follow(*documents: object) -> tuple[str, list[Event]]:
     return follow_build([json_lines(*documents)], events.append), events
 
 
-def test_steps_and_their_output_are_told_as_they_come() -> None:
+def test_steps_and_their_output_are_reported_as_they_come() -> None:
     image, events = follow(
         trace((1, {1: "v0", 3: "[internal] load build context", 5: b"t"})),
         trace(

@@ -129,7 +129,9 @@ def asked(name: str, serve: Serve, said: object) -> tuple[bool, bool]:
 
 
 @ENGINES
-def test_an_engine_is_rootless_when_it_says_so_whoever_listens(name: str, serve: Serve) -> None:
+def test_an_engine_is_rootless_when_it_says_so_whatever_the_owner_of_its_socket(
+    name: str, serve: Serve
+) -> None:
     """Here this process does; it may be ssh that forwards the socket of root's engine."""
     assert asked(name, serve, ROOTLESS[name]) == (True, False)
     assert asked(name, serve, ROOTFUL[name]) == (False, False)
@@ -243,7 +245,9 @@ def test_what_is_not_podman(serve: Serve, version: str) -> None:
         ("2.0", "/v1.44"),
     ],
 )
-def test_docker_is_spoken_to_as_both_understand(serve: Serve, api: str, prefix: str) -> None:
+def test_docker_is_asked_in_a_version_that_both_understand(
+    serve: Serve, api: str, prefix: str
+) -> None:
     server = serve(answering({"Api-Version": api, "Server": "Docker/29.0.0 (linux)"}))
     backend = docker.connect(Target(endpoint=f"unix://{server.path}"))
     assert backend.info.version == "29.0.0"
@@ -483,7 +487,7 @@ def test_the_time_is_halved_and_never_negative() -> None:
     assert now <= half_way(now - 10)
 
 
-def test_an_engine_that_lives_is_heard_even_when_the_time_is_over(serve: Serve) -> None:
+def test_a_live_engine_is_reached_even_when_the_time_is_over(serve: Serve) -> None:
     server = serve(always(answer(200, b"OK", {"X": "y"})))
     headers = ping(server.client(), deadline=0.0)
     assert headers["x"] == "y"

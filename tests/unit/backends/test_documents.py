@@ -65,7 +65,7 @@ def test_a_character_cut_in_its_middle() -> None:
     assert list(documents([data[:8], data[8:10], data[10:13], data[13:]])) == [{"a": "ü€😀"}]
 
 
-def test_bytes_that_are_no_text_are_replaced() -> None:
+def test_bytes_that_are_not_text_are_replaced() -> None:
     assert list(documents([b'{"a":"\xff"}\n'])) == [{"a": "\ufffd"}]
 
 

@@ -75,7 +75,7 @@ def urls(found: object) -> list[str]:
         ("https://h:1", Endpoint(url="tcp://h:1", host="h", port=1, tls=True)),
     ],
 )
-def test_addresses_that_are_spoken(url: str, endpoint: Endpoint) -> None:
+def test_addresses_that_are_supported(url: str, endpoint: Endpoint) -> None:
     assert parse_endpoint(url) == endpoint
     assert endpoint.remote is ("unix" not in url)
 
@@ -103,7 +103,7 @@ def test_addresses_that_are_spoken(url: str, endpoint: Endpoint) -> None:
         "nonsense",
     ],
 )
-def test_addresses_that_are_not_spoken_are_refused_with_those_that_are(url: str) -> None:
+def test_unsupported_addresses_are_refused_with_the_supported_ones(url: str) -> None:
     with pytest.raises(EngineUnavailableError, match="cannot be used") as caught:
         parse_endpoint(url)
     assert repr(url) in caught.value.what
@@ -287,7 +287,7 @@ def test_the_connection_of_an_older_podman(home: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "uri", ["ssh://me@host/run/podman.sock", "tcp://", "tcp://host:99999", "nonsense", ""]
 )
-def test_a_default_connection_that_is_not_spoken_is_passed_over(home: Path, uri: str) -> None:
+def test_a_default_connection_that_is_not_supported_is_skipped(home: Path, uri: str) -> None:
     connection = {"Default": "x", "Connections": {"x": {"URI": uri}}}
     write(home / ".config/containers/podman-connections.json", {"Connection": connection})
     assert urls(podman_endpoint.discovered()) == []

@@ -84,7 +84,7 @@ def test_a_frame_that_announces_four_gibibytes_costs_no_memory() -> None:
         bytes([1, 0, 0, 1]) + b"\0" * 4,
     ],
 )
-def test_a_header_that_is_none_is_an_error(data: bytes) -> None:
+def test_a_header_that_is_invalid_is_an_error(data: bytes) -> None:
     with pytest.raises(EngineLostError, match="not in frames"):
         decode(data)
 

@@ -150,7 +150,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("data", NONSENSE.values(), ids=NONSENSE)
-def test_a_head_that_is_none_is_an_engine_lost(data: bytes) -> None:
+def test_a_head_that_is_invalid_is_an_engine_lost(data: bytes) -> None:
     with pytest.raises(EngineLostError, match="unix:///nowhere"):
         response(data)
 
@@ -174,7 +174,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_a_body_that_is_none_is_an_engine_lost(data: bytes) -> None:
+def test_a_body_that_is_invalid_is_an_engine_lost(data: bytes) -> None:
     found = response(data)
     with pytest.raises(EngineLostError, match="unix:///nowhere"):
         found.read()
@@ -740,7 +740,7 @@ def test_another_thread_ends_a_read(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("url", ["tcp://a..b:1", "tcp://\0:1"])
-def test_a_host_name_that_is_none_is_an_engine_unavailable(url: str) -> None:
+def test_a_host_name_that_is_invalid_is_an_engine_unavailable(url: str) -> None:
     host = url.removeprefix("tcp://").removesuffix(":1")
     with pytest.raises(EngineUnavailableError, match="cannot be reached"):
         Client(Endpoint(url=url, host=host, port=1)).request("GET", "/")

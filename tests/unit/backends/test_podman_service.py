@@ -175,7 +175,7 @@ def test_the_user_says_how_long_the_service_stays(
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "٣", "soon", " 5", "9" * 5000])
-def test_a_time_that_is_none_is_refused(
+def test_a_time_that_is_invalid_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv(configuration.IDLE_VARIABLE, text)

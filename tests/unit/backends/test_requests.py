@@ -197,7 +197,7 @@ def test_every_option_as_docker_takes_it(serve: Serve) -> None:
 
 
 @ENGINES
-def test_what_is_not_wished_for_is_left_to_the_image(name: str, serve: Serve) -> None:
+def test_what_is_not_asked_for_is_left_to_the_image(name: str, serve: Serve) -> None:
     body, query = created(name, serve, ContainerSpec(image=IMAGE))
     assert query == {}
     text = json.dumps(body).lower()
@@ -304,7 +304,9 @@ def test_a_restart_policy_as_the_engines_take_it(
 
 
 @ENGINES
-def test_what_is_in_memory_by_wish_is_not_there_twice(name: str, serve: Serve) -> None:
+def test_a_directory_in_memory_that_is_asked_for_is_not_mounted_twice(
+    name: str, serve: Serve
+) -> None:
     wanted = (Tmpfs(target="/tmp", size=1 << 20),)
     spec = ContainerSpec(image=IMAGE, tmpfs=wanted, hardened=True, home="/home/app")
     text = json.dumps(created(name, serve, spec)[0])
@@ -875,7 +877,7 @@ def test_a_failed_build_lets_go_of_its_connection(name: str, serve: Serve) -> No
 
 
 @ENGINES
-def test_a_build_whose_teller_is_interrupted_lets_go_of_its_connection(
+def test_a_build_whose_progress_callback_is_interrupted_closes_its_connection(
     name: str, serve: Serve
 ) -> None:
     server = serve(hanging(BUILT[:-5]))

@@ -335,7 +335,7 @@ def test_tls_files_that_docker_py_refuses(tmp_path: Path) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("error", [BrokenPipeError, ValueError, KeyboardInterrupt, RuntimeError])
-def test_what_the_teller_of_progress_raises_passes_through(
+def test_exceptions_of_the_progress_callback_pass_through(
     name: str, serve: Serve, error: type[BaseException]
 ) -> None:
     def fail(_: Event) -> None:

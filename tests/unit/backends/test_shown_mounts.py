@@ -86,7 +86,7 @@ def test_what_was_changed_at_another_time_is_something_else(
         there("2026-99-99T00:00:00Z"),
     ],
 )
-def test_where_it_cannot_be_told_nothing_is_refused(name: str, source: Path, said: bytes) -> None:
+def test_where_that_is_unknown_nothing_is_refused(name: str, source: Path, said: bytes) -> None:
     assert shown(name, source, said)[0]
 
 

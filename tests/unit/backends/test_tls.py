@@ -79,7 +79,7 @@ def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> 
     client.close()
 
 
-def test_podman_is_spoken_to_by_the_files_of_its_connection(
+def test_podman_is_reached_with_the_files_of_its_connection(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pong = answer(200, b"OK", REAL["podman"]["ping"])
@@ -122,7 +122,7 @@ def test_an_engine_that_wants_a_certificate_says_so(serve: Serve, tmp_path: Path
         client.request("GET", "/_ping")
 
 
-def test_a_certificate_that_is_none(serve: Serve, tmp_path: Path) -> None:
+def test_a_certificate_that_is_invalid(serve: Serve, tmp_path: Path) -> None:
     for name in ("ca", "cert", "key"):
         (tmp_path / f"{name}.pem").write_text("none")
     client = client_of(serve, always(answer()), directory=tmp_path)

@@ -40,7 +40,7 @@ def test_the_digest_of_a_push(documents: list[object]) -> None:
     assert follow_push(REFERENCE, documents, lambda _: None) == DIGEST
 
 
-def test_a_push_that_tells_no_digest() -> None:
+def test_a_push_that_reports_no_digest() -> None:
     assert follow_push(REFERENCE, [{"status": "done"}], lambda _: None) == ""
 
 

@@ -54,7 +54,7 @@ def test_volumes_are_listed_by_their_labels(name: str) -> None:
     assert found == [Volume(name="cache", labels=LABELS), Volume(name="plain")]
 
 
-def test_docker_tells_how_large_they_are(serve: Serve) -> None:
+def test_docker_reports_their_sizes(serve: Serve) -> None:
     usage = [
         {"Name": "cache", "UsageData": {"Size": 12, "RefCount": 0}},
         {"Name": "plain", "UsageData": {"Size": -1, "RefCount": -1}},

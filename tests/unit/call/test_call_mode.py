@@ -281,7 +281,7 @@ def test_a_result_that_would_change_is_refused(work: Any, engine: FakeBackend) -
     ],
 )
 @pytest.mark.parametrize("remote", [False, True])
-def test_an_end_without_a_result_tells_the_status(
+def test_an_end_without_a_result_reports_the_status(
     work: Any, status: int, what: str, remote: bool
 ) -> None:
     with (

@@ -96,7 +96,7 @@ def test_it_holds_for_values_of_this_host_and_of_files(
         ("see https://example.org/@me", {}),
     ],
 )
-def test_what_is_no_secret_comes_back_as_it_is(
+def test_what_is_not_a_secret_comes_back_as_it_is(
     work: Any, text: str, variables: dict[str, str]
 ) -> None:
     with pytest.raises(RuntimeError) as caught:

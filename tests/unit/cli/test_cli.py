@@ -374,7 +374,7 @@ def test_a_wrong_value_is_named_as_the_command_line_names_it(
     assert "runtime." not in text
 
 
-def test_all_wrong_values_of_a_container_are_told_at_once(
+def test_all_wrong_values_of_a_container_are_reported_at_once(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     text = refused(capfd, "run", "--cpus", "x", "--memory", "y", "-p", "z", "app.py")
@@ -493,7 +493,7 @@ def test_a_module_that_is_not_here_is_left_to_the_image(call: Call, project: Pat
     assert (call.entry.script, call.entry.import_root) == ("", str(project))
 
 
-def test_a_folder_that_is_no_package_does_not_hide_a_module_of_the_image(
+def test_a_folder_that_is_not_a_package_does_not_hide_a_module_of_the_image(
     call: Call, project: Path
 ) -> None:
     (project / "build").mkdir()
@@ -585,7 +585,7 @@ def test_the_doctor_s_marks_have_colours_unless_they_are_unwanted(
     assert (click.style("fail", fg="red") in output) == coloured
 
 
-def test_a_backend_that_nobody_knows_is_an_error_of_the_doctor_s_too(
+def test_an_unknown_backend_is_an_error_of_the_doctor_too(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "substitute", None)

@@ -122,7 +122,7 @@ def test_without_a_run_there_is_an_empty_list() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "nan", "9" * 30])
-def test_labels_that_make_no_sense_are_no_reason_to_fail(value: str) -> None:
+def test_labels_that_make_no_sense_do_no_harm(value: str) -> None:
     backend = FakeBackend()
     names = (labels.PID, labels.CREATED, labels.GRACE, labels.STARTED)
     create(backend, {**ownership.labels(1), **dict.fromkeys(names, value)})
@@ -143,7 +143,7 @@ def test_an_engine_that_is_broken_is_left_out_and_named(
     assert capfd.readouterr().err == "buildr: podman is left out: no answer\n"
 
 
-def test_an_engine_that_is_not_installed_is_not_worth_a_word(
+def test_an_engine_that_is_not_installed_is_not_mentioned(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert command({"docker": FakeBackend()}, "ps").exit_code == 0
@@ -278,7 +278,7 @@ def test_logs_are_what_was_written_each_on_its_stream(
     assert capfdbinary.readouterr() == (b"\xff to stdout\n", b"to stderr")
 
 
-def test_a_log_that_no_driver_keeps_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_log_that_no_driver_keeps_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend()
     container = start(backend, ownership.labels(1))
     backend.fail("logs", EngineError("this container is using the 'none' log driver", status=500))
@@ -382,7 +382,7 @@ def test_a_dry_run_only_says_what_would_go() -> None:
     assert all(backend.image(image) for image in left)
 
 
-def test_while_somebody_builds_images_stay(capfd: pytest.CaptureFixture[str]) -> None:
+def test_during_a_build_images_stay(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend()
     left = left_images(backend)
     with building():
@@ -395,7 +395,7 @@ def test_while_somebody_builds_images_stay(capfd: pytest.CaptureFixture[str]) ->
     assert all(backend.image(image) for image in left)
 
 
-def test_an_image_in_use_stays_and_is_said() -> None:
+def test_an_image_in_use_stays_and_is_reported() -> None:
     backend = FakeBackend()
     image = backend.add_image("x", Image(id="", labels={PROJECT: "x"}))
     backend._images._images[image.id] = Image(id=image.id, labels={PROJECT: "x"})
@@ -442,7 +442,7 @@ def test_an_image_that_something_else_uses_does_not_keep_the_mark_of_a_killed_bu
     assert killed("docker") == []
 
 
-def test_images_that_a_killed_build_told_of_are_left_behind_and_named_ones_are_not() -> None:
+def test_images_that_a_killed_build_recorded_are_left_behind_and_named_ones_are_not() -> None:
     backend = FakeBackend(name="docker")
     named = backend.add_image("theirs")
     images = [backend._images.add(Image(id=""), f"step {n}").id for n in range(3)]

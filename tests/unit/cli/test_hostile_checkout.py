@@ -61,7 +61,7 @@ def buildr(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("make", [fifo, endless, sparse, Path.mkdir])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_is_none_is_one_error(
+def test_a_file_that_is_invalid_is_one_error(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: Callable[[Path], None]
 ) -> None:
     if name.endswith(".lock"):

@@ -205,7 +205,7 @@ def test_the_flag_comes_before_the_file(project: Path) -> None:
     assert [len(engines[name].builds) for name in engines] == [1, 1]  # type: ignore[union-attr]
 
 
-def test_an_engine_that_is_none_is_blamed_on_the_file(project: Path) -> None:
+def test_an_engine_that_is_invalid_is_blamed_on_the_file(project: Path) -> None:
     configure(project, '[tool.buildr]\nbackend = "podmn"\n')
     decorate(project)
     result = run_script("app.py")
@@ -216,7 +216,7 @@ def test_an_engine_that_is_none_is_blamed_on_the_file(project: Path) -> None:
     )
 
 
-def test_of_two_engines_the_one_that_is_none_is_blamed_on_its_own_place(project: Path) -> None:
+def test_of_two_engines_the_one_that_is_invalid_is_blamed_on_its_own_place(project: Path) -> None:
     configure(project, '[tool.buildr.runtime]\nexecutor = "docker"\n')
     engines = choose_both(*_options(settled({"package": {"builder": "podmn"}})))
     assert engines == (
@@ -258,7 +258,7 @@ def test_a_wrong_key_is_named_with_its_file(project: Path, text: str, problem: s
     assert buildr("run", "app.py").stderr == result.stderr
 
 
-def test_options_that_conflict_are_told_with_their_file(project: Path) -> None:
+def test_options_that_conflict_are_reported_with_their_file(project: Path) -> None:
     configure(project, "[tool.buildr.package]\nvariant = 'slim'\nbase_image = 'x'\n")
     with pytest.raises(OptionError) as caught:
         settled()
@@ -462,7 +462,7 @@ def test_every_option_has_a_variable(key: str) -> None:
         read_variables({f"BUILDR_{option.group}_{option.name}_".upper(): "[]"})
 
 
-def test_a_directory_by_that_name_is_no_file(project: Path) -> None:
+def test_a_directory_by_that_name_is_not_a_file(project: Path) -> None:
     (project / "pyproject.toml").mkdir()
     assert read_project_file(str(project)) is None
 

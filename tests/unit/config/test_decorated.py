@@ -165,7 +165,7 @@ def test_of_typed_options_the_defaults_are_not_given(project: Path) -> None:
         ("O = {'package': {'tag': 'v'}}\n@Containerize(**O)\ndef main(): ...\n", HEAD),
     ],
 )  # fmt: skip
-def test_the_decorator_is_found_wherever_it_stands(project: Path, text: str, head: str) -> None:
+def test_the_decorator_is_found_anywhere_in_the_script(project: Path, text: str, head: str) -> None:
     assert package(project, text, head) == {"tag": "v"}
 
 
@@ -280,7 +280,7 @@ def test_where_that_is_not_certain_they_are_listed(project: Path, end: str) -> N
     ("end", "tag"),
     [("A().run()", "a"), ("B().run()", "b"), ("B.run.remote(1)", "b"), ("make().run()", None)],
 )
-def test_methods_of_one_name_are_told_apart_by_their_class(
+def test_methods_of_one_name_are_distinguished_by_their_class(
     project: Path, end: str, tag: str | None
 ) -> None:
     text = "".join(

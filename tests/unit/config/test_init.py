@@ -104,6 +104,6 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
     assert "cannot be written: File too large" in capfd.readouterr().err
 
 
-def test_a_directory_that_is_not_there_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_that_is_not_there_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     assert init("nowhere").exit_code == 125
     assert "nowhere/pyproject.toml cannot be written" in capfd.readouterr().err

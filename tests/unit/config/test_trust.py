@@ -472,7 +472,7 @@ def test_anything_but_yes_is_no(project: Path, answer: bytes) -> None:
         assert terminal.end() == 125
 
 
-def test_what_was_typed_before_the_question_is_no_answer(project: Path) -> None:
+def test_what_was_typed_before_the_question_is_not_an_answer(project: Path) -> None:
     configure(HOST_MOUNT)
     with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
         terminal.type(b"y\n")
@@ -491,7 +491,7 @@ def test_ctrl_c_at_the_question_ends_it(project: Path) -> None:
         assert terminal.end() == 0
 
 
-def test_a_list_that_nobody_reads_to_its_end_is_not_asked_about(project: Path) -> None:
+def test_a_list_too_long_to_be_read_is_not_asked_about(project: Path) -> None:
     configure("tool.buildr.runtime.env = [" + ",".join(f"'A{n}'" for n in range(99)) + "]\n")
     with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
         terminal.wait_for(b"If you trust this project, say so once: --trust")

@@ -141,7 +141,7 @@ HARD: Tree = {"a": Node("file", content=b"1"), "b": Node("hardlink", target="a")
         {"b": Node("file", content=b"1"), "c": HARD["c"]},
     ],
 )
-def test_what_touches_hard_links_is_no_delta(new: Tree) -> None:
+def test_what_touches_hard_links_is_not_a_delta(new: Tree) -> None:
     assert difference(state(HARD), state(new)) is None
 
 

@@ -158,7 +158,7 @@ EVERYTHING = ["app.py", "env/c", "out/kept", "sub/a", "sub/deep/b"]
         "overlay",
     ],
 )
-def test_where_times_do_not_tell_of_changes_everything_is_read_each_time(
+def test_where_times_do_not_show_changes_everything_is_read_each_time(
     site: Site, table: Path, kind: str
 ) -> None:
     mounted(table, kind, device=site.root.stat().st_dev)
@@ -311,7 +311,7 @@ def test_a_change_is_seen(site: Site, change: Callable[[Path], object]) -> None:
     assert second != first
 
 
-def test_an_environment_that_is_none_any_more_is_seen(
+def test_an_environment_that_is_no_longer_one_is_noticed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(site, "find", lambda _: scan(site.root, rules=None))
@@ -425,7 +425,7 @@ def test_without_a_place_for_it_everything_is_read(
     assert "app.py" in site.read
 
 
-def test_a_name_that_is_no_text_goes_without_an_index(site: Site) -> None:
+def test_a_name_that_is_not_text_goes_without_an_index(site: Site) -> None:
     Path(os.fsdecode(os.fsencode(site.root) + b"/\xff")).write_bytes(b"x")
     site.look()
     assert site.look() == site.truth()

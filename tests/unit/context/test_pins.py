@@ -134,7 +134,7 @@ def test_one_file_alone_is_held_too(root: Path) -> None:
     assert found.pinned == {"log": b"line\n"}
 
 
-def test_a_file_that_may_not_be_read_is_said(root: Path) -> None:
+def test_a_file_that_may_not_be_read_is_reported(root: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     (root / "locked").write_bytes(b"x")

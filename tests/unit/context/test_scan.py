@@ -189,7 +189,7 @@ def test_a_device_is_skipped_and_named(tmp_path: Path) -> None:
     assert scan(tmp_path, rules=NO_RULES).skipped == (Skipped("null", "a character device"),)
 
 
-def test_an_ignored_fifo_is_not_worth_a_word(tmp_path: Path) -> None:
+def test_an_ignored_fifo_is_not_mentioned(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     assert scan(tmp_path, rules=IgnoreRules.parse("fifo")).skipped == ()
 
@@ -202,7 +202,7 @@ def test_a_name_that_engines_take_for_a_deletion_is_refused(tmp_path: Path, name
     assert ".containerignore" in caught.value.hint or ".dockerignore" in caught.value.hint
 
 
-def test_an_ignored_name_of_that_kind_is_no_error(tmp_path: Path) -> None:
+def test_an_ignored_name_of_that_kind_is_not_an_error(tmp_path: Path) -> None:
     write(tmp_path, ".wh.a")
     assert paths(tmp_path, ".wh.*") == []
 
@@ -291,7 +291,7 @@ def test_a_link_that_climbs_above_the_context_is_left_out(
         ),
     ],
 )  # fmt: skip
-def test_all_of_them_are_told_in_one_line(sent: list[str], left: list[str], said: str) -> None:
+def test_all_of_them_are_reported_in_one_line(sent: list[str], left: list[str], said: str) -> None:
     assert describe_links(sent, left) == said
 
 
@@ -420,7 +420,9 @@ def test_a_folder_that_may_not_be_entered_is_an_error(plain_user_root: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["sub", "*\n!**/*.py"])
-def test_what_may_not_be_read_and_is_ignored_is_no_error(plain_user_root: Path, text: str) -> None:
+def test_what_may_not_be_read_and_is_ignored_is_not_an_error(
+    plain_user_root: Path, text: str
+) -> None:
     write(plain_user_root, "sub/a")
     (plain_user_root / "sub").chmod(0o000)
     try:

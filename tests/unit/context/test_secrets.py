@@ -64,7 +64,7 @@ def travelling(root: Path, rules: IgnoreRules = NO_RULES) -> list[str]:
         ".streamlit/secrets.toml",
     ],
 )
-def test_a_likely_secret_stays_at_home_and_is_named(tmp_path: Path, path: str) -> None:
+def test_a_likely_secret_is_not_sent_and_is_named(tmp_path: Path, path: str) -> None:
     write(tmp_path, path)
     write(tmp_path, "app.py")
     found = scan(tmp_path, rules=NO_RULES)
@@ -267,7 +267,7 @@ def test_a_folder_within_a_folder_of_secrets_can_be_asked_for(tmp_path: Path, te
     assert scan(tmp_path, rules=IgnoreRules.parse(text)).secrets == (".ssh/id_rsa",)
 
 
-def test_what_the_rules_leave_out_is_no_held_back_secret(tmp_path: Path) -> None:
+def test_what_the_rules_leave_out_is_not_a_held_back_secret(tmp_path: Path) -> None:
     write(tmp_path, ".env")
     write(tmp_path, ".ssh/id_rsa")
     found = scan(tmp_path, rules=IgnoreRules.parse(".env\n.ssh\n!.sshx"))
@@ -292,7 +292,7 @@ def test_whatever_the_exceptions_are_they_can_be_asked(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["!x\\/*", "!*/*", "!**/**", "!.", "!/a/*/**"])
-def test_an_odd_exception_is_no_trouble(text: str) -> None:
+def test_an_odd_exception_does_no_harm(text: str) -> None:
     assert not SecretTable(IgnoreRules.parse(text)).asks_for_folder(".ssh", ".ssh")
 
 

@@ -83,7 +83,7 @@ def test_a_block_without_dependencies_installs_nothing(
         '"""\n    # /// script\n    # dependencies = []\n"""\n',
     ],
 )
-def test_what_is_no_block_is_ignored(tmp_path: Path, script: str) -> None:
+def test_what_is_not_a_block_is_ignored(tmp_path: Path, script: str) -> None:
     assert read(tmp_path, script) is None
 
 

@@ -104,7 +104,7 @@ def test_uv() -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_what_uv_exports_is_what_is_taken_from_its_lock(python: str) -> None:
+def test_what_uv_exports_is_what_is_read_from_its_lock(python: str) -> None:
     lock = found(DATA / "uv", extras=("cli",), groups=("dev", "lint"))
     exported = found(DATA / "uv", "pylock.all.toml")
     assert installed(lock, python) == installed(exported, python)
@@ -362,7 +362,7 @@ def test_a_folder_with_a_condition_is_not_editable_since_pip_reads_no_marker_the
 REGISTRY = f'name = "x"\nversion = "1"\nsource = {{ registry = "https://index.example.org/simple" }}\nwheels = [{{ url = "x", hash = "{HASH}" }}]'
 
 
-def test_an_index_that_the_project_declares_is_told_to_pip(tmp_path: Path) -> None:
+def test_an_index_that_the_project_declares_is_passed_to_pip(tmp_path: Path) -> None:
     uv_lock(tmp_path, REGISTRY)
     assert list(staged(found(tmp_path))) == ["x==1"]
 
@@ -403,7 +403,7 @@ def test_an_index_that_pip_cannot_ask_is_refused(tmp_path: Path, url: str) -> No
         found(tmp_path)
 
 
-def test_pipenvs_other_indexes_are_told_to_pip(tmp_path: Path) -> None:
+def test_pipenvs_other_indexes_are_passed_to_pip(tmp_path: Path) -> None:
     pipfile_lock(tmp_path, x={"version": "==1", "hashes": [HASH], "index": "mine"})
     data = json.loads((tmp_path / "Pipfile.lock").read_text())
     data["_meta"]["sources"].append({"name": "mine", "url": "https://mine.example.org/simple"})
@@ -412,7 +412,7 @@ def test_pipenvs_other_indexes_are_told_to_pip(tmp_path: Path) -> None:
     assert list(staged(found(tmp_path))) == [extra, "x==1"]
 
 
-def test_pipenvs_usual_index_is_told_to_pip_where_another_one_comes_first(tmp_path: Path) -> None:
+def test_pipenvs_usual_index_is_passed_to_pip_where_another_one_comes_first(tmp_path: Path) -> None:
     pipfile_lock(
         tmp_path,
         x={"version": "==1", "hashes": [HASH], "index": "mine"},
@@ -513,7 +513,7 @@ def test_a_package_in_a_circle_is_needed_once(tmp_path: Path) -> None:
     ]
 
 
-def test_conflicting_extras_are_told_apart(tmp_path: Path) -> None:
+def test_conflicting_extras_are_distinguished(tmp_path: Path) -> None:
     source = f'source = {{ registry = "https://index.example.org/simple" }}\nsdist = {{ hash = "{HASH}" }}'
     (tmp_path / "uv.lock").write_text(
         'version = 1\nconflicts = [[{ package = "demo", extra = "cpu" }, { package = "demo", extra = "gpu" }]]\n'
@@ -543,7 +543,7 @@ def test_the_members_of_a_workspace_without_a_project_at_its_top_are_installed(
     assert list(staged(lock, "local.txt")) == ["-e file:///app/a"]
 
 
-def test_a_project_that_is_no_package_has_no_folder_to_import_from(tmp_path: Path) -> None:
+def test_a_project_that_is_not_a_package_has_no_folder_to_import_from(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "pyproject.toml").write_text("[build-system]\n")
     uv_lock(tmp_path, root='virtual = "."')
@@ -639,7 +639,7 @@ def test_what_pip_would_have_to_choose_by_itself_is_refused(tmp_path: Path, pack
         found(tmp_path)
 
 
-def test_an_older_packaging_is_told_to_be_replaced(
+def test_an_older_packaging_has_to_be_upgraded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pylock(tmp_path)
@@ -736,7 +736,7 @@ def test_a_lock_beside_a_script_without_metadata_is_somebody_elses(tmp_path: Pat
     assert find_dependencies(ProjectFiles(context=tmp_path, script=Path("app.py"))) is None
 
 
-def test_what_inline_metadata_tells_uv_is_told_to_pip_or_refused(tmp_path: Path) -> None:
+def test_what_inline_metadata_tells_uv_is_passed_to_pip_or_refused(tmp_path: Path) -> None:
     head = '# /// script\n# dependencies = ["x"]\n'
     index = '# [[tool.uv.index]]\n# url = "https://mine.example.org/simple"\n'
     (tmp_path / "app.py").write_text(f"{head}{index}# ///\n")

@@ -92,7 +92,7 @@ def test_what_never_holds_is_known(marker: str) -> None:
         "python_version ; x",
     ],
 )
-def test_what_is_no_marker_is_refused(marker: str) -> None:
+def test_what_is_not_a_marker_is_refused(marker: str) -> None:
     with pytest.raises(ValueError):
         read(marker, WANTED)
 

@@ -115,7 +115,7 @@ two = "demo.two"
         '[build-system]\nrequires = []\n[project]\nname = "a\\nb"\nversion = "1"\n',
     ],
 )
-def test_what_is_no_package_or_has_no_proper_name_has_none(tmp_path: Path, text: str) -> None:
+def test_what_is_not_a_package_or_has_no_proper_name_has_none(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, text).own == ()
 
 

@@ -77,7 +77,7 @@ def test_extras_and_groups_are_added(tmp_path: Path, option: str) -> None:
         find(tmp_path, *packages, **more)
 
 
-def test_an_entry_for_extras_is_no_package_of_its_own(tmp_path: Path) -> None:
+def test_an_entry_for_extras_is_not_a_package_of_its_own(tmp_path: Path) -> None:
     found = find(
         tmp_path,
         package(
@@ -111,7 +111,7 @@ def test_packages_from_elsewhere(tmp_path: Path) -> None:
     ]
 
 
-def test_the_projects_indexes_are_told_to_pip(tmp_path: Path) -> None:
+def test_the_projects_indexes_are_passed_to_pip(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[[tool.pdm.source]]\nname = "mine"\nurl = "https://mine.example.org/simple"\n'
         'include_packages = ["six"]\n'

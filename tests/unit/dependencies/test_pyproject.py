@@ -88,7 +88,7 @@ def test_an_unknown_extra_or_group_is_refused(tmp_path: Path, option: str) -> No
         lines(tmp_path, PROJECT, **{option: ("x",)})
 
 
-def test_a_file_that_only_configures_tools_is_no_source(tmp_path: Path) -> None:
+def test_a_file_that_only_configures_tools_is_not_a_source(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
     assert find(tmp_path) is None
     with pytest.raises(DependencyError, match=r"has no table \[project\]"):
@@ -99,7 +99,7 @@ def test_a_project_without_dependencies_installs_nothing(tmp_path: Path) -> None
     assert lines(tmp_path, '[project]\nname = "x"\nversion = "1"\n') == []
 
 
-def test_an_index_of_the_project_is_told_to_pip(tmp_path: Path) -> None:
+def test_an_index_of_the_project_is_passed_to_pip(tmp_path: Path) -> None:
     index = '[[tool.uv.index]]\nurl = "https://mine.example.org/simple"\n'
     assert lines(tmp_path, PROJECT + index)[0] == (
         "--extra-index-url https://mine.example.org/simple"
@@ -221,7 +221,9 @@ def test_an_index_for_certain_names_is_not_asked_for_others(tmp_path: Path) -> N
         (f'[[tool.rye.sources]]\nname = "mine"\n{MINE}', "--extra-index-url"),
     ],
 )
-def test_indexes_of_every_tool_are_told_to_pip(tmp_path: Path, tables: str, expected: str) -> None:
+def test_indexes_of_every_tool_are_passed_to_pip(
+    tmp_path: Path, tables: str, expected: str
+) -> None:
     found = lines(tmp_path, PROJECT + tables)
     wanted = f"{expected} https://mine.example.org/simple" if expected else "requests>=2.31"
     assert found[0] == wanted
@@ -320,7 +322,7 @@ def test_where_the_projects_own_packages_are_imported_from(
     assert found.roots == roots
 
 
-def test_a_project_that_is_not_built_is_no_package(tmp_path: Path) -> None:
+def test_a_project_that_is_not_built_is_not_a_package(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     found = find(tmp_path)
@@ -373,7 +375,7 @@ def test_an_empty_list_installs_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "item", ["requirements.txt", "reqs/base.in", "-r x.txt", "pyproject.toml", "environment.yml"]
 )
-def test_a_file_in_the_list_is_told_to_be_one(tmp_path: Path, item: str) -> None:
+def test_a_file_in_the_list_is_recognized_as_one(tmp_path: Path, item: str) -> None:
     with pytest.raises(DependencyError, match=rf"{item}' is a file, and not a package") as caught:
         find(tmp_path, listed=(item,))
     assert "dependencies_file" in caught.value.hint
@@ -381,7 +383,9 @@ def test_a_file_in_the_list_is_told_to_be_one(tmp_path: Path, item: str) -> None
 
 
 @pytest.mark.parametrize("item", ["a b", "--pre", "./x", "a # b", "a \\"])
-def test_an_item_of_the_list_that_is_no_requirement_is_refused(tmp_path: Path, item: str) -> None:
+def test_an_item_of_the_list_that_is_not_a_requirement_is_refused(
+    tmp_path: Path, item: str
+) -> None:
     with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is not a requirement"):
         find(tmp_path, listed=(item,))
 

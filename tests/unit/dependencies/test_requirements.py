@@ -427,7 +427,7 @@ def test_credentials_are_noted_and_never_shown(tmp_path: Path, line: str) -> Non
         "https://example.org/a@1.whl",
     ],
 )
-def test_what_is_no_credential_is_not_noted(tmp_path: Path, line: str) -> None:
+def test_what_is_not_a_credential_is_not_noted(tmp_path: Path, line: str) -> None:
     assert read(tmp_path, {"requirements.txt": f"a\n{line}\n"}).notes == ()
 
 

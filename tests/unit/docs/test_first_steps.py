@@ -36,7 +36,7 @@ def test_what_is_read_is_a_message_of_the_code(text: str) -> None:
     assert not is_said(text.replace(longest, f"{longest}x"), messages())
 
 
-def test_a_wrong_command_is_told_the_nearest_name() -> None:
+def test_a_mistyped_command_gets_the_nearest_name() -> None:
     assert OF_CLICK in CliRunner().invoke(app, ["rnu", "hello.py"]).output
 
 

@@ -105,7 +105,7 @@ def test_the_steps_are_those_of_the_containerfile() -> None:
     assert steps == instructions
 
 
-def test_the_moving_line_is_the_only_one_beside_what_is_said() -> None:
+def test_the_moving_line_is_the_only_one_beside_what_is_reported() -> None:
     said, moving = after("progress", "buildr build --no-cache packages.py")
     assert said == "buildr: dependencies from the inline metadata of packages.py"
     assert re.match(r"\S building packages: step \d+/\d+ RUN ", moving)

@@ -68,6 +68,6 @@ def test_a_page_without_quotations_would_be_seen() -> None:
     assert len(set(QUOTED)) == len(QUOTED)
 
 
-def test_docstrings_are_no_messages() -> None:
+def test_docstrings_are_not_messages() -> None:
     source = '"""the engine is gone"""\nname = 1\nraise ValueError(f"there is no {name} here")\n'
     assert set(messages_of(source)) == {f"there is no {GAP} here"}

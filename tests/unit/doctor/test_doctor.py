@@ -536,7 +536,7 @@ def test_vfs_elsewhere_is_named_as_slow(
     assert "slow" in check.text
 
 
-def test_an_engine_that_does_not_tell_its_details_is_a_warning(machine: Machine) -> None:
+def test_an_engine_that_does_not_report_its_details_is_a_warning(machine: Machine) -> None:
     podman = Podman()
     podman.fail("details", EngineError("something broke"))
     findings = examined(machine, {"podman": podman})

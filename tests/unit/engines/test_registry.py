@@ -81,7 +81,7 @@ def test_case_and_blanks_around_a_name_do_not_matter(
 # Auto -------------------------------------------------------------------------------------------------
 
 
-def test_auto_takes_podman_without_a_word() -> None:
+def test_auto_takes_podman_silently() -> None:
     podman, said = FakeBackend(name="podman"), Said()
     with using({"podman": podman, "docker": FakeBackend(name="docker")}):
         assert connect(choose(), said) is podman

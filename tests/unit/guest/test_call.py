@@ -230,7 +230,7 @@ def test_classes_of_the_script_are_pickled_as_the_hosts(guest: Guest) -> None:
         ),
     ],
 )
-def test_an_exception_is_told_so_that_a_built_in_one_can_be_rebuilt(
+def test_an_exception_is_described_so_that_a_built_in_one_can_be_rebuilt(
     guest: Guest, kind: str, builtin: str, arguments: list[Any] | None
 ) -> None:
     reported, report = guest.call("failing", kind)
@@ -262,20 +262,22 @@ def test_a_child_that_the_function_forked_does_not_answer(guest: Guest) -> None:
         ({"path": "", "spec": "nothing"}, "the module nothing is not in the container"),
     ],
 )
-def test_what_is_not_in_the_image_is_told(guest: Guest, changes: dict[str, Any], what: str) -> None:
+def test_what_is_not_in_the_image_is_reported(
+    guest: Guest, changes: dict[str, Any], what: str
+) -> None:
     kind, (reported, _) = guest.call(changes.pop("function", "where"), **changes)
     assert kind == "missing"
     assert reported.startswith(what)
 
 
-def test_what_the_scripts_own_import_raises_is_told(guest: Guest) -> None:
+def test_what_the_scripts_own_import_raises_is_reported(guest: Guest) -> None:
     guest.write("app/tool.py", b"import no_such_module")
     kind, report = guest.call("where")
     assert (kind, report["type"]) == ("error", "ModuleNotFoundError")
     assert report["state"] == {"name": "no_such_module"}
 
 
-def test_exceptions_that_cannot_be_shown_are_told_all_the_same(guest: Guest) -> None:
+def test_exceptions_that_cannot_be_shown_are_reported_all_the_same(guest: Guest) -> None:
     guest.write(
         "app/tool.py",
         b"class Bad(Exception):\n def __str__(self): raise RuntimeError\ndef f(): raise Bad",
@@ -293,7 +295,7 @@ def test_a_long_traceback_is_cut_in_the_middle(guest: Guest) -> None:
     assert report["text"].endswith("z")
 
 
-def test_a_request_that_broke_off_is_no_answer(guest: Guest) -> None:
+def test_a_request_that_broke_off_is_not_an_answer(guest: Guest) -> None:
     runner = guest.root / "guest" / "buildr" / "guest" / "call.py"
     done = subprocess.run(
         [sys.executable, str(runner), str(guest.root / "result")],
@@ -313,7 +315,7 @@ def test_pickles_from_here_are_read_there(guest: Guest) -> None:
     assert pickle.loads(data) == (1, 2)  # noqa: S301 - our own
 
 
-def test_an_answer_that_nobody_reads_any_more_is_a_line_and_no_traceback(
+def test_an_answer_without_a_reader_is_a_line_and_not_a_traceback(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "result")

@@ -172,7 +172,7 @@ def test_the_cgroup_of_process_1_names_the_engine(
         "0::/docker",
     ],
 )
-def test_the_cgroup_of_a_host_is_no_container(tmp_path: Path, cgroup: str) -> None:
+def test_the_cgroup_of_a_host_is_not_a_container(tmp_path: Path, cgroup: str) -> None:
     root = _a_process(tmp_path, _HOST_ROOT, cgroup=cgroup, pids=_HOST_PIDS)
 
     assert detect(root, {}).inside is False
@@ -257,7 +257,7 @@ def test_what_an_engine_mounts_for_one_container_names_it(
         ("/systemd/propagate/web.service", "/run/systemd/incoming"),
     ],
 )
-def test_other_mounts_are_no_container(tmp_path: Path, source: str, point: str) -> None:
+def test_other_mounts_are_not_a_container(tmp_path: Path, source: str, point: str) -> None:
     root = _a_process(tmp_path, _HOST_ROOT, _bind(source, point), pids=_HOST_PIDS)
 
     assert detect(root, {}).inside is False
@@ -345,7 +345,7 @@ def test_a_root_in_the_storage_of_an_engine_is_a_container(
         "/ / rw - xfs /dev/mapper/vg-root rw",
     ],
 )
-def test_a_left_over_marker_on_a_host_is_no_container(tmp_path: Path, root_mount: str) -> None:
+def test_a_left_over_marker_on_a_host_is_not_a_container(tmp_path: Path, root_mount: str) -> None:
     mount = "22 1 0:20 " + root_mount.format(id=_ID)
     files = {"/.dockerenv": "", "/run/.containerenv": ""}
     root = _a_process(tmp_path, mount, cgroup="0::/init.scope", pids=_HOST_PIDS, files=files)
@@ -364,7 +364,7 @@ def test_a_left_over_marker_on_a_host_is_no_container(tmp_path: Path, root_mount
         "1 0 0:2 /ostree/deploy/os/deploy/0.0 / rw - xfs /dev/sda4 rw",
     ],
 )
-def test_a_left_over_marker_in_a_pid_namespace_on_the_host_root_is_no_container(
+def test_a_left_over_marker_in_a_pid_namespace_on_the_host_root_is_not_a_container(
     tmp_path: Path, root_mount: str
 ) -> None:
     mount = _bind("/run/generated/resolv.conf", "/etc/resolv.conf")
@@ -373,7 +373,7 @@ def test_a_left_over_marker_in_a_pid_namespace_on_the_host_root_is_no_container(
     assert detect(root, {}).inside is False
 
 
-def test_a_left_over_marker_in_a_sandbox_on_an_exported_tree_is_no_container(
+def test_a_left_over_marker_in_a_sandbox_on_an_exported_tree_is_not_a_container(
     tmp_path: Path,
 ) -> None:
     root = _a_process(tmp_path, _DIRECTORY_ROOT, files={"/.dockerenv": ""})
@@ -381,7 +381,7 @@ def test_a_left_over_marker_in_a_sandbox_on_an_exported_tree_is_no_container(
     assert detect(root, {}).inside is False
 
 
-def test_a_left_over_marker_in_a_chroot_is_no_container(tmp_path: Path) -> None:
+def test_a_left_over_marker_in_a_chroot_is_not_a_container(tmp_path: Path) -> None:
     root = _write(tmp_path, {"/.dockerenv": "", "/run/.containerenv": ""}, {})
 
     assert detect(root, {}).inside is False
@@ -402,7 +402,9 @@ def test_a_marker_counts_with_the_root_and_the_pids_of_a_container(
     assert found.reason.startswith(marker)
 
 
-def test_the_storage_of_other_containers_in_the_mount_table_is_no_container(tmp_path: Path) -> None:
+def test_the_storage_of_other_containers_in_the_mount_table_is_not_a_container(
+    tmp_path: Path,
+) -> None:
     point = f"/var/lib/docker/overlay2/{_ID}/merged"
     other = (
         f"50 27 0:58 / {point} rw - overlay overlay rw,upperdir=/var/lib/docker/overlay2/{_ID}/diff"
@@ -432,7 +434,7 @@ def test_the_mounts_of_lxc_tell_without_any_variable(tmp_path: Path, mount: str)
     assert detect(_a_process(tmp_path, _DIRECTORY_ROOT, mount), {}).engine == "lxc"
 
 
-def test_lxcfs_on_the_host_is_no_container(tmp_path: Path) -> None:
+def test_lxcfs_on_the_host_is_not_a_container(tmp_path: Path) -> None:
     mount = "9 2 0:41 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw"
     root = _a_process(tmp_path, _HOST_ROOT, mount, pids=_HOST_PIDS)
 
@@ -457,7 +459,7 @@ def test_a_file_of_the_init_or_the_manager_inside_tells(tmp_path: Path, path: st
     assert detect(root, {}).engine == "lxc"
 
 
-def test_a_virtual_machine_that_calls_itself_wsl_is_no_container(tmp_path: Path) -> None:
+def test_a_virtual_machine_that_calls_itself_wsl_is_not_a_container(tmp_path: Path) -> None:
     files = {"/run/systemd/container": "wsl\n", "/.dockerenv": ""}
 
     assert detect(_a_process(tmp_path, _HOST_ROOT, files=files), {}).inside is False
@@ -580,20 +582,20 @@ def test_without_an_environment_the_one_of_the_process_is_taken(
 # Content that cannot be read, or makes no sense
 
 
-def test_an_empty_root_is_no_container(tmp_path: Path) -> None:
+def test_an_empty_root_is_not_a_container(tmp_path: Path) -> None:
     found = detect(tmp_path, {})
 
     assert (found.inside, found.engine, found.explicit) == (False, None, False)
     assert found.reason
 
 
-def test_a_root_that_is_absent_or_impossible_is_no_container(tmp_path: Path) -> None:
+def test_a_root_that_is_absent_or_impossible_is_not_a_container(tmp_path: Path) -> None:
     assert detect(tmp_path / "absent", {}).inside is False
     assert detect(f"{tmp_path}\0", {}).inside is False
     assert detect("x" * 5000, {}).inside is False
 
 
-def test_directories_and_loops_in_place_of_files_are_no_container(tmp_path: Path) -> None:
+def test_directories_and_loops_in_place_of_files_are_not_a_container(tmp_path: Path) -> None:
     (tmp_path / "proc/1/cgroup").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").mkdir(parents=True)
     _write(tmp_path, {}, {"/proc/self/cgroup": "cgroup", "/proc/1/environ": "environ"})
@@ -601,7 +603,7 @@ def test_directories_and_loops_in_place_of_files_are_no_container(tmp_path: Path
     assert detect(tmp_path, {}).inside is False
 
 
-def test_lines_that_are_not_whole_are_no_evidence(tmp_path: Path) -> None:
+def test_lines_that_are_not_whole_are_not_evidence(tmp_path: Path) -> None:
     source = f"/var/lib/docker/containers/{_ID}/hostname"
     files = {
         "/proc/1/cgroup": f"docker/{_ID}\n0:/docker/{_ID}\n",

@@ -95,7 +95,7 @@ def test_what_python_ignores_is_not_ignored_in_the_command(tmp_path: Path, numbe
     assert not ignored >> (number - 1) & 1
 
 
-def test_an_interrupt_just_before_the_command_ends_it_without_a_word() -> None:
+def test_an_interrupt_just_before_the_command_ends_it_silently() -> None:
     code = (
         "import os, signal; from buildr.guest import init\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
@@ -249,7 +249,7 @@ def test_the_interrupt_key_reaches_the_command_once(tmp_path: Path) -> None:
         assert terminal.end() == 0
 
 
-def test_a_terminal_of_another_session_is_no_error(tmp_path: Path) -> None:
+def test_a_terminal_of_another_session_is_not_an_error(tmp_path: Path) -> None:
     with OnTerminal("-c", "input()", cwd=tmp_path) as other:
         done = subprocess.run(
             [sys.executable, "-IS", INIT, *code("sys.exit(6)")],
@@ -295,7 +295,7 @@ def unblocked() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_a_size_that_came_before_anybody_waited_is_not_missed(
+def test_a_size_that_came_before_the_wait_is_not_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(init, "_SIZE_SECONDS", SECONDS)
@@ -352,7 +352,7 @@ LISTEN = code(
 )
 
 
-def test_a_server_that_nobody_outside_reaches_is_told_once(tmp_path: Path) -> None:
+def test_a_server_that_is_unreachable_from_outside_is_reported_once(tmp_path: Path) -> None:
     with listening(socket.AF_INET, "127.0.0.1") as known:
         port = known.getsockname()[1]
         environ = {init.PUBLISHED: f"1,{port}"}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         ({}, ""),
     ],
 )
-def test_a_kill_for_want_of_memory_is_told(
+def test_a_kill_for_want_of_memory_is_reported(
     tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
     for name, text in files.items():

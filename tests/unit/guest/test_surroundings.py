@@ -60,7 +60,7 @@ def test_a_time_zone_without_data_becomes_a_rule(
     assert variables(tmp_path, given, "TZ", surroundings.TIME_ZONE) == ([seen, "-"], b"")
 
 
-def test_a_time_zone_of_which_nothing_is_known_is_told(tmp_path: Path) -> None:
+def test_a_time_zone_of_which_nothing_is_known_is_reported(tmp_path: Path) -> None:
     given = {"TZ": "No/Where", surroundings.TIME_ZONE: ""}
     found, said = variables(tmp_path, given, "TZ")
     assert found == ["No/Where"]

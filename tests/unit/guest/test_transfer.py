@@ -150,5 +150,5 @@ def test_any_bytes_can_be_parsed(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"[]", b"1", b"{}", b'{"length": "1"}', b"[" * 100_000, b"\xff"])
-def test_a_line_that_is_no_head_is_no_message(line: bytes) -> None:
+def test_a_line_that_is_not_a_head_is_not_a_message(line: bytes) -> None:
     assert transfer.parse(line + b"\n") is None

@@ -44,7 +44,7 @@ def test_the_last_one_stored_counts(folder: Path) -> None:
     assert os.listdir(folder) == [NAME]
 
 
-def test_nobody_else_may_look(folder: Path) -> None:
+def test_the_folder_is_closed_to_other_users(folder: Path) -> None:
     cache.store("kind", NAME, b"x")
     assert (folder / NAME).stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_the_old_one_and_nothing_else(
     assert os.listdir(folder) == [NAME]
 
 
-def test_what_nobody_uses_goes_when_something_new_comes(folder: Path) -> None:
+def test_unused_files_are_removed_when_something_new_is_stored(folder: Path) -> None:
     names = [cache.key(str(number)) for number in range(3)]
     for name in names:
         cache.store("kind", name, b"x")
@@ -120,7 +120,9 @@ def test_what_nobody_uses_goes_when_something_new_comes(folder: Path) -> None:
     assert sorted(os.listdir(folder)) == sorted([names[1], names[2], NAME])
 
 
-def test_what_a_killed_process_had_half_written_goes_when_something_new_comes(folder: Path) -> None:
+def test_half_written_files_of_killed_processes_are_removed_when_something_new_is_stored(
+    folder: Path,
+) -> None:
     cache.store("kind", NAME, b"x")
     live = f"{NAME}.{os.getpid()}-{start_time('self')}-ab"
     for name in (live, f"{NAME}.4194305-1-ab"):  # no pid is as large, proc(5)

@@ -61,7 +61,7 @@ def test_a_closed_stderr_of_the_script_changes_nothing(
     assert capfd.readouterr().err == "buildr: text\n"
 
 
-def test_text_that_is_no_valid_unicode_is_shown_all_the_same(
+def test_text_that_is_not_valid_unicode_is_shown_all_the_same(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     console.say("caf\udce9")
@@ -82,7 +82,7 @@ def test_a_terminal_is_one_unless_it_is_dumb(tmp_path: Path, term: str, answer: 
         assert terminal.end() == 0
 
 
-def test_a_pipe_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_is_not_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert not console.is_terminal()
     assert capfd.readouterr() == ("", "")
     assert not os.isatty(2)
@@ -143,7 +143,7 @@ def test_what_others_wrote_controls_no_terminal(
     assert said.endswith("\n\ta second line with ü, 漢 and 👩‍💻\n")
 
 
-def test_neither_does_the_text_of_an_error_that_nobody_handles(tmp_path: Path) -> None:
+def test_neither_does_the_text_of_an_unhandled_error(tmp_path: Path) -> None:
     code = (
         "from buildr.errors import EngineError\n"
         f"raise EngineError('refused: ' + {HOSTILE!r}, message={HOSTILE!r}, hint='a\\nb')"

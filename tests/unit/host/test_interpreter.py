@@ -57,7 +57,7 @@ def test_they_mean_what_python_itself_takes_them_for(tmp_path: Path, options: st
     ("program", "python"),
     [("python", True), ("/usr/bin/python3.12", True), ("pythonw", False), ("sh", False)],
 )
-def test_a_python_is_told_by_its_name(program: str, python: bool) -> None:
+def test_a_python_is_recognized_by_its_name(program: str, python: bool) -> None:
     assert is_python(program) is python
 
 

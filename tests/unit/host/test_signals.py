@@ -155,7 +155,7 @@ class Destroyed:
 @pytest.mark.parametrize(
     ("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 3)]
 )
-def test_an_exception_that_python_cannot_raise_is_raised_afterwards_without_a_word(
+def test_an_exception_that_python_cannot_raise_is_raised_afterwards_silently(
     number: int, times: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def destroy(signals: Signals) -> None:
@@ -528,7 +528,7 @@ def test_termination_during_a_build_ends_it(tmp_path: Path, number: int) -> None
     assert b"Traceback" not in done.stderr
 
 
-def test_under_nohup_a_hangup_reaches_nobody(tmp_path: Path) -> None:
+def test_under_nohup_a_hangup_is_ignored(tmp_path: Path) -> None:
     with ready(
         tmp_path,
         app(WAITING),
@@ -564,7 +564,7 @@ def test_cancel_without_a_container_does_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_reader_that_has_gone_ends_the_script_by_sigpipe_without_a_word(tmp_path: Path) -> None:
+def test_a_reader_that_has_gone_ends_the_script_by_sigpipe_silently(tmp_path: Path) -> None:
     guest = f"""\
 container.signals.catch(signal.SIGUSR1)
 {READY}

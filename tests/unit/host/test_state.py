@@ -78,7 +78,7 @@ def test_a_relative_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None
     assert state.directory() == "/home/me/.local/state/buildr"
 
 
-def test_a_home_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_written_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc")
     assert state._key(state.directory()) is None
 

@@ -70,7 +70,7 @@ def test_the_next_run_removes_the_folder_of_a_killed_process(place: Path) -> Non
     assert os.listdir(place) == []
 
 
-def test_a_process_that_nobody_has_asked_for_has_gone(place: Path) -> None:
+def test_a_process_that_its_parent_has_not_collected_has_ended(place: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         start = start_time(str(process.pid))
         (place / name(pid=str(process.pid), start=start)).mkdir()

@@ -59,7 +59,7 @@ def test_on_a_terminal_the_guest_gets_one_and_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", ["0</dev/null", "1>/dev/null", "2>/dev/null"])
-def test_a_stream_that_is_none_keeps_the_terminal_from_the_guest(
+def test_a_stream_that_is_not_a_terminal_keeps_the_terminal_from_the_guest(
     tmp_path: Path, stream: str
 ) -> None:
     write(tmp_path, "return 10 + container.spec.tty")
@@ -68,7 +68,7 @@ def test_a_stream_that_is_none_keeps_the_terminal_from_the_guest(
         assert script.end() == 10
 
 
-def test_a_closed_stream_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stream_is_not_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(_fd: int) -> bool:
         raise OSError
 
@@ -76,7 +76,7 @@ def test_a_closed_stream_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert not terminal.guest_gets_terminal()
 
 
-def test_a_stream_that_is_no_terminal_has_no_size() -> None:
+def test_a_stream_that_is_not_a_terminal_has_no_size() -> None:
     read, write_end = os.pipe()
     saved = os.dup(1)
     os.dup2(write_end, 1)

@@ -105,7 +105,7 @@ def test_it_is_asked_once(archive: bytes) -> None:
         ("/var/app", "free"),
     ],
 )
-def test_a_volume_that_holds_any_of_the_source_is_no_folder(volume: str, expected: str) -> None:
+def test_a_volume_that_holds_any_of_the_source_is_not_a_folder(volume: str, expected: str) -> None:
     backend = Holding(app(("app/", FOLDER)))
     assert place_in(backend, replace(BASE, volumes=("/data", volume))) == expected
 

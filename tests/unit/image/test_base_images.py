@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> Project:
         (("/set up.sh", "-x"), "ENTRYPOINT, '/set up.sh' -x, does not run"),
     ],
 )
-def test_an_entrypoint_of_its_own_is_told(
+def test_an_entrypoint_of_its_own_is_reported(
     project: Project, entrypoint: tuple[str, ...], said: str
 ) -> None:
     notes = list(base_notes(project, [Image(id="sha256:1", entrypoint=entrypoint)]))

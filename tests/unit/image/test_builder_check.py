@@ -39,7 +39,7 @@ FETCHING = replace(OLD, builder=Builder(name="BuildKit", lacks=OLD.builder.lacks
         ),
     ],
 )
-def test_what_a_builder_does_not_know_is_said(text: bytes, message: str, hint: str) -> None:
+def test_what_a_builder_does_not_know_is_reported(text: bytes, message: str, hint: str) -> None:
     with pytest.raises(BuildError, match=re.escape(message)) as error:
         check(text, "/x/Dockerfile", OLD)
     assert str(error.value.hint) == hint

@@ -162,7 +162,7 @@ def test_what_the_user_should_know_is_said_when_something_is_built(project_direc
     assert "context/.env" not in backend.builds[0].files
 
 
-def test_what_cannot_travel_is_said(project_directory: Path) -> None:
+def test_what_cannot_travel_is_reported(project_directory: Path) -> None:
     import os
 
     os.mkfifo(project_directory / "pipe")
@@ -496,7 +496,7 @@ def test_an_image_with_a_name_of_somebody_elses_stays(project_directory: Path) -
     assert backend.image(first) is not None
 
 
-def test_an_image_in_use_stays_and_is_no_error(project_directory: Path) -> None:
+def test_an_image_in_use_stays_and_is_not_an_error(project_directory: Path) -> None:
     backend = FakeBackend()
     first = ensure(backend)
     backend.create(ContainerSpec(image=first))

@@ -85,7 +85,7 @@ def test_what_is_below_the_source_is_built_once(project_directory: Path) -> None
     assert (len(backend.builds), len(backend.layers)) == (1, 2)
 
 
-def test_without_a_cache_all_is_built_anew() -> None:
+def test_without_a_cache_all_is_built_again() -> None:
     backend = Appending()
     ensure(backend)
     ensure(backend, cache=False)

@@ -337,7 +337,7 @@ def test_with_other_files_in_app_all_is_built_clean(
     assert is_clean(backend)
 
 
-def test_files_elsewhere_are_no_reason(backend: FakeBackend, directory: Path) -> None:
+def test_files_elsewhere_do_not_matter(backend: FakeBackend, directory: Path) -> None:
     (directory / "extra").write_text("")
     options: dict[str, Any] = {"additional_files": [PackageFile("extra", "/application")]}
     ready(backend, **options)
@@ -441,7 +441,7 @@ def test_where_anything_of_the_last_image_is_lost_it_is_built_clean(
     assert is_clean(backend)
 
 
-def test_a_state_that_somebody_else_built_anew_is_not_grown_from(
+def test_a_state_that_another_process_rebuilt_is_not_grown_from(
     backend: FakeBackend, directory: Path
 ) -> None:
     first = backend.image(ready(backend).image)

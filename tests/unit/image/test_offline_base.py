@@ -111,7 +111,7 @@ def test_without_mmdebstrap_the_ways_to_get_it_are_named(
     assert "buildr base --output base.tar" in said
 
 
-def test_a_failure_tells_the_mirror_and_the_end_of_the_log(
+def test_a_failure_names_the_mirror_and_shows_the_end_of_the_log(
     reported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = base("-o", "base.tar", "--mirror", "http://broken.example/debian")

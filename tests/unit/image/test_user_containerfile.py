@@ -101,7 +101,7 @@ def test_any_other_failure_is_the_last_word(project: Path, syntax: str, step: st
     assert len(backend.requests) == 1
 
 
-def test_what_only_the_builder_that_cannot_be_pulled_knows_is_said(project: Path) -> None:
+def test_what_only_the_builder_that_cannot_be_pulled_knows_is_reported(project: Path) -> None:
     backend = Recording(BuildError("x", step="resolve image config for docker/dockerfile:1"))
     with pytest.raises(BuildError, match="line 3: BuildKit does not know here-documents") as error:
         build(backend, project, "# syntax=docker/dockerfile:1\nFROM x\nRUN <<E\ntrue\nE\n")

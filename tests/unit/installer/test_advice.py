@@ -187,7 +187,7 @@ def test_a_failure_that_is_not_known_has_pips_last_words() -> None:
     assert advise("nothing that says it").reason == ""
 
 
-def test_a_file_that_is_missing_is_no_missing_compiler() -> None:
+def test_a_file_that_is_missing_is_not_a_missing_compiler() -> None:
     log = "ERROR: Could not open requirements file: [Errno 2] No such file or directory: 'x.txt'"
     assert advise(log).reason.startswith("Could not open requirements file")
 

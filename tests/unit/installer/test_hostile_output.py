@@ -183,7 +183,7 @@ def test_metadata_of_any_length_is_read_at_its_beginning(monkeypatch: pytest.Mon
     assert [(one.name, one.version) for one in found.packages] == [("x", "1")]
 
 
-def test_secrets_are_not_searched_for_in_what_is_no_plain_archive(tmp_path: Path) -> None:
+def test_secrets_are_not_searched_for_in_what_is_not_a_plain_archive(tmp_path: Path) -> None:
     import gzip
 
     path = tmp_path / "archive"

@@ -74,7 +74,7 @@ def test_a_change_is_found(tree: Path, action: str, changed: set[str], removed: 
     assert [path for path in gone if os.path.dirname(path) not in gone] == removed
 
 
-def test_what_is_mounted_or_apart_is_no_change(tree: Path) -> None:
+def test_what_is_mounted_or_apart_is_not_a_change(tree: Path) -> None:
     found = snapshot(str(tree), {str(tree / "lib/pkg")})
     assert sorted(found) == [str(tree / name) for name in ("lib", "lib/link", "lib/other")]
 
@@ -199,7 +199,7 @@ def test_the_program_runs_where_nothing_of_ours_is(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {}
 
 
-def test_secrets_are_files_that_nobody_else_reads(tmp_path: Path) -> None:
+def test_secrets_are_files_that_no_other_user_can_read(tmp_path: Path) -> None:
     folder, links = tmp_path / "shm/buildr", tmp_path / "run/secrets"
     variables = place_files(
         {"netrc": "machine\udcff", "other": "x"}, {"netrc": "NETRC"}, str(folder), str(links)
@@ -232,7 +232,7 @@ def test_downloads_are_shared_and_wheels_are_not(tmp_path: Path) -> None:
     assert cache_options({"root": root, "key": "one"}) == first  # it is there already
 
 
-def test_wheels_that_nobody_needs_any_more_go(tmp_path: Path) -> None:
+def test_wheels_that_are_no_longer_needed_are_removed(tmp_path: Path) -> None:
     root = str(tmp_path)
     for key in ("old", "young"):
         cache_options({"root": root, "key": key})

@@ -147,7 +147,7 @@ def test_packages_of_the_system_are_there_before_pip_needs_them() -> None:
     assert len(backend.builds) == 3
 
 
-def test_a_secret_is_told_by_standard_input_alone() -> None:
+def test_a_secret_is_passed_by_standard_input_alone() -> None:
     guest = Installer()
     backend = FakeBackend(guest)
     build(backend)
@@ -156,7 +156,7 @@ def test_a_secret_is_told_by_standard_input_alone() -> None:
     assert all(TOKEN.encode() not in made.archive for made in backend.builds)
 
 
-def test_a_change_of_the_source_installs_nothing_anew(directory: Path) -> None:
+def test_a_change_of_the_source_reinstalls_nothing(directory: Path) -> None:
     guest = Installer()
     backend = FakeBackend(guest)
     build(backend)
@@ -217,7 +217,7 @@ def test_a_secret_in_what_was_installed_ends_the_build(files: dict[str, bytes], 
     assert backend.builds == []
 
 
-def test_a_failure_is_told_in_pips_words_without_the_secret() -> None:
+def test_a_failure_is_reported_in_pips_words_without_the_secret() -> None:
     guest = Installer()
     guest.says, guest.status = f"ERROR: no way with {TOKEN}\nlast".encode(), 1
     backend = FakeBackend(guest)
@@ -269,7 +269,7 @@ def test_an_end_without_an_answer_is_a_failure() -> None:
         build(backend)
 
 
-def test_a_base_without_python_is_no_exit_status_of_the_guest() -> None:
+def test_a_missing_python_in_the_base_is_not_reported_as_a_status_of_the_guest() -> None:
     backend = FakeBackend(Installer())
     backend.fail("start", CommandNotFoundError("python is not there"))
     with pytest.raises(

@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_of_a_file_what_nobody_else_has_is_hidden(
+def test_the_words_of_a_file_that_do_not_appear_by_chance_are_hidden(
     tmp_path: Path, name: str, text: str, hidden: list[str]
 ) -> None:
     (tmp_path / "a").write_text(text)
@@ -195,7 +195,7 @@ def test_files_are_merged_as_pip_merges_them(
     assert indexes == pip_install_is_told(environ)
 
 
-def test_what_pip_cannot_read_is_told_in_its_words(
+def test_what_pip_cannot_read_is_reported_in_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", PYTHON)

@@ -23,12 +23,12 @@ def test_several_builds_share_the_lock() -> None:
         pass
 
 
-def test_while_somebody_builds_nobody_is_alone() -> None:
+def test_during_a_build_the_lock_cannot_be_taken_alone() -> None:
     with building(), alone() as nobody_builds:
         assert not nobody_builds
 
 
-def test_after_the_build_one_is() -> None:
+def test_after_the_build_it_can() -> None:
     with building():
         pass
     with alone() as nobody_builds:

@@ -288,7 +288,7 @@ def old_images_of(backend: FakeBackend) -> list[str]:
     return [tag for image in backend.images({PROJECT: "p"}) for tag in image.tags]
 
 
-def test_while_somebody_builds_no_image_goes_and_nobody_waits() -> None:
+def test_during_a_build_no_image_is_removed_and_nothing_waits() -> None:
     backend = FakeBackend()
     tags = old_images_of(backend)
     tasks.note(backend.info, OLD)

@@ -91,7 +91,9 @@ def test_what_is_left_of_a_run_is_ours() -> None:
 
 @pytest.mark.parametrize("name", ["their-shell", None, "the same"])
 @pytest.mark.parametrize("given", ["web", None])
-def test_a_container_of_a_committed_image_is_nobody_s(name: str | None, given: str | None) -> None:
+def test_a_container_of_a_committed_image_belongs_to_nobody(
+    name: str | None, given: str | None
+) -> None:
     backend = FakeBackend()
     origin = ours(backend, name=given)
     image = derived(backend, origin)
@@ -125,14 +127,14 @@ def test_an_image_that_was_committed_stays_though_it_has_no_name(
     assert backend.image(committed) is not None
 
 
-def test_a_clone_of_a_container_is_nobody_s() -> None:
+def test_a_clone_of_a_container_belongs_to_nobody() -> None:
     backend = FakeBackend()
     origin = ours(backend)
     spec = ContainerSpec(image=origin.image, labels=origin.labels, name=f"{origin.name}-clone")
     assert untouched(backend, backend.create(spec))
 
 
-def test_a_container_that_was_renamed_is_nobody_s() -> None:
+def test_a_container_that_was_renamed_belongs_to_nobody() -> None:
     backend = FakeBackend()
     origin = ours(backend)
     backend.runs[0].spec = replace(backend.runs[0].spec, name="mine now")
@@ -272,7 +274,7 @@ def test_what_another_user_has_started_is_neither_shown_nor_touched(tmp_path: Pa
 # Helpers --------------------------------------------------------------------------------------------------
 
 
-def test_a_helper_is_no_run_and_is_swept_when_it_was_left() -> None:
+def test_a_helper_is_not_a_run_and_is_swept_when_it_was_left() -> None:
     backend = FakeBackend()
     left = ours(backend, labels={labels.ROLE: labels.HELPER_ROLE})
     assert runs.find([backend]) == []

@@ -104,14 +104,14 @@ def test_an_unknown_option_is_refused(unknown: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["hello", 5, [("name", "x")], PackageFile("a", "/a")])
-def test_options_that_are_no_options_are_refused(value: Any) -> None:
+def test_options_that_are_not_options_are_refused(value: Any) -> None:
     with pytest.raises(OptionError, match="package cannot be") as caught:
         package_options(value)
 
     assert caught.value.hint == "accepted: a dict of options, or PackageOptions(…)"
 
 
-def test_all_errors_are_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(OptionError) as caught:
         package_options({"nam": "x", "tag": "a b", "publish": 1})
 
@@ -403,7 +403,7 @@ def test_an_error_stays_on_its_line() -> None:
     assert caught.value.what.isprintable()
 
 
-def test_a_path_object_that_is_none_is_refused() -> None:
+def test_a_path_object_that_is_invalid_is_refused() -> None:
     class Odd:
         def __fspath__(self) -> str:
             return 5  # type: ignore[return-value] # what the test is about

@@ -94,7 +94,7 @@ def test_a_reference_has_its_parts(
         "a" * 5000,
     ],
 )
-def test_what_is_no_reference_is_refused(text: str) -> None:
+def test_what_is_not_a_reference_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="cannot be"):
         parse_reference(text)
 
@@ -120,7 +120,7 @@ def test_a_normalised_reference_names_its_registry(text: str, normalised: str) -
     assert str(parse_reference(text).normalised()) == normalised
 
 
-def test_a_bare_id_is_no_name() -> None:
+def test_a_bare_id_is_not_a_name() -> None:
     with pytest.raises(OptionError, match="64 hexadecimal digits"):
         parse_reference(
             "1a3f5e7d9c1b3a5f7e9d1c3b5a7f9e1d3c5b7a9f1e3d5d7c9b1a3f5e7d9c1b3a"

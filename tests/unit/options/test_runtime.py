@@ -241,7 +241,7 @@ def test_a_wrong_port_is_refused_with_its_place(port: Any) -> None:
     "ports",
     [80, "80", {80: 0.5}, {80: "a"}, {None: 80}, {True: 80}, {80: [("x", 1)]}],
 )
-def test_ports_that_are_no_list_or_dict_of_ports_are_refused(ports: Any) -> None:
+def test_ports_that_are_neither_a_list_nor_a_dict_are_refused(ports: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.ports cannot be "):
         runtime_options({"ports": ports})
 
@@ -385,7 +385,7 @@ def test_a_source_is_absolute_for_the_engine(monkeypatch: pytest.MonkeyPatch) ->
     assert mount_source(Mount("data", "/x"), "/project") == "data"
 
 
-def test_the_home_of_nobody_is_refused() -> None:
+def test_the_home_of_an_unknown_user_is_refused() -> None:
     with pytest.raises(OptionError, match="home directory"):
         mount_source(Mount("~no-such-user-here/x", "/x"), "/project")
 
@@ -588,7 +588,7 @@ def test_a_network_is_named(name: str) -> None:
         ["none", "a"],
     ],
 )
-def test_what_is_no_network_on_every_engine_is_refused(given: Any) -> None:
+def test_what_is_not_a_network_on_every_engine_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.network(\[\d\])? cannot be"):
         runtime_options({"network": given})
 
@@ -628,7 +628,7 @@ def test_networks_have_names_for_the_container(given: Any, found: object) -> Non
         {"name": "a", "x": 1},
     ],
 )
-def test_what_is_no_name_in_a_network_is_refused(given: Any) -> None:
+def test_what_is_not_a_name_in_a_network_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.network"):
         runtime_options({"network": given})
 
@@ -669,7 +669,7 @@ def test_a_device_may_have_a_name_of_its_interface(given: str) -> None:
         3,
     ],
 )
-def test_what_is_no_device_is_refused(given: Any) -> None:
+def test_what_is_not_a_device_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.devices\[0\] cannot be"):
         runtime_options({"devices": [given]})
 
@@ -693,7 +693,7 @@ def test_gpus_are_counted_or_named(given: Any, found: object, names: list[str]) 
 @pytest.mark.parametrize(
     "given", [0, -2, "0", "none", "", [], [True], ["a b"], 1.5, True, "device="]
 )
-def test_what_are_no_gpus_is_refused(given: Any) -> None:
+def test_what_are_not_gpus_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.gpus"):
         runtime_options({"gpus": given})
 
@@ -729,7 +729,7 @@ def test_limits_of_processes_are_soft_and_hard(given: Any, found: object) -> Non
         ("nofile=1", "cannot be"),
     ],
 )
-def test_what_is_no_limit_of_processes_is_refused(given: Any, why: str) -> None:
+def test_what_is_not_a_limit_of_processes_is_refused(given: Any, why: str) -> None:
     with pytest.raises(OptionError, match=rf"^runtime\.ulimits.*{why}"):
         runtime_options({"ulimits": given})
 

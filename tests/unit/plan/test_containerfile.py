@@ -182,7 +182,7 @@ def test_it_runs_as_an_ordinary_user_of_group_0() -> None:
         render_dependencies(Image(id=DIGEST, user="jovyan"), "a=b", removed=True),
     ],
 )
-def test_what_is_run_is_run_by_root_whoever_the_base_s_user_is(text: str) -> None:
+def test_steps_are_run_by_root_whatever_the_user_of_the_base(text: str) -> None:
     found = words(text)
     assert found.index("USER") < found.index("RUN")
     assert users(text)[0] == "0:0"

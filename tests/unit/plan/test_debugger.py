@@ -59,7 +59,7 @@ def test_the_script_waits_and_the_port_is_published() -> None:
         (7000, False, "7000"),
     ],
 )
-def test_where_others_reach_a_container_only_its_host_is_let_in(
+def test_where_others_reach_a_container_only_its_host_can_connect(
     debug: object, routed: bool, place: str
 ) -> None:
     backend = FakeBackend()
@@ -100,7 +100,7 @@ def test_debugging_and_not_debugging_are_two_images() -> None:
     assert len(backend.builds) == 2
 
 
-def test_where_it_attaches_is_told(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_where_it_attaches_is_reported(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run(7000)
     assert (
         f"a debugger attaches at 127.0.0.1:7000; {project} is /app there" in capfd.readouterr().err
@@ -123,7 +123,7 @@ def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[
         ({"repository": "r.example/me", "publish": True}, "cannot be combined"),
     ],
 )
-def test_where_it_cannot_be_had_that_is_said(package: dict[str, Any], message: str) -> None:
+def test_where_it_cannot_be_had_that_is_reported(package: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         run(7000, **package)
 

@@ -213,7 +213,7 @@ def test_by_force_a_changed_file_that_the_source_no_longer_has_stays(
 @pytest.mark.parametrize(
     "record", ["{", "[]", '{"version": 2}', '{"version": 1, "written": {"a": 1}}']
 )
-def test_a_record_that_cannot_be_used_is_said(
+def test_a_record_that_cannot_be_used_is_reported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], record: str
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -391,7 +391,7 @@ def test_below_the_source_it_does_not_eject_itself(project: Path) -> None:
         (("-o", "out", "--dockerfile", "own"), "--dockerfile is a Containerfile of your own"),
     ],
 )
-def test_what_cannot_be_ejected_is_said(
+def test_what_cannot_be_ejected_is_reported(
     project: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], problem: str
 ) -> None:
     (project / "own").write_text("FROM scratch\n")

@@ -127,7 +127,7 @@ def test_a_context_that_does_not_hold_the_script_is_refused(
 
 
 @pytest.mark.parametrize("named", ["gone", "app.py"])
-def test_a_context_that_is_no_directory_is_refused(
+def test_a_context_that_is_not_a_directory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     with pytest.raises(ContextError, match=f"the context {named} is not a directory"):
@@ -135,7 +135,7 @@ def test_a_context_that_is_no_directory_is_refused(
 
 
 @pytest.mark.parametrize("above", [".", "..", "../.."])
-def test_home_and_what_is_above_it_is_no_context(
+def test_home_and_what_is_above_it_is_not_a_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: str
 ) -> None:
     home = tmp_path / "home" / "user"
@@ -205,7 +205,7 @@ def test_a_link_out_of_the_named_context_is_refused(
         placed(entry, tmp_path / "bin", monkeypatch, ".")
 
 
-def test_the_root_is_no_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_root_is_not_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     entry = Entry(kind="script", script="/app.py")
     with pytest.raises(ContextError, match=r"^/ would be sent"):
@@ -274,7 +274,7 @@ def test_what_the_script_does_after_its_start_changes_nothing(
 
 
 @pytest.mark.parametrize("wide", ["/tmp", "/etc", "/var/tmp", "/usr"])
-def test_a_directory_of_the_system_is_no_context(
+def test_a_directory_of_the_system_is_not_a_context(
     monkeypatch: pytest.MonkeyPatch, wide: str
 ) -> None:
     monkeypatch.setenv("HOME", "/nonexistent/home")
@@ -321,7 +321,7 @@ def test_a_member_of_a_uv_workspace_has_the_root_of_the_workspace(
 
 
 @pytest.mark.parametrize("text", ["[tool.uv.workspace", "[tool.uv]\nworkspace = 1\n", "\xff"])
-def test_a_damaged_file_above_a_project_is_no_workspace(
+def test_a_damaged_file_above_a_project_is_not_a_workspace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     (tmp_path / "pyproject.toml").write_bytes(text.encode("latin-1") + b" # workspace")

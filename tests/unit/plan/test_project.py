@@ -98,7 +98,7 @@ def test_a_variable_stands_in_for_every_base_image(monkeypatch: pytest.MonkeyPat
     assert planned(base_image="debian:12").recipe.base_image == "localhost/base:1"
 
 
-def test_the_project_says_which_python_and_that_is_told(tmp_path: Path) -> None:
+def test_the_project_says_which_python_and_that_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".python-version").write_text("3.12\n")
     project = planned()
     assert project.recipe.base_image == "docker.io/library/python:3.12-alpine"
@@ -120,7 +120,7 @@ def test_inline_metadata_says_which_python() -> None:
 # Dependencies -----------------------------------------------------------------------------------------
 
 
-def test_without_dependencies_nothing_is_installed_and_that_is_told() -> None:
+def test_without_dependencies_nothing_is_installed_and_that_is_reported() -> None:
     project = planned()
     assert project.recipe.install == ()
     assert any("nothing is installed" in note for note in project.notes)
@@ -135,7 +135,7 @@ def test_a_file_of_requirements_is_staged_and_installed(tmp_path: Path) -> None:
     assert not project.recipe.source_first
 
 
-def test_the_source_of_dependencies_is_told(tmp_path: Path) -> None:
+def test_the_source_of_dependencies_is_reported(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("rich\n")
     project = planned()
     assert "dependencies from requirements.txt" in project.notes

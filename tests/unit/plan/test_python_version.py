@@ -17,7 +17,7 @@ from buildr.plan.python_version import infer_python_version, python_notes
 INLINE = "requires-python in the script's inline metadata"
 
 
-def test_nothing_is_said(tmp_path: Path) -> None:
+def test_nothing_is_reported(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
 
     assert infer_python_version(tmp_path, None) is None
@@ -108,7 +108,7 @@ def test_a_python_that_buildr_does_not_run_is_refused(tmp_path: Path, content: s
         ("3.12 3.11\n3.10", [r"names several versions; not taken: 3.11, 3.10"]),
     ],
 )
-def test_what_is_not_taken_as_it_is_written_is_said(
+def test_what_is_not_taken_as_it_is_written_is_reported(
     tmp_path: Path, content: str, notes: list[str]
 ) -> None:
     (tmp_path / ".python-version").write_text(content)
@@ -168,7 +168,7 @@ def test_the_newest_released_minor_inside_a_range_is_taken(
 
 
 @pytest.mark.parametrize("asked", ["three", ">=", ">=3.11 <4", "==3.1." + "1" * 5000])
-def test_what_is_no_range_is_refused(tmp_path: Path, asked: str) -> None:
+def test_what_is_not_a_range_is_refused(tmp_path: Path, asked: str) -> None:
     with pytest.raises(DependencyError, match=r"^requires-python"):
         infer_python_version(tmp_path, (asked, INLINE))
 

@@ -71,6 +71,6 @@ def test_the_locks_agree() -> None:
     assert all(str(found[name]) == str(pin) for name, pin in pins("run").items())
 
 
-def test_what_is_not_told_apart_would_be_found() -> None:
+def test_what_is_not_distinguished_would_be_found() -> None:
     assert wanted(("lint",)) != wanted(("test",))
     assert len(pins("dev")) > len(pins("run")) > len(PYPROJECT["project"]["dependencies"])

@@ -111,7 +111,7 @@ def test_a_guest_that_fails_at_once_was_started_all_the_same() -> None:
     assert left(backend) == 1
 
 
-def test_the_port_that_the_engine_chose_is_told() -> None:
+def test_the_port_that_the_engine_chose_is_reported() -> None:
     backend = FakeBackend(until_asked)
     done = run(backend, "-d", "-p", "0:80")
     (port,) = backend.runs[0].ports
@@ -381,7 +381,7 @@ def test_a_run_that_is_followed_is_never_started_again() -> None:
 
 
 @pytest.mark.parametrize("value", ["on-failure:0", "on-failure:", "always:3", "yes", "", 1])
-def test_a_word_that_is_no_policy_is_refused(value: object) -> None:
+def test_a_word_that_is_not_a_policy_is_refused(value: object) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.restart cannot be"):
         runtime_options({"restart": value})
 
@@ -413,7 +413,7 @@ def test_a_health_check_is_a_line_or_words_with_dockers_times(
         *({"command": "a", **more} for more in ({"interval": 0}, {"retries": 0}, {"wrong": 1})),
     ],
 )
-def test_what_is_no_health_check_is_refused(value: Any) -> None:
+def test_what_is_not_a_health_check_is_refused(value: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.healthcheck"):
         runtime_options({"healthcheck": value})
 

@@ -142,7 +142,7 @@ def test_a_second_interrupt_kills_the_command(backend: FakeBackend) -> None:
     assert status == 128 + signal.SIGKILL
 
 
-def test_streams_that_break_are_no_success(backend: FakeBackend) -> None:
+def test_streams_that_break_are_not_a_success(backend: FakeBackend) -> None:
     def guest(container: FakeContainer) -> int:
         container.cut("gone")
         container.signals.catch(signal.SIGTERM)

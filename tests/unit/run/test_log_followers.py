@@ -72,7 +72,7 @@ def follower(run: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Ev
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_nobody_is_waited_for_where_nobody_follows(place: Path) -> None:
+def test_without_followers_there_is_no_wait(place: Path) -> None:
     let_finish("r")
     with following("another"):
         let_finish("r")

@@ -114,7 +114,7 @@ def test_a_container_is_removed_whatever_fails(operation: Operation) -> None:
     assert backend.runs[0].removed
 
 
-def test_what_keeps_it_from_starting_is_told_as_it_is() -> None:
+def test_what_keeps_it_from_starting_is_reported_as_it_is() -> None:
     backend = FakeBackend()
     backend.fail("start", CommandNotFoundError("python is not there"))
     with pytest.raises(CommandNotFoundError):
@@ -142,7 +142,7 @@ def test_a_removal_that_fails_is_said_and_changes_nothing(
     )
 
 
-def test_who_wants_to_know_is_told_when_it_runs() -> None:
+def test_a_callback_is_called_when_it_runs() -> None:
     seen: list[tuple[str, bool]] = []
 
     def guest(container: FakeContainer) -> int:

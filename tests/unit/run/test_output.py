@@ -144,7 +144,9 @@ def test_a_last_line_without_an_end_goes_on_in_the_log(
     assert outcome(Engine(pieces, 1), capfdbinary) == whole(pieces)
 
 
-def test_a_log_that_cannot_be_had_is_no_error(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_log_that_cannot_be_had_is_not_an_error(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
     engine = Engine(LINES, len(LINES))
     engine.fail("logs", EngineError("this logging driver cannot be read", status=500))
     assert outcome(engine, capfdbinary) == whole(LINES)

@@ -106,7 +106,7 @@ def test_a_condition_is_read_and_written(written: str, read: Condition) -> None:
         (80, ""),
     ],
 )
-def test_what_is_no_condition_is_refused(wrong: object, problem: str) -> None:
+def test_what_is_not_a_condition_is_refused(wrong: object, problem: str) -> None:
     with pytest.raises(OptionError) as caught:
         runtime_options({"wait_for": [wrong]})
     assert caught.value.what == f"runtime.wait_for[0] cannot be {wrong!r}{problem}"
@@ -298,7 +298,7 @@ def test_all_conditions_have_to_come_true() -> None:
 # What does not ------------------------------------------------------------------------------------
 
 
-def test_in_the_end_it_is_given_up_told_and_removed() -> None:
+def test_in_the_end_it_is_given_up_reported_and_removed() -> None:
     backend = writes(b"first\n" + b"line\n" * 9 + b"bad\x1b[1m\n")
     done = run(backend, "--wait-for", "log:never", "--wait-seconds", SOON)
     assert (done.status, done.stdout) == (125, b"")
@@ -359,7 +359,7 @@ def test_what_will_never_be_healthy(health: Health, options: tuple[str, ...], wh
     assert (done.status, backend.runs[0].removed) == (125, True)
 
 
-def test_a_guest_on_its_own_loopback_is_told_so() -> None:
+def test_a_guest_on_its_own_loopback_is_reported() -> None:
     backend = FakeBackend(until_asked)
     backend.command = lambda _: 2
     with listening() as port:

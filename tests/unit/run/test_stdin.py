@@ -51,7 +51,7 @@ def test_a_guest_that_does_not_read_ends_while_the_input_is_open(tmp_path: Path)
         assert process.wait(SECONDS) == 5
 
 
-def test_a_guest_that_ends_in_the_middle_of_its_input_is_no_error(tmp_path: Path) -> None:
+def test_a_guest_that_ends_in_the_middle_of_its_input_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(app("return len(container.stdin.read(6)) + 1"))
     done = python("app.py", cwd=tmp_path, stdin=DATA)
     assert done.returncode == 7
@@ -106,7 +106,7 @@ print(script.stdout.read(), script.wait())
 """
 
 
-def test_in_the_background_of_a_terminal_nothing_is_read_and_nobody_stopped(
+def test_in_the_background_of_a_terminal_nothing_is_read_and_nothing_is_stopped(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.py").write_text(app('container.stdout.write(b"ready\\n")\nreturn 6'))
@@ -142,7 +142,7 @@ def test_what_the_guest_leaves_is_there_for_the_next_reader(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("path", "expected"), [("/dev/null", True), ("/dev/zero", False), (__file__, False)]
 )
-def test_only_the_null_device_is_no_input(path: str, expected: bool) -> None:
+def test_only_the_null_device_counts_as_no_input(path: str, expected: bool) -> None:
     import subprocess
     import sys
 

@@ -617,7 +617,7 @@ def test_the_status_of_the_action_is_the_status() -> None:
     assert exit_status_of(lambda _signals: 42) == 42
 
 
-def test_an_interrupt_cancels_and_that_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_cancels_and_that_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     def action(_signals: Signals) -> int:
         signal.raise_signal(signal.SIGINT)
         return 1

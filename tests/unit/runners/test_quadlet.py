@@ -450,5 +450,5 @@ def test_a_file_is_written_and_written_again_but_never_over_somebody_elses(
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-x", "a b", ""])
-def test_a_name_that_is_none_of_a_unit_is_refused(name: str) -> None:
+def test_an_invalid_name_of_a_unit_is_refused(name: str) -> None:
     assert quadlet("--unit", name, "app.py").exit_code == 2

@@ -84,7 +84,7 @@ def test_it_writes_down_what_it_would_run(entry: Entry) -> None:
     assert manifest.image == "localhost/buildr/app:latest"
 
 
-def test_what_it_cannot_do_is_said(site: Path) -> None:
+def test_what_it_cannot_do_is_reported(site: Path) -> None:
     done = script(site, call=".remote", executor="elsewhere")
     assert b"OptionError: the runner 'elsewhere' runs no single functions (.remote, .map)" in (
         done.stderr
@@ -100,7 +100,7 @@ def test_one_that_cannot_be_imported_is_the_fault_of_its_distribution(entry: Ent
         run_entry(entry, None, {"executor": "missing"})
 
 
-def test_a_name_that_nobody_has_is_refused_with_all_that_there_are(entry: Entry) -> None:
+def test_an_unknown_name_is_refused_with_all_known_ones(entry: Entry) -> None:
     with pytest.raises(OptionError) as refused:
         run_entry(entry, None, {"executor": "elsewere"})
     assert str(refused.value) == (
@@ -148,6 +148,6 @@ def test_the_variable_names_who_builds_for_it(
     assert (choices.runner, choices.builder.name) == ("elsewhere", "docker")
 
 
-def test_an_engine_that_a_test_puts_in_place_is_no_runner(entry: Entry) -> None:
+def test_an_engine_that_a_test_puts_in_place_is_not_a_runner(entry: Entry) -> None:
     with using(FakeBackend(lambda _container: 3)):
         assert run_entry(entry, None, {"executor": "mine"}) == 3

@@ -304,7 +304,7 @@ def test_several_changes_in_a_row_count_once(
     assert signals.received.empty()
 
 
-def test_a_change_after_the_guests_end_asks_nobody_to_end(
+def test_a_change_after_the_guests_end_ends_no_guest(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view, signals = seen(), Signals()

@@ -45,7 +45,9 @@ def test_where_the_container_of_a_failure_is_kept_only_a_success_loses_them() ->
     "runtime",
     [{"hardened": True}, {"mount_source": True}, {"detach": True}, {"outputs": "out"}],
 )
-def test_where_nothing_is_lost_or_nobody_waits_nothing_is_said(runtime: dict[str, Any]) -> None:
+def test_where_nothing_is_lost_or_no_user_waits_nothing_is_reported(
+    runtime: dict[str, Any],
+) -> None:
     assert asked(**runtime) is None
 
 
@@ -53,6 +55,6 @@ def test_quiet_is_quiet() -> None:
     assert asked({"quiet": True}) is None
 
 
-def test_without_a_terminal_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_nothing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "is_terminal", lambda: False)
     assert asked() is None

@@ -228,7 +228,7 @@ def test_no_warning_of_pythons_re_escapes_from_a_class() -> None:
     assert IgnoreRules.parse("[[a&&~~||]").excludes("&")
 
 
-def test_bytes_that_are_no_utf8_match_themselves() -> None:
+def test_bytes_that_are_not_utf8_match_themselves() -> None:
     rules = IgnoreRules.parse(os.fsdecode(b"\xff*\n"))
     assert rules.excludes(os.fsdecode(b"\xffx"))
     assert not rules.excludes(os.fsdecode(b"\xfex"))
