@@ -109,8 +109,23 @@ def parse_endpoint(url: str) -> Endpoint:
             return Endpoint(url=f"tcp://{rest}", host=host, port=int(port), tls=scheme == "https")
     hint = "Buildr speaks unix:///path/to/socket and tcp://host:port."
     if scheme == "ssh":
-        hint += (
-            "\nForward the socket first: ssh -nNT -L /tmp/engine.sock:/run/podman/podman.sock HOST"
-            "\nthen name unix:///tmp/engine.sock."
-        )
+        hint += _forwarding(rest)
     raise EngineUnavailableError(f"the engine's address {url!r} cannot be used", hint=hint)
+
+
+def _forwarding(address: str) -> str:
+    """Say how ssh forwards the socket of ``[user@]host[:port][/path]``; Docker's addresses have no path."""
+    from shlex import join
+
+    place, _, path = address.partition("/")
+    host, colon, port = place.rpartition(":")
+    if not colon or not port.isdecimal():
+        host, port = place, ""
+    socket_there = f"/{path}" if path else "/var/run/docker.sock"
+    words = ["ssh", "-nNT", "-L", f"/tmp/engine.sock:{socket_there}"]  # noqa: S108 - for people
+    words += ["-p", port] if port else []
+    variable = "CONTAINER_HOST" if "podman" in path else "DOCKER_HOST"
+    return (
+        f"\nForward the socket first: {join([*words, host or 'HOST'])}"
+        f"\nthen set {variable}=unix:///tmp/engine.sock"
+    )

@@ -110,10 +110,22 @@ def test_unsupported_addresses_are_refused_with_the_supported_ones(url: str) -> 
     assert "unix:///path/to/socket and tcp://host:port" in caught.value.hint
 
 
-def test_ssh_is_refused_with_the_way_that_works() -> None:
+@pytest.mark.parametrize(
+    ("address", "command", "variable"),
+    [
+        ("me@host/run/podman/podman.sock", ":/run/podman/podman.sock me@host", "CONTAINER_HOST"),
+        ("core@127.0.0.1:4711/run/user/1/podman.sock", ":/run/user/1/podman.sock -p 4711 core@127.0.0.1", "CONTAINER_HOST"),
+        ("host", ":/var/run/docker.sock host", "DOCKER_HOST"),
+        ("me@host:22", ":/var/run/docker.sock -p 22 me@host", "DOCKER_HOST"),
+        ("", ":/var/run/docker.sock HOST", "DOCKER_HOST"),
+    ],
+)  # fmt: skip
+def test_ssh_is_refused_with_the_way_that_works(address: str, command: str, variable: str) -> None:
     with pytest.raises(EngineUnavailableError) as caught:
-        parse_endpoint("ssh://me@host/run/podman/podman.sock")
-    assert "ssh -nNT -L" in caught.value.hint
+        parse_endpoint(f"ssh://{address}")
+    lines = caught.value.hint.splitlines()
+    assert lines[1] == f"Forward the socket first: ssh -nNT -L /tmp/engine.sock{command}"
+    assert lines[2] == f"then set {variable}=unix:///tmp/engine.sock"
 
 
 # Podman -------------------------------------------------------------------------------------------
