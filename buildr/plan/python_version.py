@@ -31,16 +31,16 @@ _RANGE = ("<", ">", "=", "~", "!")
 _OPEN = r"\s*>=\s*3(?:\.[0-9]{1,2}){0,2}\s*(?:,\s*<\s*4(?:\.0)*\s*)?"
 """A range without an upper bound below 4, recognized without importing ``packaging``."""
 _PIN = (
-    r"(?:c?python[-@]?)?"
-    r"(?P<version>3(?:\.[0-9]{1,2}){0,2})"
+    r"(?:c?python[-@]?|cp|v)?"
+    r"(?:(?P<version>3(?:\.[0-9]{1,2}){0,2})|3(?P<minor>[0-9]{1,2}))"
     r"(?P<pre>(?:a|b|rc)[0-9]{1,2})?"
     r"(?P<any>\.\*)?"
-    r"(?P<free>t|\+freethreaded)?"
+    r"(?:(?P<free>t|\+freethreaded)?(?P<debug>d|\+debug)?)"
     r"(?P<dev>-dev)?"
     r"(?:-[a-z].*|/envs/.*)?"
 )
-"""pyenv's and uv's forms: ``3.12``, ``3.12.4``, ``3.12.*``, ``3.14.0rc1``, ``3.13t``, ``3.15-dev``, ``cpython-3.12``,
-``cpython-3.12.4-linux-x86_64-gnu``, and ``3.12.4/envs/name`` for a virtual environment."""
+"""pyenv's and uv's forms: ``3.12``, ``3.12.4``, ``3.12.*``, ``3.14.0rc1``, ``3.13t``, ``3.13+debug``, ``3.15-dev``, ``cpython-3.12``,
+``cp312``, ``cpython-3.12.4-linux-x86_64-gnu``, and ``3.12.4/envs/name`` for a virtual environment."""
 _ELSEWHERE = (
     (".tool-versions", r"(?m)^python[ \t]+(\S+)"),
     ("mise.toml", r"(?m)^python\s*=\s*[\"']([^\"']+)"),
@@ -122,9 +122,9 @@ def python_notes(context: Path, taken: str, origin: str | None) -> tuple[str, ..
     ]
     if usable and origin == _FILE:
         match = re.fullmatch(_PIN, usable[0], re.ASCII)
-        if match and match["free"]:
+        if match and (kind := (match["free"] and "free-threaded") or (match["debug"] and "debug")):
             notes.append(
-                f".python-version: {usable[0]!r} is a free-threaded build, and the official images have none;"
+                f".python-version: {usable[0]!r} is a {kind} build, and the official images have none;"
                 f" Python {taken} is taken"
             )
         if len(usable) > 1:
@@ -176,7 +176,7 @@ def _version_of(request: str) -> str | None:
     match = re.fullmatch(_PIN, request, re.ASCII)
     if match is None:
         return None
-    version = match["version"]
+    version = match["version"] or f"3.{match['minor']}"
     minor = int(version.split(".")[1]) if "." in version else _NEWEST
     if minor < _OLDEST:
         raise _too_old(version, _FILE)
