@@ -125,8 +125,9 @@ def run(
     With --detach it ends as soon as the script runs, and prints the run's id, which `buildr logs` and
     `buildr stop` take.
     """
-    from buildr.errors import Message, OptionError, OptionName
+    from buildr.errors import OptionName
     from buildr.host.exit_status import exit_status_of
+    from buildr.options.errors import exclusive
     from buildr.runners.plan import plan_run
     from buildr.runners.registry import runner
 
@@ -140,13 +141,10 @@ def run(
         resolved = target.resolve()
         with in_words_of(context):
             if watch and resolved.settings.runtime.detach:
-                raise OptionError(
-                    Message(
-                        "--watch and ",
-                        OptionName("runtime.detach"),
-                        " cannot be combined: a watch ends the script, and runs it again",
-                    ),
-                    hint="Leave one of them out.",
+                raise exclusive(
+                    "--watch",
+                    OptionName("runtime.detach"),
+                    "a watch ends the script, and runs it again",
                 )
         return resolved.entry, resolved.settings
 

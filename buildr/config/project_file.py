@@ -43,7 +43,7 @@ def read_project_file(directory: str) -> Layer | None:
         OptionError: the file cannot be read, or an option in it is invalid; file and key are named.
     """
     path = os.path.join(directory, FILE)
-    table = _table(path)
+    table = _tool_table(path)
     if not table:
         return None
     try:
@@ -57,7 +57,7 @@ def _key_of(term: Term) -> str:
     return f"{_TABLE}.{term}" if isinstance(term, OptionName) else term
 
 
-def _table(path: str) -> dict[str, Any]:
+def _tool_table(path: str) -> dict[str, Any]:
     try:
         data = read_file(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):

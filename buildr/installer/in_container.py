@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
+APP = "/app"  # as buildr.layout has it, which is not in the container
 SHARED = "/dev/shm/buildr"  # noqa: S108 - memory of this container alone
 SECRETS = "/run/secrets"
 DOWNLOADS = ("http", "http-v2")  # pip's names of its cache folders, until 23.2 and since
@@ -41,13 +42,13 @@ def main() -> None:
     environment = dict(os.environ)
     environment.update(order["variables"])
     environment.update(place_files(order["files"], order["meanings"], SHARED, SECRETS))
-    os.makedirs("/app", exist_ok=True)
+    os.makedirs(APP, exist_ok=True)
     before = before or snapshot("/", skipped)
     options = cache_options(order.get("cache"))
     for words in order["installs"]:
         command = ["python", "-m", "pip", "install", *options, *words]
         status = subprocess.call(
-            command, cwd="/app", env=environment, stdin=subprocess.DEVNULL, stdout=2, stderr=2
+            command, cwd=APP, env=environment, stdin=subprocess.DEVNULL, stdout=2, stderr=2
         )
         if status:
             sys.exit(status if status > 0 else 128 - status)

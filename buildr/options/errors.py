@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
-__all__ = ["Accepts", "InvalidValueError", "did_you_mean", "shown"]
+__all__ = ["Accepts", "InvalidValueError", "did_you_mean", "exclusive", "shown"]
 
 _LONGEST = 60
 
@@ -129,3 +129,15 @@ class InvalidValueError(OptionError):
         )
         error._call(subject)
         return error
+
+
+def exclusive(one: str, other: str, why: str, hint: str = "Leave one of them out.") -> OptionError:
+    """Return the error for two options that cannot be combined.
+
+    Args:
+        one: an `OptionName`, or any other text.
+        other: likewise.
+        why: the reason.
+        hint: what to do.
+    """
+    return OptionError(Message(one, " and ", other, f" cannot be combined: {why}"), hint=hint)

@@ -44,7 +44,7 @@ def repository(value: object) -> str:
     """Read the option ``repository``."""
     found = text(value, REPOSITORY)
     try:
-        parse_reference(f"{found}/app")
+        parse_reference(f"{found}/name")
     except InvalidValueError as error:
         raise InvalidValueError(value, REPOSITORY, problem=error.problem) from None
     return found

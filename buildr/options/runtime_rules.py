@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from buildr.errors import Message, OptionError, OptionName
-from buildr.options.errors import InvalidValueError
+from buildr.options.errors import InvalidValueError, exclusive
 from buildr.options.networks import MODES
 from buildr.options.ports import EVERY_INTERFACE, LOOPBACK, Port, bound
 from buildr.options.runtime import Runtime
@@ -32,23 +32,13 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
     """
     found = Runtime(**values)
     if found.detach and found.keep:
-        raise OptionError(
-            Message(
-                _name("detach"),
-                " and ",
-                _name("keep"),
-                " cannot be combined: a detached container stays anyway, however it ends",
-            ),
-            hint=_ONE,
-        )
+        why = "a detached container stays anyway, however it ends"
+        raise exclusive(_name("detach"), _name("keep"), why, hint=_ONE)
     if found.detach and found.outputs:
-        raise OptionError(
-            Message(
-                _name("detach"),
-                " and ",
-                _name("outputs"),
-                " cannot be combined: nothing waits for the end of a detached run",
-            ),
+        raise exclusive(
+            _name("detach"),
+            _name("outputs"),
+            "nothing waits for the end of a detached run",
             hint=Message("accepted: one of the two; ", _name("mounts"), " keep files, too"),
         )
     mounted = {mount.target for mount in found.mounts}
@@ -60,15 +50,8 @@ def complete_runtime(values: Mapping[str, Any]) -> Runtime:
     if network in MODES:
         for option, given in (("ports", found.ports), ("debug", found.debug)):
             if given:
-                raise OptionError(
-                    Message(
-                        _name(option),
-                        " and ",
-                        _name("network"),
-                        f"={network!r} cannot be combined: there is no port to publish",
-                    ),
-                    hint=_ONE,
-                )
+                mode = Message(_name("network"), f"={network!r}")
+                raise exclusive(_name(option), mode, "there is no port to publish", hint=_ONE)
     try:
         ports = bound(found.ports, EVERY_INTERFACE if found.public else LOOPBACK)
     except InvalidValueError as error:

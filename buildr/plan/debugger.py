@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.errors import Message, OptionError, OptionName
+from buildr.errors import OptionName
 from buildr.host import console
 from buildr.layout import APP, DEBUG, DEBUGGER_ROOT
+from buildr.options.errors import exclusive
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
@@ -32,23 +33,16 @@ def with_debugger(project: Project) -> Project:
         OptionError: another option makes that impossible, or unwise.
     """
     if project.package.publish:
-        raise OptionError(
-            Message(
-                OptionName("package.publish"),
-                " and ",
-                OptionName("runtime.debug"),
-                " cannot be combined: an image with a debugger in it is for your own use",
-            ),
-            hint="Leave one of them out.",
+        raise exclusive(
+            OptionName("package.publish"),
+            OptionName("runtime.debug"),
+            "an image with a debugger in it is for your own use",
         )
     if project.dockerfile is not None:
-        raise OptionError(
-            Message(
-                OptionName("runtime.debug"),
-                " and ",
-                OptionName("package.dockerfile"),
-                " cannot be combined: what a Containerfile of your own starts is not known",
-            ),
+        raise exclusive(
+            OptionName("runtime.debug"),
+            OptionName("package.dockerfile"),
+            "what a Containerfile of your own starts is not known",
             hint="Install debugpy in your Containerfile, let its CMD begin with"
             ' ["python", "-m", "debugpy", "--listen", "0.0.0.0:5678", "--wait-for-client", …], and publish the port'
             " 5678.",

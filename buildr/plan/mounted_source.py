@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from buildr.engines.container_spec import MountSpec
 from buildr.errors import ContainerError, Message, OptionError, OptionName
 from buildr.layout import APP
+from buildr.options.errors import exclusive
 
 if TYPE_CHECKING:
     from buildr.engines.engine import Engine
@@ -28,23 +29,17 @@ def source_mounted(project: Project) -> Project:
     """
     package = project.package
     if package.publish:
-        raise OptionError(
-            Message(
-                OptionName("package.publish"),
-                " and ",
-                OptionName("runtime.mount_source"),
-                " cannot be combined: what is mounted is not in an image that could be published",
-            ),
+        raise exclusive(
+            OptionName("package.publish"),
+            OptionName("runtime.mount_source"),
+            "what is mounted is not in an image that could be published",
             hint="Leave one of them out; `buildr build` makes an image that holds the source.",
         )
     if project.dockerfile is not None:
-        raise OptionError(
-            Message(
-                OptionName("runtime.mount_source"),
-                " and ",
-                OptionName("package.dockerfile"),
-                " cannot be combined: where that expects the source is not known",
-            ),
+        raise exclusive(
+            OptionName("runtime.mount_source"),
+            OptionName("package.dockerfile"),
+            "where that expects the source is not known",
             hint=Message(
                 "Mount it yourself where your Containerfile expects it, with ",
                 OptionName("runtime.mounts"),

@@ -108,7 +108,7 @@ class Channel:
         raise ContainerError(
             "there is no place for a result in the container: the engine runs on another machine,"
             " and the container's root is read-only or covered by mounts",
-            hint="Leave hardened out, or mount at other places than /tmp, /var/tmp and /app.",
+            hint=f"Leave hardened out, or mount at other places than /tmp, /var/tmp and {APP}.",
         )
 
     def fetch(self, backend: Containers, container: str) -> None:

@@ -114,10 +114,10 @@ def _reader(path: str) -> Callable[[bytes, str], Iterator[Installed]] | None:
         return _debian
     if path in _APK:
         return _alpine
-    return _nothing if path in _RELEASE else None
+    return _no_packages if path in _RELEASE else None
 
 
-def _nothing(data: bytes, path: str) -> Iterator[Installed]:  # noqa: ARG001 - a reader's signature
+def _no_packages(data: bytes, path: str) -> Iterator[Installed]:  # noqa: ARG001 - a reader's signature
     return iter(())
 
 
