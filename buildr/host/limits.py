@@ -27,6 +27,9 @@ REFUSAL_CHARACTERS: Final = 4000
 STREAM_MESSAGE: Final = 1000
 """Of an engine's message about a stream that failed."""
 
+SESSION_MESSAGE: Final = 1 << 16
+"""One message by which BuildKit asks for a file, a secret or a login: a few hundred bytes."""
+
 # Logs -----------------------------------------------------------------------------------------------
 
 LOG_LINES: Final = 40
@@ -35,6 +38,13 @@ LINE: Final = 1 << 16
 """One line of output that is kept until it ends; of a longer one the rest is dropped."""
 LINE_CHARACTERS: Final = 1 << 13
 """One line of output that is shown."""
+
+TAIL_CHARACTERS: Final = 1 << 10
+"""Of each line of a step's output that is kept for the case that the step fails: steps are many."""
+BUILD_STEPS: Final = 5_000
+"""Steps of a build that are followed at the same time; those of a Containerfile are some dozens."""
+STEP_CHARACTERS: Final = 1 << 12
+"""Of a step's name, and of the reason why it failed."""
 
 ADVISED_CHARACTERS: Final = 512
 """One line in which the reason of a failed installation is looked for."""

@@ -1,4 +1,4 @@
-"""Runs atheris on one reader: ``python -m tests.fuzz frames|documents|archives|answers|logs FOLDER [LIBFUZZER-OPTION...]``.
+"""Runs atheris on one reader: ``python -m tests.fuzz TARGET FOLDER [LIBFUZZER-OPTION...]``; ``--list`` names them.
 
 The folder keeps what was found to reach new code; an input that breaks a promise is written there as ``crash-…``.
 """
@@ -15,9 +15,12 @@ def main() -> None:
     """Instrument the readers, and fuzz one."""
     # It has no types, and is not part of a test environment.
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["buildr_backends", "buildr", "json"]):
+    with atheris.instrument_imports(include=["buildr_backends", "buildr", "json", "dotenv", "h2"]):
         from tests.fuzz.targets import SEEDS, TARGETS
 
+    if sys.argv[1:] == ["--list"]:
+        print(*TARGETS)  # noqa: T201 - for scripts/fuzz
+        return
     name, folder, *options = sys.argv[1:]
     corpus = Path(folder) / name
     corpus.mkdir(parents=True, exist_ok=True)

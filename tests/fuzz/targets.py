@@ -23,6 +23,7 @@ from buildr.installer.log import Log
 from buildr.installer.secrets import Secrets
 from buildr_backends.http import json_stream
 from buildr_backends.shared import frames as frame_reader
+from tests.fuzz import checkouts, sessions
 
 if TYPE_CHECKING:
     from buildr.engines.records import Event
@@ -77,10 +78,10 @@ def archives(data: bytes) -> None:
 
 
 def answers(data: bytes) -> None:
-    """Read what a guest answers to a call, as its report of an exception: an exception, and never one that ends the program."""
+    """Read what a guest answers to a call, as a value and as a report of each kind: never an exception that ends the program."""
     target: Any = types.SimpleNamespace(name="f", module="m", function=len)
-    message = transfer.message({"kind": "error"}, data)
-    for given in (message, data):
+    kinds = ("value", "error", "refused", "missing")
+    for given in (data, *(transfer.message({"kind": kind}, data) for kind in kinds)):
         try:
             result.read(given, target, pickled=False, limit=1 << 20, hide=lambda report: report)
         except Exception as error:  # noqa: BLE001 - any is right
@@ -162,6 +163,8 @@ def _join(found: list[tuple[int, bytes]], stream: int, payload: bytes) -> None:
 
 
 TARGETS = {
+    **checkouts.TARGETS,
+    **sessions.TARGETS,
     "frames": frames,
     "documents": documents,
     "archives": archives,
@@ -169,6 +172,8 @@ TARGETS = {
     "logs": logs,
 }
 SEEDS = {
+    **checkouts.SEEDS,
+    **sessions.SEEDS,
     "frames": [
         b"\1\0\0\0\0\0\0\5hello\2\0\0\0\0\0\0\1x",
         b"\3\0\0\0\0\0\0\4lost",

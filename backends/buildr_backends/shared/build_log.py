@@ -135,12 +135,13 @@ class _Log:
             self._stderr = not self._stderr
         if self._stderr:
             text = text.removeprefix(start).removesuffix(end)
-        *lines, self._partial = (self._partial + text).split("\n")
+        *lines, partial = (self._partial + text).split("\n")
         for line in lines:
             self._say(line)
-        while len(self._partial) > LINE_CHARACTERS:
-            self._say(self._partial[:LINE_CHARACTERS])
-            self._partial = self._partial[LINE_CHARACTERS:]
+        rest = max(0, len(partial) - 1) // LINE_CHARACTERS * LINE_CHARACTERS
+        for at in range(0, rest, LINE_CHARACTERS):
+            self._say(partial[at : at + LINE_CHARACTERS])
+        self._partial = partial[rest:]
 
     def _say(self, line: str) -> None:
         # A progress bar overwrites itself: only its last state counts.

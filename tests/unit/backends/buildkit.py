@@ -102,6 +102,11 @@ class BuildKit:
         self._h2.send_data(stream, struct.pack(">BI", 0, len(message)) + message, end_stream=last)
         self._flush()
 
+    def announce(self, stream: int, size: int) -> None:
+        """Say that a message of a size comes."""
+        self._h2.send_data(stream, struct.pack(">BI", 0, size))
+        self._flush()
+
     def receive(self, stream: int) -> bytes | None:
         """Return the next message; ``None`` when there is none left."""
         while True:

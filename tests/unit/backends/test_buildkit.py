@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,7 @@ from tests.unit.backends.buildkit import (
     HEALTH,
     IMAGE,
     LOGIN,
+    REQUEST,
     SECRET,
     BuildKit,
     FilesRefusedError,
@@ -185,6 +187,27 @@ def test_what_is_not_a_request_for_a_file_is_refused(serve: Serve, project: Path
 
     run(serve, BuildKit(work), request(archive(project)))
     assert found == [13, 13, 13, 13]
+
+
+def test_a_request_that_fills_the_memory_is_refused(serve: Serve, project: Path) -> None:
+    found: list[int] = []
+
+    def work(kit: BuildKit) -> None:
+        # A large file is not read to its end here, so each request would wait behind it.
+        stream = kit.open(FILES, [("dir-name", "context")])
+        number = (
+            4  # a, a/inner.py, a/same, a.txt, b, b/large: in this order, the directories among them
+        )
+        kit.send(stream, encode({1: REQUEST, 3: number}))
+        kit.send(stream, encode({1: REQUEST, 3: number}))
+        found.append(kit.status(stream))
+        for path in (SECRET, LOGIN):
+            stream = kit.open(path)
+            kit.announce(stream, 1 << 20)
+            found.append(kit.status(stream))
+
+    run(serve, BuildKit(work), request(archive(project)))
+    assert found == [13, 13, 13]
 
 
 # Secrets, logins, health --------------------------------------------------------------------------
@@ -413,6 +436,41 @@ def test_a_failure_before_any_step(failure: str, said: str) -> None:
 def test_progress_that_cannot_be_read_is_an_engine_lost(aux: str) -> None:
     with pytest.raises(EngineLostError):
         follow({"id": "moby.buildkit.trace", "aux": aux}, built())
+
+
+def test_progress_costs_a_bounded_memory_however_much_there_is_of_it() -> None:
+    long, lines = "x" * (1 << 20), ("y" * 5000 + "\n") * 200
+    vertexes = (
+        json_lines(trace((1, {1: f"v{n}", 3: long, 7: long}), (3, {1: f"v{n}", 4: lines})))
+        for n in range(40)
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(BuildError):
+            follow_build(vertexes, lambda _: None)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 50 << 20
+
+
+def test_steps_without_an_end_are_given_up() -> None:
+    vertexes: list[tuple[int, dict[int, int | str | bytes]]] = [
+        (1, {1: f"v{n}"}) for n in range(5001)
+    ]
+    with pytest.raises(EngineLostError, match="more than 5000 steps"):
+        follow(trace(*vertexes), built())
+
+
+def test_a_failure_that_repeats_itself_takes_no_time() -> None:
+    with pytest.raises(BuildError, match="the build failed: "):
+        follow({"error": "failed to solve: " * (1 << 18)})
+
+
+def test_a_line_without_an_end_is_told_in_pieces() -> None:
+    _, events = follow(trace((1, RUN), (3, {1: "v2", 4: "x" * (1 << 20)})), built())
+    assert "".join(event.text for event in events if event.kind == "log") == "x" * (1 << 20)
+    assert max(len(event.text) for event in events) == 1 << 13
 
 
 def test_messages_are_read_as_they_were_written() -> None:

@@ -66,6 +66,16 @@ def test_documents_of_any_bytes(data: bytes) -> None:
     TARGETS["documents"](data)
 
 
+@pytest.mark.parametrize("name", sorted(TARGETS.keys() - {"frames", "documents"}))
+@given(data=st.data())
+def test_readers_of_any_bytes(name: str, data: st.DataObject) -> None:
+    seeds = st.sampled_from(SEEDS[name])
+    # Mostly what a reader understands, with a part of something else in it.
+    parts = st.lists(seeds | st.binary(max_size=24), min_size=1, max_size=3).map(b"".join)
+    cuts = st.tuples(parts, st.integers(0, 200), st.integers(0, 200), st.binary(max_size=8))
+    TARGETS[name](data.draw(cuts.map(lambda c: c[0][: c[1]] + c[3] + c[0][c[1] + c[2] :]) | parts))
+
+
 @pytest.mark.parametrize(("name", "seed"), [(name, seed) for name in SEEDS for seed in SEEDS[name]])
 def test_what_fuzzing_starts_from(name: str, seed: bytes) -> None:
     target: Callable[[bytes], None] = TARGETS[name]

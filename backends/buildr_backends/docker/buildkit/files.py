@@ -38,6 +38,7 @@ class Transfer:
         self._files = files
         self._on_error = on_error
         self._finished = False
+        self._asked: set[int] = set()
 
     @property
     def done(self) -> bool:
@@ -62,6 +63,10 @@ class Transfer:
             return [encode({1: _FINISHED})]
         if kind != _REQUEST or not isinstance(number, int) or number >= len(self._files):
             raise RefusedError(INTERNAL, "not a request for a file")
+        # Who asks without reading the answers would fill the memory with them.
+        if number in self._asked:
+            raise RefusedError(INTERNAL, "the same file a second time")
+        self._asked.add(number)
         return self._content(number)
 
     def _content(self, number: int) -> Iterator[bytes]:

@@ -19,6 +19,8 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
+from buildr.host.limits import SESSION_MESSAGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -30,7 +32,6 @@ OK, NOT_FOUND, UNIMPLEMENTED, INTERNAL = 0, 5, 12, 13
 _BUFFER = 1 << 16
 _PLAIN = 0
 _PREFIX = struct.Struct(">BI")  # whether it is compressed, and how long
-_LARGEST = 1 << 24  # bytes of a received message; BuildKit's have a few hundred
 
 
 class RefusedError(Exception):
@@ -81,7 +82,7 @@ class _Stream:
         self.coming += data
         while len(self.coming) >= _PREFIX.size:
             _, size = _PREFIX.unpack_from(self.coming)
-            if size > _LARGEST:
+            if size > SESSION_MESSAGE:
                 raise RefusedError(INTERNAL, "a message that is too long")
             end = _PREFIX.size + size
             if len(self.coming) < end:

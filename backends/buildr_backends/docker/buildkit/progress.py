@@ -15,6 +15,13 @@ from msgspec import Struct, field
 
 from buildr.engines.records import Event
 from buildr.errors import BuildError, EngineLostError
+from buildr.host.limits import (
+    BUILD_STEPS,
+    LINE_CHARACTERS,
+    LOG_LINES,
+    STEP_CHARACTERS,
+    TAIL_CHARACTERS,
+)
 from buildr_backends.docker.buildkit.protobuf import decode, numbers, texts
 from buildr_backends.http.json_stream import documents
 from buildr_backends.shared.transfer import failure_of, text_of
@@ -39,8 +46,6 @@ _EXIT = re.compile(
     re.DOTALL,
 )
 _OUTPUT = 4  # the field of a log that holds a step's output
-_TAIL = 40  # lines of a failed step that an error repeats
-_LONGEST = 1 << 13  # characters of one line; a longer one is reported in pieces
 
 
 def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
@@ -85,7 +90,7 @@ class _Vertex(Struct):
     is_said: bool = False
     error: str = ""
     partial: bytes = b""
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL))
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
     @property
     def step(self) -> str:
@@ -129,16 +134,16 @@ class _Trace:
             if vertex.error and _CANCELLED not in vertex.error
         ]
         step, why = (broken[0].step, broken[0].error) if broken else ("", failure)
-        why = " ".join(_plain(why).split())
+        why = " ".join(_plain(why[:STEP_CHARACTERS]).split())
         where = f" in `{step}`" if step else ""
         tail = broken[0].tail if broken else ()
         return BuildError(f"the build failed{where}: {why}", hint="\n".join(tail), step=step)
 
     def _vertex(self, message: bytes) -> None:
         found = texts(message)
-        vertex = self._vertexes.setdefault(found.get(1, ""), _Vertex())
-        vertex.name = found.get(3, vertex.name)
-        vertex.error = found.get(7, vertex.error)
+        vertex = self._found(found.get(1, ""))
+        vertex.name = found.get(3, vertex.name)[:STEP_CHARACTERS]
+        vertex.error = found.get(7, vertex.error)[:STEP_CHARACTERS]
         if 5 in found and not vertex.is_said:  # it has started
             vertex.is_said = True
             match = _STEP.fullmatch(vertex.name)
@@ -152,28 +157,41 @@ class _Trace:
     def _status(self, message: bytes) -> None:
         count, found = numbers(message), texts(message)
         if total := count.get(5, 0):
-            text = found.get(3) or found.get(1, "")
+            text = (found.get(3) or found.get(1, ""))[:LINE_CHARACTERS]
             self._on_event(Event(kind="transfer", text=text, current=count.get(4, 0), total=total))
 
     def _log(self, message: bytes) -> None:
-        vertex = self._vertexes.setdefault(texts(message).get(1, ""), _Vertex())
+        vertex = self._found(texts(message).get(1, ""))
         for number, value in decode(message):
             if number == _OUTPUT and isinstance(value, bytes):
                 self._output(vertex, value)
 
+    def _found(self, digest: str) -> _Vertex:
+        """Return the step of a digest, a new one where it is not known yet.
+
+        Raises:
+            ValueError: there are more than a build can have.
+        """
+        vertex = self._vertexes.setdefault(digest[:LINE_CHARACTERS], _Vertex())
+        if len(self._vertexes) > BUILD_STEPS:
+            raise ValueError(f"more than {BUILD_STEPS} steps")
+        return vertex
+
     def _output(self, vertex: _Vertex, data: bytes) -> None:
-        *lines, vertex.partial = (vertex.partial + data).split(b"\n")
+        *lines, partial = (vertex.partial + data).split(b"\n")
         for line in lines:
             self._say(vertex, line)
-        while len(vertex.partial) > _LONGEST:
-            self._say(vertex, vertex.partial[:_LONGEST])
-            vertex.partial = vertex.partial[_LONGEST:]
+        # One that is longer is reported in pieces.
+        rest = max(0, len(partial) - 1) // LINE_CHARACTERS * LINE_CHARACTERS
+        for at in range(0, rest, LINE_CHARACTERS):
+            self._say(vertex, partial[at : at + LINE_CHARACTERS])
+        vertex.partial = partial[rest:]
 
     def _say(self, vertex: _Vertex, line: bytes) -> None:
         # A progress bar overwrites itself: only its last state counts.
         text = line.decode(errors="replace")
-        if shown := text.rstrip().rpartition("\r")[2].rstrip():
-            vertex.tail.append(shown[:_LONGEST])
+        if shown := text.rstrip().rpartition("\r")[2].rstrip()[:LINE_CHARACTERS]:
+            vertex.tail.append(shown[:TAIL_CHARACTERS])
             self._on_event(Event(kind="log", text=shown))
 
     _readers = {1: _vertex, 2: _status, 3: _log}  # noqa: RUF012 - by the fields of a StatusResponse

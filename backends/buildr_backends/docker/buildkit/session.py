@@ -180,6 +180,8 @@ class _Answer:
 
     def message(self, data: bytes) -> Iterable[bytes]:
         """Answer."""
+        if self._answered:
+            raise RefusedError(INTERNAL, "a second message where there is one")
         self._answered = True
         try:
             return [self._answer(texts(data))]
