@@ -125,7 +125,7 @@ def _why(found: Probe) -> str:
     if found.choice.name != registry.AUTO:
         return f"chosen by {found.choice.origin}"
     if found.name == RECOMMENDED:
-        return "chosen since Podman comes first"
+        return f"chosen since {RECOMMENDED.capitalize()} comes first"
     return f"chosen since {' and '.join(_tried(found))} cannot be used"
 
 

@@ -77,6 +77,8 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     """What connects rootless containers of a daemonless engine to the network: ``pasta``, ``slirp4netns``; empty: not known."""
     health_on_request: bool = False
     """Whether a health check runs only when `buildr.engines.containers.Containers.health` is called."""
+    proxies: Literal["environment", "docker"] = "environment"
+    """Where its builds get their proxies from: the environment and containers.conf(5), or Docker's ``config.json``."""
     builder: Builder = Builder()
     """How it builds a user's own Containerfile."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from buildr.host.documents import table_at
 from buildr.host.files import read_file
@@ -34,21 +34,25 @@ _DOCKER_KEYS = {
 
 
 def build_proxies(
-    backend: str, endpoint: str, *, remote: bool = False, environ: Mapping[str, str] | None = None
+    source: Literal["environment", "docker"],
+    endpoint: str,
+    *,
+    remote: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the variables that a step of a build gets.
 
     Args:
-        backend: the engine's name.
+        source: where they come from: `buildr.engines.records.EngineInfo.proxies`.
         endpoint: its address, for which Docker's configuration may have proxies of their own.
-        remote: whether it is on another machine. Podman's builds there have the proxies of that machine.
+        remote: whether it is on another machine: its builds have the proxies of that machine, unless Docker's configuration names others.
         environ: the environment; by default this process's.
 
     Returns:
         Each variable in small letters and in capitals; nothing where there is no proxy.
     """
     environ = os.environ if environ is None else environ
-    if backend == "docker":
+    if source == "docker":
         found = _of_docker(endpoint, environ)
     elif remote:
         found = {}

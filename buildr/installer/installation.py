@@ -150,7 +150,7 @@ def install(backend: Containers, order: Order, archive: str, progress: Progress)
         EngineError: the engine refused.
     """
     info, cache = backend.info, order.cache
-    proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
+    proxies = build_proxies(info.proxies, info.endpoint, remote=info.remote)
     if info.plaintext:
         _refuse_in_clear(info.endpoint, order.secrets, proxies)
     spec = ContainerSpec(

@@ -110,6 +110,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         command="docker",
         # By everyone who may open the socket, or connect to the port.
         shared=endpoint.remote or facts.remote or not facts.rootless,
+        proxies="docker",
         builder=builder(version, headers.get("builder-version", "")),
     )
     return Docker(client, info)

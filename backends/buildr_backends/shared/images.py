@@ -94,7 +94,7 @@ class HttpImages(HttpEngine):
     def _arguments(self) -> dict[str, str]:
         """Return a build's arguments: proxies, which are predefined and reach no layer and no history."""
         info = self._info
-        proxies = build_proxies(info.backend, info.endpoint, remote=info.remote)
+        proxies = build_proxies(info.proxies, info.endpoint, remote=info.remote)
         if info.plaintext and any("@" in proxy for proxy in proxies.values()):
             refuse_plaintext(info.endpoint, "the password of a proxy")
         return proxies

@@ -26,7 +26,7 @@ def docker(directory: Path, proxies: object, **environ: str) -> dict[str, str]:
 
 def podman(home: Path, *, remote: bool = False, **environ: str) -> dict[str, str]:
     everything = {"HOME": str(home), "CONTAINERS_CONF": str(home / "none"), **environ}
-    return build_proxies("podman", SOCKET, remote=remote, environ=everything)
+    return build_proxies("environment", SOCKET, remote=remote, environ=everything)
 
 
 def test_docker_has_those_of_its_configuration(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_users_configuration_goes_before_the_machines(tmp_path: Path) -> Non
     folder.mkdir(parents=True)
     folder.with_suffix("").write_text('[containers]\nenv = ["HTTP_PROXY=http://a:1"]\n')
     (folder / "10.conf").write_text('[containers]\nenv = ["HTTP_PROXY=http://b:1"]\n')
-    found = build_proxies("podman", SOCKET, environ={"HOME": str(tmp_path)})
+    found = build_proxies("environment", SOCKET, environ={"HOME": str(tmp_path)})
     assert found == both(http_proxy="http://b:1")
 
 
