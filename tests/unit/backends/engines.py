@@ -31,7 +31,13 @@ def reach(name: str, server: Server) -> Podman | Docker:
     """Return an engine as it is once it has answered."""
     client = server.client(PREFIX[name])
     info = EngineInfo(
-        backend=name, version="x", rootless=False, remote=False, endpoint=server.path, found="test"
+        backend=name,
+        version="x",
+        rootless=False,
+        remote=False,
+        endpoint=server.path,
+        found="test",
+        proxies="docker" if name == "docker" else "environment",
     )
     return Podman(client, info) if name == "podman" else Docker(client, info)
 

@@ -204,6 +204,7 @@ def test_hints_name_the_engine_s_own_command(name: str, serve: Serve) -> None:
     info = reach(name, serve, answering(REAL[name]["ping"])).info
     assert info.command == name
     assert info.health_on_request is (name == "podman")
+    assert info.proxies == ("docker" if name == "docker" else "environment")
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
