@@ -143,6 +143,44 @@ def knock(address: str, port: int, *inside: str) -> str:
     return done.stdout.decode().strip()
 
 
+def test_where_a_neighbour_reaches_a_port_on_127_0_0_1_a_warning_says_so_once(
+    engine: Engine, project: Path, neighbour: list[str]
+) -> None:
+    (project / "server.py").write_text(SERVER)
+    give(engine, project)
+    warned = []
+    for _ in range(2):
+        process = engine.popen(
+            *(sys.executable, "-m", "buildr", "run", "-p", "0:8080", "server.py"),
+            cwd=project,
+            env={"XDG_CACHE_HOME": str(project / "cache")},
+            stderr=subprocess.STDOUT,
+        )
+        with process:
+            assert process.stdout is not None
+            said = ""
+            while "serving\n" not in said or " here\n" not in said:
+                line = process.stdout.readline().decode()
+                assert line, said
+                said += line
+            address, port = (
+                re.search(pattern, said)
+                for pattern in (r"address (\S+)", r"127\.0\.0\.1:(\d+) here")
+            )
+            assert address, said
+            assert port, said
+            reached = knock(address[1], 8080, *neighbour) == "reached"
+            assert knock("127.0.0.1", int(port[1])) == "reached"
+            process.terminate()
+            said += process.stdout.read().decode()
+        warned.append("machines of the local network can reach it" in said)
+        if engine.name == "podman-rootless":
+            assert not reached
+    # The first run says it wherever it is so, and where it may be: a firewall of the host's own may stand between.
+    assert warned in ([True, False], [False, False])
+    assert warned[0] or not reached
+
+
 def test_a_debugger_lets_no_neighbour_in(
     engine: Engine, project: Path, neighbour: list[str]
 ) -> None:

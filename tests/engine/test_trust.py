@@ -6,6 +6,9 @@ import contextlib
 import os
 import select
 import sys
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,6 +86,52 @@ def test_the_decorator_is_shown_at_the_first_run(engine: Engine, checkout: Path)
         done = engine.python("app.py", cwd=checkout, env={"OF_THE_HOST": "token"})
         assert done.stdout == b"the guest sees False token\n", done.stderr.decode()
         assert (line in done.stderr.decode().splitlines()) is is_first
+
+
+@pytest.fixture
+def secret_server() -> Iterator[tuple[int, list[str]]]:
+    """Serve a secret on 127.0.0.1 of this host; yield the port, and what is asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"secret")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port, asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_containerfile_gets_nothing_from_this_host_s_network_without_a_yes(
+    engine: Engine, checkout: Path, secret_server: tuple[int, list[str]]
+) -> None:
+    port, asked = secret_server
+    address = f"http://127.0.0.1:{port}/{uuid.uuid4().hex}"
+    (checkout / "pyproject.toml").write_text(
+        "[tool.buildr.package]\ndockerfile = 'Containerfile'\n"
+    )
+    (checkout / "app.py").write_text("print(open('/secret').read())\n")
+    (checkout / "Containerfile").write_text(
+        f"FROM {engine.base_image}\nADD {address} /secret\nRUN chmod 644 /secret\nCOPY app.py /app/app.py\n"
+    )
+    status, output, said = run(engine, checkout)
+    assert (status, output, asked) == (125, b"", [])
+    what = f"{address}, which the engine gets over the network of this host, by Containerfile"
+    assert f"tool.buildr.package.dockerfile: {what}\n" in said
+
+    status, output, said = run(engine, checkout, "--trust")
+    assert (status, output) == (0, b"secret\n"), said
+    assert asked
 
 
 @contextlib.contextmanager
