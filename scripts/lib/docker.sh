@@ -39,7 +39,7 @@ up_docker() {
             return 0
         fi
     fi
-    start_dockerd docker "$bridge"
+    start_dockerd docker
     use_docker "$own"
 }
 
@@ -56,7 +56,7 @@ up_docker_containerd() {
     fi
     mkdir -p "$state/docker-containerd"
     echo '{"features": {"containerd-snapshotter": true}}' >"$state/docker-containerd/daemon.json"
-    start_dockerd docker-containerd "${bridge}c" --config-file "$state/docker-containerd/daemon.json"
+    start_dockerd docker-containerd --config-file "$state/docker-containerd/daemon.json"
     fragment docker-containerd docker - 0 /root "DOCKER_HOST=unix://$state/docker-containerd/docker.sock"
     answers docker-containerd docker version --format '{{.Server.Version}}'
 }
@@ -105,29 +105,37 @@ docker_is_at_least() {
     [ "$(dockerd --version | sed -n 's/^[^0-9]*\([0-9]*\).*/\1/p')" -ge "$1" ]
 }
 
-# start_dockerd NAME BRIDGE [ARGUMENT...] : starts one unless it runs; the bridge is for one beside another.
+# start_dockerd NAME [ARGUMENT...] : starts one unless it runs. Its bridge is its own: another dockerd's stays with that.
 start_dockerd() {
     name=$1
-    its_bridge=$2
-    shift 2
+    shift
     ! running "$state/$name/pid" "$state/$name/data" || return 0
     mkdir -p "$state/$name"
     rm -f "$state/$name/pid" "$state/$name/docker.sock"
-    set -- --data-root "$state/$name/data" --exec-root "$run/$name" --pidfile "$state/$name/pid" \
-        --host "unix://$state/$name/docker.sock" "$@"
-    if grep -qx dockerd /proc/[0-9]*/comm 2>/dev/null; then
-        # Another dockerd is there. Its bridge stays its own.
-        command -v ip >/dev/null 2>&1 || apt_install iproute2
-        if [ ! -d "/sys/class/net/$its_bridge" ]; then
-            ip link add "$its_bridge" type bridge
-            ip addr add "10.$((232 + $(printf '%s' "$its_bridge" | cksum | cut -d' ' -f1) % 16)).0.1/16" dev "$its_bridge"
-            ip link set "$its_bridge" up
-        fi
-        set -- "$@" --bridge "$its_bridge"
+    command -v ip >/dev/null 2>&1 || apt_install iproute2
+    slot=$(slot)
+    its_bridge=$(bridge "$name" "$slot")
+    place=0
+    [ "$name" = docker ] || place=1
+    if [ ! -d "/sys/class/net/$its_bridge" ]; then
+        ip link add "$its_bridge" type bridge
+        ip addr add "$(network "$slot" "$place").1/24" dev "$its_bridge"
+        ip link set "$its_bridge" up
     fi
+    set -- --data-root "$state/$name/data" --exec-root "$run/$name" --pidfile "$state/$name/pid" \
+        --host "unix://$state/$name/docker.sock" --bridge "$its_bridge" \
+        --default-address-pool "base=$(network "$slot" $((8 * (place + 1)))).0/21,size=24" "$@"
     say "starting dockerd on $state/$name/docker.sock"
     setsid dockerd "$@" >"$state/$name/log" 2>&1 </dev/null 9>&- &
     await_dockerd "$name" "unix://$state/$name/docker.sock" $!
+}
+
+# bridge NAME SLOT : prints the name of a dockerd's bridge; the kernel allows 15 characters.
+bridge() {
+    case $1 in
+        docker) echo "bldr-docker$2" ;;
+        *) echo "bldr-ctrd$2" ;;
+    esac
 }
 
 # await_dockerd NAME HOST PID : waits for its first answer.
@@ -153,8 +161,9 @@ end_dockerds() {
             end_process "$state/$name/pid" "$word" 20
         fi
     done
-    for name in "$bridge" "${bridge}c"; do
-        [ ! -d "/sys/class/net/$name" ] || ip link delete "$name" || :
+    ! slot=$(owned_slot) || for name in docker docker-containerd; do
+        its_bridge=$(bridge "$name" "$slot")
+        [ ! -d "/sys/class/net/$its_bridge" ] || ip link delete "$its_bridge" || :
     done
 }
 

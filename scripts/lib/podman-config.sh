@@ -57,8 +57,29 @@ containers_conf() {
     fi
     if [ "$1" = root ]; then
         echo "network_config_dir = \"$state/podman-root/networks\""
-        echo 'default_subnet = "10.231.0.0/16"'
+        slot=$(slot)
+        echo "default_subnet = \"$(network "$slot" 2).0/24\""
+        echo "default_subnet_pools = [{\"base\" = \"$(network "$slot" 24).0/21\", \"size\" = 24}]"
     fi
+}
+
+# default_network : prints the configuration of netavark's default network, whose bridge would have the same name everywhere.
+default_network() {
+    slot=$(slot)
+    cat <<END
+{
+    "name": "podman",
+    "id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9",
+    "driver": "bridge",
+    "network_interface": "bldr-podman$slot",
+    "created": "2026-01-01T00:00:00Z",
+    "subnets": [{"subnet": "$(network "$slot" 2).0/24", "gateway": "$(network "$slot" 2).1"}],
+    "ipv6_enabled": false,
+    "internal": false,
+    "dns_enabled": false,
+    "ipam_options": {"driver": "host-local"}
+}
+END
 }
 
 # storage_conf STORAGE RUN : prints a storage.conf. Where the kernel has no native overlay for the user,

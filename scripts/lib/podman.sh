@@ -46,6 +46,8 @@ up_podman_root() {
     mkdir -p "$state/podman-root/networks" "$run/libpod"
     may_raise_limits || say_once limits "root may not raise limits here: containers of root Podman get the present ones"
     containers_conf root | put "$state/podman-root/containers.conf"
+    ! grep -q netavark "$state/podman-root/containers.conf" ||
+        default_network | put "$state/podman-root/networks/podman.json"
     storage_conf "$state/podman-root/storage" "$run/storage" | put "$state/podman-root/storage.conf"
     registries_conf | put "$state/podman-root/registries.conf"
     fragment podman-root podman - 0 /root \
@@ -64,11 +66,7 @@ prepare_test_user() {
     fi
     uid=$(id -u "$test_user")
     home=$(getent passwd "$test_user" | cut -d: -f6)
-    if ! grep -q "^$test_user:" /etc/subuid || ! grep -q "^$test_user:" /etc/subgid; then
-        first=$(awk -F: '$2 + $3 > top {top = $2 + $3} END {print (top > 100000 ? top : 100000)}' /etc/subuid /etc/subgid)
-        say "giving $test_user subordinate ids $first-$((first + 65535))"
-        usermod --add-subuids "$first-$((first + 65535))" --add-subgids "$first-$((first + 65535))" "$test_user"
-    fi
+    with_slots give_subordinate_ids
     if [ ! -d "/run/user/$uid" ]; then
         mkdir -p /run/user
         mkdir -m 700 "/run/user/$uid"
@@ -87,6 +85,13 @@ prepare_test_user() {
         say "giving everyone /dev/fuse (chmod 666), as udev does"
         chmod 666 /dev/fuse
     fi
+}
+
+give_subordinate_ids() {
+    ! grep -q "^$test_user:" /etc/subuid || ! grep -q "^$test_user:" /etc/subgid || return 0
+    first=$(awk -F: '$2 + $3 > top {top = $2 + $3} END {print (top > 100000 ? top : 100000)}' /etc/subuid /etc/subgid)
+    say "giving $test_user subordinate ids $first-$((first + 65535))"
+    usermod --add-subuids "$first-$((first + 65535))" --add-subgids "$first-$((first + 65535))" "$test_user"
 }
 
 up_podman_rootless() {

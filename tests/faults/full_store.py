@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _ROOM_BYTES = 4 << 20  # for an image's records, and not for what changes
 _CHANGE_BYTES = 64 << 20
 _LARGE = "size=2g"
-_BRIDGE = "bldfull0"
-_NETWORK = "10.231.0.1/16"
+_BRIDGE = f"bfull{os.getpid()}"  # at most 15 characters
+_NETWORK = "10.199.0.1/24"  # for no packet that leaves it
 
 
 def store_full(bench: Bench) -> list[str]:
