@@ -1,8 +1,7 @@
 """Call mode: one function runs in a container, with arguments of the caller's, and its result comes back.
 
-`buildr.call.target` finds the function's place, `buildr.call.session` the engine and the image, `buildr.call.invocation` is one
-call, `buildr.call.map` many of them, `buildr.call.result` what came of one. What the guest does is
-`buildr.guest.call`; `buildr.guest.transfer` says what can travel. It may import `buildr.runners` and what is below it.
+`target` finds the function, `session` the engine and the image, `invocation` is one call, `map` many of them, `result` reads the
+outcome; the guest's side is `buildr.guest.call` and `buildr.guest.transfer`. It may import `buildr.runners` and what is below it.
 """
 
 from __future__ import annotations

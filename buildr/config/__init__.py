@@ -1,10 +1,8 @@
 """Where options come from: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first one that sets an option wins.
 
-Each place is a `Layer` of values that are valid by themselves; `settle` merges the layers. All of it happens on the host: a guest
-gets the result. What the project's file asks for beyond the project is only listed here; what acts on the
-options calls `buildr.config.trust.allow` first.
-
-It may import `buildr.plan` and what is below it.
+Each place is a `Layer` of valid values, and `settle` merges them on the host; whatever acts on the options calls
+`buildr.config.trust.allow` first, since a project's file may ask for more than the project. It may import `buildr.plan` and what is
+below it.
 """
 
 from __future__ import annotations

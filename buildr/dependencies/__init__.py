@@ -1,8 +1,7 @@
 """Dependencies: where a project declares them, and how pip is called.
 
-The first source that is there is taken, in the order of `SOURCES`; a file that the user names comes before
-all of them. A further source is one module with the functions of `Source`, and one row. It imports `buildr.host` and
-`buildr.errors` alone: a reader is given files.
+The first source in the order of `SOURCES` is taken, unless the user names a file; a further source is one module with the functions
+of `Source`, and one row. It imports `buildr.host` and `buildr.errors` alone.
 """
 
 from __future__ import annotations

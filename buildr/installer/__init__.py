@@ -1,10 +1,8 @@
-"""Installing dependencies with secrets: the same on every engine, and without a trace of them.
+"""Installing dependencies in a container of its own: the same on every engine, and with secrets that leave no trace in the image.
 
-Docker's classic builder has no ``RUN --mount=type=secret``, and build arguments are kept in an image's history. So the
-installation happens in a container of its own (`buildr.installer.in_container`), which gets the secrets through its standard
-input and keeps them in memory. What the installation changed comes back as an archive, in which the secrets are looked
-for; a build without secrets makes an image of it, from which the project's is built. That image has a tag of its own, so
-that a change of the source installs nothing again. It may import `buildr.run`, `buildr.plan` and what is below them.
+Docker's classic builder has no ``RUN --mount=type=secret``, so `buildr.installer.in_container` gets the secrets by standard input, and
+what it changed comes back as an archive that is searched for them; a build without secrets makes an image of that, with a tag of
+its own, so that a change of the source reinstalls nothing. It may import `buildr.run`, `buildr.plan` and what is below them.
 """
 
 from __future__ import annotations

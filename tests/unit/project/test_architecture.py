@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).resolve().parents[3] / "CONTRIBUTING.md"
 FLAT = {"__init__", "__main__", "_gc", "_version", "errors", "labels", "layout"}
 LONGEST_TREE = 25
+MOST_SENTENCES = 3
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -113,3 +115,5 @@ def test_every_folder_says_what_it_is_for(module: str) -> None:
     assert text.partition("\n")[0].endswith((".", ":"))
     is_room = module.count(".") == 1
     assert "import" in text or not is_room, "say what it may import, too"
+    if module != "buildr.testing":  # whose docstring is a page of the documentation
+        assert len(re.findall(r"\.(?=\s|$)", text.partition("::")[0])) <= MOST_SENTENCES
