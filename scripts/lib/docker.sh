@@ -83,6 +83,7 @@ up_docker_rootless() {
     runtime=/run/user/$uid/buildr-$number
     socket=$runtime/docker.sock
     if ! running "$state/docker-rootless/pid" rootlesskit; then
+        begin_empty docker-rootless "$state/docker-rootless/data"
         say "starting rootless dockerd on $socket"
         mkdir -p "$runtime" "$state/docker-rootless/data"
         chown "$test_user:" "$runtime" "$state/docker-rootless/data"
@@ -110,6 +111,7 @@ start_dockerd() {
     name=$1
     shift
     ! running "$state/$name/pid" "$state/$name/data" || return 0
+    begin_empty "$name" "$state/$name/data"
     mkdir -p "$state/$name"
     rm -f "$state/$name/pid" "$state/$name/docker.sock"
     command -v ip >/dev/null 2>&1 || apt_install iproute2

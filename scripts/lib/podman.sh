@@ -43,6 +43,7 @@ up_podman_root() {
     install_podman
     install_runtime
     share_root_mount
+    begin_empty podman-root "$state/podman-root/storage" "$run/storage"
     mkdir -p "$state/podman-root/networks" "$run/libpod"
     may_raise_limits || say_once limits "root may not raise limits here: containers of root Podman get the present ones"
     containers_conf root | put "$state/podman-root/containers.conf"
@@ -105,10 +106,11 @@ up_podman_rootless() {
     install_runtime
     share_root_mount
     prepare_test_user
-    mkdir -p "$state/podman-rootless"
+    begin_empty podman-rootless "$state/podman-rootless/storage" "$run/rootless"
+    mkdir -p "$state/podman-rootless/storage" "$run/rootless"
+    chown "$test_user:" "$state/podman-rootless/storage" "$run/rootless"
     containers_conf test-user | put "$state/podman-rootless/containers.conf"
-    storage_conf "$home/.local/share/containers/storage" "/run/user/$uid/containers" |
-        put "$state/podman-rootless/storage.conf"
+    storage_conf "$state/podman-rootless/storage" "$run/rootless" | put "$state/podman-rootless/storage.conf"
     registries_conf | put "$state/podman-rootless/registries.conf"
     fragment podman-rootless podman "$test_user" "$uid" "$home" \
         "HOME=$home" "USER=$test_user" "LOGNAME=$test_user" "SHELL=/bin/sh" "PATH=$plain_path" \

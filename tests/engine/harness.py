@@ -126,13 +126,14 @@ class Engine:
 
 
 def retry(operation: Callable[[], T]) -> T:
-    """Do what Podman cannot while somebody else removes a container or an image: it fails when one that it has seen is gone.
+    """Do what fails when something goes that it has seen: Podman's lists do, and removing a folder in which housekeeping still works.
 
     Raises:
-        AssertionError: it fails each time.
+        AssertionError: a command of the engine's fails each time.
+        OSError: a file operation does.
     """
     for _ in range(_TRIES - 1):
-        with contextlib.suppress(AssertionError):
+        with contextlib.suppress(AssertionError, OSError):
             return operation()
     return operation()
 
@@ -239,7 +240,7 @@ def project_directory(engine: Engine, name: str = "project") -> Iterator[Path]:
     try:
         yield directory
     finally:
-        shutil.rmtree(top)
+        retry(lambda: shutil.rmtree(top))
 
 
 def plain_buildr(directory: Path) -> None:
