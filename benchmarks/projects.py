@@ -86,6 +86,54 @@ import os
 print("hello", os.getuid(), os.getcwd())
 """
 
+_CALLED = """\
+from buildr import Containerize
+
+
+@Containerize(package={"name": "NAME"})
+def same(x):
+    return x
+
+
+if __name__ == "__main__":
+    same(1)
+"""
+
+_CALLER = """\
+import json
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from app import same
+
+COUNT = 1000
+
+
+def timed(function, *args):
+    start = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - start
+
+
+def main():
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(abs, range(COUNT)))  # starts both
+        list(same.map(range(COUNT), concurrency=2))  # likewise
+        found = {
+            "warm": 1000 * statistics.median(timed(same.remote, n) for n in range(200)),
+            "submit": 1000 * statistics.median(timed(lambda n: pool.submit(abs, n).result(), n) for n in range(200)),
+            "map": timed(lambda: list(same.map(range(COUNT), concurrency=2))),
+            "pool": timed(lambda: list(pool.map(abs, range(COUNT), chunksize=1))),
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    same.remote(1) if sys.argv[1] == "once" else main()
+"""
+
 _METAPARTICLE = """\
 import functools
 import logging
@@ -152,6 +200,12 @@ def metaparticle(directory: Path, name: str, version: str) -> None:
     _write(directory / "requirements.txt", "".join(f"{line}\n" for line in lines))
 
 
+def calls(directory: Path, name: str) -> None:
+    """A script with a function to call, and one that calls it and prints what it has measured."""
+    _write(directory / "app.py", _CALLED.replace("NAME", name))
+    _write(directory / "call.py", _CALLER)
+
+
 def gibibyte(directory: Path, name: str) -> None:
     """The script, and one GiB that cannot be compressed or left out."""
     small(directory, name)
@@ -168,6 +222,7 @@ KINDS: dict[str, Callable[[Path, str], None]] = {
     "many": many,
     "dependencies": dependencies,
     "gibibyte": gibibyte,
+    "calls": calls,
 }
 
 

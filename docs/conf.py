@@ -17,6 +17,7 @@ from buildr._version import __version__
 from buildr.config import Settings
 from buildr.engines import container_spec
 from buildr.engines import records as engine_records
+from buildr.host.cancellation import Cancellation
 from buildr.host.signals import Signals
 from buildr.options import package as package_module
 from buildr.options import runtime as runtime_module
@@ -42,6 +43,7 @@ SHOWN = {
 # What these import for type checkers only is evaluated for the signatures.
 names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}
 records = (
+    Cancellation,
     Choices,
     Entry,
     Project,

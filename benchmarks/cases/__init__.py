@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.cases import builds, edits, metaparticle, runs, steps, store, streams
+from benchmarks.cases import builds, calls, edits, metaparticle, runs, steps, store, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +43,7 @@ CASES = (
     Case("guest-import", runs.guest_import, ("podman-rootless",)),
     Case("latency", streams.latency),
     Case("throughput", streams.throughput),
+    Case("calls", calls.calls, ENGINES),
     Case("dependencies", edits.dependencies),
     Case("many-files", edits.many_files),
     Case("first-build", builds.first_build),

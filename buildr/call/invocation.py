@@ -11,14 +11,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from buildr.errors import CallCancelledError, CallTimeoutError
-from buildr.host.signals import Signals, block_signals
+from buildr.host.cancellation import Cancellation
+from buildr.host.signals import block_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from typing import Protocol
 
     from buildr.call.target import Target
+    from buildr.call.turns import Turns
 
     class Calls(Protocol):
         """What the calls of one function share; a `buildr.call.session.Session` is one."""
@@ -27,18 +28,14 @@ if TYPE_CHECKING:
         running: list[Any]
         timeout: float | None
         given_up: bool
-
-        @property
-        def turns(self) -> AbstractContextManager[Any]:
-            """Held by a call while it runs."""
-            ...
+        turns: Turns
 
         def prepare(self) -> object:
             """Reach the engine and find or build the image."""
             ...
 
         def run(self, call: Call, payload: bytes) -> Any:
-            """Run a call's container; return the value."""
+            """Run a call in a worker; return the value."""
             ...
 
         def give_up(self) -> None:
@@ -59,13 +56,13 @@ class Call:
         failure: raised where the result is due, in place of a call.
 
     Attributes:
-        signals: asks the run loop for an end; its handlers are never installed.
+        cancellation: asks the worker for an end.
     """
 
     def __init__(
         self, session: Calls, request: bytes, *, failure: BaseException | None = None
     ) -> None:
-        self.signals = Signals()
+        self.cancellation = Cancellation()
         self._session = session
         self._request = request
         self._value: Any = None
@@ -74,11 +71,11 @@ class Call:
         self._ended = threading.Event()
         self._listeners: list[Callable[[], None]] = []
         self._timer: threading.Timer | None = None
-        self._thread: threading.Thread | None = None
+        self._begun = False
 
     @property
     def ended(self) -> bool:
-        """Whether all is over, the container's removal too."""
+        """Whether all is over; of a call that was cancelled the container's removal, too."""
         return self._ended.is_set()
 
     @property
@@ -87,16 +84,16 @@ class Call:
         return bool(self._why)
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
+        """Begin, in a thread of the session's."""
         if self._failure is not None:
             self._end()
             return
         self._session.running.append(self)
-        self._thread = threading.Thread(target=self._serve, name="buildr-call", daemon=True)
-        self._thread.start()
+        self._session.turns.give(self._serve)
+        self._begun = True
 
     def started(self) -> None:
-        """Note that the guest runs: from now on its time counts."""
+        """Note that the function is about to run: from now on its time counts."""
         if self._session.timeout is not None:
             self._timer = threading.Timer(self._session.timeout, self.cancel, ("timeout",))
             self._timer.daemon = True
@@ -111,9 +108,7 @@ class Call:
         if self.ended or (why == "timeout" and self._why):
             return
         self._why = self._why or why
-        # What is not created yet never starts; three would stand for a user who waits no more.
-        self.signals.interrupts = 1
-        self.signals.request_cancel()
+        self.cancellation.ask()
 
     def wait(self, cancel: Callable[[], None] | None = None) -> None:
         """Wait for the end.
@@ -128,7 +123,7 @@ class Call:
         while not self.ended:
             try:
                 self._ended.wait(_LOOK_SECONDS)
-                if self._thread is None or self._thread.ident is None:
+                if not self._begun:
                     break  # a signal came before it could begin
             except BaseException as error:
                 raised.append(error)
@@ -201,13 +196,13 @@ class Call:
         return self._value
 
     def _serve(self) -> None:
+        self._begun = True
         try:
-            with self._session.turns:
-                if not self.unwanted:
-                    self._session.prepare()
-                block_signals()  # they are for the thread that waits
-                if not self.unwanted:
-                    self._value = self._session.run(self, self._request)
+            if not self.unwanted:
+                self._session.prepare()
+            block_signals()  # they are for the thread that waits
+            if not self.unwanted:
+                self._value = self._session.run(self, self._request)
         except BaseException as error:  # noqa: BLE001 - raised where the result is due
             self._failure = error
         finally:

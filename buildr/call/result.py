@@ -29,7 +29,12 @@ _DEPTH = (
 
 
 def read(
-    message: bytes, target: Target, *, pickled: bool, limit: int, hide: Callable[[Any], Any]
+    message: bytes | bytearray,
+    target: Target,
+    *,
+    pickled: bool,
+    limit: int,
+    hide: Callable[[Any], Any],
 ) -> Any:
     """Return the value that a message holds.
 
@@ -86,7 +91,7 @@ def absent(status: int, target: Target) -> NoReturn:
     )
 
 
-def _value(data: bytes, target: Target, *, pickled: bool, limit: int) -> Any:
+def _value(data: bytes | bytearray, target: Target, *, pickled: bool, limit: int) -> Any:
     transfer.within(data, "result", limit)
     if not pickled:
         return read_json(data, most_values=len(data))
@@ -98,7 +103,7 @@ def _value(data: bytes, target: Target, *, pickled: bool, limit: int) -> Any:
         ) from error
 
 
-def _unpickle(data: bytes, target: Target) -> Any:
+def _unpickle(data: bytes | bytearray, target: Target) -> Any:
     import io
     import pickle
 

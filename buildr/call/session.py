@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
-from buildr.call import result
+from buildr.call import pools, result
 from buildr.call.invocation import Call
 from buildr.call.target import find
+from buildr.call.turns import Turns
 from buildr.errors import OptionError, TransferError
 from buildr.guest import transfer
-from buildr.runners.plan import plan_run
 from buildr.runners.protocol import WorkerCall
-from buildr.runners.registry import call_runner
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Mapping
 
     from buildr.call.callee import Callee
+    from buildr.call.pools import Pool
     from buildr.options import Runtime
     from buildr.runners.protocol import Workers
 
@@ -37,7 +39,7 @@ class Session:
         running: has each call in it while it runs.
         concurrency: how many run at a time.
         timeout: how long a guest may run, in seconds; ``None``: for ever.
-        turns: held by a call while it runs.
+        turns: the threads in which the calls run.
         given_up: whether what still runs is no longer waited for.
     """
 
@@ -48,12 +50,13 @@ class Session:
         self.running = callee.running
         self.timeout = runtime.call_timeout
         self.concurrency = at_a_time(runtime, concurrency)
-        self.turns = threading.Semaphore(self.concurrency)
+        self.turns = Turns(self.concurrency)
         self._runtime = runtime
         self._pickled = runtime.call_format == "pickle"
+        self._callee = callee
         self._settings = settings
         self._lock = threading.Lock()
-        self._workers: Workers | None = None
+        self._pool: Pool | None = None
         self.given_up = False
 
     def __enter__(self) -> Self:
@@ -73,11 +76,15 @@ class Session:
         """
         return Call(self, self._request(args, kwargs))
 
-    def _request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
         import inspect
 
+        return inspect.signature(self.target.function)
+
+    def _request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         function = self.target.function
-        inspect.signature(function).bind(*args, **kwargs)
+        self._signature.bind(*args, **kwargs)
         bound = None if self.target.of_class else getattr(function, "__self__", None)
         if bound is not None:
             args = (bound, *args)
@@ -102,14 +109,18 @@ class Session:
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
         """
-        self._opened().prepare()
+        workers = self._opened()
+        try:
+            workers.prepare()
+        except BaseException:
+            pools.discard(self._pool)
+            raise
 
     def _opened(self) -> Workers:
         with self._lock:
-            if self._workers is None:
-                plan = plan_run(self.target.entry, self._settings)
-                self._workers = call_runner(plan.choices.runner).open_workers(plan)
-            return self._workers
+            if self._pool is None:
+                self._pool = pools.acquire(self._callee, self.target, self._settings)
+            return self._pool.workers
 
     def run(self, call: Call, payload: bytes) -> Any:
         """Run a call; return the value.
@@ -132,7 +143,7 @@ class Session:
             WorkerCall(
                 message=transfer.message(head, payload),
                 answer_bytes=limit + result.HEAD_BYTES,
-                signals=call.signals,
+                cancellation=call.cancellation,
                 on_start=call.started,
             )
         )
@@ -152,13 +163,17 @@ class Session:
     def give_up(self) -> None:
         """Stop waiting; the runner ends what is still running."""
         self.given_up = True
-        if self._workers is not None:
-            self._workers.give_up()
+        if self._pool is not None:
+            pools.discard(self._pool)
+            self._pool.workers.give_up()
 
     def close(self) -> None:
-        """Release what the calls shared."""
-        if self._workers is not None and not self.given_up:
-            self._workers.__exit__(None, None, None)
+        """Release what the calls shared; the workers stay for other calls."""
+        self.turns.close()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None and not self.given_up:
+            pools.release(pool)
 
 
 def refused(error: Exception) -> bool:

@@ -1,8 +1,9 @@
-"""The guest's side of call mode: runs one function of the script, and writes down the outcome.
+"""The guest's side of call mode: runs a function of the script, and writes down the outcome.
 
-Usage: python -u call.py RESULT
+Usage: python -u call.py PLACE
 
-The request comes on standard input, which is empty from then on. The result goes to the file RESULT.
+Where PLACE is a folder, with FIFOs of the host's, it is a worker, which answers one call after the other (`buildr.guest.worker`).
+Else there is one call: the request comes on standard input, which is empty from then on, and the answer goes to the file PLACE.
 """
 
 # ruff: noqa: E402 - the guard comes before all other imports
@@ -41,33 +42,44 @@ _ITEMS = 1000  # of these, in all
 _PLAIN = (type(None), bool, int, float, str)
 
 
-def main(path: str) -> int:
-    """Answer the request on standard input; return the exit status."""
-    request = transfer.parse(_take_input())
-    if request is None:
+def main(place: str) -> int:
+    """Answer calls; return the exit status."""
+    if os.path.isdir(place):
+        from buildr.guest.worker import serve
+
+        return serve(place, respond)
+    pid = os.getpid()
+    request = _take_input()
+    if transfer.parse(request) is None:
         sys.stderr.write("buildr: the request for a call broke off\n")
         return 1
-    head, payload = request
-    pid = os.getpid()
+    answer = respond(request)
+    if os.getpid() != pid:
+        return 0  # a child that the function forked, and let return
+    try:
+        write(place, answer)
+    except OSError as error:
+        sys.stderr.write("buildr: the answer to a call cannot be written: %s\n" % error.strerror)
+        return 1
+    return 0 if answer[0]["kind"] == "value" else 1
+
+
+def respond(request: bytes | bytearray) -> Answer:
+    """Do what a request asks for; return the answer."""
+    head, payload = transfer.parse(request) or ({}, b"")
     try:
         function = load(head)
     except BaseException as error:  # noqa: BLE001 - whatever the script's own code raises
-        answer = describe(error)
+        kind, report = describe(error)
+        answer: Answer = dict(kind, ends=True), report  # half of a script serves no further call
     else:
         answer = perform(function, head, payload)
-    if os.getpid() != pid:
-        return 0  # a child that the function forked, and let return
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             pass  # closed, or replaced by something else
-    try:
-        write(path, answer)
-    except OSError as error:  # the host reads no more, since too much was written there
-        sys.stderr.write("buildr: the answer to a call cannot be written: %s\n" % error.strerror)
-        return 1
-    return 0 if answer[0]["kind"] == "value" else 1
+    return answer
 
 
 def _take_input() -> bytes:
@@ -84,15 +96,13 @@ def _take_input() -> bytes:
 
 
 def write(path: str, answer: Answer) -> None:
-    """Write an answer into a FIFO that the host reads, or into a file that is made here."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o644)  # fails without a reader, rather than waiting for ever
-    os.set_blocking(descriptor, True)
-    with open(descriptor, "wb") as file:
+    """Write an answer into a file that is made here."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o644), "wb") as file:
         file.write(transfer.message(*answer))
 
 
-def perform(function: Any, head: dict[str, Any], payload: bytes) -> Answer:
+def perform(function: Any, head: dict[str, Any], payload: bytes | bytearray) -> Answer:
     """Call the function; return the outcome, as head and data of a message.
 
     Args:
@@ -166,7 +176,8 @@ def describe(error: BaseException) -> Answer:
     data = _json(report)
     if len(data) > _REPORT_BYTES:
         data = _json(dict(report, notes=[], arguments=None, state={}))
-    return {"kind": "error"}, data
+    # What ends a program ends the worker.
+    return {"kind": "error", "ends": not isinstance(error, Exception)}, data
 
 
 def plain_value(value: Any, left: List[int], depth: int = 0) -> Any:

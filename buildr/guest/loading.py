@@ -25,12 +25,22 @@ class LoadError(BuildrError):
     """The function is not in the image."""
 
 
+_loaded: dict[str, Any] = {}  # by the head; a script is imported once
+
+
 def load(head: dict[str, Any]) -> Any:
-    """Import the script, and return the function.
+    """Import the script, unless that has been done, and return the function.
 
     Args:
         head: the request's: ``module``, ``path`` or ``spec``, ``function``, ``of_class``.
     """
+    key = repr([head.get(part) for part in ("module", "path", "spec", "function", "of_class")])
+    if key not in _loaded:
+        _loaded[key] = _load(head)
+    return _loaded[key]
+
+
+def _load(head: dict[str, Any]) -> Any:
     name = head["module"]
     if head["path"]:
         module = _from_path(name, head["path"])

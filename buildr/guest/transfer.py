@@ -13,7 +13,9 @@ from buildr.errors import TransferError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeVar
+
+    Data = TypeVar("Data", bound="bytes | bytearray")
 
 DEPTH = 200
 """How deep values may be nested; JSON's readers follow them by recursion."""
@@ -45,7 +47,7 @@ def encode(value: object, name: str, limit: int, *, pickled: bool = False) -> by
     return within(data, name, limit)
 
 
-def within(data: bytes, name: str, limit: int) -> bytes:
+def within(data: Data, name: str, limit: int) -> Data:
     """Return the bytes of a value.
 
     Raises:
@@ -125,10 +127,20 @@ def message(head: Mapping[str, object], data: bytes) -> bytes:
         head: what its first line tells.
         data: what follows.
     """
-    return json.dumps(dict(head, length=len(data))).encode() + b"\n" + data
+    return head_line(head, len(data)) + data
 
 
-def parse(data: bytes) -> tuple[dict[str, Any], bytes] | None:
+def head_line(head: Mapping[str, object], length: int) -> bytes:
+    """Return the first line of a message.
+
+    Args:
+        head: what it tells.
+        length: of the data that follow, in bytes.
+    """
+    return json.dumps(dict(head, length=length)).encode() + b"\n"
+
+
+def parse(data: bytes | bytearray) -> tuple[dict[str, Any], bytes | bytearray] | None:
     """Take a message apart; ``None`` where it is not complete."""
     line, end, rest = data.partition(b"\n")
     if not end:

@@ -16,7 +16,7 @@ def table_at(document: object, key: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def read_json(data: bytes, *, most_values: int) -> Any:
+def read_json(data: bytes | bytearray, *, most_values: int) -> Any:
     """Decode JSON that takes a bounded amount of memory, which its length alone does not tell.
 
     Args:

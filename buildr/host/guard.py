@@ -30,6 +30,19 @@ AT_ONCE = b"!"  # the user has waited long enough: no grace
 CREATING_SECONDS = 120.0
 
 
+_open: list[Guard] = []
+
+
+def _let_go() -> None:
+    """Close what a child of this process has of its guards: they wait for the end of the parent alone."""
+    while _open:
+        guard = _open.pop()
+        guard.let_go()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class Guard:
     """A process that runs a module when this one has died; a context manager.
 
@@ -57,6 +70,12 @@ class Guard:
         if at_once:
             self.say(AT_ONCE)
         return self._pipe is not None
+
+    def let_go(self) -> None:
+        """Be the child of the process that it watches, in which it does nothing."""
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
 
     def say(self, word: bytes) -> None:
         """Send it one of the words of this module."""
@@ -89,6 +108,7 @@ class Guard:
             os.close(write)
         else:
             self._pipe = write
+            _open.append(self)
         finally:
             os.close(read)
         return self
@@ -106,6 +126,7 @@ class Guard:
             self.say(AT_ONCE)
         elif not self.taken_over:
             self.say(DONE)
+        _open.remove(self)
         pipe, self._pipe = self._pipe, None  # a word that comes later must not go elsewhere
         os.close(pipe)
         if forced or self.taken_over:

@@ -124,6 +124,13 @@ class Waker:
                 return
 
 
+_blocked = threading.local()
+
+
 def block_signals() -> None:
     """Block all signals in a helper thread: they must interrupt the main thread, which handles them."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    if not hasattr(
+        _blocked, "done"
+    ):  # asking the kernel again takes longer than most of what else a call takes
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+        _blocked.done = True

@@ -73,6 +73,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         call_timeout: how many seconds a call by ``.remote`` or ``.map`` can run, without the build.
         call_limit: how large its arguments can be, and its result: ``16m`` or a number of bytes.
         call_format: how these travel: ``json``, or ``pickle``, which lets the container run code on the host.
+        call_fresh: whether each call gets a container of its own. Otherwise a container stays for further calls of the function.
+        call_keep_seconds: how long such a container stays without a call.
         replicas: the number of instances; one engine runs one.
         shard_spec: for clusters; refused on one engine.
         job_spec: for clusters; refused on one engine.
@@ -110,6 +112,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     call_timeout: float | None = None
     call_limit: str | int = "16m"
     call_format: Literal["json", "pickle"] = "json"
+    call_fresh: bool = False
+    call_keep_seconds: float = 60
     replicas: int = 1
     shard_spec: Mapping[str, Any] | None = None
     job_spec: Mapping[str, Any] | None = None

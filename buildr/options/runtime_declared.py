@@ -281,6 +281,8 @@ _DECLARED = (
     _option(name="call_timeout", read=values.call_timeout, form="number", confined=True),
     _option(name="call_limit", read=parse_bytes),
     _option(name="call_format", read=values.call_format),
+    _option(name="call_fresh", read=flag, form="switch", confined=True),
+    _option(name="call_keep_seconds", read=values.call_keep_seconds, form="number", confined=True),
     _option(
         name="replicas", read=values.replicas, form="integer", runners=(KUBERNETES,), confined=True
     ),

@@ -36,6 +36,7 @@ _RESTART = '"no", "on-failure", "on-failure:N" (at most N times), "always" or "u
 _RESTART_PATTERN = r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,5})?"
 _INTERRUPT = '"host" (Ctrl+C stops the container) or "guest" (Ctrl+C is passed to the script)'
 _TIMEOUT = "seconds from 0.001 to 31536000"
+_KEEP = "seconds from 0 to 31536000"
 _FORMAT = '"json", or "pickle" where the container may run code on the host'
 _REPLICAS = "a number, 1 or more"
 _SHARDS = 'a dict {"shards": number (1 or more), "urlPattern": text}'
@@ -110,6 +111,11 @@ def call_format(value: object) -> str:
 def call_timeout(value: object) -> float:
     """Read the option ``call_timeout``."""
     return number(value, 0.001, 31_536_000, _TIMEOUT)
+
+
+def call_keep_seconds(value: object) -> float:
+    """Read the option ``call_keep_seconds``."""
+    return number(value, 0, 31_536_000, _KEEP)
 
 
 def _cluster(option: str) -> NoReturn:

@@ -99,6 +99,8 @@ class RuntimeDict(_MetaparticleRuntime, total=False):
     call_timeout: float | None
     call_limit: str | int | None
     call_format: Literal["json", "pickle"] | None
+    call_fresh: bool | None
+    call_keep_seconds: float | None
     replicas: int | None
     shard_spec: Mapping[str, Any] | None
     job_spec: Mapping[str, Any] | None

@@ -62,13 +62,18 @@ class Moved:
         return self._ends[fd][-_TAIL_BYTES:]
 
 
-def move_output(attachment: Attachment, control: Control, moved: Moved) -> None:
-    """Write the guest's output until the end of the streams."""
+def flush_own() -> None:
+    """Write what this process has printed so far: it comes before what a guest prints from now on."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(
             OSError, ValueError, AttributeError
         ):  # closed, or replaced by something else
             stream.flush()
+
+
+def move_output(attachment: Attachment, control: Control, moved: Moved) -> None:
+    """Write the guest's output until the end of the streams."""
+    flush_own()
     control.reading = True
     while pieces := attachment.read():
         control.reading = False

@@ -13,6 +13,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from buildr.host.cancellation import Cancellation
     from buildr.host.signals import Signals
     from buildr.runners.plan import RunPlan
 
@@ -84,21 +85,21 @@ class WorkerCall(Struct, frozen=True, kw_only=True):
     """One call, as a worker gets it."""
 
     message: bytes
-    """Standard input of the guest part, `buildr.guest.call`."""
+    """The request, as the guest part reads it: `buildr.guest.call`."""
     answer_bytes: int
     """How much of the answer is read, at most; one byte more shows that there is more."""
-    signals: Signals
-    """Asks for the call's end; its handlers are not installed."""
+    cancellation: Cancellation
+    """Asks for the call's end."""
     on_start: Callable[[], None]
-    """Called once the function runs."""
+    """Called once the function is about to run."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
     """The outcome of a call."""
 
     status: int
-    """The guest's exit status."""
-    message: bytes
+    """The guest's exit status; 0 while it goes on."""
+    message: bytes | bytearray
     """The answer that the guest part wrote; empty if it wrote none."""
 
 
@@ -108,7 +109,7 @@ class Workers(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None:
-        """Release what the calls shared; all of them have ended."""
+        """End the workers, and release what the calls shared; all calls have ended."""
         ...
 
     def prepare(self) -> str:
@@ -123,10 +124,18 @@ class Workers(Protocol):
         ...
 
     def run(self, call: WorkerCall) -> Answer:
-        """Run one call to its end.
+        """Run one call to its end, in a worker that has no other one at that time.
 
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
+        """
+        ...
+
+    def trim(self, seconds: float) -> float | None:
+        """End the workers that have been idle for so long; without waiting for their end.
+
+        Returns:
+            In how many seconds the next one will have been; ``None``: there is no idle one.
         """
         ...
 

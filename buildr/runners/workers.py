@@ -1,4 +1,4 @@
-"""Calls of single functions on a local engine: one container for each call, from one image, with one watchdog."""
+"""Calls of single functions on a local engine: containers that stay for many calls, of one image, with one watchdog."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from buildr.errors import ContainerError, ImageNotFoundError
+from buildr.host import temporary
 from buildr.host.exit_status import occupy_standard_streams
 from buildr.layout import CALL
 from buildr.run.loop import RunRequest, run
 from buildr.runners.container import container_spec, with_interpreter_options
-from buildr.runners.protocol import Answer
-from buildr.runners.result_file import Channel
+from buildr.runners.pipes import PLACE
 from buildr.runners.session import EngineSession
+from buildr.runners.single_call import run_call
+from buildr.runners.worker_pool import WorkerPool
 from buildr.runners.written_files import collector
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
     from buildr.image.lookup import Ready
+    from buildr.options import Runtime
     from buildr.run.watchdog import Watchdog
+    from buildr.runners.pipes import Pipes
     from buildr.runners.plan import RunPlan
-    from buildr.runners.protocol import WorkerCall
+    from buildr.runners.protocol import Answer, WorkerCall
+    from buildr.runners.worker import Worker
 
 _preparing = threading.Lock()  # builds of one project at once would be the same build
 
@@ -54,13 +59,15 @@ class EngineWorkers:
         self._stack = contextlib.ExitStack()
         self._mounts = True
         self._watchdog: Watchdog | None = None
+        self._pool = WorkerPool(self._run_worker, runtime.grace_seconds)
 
     def __enter__(self) -> Self:
         """Begin."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the connections to the engine."""
+        """End the workers, and close the connections to the engine."""
+        self._pool.close()
         self._stack.close()
 
     def prepare(self) -> str:
@@ -81,7 +88,7 @@ class EngineWorkers:
             return self._run(call, prepared)
         except ContainerError as error:
             # On this host and yet with other files: in a container itself, or Docker Desktop's.
-            if not Channel.is_named_in(str(error)):
+            if temporary.PREFIX not in str(error):
                 raise
             self._mounts = False
         except ImageNotFoundError:  # images were removed between the build and the start
@@ -89,6 +96,10 @@ class EngineWorkers:
                 if self._prepared is prepared:
                     self._prepared = self._with_image(prepared.session, trust=False)
         return self._run(call, self._ready())
+
+    def trim(self, seconds: float) -> float | None:
+        """See `buildr.runners.protocol.Workers.trim`."""
+        return self._pool.trim(seconds)
 
     def give_up(self) -> None:
         """See `buildr.runners.protocol.Workers.give_up`; the watchdog does it."""
@@ -122,40 +133,40 @@ class EngineWorkers:
         spec = container_spec(session, ready, tty=False)
         if self._prepared is not None:  # the watchdog knows the calls by their label
             spec = replace(spec, labels=self._prepared.spec.labels)
-        return _Prepared(session, ready, replace(spec, stdin=True, health=None))
+        return _Prepared(session, ready, replace(spec, stdin=False, health=None))
 
     def _run(self, call: WorkerCall, prepared: _Prepared) -> Answer:
-        session, backend = prepared.session, prepared.session.backend
-        status, collect = 0, collector(session)
-        with Channel(most=call.answer_bytes, mounted=self._mounts) as channel:
-            spec = channel.into(prepared.spec)
-            spec = replace(spec, command=("python", "-u", CALL, channel.place))
-            spec = with_interpreter_options(spec, session)
+        if self._mounts:
+            return self._pool.run(call, keep=_may_stay(self._plan.runtime))
+        session, files = prepared.session, prepared.ready.files
+        return run_call(call, session, prepared.spec, files, self._watchdog)
 
-            def on_start(container: str) -> None:
-                call.on_start()
-                session.report_ports(container, spec)
+    def _run_worker(self, worker: Worker, pipes: Pipes) -> None:
+        """Run the container of a worker to its end."""
+        prepared = self._ready()
+        session, collect = prepared.session, collector(prepared.session)
+        spec = replace(pipes.into(prepared.spec), command=("python", "-u", CALL, PLACE))
+        spec = with_interpreter_options(spec, session)
 
-            def on_end(container: str, ended_with: int) -> None:
-                nonlocal status
-                status = ended_with
-                channel.fetch(backend, container)
-                if collect is not None:
-                    collect(container, ended_with)
+        def on_start(container: str) -> None:
+            session.report_ports(container, spec)
 
-            run(
-                backend,
-                spec,
-                call.signals,
-                RunRequest(
-                    files=prepared.ready.files,
-                    input=call.message,
-                    on_start=on_start,
-                    on_end=on_end,
-                ),
-                watchdog=self._watchdog,
-            )
-            return Answer(status=status, message=channel.read())
+        def on_end(container: str, ended_with: int) -> None:
+            worker.note_end(ended_with)
+            if collect is not None:
+                collect(container, ended_with)
+
+        request = RunRequest(files=prepared.ready.files, on_start=on_start, on_end=on_end)
+        run(session.backend, spec, worker.signals, request, watchdog=self._watchdog)
+
+
+def _may_stay(runtime: Runtime) -> bool:
+    """Whether workers stay for further calls.
+
+    Not where what they have would then be missing for others: a name or a port, or for the project: outputs.
+    """
+    only_one = runtime.name is not None or any(port.host for port in runtime.ports)
+    return not (runtime.call_fresh or runtime.outputs or only_one)
 
 
 def _leaf(path: str) -> str:

@@ -55,8 +55,8 @@ from __future__ import annotations
 
 from buildr.testing.backend import FakeBackend
 from buildr.testing.build import BuildFile, FakeBuild
-from buildr.testing.call import FakeCall, call_in
-from buildr.testing.container import FakeContainer, Guest
+from buildr.testing.call import FakeCall
+from buildr.testing.container import FakeContainer, Guest, call_in
 from buildr.testing.engine import Operation
 from buildr.testing.script import ScriptResult, run_script
 from buildr.testing.streams import GuestEnded

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildr.guest import transfer
-from buildr.guest.call import describe, perform, write
+from buildr.guest import frames, transfer
+from buildr.guest.call import describe, perform
 from buildr.guest.loading import MAIN
-from buildr.layout import CALL
+from buildr.testing.streams import GuestEnded
 
 if TYPE_CHECKING:
-    from buildr.testing.container import FakeContainer
+    from collections.abc import Callable
+
+    from buildr.engines.container_spec import ContainerSpec
+
+    Reply = Callable[[tuple[dict[str, Any], bytes]], None]
 
 
 class FakeCall:
-    """A call that a guest has to answer, by one of the methods; each returns the exit status.
+    """A call that a guest has to answer, by one of the methods; each returns the exit status that a guest would end with.
 
     Attributes:
         function: the function's name, ``Class.method``.
         args: positional arguments.
         kwargs: named ones.
+        answered: whether it has been.
+        ends: whether the answer was one that ends the guest, such as SystemExit.
     """
 
-    def __init__(self, container: FakeContainer) -> None:
-        self._container = container
-        self._place = container.argv[-1]
-        request = transfer.parse(container.stdin.read())
-        if request is None:
+    def __init__(self, request: bytes | bytearray, reply: Reply) -> None:
+        found = transfer.parse(request)
+        if found is None:
             raise ValueError("the request for a call broke off")
-        self._head, self._payload = request
+        self._reply = reply
+        self._head, self._payload = found
+        self.answered = self.ends = False
         self.function: str = self._head["function"]
         self.args: tuple[Any, ...]
         self.kwargs: dict[str, Any]
@@ -61,14 +70,86 @@ class FakeCall:
         return found.local if isinstance(found, Containerized) else found
 
     def _answer(self, answer: tuple[dict[str, Any], bytes]) -> int:
-        mounts = {mount.target: mount.source for mount in self._container.spec.mounts}
-        if self._place in mounts:
-            write(mounts[self._place], answer)
-        else:
-            self._container.files[self._place] = transfer.message(*answer)
+        self.answered = True
+        self.ends = bool(answer[0].get("ends"))
+        self._reply(answer)
         return 0 if answer[0]["kind"] == "value" else 1
 
 
-def call_in(container: FakeContainer) -> FakeCall | None:
-    """Return the call that a container was started for; ``None`` where it runs a script."""
-    return FakeCall(container) if CALL in container.argv else None
+class FakeCalls:
+    """The calls that a container gets, one after the other.
+
+    Args:
+        container: how it was created.
+        stdin: its standard input.
+        files: what it has by absolute path.
+
+    Attributes:
+        outputs: what takes the place of its standard output and error; empty where they stay what they are.
+    """
+
+    def __init__(
+        self, container: ContainerSpec, stdin: io.BufferedIOBase, files: dict[str, bytes]
+    ) -> None:
+        self.outputs: tuple[io.RawIOBase, ...] = ()
+        self._stdin = stdin
+        self._files = files
+        self._place = container.command[-1]
+        self._stack = contextlib.ExitStack()
+        self._requests = self._answers = -1
+        self._last: FakeCall | None = None
+        self._answer: tuple[dict[str, Any], bytes] | None = None
+        mounts = {mount.target: mount.source for mount in container.mounts}
+        if self._place in mounts:
+            self._open(mounts[self._place])
+
+    def _open(self, folder: str) -> None:
+        """Do what `buildr.guest.worker` does."""
+
+        def opened(name: str, flags: int) -> int:
+            file = frames.open_fifo(folder, name, flags)
+            self._stack.callback(os.close, file)
+            return file
+
+        self._requests = opened(frames.REQUESTS, os.O_RDONLY)
+        self._answers = opened(frames.ANSWERS, os.O_WRONLY)
+        self.outputs = tuple(
+            io.FileIO(opened(name, os.O_WRONLY), "w", closefd=False)
+            for name in (frames.STDOUT, frames.STDERR)
+        )
+        frames.write(self._answers, frames.READY)
+
+    def current(self) -> FakeCall | None:
+        """Return the call that is to be answered, once there is one; ``None`` where no more come."""
+        if self._last is None or self._last.answered:
+            self._send(frames.ANSWER)
+            self._last = self._next()
+        return self._last
+
+    def close(self) -> None:
+        """Send the last answer, and close what is open: the guest has ended."""
+        with contextlib.suppress(GuestEnded):
+            self._send(frames.LAST)
+        self._stack.close()
+
+    def _next(self) -> FakeCall | None:
+        if self._requests >= 0:
+            frame = frames.read(self._requests)
+            ended = frame is None or frame[0] != frames.CALL
+            return None if frame is None or ended else FakeCall(frame[1], self._keep)
+        return FakeCall(self._stdin.read(), self._store) if self._last is None else None
+
+    def _keep(self, answer: tuple[dict[str, Any], bytes]) -> None:
+        """Keep an answer until the guest asks for the next call, or returns: only then it is known whether it takes more."""
+        self._answer = answer
+
+    def _send(self, kind: bytes) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            try:
+                frames.write(self._answers, kind, transfer.message(*answer))
+            except BrokenPipeError:  # the container was killed
+                raise GuestEnded from None
+
+    def _store(self, answer: tuple[dict[str, Any], bytes]) -> None:
+        self._files[self._place] = transfer.message(*answer)

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from buildr.engines.records import short_id
 from buildr.engines.streams import STDERR, STDOUT
+from buildr.layout import CALL
+from buildr.testing.call import FakeCall, FakeCalls
 from buildr.testing.signals import GuestSignals
 from buildr.testing.streams import FakeAttachment, GuestEnded, GuestInput, GuestOutput, Plumbing
 
@@ -44,6 +46,7 @@ class FakeContainer:
         removed: whether it was removed.
         volumes_removed: whether its anonymous volumes went with it.
         health: the result of its health check, where it has one; may be changed at any time.
+        calls: those that it gets; ``None`` where it runs a script.
         error: an exception that the guest did not catch; its exit status is 1 then.
     """
 
@@ -59,8 +62,8 @@ class FakeContainer:
         self.environment: Mapping[str, str] = {**own, **spec.environment}
         self.files: dict[str, bytes] = {}
         self.stdin = io.BufferedReader(GuestInput(plumbing)) if spec.stdin else io.BytesIO()
-        self.stdout = GuestOutput(plumbing, STDOUT)
-        self.stderr = GuestOutput(plumbing, STDOUT if spec.tty else STDERR)
+        self.stdout: io.RawIOBase = GuestOutput(plumbing, STDOUT)
+        self.stderr: io.RawIOBase = GuestOutput(plumbing, STDOUT if spec.tty else STDERR)
         self.signals = GuestSignals(plumbing)
         self.terminal_size: tuple[int, int] | None = None
         self.started = False
@@ -69,6 +72,7 @@ class FakeContainer:
         self.health: Health = "starting"
         self.error: BaseException | None = None
         self.image = image
+        self.calls: FakeCalls | None = None
         self._plumbing = plumbing
 
     @property
@@ -100,6 +104,10 @@ class FakeContainer:
     def start(self, guest: Guest) -> None:
         """Start a guest in a thread of its own."""
         self.started = True
+        if CALL in self.spec.command:
+            self.calls = FakeCalls(self.spec, self.stdin, self.files)
+            if self.calls.outputs:
+                self.stdout, self.stderr = self.calls.outputs
         name = f"guest-{short_id(self.id)}"
         threading.Thread(target=self._serve, args=(guest,), name=name, daemon=True).start()
 
@@ -159,15 +167,19 @@ class FakeContainer:
     def _serve(self, guest: Guest) -> None:
         status = 1
         try:
-            status = guest(self) or 0
+            # A worker does nothing of the script's before its first call.
+            is_idle = self.calls is not None and self.calls.current() is None
+            status = 0 if is_idle else guest(self) or 0
         except GuestEnded:
             pass  # the status is that of the signal already
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException as error:  # noqa: BLE001 - what ends a script must not end the test's thread
             self.error = error
-            with contextlib.suppress(GuestEnded):
+            with contextlib.suppress(GuestEnded, OSError):  # it has been removed
                 self.stderr.write(traceback.format_exc().encode())
+        if self.calls is not None:
+            self.calls.close()
         with self._plumbing.changed:
             if not self._plumbing.ended:
                 self._plumbing.exit_code = status & 0xFF
@@ -200,3 +212,11 @@ class FakeExecution:
 
 Guest: TypeAlias = Callable[[FakeContainer], int | None]
 """A function that runs in place of a script; returns its exit status, ``None`` meaning 0."""
+
+
+def call_in(container: FakeContainer) -> FakeCall | None:
+    """Return the call that a container has to answer, once there is one.
+
+    Call it again for the next one, which a container gets unless it ends. ``None``: it runs a script, or no more calls come.
+    """
+    return None if container.calls is None else container.calls.current()

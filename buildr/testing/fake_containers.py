@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import sys
 from signal import SIGKILL, SIGTERM
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,7 @@ from msgspec.structs import replace
 from buildr.engines.records import ContainerState, short_id
 from buildr.errors import ContainerError, EngineError, ImageNotFoundError
 from buildr.testing.archive import below, pack, unpack
-from buildr.testing.call import call_in
-from buildr.testing.container import FakeContainer, FakeExecution
+from buildr.testing.container import FakeContainer, FakeExecution, call_in
 from buildr.testing.engine import FakeEngine
 from buildr.testing.images import carries
 
@@ -31,8 +31,12 @@ _FIRST_PORT = 49152  # IANA's dynamic range, from which engines choose
 
 def nothing(container: FakeContainer) -> int:
     """Be a guest that does nothing and succeeds; but a function that is called by itself really runs."""
-    call = call_in(container)
-    return call.run() if call else 0
+    status = 0
+    while call := call_in(container):
+        status = call.run()
+        if call.ends:
+            return status
+    return 0
 
 
 class FakeContainers(FakeEngine):
@@ -40,10 +44,22 @@ class FakeContainers(FakeEngine):
 
     def __init__(self, info: EngineInfo) -> None:
         super().__init__(info)
-        self.guest: Guest = nothing
+        self._guest: Guest = nothing
         self.command: Guest = nothing
         self.executed: list[FakeContainer] = []
         self._ports = itertools.count(_FIRST_PORT)
+
+    @property
+    def guest(self) -> Guest:
+        """What runs in each container that is started from now on."""
+        return self._guest
+
+    @guest.setter
+    def guest(self, guest: Guest) -> None:
+        self._guest = guest
+        # The next call is to get it, rather than a container that waits for further calls.
+        if (pools := sys.modules.get("buildr.call.pools")) is not None:
+            pools.end_idle()
 
     def create(self, spec: ContainerSpec) -> str:
         """See `buildr.engines.containers.Containers.create`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 B = TypeVar("B", bound="Backend")
 
 _INSIDE = "BUILDR_IN_CONTAINER"
+
+
+def end_workers() -> None:
+    """End the containers that wait for further calls of functions."""
+    if (pools := sys.modules.get("buildr.call.pools")) is not None:
+        pools.close_all()
 
 
 @overload
@@ -46,12 +53,14 @@ def using(backends: Any) -> Iterator[Any]:
     Yields:
         What was given.
     """
+    end_workers()
     before, registry.substitute = registry.substitute, _substitute(backends)
     inside = os.environ.get(_INSIDE)
     os.environ[_INSIDE] = "0"
     try:
         yield backends
     finally:
+        end_workers()
         registry.substitute = before
         if inside is None:
             os.environ.pop(_INSIDE, None)

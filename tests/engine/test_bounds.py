@@ -26,7 +26,8 @@ from buildr import Containerize
 
 def place():
     words = open("/proc/%d/cmdline" % os.getppid(), "rb").read() + open("/proc/self/cmdline", "rb").read()
-    return next(word.decode() for word in words.split(b"\\0") if word.endswith(b"/result"))
+    folder = next(word.decode() for word in words.split(b"\\0") if word.endswith(b"/calls"))
+    return folder + "/answers"
 
 @Containerize(runtime={"call_limit": "1m"})
 def fill():

@@ -132,7 +132,7 @@ def test_a_killed_call_leaves_no_file(engine: Engine, project: Path) -> None:
     process = engine.popen(sys.executable, "call.py", cwd=project, env={"TMPDIR": str(temporary)})
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
-    assert [path.name for path in temporary.glob("*/result")] == ["result"]
+    assert [path.name for path in temporary.glob("*/calls")] == ["calls"]
     kill(process)
     deadline = time.monotonic() + SECONDS
     while os.listdir(temporary):

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from buildr.api.containerized import Containerized
 from buildr.api.decoration import Decoration
+from buildr.guest import frames
 from buildr.options import read_runtime
+from buildr.testing import call_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import pytest
+
+    from buildr.testing import FakeContainer
 
 MODULE = """\
 import sys
@@ -114,6 +118,14 @@ def imported(
         for new in set(sys.modules) - before:
             if (getattr(sys.modules[new], "__file__", None) or "").startswith(str(project)):
                 del sys.modules[new]
+
+
+def answer(container: FakeContainer, data: bytes, *, status: int = 0) -> int:
+    """Let a guest answer its call by whatever bytes."""
+    assert call_in(container) is not None
+    assert container.calls is not None
+    frames.write(container.calls._answers, frames.LAST, data)
+    return status
 
 
 def options(function: Any, **runtime: Any) -> Any:

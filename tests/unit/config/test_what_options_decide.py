@@ -98,6 +98,8 @@ RUNTIME: dict[str, Any] = {
     "call_timeout": 5,
     "call_limit": "1m",
     "call_format": "pickle",
+    "call_fresh": True,
+    "call_keep_seconds": 5,
 }
 REFUSED = {"runtime.replicas", "runtime.shard_spec", "runtime.job_spec"}
 """One engine runs one container."""

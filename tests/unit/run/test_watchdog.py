@@ -45,14 +45,18 @@ def connect(target):
 """
 
 HOST = """\
-import os, signal, sys
+import os, select, signal, sys
 from buildr.run.watchdog import Watchdog
 
 try:
     with Watchdog("witness", "unix:///some.sock", "run-id", 3600) as watchdog:
         print(watchdog._pid, flush=True)
         watchdog.created()
-        if sys.argv[1] == "die":
+        if sys.argv[1] == "fork and die" and not os.fork():
+            os.closerange(1, 3)
+            select.select([os.pidfd_open(watchdog._pid)], [], [], 60)
+            os._exit(0)
+        if "die" in sys.argv[1]:
             os.kill(os.getpid(), signal.SIGKILL)
         if sys.argv[1] == "force":
             raise KeyboardInterrupt
@@ -101,8 +105,9 @@ def wait_for_end(pid: int) -> None:
         os.close(descriptor)
 
 
-def test_it_cleans_up_when_the_host_process_is_killed(tmp_path: Path) -> None:
-    pid, rest, witness = host(tmp_path, "die")
+@pytest.mark.parametrize("how", ["die", "fork and die"])
+def test_it_cleans_up_when_the_host_process_is_killed(tmp_path: Path, how: str) -> None:
+    pid, rest, witness = host(tmp_path, how)
     wait_for_end(pid)
     assert rest == b""
     assert witness.read_text() == "unix:///some.sock\n"

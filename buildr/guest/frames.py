@@ -1,0 +1,79 @@
+"""Frames between the host and a worker: a byte that says what it is, the length as a big-endian 64-bit number, and the data.
+
+They go through FIFOs that belong to the worker alone: neither what a function prints nor what it reads gets in between.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional, Tuple
+
+HEAD = struct.Struct(">cQ")
+READY = b"r"
+"""From a worker: it takes calls."""
+CALL = b"c"
+"""To a worker: a request, as `buildr.guest.transfer.message` writes it."""
+ANSWER = b"a"
+"""From a worker: what came of the call, likewise."""
+LAST = b"l"
+"""The same; and the worker ends."""
+END = b"e"
+"""To a worker: there are no more calls."""
+
+REQUESTS, ANSWERS, STDOUT, STDERR = "requests", "answers", "stdout", "stderr"
+"""The FIFOs' names in their folder."""
+PIPE_BYTES = 1 << 20
+"""What one holds, where the kernel allows it: fewer turns for large data."""
+
+
+def write(file: int, kind: bytes, *parts: bytes) -> None:
+    """Write a frame, whose data may come in parts."""
+    send(
+        file, [memoryview(part) for part in (HEAD.pack(kind, sum(map(len, parts))), *parts) if part]
+    )
+
+
+def send(file: int, left: List[memoryview]) -> None:
+    """Write data; take what has been written out of the list, also where a descriptor that does not wait has no more room.
+
+    Raises:
+        BlockingIOError: there is no more room.
+    """
+    while left:
+        written = os.writev(file, left)
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if left:
+            left[0] = left[0][written:]
+
+
+def read(file: int) -> Optional[Tuple[bytes, bytearray]]:
+    """Read a frame; ``None`` where the other side has closed the FIFO."""
+    head = _exactly(file, HEAD.size)
+    if head is None:
+        return None
+    kind, length = HEAD.unpack(head)
+    data = _exactly(file, length)
+    return None if data is None else (kind, data)
+
+
+def _exactly(file: int, count: int) -> Optional[bytearray]:
+    data = bytearray(count)
+    view = memoryview(data)
+    while view:
+        got = os.readv(file, [view])
+        if not got:
+            return None
+        view = view[got:]
+    return data
+
+
+def open_fifo(folder: str, name: str, flags: int) -> int:
+    """Open a FIFO whose other end is open; fail rather than wait for it."""
+    file = os.open(os.path.join(folder, name), flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    os.set_blocking(file, True)
+    return file

@@ -1,0 +1,69 @@
+"""A call whose container has no FIFOs of this host's: the request is its standard input, the answer a file that is fetched.
+
+That is the way on an engine that sees other files than this process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from buildr.host.signals import Signals
+from buildr.layout import CALL
+from buildr.run.loop import RunRequest, run
+from buildr.runners.container import with_interpreter_options
+from buildr.runners.protocol import Answer
+from buildr.runners.result_file import ResultFile
+from buildr.runners.written_files import collector
+
+if TYPE_CHECKING:
+    from buildr.engines.container_spec import ContainerSpec
+    from buildr.run.watchdog import Watchdog
+    from buildr.runners.protocol import WorkerCall
+    from buildr.runners.session import EngineSession
+
+
+def run_call(
+    call: WorkerCall,
+    session: EngineSession,
+    spec: ContainerSpec,
+    files: bytes,
+    watchdog: Watchdog | None,
+) -> Answer:
+    """Run a call in a container of its own.
+
+    Args:
+        call: the call.
+        session: the engine.
+        spec: the container, but for its command.
+        files: see `buildr.run.loop.RunRequest`.
+        watchdog: of all calls.
+
+    Raises:
+        BuildrError: of any kind; see `buildr.errors`.
+    """
+    status, collect, signals = 0, collector(session), Signals()
+    result = ResultFile(spec, most=call.answer_bytes)
+    spec = replace(spec, command=("python", "-u", CALL, result.place), stdin=True)
+    spec = with_interpreter_options(spec, session)
+
+    def stop() -> None:
+        signals.interrupts = 1  # what is not created yet never starts
+        signals.request_cancel()
+
+    def on_start(container: str) -> None:
+        call.on_start()
+        session.report_ports(container, spec)
+
+    def on_end(container: str, ended_with: int) -> None:
+        nonlocal status
+        status = ended_with
+        result.fetch(session.backend, container)
+        if collect is not None:
+            collect(container, ended_with)
+
+    request = RunRequest(files=files, input=call.message, on_start=on_start, on_end=on_end)
+    with call.cancellation.telling(stop):
+        run(session.backend, spec, signals, request, watchdog=watchdog)
+    return Answer(status=status, message=result.data)
