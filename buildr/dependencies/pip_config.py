@@ -84,6 +84,7 @@ def private_files(environ: Mapping[str, str] | None = None) -> Iterator[str]:
     """Yield the paths of the files in which logins and keys for indexes stand, whether they are there or not."""
     environ = os.environ if environ is None else environ
     yield from _config_files(environ)
+    yield from _user_files(environ)
     yield from _netrc_files(environ)
     # pip is not asked: that takes longer than all else that is decided, and it may fail.
     settings = _settings(_read_all(environ), environ)
@@ -152,12 +153,17 @@ def _config_files(environ: Mapping[str, str]) -> Iterator[str]:
     for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep):
         yield f"{folder}/pip/pip.conf"
     yield _SYSTEM_FILE
-    home = environ.get("HOME") or os.path.expanduser("~")
-    yield f"{home}/.pip/pip.conf"
-    yield f"{environ.get('XDG_CONFIG_HOME') or f'{home}/.config'}/pip/pip.conf"
+    if not (named and os.path.exists(named)):
+        yield from _user_files(environ)
     yield f"{sys.prefix}/pip.conf"
     if named:
         yield named
+
+
+def _user_files(environ: Mapping[str, str]) -> Iterator[str]:
+    home = environ.get("HOME") or os.path.expanduser("~")
+    yield f"{home}/.pip/pip.conf"
+    yield f"{environ.get('XDG_CONFIG_HOME') or f'{home}/.config'}/pip/pip.conf"
 
 
 def _read(path: str) -> dict[tuple[str, str], str]:

@@ -229,7 +229,7 @@ def test_only_what_leads_to_an_index_is_taken(tmp_path: Path) -> None:
     assert files == {}
 
 
-def test_a_variable_goes_before_a_file_and_a_named_file_before_the_users(tmp_path: Path) -> None:
+def test_a_variable_goes_before_a_file_and_a_named_file_replaces_the_users(tmp_path: Path) -> None:
     (tmp_path / ".pip").mkdir()
     (tmp_path / ".pip/pip.conf").write_text(
         "[global]\nindex-url=https://user\ntimeout=1\nproxy=p\n"
@@ -238,7 +238,14 @@ def test_a_variable_goes_before_a_file_and_a_named_file_before_the_users(tmp_pat
     variables, _ = settings(
         {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "named"), "PIP_TIMEOUT": "3"}
     )
-    assert variables == {"PIP_INDEX_URL": "https://named", "PIP_TIMEOUT": "3", "PIP_PROXY": "p"}
+    assert variables == {"PIP_INDEX_URL": "https://named", "PIP_TIMEOUT": "3"}
+
+
+def test_a_named_file_that_is_not_there_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".pip").mkdir()
+    (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url=https://user\n")
+    environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "gone")}
+    assert settings(environ, ask=False) == ({"PIP_INDEX_URL": "https://user"}, {})
 
 
 def test_no_file_is_read_where_pip_reads_none(tmp_path: Path) -> None:
