@@ -5,6 +5,7 @@ Builds themselves never pull, so that an image that cannot be pulled is reported
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from buildr.engines.records import Image
     from buildr.plan.project import Project
 
+_TAKES_FILES = r"(?i)\s*(?:COPY|ADD)\s"
+_SHOWN = 80  # characters of an instruction
 _ONLY_HERE = "localhost/"  # what engines call an image that came from no registry
 
 
@@ -72,6 +75,12 @@ def base_notes(project: Project, bases: Sequence[Image]) -> Iterator[str]:
                 f"the base image's own ENTRYPOINT, {printable(shlex.join(base.entrypoint))}, does not run: Buildr's takes its"
                 " place; with a Containerfile of your own it runs"
             )
+        for trigger in base.triggers:
+            if re.match(_TAKES_FILES, trigger) and "--from=" not in trigger:
+                yield (
+                    f"the base image's {printable(f'ONBUILD {trigger[:_SHOWN]}')} looks for files at the top of the build, where the"
+                    " project is with a Containerfile of your own only"
+                )
 
 
 def _check_triggers(image: Image) -> None:

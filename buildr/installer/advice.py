@@ -31,6 +31,8 @@ ADVICE = (
 """Where nothing better is known."""
 _SYSTEM = "command -v apk"
 """Part of the step that installs packages of the system."""
+_NO_SHELL = r"stat /bin/sh: no such file|executable file `?/bin/sh`? not found|\"/bin/sh\": (?:no such file|executable file not found)"
+"""As runc and crun say it."""
 _ERROR = r"(?m)^\s*(?:ERROR|error|E): +(\S.*)$"
 _UNHELPFUL = r"subprocess-exited|metadata-generation-failed|Failed to build installable|Could not build wheels|exit code"
 _MISSING = r"find a version that satisfies the requirement ([^\n]+?)(?: \(from [^\n]*?)?\s*\(from versions: ([^)]*)\)"
@@ -82,12 +84,18 @@ def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:
 
 
 def advised(error: BuildError, base_image: str = "") -> BuildError:
-    """Return a build's error with the reason and the advice, if the step that failed is one of Buildr's that installs.
+    """Return a build's error with the reason and the advice, if no shell is there, or the step that failed is one that installs.
 
     Args:
         error: with its step, and the last lines of the log as its hint.
         base_image: the reference of the base image.
     """
+    if re.search(_NO_SHELL, f"{error.what}\n{error.hint}"):
+        return BuildError(
+            "the base image has no shell, and the steps of the build run in one",
+            step=error.step,
+            hint="Take another base image (base_image), or a Containerfile of your own (dockerfile), in which steps need none.",
+        )
     system = _SYSTEM in error.step
     if PIP not in error.step and not system:
         return error

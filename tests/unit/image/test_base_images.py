@@ -40,3 +40,19 @@ def test_an_entrypoint_of_its_own_is_reported(
     notes = list(base_notes(project, [Image(id="sha256:1", entrypoint=entrypoint)]))
     assert len(notes) == bool(said)
     assert said in "".join(notes)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        ("COPY app.py /elsewhere/", True),
+        ("add . /src", True),
+        ("COPY --from=alpine /etc/passwd /", False),
+        ("RUN true", False),
+    ],
+)
+def test_instructions_of_a_base_that_look_for_the_project_are_said(
+    project: Project, trigger: str, said: bool
+) -> None:
+    notes = list(base_notes(project, [Image(id="sha256:1", triggers=(trigger,))]))
+    assert [f"ONBUILD {trigger} looks for files" in note for note in notes] == [True] * said

@@ -229,3 +229,19 @@ def test_another_step_has_no_such_advice() -> None:
         "the build failed", step="RUN make", hint="error: command 'gcc' failed: No such file"
     )
     assert advised(failed) is failed
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        'exec: "/bin/sh": stat /bin/sh: no such file or directory: unknown',
+        "executable file `/bin/sh` not found: No such file or directory",
+        'runc create failed: exec: "/bin/sh": executable file not found in $PATH',
+    ],
+)
+def test_a_base_image_without_a_shell_is_said(log: str) -> None:
+    for error in (
+        BuildError(f"the build failed in `RUN true`: {log}", step="RUN true"),
+        BuildError("failed", step="RUN true", hint=log),
+    ):
+        assert advised(error).what.startswith("the base image has no shell")
