@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from buildr.errors import OptionError, TrustError
 from buildr.host import cache, console
-from buildr.host.question import agreed, can_ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,6 +97,8 @@ def _ask(settings: Settings) -> None:
     said = is_set(TRUST_VARIABLE)
     if settings.trusted or said:
         return
+    from buildr.host.question import agreed, can_ask
+
     what = f"{settings.file} asks for {BEYOND}"
     list_of_it = listed(settings.asks)
     if said is None and can_ask() and len(settings.asks) <= _LONGEST:

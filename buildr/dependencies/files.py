@@ -6,7 +6,7 @@ import codecs
 import contextlib
 import os
 import re
-from contextvars import ContextVar
+import threading
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Text", "decode", "inside", "paths_read", "read_bytes"]
 
-_read: ContextVar[list[str] | None] = ContextVar("_read", default=None)
+_collected = threading.local()
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -101,12 +101,13 @@ def _wider(root: str, real: str, by: str) -> str:
 @contextlib.contextmanager
 def paths_read() -> Iterator[list[str]]:
     """Collect the absolute paths of the files that are read meanwhile, those included that other files name."""
+    before = getattr(_collected, "paths", None)
     found: list[str] = []
-    token = _read.set(found)
+    _collected.paths = found
     try:
         yield found
     finally:
-        _read.reset(token)
+        _collected.paths = before
 
 
 def read_bytes(real: str, path: str, where: str = "") -> bytes:
@@ -121,7 +122,7 @@ def read_bytes(real: str, path: str, where: str = "") -> bytes:
         DependencyError: it is not a regular file, is too large, or cannot be read.
     """
     label = f"{where}: {path!r}" if where else path
-    if (found := _read.get()) is not None:
+    if (found := getattr(_collected, "paths", None)) is not None:
         found.append(real)
     try:
         return read_file(real, LARGE_BYTES)

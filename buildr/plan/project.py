@@ -20,7 +20,6 @@ from buildr.dependencies.unread import unread
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
 from buildr.plan.containerfile import CopiedFile, Recipe
-from buildr.plan.named_files import ExtraFile, find_dockerfile, find_file
 from buildr.plan.placement import Placement, place
 from buildr.plan.private_files import private_files
 from buildr.plan.python_version import infer_python_version, python_notes
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from buildr.dependencies import Dependencies
     from buildr.options import Package
     from buildr.plan.entry import Entry
+    from buildr.plan.named_files import ExtraFile
 
 BASE_IMAGE_VARIABLE = "BUILDR_BASE_IMAGE"
 _DEFAULT_VARIANT = "alpine"
@@ -112,7 +112,13 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
     dependencies = None
     if package.dockerfile is None:
         dependencies = _dependencies(entry, package, context, notes)
-    files = tuple(find_file(file, placement.context) for file in package.additional_files)
+    files: tuple[ExtraFile, ...] = ()
+    dockerfile = None
+    if package.additional_files or package.dockerfile:
+        from buildr.plan.named_files import find_dockerfile, find_file
+
+        files = tuple(find_file(file, placement.context) for file in package.additional_files)
+        dockerfile = find_dockerfile(package.dockerfile, placement.context)
     identity = "\0".join(
         (placement.context, *placement.command, reference, package.dockerfile or "")
     )
@@ -145,7 +151,7 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
         recipe=recipe,
         dependencies=dependencies,
         files=files,
-        dockerfile=find_dockerfile(package.dockerfile, placement.context),
+        dockerfile=dockerfile,
         notes=tuple(notes),
         private=private_files(package, placement.context, env_files),
         env_files=tuple(env_files),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildr.errors import EngineError
-from buildr_backends.http.json_stream import documents
 from buildr_backends.http.request import Content, quote
 from buildr_backends.shared.images import HttpImages
 
@@ -47,6 +46,7 @@ class DockerImages(HttpImages):
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""
+        from buildr_backends.http.json_stream import documents
         from buildr_backends.shared import transfer
 
         self.tag(request.image, request.reference)

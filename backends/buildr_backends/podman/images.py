@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from buildr.errors import EngineError
-from buildr_backends.http.json_stream import documents
 from buildr_backends.http.request import Content, quote
 from buildr_backends.shared.images import HttpImages
 
@@ -56,6 +55,7 @@ class PodmanImages(HttpImages):
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""
+        from buildr_backends.http.json_stream import documents
         from buildr_backends.shared import transfer
 
         # Plain HTTP: podman-py's push throws the answer's stream away, errors included.

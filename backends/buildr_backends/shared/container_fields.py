@@ -5,20 +5,19 @@ What the engines take in different shapes (ports, mounts, networks) is in the `c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from buildr.engines.container_spec import health_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Literal
 
     from buildr.engines.container_spec import ContainerSpec
 
 __all__ = ["container_fields"]
 
-_Row = tuple[str, str, "Callable[[Any], object] | None"]
-
-_FIELDS: dict[str, _Row] = {
+_FIELDS: dict[str, tuple[str, str, Callable[[Any], object] | None]] = {
     "image": ("Image", "image", None),
     "command": ("Cmd", "command", list),
     "entrypoint": ("Entrypoint", "entrypoint", list),

@@ -6,12 +6,9 @@ import json
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from buildr.engines.plaintext import refuse_plaintext
 from buildr.engines.records import Event, Image
 from buildr.errors import BuildError, EngineError
 from buildr.host.limits import DOCUMENT_CHARACTERS
-from buildr.host.proxies import build_proxies
-from buildr_backends.http.json_stream import documents
 from buildr_backends.http.request import quote, tar_content
 from buildr_backends.shared.engine import HttpEngine, label_filter
 from buildr_backends.shared.find_image import find_image, read_images, with_algorithm
@@ -40,6 +37,7 @@ class HttpImages(HttpEngine):
 
     def pull(self, reference: str, on_event: OnEvent) -> Image:
         """See `buildr.engines.images.Images.pull`."""
+        from buildr_backends.http.json_stream import documents
         from buildr_backends.shared import transfer
 
         try:
@@ -59,6 +57,8 @@ class HttpImages(HttpEngine):
     def build(self, request: BuildRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.build`."""
         if request.secrets.values and self._client.endpoint.plaintext:
+            from buildr.engines.plaintext import refuse_plaintext
+
             refuse_plaintext(self._client.endpoint.url, "the build secrets")
         image = with_algorithm(self._build(request, on_event))
         for tag in request.tags:
@@ -94,6 +94,9 @@ class HttpImages(HttpEngine):
     def _arguments(self) -> dict[str, str]:
         """Return a build's arguments: proxies, which are predefined and reach no layer and no history."""
         info = self._info
+        from buildr.engines.plaintext import refuse_plaintext
+        from buildr.host.proxies import build_proxies
+
         proxies = build_proxies(info.proxies, info.endpoint, remote=info.remote)
         if info.plaintext and any("@" in proxy for proxy in proxies.values()):
             refuse_plaintext(info.endpoint, "the password of a proxy")
@@ -193,6 +196,8 @@ class HttpImages(HttpEngine):
 
         found = credentials.authorization(reference, podman=podman)
         if found and self._client.endpoint.plaintext:
+            from buildr.engines.plaintext import refuse_plaintext
+
             refuse_plaintext(
                 self._client.endpoint.url, f"the login for {reference.partition('/')[0]}"
             )

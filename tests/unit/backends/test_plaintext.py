@@ -98,7 +98,7 @@ def test_neither_does_the_password_of_a_proxy(
 ) -> None:
     backend, server = over(name, serve, tls=False)
     proxies = {"HTTP_PROXY": "http://me:word@proxy.example.org:3128"}
-    monkeypatch.setattr("buildr_backends.shared.images.build_proxies", lambda *_, **__: proxies)
+    monkeypatch.setattr("buildr.host.proxies.build_proxies", lambda *_, **__: proxies)
     with pytest.raises(OptionError, match="the password of a proxy"):
         backend.build(BuildRequest(context=[b""], containerfile="x"), lambda _: None)
     assert server.requests == []
