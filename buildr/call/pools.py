@@ -90,7 +90,7 @@ def acquire(callee: Callee, target: Target, settings: Settings) -> Pool:
 
 
 def release(pool: Pool) -> None:
-    """Say that nobody waits for these calls any more; the workers stay for others, as long as they may."""
+    """Note that these calls are no longer waited for; the workers stay for others, as long as they may."""
     with _changed:
         pool.users -= 1
         over = not pool.users and pool.look() is None
@@ -130,7 +130,7 @@ def close_all() -> None:
 def _close(pool: Pool) -> None:
     with contextlib.suppress(
         BuildrError
-    ):  # nobody is there for it to be told, and others are to be ended
+    ):  # it has no caller to be reported to, and the other workers have to be ended
         pool.workers.__exit__(None, None, None)
 
 

@@ -63,7 +63,7 @@ def describe_missing(project: ProjectFiles, lock: str, reader: str) -> str | Non
 
 
 def _named(data: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of packages that are needed wherever the project runs; a lock may leave out others."""
+    """Yield the names of packages that are needed on every platform; a lock may leave out others."""
     for item in _items(table_at(data, "project").get("dependencies")):
         if ";" not in item and (match := re.match(r"[\w.-]+", item.strip())):
             yield match[0]

@@ -1,4 +1,4 @@
-"""The wish that something ends, which any thread may have at any time, and who has to be told of it at that time."""
+"""A request that something ends, which any thread may make at any time, and the listeners to notify of it."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def base_notes(project: Project, bases: Sequence[Image]) -> Iterator[str]:
 
 
 def _check_triggers(image: Image) -> None:
-    """Refuse an image whose instructions for builds on top of it reach further: nobody has read them, nor agreed to them."""
+    """Refuse an image whose instructions for builds on top of it reach further: the user has neither read nor allowed them."""
     from buildr.plan.dockerfile_reach import triggers_reach
 
     if asked := triggers_reach(image.triggers):

@@ -1,4 +1,4 @@
-"""A worker: a container that answers calls, one at a time, until it is told to end, or one of them ends it."""
+"""A worker: a container that answers calls, one at a time, until it is asked to end, or a call ends it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Worker:
 
     Args:
         run_container: runs the container to its end; what it raises is raised to the call that is under way.
-        grace_seconds: how long it may take to end when it is told to.
+        grace_seconds: how long it may take to end when it is asked to.
         on_ready: called when it takes calls.
         on_end: called when its container has been removed.
 

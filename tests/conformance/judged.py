@@ -86,7 +86,7 @@ class Containers:
 
     Args:
         backend: that makes them.
-        image: what they are made from, unless told otherwise.
+        image: what they are made from by default.
     """
 
     def __init__(self, backend: Backend, image: str) -> None:

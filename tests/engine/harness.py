@@ -64,7 +64,7 @@ class Engine:
     def popen(
         self, *words: str, cwd: Path, env: Mapping[str, str] | None = None, **kwargs: Any
     ) -> subprocess.Popen[bytes]:
-        """Start a command as the engine's user, with pipes for all three streams unless told otherwise."""
+        """Start a command as the engine's user, by default with pipes for all three streams."""
         streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             self.command(*words),

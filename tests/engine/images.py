@@ -121,7 +121,7 @@ class Site:
         self.write({path: text})
 
     def run(self, *words: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
-        """Run Python in the project, ``app.py`` unless told otherwise."""
+        """Run Python in the project, with ``app.py`` by default."""
         return self.engine.python(*(words or ("app.py",)), **{"cwd": self.directory, **more})
 
     def images(self, *, prepared: bool = False) -> list[str]:

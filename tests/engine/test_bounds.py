@@ -210,7 +210,7 @@ def test_a_debugger_lets_no_neighbour_in(
         if address and engine.name != "podman-rootless":
             address = re.match(r"\d+\.\d+\.\d+\.\d{1,3}", address)[0]  # type: ignore[index]  # it is one
             assert knock(address, 5678, *neighbour) != "reached"
-        # The adapter greets whoever it lets in.
+        # The adapter greets each client that it admits.
         assert knock("127.0.0.1", int(port[1])) == "reached"
         process.terminate()
         process.stdout.read()

@@ -144,7 +144,7 @@ def test_a_result_comes_back_and_output_goes_where_the_hosts_goes(
 
 
 def test_a_call_that_takes_too_long_is_ended(project: Site, results: dict[str, Any]) -> None:
-    """By itself: nobody knows what its function has written by then, nor whether it has begun."""
+    """By itself: it is unknown what its function has written by then, and whether it has begun."""
     assert results  # there is an image
     module = module_of(project)
     code = (

@@ -232,7 +232,7 @@ def test_a_build_is_left_alone_by_another_pid_namespace(
     another one, and those that come then do not see the network namespaces of containers that run.
     """
     if engine.backend == "docker":
-        pytest.skip("dockerd itself ends a build that nobody follows, and only then")
+        pytest.skip("dockerd itself ends a build without a client, and only then")
     if engine.uid != 0:
         pytest.skip(
             "a rootless Podman that does not see its pause process replaces it for all others"

@@ -1,4 +1,4 @@
-"""What a project needs is installed once, from wherever it is written down; what cannot be installed is said."""
+"""What a project needs is installed once, wherever it is declared; what cannot be installed is reported."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def read(picture: str) -> list[str]:
     """Return the lines that a picture shows.
 
     Raises:
-        xml.etree.ElementTree.ParseError: it is no XML.
+        xml.etree.ElementTree.ParseError: it is not XML.
     """
     root = ET.fromstring(picture)  # noqa: S314 - our own
     lines: dict[float, str] = {}

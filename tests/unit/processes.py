@@ -87,7 +87,7 @@ def running(
     measured: bool = True,
     **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start Python, with pipes for all three streams unless told otherwise; kill it if it still runs at the end."""
+    """Start Python, by default with pipes for all three streams; kill it if it still runs at the end."""
     streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     process = subprocess.Popen(
         [sys.executable, *map(str, words)],

@@ -186,7 +186,7 @@ def test_a_first_line_without_an_end_is_not_decoded(monkeypatch: pytest.MonkeyPa
 
 
 class Guest:
-    """The other end of a worker's FIFOs: a thread that writes what it is told to, and then has ended."""
+    """The other end of a worker's FIFOs: a thread that writes what it is given, and then ends."""
 
     def __init__(self, pipes: Pipes, write: Callable[[BinaryIO], None]) -> None:
         mount = pipes.into(ContainerSpec(image="i")).mounts[-1]

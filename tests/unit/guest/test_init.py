@@ -153,7 +153,7 @@ def test_a_command_that_does_not_care_dies_of_a_forwarded_signal(
 
 
 def test_a_stopped_command_goes_on(tmp_path: Path) -> None:
-    """Being told of a child that has stopped does not end it."""
+    """Learning of a child that has stopped does not end it."""
     command = code(
         "print(os.getpid(), flush=True)",
         "os.kill(os.getpid(), signal.SIGSTOP)",

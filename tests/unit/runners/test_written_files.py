@@ -1,4 +1,4 @@
-"""Who is told of files that go with the container: those who read it, where something is lost."""
+"""Files that are lost with the container are reported if something is lost and a user reads it."""
 
 from __future__ import annotations
 
