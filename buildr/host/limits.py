@@ -23,7 +23,7 @@ REFUSAL: Final = 1 << 16
 REFUSAL_SECONDS: Final = 10.0
 """Seconds until all of it has come; what has come by then counts."""
 REFUSAL_CHARACTERS: Final = 4000
-"""Of its message that are shown."""
+"""Of its message that are shown, most of them from the end, where the reason stands."""
 STREAM_MESSAGE: Final = 1000
 """Of an engine's message about a stream that failed."""
 

@@ -18,6 +18,14 @@ _PASSING = ("runtime error:", "container not known", "image not known", "layer n
 _INTERNAL = 500
 
 
+def shortened(message: str, most: int = REFUSAL_CHARACTERS) -> str:
+    """Return a message, without its middle if it is long: its beginning says what failed, and its end why."""
+    if len(message) <= most:
+        return message
+    head = most // 4
+    return f"{message[:head]} […] {message[head - most :]}"
+
+
 def is_transient(error: EngineError) -> bool:
     """Whether the same request may succeed a moment later."""
     return error.status == _INTERNAL and any(words in error.message for words in _PASSING)
@@ -30,7 +38,7 @@ def refusal(method: str, path: str, response: Response) -> EngineError:
     with contextlib.suppress(ValueError, AttributeError, RecursionError):  # some are plain text
         document = json.loads(text)
         message = document.get("message") or document.get("cause")
-    words = str(message or text)[:REFUSAL_CHARACTERS]
+    words = shortened(str(message or text))
     return EngineError(
         f"the engine refused {method} {path}: {words or response.status}",
         status=response.status,

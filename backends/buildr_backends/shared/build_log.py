@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
 from buildr.errors import BuildError
-from buildr.host.limits import LINE_CHARACTERS, LOG_LINES, REFUSAL_CHARACTERS
+from buildr.host.limits import LINE_CHARACTERS, LOG_LINES
 from buildr_backends.http.json_stream import documents
+from buildr_backends.http.refusal import shortened
 from buildr_backends.shared.transfer import failure_of, text_of
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class _Log:
         from buildr.host.confidential import without_logins  # only errors need it
 
         return BuildError(
-            without_logins(f"the build failed{where}: {why[:REFUSAL_CHARACTERS]}"),
+            without_logins(f"the build failed{where}: {shortened(why)}"),
             hint=without_logins("\n".join(self._tail)),
             step=without_logins(self._step),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
 from buildr.errors import ImageNotFoundError, Message, OptionName, PushError
-from buildr.host.limits import REFUSAL_CHARACTERS
+from buildr_backends.http.refusal import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,4 +116,4 @@ def _bytes_of(document: object, key: str) -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text[:REFUSAL_CHARACTERS].split())
+    return " ".join(shortened(text).split())

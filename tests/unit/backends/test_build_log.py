@@ -234,6 +234,13 @@ def test_errors_in_every_form(document: object) -> None:
     assert failure(document).what == "the build failed: no FROM"
 
 
+def test_of_a_long_error_the_end_is_kept_which_says_why() -> None:
+    what = failure({"error": f"storing layer: {'x' * 10_000}: no space left on device"}).what
+    assert what.startswith("the build failed: storing layer: xxx")
+    assert what.endswith("xxx: no space left on device")
+    assert len(what) < 5000
+
+
 def test_a_build_that_names_no_image_has_failed() -> None:
     assert "named no image" in failure("STEP 1/1: FROM x\n").what
 

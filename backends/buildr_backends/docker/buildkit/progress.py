@@ -24,6 +24,7 @@ from buildr.host.limits import (
 )
 from buildr_backends.docker.buildkit.protobuf import decode, numbers, texts
 from buildr_backends.http.json_stream import documents
+from buildr_backends.http.refusal import shortened
 from buildr_backends.shared.transfer import failure_of, text_of
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class _Trace:
             if vertex.error and _CANCELLED not in vertex.error
         ]
         step, why = (broken[0].step, broken[0].error) if broken else ("", failure)
-        why = " ".join(_plain(why[:STEP_CHARACTERS]).split())
+        why = " ".join(_plain(shortened(why, STEP_CHARACTERS)).split())
         where = f" in `{step}`" if step else ""
         tail = broken[0].tail if broken else ()
         return BuildError(f"the build failed{where}: {why}", hint="\n".join(tail), step=step)
@@ -143,7 +144,8 @@ class _Trace:
         found = texts(message)
         vertex = self._found(found.get(1, ""))
         vertex.name = found.get(3, vertex.name)[:STEP_CHARACTERS]
-        vertex.error = found.get(7, vertex.error)[:STEP_CHARACTERS]
+        if error := found.get(7):
+            vertex.error = shortened(error, STEP_CHARACTERS)
         if 5 in found and not vertex.is_said:  # it has started
             vertex.is_said = True
             match = _STEP.fullmatch(vertex.name)
