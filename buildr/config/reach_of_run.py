@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from buildr.config.given import Given
 
-_MOST_CALL_BYTES = 256 << 20  # what a call may bring to the host's memory
+_MOST_CALL_BYTES = 64 << 20  # of JSON, which can take thirty times as much memory once it is read
 _RUNNERS = "buildr.runners"  # entry points
 
 

@@ -283,10 +283,14 @@ class Bench:
         return True
 
     def left_images(self) -> list[str]:
-        """Return the images without a name that this project's builds have left."""
+        """Return the images without a name that this project's builds have left, when housekeeping has had its time."""
         words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter")
         command = (*words, f"label=buildr.project={self.key()}")
-        return self._listed(*command)
+        deadline = time.monotonic() + SECONDS / 2
+        # Each look is a command of the engine's, so this is not a busy loop.
+        while (found := self._listed(*command)) and time.monotonic() < deadline:
+            pass
+        return found
 
     def _listed(self, *words: str) -> list[str]:
         return retry(lambda: self.engine.cli(*words).split())

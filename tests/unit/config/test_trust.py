@@ -132,7 +132,7 @@ def test_of_every_option_it_is_decided_what_it_may_ask_for() -> None:
         ("runtime.network = 'databases'", "the engine's network databases, with the containers in it"),
         ("runtime.restart = 'always'", "to be started again whenever it ends, also with the machine"),
         ("runtime.call_format = 'pickle'", "results by pickle, by which the container can run code on this host"),
-        ("runtime.call_limit = '1g'", "results of 1024 MiB in the memory of this host"),
+        ("runtime.call_limit = '65m'", "results of 65 MiB in the memory of this host"),
     ],
 )  # fmt: skip
 def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) -> None:
@@ -165,6 +165,7 @@ def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) 
         "runtime.restart = 'on-failure'",
         "runtime.public = true",
         "runtime.memory = '1g'",
+        "runtime.call_limit = '64m'",
     ],
 )
 def test_what_lies_in_the_folder_and_a_private_network_is_not(project: Path, line: str) -> None:
