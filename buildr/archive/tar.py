@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from buildr.archive.header import BLOCK, FILE, MTIME, header_size, padding
 from buildr.archive.parts import Copy, Member, Part, Tree
 from buildr.archive.stream import CHUNK_BYTES, ArchiveStream
@@ -83,7 +85,7 @@ def pack_tree(
 def tree_size(tree: Tree) -> int:
     """Return how many bytes `pack_tree` yields, without opening any file."""
     stream = _Measure()
-    for _ in stream.tree(tree):
+    for _ in stream.tree(replace(tree, pinned={})):  # the entries have the sizes of what is held
         pass
     return stream.total + 2 * BLOCK
 

@@ -232,8 +232,8 @@ try:
 except ImportError:
     pass  # in the container
 else:
-    def read_sources(project, found=image.read_sources):
-        sources = found(project)
+    def read_sources(project, *, pin=False, found=image.read_sources):
+        sources = found(project, pin=pin)
         with suppress(FileNotFoundError):
             os.unlink("data/file")
         return sources
@@ -245,6 +245,37 @@ else:
     assert (done.returncode, done.stdout) == (0, b"['last']\n"), done.stderr.decode()
     assert b"data/file" not in done.stderr
     assert len(project.images()) == 1
+
+
+def test_files_that_are_written_to_all_the_time_do_no_harm(project: Site) -> None:
+    hook = """\
+import os, time
+from pathlib import Path
+try:
+    from buildr.image import ensure as image
+except ImportError:
+    pass  # in the container
+else:
+    def read_sources(project, *, pin=False, found=image.read_sources):
+        sources = found(project, pin=pin)
+        for path in Path("data").glob("*.tmp"):
+            path.unlink()
+        now = str(time.time_ns())
+        Path("data", f"{now}.tmp").write_text(now)
+        Path("data", "state").write_text(now * len(os.listdir("data")) + str(os.getpid()))
+        os.replace("data/log", "data/log.1")
+        Path("data", "log").write_text(now)
+        with open("data/grows", "a") as file:
+            file.write(now * 100_000)
+        return sources
+    image.read_sources = read_sources
+"""
+    names = ["first.tmp", "grows", "log", "log.1", "state"]
+    project.write({f"data/{name}": "x" * 100 for name in names})
+    project.script("print(len(os.listdir('data')))", imports=hook)
+    for _ in range(2):
+        done = project.run()
+        assert (done.returncode, done.stdout) == (0, b"5\n"), done.stderr.decode()
 
 
 def test_a_script_that_the_ignore_file_leaves_out_is_an_error(project: Site) -> None:

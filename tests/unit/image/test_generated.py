@@ -224,7 +224,8 @@ def test_what_is_saved_during_a_long_build_comes_into_the_image_of_the_state_aft
 
 def sent(backend: Appending, path: str) -> bytes:
     """Return what a file holds in the layer that was taken."""
-    ((_, _, data),) = backend.layers
+    ((_, layer, data),) = backend.layers
+    assert len(data) == layer.size
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         content = tar.extractfile(path)
         assert content is not None
