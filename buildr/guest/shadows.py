@@ -46,9 +46,9 @@ class _Guard(object):
 
     def install(self) -> None:
         if builtins.__import__ is self._import:
-            builtins.__import__ = self._guarded  # type: ignore[assignment] # typeshed has stricter names
+            builtins.__import__ = self._hook  # type: ignore[assignment] # typeshed has stricter names
 
-    def _guarded(
+    def _hook(
         self,
         name: str,
         globals: "Optional[dict[str, Any]]" = None,  # noqa: A002 - the names of `__import__`
@@ -97,11 +97,11 @@ class _Guard(object):
         before, self._depth = self._depth, self._depth + step
         if before and self._depth:
             return
-        found = {name: sys.modules.pop(name) for name in list(sys.modules) if self.is_guarded(name)}
+        found = {name: sys.modules.pop(name) for name in list(sys.modules) if self.protects(name)}
         sys.modules.update(self.aside)
         self.aside = found
 
-    def is_guarded(self, name: str) -> bool:
+    def protects(self, name: str) -> bool:
         return name.partition(".")[0] in self.names
 
 

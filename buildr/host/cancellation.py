@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 class Cancellation:
     """Asks for the end of one thing: once gracefully, and once more for an end without grace.
 
-    Whoever is at it meanwhile says by `telling` what to do: then no wish is lost, and none reaches the wrong one.
+    The code that works on it says by `telling` what a request does: so no request is lost, and none reaches other work.
     """
 
     def __init__(self) -> None:
-        # Of several calls at once the last one must not be at work for somebody else already; a handler of a signal may ask, too.
+        # When this is passed on, the work must not have changed hands meanwhile; reentrant, since a signal handler may ask, too.
         self._lock = threading.RLock()
         self._count = 0
         self._act: Callable[[], None] | None = None
 
     @property
     def asked(self) -> bool:
-        """Whether anybody has asked."""
+        """Whether the end has been asked for."""
         return self._count > 0
 
     def ask(self) -> None:
@@ -36,7 +36,7 @@ class Cancellation:
 
     @contextlib.contextmanager
     def telling(self, act: Callable[[], None]) -> Iterator[None]:
-        """Let each wish be passed on, those that came before included.
+        """Pass each request on, those that came before included.
 
         Args:
             act: must not wait for anything; it is never called after the end of the context.

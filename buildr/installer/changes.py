@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 # Not part of an image, whatever is mounted there.
-APART = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
+EXCLUDED = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
 LEFT_OUT = (
     "/etc/machine-id",
     "/root/.cache/pip",
@@ -53,7 +53,7 @@ CAPABILITY = "security.capability"  # of programs such as ping
 def main() -> None:
     """Do what is asked for."""
     order = json.loads(sys.stdin.buffer.readline())
-    skipped = set(APART) | mount_points()
+    skipped = set(EXCLUDED) | mount_points()
     output = sys.stdout.buffer
     root = order.get("root", "/")
     now = snapshot(root, skipped, inodes=False)

@@ -19,7 +19,7 @@ import sys
 import tarfile
 import time
 
-from buildr.installer.changes import APART, mount_points, send_difference, snapshot
+from buildr.installer.changes import EXCLUDED, mount_points, send_difference, snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ UNUSED_SECONDS = 60 * 24 * 3600  # after which wheels that were built are remove
 def main() -> None:
     """Run the installation."""
     order = json.loads(sys.stdin.buffer.readline())
-    skipped = set(APART) | mount_points()
+    skipped = set(EXCLUDED) | mount_points()
     # What pip reads is part of the image if it holds no secret.
     before = snapshot("/", skipped) if order.get("keep_files") else {}
     unpack(sys.stdin.buffer, "/", order["owner"])

@@ -42,12 +42,12 @@ def store_full(bench: Bench) -> list[str]:
             bench.change(_CHANGE_BYTES)
             status, _, errors = end(bench.start("status", str(STATUS), proxied=False, env=env))
             reported = status == LOST and b"no space left" in errors and HOST not in errors
-            wrong = [] if reported else [f"wrong: {status} {errors[-400:]!r}"]
+            problems = [] if reported else [f"wrong: {status} {errors[-400:]!r}"]
             _resize(place, _LARGE)
             status, _, errors = end(bench.start("status", str(STATUS), proxied=False, env=env))
-            wrong += [] if status == STATUS else [f"wrong: with room {status} {errors[-400:]!r}"]
+            problems += [] if status == STATUS else [f"wrong: with room {status} {errors[-400:]!r}"]
         bench.run("status", "0")  # the other faults go on with the engine's own store
-        return wrong + [f"leaked: file {name}" for name in bench.left_files()]
+        return problems + [f"leaked: file {name}" for name in bench.left_files()]
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
 

@@ -174,8 +174,8 @@ def _next_run(bench: Bench, point: str) -> list[str]:
     if point not in BEFORE:
         return []
     after = bench.run("status", "3")
-    wrong = [] if after.returncode == 3 else [f"wrong: next run {after.stderr[-300:]!r}"]
-    return wrong + [f"leaked: image {image}" for image in bench.left_images()]
+    problems = [] if after.returncode == 3 else [f"wrong: next run {after.stderr[-300:]!r}"]
+    return problems + [f"leaked: image {image}" for image in bench.left_images()]
 
 
 def out_of_memory(point: str) -> Trial:
@@ -192,8 +192,8 @@ def out_of_memory(point: str) -> Trial:
                 status, _, errors = end(process)
                 go()
             right = (status, group.kills()) == (-signal.SIGKILL, 1)
-            wrong = [] if right else [f"wrong: {status}, {group.kills()} killed: {errors!r}"]
-            return wrong + leaks(bench) + _next_run(bench, point)
+            problems = [] if right else [f"wrong: {status}, {group.kills()} killed: {errors!r}"]
+            return problems + leaks(bench) + _next_run(bench, point)
 
     return trial
 
@@ -258,13 +258,13 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
         if times == 2 and point in STARTING and errors.endswith(b"KeyboardInterrupt\n"):
             # Of a Python that has just begun, which had ended before it was killed; the same without a container.
             expected |= {1}
-        wrong = (
+        problems = (
             [] if status in expected else [f"wrong: {status}, not {expected}: {errors[-300:]!r}"]
         )
         # Python itself says where an interrupt met a script that was just starting.
         if HOST in errors or b"guest/init.py" in errors:
-            wrong.append(f"wrong: {errors[-600:]!r}")
-        return wrong + leaks(bench)
+            problems.append(f"wrong: {errors[-600:]!r}")
+        return problems + leaks(bench)
 
     return trial
 
@@ -282,10 +282,10 @@ def storm(point: str) -> Trial:
                 time.sleep(1 / _STORM)  # that is the fault
             status, _, errors = end(process)
         expected = {STATUS, *_expected(point, signal.SIGINT, 3), 0, _CAUGHT, 128 + signal.SIGKILL}
-        wrong = [] if status in expected else [f"wrong: {status}: {errors[-300:]!r}"]
+        problems = [] if status in expected else [f"wrong: {status}: {errors[-300:]!r}"]
         if HOST in errors or b"xception ignored" in errors:
-            wrong.append(f"wrong: {errors[-900:]!r}")
-        return wrong + leaks(bench)
+            problems.append(f"wrong: {errors[-900:]!r}")
+        return problems + leaks(bench)
 
     return trial
 
@@ -335,8 +335,8 @@ def interrupted_stop(place: Place, times: int) -> Trial:
                 fault.go()
             status, _, errors = end(process)
         expected = {1: {0}, 2: {0, _CAUGHT, 137}, 3: {130}}[times]
-        wrong = [] if status in expected else [f"wrong: {status}, not {expected}: {errors!r}"]
-        return wrong + leaks(bench)
+        problems = [] if status in expected else [f"wrong: {status}, not {expected}: {errors!r}"]
+        return problems + leaks(bench)
 
     return trial
 
@@ -359,12 +359,12 @@ def ended_in_push(number: int) -> Trial:
         bench.change()
         env = _publishing(bench.registry())
         with bench.proxy.fault(Fault(r"POST .*/push", "stall", "body", after=1)) as fault:
-            wrong = _end_push(bench, bench.start("status", "0", env=env), fault, number)
+            problems = _end_push(bench, bench.start("status", "0", env=env), fault, number)
         status, _, errors = end(bench.start("status", str(STATUS), env=env))
         right = status == STATUS and b"pushed " in errors
         with contextlib.suppress(AssertionError):
             bench.engine.remove_images(f"{bench.registry()}/faults/{bench.name}")
-        return wrong + ([] if right else [f"wrong: next run {status} {errors!r}"])
+        return problems + ([] if right else [f"wrong: next run {status} {errors!r}"])
 
     return trial
 
@@ -398,10 +398,10 @@ def _expected(point: str, number: int, times: int) -> set[int]:
 def leaks(bench: Bench) -> list[str]:
     """Wait until nothing is left of a run that has just ended; return what stays."""
     begun = time.monotonic()
-    wrong = [] if bench.all_gone() else [f"leaked: {bench.containers()}"]
-    wrong += [f"leaked: file {name}" for name in bench.left_files()]
+    problems = [] if bench.all_gone() else [f"leaked: {bench.containers()}"]
+    problems += [f"leaked: file {name}" for name in bench.left_files()]
     bench.waited_seconds.append(time.monotonic() - begun)
-    return wrong
+    return problems
 
 
 # The streams --------------------------------------------------------------------------------------
@@ -418,14 +418,14 @@ def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) 
     def trial(bench: Bench) -> list[str]:
         with bench.proxy.fault(fault()) as made:
             found, output, errors = end(bench.start("lines", str(_LINES), str(status)))
-            wrong = [] if made.reached.is_set() else ["wrong: the fault did not happen"]
+            problems = [] if made.reached.is_set() else ["wrong: the fault did not happen"]
         complete = output == _OUT and errors == _ERR
         if found == status and not complete:
             reported = status != 0 and b"output was lost" in errors
-            wrong += [] if reported else [f"lost: {output[-80:]!r} {errors[-300:]!r}"]
+            problems += [] if reported else [f"lost: {output[-80:]!r} {errors[-300:]!r}"]
         elif found not in ((status,) if exact else (status, LOST)):
-            wrong.append(f"wrong: {found}: {errors[-300:]!r}")
-        return wrong + leaks(bench)
+            problems.append(f"wrong: {found}: {errors[-300:]!r}")
+        return problems + leaks(bench)
 
     return trial
 
@@ -462,11 +462,11 @@ def refused(request: str) -> Trial:
     def trial(bench: Bench) -> list[str]:
         with bench.proxy.fault(Fault(request, "refuse")) as fault:
             status, _, errors = end(bench.start("status", "7"))
-            wrong = [] if fault.reached.is_set() else ["wrong: the fault did not happen"]
+            problems = [] if fault.reached.is_set() else ["wrong: the fault did not happen"]
         allowed = {LOST, 7} if "DELETE" in request else {LOST}
         if status not in allowed or b"Traceback" in errors:
-            wrong.append(f"wrong: {status} {errors[-300:]!r}")
-        return wrong + leaks(bench)
+            problems.append(f"wrong: {status} {errors[-300:]!r}")
+        return problems + leaks(bench)
 
     return trial
 
@@ -485,8 +485,8 @@ def gone_for_good(bench: Bench) -> list[str]:
     if bench.engine.backend == "podman":
         bench.serve()
     bench.proxy.appear()
-    wrong = [] if status == LOST and b"was lost" in errors else [f"wrong: {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems = [] if status == LOST and b"was lost" in errors else [f"wrong: {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 def gone_and_back(bench: Bench) -> list[str]:
@@ -500,8 +500,8 @@ def gone_and_back(bench: Bench) -> list[str]:
     bench.ask(f"POST /containers/{container}/wait")
     bench.come_back()
     status, _, errors = end(process)
-    wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 def socket_removed(bench: Bench) -> list[str]:
@@ -514,8 +514,8 @@ def socket_removed(bench: Bench) -> list[str]:
     bench.proxy.vanish()
     bench.proxy.appear()
     # The status can be asked for no more, unless a connection was kept.
-    wrong = [] if status in (7, LOST) else [f"wrong: {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems = [] if status in (7, LOST) else [f"wrong: {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 def service_of_ones_own_killed(bench: Bench) -> list[str]:
@@ -534,8 +534,8 @@ def service_of_ones_own_killed(bench: Bench) -> list[str]:
         os.kill(service, signal.SIGKILL)
     bench.engine.cli("kill", "--signal", "TERM", container)
     status, _, errors = end(process)
-    wrong = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems = [] if status == 128 + signal.SIGTERM else [f"wrong: {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 def dockerd_stopped(number: int) -> Trial:
@@ -556,11 +556,11 @@ def dockerd_stopped(number: int) -> Trial:
         bench.start_again(command)
         # Dockerd ends its guests before it ends; where it cannot, it is not known how they ended.
         expected = {128 + signal.SIGTERM, LOST} if number == signal.SIGTERM else {LOST}
-        wrong = [] if status in expected else [f"wrong: {status} {errors!r}"]
-        wrong += [] if seconds < HANGS_SECONDS else [f"wrong: {seconds} seconds"]
+        problems = [] if status in expected else [f"wrong: {status} {errors!r}"]
+        problems += [] if seconds < HANGS_SECONDS else [f"wrong: {seconds} seconds"]
         after = bench.run("status", "3")
-        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-        return wrong + leaks(bench)
+        problems += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        return problems + leaks(bench)
 
     return trial
 
@@ -587,15 +587,15 @@ def killed_with_its_watchdog(bench: Bench) -> list[str]:
         os.kill(watchdog, signal.SIGKILL)
     process.kill()
     end(process)
-    wrong = [] if len(bench.containers()) == 2 else ["wrong: there was nothing to sweep"]
+    problems = [] if len(bench.containers()) == 2 else ["wrong: there was nothing to sweep"]
     done = bench.run("status", "3")
-    wrong += [] if done.returncode == 3 else [f"wrong: {done.returncode}"]
-    wrong += [] if bench.all_gone(alive) else [f"leaked: {bench.containers()}"]
-    wrong += [] if bench.containers() == [alive] else ["lost: the live run"]
+    problems += [] if done.returncode == 3 else [f"wrong: {done.returncode}"]
+    problems += [] if bench.all_gone(alive) else [f"leaked: {bench.containers()}"]
+    problems += [] if bench.containers() == [alive] else ["lost: the live run"]
     live.send_signal(signal.SIGTERM)
     status, _, errors = end(live)
-    wrong += [] if status == 128 + signal.SIGTERM else [f"wrong: live run {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems += [] if status == 128 + signal.SIGTERM else [f"wrong: live run {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 # What a guest does --------------------------------------------------------------------------------
@@ -626,16 +626,16 @@ def at_once(count: int) -> Trial:
 
     def trial(bench: Bench) -> list[str]:
         runs = [bench.start("say", f"run {n}", str(n), proxied=False) for n in range(count)]
-        wrong = []
+        problems = []
         for number, process in enumerate(runs):
             assert process.stdout is not None
             line = process.stdout.readline()
             status, rest, errors = end(process)
             if (line, rest) != (f"run {number}\n".encode(), b""):
-                wrong.append(f"lost: {number}: {line!r} {rest!r} {errors!r}")
+                problems.append(f"lost: {number}: {line!r} {rest!r} {errors!r}")
             if status != number:
-                wrong.append(f"wrong: {number}: {status} {errors!r}")
-        return wrong + leaks(bench)
+                problems.append(f"wrong: {number}: {status} {errors!r}")
+        return problems + leaks(bench)
 
     return trial
 
@@ -652,8 +652,8 @@ def bulk(mebibytes: int) -> Trial:
         for _ in range(mebibytes):
             wanted.update(BLOCK)
         status, _, errors = end(process)
-        wrong = [] if found.digest() == wanted.digest() else ["lost: the bytes differ"]
-        return wrong + ([] if status == 0 else [f"wrong: {status} {errors!r}"])
+        problems = [] if found.digest() == wanted.digest() else ["lost: the bytes differ"]
+        return problems + ([] if status == 0 else [f"wrong: {status} {errors!r}"])
 
     return trial
 
@@ -666,8 +666,8 @@ def reader_gone(bench: Bench) -> list[str]:
     process.stdout.close()
     process.stdout = None
     status, _, errors = end(process)
-    wrong = [] if status == -signal.SIGPIPE and not errors else [f"wrong: {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems = [] if status == -signal.SIGPIPE and not errors else [f"wrong: {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 def again_and_again(times: int) -> Trial:
@@ -697,16 +697,16 @@ def clock_stepped(seconds: int) -> Trial:
         first = process.stdout.readline()
         step.write_text(str(seconds))
         status, rest, errors = end(process)
-        wrong = [] if status == STATUS else [f"wrong: {status} {errors!r}"]
-        wrong += [] if (first, rest) == (b"hello\n", b"") else [f"lost: {first!r} {rest!r}"]
+        problems = [] if status == STATUS else [f"wrong: {status} {errors!r}"]
+        problems += [] if (first, rest) == (b"hello\n", b"") else [f"lost: {first!r} {rest!r}"]
         # With the other clock a run must not sweep one that lives, nor build again.
         live = bench.start("wait", env=hook)
         await_ready(live)
         after = bench.run("status", "3")
-        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        problems += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
         live.send_signal(signal.SIGINT)
         status, _, errors = end(live)
-        return wrong + ([] if status == 0 else [f"wrong: {status} {errors!r}"]) + leaks(bench)
+        return problems + ([] if status == 0 else [f"wrong: {status} {errors!r}"]) + leaks(bench)
 
     return trial
 
@@ -729,10 +729,10 @@ def file_changes(*, grows: bool) -> Trial:
             (bench.top / "run" / "go").open("wb").close()
             status, _, errors = end(process)
         right = status == STATUS and b"changed while it was read" not in errors
-        wrong = [] if right else [f"wrong: {status} {errors!r}"]
+        problems = [] if right else [f"wrong: {status} {errors!r}"]
         after = bench.run("status", "3")
-        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-        return wrong + leaks(bench)
+        problems += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        return problems + leaks(bench)
 
     return trial
 
@@ -774,7 +774,7 @@ def two_users(bench: Bench) -> list[str]:
     (bench.top / "other").mkdir(exist_ok=True)
     os.chown(bench.top / "other", NOBODY, NOBODY)
     become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable)
-    wrong = []
+    problems = []
     for words, expected in (
         ((f"{bench.name}.py", "status", "3"), 3),
         (("-m", "buildr", "prune"), 0),
@@ -788,12 +788,12 @@ def two_users(bench: Bench) -> list[str]:
             check=False,
         )
         if done.returncode != expected:
-            wrong.append(f"wrong: {words}: {done.returncode} {done.stderr!r}")
-    wrong += [] if bench.containers() == [alive] else [f"lost: {bench.containers()}"]
+            problems.append(f"wrong: {words}: {done.returncode} {done.stderr!r}")
+    problems += [] if bench.containers() == [alive] else [f"lost: {bench.containers()}"]
     live.send_signal(signal.SIGINT)
     status, _, errors = end(live)
-    wrong += [] if status == 0 else [f"wrong: {status} {errors!r}"]
-    return wrong + leaks(bench)
+    problems += [] if status == 0 else [f"wrong: {status} {errors!r}"]
+    return problems + leaks(bench)
 
 
 # Where it runs ------------------------------------------------------------------------------------
@@ -816,12 +816,12 @@ def surroundings(
             bench.change()
             process = bench.start("status", str(STATUS), env=given, proxied=proxied)
             status, _, errors = end(process)
-        wrong = [] if status == STATUS else [f"wrong: {status} {errors[-400:]!r}"]
+        problems = [] if status == STATUS else [f"wrong: {status} {errors[-400:]!r}"]
         if status == LOST and errors.count(b"buildr: error: ") == 1 and HOST not in errors:
-            wrong = []  # refused, and said why
+            problems = []  # refused, and said why
         after = bench.run("status", "3")
-        wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-        return wrong + leaks(bench)
+        problems += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+        return problems + leaks(bench)
 
     return trial
 
@@ -835,10 +835,10 @@ def unreadable(bench: Bench) -> list[str]:
     path.chmod(0o644)
     words = b"cannot be read: Permission denied"
     reported = status == LOST and b"ballast" in errors and words in errors and HOST not in errors
-    wrong = [] if reported else [f"wrong: {status} {errors!r}"]
+    problems = [] if reported else [f"wrong: {status} {errors!r}"]
     after = bench.run("status", "3")
-    wrong += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
-    return wrong + leaks(bench)
+    problems += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
+    return problems + leaks(bench)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def _read(project: ProjectFiles, path: str) -> Dependencies | None:
             return None
     asked = table.get("requires-python")
     if asked is not None and not isinstance(asked, str):
-        raise _wrong(path, "project.requires-python", 'requires-python = ">=3.11"')
+        raise _invalid(path, "project.requires-python", 'requires-python = ">=3.11"')
     if "dependencies" in _texts(table.get("dynamic", []), path, "project.dynamic"):
         return _untied(data, _dynamic(project, path, tool), path)
     wanted = _texts(table.get("dependencies", []), path, "project.dependencies")
@@ -197,7 +197,7 @@ def _of_group(
         )
     items = groups[name]
     if not isinstance(items, list):
-        raise _wrong(path, where, f'{name} = ["pytest>=8"]')
+        raise _invalid(path, where, f'{name} = ["pytest>=8"]')
     for item in items:
         if isinstance(item, str):
             yield item
@@ -205,21 +205,21 @@ def _of_group(
             (included,) = chosen([str(item["include-group"])], groups, path, "groups")
             yield from _of_group(groups, included, path, (*above, name))
         else:
-            raise _wrong(path, where, f'{name} = ["pytest>=8", {{include-group = "lint"}}]')
+            raise _invalid(path, where, f'{name} = ["pytest>=8", {{include-group = "lint"}}]')
 
 
 def _texts(value: object, path: str, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(path, where, '["requests>=2.31", "rich"]')
+        raise _invalid(path, where, '["requests>=2.31", "rich"]')
     return value
 
 
 def _table(data: dict[str, Any], key: str, path: str) -> dict[str, Any]:
     found = data.get(key, {})
     if not isinstance(found, dict):
-        raise _wrong(path, key, f"a table [{key}]")
+        raise _invalid(path, key, f"a table [{key}]")
     return found
 
 
-def _wrong(path: str, where: str, accepted: str) -> DependencyError:
+def _invalid(path: str, where: str, accepted: str) -> DependencyError:
     return DependencyError(f"{path}: {where} has the wrong form", hint=f"accepted: {accepted}")
