@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from buildr.call.target import Target
     from buildr.call.turns import Turns
 
+    Request = tuple[dict[str, Any], list[bytes | bytearray | memoryview]]
+
     class Calls(Protocol):
         """What the calls of one function share; a `buildr.call.session.Session` is one."""
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
             """Reach the engine and find or build the image."""
             ...
 
-        def run(self, call: Call, payload: bytes) -> Any:
+        def run(self, call: Call, request: Request) -> Any:
             """Run a call in a worker; return the value."""
             ...
 
@@ -52,7 +54,7 @@ class Call:
 
     Args:
         session: its engine and image.
-        request: what the guest gets on standard input.
+        request: the arguments, as `buildr.guest.transfer.encode` returns them.
         failure: raised where the result is due, in place of a call.
 
     Attributes:
@@ -60,7 +62,7 @@ class Call:
     """
 
     def __init__(
-        self, session: Calls, request: bytes, *, failure: BaseException | None = None
+        self, session: Calls, request: Request, *, failure: BaseException | None = None
     ) -> None:
         self.cancellation = Cancellation()
         self._session = session
@@ -202,7 +204,8 @@ class Call:
                 self._session.prepare()
             block_signals()  # they are for the thread that waits
             if not self.unwanted:
-                self._value = self._session.run(self, self._request)
+                request, self._request = self._request, ({}, [])  # it may be large
+                self._value = self._session.run(self, request)
         except BaseException as error:  # noqa: BLE001 - raised where the result is due
             self._failure = error
         finally:

@@ -45,7 +45,7 @@ class _Many(Generic[T]):
             except Exception as error:
                 if not refused(error):
                     raise
-                call = Call(self._session, b"", failure=error)
+                call = Call(self._session, ({}, []), failure=error)
             self._pending.append(call)
             call.start()
 

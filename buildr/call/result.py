@@ -7,6 +7,7 @@ arguments that are plain values, are rebuilt. pickle is used where the user opte
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -58,9 +59,9 @@ def read(
         raise TransferError(f"what came back from {target.name} is not an answer of the guest part")
     try:
         if kind == "value":
-            return _value(parsed[1], target, pickled=pickled, limit=limit)
+            return _value(parsed[0], parsed[1], target, pickled=pickled, limit=limit)
         # One that is too long is cut off, and so cannot be read.
-        report = hide(read_json(parsed[1][:CALL_REPORT], most_values=CALL_REPORT_VALUES))
+        report = hide(read_json(bytes(parsed[1][:CALL_REPORT]), most_values=CALL_REPORT_VALUES))
         if kind == "error":
             error = _exception(report, target)
         else:
@@ -91,19 +92,22 @@ def absent(status: int, target: Target) -> NoReturn:
     )
 
 
-def _value(data: bytes | bytearray, target: Target, *, pickled: bool, limit: int) -> Any:
-    transfer.within(data, "result", limit)
+def _value(
+    head: dict[str, Any], data: transfer.Bytes, target: Target, *, pickled: bool, limit: int
+) -> Any:
+    transfer.within(len(data), "result", limit)
     if not pickled:
-        return read_json(data, most_values=len(data))
+        read = functools.partial(read_json, most_values=len(data))
+        return transfer.decode(head, data, function=target.function, read=read)
     try:
-        return _unpickle(data, target)
+        return _unpickle(head, data, target)
     except Exception as error:
         raise TransferError(
             f"the result of {target.name} cannot be unpickled: {type(error).__name__}: {error}"
         ) from error
 
 
-def _unpickle(data: bytes | bytearray, target: Target) -> Any:
+def _unpickle(head: dict[str, Any], data: transfer.Bytes, target: Target) -> Any:
     import io
     import pickle
 
@@ -114,7 +118,11 @@ def _unpickle(data: bytes | bytearray, target: Target) -> Any:
             # What the guest's script defines is what this one defines.
             return super().find_class(home if module == target.module else module, name)
 
-    return Unpickler(io.BytesIO(data)).load()  # the user asked for it: docs/call-mode.md
+    first, beside = transfer.divided(head, data)
+    buffers = transfer.buffers(head, beside)
+    return Unpickler(
+        io.BytesIO(first), buffers=buffers
+    ).load()  # the user asked for it: docs/call-mode.md
 
 
 def _exception(report: dict[str, Any], target: Target) -> Exception:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildr.call.callee import Callee
+    from buildr.call.invocation import Request
     from buildr.call.pools import Pool
     from buildr.options import Runtime
     from buildr.runners.protocol import Workers
@@ -82,26 +83,28 @@ class Session:
 
         return inspect.signature(self.target.function)
 
-    def _request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
+    def _request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Request:
         function = self.target.function
         self._signature.bind(*args, **kwargs)
         bound = None if self.target.of_class else getattr(function, "__self__", None)
         if bound is not None:
             args = (bound, *args)
-        limit = self._runtime.call_limit
+        limit, what = self._runtime.call_limit, "the list of arguments"
         if self._pickled:
-            data = transfer.encode((args, kwargs), "the list of arguments", limit, pickled=True)
-        else:
-            code = getattr(getattr(function, "__func__", function), "__code__", None)
-            names = code.co_varnames[: code.co_argcount] if code is not None else ()
-            names = names[1:] if self.target.of_class else names
-            for index, value in enumerate(args):
-                known = index < len(names)
-                transfer.check(value, names[index] if known else f"argument {index + 1}")
-            for name, value in kwargs.items():
-                transfer.check(value, name)
-            data = transfer.encode([list(args), kwargs], "the list of arguments", limit)
-        return data
+            return transfer.encode((args, kwargs), what, limit, pickled=True)
+        names = [*self._names[: len(args)]]
+        names += [f"argument {index + 1}" for index in range(len(names), len(args))]
+        return transfer.encode(
+            [list(args), kwargs], what, limit, function=function, names=names or ("",)
+        )
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        """What the first arguments are called in errors."""
+        function = self.target.function
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        names = code.co_varnames[: code.co_argcount] if code is not None else ()
+        return names[1:] if self.target.of_class else names
 
     def prepare(self) -> None:
         """Make ready what the calls share, the image above all; only the first time.
@@ -122,7 +125,7 @@ class Session:
                 self._pool = pools.acquire(self._callee, self.target, self._settings)
             return self._pool.workers
 
-    def run(self, call: Call, payload: bytes) -> Any:
+    def run(self, call: Call, request: Request) -> Any:
         """Run a call; return the value.
 
         Raises:
@@ -130,6 +133,7 @@ class Session:
             BuildrError: of any kind; see `buildr.errors`.
         """
         limit, workers = self._runtime.call_limit, self._opened()
+        said, parts = request
         head = {
             "module": self.target.module,
             "path": workers.prepare(),
@@ -138,10 +142,11 @@ class Session:
             "of_class": self.target.of_class,
             "pickled": self._pickled,
             "limit": limit,
+            **said,
         }
         answer = workers.run(
             WorkerCall(
-                message=transfer.message(head, payload),
+                parts=(transfer.head_line(head, sum(map(len, parts))), *parts),
                 answer_bytes=limit + result.HEAD_BYTES,
                 cancellation=call.cancellation,
                 on_start=call.started,

@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, List, Tuple
 
-    Answer = Tuple[dict[str, Any], bytes]
+    Answer = Tuple[Any, ...]  # the head of a message, and the parts of its data
 
 _SHOWN = 64 * 1024  # characters of a traceback, and of an exception's text
 _OWN = (__file__, loading.__file__)  # what a traceback begins with, and does not show
@@ -102,21 +102,27 @@ def write(path: str, answer: Answer) -> None:
         file.write(transfer.message(*answer))
 
 
-def perform(function: Any, head: dict[str, Any], payload: bytes | bytearray) -> Answer:
+def perform(
+    function: Any, head: dict[str, Any], payload: transfer.Bytes, of: object = None
+) -> Answer:
     """Call the function; return the outcome, as head and data of a message.
 
     Args:
         function: to call.
         head: the request's: ``pickled``, ``limit``.
         payload: positional arguments and named ones.
+        of: whose annotations name the classes that may travel; ``None``: the function's own.
     """
     try:
         if head["pickled"]:
             import pickle
 
-            args, kwargs = pickle.loads(payload)  # noqa: S301 - it comes from the host, which runs this container
+            first, beside = transfer.divided(head, payload)
+            args, kwargs = pickle.loads(  # noqa: S301 - it comes from the host, which runs this container
+                first, buffers=transfer.buffers(head, beside)
+            )
         else:
-            args, kwargs = json.loads(payload)
+            args, kwargs = transfer.decode(head, payload, function=of or function)
         value = function(*args, **kwargs)
         if hasattr(value, "cr_await"):  # an `async def`
             import asyncio
@@ -125,9 +131,10 @@ def perform(function: Any, head: dict[str, Any], payload: bytes | bytearray) -> 
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are reported, too
         return describe(error)
     try:
-        return {"kind": "value"}, transfer.encode(
-            value, "result", head["limit"], pickled=head["pickled"]
+        said, parts = transfer.encode(
+            value, "result", head["limit"], pickled=head["pickled"], function=of or function
         )
+        return (dict(said, kind="value"), *parts)
     except TransferError as error:
         return {"kind": "refused"}, _json([error.what, error.hint])
 

@@ -10,7 +10,9 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional, Tuple
+    from typing import List, Optional, Tuple, Union
+
+    Bytes = Union[bytes, bytearray, memoryview]
 
 HEAD = struct.Struct(">cQ")
 READY = b"r"
@@ -26,11 +28,12 @@ END = b"e"
 
 REQUESTS, ANSWERS, STDOUT, STDERR = "requests", "answers", "stdout", "stderr"
 """The FIFOs' names in their folder."""
+_AT_ONCE = 512  # parts; the kernel takes up to 1024 (IOV_MAX)
 PIPE_BYTES = 1 << 20
 """What one holds, where the kernel allows it: fewer turns for large data."""
 
 
-def write(file: int, kind: bytes, *parts: bytes) -> None:
+def write(file: int, kind: bytes, *parts: Bytes) -> None:
     """Write a frame, whose data may come in parts."""
     send(
         file, [memoryview(part) for part in (HEAD.pack(kind, sum(map(len, parts))), *parts) if part]
@@ -44,7 +47,7 @@ def send(file: int, left: List[memoryview]) -> None:
         BlockingIOError: there is no more room.
     """
     while left:
-        written = os.writev(file, left)
+        written = os.writev(file, left[:_AT_ONCE])
         while left and written >= len(left[0]):
             written -= len(left.pop(0))
         if left:

@@ -14,17 +14,17 @@ from buildr.guest.transfer import head_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Tuple
+    from typing import Any, Callable, Tuple
 
 _INTERRUPTED = 130  # 128 + SIGINT
 
 
-def serve(folder: str, respond: Callable[[bytearray], Tuple[Dict[str, Any], bytes]]) -> int:
+def serve(folder: str, respond: Callable[[bytearray], Tuple[Any, ...]]) -> int:
     """Answer calls until the host has no more, or a function has ended the program; return the exit status.
 
     Args:
         folder: where the FIFOs are.
-        respond: returns the head and the data of the answer to a request.
+        respond: returns the head and the parts of the answer to a request.
     """
     pid = os.getpid()
     try:
@@ -39,15 +39,15 @@ def serve(folder: str, respond: Callable[[bytearray], Tuple[Dict[str, Any], byte
             frame = frames.read(requests)
             if frame is None or frame[0] != frames.CALL:
                 return 0
-            head, data = respond(frame[1])
+            head, *parts = respond(frame[1])
             if os.getpid() != pid:
                 return 0  # a child that the function forked, and let return
             ends = bool(head.get("ends"))
             kind = frames.LAST if ends else frames.ANSWER
-            frames.write(answers, kind, head_line(head, len(data)), data)
+            frames.write(answers, kind, head_line(head, sum(map(len, parts))), *parts)
             if ends:
                 return 1
-            del frame, head, data  # they may be large
+            del frame, head, parts  # they may be large
     except KeyboardInterrupt:
         return _INTERRUPTED
     except OSError as error:  # the host reads no more, since too much was written there

@@ -42,6 +42,7 @@ class FrameReader:
                     self._left = self._left[os.readv(file, [self._left]) :]
                 if self._data is not None and not self._left:
                     found, self._data = self._data, None
+                    self._left = memoryview(b"")  # even an empty part of it would keep it alive
                     return self._kind, found
         except BlockingIOError:
             pass

@@ -25,6 +25,8 @@ from buildr.run.output import write
 from buildr.runners.frame_reader import FrameReader
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from buildr.engines.container_spec import ContainerSpec
 
 PLACE = f"{GUEST_ROOT}/calls"
@@ -87,11 +89,13 @@ class Pipes:
         )
         return replace(spec, mounts=(*spec.mounts, mount))
 
-    def exchange(self, request: bytes, most: int, ended: int) -> tuple[bytes, bytearray] | None:
+    def exchange(
+        self, request: Sequence[frames.Bytes], most: int, ended: int
+    ) -> tuple[bytes, bytearray] | None:
         """Send a request; return the kind of the answer, and what it says.
 
         Args:
-            request: the data of the frame.
+            request: the data of the frame in parts.
             most: bytes that an answer may have.
             ended: a descriptor that is readable when the worker has ended.
 
@@ -99,7 +103,8 @@ class Pipes:
             ``None``: it has ended, or there is more than may be, so that nothing more is read.
         """
         self._reader.begin(most)
-        left = [memoryview(frames.HEAD.pack(frames.CALL, len(request))), memoryview(request)]
+        head = frames.HEAD.pack(frames.CALL, sum(map(len, request)))
+        left = [memoryview(part) for part in (head, *request) if part]
         poll = select.poll()
         poll.register(ended, select.POLLIN)
         poll.register(self._answers, select.POLLIN)

@@ -84,8 +84,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
 class WorkerCall(Struct, frozen=True, kw_only=True):
     """One call, as a worker gets it."""
 
-    message: bytes
-    """The request, as the guest part reads it: `buildr.guest.call`."""
+    parts: tuple[bytes | bytearray | memoryview, ...]
+    """The request in parts, which may be large, as the guest part reads it: `buildr.guest.call`."""
     answer_bytes: int
     """How much of the answer is read, at most; one byte more shows that there is more."""
     cancellation: Cancellation

@@ -63,7 +63,7 @@ def run_call(
         if collect is not None:
             collect(container, ended_with)
 
-    request = RunRequest(files=files, input=call.message, on_start=on_start, on_end=on_end)
+    request = RunRequest(files=files, input=b"".join(call.parts), on_start=on_start, on_end=on_end)
     with call.cancellation.telling(stop):
         run(session.backend, spec, signals, request, watchdog=watchdog)
     return Answer(status=status, message=result.data)

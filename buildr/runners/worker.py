@@ -82,7 +82,7 @@ class Worker:
                 flush_own()
                 with call.cancellation.telling(self.stop):
                     call.on_start()
-                    found = self._pipes.exchange(call.message, call.answer_bytes, self._ended)
+                    found = self._pipes.exchange(call.parts, call.answer_bytes, self._ended)
                 self._show()
         if found is None:
             self.join()

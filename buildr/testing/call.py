@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from buildr.engines.container_spec import ContainerSpec
 
-    Reply = Callable[[tuple[dict[str, Any], bytes]], None]
+    Reply = Callable[[tuple[Any, ...]], None]
 
 
 class FakeCall:
@@ -43,7 +43,7 @@ class FakeCall:
         self.args: tuple[Any, ...]
         self.kwargs: dict[str, Any]
         seen: list[Any] = []
-        perform(lambda *args, **kwargs: seen.extend((args, kwargs)), self._head, self._payload)
+        self._perform(lambda *args, **kwargs: seen.extend((args, kwargs)))
         self.args, self.kwargs = seen
 
     def run(self) -> int:
@@ -52,11 +52,14 @@ class FakeCall:
 
     def returns(self, value: Any) -> int:
         """Return a value, by the rules that hold for the function's own."""
-        return self._answer(perform(lambda *_args, **_kwargs: value, self._head, self._payload))
+        return self._answer(self._perform(lambda *_args, **_kwargs: value))
 
     def raises(self, error: BaseException) -> int:
         """Raise an exception."""
         return self._answer(describe(error))
+
+    def _perform(self, function: Any) -> tuple[Any, ...]:
+        return perform(function, self._head, self._payload, of=self._found())
 
     def _found(self) -> Any:
         from buildr.api.containerized import Containerized
@@ -69,7 +72,7 @@ class FakeCall:
             found = found.__wrapped__  # of another decorator on top
         return found.local if isinstance(found, Containerized) else found
 
-    def _answer(self, answer: tuple[dict[str, Any], bytes]) -> int:
+    def _answer(self, answer: tuple[Any, ...]) -> int:
         self.answered = True
         self.ends = bool(answer[0].get("ends"))
         self._reply(answer)
@@ -98,7 +101,7 @@ class FakeCalls:
         self._stack = contextlib.ExitStack()
         self._requests = self._answers = -1
         self._last: FakeCall | None = None
-        self._answer: tuple[dict[str, Any], bytes] | None = None
+        self._answer: tuple[Any, ...] | None = None
         mounts = {mount.target: mount.source for mount in container.mounts}
         if self._place in mounts:
             self._open(mounts[self._place])
@@ -139,7 +142,7 @@ class FakeCalls:
             return None if frame is None or ended else FakeCall(frame[1], self._keep)
         return FakeCall(self._stdin.read(), self._store) if self._last is None else None
 
-    def _keep(self, answer: tuple[dict[str, Any], bytes]) -> None:
+    def _keep(self, answer: tuple[Any, ...]) -> None:
         """Keep an answer until the guest asks for the next call, or returns: only then it is known whether it takes more."""
         self._answer = answer
 
@@ -151,5 +154,5 @@ class FakeCalls:
             except BrokenPipeError:  # the container was killed
                 raise GuestEnded from None
 
-    def _store(self, answer: tuple[dict[str, Any], bytes]) -> None:
+    def _store(self, answer: tuple[Any, ...]) -> None:
         self._files[self._place] = transfer.message(*answer)

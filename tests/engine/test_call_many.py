@@ -58,7 +58,7 @@ def same(x):
 """
 
 CALLER = """\
-import json, os, sys, threading
+import datetime, json, pathlib, os, sys, threading
 from buildr.errors import RemoteError
 import {module} as work
 
@@ -86,6 +86,9 @@ work.same.remote(0)
 before = used()
 out["same"] = [work.same.remote(number) for number in range(300)] == list(range(300))
 out["map"] = list(work.same.map(range(300), concurrency=1)) == list(range(300))
+value = [(b"bytes", {{1}}), datetime.date(2026, 1, 1), pathlib.PurePosixPath("/a")]
+out["travels"] = work.same.remote(value) == value
+out["large"] = work.same.remote(bytes(15_000_000)) == bytes(15_000_000)
 out["used"] = [before, used()]
 json.dump(out, open("out.json", "w"))
 """
@@ -150,6 +153,11 @@ def test_all_output_of_a_call_is_shown_before_its_result(results: dict[str, Any]
     assert [line for line in lines if line.startswith(("line", "result"))] == [
         line for n in range(5) for line in (f"line {n}", f"result {n}")
     ]
+
+
+def test_what_json_does_not_have_travels_and_large_bytes_do(results: dict[str, Any]) -> None:
+    assert results["travels"]
+    assert results["large"]
 
 
 def test_many_calls_leave_neither_files_nor_threads_behind(results: dict[str, Any]) -> None:

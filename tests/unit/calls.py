@@ -56,7 +56,7 @@ def fail(kind):
         b"\\xff".decode()
     if kind == "group":
         raise ExceptionGroup("many", [ValueError(1)])
-    return (1, 2)
+    return 1j
 
 def other(function):
     def hidden(*args):

@@ -232,7 +232,7 @@ def test_what_a_guest_writes_takes_no_disk_and_has_an_end(begin: bytes) -> None:
 
     with Pipes() as pipes:
         with Guest(pipes, write) as guest:
-            assert pipes.exchange(b"request", LIMIT, guest.ended) is None
+            assert pipes.exchange((b"request",), LIMIT, guest.ended) is None
             assert os.stat(guest.place).st_size == 0
             assert os.stat(guest.place).st_blocks == 0
         assert guest.refused
@@ -247,15 +247,15 @@ def test_an_answer_is_there_after_the_writer_has_gone() -> None:
         frames.write(file.fileno(), frames.ANSWER, data)
 
     with Pipes() as pipes, Guest(pipes, write) as guest:
-        found = pipes.exchange(b"request", LIMIT, guest.ended)
+        found = pipes.exchange((b"request",), LIMIT, guest.ended)
         assert found is not None
         assert (found[0], bytes(found[1])) == (frames.ANSWER, data)
-        assert pipes.exchange(b"request", LIMIT, guest.ended) is None
+        assert pipes.exchange((b"request",), LIMIT, guest.ended) is None
 
 
 def test_a_request_that_nobody_reads_ends_with_the_worker() -> None:
     with Pipes() as pipes, Guest(pipes, lambda _file: None) as guest:
-        assert pipes.exchange(bytes(4 << 20), LIMIT, guest.ended) is None
+        assert pipes.exchange((bytes(4 << 20),), LIMIT, guest.ended) is None
 
 
 class Engine:

@@ -113,12 +113,12 @@ class Worker:
             "limit": LIMIT,
         }
         request = transfer.message(head, json.dumps([args, {}]).encode())
-        found = self._pipes.exchange(request, 2 * LIMIT, self.ended)
+        found = self._pipes.exchange((request,), 2 * LIMIT, self.ended)
         if found is None:
             return b"", None
         parsed = transfer.parse(found[1])
         assert parsed is not None
-        return found[0], json.loads(parsed[1])
+        return found[0], json.loads(bytes(parsed[1]))
 
     def end(self) -> int:
         """Tell it that there are no more calls; return its exit status."""
