@@ -762,7 +762,7 @@ def upload_given_up(number: int) -> Trial:
 
 
 def two_users(bench: Bench) -> list[str]:
-    """One project is run by two users at once on one dockerd: each has its own, and sweeps nothing of the other's."""
+    """One project is run by two users at once on one dockerd: each has its own, and touches nothing of the other's."""
     live = bench.start("wait")
     await_ready(live)
     (alive,) = bench.containers()
@@ -774,6 +774,7 @@ def two_users(bench: Bench) -> list[str]:
     (bench.top / "other").mkdir(exist_ok=True)
     os.chown(bench.top / "other", NOBODY, NOBODY)
     become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable)
+    env = {**bench.engine.environ, **bench.environment(env=other)}
     problems = []
     for words, expected in (
         ((f"{bench.name}.py", "status", "3"), 3),
@@ -782,7 +783,7 @@ def two_users(bench: Bench) -> list[str]:
         done = subprocess.run(
             (*become, *words),
             cwd=bench.directory,
-            env={**bench.engine.environ, **bench.environment(env=other)},
+            env=env,
             capture_output=True,
             timeout=SECONDS,
             check=False,
@@ -790,10 +791,28 @@ def two_users(bench: Bench) -> list[str]:
         if done.returncode != expected:
             problems.append(f"wrong: {words}: {done.returncode} {done.stderr!r}")
     problems += [] if bench.containers() == [alive] else [f"lost: {bench.containers()}"]
-    live.send_signal(signal.SIGINT)
-    status, _, errors = end(live)
-    problems += [] if status == 0 else [f"wrong: {status} {errors!r}"]
-    return problems + leaks(bench)
+    problems += _interrupted(live)
+    theirs = subprocess.Popen(
+        (*become, f"{bench.name}.py", "wait"),
+        cwd=bench.directory,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    await_ready(theirs)
+    for command in (("prune",), ("stop", "--all")):  # root's
+        words = (sys.executable, "-m", "buildr", *command)
+        bench.engine.run(*words, cwd=bench.directory, env=bench.environment(proxied=False))
+    problems += [] if len(bench.containers()) == 1 else ["lost: the other user's run"]
+    return problems + _interrupted(theirs) + leaks(bench)
+
+
+def _interrupted(process: Popen[bytes]) -> list[str]:
+    """Interrupt a host process; return what is wrong with its end."""
+    process.send_signal(signal.SIGINT)
+    status, _, errors = end(process)
+    return [] if status == 0 else [f"wrong: {status} {errors!r}"]
 
 
 # Where it runs ------------------------------------------------------------------------------------
