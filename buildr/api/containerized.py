@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, overload
 
-from buildr.api.decoration import (
-    Decoration,
-    callee_of,
-    is_async,
-    is_inside,
-    move,
-    never_called,
-)
+from buildr.api.calls import Calls
+from buildr.api.decoration import Decoration, is_inside, move, never_called
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
-    from typing import Protocol, Self
-
-    from buildr.call.map import AsyncResults, Results
+    from collections.abc import Callable
+    from typing import Self
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,20 +18,8 @@ Q = ParamSpec("Q")
 S = TypeVar("S")
 T = TypeVar("T")
 
-S_contra = TypeVar("S_contra", contravariant=True)
-T_co = TypeVar("T_co", covariant=True)
 
-
-if TYPE_CHECKING:
-
-    class _TakesOne(Protocol[S_contra, T_co]):
-        """A decorated function that can be called with one argument."""
-
-        @property
-        def local(self) -> Callable[[S_contra], T_co]: ...
-
-
-class Containerized(Generic[P, R]):
+class Containerized(Calls[P, R]):
     """A function whose call moves the whole script into a container.
 
     On the host, calling it builds and runs; the process then ends with the guest's exit status. In the
@@ -52,8 +32,7 @@ class Containerized(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], decoration: Decoration) -> None:
         functools.update_wrapper(self, function)
-        self.local = function
-        self._decoration = decoration
+        super().__init__(function, decoration)
 
     def __dir__(self) -> list[str]:
         """Return the names that a prompt completes: those that are documented."""
@@ -72,92 +51,6 @@ class Containerized(Generic[P, R]):
         if is_inside():
             return self.local(*args, **kwargs)
         return cast("R", move(self.local, self._decoration))
-
-    def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run this function alone in a container, with these arguments; return what it returns.
-
-        Arguments and result travel as JSON, and what JSON would change is refused. For an ``async def`` it returns
-        a coroutine. Inside a container the function just runs.
-
-        Raises:
-            EntryError: the container could not find the function: it is in no file, or inside another function.
-            TransferError: an argument or the result cannot travel.
-            RemoteError: the function raised an exception that is not built in, or its container ended without a result.
-                Built-in exceptions are raised as they are, with the container's traceback as their cause.
-            CallTimeoutError: it took longer than ``call_timeout``.
-            CallCancelledError: `cancel` was called.
-            BackendError: the engine failed; see `buildr.errors`.
-        """
-        if is_inside():
-            return self.local(*args, **kwargs)
-        from buildr.call import call, call_async
-
-        begin = call_async if is_async(self.local) else call
-        return cast("R", begin(callee_of(self.local, self._decoration), args, kwargs))
-
-    @overload
-    def map(  # type: ignore[overload-overlap] # an `async def` is a case of the next one, too, and the first match counts
-        self: _TakesOne[S, Coroutine[Any, Any, T]],
-        inputs: Iterable[S],
-        /,
-        *,
-        concurrency: int | None = None,
-    ) -> AsyncResults[T]: ...
-
-    @overload
-    def map(
-        self: _TakesOne[S, T], inputs: Iterable[S], /, *, concurrency: int | None = None
-    ) -> Results[T]: ...
-
-    @overload
-    def map(  # type: ignore[overload-overlap] # likewise
-        self: Containerized[..., Coroutine[Any, Any, T]],
-        inputs: Iterable[Any],
-        second: Iterable[Any],
-        /,
-        *more: Iterable[Any],
-        concurrency: int | None = None,
-    ) -> AsyncResults[T]: ...
-
-    @overload
-    def map(
-        self: Containerized[..., T],
-        inputs: Iterable[Any],
-        second: Iterable[Any],
-        /,
-        *more: Iterable[Any],
-        concurrency: int | None = None,
-    ) -> Results[T]: ...
-
-    def map(
-        self, inputs: Iterable[Any], /, *more: Iterable[Any], concurrency: int | None = None
-    ) -> Any:
-        """Run this function in a container for each input; give the results in the order of the inputs.
-
-        As with the built-in `map`, several inputs give several arguments, and the shortest ends it. Inputs are taken as they
-        are needed. The first exception is raised where its result is due and ends the iteration: the other calls are
-        cancelled, as they are when the iterator is closed or garbage-collected.
-
-        Args:
-            inputs: values of the first argument.
-            more: values of further arguments.
-            concurrency: how many containers run at a time; by default one for each CPU and at most four, and one
-                where ``name`` or a port allows no more.
-
-        Returns:
-            An iterator with a ``close()``, or for an ``async def`` an asynchronous one with an ``aclose()``.
-
-        Raises:
-            OptionError: ``concurrency`` is not a number, is less than 1, or more than ``name`` or a port allows.
-        """
-        if is_inside():
-            from buildr.guest.api import map_here
-
-            return map_here(self.local, (inputs, *more))
-        from buildr.call.map import AsyncResults, Results
-
-        kind = AsyncResults if is_async(self.local) else Results
-        return kind(callee_of(self.local, self._decoration), (inputs, *more), concurrency)
 
     def within(self, seconds: float | None) -> Containerized[P, R]:
         """Return the same function with another ``call_timeout``: ``main.within(30).remote(x)``.

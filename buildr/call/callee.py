@@ -45,3 +45,14 @@ class Callee(Struct, frozen=True, kw_only=True):
         if self.within is None:
             return found
         return replace(found, runtime=replace(found.runtime, call_timeout=self.within[0]))
+
+
+class Manner(Struct, frozen=True, kw_only=True):
+    """How many inputs are worked through."""
+
+    concurrency: int | None = None
+    """How many calls run at a time; ``None``: as many as the options and the CPUs allow."""
+    ordered: bool = True
+    """Whether results come in the order of the inputs, not as they are there."""
+    return_exceptions: bool = False
+    """Whether what a call raises is its result, in place of the end of all."""

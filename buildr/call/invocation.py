@@ -15,6 +15,7 @@ from buildr.host.cancellation import Cancellation
 from buildr.host.signals import block_signals
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from typing import Protocol
 
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
             ...
 
 
-_LOOK_SECONDS = 1.0  # a signal that came just before a wait began is seen after that, at the latest
+LOOK_SECONDS = 1.0
+"""Between two looks of a wait: a signal that came just before it began is seen after that, at the latest."""
 _PATIENCE = 3  # interrupts until even an orderly end is given up
 
 
@@ -124,7 +126,7 @@ class Call:
         raised: list[BaseException] = []
         while not self.ended:
             try:
-                self._ended.wait(_LOOK_SECONDS)
+                self._ended.wait(LOOK_SECONDS)
                 if not self._begun:
                     break  # a signal came before it could begin
             except BaseException as error:
@@ -153,12 +155,18 @@ class Call:
         self.wait(cancel)
         return self._result()
 
-    async def promised(self) -> Any:
-        """Wait for the end as a coroutine; return the result. Cancelling the task cancels the call.
+    def on_end(self, notify: Callable[[], None]) -> None:
+        """Call something, in any thread, when all is over; at once if it is."""
+        self._listeners.append(notify)
+        if self.ended:
+            self._tell()
 
-        Raises:
-            BaseException: as with `result`.
-        """
+    async def over(self) -> None:
+        """Wait for the end as a coroutine, which may be cancelled."""
+        await self._awaited().wait()
+
+    def _awaited(self) -> asyncio.Event:
+        """Return an event of the running loop that is set at the end."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -168,9 +176,16 @@ class Call:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(over.set)
 
-        self._listeners.append(notify)
-        if self.ended:
-            over.set()
+        self.on_end(notify)
+        return over
+
+    async def promised(self) -> Any:
+        """Wait for the end as a coroutine; return the result. Cancelling the task cancels the call.
+
+        Raises:
+            BaseException: as with `result`.
+        """
+        over = self._awaited()
         raised: list[BaseException] = []
         while not over.is_set():
             try:
@@ -216,5 +231,9 @@ class Call:
 
     def _end(self) -> None:
         self._ended.set()
-        for notify in tuple(self._listeners):
-            notify()
+        self._tell()
+
+    def _tell(self) -> None:
+        with contextlib.suppress(IndexError):  # each listener once, whichever thread comes first
+            while True:
+                self._listeners.pop()()

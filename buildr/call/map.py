@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from buildr.call.invocation import Call
+from buildr.call.invocation import LOOK_SECONDS, Call
 from buildr.call.session import Session, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from buildr.call.callee import Callee
+    from buildr.call.callee import Callee, Manner
 
 T = TypeVar("T")
 
@@ -24,13 +26,13 @@ _AHEAD = 2  # calls that are begun, or done and not yet asked for, as a multiple
 class _Many(Generic[T]):
     """What the two kinds of iterators share: calls that are begun ahead of the results that are asked for."""
 
-    def __init__(
-        self, callee: Callee, inputs: tuple[Iterable[Any], ...], concurrency: int | None
-    ) -> None:
+    def __init__(self, callee: Callee, inputs: Iterable[Iterable[Any]], manner: Manner) -> None:
         self._pending: deque[Call] = deque()
         self._over = True  # until all of it is there
-        self._inputs: Iterator[tuple[Any, ...]] = zip(*inputs, strict=False)
-        self._session = Session(callee, concurrency)
+        self._inputs: Iterator[Iterable[Any]] = iter(inputs)
+        self._manner = manner
+        self._ended: SimpleQueue[Call] = SimpleQueue()  # those whose results may come in any order
+        self._session = Session(callee, manner.concurrency)
         self._ahead = self._session.concurrency * _AHEAD
         self._over = False
 
@@ -41,13 +43,28 @@ class _Many(Generic[T]):
             if args is None:
                 return
             try:
-                call = self._session.new(args, {})
+                call = self._session.new(tuple(args), {})
             except Exception as error:
                 if not refused(error):
                     raise
                 call = Call(self._session, ({}, []), failure=error)
             self._pending.append(call)
+            if not self._manner.ordered:
+                call.on_end(functools.partial(self._ended.put, call))
             call.start()
+
+    def _take(self, call: Call) -> None:
+        self._pending.remove(call)
+
+    def _kept(self, error: Exception) -> Exception:
+        """Return the exception of a call as its result.
+
+        Raises:
+            Exception: itself, where exceptions are not asked for.
+        """
+        if not self._manner.return_exceptions:
+            raise error
+        return error
 
     def _cancel(self) -> None:
         for call in tuple(self._pending):
@@ -119,13 +136,23 @@ class Results(_Many[T]):
         raise StopIteration
 
     def _next(self) -> T:
-        call = self._pending[0]
+        call = self._pending[0] if self._manner.ordered else self._first()
         try:
-            value: T = call.result(self._cancel)
-        except StopIteration as error:  # it would look as if there were no more results: PEP 479
-            raise RuntimeError("the function raised StopIteration") from error
-        self._pending.popleft()
-        return value
+            value: Any = call.result(self._cancel)
+        except Exception as error:
+            if isinstance(error, StopIteration) and not self._manner.return_exceptions:
+                # It would look as if there were no more results: PEP 479.
+                raise RuntimeError("the function raised StopIteration") from error
+            value = self._kept(error)
+        self._take(call)
+        return cast("T", value)
+
+    def _first(self) -> Call:
+        """Wait for the first call that ends; return it."""
+        while True:
+            with contextlib.suppress(Empty):
+                # A signal that came just before the wait is seen after that, at the latest.
+                return self._ended.get(timeout=LOOK_SECONDS)
 
     def close(self) -> None:
         """Cancel what has not been asked for, and wait until it has ended."""
@@ -166,8 +193,7 @@ class AsyncResults(_Many[T]):
         try:
             self._begin()
             if self._pending:
-                value: T = await self._pending[0].promised()
-                self._pending.popleft()
+                value = await self._next()
                 self._begin()
                 return value
         except BaseException:
@@ -175,6 +201,27 @@ class AsyncResults(_Many[T]):
             raise
         await self.aclose()
         raise StopAsyncIteration
+
+    async def _next(self) -> T:
+        call = self._pending[0] if self._manner.ordered else await self._first()
+        try:
+            value: Any = await call.promised()
+        except Exception as error:  # noqa: BLE001 - whatever the function raises
+            value = self._kept(error)
+        self._take(call)
+        return cast("T", value)
+
+    async def _first(self) -> Call:
+        """Wait for the first call that ends; return it."""
+        import asyncio
+
+        waits = [asyncio.ensure_future(call.over()) for call in self._pending]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return next(call for call in self._pending if call.ended)
 
     async def aclose(self) -> None:
         """Cancel what has not been asked for, and wait until it has ended."""

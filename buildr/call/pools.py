@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from buildr.call.turns import Turns, at_a_time
 from buildr.errors import BuildrError
 from buildr.host.signals import block_signals
 from buildr.runners.plan import plan_run
@@ -36,17 +37,28 @@ class Pool:
         key: by which it is known that other calls may use them.
         workers: themselves.
         keep_seconds: how long one may be idle.
+        concurrency: how many calls run at a time that share turns.
 
     Attributes:
+        turns: the threads of calls that share turns.
         users: how many have acquired it.
         replaced: whether no more calls come.
     """
 
-    def __init__(self, owner: object, key: object, workers: Workers, keep_seconds: float) -> None:
+    def __init__(
+        self,
+        owner: object,
+        key: object,
+        workers: Workers,
+        *,
+        keep_seconds: float,
+        concurrency: int,
+    ) -> None:
         self.owner = owner
         self.key = key
         self.workers = workers
         self.keep_seconds = keep_seconds
+        self.turns = Turns(concurrency)
         self.users = 0
         self.replaced = False
 
@@ -77,7 +89,13 @@ def acquire(callee: Callee, target: Target, settings: Settings) -> Pool:
         if pool is None:
             plan = plan_run(target.entry, settings)
             workers = call_runner(plan.choices.runner).open_workers(plan)
-            pool = Pool(owner, key, workers, settings.runtime.call_keep_seconds)
+            pool = Pool(
+                owner,
+                key,
+                workers,
+                keep_seconds=settings.runtime.call_keep_seconds,
+                concurrency=at_a_time(settings.runtime, None),
+            )
             _pools.append(pool)
             _register()
         pool.users += 1
@@ -98,6 +116,7 @@ def release(pool: Pool) -> None:
             _pools.remove(pool)
         _changed.notify_all()
     if over:
+        pool.turns.close()
         pool.workers.__exit__(None, None, None)
 
 

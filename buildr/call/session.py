@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from buildr.call import pools, result
 from buildr.call.invocation import Call
 from buildr.call.target import find
-from buildr.call.turns import Turns
-from buildr.errors import OptionError, TransferError
+from buildr.call.turns import Turns, at_a_time
+from buildr.errors import TransferError
 from buildr.guest import transfer
 from buildr.runners.protocol import WorkerCall
 
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from buildr.call.callee import Callee
     from buildr.call.invocation import Request
     from buildr.call.pools import Pool
-    from buildr.options import Runtime
     from buildr.runners.protocol import Workers
-
-_MOST = 4  # containers at a time, by default
 
 
 class Session:
@@ -52,6 +49,7 @@ class Session:
         self.timeout = runtime.call_timeout
         self.concurrency = at_a_time(runtime, concurrency)
         self.turns = Turns(self.concurrency)
+        self._owns_turns = True
         self._runtime = runtime
         self._pickled = runtime.call_format == "pickle"
         self._callee = callee
@@ -105,6 +103,23 @@ class Session:
         code = getattr(getattr(function, "__func__", function), "__code__", None)
         names = code.co_varnames[: code.co_argcount] if code is not None else ()
         return names[1:] if self.target.of_class else names
+
+    def new_other(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        """Return a call of another function, which is pickled, in this one's workers.
+
+        Raises:
+            TransferError: it or its arguments cannot travel.
+        """
+        limit = self._runtime.call_limit
+        said, parts = transfer.encode(
+            ((function, *args), kwargs), "the list of arguments", limit, pickled=True
+        )
+        return Call(self, ({**said, "other": True}, parts))
+
+    @property
+    def is_pickled(self) -> bool:
+        """Whether arguments and results are pickled."""
+        return self._pickled
 
     def prepare(self) -> None:
         """Make ready what the calls share, the image above all; only the first time.
@@ -172,9 +187,21 @@ class Session:
             pools.discard(self._pool)
             self._pool.workers.give_up()
 
+    def share_turns(self) -> None:
+        """Let calls wait for others of the function that do not belong to this session, rather than run beside all of them.
+
+        Raises:
+            BuildrError: see `buildr.call.pools.acquire`.
+        """
+        self._opened()
+        assert self._pool is not None  # noqa: S101 - it has been opened
+        self.turns = self._pool.turns
+        self._owns_turns = False
+
     def close(self) -> None:
         """Release what the calls shared; the workers stay for other calls."""
-        self.turns.close()
+        if self._owns_turns:
+            self.turns.close()
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None and not self.given_up:
@@ -184,30 +211,3 @@ class Session:
 def refused(error: Exception) -> bool:
     """Whether an error says that arguments are wrong, and so belongs to one call of many."""
     return isinstance(error, TransferError | TypeError)
-
-
-def at_a_time(runtime: Runtime, asked: int | None) -> int:
-    """Return how many containers run at a time.
-
-    Raises:
-        OptionError: not so many, or none.
-    """
-    alone = [
-        option
-        for option, there in (
-            ("name", runtime.name is not None),
-            ("ports", any(port.host for port in runtime.ports)),
-        )
-        if there
-    ]
-    if asked is None:
-        return 1 if alone else min(_MOST, os.cpu_count() or 1)
-    if type(asked) is not int or asked < 1:
-        raise OptionError(f"concurrency cannot be {asked!r}", hint="accepted: a number, 1 or more")
-    if alone and asked > 1:
-        raise OptionError(
-            f"runtime.{alone[0]} and concurrency={asked} cannot be combined:"
-            " only one container at a time can have it",
-            hint="Leave one of them out; host port 0 lets the engine choose a free one.",
-        )
-    return asked

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from buildr.errors import OptionError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from buildr.options import Runtime
+
+_MOST = 4  # containers at a time, by default
 
 
 class Turns:
@@ -47,3 +54,30 @@ class Turns:
             del run  # while it waits it keeps nothing alive
             with self._lock:
                 self._free += 1
+
+
+def at_a_time(runtime: Runtime, asked: int | None) -> int:
+    """Return how many containers run at a time.
+
+    Raises:
+        OptionError: not so many, or none.
+    """
+    alone = [
+        option
+        for option, there in (
+            ("name", runtime.name is not None),
+            ("ports", any(port.host for port in runtime.ports)),
+        )
+        if there
+    ]
+    if asked is None:
+        return 1 if alone else min(_MOST, os.cpu_count() or 1)
+    if type(asked) is not int or asked < 1:
+        raise OptionError(f"concurrency cannot be {asked!r}", hint="accepted: a number, 1 or more")
+    if alone and asked > 1:
+        raise OptionError(
+            f"runtime.{alone[0]} and concurrency={asked} cannot be combined:"
+            " only one container at a time can have it",
+            hint="Leave one of them out; host port 0 lets the engine choose a free one.",
+        )
+    return asked

@@ -7,8 +7,6 @@ validated: the host has done so.
 # Without `from __future__ import annotations`: beside the script there may be a file of that name, too (`buildr.guest.shadows`).
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from buildr._version import __version__
     from buildr.errors import BuildrError
 
@@ -97,7 +95,7 @@ class Containerized(object):
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             if hasattr(function, name):
                 setattr(self, name, getattr(function, name))
-        self.map = _Map(function)  # type: ignore[no-untyped-call] # likewise
+        _add_ways(self, function)  # type: ignore[no-untyped-call] # likewise
         self.within = _Within(self)  # type: ignore[no-untyped-call] # likewise
         self.cancel = _nothing
 
@@ -128,7 +126,7 @@ def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # n
         return Containerized(function)  # type: ignore[no-untyped-call] # likewise
     function.local = function.remote = function
     function.cancel = _nothing
-    function.map = _Map(function)  # type: ignore[no-untyped-call] # likewise
+    _add_ways(function, function)  # type: ignore[no-untyped-call] # likewise
     function.within = _Within(function)  # type: ignore[no-untyped-call] # likewise
     return function
 
@@ -156,72 +154,25 @@ class _Within(object):
         return self._function
 
 
-class _Map(object):
-    """The guest's ``map``: one call after the other."""
+class _Here(object):
+    """One of the guest's ways to call a function many times, or later: `buildr.guest.here`."""
 
-    def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
+    def __init__(self, function, name):  # type: ignore[no-untyped-def] # likewise
         self._function = function
+        self._name = name
 
-    def __call__(self, *inputs, **_options):  # type: ignore[no-untyped-def] # likewise
-        return map_here(self._function, inputs)
+    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def] # likewise
+        from buildr.guest.shadows import guard
 
+        guard()
+        from buildr.guest import here  # few guests use it
 
-def map_here(function: "Any", inputs: "Any") -> "Any":
-    """Return the results of ``map`` without containers: an iterator that is also a context manager."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    if code is not None and code.co_flags & 0x80:  # an `async def`
-        return _AsyncResults(_awaited(function, inputs))  # type: ignore[no-untyped-call] # likewise
-    return _Results(_called(function, inputs))  # type: ignore[no-untyped-call] # likewise
+        return getattr(here, self._name)(self._function, *args, **kwargs)
 
 
-def _called(function, inputs):  # type: ignore[no-untyped-def] # likewise
-    for args in zip(*inputs):  # noqa: B905 - `strict` came with 3.10
-        yield function(*args)
-
-
-async def _awaited(function, inputs):  # type: ignore[no-untyped-def] # likewise
-    for args in zip(*inputs):  # noqa: B905 - likewise
-        yield await function(*args)
-
-
-class _Results(object):
-    """An iterator with a ``close()``, and a context manager that calls it."""
-
-    def __init__(self, results):  # type: ignore[no-untyped-def] # likewise
-        self._results = results
-        self.close = results.close
-
-    def __iter__(self):  # type: ignore[no-untyped-def] # likewise
-        return self
-
-    def __next__(self):  # type: ignore[no-untyped-def] # likewise
-        return next(self._results)
-
-    def __enter__(self):  # type: ignore[no-untyped-def] # likewise
-        return self
-
-    def __exit__(self, *_):  # type: ignore[no-untyped-def] # likewise
-        self.close()
-
-
-class _AsyncResults(object):
-    """The same for an ``async def``, with an ``aclose()``."""
-
-    def __init__(self, results):  # type: ignore[no-untyped-def] # likewise
-        self._results = results
-        self.aclose = results.aclose
-
-    def __aiter__(self):  # type: ignore[no-untyped-def] # likewise
-        return self
-
-    async def __anext__(self):  # type: ignore[no-untyped-def] # likewise
-        return await self._results.__anext__()
-
-    async def __aenter__(self):  # type: ignore[no-untyped-def] # likewise
-        return self
-
-    async def __aexit__(self, *_):  # type: ignore[no-untyped-def] # likewise
-        await self.aclose()
+def _add_ways(target, function):  # type: ignore[no-untyped-def] # likewise
+    for name in ("map", "starmap", "spawn", "executor"):
+        setattr(target, name, _Here(function, name))  # type: ignore[no-untyped-call] # likewise
 
 
 def is_in_docker_container() -> bool:

@@ -123,6 +123,8 @@ def perform(
             )
         else:
             args, kwargs = transfer.decode(head, payload, function=of or function)
+        if head.get("other"):
+            function, *args = args  # one that came along, of an executor
         value = function(*args, **kwargs)
         if hasattr(value, "cr_await"):  # an `async def`
             import asyncio

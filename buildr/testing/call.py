@@ -26,7 +26,7 @@ class FakeCall:
 
     Attributes:
         function: the function's name, ``Class.method``.
-        args: positional arguments.
+        args: positional arguments; of an executor that calls another function, that one first.
         kwargs: named ones.
         answered: whether it has been.
         ends: whether the answer was one that ends the guest, such as SystemExit.
@@ -59,7 +59,7 @@ class FakeCall:
         return self._answer(describe(error))
 
     def _perform(self, function: Any) -> tuple[Any, ...]:
-        return perform(function, self._head, self._payload, of=self._found())
+        return perform(function, {**self._head, "other": False}, self._payload, of=self._found())
 
     def _found(self) -> Any:
         from buildr.api.containerized import Containerized

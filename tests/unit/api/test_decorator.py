@@ -159,7 +159,17 @@ def test_a_prompt_completes_public_names_only() -> None:
 
     main.note = "of the script"  # type: ignore[attr-defined] # a function takes attributes
     names = [name for name in dir(main) if not name.startswith("__")]
-    assert names == ["cancel", "local", "map", "note", "remote", "within"]
+    assert names == [
+        "cancel",
+        "executor",
+        "local",
+        "map",
+        "note",
+        "remote",
+        "spawn",
+        "starmap",
+        "within",
+    ]
 
 
 def test_typed_options_are_taken() -> None:

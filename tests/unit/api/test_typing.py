@@ -169,4 +169,13 @@ def test_a_dict_that_is_written_before_is_annotated() -> None:
 
 def test_a_decorated_function_completes_public_names_only() -> None:
     names = {name for name in dir(called) if not name.startswith("_")}
-    assert names == {"cancel", "local", "map", "remote", "within"}
+    assert names == {
+        "cancel",
+        "executor",
+        "local",
+        "map",
+        "remote",
+        "spawn",
+        "starmap",
+        "within",
+    }

@@ -317,3 +317,52 @@ def test_an_exception_ends_an_async_iterator(work: Any, engine: FakeBackend) -> 
 
     asyncio.run(main())
     assert len(engine.runs) <= 2
+
+
+# Other manners --------------------------------------------------------------------------------------------
+
+
+def test_each_input_of_starmap_has_all_arguments(work: Any, engine: FakeBackend) -> None:
+    assert list(work.add.starmap([(1, 10), [2]])) == [{"sum": 11}, {"sum": 4}]
+    assert list(work.add.starmap(iter([]))) == []
+    assert len(engine.runs) <= 2
+
+
+def test_unordered_results_come_as_calls_end(work: Any, engine: FakeBackend) -> None:
+    engine.guest = gate = Gate()
+    with work.give.map(range(3), concurrency=3, ordered=False) as results:
+        gate.wait_for(3)
+        for value in (2, 0, 1):
+            gate.let(value)
+            assert next(results) == value
+        assert next(results, "the end") == "the end"
+
+
+def test_exceptions_can_be_results(work: Any, engine: FakeBackend) -> None:
+    first, second, third = work.fail.map(
+        ["value", "complex", "stop"], concurrency=1, return_exceptions=True
+    )
+    assert (type(first), first.args) == (ValueError, ("bad", 1))
+    assert type(second) is TransferError
+    assert type(third) is StopIteration
+    refused, fine = work.give.map([1j, 1], return_exceptions=True)
+    assert (type(refused), fine) == (TransferError, 1)
+    assert len(engine.runs) >= 1
+
+
+def test_an_async_function_has_the_same_manners(work: Any, engine: FakeBackend) -> None:
+    engine.guest = gate = Gate()
+
+    async def main() -> list[Any]:
+        found = []
+        async with work.later.map(
+            [0, 1, 2j], concurrency=2, ordered=False, return_exceptions=True
+        ) as results:
+            found.append(type(await anext(results)))
+            await asyncio.to_thread(gate.wait_for, 2)
+            for value in (1, 0):
+                gate.let(value)
+                found.append(await anext(results))
+        return found
+
+    assert asyncio.run(main()) == [TransferError, 1, 0]
