@@ -345,10 +345,10 @@ def _status(pid: int, thread: int) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
-def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
-    """Wait for the end of the script."""
+def end(process: subprocess.Popen[bytes], runs: int = 1) -> tuple[int, bytes, bytes]:
+    """Wait for the end of the script, which is that of so many runs."""
     try:
-        output, errors = process.communicate(timeout=SECONDS)
+        output, errors = process.communicate(timeout=SECONDS * runs)
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()

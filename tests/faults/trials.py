@@ -675,7 +675,7 @@ def again_and_again(times: int) -> Trial:
 
     def trial(bench: Bench) -> list[str]:
         process = bench.start("status", "0", proxied=False, env={"REPEAT": str(times)})
-        status, output, errors = end(process)
+        status, output, errors = end(process, times)
         lines = output.decode().splitlines()
         if status != 0 or len(lines) != times:
             return [f"wrong: {status} {output!r} {errors!r}"]

@@ -102,12 +102,12 @@ def progress(data: bytes) -> None:
     assert all(isinstance(text, str) for text in texts)
 
 
-def _session(path: str, message: bytes) -> bytes:
+def _session(path: str, message: bytes, name: bytes = b"context") -> bytes:
     """Return what a client sends that asks for something."""
     client = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     client.initiate_connection()
     pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", path)]
-    client.send_headers(1, [*pseudo, ("dir-name", "context")])
+    client.send_headers(1, [*pseudo, (b"dir-name", name)])
     client.send_data(1, b"\0" + len(message).to_bytes(4, "big") + message)
     return client.data_to_send()
 
@@ -118,6 +118,7 @@ SEEDS = {
         _session("/moby.filesync.v1.FileSync/DiffCopy", encode({1: 1, 3: 1})),
         _session("/moby.filesync.v1.FileSync/DiffCopy", encode({1: 3})),
         _session("/moby.sshforward.v1.SSH/CheckAgent", b""),
+        _session("/", b"", name=b"\x81\xff"),  # headers may be any bytes
     ],
     "heads": [
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",

@@ -120,7 +120,7 @@ class GrpcServer:
         self._early = early
         self._answer = answer
         self._streams: dict[int, _Stream] = {}
-        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        self._h2 = H2Connection(H2Configuration(client_side=False))
 
     def serve(self) -> None:
         """Answer requests until the other side closes the connection.
@@ -145,7 +145,7 @@ class GrpcServer:
         """Take bytes; return whether the connection goes on."""
         for event in self._h2.receive_data(data):
             if isinstance(event, RequestReceived):
-                self._open(event.stream_id, {str(k): str(v) for k, v in event.headers})
+                self._open(event.stream_id, {_text(k): _text(v) for k, v in event.headers})
             elif isinstance(event, DataReceived):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 self._take(event.stream_id, event.data)
@@ -205,3 +205,8 @@ class GrpcServer:
 
     def _flush(self) -> None:
         self._connection.sendall(self._h2.data_to_send())
+
+
+def _text(part: bytes | str) -> str:
+    """Return a part of a header, which may be any bytes."""
+    return part.decode(errors="replace") if isinstance(part, bytes) else part
