@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["refusal", "unread"]
+__all__ = ["beside_script", "refusal", "unread"]
 
 _CONDA = (
     "conda environments hold packages that pip cannot install; list what the script needs in a requirements.txt,"
@@ -35,6 +35,13 @@ _KINDS = (
     (r"setup\.py", 'a requirements.txt with the line "-e ." installs what it names'),
 )
 """Names of files, and what to do; without that they name no packages."""
+_SOURCES = {
+    **dict.fromkeys(("requirements.txt", "pylock.toml", "uv.lock", "poetry.lock", "pdm.lock"), b""),
+    "Pipfile.lock": b"",
+    "pyproject.toml": b"dependencies",
+    "setup.cfg": b"install_requires",
+}
+"""Files that would be read at the top of the context, and what is in those that may be for other tools alone."""
 _OF_CONDA = rb"(?m)^(?:dependencies|package)\s*:"
 _TABLES = r"(?m)^\[(tool\.pixi(?:\.[\w-]+)*\.(?:pypi-)?dependencies|tool\.hatch\.envs\.default)\]"
 _MOST = 6
@@ -71,6 +78,27 @@ def unread(context: Path, *, installs: bool) -> tuple[str, ...]:
             f' package={{"dependencies_file": "{listed[0]}"}} or --dependencies-file {listed[0]}'
         )
     return tuple(lines)
+
+
+def beside_script(context: Path, script: Path | None) -> Iterator[str]:
+    """Yield a line for the file that names dependencies nearest above the script, where that is below the top of the context.
+
+    Args:
+        context: the context, at whose top there is no such file.
+        script: an absolute path, or one relative to the context.
+    """
+    top = os.path.realpath(context)
+    folder = os.path.dirname(os.path.realpath(os.path.join(top, script or "")))
+    while folder.startswith(f"{top}/"):
+        for name, word in _SOURCES.items():
+            if os.path.isfile(f"{folder}/{name}") and word in _head(folder, name):
+                path = os.path.relpath(f"{folder}/{name}", top)
+                yield (
+                    f"{path} is not read, since it is not at the top of the context:"
+                    f' package={{"dependencies_file": "{path}"}} or --dependencies-file {path} names it'
+                )
+                return
+        folder = os.path.dirname(folder)
 
 
 def refusal(name: str, context: Path | str) -> str | None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from buildr.dependencies import ProjectFiles, find_dependencies
 from buildr.dependencies.requirement import note_repository
 from buildr.dependencies.scm_version import scm_versions
-from buildr.dependencies.unread import unread
+from buildr.dependencies.unread import beside_script, unread
 from buildr.layout import APP, DEPENDENCIES_ROOT, USER_ID
 from buildr.options.reference import image_name_from, parse_reference
 from buildr.plan.containerfile import CopiedFile, Recipe
@@ -186,6 +186,7 @@ def _dependencies(
         notes.append(f"{found.source} names no dependencies: nothing is installed")
     if not named:
         notes += unread(context, installs=bool(found and found.files))
+        notes += beside_script(context, script) if found is None else ()
     if found is None:
         return None
     notes.extend(found.notes)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from buildr.dependencies import ProjectFiles, find_dependencies
-from buildr.dependencies.unread import unread
+from buildr.dependencies.unread import beside_script, unread
 from buildr.errors import DependencyError
 from buildr.options import package_options
 from buildr.plan.entry import Entry
 from buildr.plan.project import plan
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONDA = "name: x\ndependencies:\n  - numpy\n"
 
@@ -107,3 +104,19 @@ def test_ryes_lock_is_read_when_it_is_named(tmp_path: Path) -> None:
 
     assert found is not None
     assert found.needs_source
+
+
+@pytest.mark.parametrize("file", ["poetry.lock", "requirements.txt", "pyproject.toml"])
+def test_a_file_beside_the_script_below_the_top_is_named(tmp_path: Path, file: str) -> None:
+    (tmp_path / "app" / "bin").mkdir(parents=True)
+    (tmp_path / "app" / file).write_text('dependencies = ["idna"]\n')
+    (line,) = beside_script(tmp_path, Path("app/bin/run.py"))
+    assert line.startswith(f"app/{file} is not read, since it is not at the top of the context")
+    assert line.endswith(f"--dependencies-file app/{file} names it")
+
+
+def test_settings_of_other_tools_beside_the_script_are_not(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "pyproject.toml").write_text("[tool.ruff]\n")
+    assert list(beside_script(tmp_path, tmp_path / "app" / "run.py")) == []
+    assert list(beside_script(tmp_path, None)) == []
