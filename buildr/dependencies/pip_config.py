@@ -22,7 +22,7 @@ from buildr.errors import OptionError
 from buildr.host.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _URLS = ("index-url", "extra-index-url", "find-links")
 _FILES = ("cert", "client-cert")
@@ -87,8 +87,10 @@ def private_files(environ: Mapping[str, str] | None = None) -> Iterator[str]:
     yield from _user_files(environ)
     yield from _netrc_files(environ)
     # pip is not asked: that takes longer than all else that is decided, and it may fail.
-    settings = _settings(_read_all(environ), environ)
-    yield from (os.path.expanduser(value) for key, value in settings.items() if key in _FILES)
+    for read in (_read_all(environ), _read_files(_user_files(environ))):
+        for key, value in _settings(read, environ).items():
+            if key in _FILES:
+                yield os.path.expanduser(value)
 
 
 def _settings(found: Mapping[tuple[str, str], str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -137,12 +139,17 @@ def _asked(environ: Mapping[str, str]) -> dict[tuple[str, str], str] | None:
 
 def _read_all(environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """Read pip's files and variables; of two files that set the same name in the same section the later one counts."""
-    found: dict[tuple[str, str], str] = {}
-    for path in _config_files(environ):
-        found |= _read(path)
+    found = _read_files(_config_files(environ))
     for name, value in environ.items():
         if name.startswith("PIP_"):
             found[_ENVIRONMENT, name[4:].lower().replace("_", "-")] = value
+    return found
+
+
+def _read_files(paths: Iterable[str]) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for path in paths:
+        found |= _read(path)
     return found
 
 
