@@ -5,6 +5,7 @@ A packed one has a kind and a content of plain JSON; see `buildr.guest.values`. 
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 TYPE_CHECKING = False
@@ -164,9 +165,8 @@ def _zone(content: Any) -> Any:
         return None
     if type(content) is list:
         return timezone(_duration(content))
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(text(content))
+    zoneinfo: Any = importlib.import_module("zoneinfo")  # Python 3.8 has none
+    return zoneinfo.ZoneInfo(text(content))
 
 
 def text(value: Any) -> str:
