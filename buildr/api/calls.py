@@ -47,7 +47,7 @@ class Calls(Generic[P, R]):
     def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run this function alone in a container, with these arguments; return what it returns.
 
-        Arguments and result travel as JSON, and what JSON would change is refused. For an ``async def`` it returns
+        What would arrive changed is refused: docs/call-mode.md says what can travel. For an ``async def`` it returns
         a coroutine. Inside a container the function just runs.
 
         Raises:
