@@ -63,7 +63,10 @@ def rebuilt(kind: Any, fields: Dict[str, Any]) -> Any:
     known = {field.name: field.init for field in dataclasses.fields(kind)}
     if set(fields) != set(known):
         raise ValueError("other fields")
-    made = kind(**{name: item for name, item in fields.items() if known[name]})
+    try:
+        made = kind(**{name: item for name, item in fields.items() if known[name]})
+    except Exception as error:
+        raise ValueError("%s refuses these fields" % kind.__qualname__) from error
     for name, item in fields.items():
         if not known[name]:
             object.__setattr__(made, name, item)

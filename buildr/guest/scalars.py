@@ -166,7 +166,10 @@ def _zone(content: Any) -> Any:
     if type(content) is list:
         return timezone(_duration(content))
     zoneinfo: Any = importlib.import_module("zoneinfo")  # Python 3.8 has none
-    return zoneinfo.ZoneInfo(text(content))
+    try:
+        return zoneinfo.ZoneInfo(text(content))
+    except OSError as error:  # a folder of zones, for example
+        raise ValueError("not a time zone") from error
 
 
 def text(value: Any) -> str:

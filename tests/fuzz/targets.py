@@ -81,7 +81,8 @@ def answers(data: bytes) -> None:
     """Read what a guest answers to a call, as a value and as a report of each kind: never an exception that ends the program."""
     target: Any = types.SimpleNamespace(name="f", module="m", function=len)
     kinds = ("value", "error", "refused", "missing")
-    for given in (data, *(transfer.message({"kind": kind}, data) for kind in kinds)):
+    packed = transfer.message({"kind": "value", "json": data.find(b"\n") % (len(data) + 1)}, data)
+    for given in (data, packed, *(transfer.message({"kind": kind}, data) for kind in kinds)):
         try:
             result.read(given, target, pickled=False, limit=1 << 20, hide=lambda report: report)
         except Exception as error:  # noqa: BLE001 - any is right

@@ -149,7 +149,15 @@ class Plain(Enum):
     GREEN = "g"
 
 
-def annotated(orders: dict[str, Order | None]) -> list[Plain]:
+@dataclass
+class Picky:
+    n: int
+
+    def __post_init__(self) -> None:
+        raise AttributeError("never")
+
+
+def annotated(orders: dict[str, Order | Picky | None]) -> list[Plain]:
     raise NotImplementedError
 
 
@@ -169,6 +177,7 @@ def test_classes_that_annotations_name_arrive_and_others_are_refused() -> None:
         {"$": "object", "c": "os:system", "v": {}},
         {"$": "object", "c": ":Order", "v": {"number": 1}},
         {"$": "object", "c": ":Plain", "v": {"name": "__class__"}},
+        {"$": "object", "c": ":Picky", "v": {"n": 1}},
         {"$": "object", "c": ":Plain", "v": {}},
         {"$": "object"},
         {"$": "system", "v": "true"},
@@ -186,6 +195,7 @@ def test_classes_that_annotations_name_arrive_and_others_are_refused() -> None:
         {"$": "PosixPath", "v": 1},
         {"$": "datetime", "v": ["2026-01-01T00:00:00+01:00", 0, ""]},
         {"$": "datetime", "v": ["2026-01-01", 0, "../../etc/passwd"]},
+        {"$": "datetime", "v": ["2026-01-01", 0, "Europe"]},
         {"$": "timedelta", "v": [10**12, 0, 0]},
         {"$": "timedelta", "v": [0.5, 0, 0]},
         {"$": "timezone", "v": [5, 0, 0]},
