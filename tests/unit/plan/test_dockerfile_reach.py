@@ -72,7 +72,7 @@ def test_the_rest_is_not(line: str) -> None:
     assert reach(f"# syntax=docker/dockerfile:1-labs\nFROM a\n{line}\n".encode()) == ()
 
 
-def test_a_builder_of_somebody_elses_decides_what_a_file_means() -> None:
+def test_a_foreign_builder_decides_what_a_file_means() -> None:
     what = "example.org/x as its builder, which decides what its lines mean"
     assert reach(b"# syntax=example.org/x\nFROM a\n") == (what,)
 
