@@ -31,6 +31,10 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _KNOWN = {"FROM --platform", "COPY --from", "COPY --chown", "ADD --chown"}
 
 
+class _TooLongError(Exception):
+    """A text expands to more than an image's name can have."""
+
+
 class _Stage(Struct):
     """A stage, and what it starts from or copies from."""
 
@@ -58,6 +62,9 @@ def bases(content: bytes) -> tuple[str, ...]:
     """Return the images that a Containerfile's stages start from or copy from, as it names them.
 
     Stages of its own and names that cannot be known before the build are not among them.
+
+    Raises:
+        ContextError: the value of an argument before the stages, or a name, expands to more than an image's name can have.
     """
     stages = list(_stages(content))
     return tuple(dict.fromkeys(need for stage in stages for need in stage.images))
@@ -67,6 +74,9 @@ def needed_bases(content: bytes) -> tuple[str, ...]:
     """Return those of the `bases` that the last stage is made of, directly or by other stages.
 
     BuildKit and Buildah build no other stage, so no other image has to be there.
+
+    Raises:
+        ContextError: as with `bases`.
     """
     stages = list(_stages(content))
     reached = {len(stages) - 1} if stages else set()
@@ -119,7 +129,7 @@ def _stages(content: bytes) -> list[_Stage]:
                 at = len(stages) - 1
                 earlier[str(at)] = earlier[stages[-1].name] = at
             stage = _Stage(name=words[2].lower() if len(words) == 3 else "")
-            if base := _expand(_plain(words[0]), arguments):
+            if base := _expand_at(instruction.line, words[0], arguments):
                 _add(stage, base, earlier)
             stages.append(stage)
         elif stages:
@@ -129,8 +139,23 @@ def _stages(content: bytes) -> list[_Stage]:
             for argument in words:
                 name, equals, value = argument.partition("=")
                 if equals:
-                    arguments[name] = _expand(_plain(value), arguments) or ""
+                    arguments[name] = _expand_at(instruction.line, value, arguments) or ""
     return stages
+
+
+def _expand_at(line: int, word: str, arguments: Mapping[str, str]) -> str | None:
+    """Expand the variables of a word in a line; see `_expand`.
+
+    Raises:
+        ContextError: the result is far too long for an image's name.
+    """
+    try:
+        return _expand(_plain(word), arguments)
+    except _TooLongError:
+        raise ContextError(
+            f"line {line} of the dockerfile expands to more than {_LONGEST} characters",
+            hint="Engines expand such values until their memory is full. Give the ARGs before FROM shorter ones.",
+        ) from None
 
 
 def _sources(instruction: Instruction) -> list[str]:
@@ -176,7 +201,11 @@ def _plain(word: str) -> str:
 
 
 def _expand(text: str, arguments: Mapping[str, str]) -> str | None:
-    """Expand the variables of a text; ``None`` if one has no value, or if the result is far too long for an image's name."""
+    """Expand the variables of a text; ``None`` if one has no value, or if the text itself is far too long for an image's name.
+
+    Raises:
+        _TooLongError: the result is far too long for one.
+    """
     if len(text) > _LONGEST:
         return None
     unknown = False
@@ -194,4 +223,6 @@ def _expand(text: str, arguments: Mapping[str, str]) -> str | None:
         return found or ""
 
     expanded = re.sub(_VARIABLE, value, text)
-    return None if unknown or len(expanded) > _LONGEST else expanded
+    if len(expanded) > _LONGEST:
+        raise _TooLongError
+    return None if unknown else expanded

@@ -36,9 +36,18 @@ def test_many_stages_flags_and_words_take_time_for_each_one_alone() -> None:
     assert "RUN --a" in needs(text.encode())
 
 
-def test_an_argument_that_doubles_itself_is_given_up() -> None:
-    doubling = "".join(f"ARG A{n + 1}=${{A{n}}}${{A{n}}}\n" for n in range(60))
-    assert bases(f"ARG A0=x\n{doubling}FROM ${{A9}}\nFROM ${{A60}}\n".encode()) == ("x" * 512,)
+def test_arguments_that_double_each_other_are_refused_before_an_engine_expands_them() -> None:
+    doubling = [f"ARG A{n + 1}=${{A{n}}}${{A{n}}}\n" for n in range(60)]
+    assert bases(f"ARG A0=x\n{''.join(doubling[:9])}FROM ${{A9}}\n".encode()) == ("x" * 512,)
+    for text in (
+        f"ARG A0=x\n{''.join(doubling)}FROM a\n",
+        f"ARG A0={'x' * 500}\nFROM {'${A0}' * 9}\n",
+    ):
+        with pytest.raises(ContextError, match="expands to more than 4096 characters"):
+            bases(text.encode())
+
+
+def test_a_long_text_is_no_known_name() -> None:
     nested = "${a:-" * (1 << 16)
     assert bases(f"ARG B={nested}\nFROM {nested}\nFROM b\n".encode()) == ("b",)
 
