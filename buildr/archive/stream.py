@@ -29,7 +29,7 @@ from buildr.context.reading import TreeReader, changed, unreadable
 from buildr.context.sparse import Extent, data_extents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from buildr.archive.parts import Copy, Member, Tree
     from buildr.context.entries import Entry
@@ -58,13 +58,7 @@ class ArchiveStream:
     """What was written and not yet passed on."""
 
     def __init__(
-        self,
-        chunk_bytes: int,
-        owner: int,
-        *,
-        holes: bool = True,
-        lookout: Lookout | None = None,
-        folders: Iterable[str] = (),
+        self, chunk_bytes: int, owner: int, *, holes: bool = True, lookout: Lookout | None = None
     ) -> None:
         self._lookout = lookout
         self._chunk = chunk_bytes
@@ -72,7 +66,7 @@ class ArchiveStream:
         self._holes = holes  # whether those of sparse files are left out
         self._held: list[bytes] = []
         self._size = 0
-        self._folders = {"", *folders}
+        self._folders = {""}
 
     def put(self, data: bytes) -> None:
         """Write bytes."""

@@ -30,7 +30,6 @@ def pack(
     owner: int = 0,
     chunk_bytes: int = CHUNK_BYTES,
     lookout: Lookout | None = None,
-    folders: Iterable[str] = (),
 ) -> Iterator[bytes]:
     """Give the archive of ``parts``, in their order, as a stream.
 
@@ -42,13 +41,12 @@ def pack(
         owner: uid that everything belongs to, with gid 0.
         chunk_bytes: about how large a chunk is.
         lookout: looks into all files.
-        folders: those that are not added, since they are there.
 
     Raises:
         ContextError: a file cannot be read, is no longer the one that was scanned, or contains what the lookout looks for.
         ValueError: a path in the archive is empty, absolute, not canonical, or has a NUL in it.
     """
-    stream = ArchiveStream(chunk_bytes, owner, lookout=lookout, folders=folders)
+    stream = ArchiveStream(chunk_bytes, owner, lookout=lookout)
     for part in parts:
         if isinstance(part, Tree):
             yield from stream.tree(part)

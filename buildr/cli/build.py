@@ -8,7 +8,6 @@ import click
 from msgspec import Struct, structs
 
 from buildr.cli.command import Command, completing, option
-from buildr.cli.documents import Documents, document_options
 from buildr.cli.options import (
     BUILD,
     backend_option,
@@ -26,9 +25,9 @@ from buildr.cli.values import in_words_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buildr.engines.containers import Containers
     from buildr.engines.protocol import Backend
     from buildr.host.signals import Signals
-    from buildr.image.publish import Built
     from buildr.plan.project import Project
 
 no_cache_option = (
@@ -40,13 +39,12 @@ no_cache_option = (
     ),
 )
 
-_twice = (
+_sbom = (
     option(
-        "--check-reproducible",
-        "twice",
-        is_flag=True,
+        "--sbom",
+        metavar="FILE",
         section=BUILD,
-        help="Build twice, without a cache, and fail where the two images differ.",
+        help="Write what is installed in the image to FILE, as CycloneDX in JSON; - is standard output.",
     ),
 )
 
@@ -58,8 +56,7 @@ _twice = (
     function_option,
     build_options,
     no_cache_option,
-    _twice,
-    document_options,
+    _sbom,
     image_options,
     publish_option,
     backend_option,
@@ -74,9 +71,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     module: str | None,
     function: str | None,
     no_cache: bool,
-    twice: bool,
     sbom: str | None,
-    provenance: str | None,
     backend: str | None,
     **values: Any,
 ) -> None:
@@ -88,18 +83,19 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     from buildr.host.exit_status import exit_status_of
 
     target = Target(context, values, script=script, module=module, function=function)
-    documents = Documents(sbom=sbom, provenance=provenance)
-    request = Request(backend=backend, cache=not no_cache, twice=twice)
-
-    def report(engine: Backend, project: Project, built: Built) -> None:
-        documents.write(engine, project, built, say_of(project))
-        if not documents.on_output:
-            quiet = project.package.quiet
-            click.echo(built.named if quiet else f"{project.reference} {built.named}")
+    request = Request(backend=backend, cache=not no_cache)
 
     def build_image(_signals: Signals) -> int:
-        documents.check()
-        return build_target(context, target, request, report)
+        if sbom:
+            from buildr.sbom.document import check_library
+
+            check_library()  # before a build that may take minutes
+        return build_target(
+            context,
+            target,
+            request,
+            lambda engine, project, image: _report(engine, project, image, sbom),
+        )
 
     context.exit(exit_status_of(build_image))
 
@@ -111,15 +107,13 @@ class Request(Struct, frozen=True, kw_only=True):
     cache: bool = True
     publish: bool = False
     """Whether it is pushed, whatever the options say."""
-    twice: bool = False
-    """Whether it is built twice, to see that it is the same each time."""
 
 
 def build_target(
     context: click.Context,
     target: Target,
     request: Request,
-    report: Callable[[Backend, Project, Built], None],
+    report: Callable[[Backend, Project, str], None],
 ) -> int:
     """Build, and publish if asked for; return the command's status.
 
@@ -127,7 +121,7 @@ def build_target(
         context: of the command.
         target: what to build.
         request: how.
-        report: called with the engine, the project and the image.
+        report: called with the engine, the project and the image's id.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -135,7 +129,8 @@ def build_target(
     from buildr.config.trust import allow
     from buildr.engines import registry
     from buildr.errors import OptionError
-    from buildr.image.publish import How, build_and_publish
+    from buildr.host import console
+    from buildr.image.publish import build_and_publish
     from buildr.plan.project import plan
     from buildr.runners.choice import choose
 
@@ -152,7 +147,7 @@ def build_target(
                 )
             package = structs.replace(package, publish=True)
         project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)
-        say = say_of(project)
+        say = console.say_nothing if package.quiet else console.say
         choices = choose(
             resolved.settings,
             backend=request.backend,
@@ -160,15 +155,36 @@ def build_target(
         )
         engine = registry.connect(choices.builder, say)
         try:
-            how = How(cache=request.cache, twice=request.twice)
-            report(engine, project, build_and_publish(engine, project, say, how))
+            report(engine, project, build_and_publish(engine, project, say, cache=request.cache))
         finally:
             engine.close()
     return 0
 
 
-def say_of(project: Project) -> Callable[[str], None]:
-    """Return what says to the user how a build goes on."""
-    from buildr.host import console
+def _report(engine: Containers, project: Project, image: str, sbom: str | None) -> None:
+    listed = _sbom_of(engine, project.reference, image) if sbom else ""
+    if sbom and sbom != "-":
+        _write(sbom, listed)
+    elif sbom:
+        click.echo(listed)
+        return
+    click.echo(image if project.package.quiet else f"{project.reference} {image}")
 
-    return console.say_nothing if project.package.quiet else console.say
+
+def _sbom_of(engine: Containers, reference: str, image: str) -> str:
+    from buildr.sbom.document import render_sbom
+    from buildr.sbom.inventory import read_inventory
+
+    return render_sbom(read_inventory(engine, image), reference=reference, image=image)
+
+
+def _write(path: str, text: str) -> None:
+    from buildr.errors import BuildrError
+
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise BuildrError(
+            f"{path} cannot be written: {error.strerror}", hint="Name another file for --sbom."
+        ) from None

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.build import Request, build_target, no_cache_option, say_of
+from buildr.cli.build import Request, build_target, no_cache_option
 from buildr.cli.command import Command, completing
-from buildr.cli.documents import Documents, document_options
 from buildr.cli.options import (
     backend_option,
     build_options,
@@ -21,9 +20,8 @@ from buildr.cli.options import (
 from buildr.cli.target import Target, function_option
 
 if TYPE_CHECKING:
-    from buildr.engines.protocol import Backend
+    from buildr.engines.engine import Engine
     from buildr.host.signals import Signals
-    from buildr.image.publish import Built
     from buildr.plan.project import Project
 
 
@@ -34,22 +32,19 @@ if TYPE_CHECKING:
     function_option,
     build_options,
     no_cache_option,
-    document_options,
     image_options,
     backend_option,
     output_options,
     project_options,
 )
 @click.pass_context
-def push(  # noqa: PLR0913, PLR0917 - click passes each option by its name
+def push(
     context: click.Context,
     /,
     script: str | None,
     module: str | None,
     function: str | None,
     no_cache: bool,
-    sbom: str | None,
-    provenance: str | None,
     backend: str | None,
     **values: Any,
 ) -> None:
@@ -61,16 +56,13 @@ def push(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     from buildr.host.exit_status import exit_status_of
 
     target = Target(context, values, script=script, module=module, function=function)
-    documents = Documents(sbom=sbom, provenance=provenance)
     request = Request(backend=backend, cache=not no_cache, publish=True)
 
-    def report(engine: Backend, project: Project, built: Built) -> None:
-        documents.write(engine, project, built, say_of(project))
-        if not documents.on_output:
-            click.echo(project.reference)
-
     def push_image(_signals: Signals) -> int:
-        documents.check()
-        return build_target(context, target, request, report)
+        return build_target(context, target, request, _report)
 
     context.exit(exit_status_of(push_image))
+
+
+def _report(_engine: Engine, project: Project, _image: str) -> None:
+    click.echo(project.reference)

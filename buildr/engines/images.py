@@ -9,8 +9,7 @@ from buildr.engines.engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from buildr.engines.layer import Layer
-    from buildr.engines.records import Artifact, BuildRequest, Image, OnEvent, PushRequest
+    from buildr.engines.records import BuildRequest, Image, Layer, OnEvent, PushRequest
 
 
 class Images(Engine, Protocol):
@@ -58,7 +57,7 @@ class Images(Engine, Protocol):
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
         """Add one layer to a stored image, without a build; return the new image's id.
 
-        Everything else is as in the image below, where the layer does not say otherwise.
+        Everything else is as in the image below.
 
         Raises:
             EngineError: the engine does not accept it; nothing has changed.
@@ -81,19 +80,6 @@ class Images(Engine, Protocol):
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """Push an image; return the digest under which the registry has it, empty where the engine does not report it.
-
-        Raises:
-            PushError: the registry refused, or cannot be reached.
-        """
-        ...
-
-    def add_referrer(self, reference: str, digest: str, artifact: Artifact) -> str:
-        """Store a document in the registry of a pushed image, as an OCI referrer of it; return its digest there.
-
-        Args:
-            reference: the image's full reference.
-            digest: that `push` has returned.
-            artifact: the document.
 
         Raises:
             PushError: the registry refused, or cannot be reached.

@@ -132,8 +132,6 @@ class Image(Struct, frozen=True, kw_only=True):
     triggers: tuple[str, ...] = ()
     """Instructions that every build on top of it runs (``ONBUILD``)."""
     size: int = 0
-    digests: tuple[str, ...] = ()
-    """Under which registries have it, ``repository@sha256:…`` each."""
 
 
 class BuildSecrets(Struct, frozen=True):
@@ -164,21 +162,24 @@ class BuildRequest(Struct, frozen=True, kw_only=True):
     secrets: BuildSecrets = BuildSecrets()
 
 
+class Layer(Struct, frozen=True, kw_only=True):
+    """A layer of an image."""
+
+    content: Iterable[bytes]
+    """A tar stream, not compressed; consumed once, sent as it comes."""
+    size: int
+    """Bytes of the whole stream."""
+    created_by: str
+    """How it was made, for the image's history."""
+    labels: Mapping[str, str] = {}
+    """Labels of the new image, beyond those of the image below."""
+
+
 class PushRequest(Struct, frozen=True, kw_only=True):
     """A push of a stored image under a full reference ``registry/path:tag``."""
 
     image: str
     reference: str
-
-
-class Artifact(Struct, frozen=True, kw_only=True):
-    """A document that a registry keeps beside an image."""
-
-    kind: str
-    """Its media type."""
-    name: str
-    """The name of a file with it."""
-    data: bytes
 
 
 class CommandSpec(Struct, frozen=True, kw_only=True):

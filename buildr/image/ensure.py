@@ -69,7 +69,7 @@ def ensure_image(
     """
     ready = make_ready(backend, project, say, Wanted(cache=cache), verbosity=verbosity)
     if ready.is_new:
-        housekeeping.collect_later(backend.info, old_images(backend, project, ready.image))
+        housekeeping.collect_later(backend.info, old_images(project, ready.image))
     return ready.image
 
 

@@ -2,8 +2,7 @@
 
 A build has the engine write a context three times: as it comes, into the step's container, and as a layer. A layer that
 is handed over ready is written once, so a first build of many files takes a fraction of the engine's own
-(docs/performance.md). What comes before is made of such layers, too (`buildr.image.preparation`). The image is the one that the
-Containerfile describes, whichever way it was made.
+(docs/performance.md). The image is the one that the Containerfile describes, whichever way it was made.
 """
 
 from __future__ import annotations
@@ -13,18 +12,21 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.archive.tar import pack_tree, tree_size
-from buildr.engines.layer import Layer
-from buildr.engines.records import Event
-from buildr.errors import EngineError
+from buildr.archive.tar import pack, pack_tree, tree_size
+from buildr.engines.records import BuildRequest, Event, Layer
+from buildr.errors import BuildError, EngineError
 from buildr.image.base_content import place_in
-from buildr.image.preparation import Preparation
 from buildr.image.secret_values import lookout
 from buildr.layout import APP
 from buildr.plan.containerfile import source_step
-from buildr.plan.staging import counted, source_tree
+from buildr.plan.fingerprint import may_serve
+from buildr.plan.staging import CONTAINERFILE, counted, parts_of, source_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from buildr.context.entries import Entry
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.image.inputs import Inputs
@@ -57,48 +59,58 @@ def build_generated(
         ContextError: a file cannot be read.
         BuildError: a step failed.
     """
-    preparation = Preparation(backend, inputs, project, progress, cache=cache, wheels=wheels)
+    sources, prepared_tag = inputs.sources, inputs.frame.prepared_tag
+    base_image = project.recipe.base_image  # by its name, which an image of dependencies has not
     if project.package.secrets and project.recipe.installs:
         from buildr.installer import with_dependencies
 
-        project = with_dependencies(backend, project, inputs.sources, progress, cache=cache)
-    appends = backend.appends()
-    layered = appends and _can_be_layered(backend, project, inputs)
-    if layered:
-        image = _build_layered(backend, project, inputs, preparation, progress)
-        if image is not None:
-            backend.tag(image, project.reference)
-            return image
-    as_built = layered or not appends or not _can_be_compared(project, inputs)
-    return preparation.whole(project, project.reference, as_built=as_built)
+        project = with_dependencies(backend, project, sources, progress, cache=cache)
 
+    def build(project: Project, tag: str) -> str:
+        if wheels and not project.package.secrets:
+            from buildr.installer.wheels import with_wheels
 
-def _can_be_layered(backend: Backend, project: Project, inputs: Inputs) -> bool:
-    """Whether the source can come as a layer on top of all else. Additional files come after the source."""
-    if not project.can_grow or project.recipe.files or _has_holes(project, inputs):
-        return False
-    return not any(place_in(backend, base) == "other" for base in inputs.bases)
+            project = with_wheels(backend, project, progress, cache=cache) or project
+        request = BuildRequest(
+            context=counted(pack(parts_of(project, sources), lookout=lookout(project)), progress),
+            containerfile=CONTAINERFILE,
+            tags=(tag,),
+            cache=cache,
+        )
+        try:
+            return backend.build(request, progress)
+        except BuildError as error:
+            from buildr.installer.advice import advised
 
+            raise advised(error, base_image) from None
 
-def _can_be_compared(project: Project, inputs: Inputs) -> bool:
-    """Whether a container shows all that a build has made, and a layer can have it: neither volumes nor holes."""
-    return not (any(base.volumes for base in inputs.bases) or _has_holes(project, inputs))
+    def prepare(project: Project) -> str:
+        stored = backend.image(prepared_tag) if cache else None
+        if stored is not None and may_serve(stored, project):
+            return stored.id
+        return build(project, prepared_tag)
+
+    image = _build_layered(backend, project, inputs, prepare, progress)
+    if image is None:
+        return build(project, project.reference)
+    backend.tag(image, project.reference)
+    return image
 
 
 def _build_layered(
     backend: Backend,
     project: Project,
     inputs: Inputs,
-    preparation: Preparation,
+    prepare: Callable[[Project], str],
     progress: Progress,
 ) -> str | None:
-    """Build the project's image; ``None`` where the engine refuses the layer.
+    """Build the project's image; ``None`` where it cannot be made like this.
 
     Args:
         backend: the engine.
         project: what to build.
         inputs: what it is built from.
-        preparation: makes what the source comes on top of.
+        prepare: returns the id of the image of a project whose source is not part of it.
         progress: receives the events of the build.
 
     Raises:
@@ -106,7 +118,13 @@ def _build_layered(
         BuildError: a step of what comes before the source failed.
     """
     sources = inputs.sources
-    below = preparation.below_source(replace(project, recipe=replace(project.recipe, mounted=True)))
+    entries = sources.tree.scan.entries
+    # Additional files come after the source.
+    if not project.can_grow or project.recipe.files or _has_holes(project.context, entries):
+        return None
+    if not backend.appends() or any(place_in(backend, base) == "other" for base in inputs.bases):
+        return None
+    below = prepare(replace(project, recipe=replace(project.recipe, mounted=True)))
     tree = source_tree(project, sources, APP.strip("/"))
     layer = Layer(
         content=counted(
@@ -114,8 +132,6 @@ def _build_layered(
         ),
         size=tree_size(tree),
         created_by=source_step(project.recipe.user),
-        labels=preparation.stamp.labels,
-        created=preparation.stamp.created,
     )
     progress(Event(kind="step", text=layer.created_by, current=1, total=1))
     try:
@@ -125,11 +141,11 @@ def _build_layered(
         return None
 
 
-def _has_holes(project: Project, inputs: Inputs) -> bool:
-    for entry in inputs.sources.tree.scan.entries:
+def _has_holes(root: Path, entries: Iterable[Entry]) -> bool:
+    for entry in entries:
         if entry.kind == "file" and entry.size >= _HOLES_BYTES:
             try:
-                status = os.lstat(project.context / entry.path)
+                status = os.lstat(root / entry.path)
             except OSError:
                 continue  # the reader reports it
             if entry.size - status.st_blocks * _BLOCK >= _HOLES_BYTES:

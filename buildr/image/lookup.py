@@ -130,7 +130,6 @@ class Lookup:
                     hint="It was removed just now; run again.",
                 )
             image = stored
-        self._memory.use(tag, self._frame.prepared_tag)
         self._memory.remember(
             tag, image, self._tree, layers=layers, with_state=self._project.can_grow
         )

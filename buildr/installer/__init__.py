@@ -16,24 +16,23 @@ from msgspec.structs import replace
 
 from buildr._version import __version__
 from buildr.archive.tar import Copy, Member, pack
-from buildr.engines.layer import Layer
-from buildr.engines.records import BuildRequest, Event
-from buildr.errors import BuildError, ContainerError, EngineError
+from buildr.engines.records import BuildRequest
+from buildr.errors import BuildError, ContainerError
 from buildr.host import temporary
 from buildr.host.guard import Guard
 from buildr.plan.fingerprint import TAG_DIGITS
-from buildr.plan.stages import render_dependencies
+from buildr.plan.stages import render_dependencies, render_system_packages
 from buildr.plan.staging import CONTAINERFILE, source_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from buildr.archive.tar import Part
     from buildr.engines.images import Images
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image
-    from buildr.installer.installation import Installed, Order
+    from buildr.installer.installation import Installed
     from buildr.plan.project import Project
     from buildr.plan.sources import Sources
 
@@ -73,21 +72,17 @@ def with_dependencies(
     base = backend.image(reference) or backend.pull(
         reference, progress
     )  # it may have been removed meanwhile
-    # Pip may need compilers, or git; and where layers are taken alone, each of them is the same each time.
-    grounded = backend.appends() or bool(project.recipe.system_packages)
-    wanted = _fingerprint(project, sources, base, grounded=grounded)
+    wanted = _fingerprint(project, sources, base)
     tag = f"{project.local_name}:{_TAG}{wanted[:TAG_DIGITS]}"
     stored = backend.image(tag) if cache else None
     if stored is None:
-        if grounded:
-            from buildr.installer.ground import ground
-
-            base = ground(backend, project.recipe, base, progress, cache=cache)
+        if project.recipe.system_packages:
+            base = _with_system_packages(backend, project, base, progress, cache=cache)
         image = _install(backend, project, sources, base, progress)
         backend.tag(image, tag)
     else:
         image = stored.id
-    recipe = replace(project.recipe, base_image=image, on_ground=grounded, **_DONE)
+    recipe = replace(project.recipe, base_image=image, **_DONE)
     dependencies = project.dependencies
     if dependencies is not None:
         # They are installed; the metadata of the project itself is not.
@@ -95,7 +90,25 @@ def with_dependencies(
     return replace(project, recipe=recipe, dependencies=dependencies)
 
 
-def _fingerprint(project: Project, sources: Sources, base: Image, *, grounded: bool) -> str:
+def _with_system_packages(
+    backend: Images, project: Project, base: Image, progress: Progress, *, cache: bool
+) -> Image:
+    """Return the base with packages of the system: pip may need their compilers, or git."""
+    text = render_system_packages(base, project.recipe.system_packages)
+    request = BuildRequest(
+        context=pack([Member(path=CONTAINERFILE, data=text.encode())]),
+        containerfile=CONTAINERFILE,
+        cache=cache,
+    )
+    try:
+        return replace(base, id=backend.build(request, progress))
+    except BuildError as error:
+        from buildr.installer.advice import advised
+
+        raise advised(error, project.recipe.base_image) from None
+
+
+def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
     """Return the digest of all that decides what is installed, except the secrets' values."""
     from buildr.installer.installation import program
 
@@ -111,7 +124,6 @@ def _fingerprint(project: Project, sources: Sources, base: Image, *, grounded: b
         repr([(file.path, file.data) for file in dependencies.files] if dependencies else ()),
         sources.tree.digest if _needs_source(project) else "",
         repr(project.package.secrets),
-        repr(grounded),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -136,42 +148,29 @@ def _install(
                 f"dependencies cannot be installed: {error.what}", hint=error.hint
             ) from None
         labels = {LABEL: project.key}
-        return add_installed(backend, order, archive, installed, labels, progress)
+        return add_installed(backend, base, archive, installed, labels, progress)
 
 
 def add_installed(
     backend: Images,
-    order: Order,
+    base: Image,
     archive: str,
     installed: Installed,
     labels: Mapping[str, str],
     progress: Progress,
 ) -> str:
-    """Make an image of what was installed: a layer on top of what it was installed on; return its id.
+    """Build an image of what was installed; return its id.
 
     Args:
         backend: the engine.
-        order: what was installed, on what.
+        base: what it was installed on.
         archive: path of the tar archive of all that is new.
         installed: which paths are gone.
         labels: of the new image; plain words.
-        progress: receives the events.
+        progress: receives the events of the build.
     """
-    from buildr.installer.installation import layer_content, layer_size
-
-    if backend.appends():
-        layer = Layer(
-            content=layer_content(installed, archive),
-            size=layer_size(installed, archive),
-            created_by=order.step,
-            labels=labels,
-        )
-        try:
-            return backend.append(order.base.id, layer, progress)
-        except EngineError as error:  # a build may still do
-            progress(Event(kind="log", text=f"{error.what}: {error.message}"))
     text = render_dependencies(
-        order.base,
+        base,
         " ".join(f'{name}="{value}"' for name, value in labels.items()),
         removed=bool(installed.removed),
     )
@@ -212,6 +211,16 @@ def old_names(backend: Images, project: str, local_name: str) -> list[str]:
         BackendError: the engine cannot list its images.
     """
     rows = backend.images({LABEL: project})  # newest first; the project's own among them
-    from buildr.installer.ground import names_but_newest
-
     return names_but_newest(rows, f"{local_name}:{_TAG}", _KEPT)
+
+
+def names_but_newest(rows: Iterable[Image], prefix: str, count: int) -> list[str]:
+    """Return the names of images that have no others, and that are not among the newest.
+
+    Args:
+        rows: images, newest first.
+        prefix: begins their names.
+        count: how many keep them.
+    """
+    named = (row for row in rows if row.tags and all(tag.startswith(prefix) for tag in row.tags))
+    return [tag for row in [*named][count:] for tag in row.tags]

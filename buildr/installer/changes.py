@@ -1,9 +1,8 @@
 """Finds what has changed in a file system, and sends it as a layer that is the same each time; it runs in a container.
 
-On CPython 3.8 or newer with the standard library alone. As a program of its own it does one of three things that a line of
+On CPython 3.8 or newer with the standard library alone. As a program of its own it does one of two things that a line of
 JSON on standard input asks for: it lists the file system (``{"list": true}``), as a line of JSON; or it compares the file system with
-such a list (``{"before": …, "kept": …}``) and sends what is new or different, as `buildr.installer.in_container` does; or it sends
-some paths likewise (``{"alone": …, "whole": …, "links": …}``), which takes no list.
+such a list (``{"before": …}``) and sends what is new or different, as `buildr.installer.in_container` does.
 
 What differs between two runs of the same steps does not come into the layer. A file's time is made of its content, as in the
 archives of the host (`buildr.archive.header.content_time`), folders and links have one time, paths are sorted, and bytecode
@@ -24,15 +23,12 @@ import tarfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import BinaryIO, Sequence
+    from typing import BinaryIO
 
-KERNEL = ("/dev", "/proc", "/sys")
-# Not part of an image that comes of an installation, whatever is mounted there.
+# Not part of an image, whatever is mounted there.
 EXCLUDED = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
 LEFT_OUT = (
-    "/.dockerenv",
     "/etc/machine-id",
-    "/etc/mtab",
     "/root/.cache/pip",
     "/var/cache/apt",
     "/var/cache/ldconfig",
@@ -45,8 +41,7 @@ LEFT_OUT = (
     "/var/log/dpkg.log",
     "/var/log/fontconfig.log",
 )
-"""What engines put into each container, and paths that record when and where something was installed, which programs do not need;
-with everything below them."""
+"""Paths that record when and where something was installed, which programs do not need; with everything below them."""
 # As in buildr.archive.header and buildr.context.digest.
 FIRST_TIME = 315619200
 TIMES = 1 << 29
@@ -58,19 +53,15 @@ CAPABILITY = "security.capability"  # of programs such as ping
 def main() -> None:
     """Do what is asked for."""
     order = json.loads(sys.stdin.buffer.readline())
-    skipped = set(KERNEL) | mount_points()
+    skipped = set(EXCLUDED) | mount_points()
     output = sys.stdout.buffer
     root = order.get("root", "/")
-    if "alone" in order:
-        send_paths(output, root, order["alone"], order["whole"], order["links"])
-        output.flush()
-        return
     now = snapshot(root, skipped, inodes=False)
     if order.get("list"):
         output.write(json.dumps(now).encode() + b"\n")
     else:
         before = {path: tuple(found) for path, found in order["before"].items()}
-        send_difference(output, root, before, now, order["kept"])
+        send_difference(output, root, before, now)
     output.flush()
 
 
@@ -79,54 +70,14 @@ def send_difference(
     root: str,
     before: dict[str, tuple[int, ...]],
     after: dict[str, tuple[int, ...]],
-    kept: Sequence[str] = (),
 ) -> None:
-    """Write a line of JSON with the paths that are gone, and an archive of all that is new or different.
-
-    Args:
-        output: where it goes.
-        root: what the names in the archive are relative to.
-        before: from `snapshot`.
-        after: likewise.
-        kept: paths that come into the archive with what is below them, whatever is left out otherwise.
-    """
-    changed, removed = difference(before, after, kept)
+    """Write a line of JSON with the paths that are gone, and an archive of all that is new or different."""
+    changed, removed = difference(before, after)
     answer = {"removed": removed, "replaced": sorted({*changed}.intersection(removed))}
     output.write(json.dumps(answer).encode() + b"\n")
     # What has its time from the image below keeps it: that is the same each time.
     retimed = {path for path in changed if before.get(path, ())[3:5] != after.get(path, ())[3:5]}
     send(output, root, sorted({*changed, *folders_above(removed)}), retimed)
-
-
-def send_paths(
-    output: BinaryIO, root: str, alone: list[str], whole: list[str], links: list[str]
-) -> None:
-    """Write likewise some paths of the image, whatever was there before.
-
-    A path that is not there, or that a link leads to, ends the program: then only a comparison tells what has changed.
-
-    Args:
-        output: where it goes.
-        root: what the names in the archive are relative to.
-        alone: paths that come into the archive by themselves.
-        whole: paths that come into it with what is below them.
-        links: paths that come into it where they are links.
-    """
-    top = root.rstrip("/")
-    found = {top + path for path in (*alone, *whole)}
-    for path in found:
-        if not os.path.exists(path) or os.path.realpath(path) != path:
-            sys.exit(path + " is not what the build has made")
-    for path in whole:
-        found.update(snapshot(top + path, set(), inodes=False))
-    for path in links:
-        if os.path.islink(top + path):
-            if os.path.realpath(os.path.dirname(top + path)) != os.path.dirname(top + path):
-                sys.exit(path + " is not what the build has made")
-            found.add(top + path)
-    output.write(json.dumps({"removed": []}).encode() + b"\n")
-    above = {path for path in folders_above([*found]) if path.startswith(top + "/")}
-    send(output, root, sorted(found | above), found)
 
 
 def mount_points() -> set[str]:
@@ -175,9 +126,7 @@ def snapshot(root: str, skipped: set[str], *, inodes: bool = True) -> dict[str, 
 
 
 def difference(
-    before: dict[str, tuple[int, ...]],
-    after: dict[str, tuple[int, ...]],
-    kept: Sequence[str] = (),
+    before: dict[str, tuple[int, ...]], after: dict[str, tuple[int, ...]]
 ) -> tuple[list[str], list[str]]:
     """Return the paths that are new or different, with the folders above them, and those that are gone.
 
@@ -185,7 +134,7 @@ def difference(
     """
     changed: set[str] = set()
     for path, now in after.items():
-        if before.get(path) == now or (is_in(path, LEFT_OUT) and not is_in(path, kept)):
+        if before.get(path) == now or left_out(path):
             continue
         while path not in ("", "/") and path not in changed:
             changed.add(path)
@@ -205,9 +154,9 @@ def difference(
     return sorted(changed), sorted([*removed, *replaced])
 
 
-def is_in(path: str, places: Sequence[str]) -> bool:
-    """Whether a path is one of some places, or below one."""
-    return any(path == one or path.startswith(one + "/") for one in places)
+def left_out(path: str) -> bool:
+    """Whether a path is one of those that do not come into a layer."""
+    return any(path == one or path.startswith(one + "/") for one in LEFT_OUT)
 
 
 def folders_above(paths: list[str]) -> set[str]:

@@ -28,7 +28,7 @@ from buildr.run.lifecycle import create, remove
 from buildr.run.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from buildr.archive.tar import Part
     from buildr.engines.container_spec import MountSpec
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _OPTIONS = ("--disable-pip-version-check",)
 _WHITEOUT = b".wh."
 """Begins the name of what a layer removes (OCI image specification, "Whiteouts")."""
-_CHUNK = 1 << 20
 
 _CHANGES, _INSIDE = "buildr.installer.changes", "buildr.installer.in_container"
 _LOADER = """\
@@ -110,15 +109,7 @@ class Order(Struct, frozen=True, kw_only=True):
     secrets: Secrets
     """What pip can access during the installation."""
     cache: Cache | None = None
-    """The cache that pip may use and the image does not contain."""
-    files_stay: bool = False
-    """Whether the files that pip reads are part of the image."""
-
-    @property
-    def step(self) -> str:
-        """The installation in an image's history."""
-        words = [] if self.secrets.variables or self.secrets.files else self.recipe.installs
-        return f"pip install {' && '.join(map(' '.join, words))}".rstrip()
+    """The cache that pip may use and the image does not contain; the files that pip reads are then part of the image."""
 
     def message(self, proxies: Mapping[str, str]) -> bytes:
         """Return the line that the program in the container reads.
@@ -138,7 +129,7 @@ class Order(Struct, frozen=True, kw_only=True):
             },
             "files": self.secrets.files,
             "meanings": self.secrets.meanings,
-            "keep_files": self.files_stay,
+            "keep_files": cache is not None,
             "cache": {"root": cache.mount.target, "key": cache.key} if cache else None,
         }
         return json.dumps(content).encode() + b"\n"
@@ -219,18 +210,4 @@ def _run(
     return read_answer(first, Installed)
 
 
-def layer_content(installed: Installed, archive: str) -> Iterator[bytes]:
-    """Yield a layer: what removes the paths that are gone, and what was sent in an archive."""
-    if gone := installed.whiteouts:
-        yield gone
-    with open(archive, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
-def layer_size(installed: Installed, archive: str) -> int:
-    """Return the bytes of `layer_content`."""
-    return len(installed.whiteouts) + os.path.getsize(archive)
-
-
-__all__ = ["Cache", "Installed", "Order", "install", "layer_content", "layer_size"]
+__all__ = ["Cache", "Installed", "Order", "install"]

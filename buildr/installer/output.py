@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import convert
 
@@ -16,23 +16,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from buildr.engines.streams import Attachment
+    from buildr.installer.log import Log
 
 T = TypeVar("T")
 
 
-class Output(Protocol):
-    """What takes standard error."""
-
-    def add(self, data: bytes) -> None:
-        """Take output, cut anywhere."""
-        ...
-
-    def flush(self) -> None:
-        """Take its end."""
-        ...
-
-
-def receive(streams: Attachment, file: BinaryIO, log: Output) -> bytes:
+def receive(streams: Attachment, file: BinaryIO, log: Log) -> bytes:
     """Return the first line of standard output, and write the rest to a file; standard error is pip's log.
 
     Raises:

@@ -1,9 +1,9 @@
-"""Installing dependencies in a container of their own; for runs on this host with a cache of wheels, none of it in the image.
+"""Installing dependencies with a cache of wheels, for runs on this host: the same on every engine, none of it in the image.
 
-What an engine stores of a RUN step is another layer each time, and Docker's classic builder has no ``RUN --mount=type=cache``. So pip
-runs in a container, as with secrets (`buildr.installer`), for runs with a named volume of the user's for its cache: what was
-downloaded or compiled once, for whichever project, is there the next time. The container is made from the first steps of the
-project's own recipe, and what the installation changed becomes the layer that its RUN step would have made.
+Docker's classic builder has no ``RUN --mount=type=cache``. So pip runs in a container of its own, as with secrets
+(`buildr.installer`), with a named volume of the user's for its cache: what was downloaded or compiled once, for whichever
+project, is there the next time. The container is made from the first steps of the project's own recipe, and what the
+installation changed becomes the layer that its RUN step would have made.
 
 The cache is as trustworthy as that of pip on a host: what a package's own build does there, later installations of
 the same user read. Therefore an image that is published is never made from it; see `buildr.image.ensure`.
@@ -14,31 +14,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from buildr import labels
 from buildr._version import __version__
-from buildr.archive.tar import Member
+from buildr.archive.tar import Member, pack
 from buildr.engines.container_spec import MountSpec
-from buildr.engines.records import Event
-from buildr.errors import ContainerError, EngineError
+from buildr.engines.records import BuildRequest, Event, Layer
+from buildr.errors import BuildError, ContainerError, EngineError
 from buildr.host import temporary
 from buildr.host.guard import Guard
-from buildr.installer import add_installed
-from buildr.installer.ground import ground, names_but_newest
+from buildr.installer import add_installed, names_but_newest
 from buildr.installer.installation import Cache, Order, install, program
 from buildr.installer.secrets import Secrets
 from buildr.labels import PROJECT, WHEELS
 from buildr.layout import DEPENDENCIES_ROOT
 from buildr.plan.containerfile import render_ground
 from buildr.plan.fingerprint import TAG_DIGITS
+from buildr.plan.staging import CONTAINERFILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from buildr.archive.tar import Part
+    from buildr.engines.images import Images
     from buildr.engines.progress import Progress
     from buildr.engines.protocol import Backend
     from buildr.engines.records import Image, Volume
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from buildr.plan.containerfile import Recipe
     from buildr.plan.project import Project
 
-__all__ = ["cache_volumes", "old_names", "on_ground", "with_packages"]
+__all__ = ["cache_volumes", "old_names", "with_wheels"]
 
 CACHE = "buildr.host.cache"
 """Label of volumes that hold a cache: its kind."""
@@ -55,37 +57,16 @@ _TARGET = "/run/buildr-wheels"  # in the container of an installation, not in it
 _KEY_DIGITS = 16
 _DEPENDENCIES = "localhost/buildr-dependencies"
 """The name of images of what was installed; projects with the same needs share one."""
-_ALONE = "-alone"
-"""Ends the tag of one that the cache of wheels had no part in."""
+_GROUND = "localhost/buildr-ground"
+"""The name of images that this is installed on."""
+_GROUND_LABEL = "buildr.ground"
 _KEPT = 2  # images of what one project has installed, so that going back and forth is quick
+_KEPT_GROUNDS = 8  # of all projects; they take no space of their own, but keep old base images
+_CHUNK = 1 << 20
 
 
-def on_ground(backend: Backend, project: Project, progress: Progress, *, cache: bool) -> Project:
-    """Return a project to be built on an image with all that comes before its dependencies.
-
-    What a build has made is then compared with that image, and steps of packages of the system are not run again for each source.
-
-    Args:
-        backend: the engine.
-        project: without secrets.
-        progress: receives the events of a build.
-        cache: whether an image that was made before may serve.
-
-    Raises:
-        BuildError: a step failed.
-    """
-    base = backend.image(project.recipe.base_image)
-    if base is None:  # it may have been removed meanwhile, and a build says so
-        return project
-    try:
-        below = ground(backend, project.recipe, base, progress, cache=cache)
-    except EngineError:
-        return project
-    return replace(project, recipe=replace(project.recipe, base_image=below.id, on_ground=True))
-
-
-def with_packages(
-    backend: Backend, project: Project, progress: Progress, *, cache: bool, wheels: bool
+def with_wheels(
+    backend: Backend, project: Project, progress: Progress, *, cache: bool
 ) -> Project | None:
     """Install what a project needs, except what is in its source; return the project to be built on top of that.
 
@@ -94,7 +75,6 @@ def with_packages(
         project: without secrets.
         progress: shows pip's log.
         cache: whether an image of what was installed before may serve.
-        wheels: whether the cache of wheels may.
 
     Returns:
         ``None`` where a build has to install: there is nothing to do here, or the engine refuses.
@@ -102,37 +82,33 @@ def with_packages(
     Raises:
         BuildError: pip failed.
     """
-    # Without layers that are the same each time an installation alone is no gain.
-    if not wheels and not backend.appends():
-        return None
     recipe = replace(project.recipe, local=())
     if recipe.source_first or not recipe.installs:
         return None
     base = backend.image(recipe.base_image)
     if base is None:  # it may have been removed meanwhile, and a build says so
         return None
-    wanted = _fingerprint(project, recipe, base)
-    tag = f"{_DEPENDENCIES}:{wanted[:TAG_DIGITS]}{'' if wheels else _ALONE}"
+    ground = render_ground(replace(recipe, base_image=base.id))
+    wanted = _fingerprint(project, recipe, ground, base)
+    tag = f"{_DEPENDENCIES}:{wanted[:TAG_DIGITS]}"
     stored = backend.image(tag) if cache else None
     if stored is not None:
         image = stored.id
     else:
         try:
-            mount = _cache(_volume(backend), base, recipe) if wheels else None
-            below = ground(backend, recipe, base, progress, cache=cache)
+            volume = _volume(backend)
+            below = _ground(backend, ground, recipe.base_image, progress, cache=cache)
             order = Order(
                 recipe=recipe,
                 parts=_parts(project),
                 base=below,
                 secrets=Secrets(variables={}, files={}, meanings={}, hidden={}),
-                cache=mount,
-                files_stay=True,
+                cache=_cache(volume, base, recipe),
             )
-            names = {PROJECT: project.key, **({WHEELS: wanted} if wheels else {})}
-            image = _install(backend, order, names, progress)
+            image = _install(backend, order, {PROJECT: project.key, WHEELS: wanted}, progress)
         except (ContainerError, EngineError) as error:
             why = error.message if isinstance(error, EngineError) else error.hint
-            progress(Event(kind="log", text=f"a build installs: {error.what} {why}".rstrip()))
+            progress(Event(kind="log", text=f"no cache of wheels: {error.what} {why}".rstrip()))
             return None
         backend.tag(image, tag)
     done = replace(
@@ -144,13 +120,21 @@ def with_packages(
     return replace(project, recipe=done, dependencies=dependencies)
 
 
-def old_names(rows: Sequence[Image]) -> list[str]:
-    """Return the names of old images of what was installed.
+def old_names(backend: Images, rows: Sequence[Image]) -> list[str]:
+    """Return the names of old images of what was installed, and of what that was installed on.
 
     Args:
+        backend: the engine.
         rows: the images with a project's label, newest first.
+
+    Raises:
+        BackendError: the engine cannot list its images.
     """
-    return names_but_newest(rows, f"{_DEPENDENCIES}:", _KEPT)
+    grounds = backend.images({_GROUND_LABEL: ""})
+    return [
+        *names_but_newest(rows, f"{_DEPENDENCIES}:", _KEPT),
+        *names_but_newest(grounds, f"{_GROUND}:", _KEPT_GROUNDS),
+    ]
 
 
 def cache_volumes(backend: Volumes) -> Sequence[Volume]:
@@ -173,18 +157,47 @@ def _volume(backend: Volumes) -> str:
     return name
 
 
-def _fingerprint(project: Project, recipe: Recipe, base: Image) -> str:
+def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> str:
     """Return the digest of all that decides what is installed."""
     files = project.dependencies.files if project.dependencies else ()
     parts = [
         __version__,
         program(),
         base.id,
-        render_ground(replace(recipe, base_image=base.id)),
+        ground,
         repr(recipe.installs),
         repr([(file.path, file.data) for file in files]),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _ground(
+    backend: Images, text: str, base_image: str, progress: Progress, *, cache: bool
+) -> Image:
+    """Return the image to install on, the same for all projects whose recipes begin alike.
+
+    Raises:
+        BuildError: a step failed.
+        EngineError: it vanished.
+    """
+    text += f'LABEL {_GROUND_LABEL}="true"\n'
+    tag = f"{_GROUND}:{hashlib.sha256(text.encode()).hexdigest()[:TAG_DIGITS]}"
+    if not cache or (image := backend.image(tag)) is None:
+        request = BuildRequest(
+            context=pack([Member(path=CONTAINERFILE, data=text.encode())]),
+            containerfile=CONTAINERFILE,
+            tags=(tag,),
+            cache=cache,
+        )
+        try:
+            image = backend.image(backend.build(request, progress))
+        except BuildError as error:
+            from buildr.installer.advice import advised
+
+            raise advised(error, base_image) from None
+    if image is None:
+        raise EngineError(f"the image {tag} vanished", message="it was removed just now")
+    return image
 
 
 def _cache(volume: str, base: Image, recipe: Recipe) -> Cache:
@@ -198,11 +211,24 @@ def _cache(volume: str, base: Image, recipe: Recipe) -> Cache:
 def _install(
     backend: Backend, order: Order, labels_of_image: Mapping[str, str], progress: Progress
 ) -> str:
+    ground = order.base
     # What is written there may be large: it goes at once when this process is killed.
     with temporary.folder(large=True) as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
         installed = install(backend, order, archive, progress)
-        return add_installed(backend, order, archive, installed, labels_of_image, progress)
+        if backend.appends():
+            gone = installed.whiteouts
+            layer = Layer(
+                content=_content(gone, archive),
+                size=len(gone) + os.path.getsize(archive),
+                created_by=f"pip install {' && '.join(map(' '.join, order.recipe.installs))}",
+                labels=labels_of_image,
+            )
+            try:
+                return backend.append(ground.id, layer, progress)
+            except EngineError as error:  # a build may still do
+                progress(Event(kind="log", text=f"{error.what}: {error.message}"))
+        return add_installed(backend, ground, archive, installed, labels_of_image, progress)
 
 
 def _parts(project: Project) -> list[Part]:
@@ -210,3 +236,11 @@ def _parts(project: Project) -> list[Part]:
     root = DEPENDENCIES_ROOT.lstrip("/")
     files = project.dependencies.files if project.dependencies else ()
     return [Member(path=f"{root}/{file.path}", data=file.data) for file in files]
+
+
+def _content(beginning: bytes, archive: str) -> Iterator[bytes]:
+    if beginning:
+        yield beginning
+    with Path(archive).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _LAST = "last"
 _STATE = "state"
-_RECENT = "recent"
-_MOST_RECENT = 32  # names
 
 
 class LastImage(msgspec.Struct, frozen=True, array_like=True):
@@ -80,21 +78,6 @@ class Memory:
             return msgspec.msgpack.decode(parts[1], type=State)
         except msgspec.DecodeError:
             return None
-
-    def recent(self) -> list[str]:
-        """Return the names of images in the order of their last use, newest first, as far as that is known."""
-        parts = cache.load(_RECENT, self._name) or []
-        try:
-            return [
-                name for part in parts[:1] for name in msgspec.msgpack.decode(part, type=list[str])
-            ]
-        except msgspec.DecodeError:
-            return []
-
-    def use(self, *names: str) -> None:
-        """Remember that images are used now. The dates that they bear tell nothing: each build gives an image the same."""
-        rest = (name for name in self.recent() if name not in names)
-        cache.store(_RECENT, self._name, msgspec.msgpack.encode([*names, *rest][:_MOST_RECENT]))
 
     def remember(
         self, tag: str, image: Image, tree: Snapshot, *, layers: int, with_state: bool

@@ -11,11 +11,9 @@ from buildr.errors import EngineError
 from buildr.labels import PROJECT, RUN
 from buildr.layout import ENTRYPOINT
 from buildr.leftovers.build_lock import alone
-from buildr.leftovers.last_image import Memory
 from buildr.plan.fingerprint import is_fingerprint, is_prepared
 
 if TYPE_CHECKING:
-    from buildr.engines.engine import Engine
     from buildr.engines.images import Images
     from buildr.engines.records import Image
     from buildr.plan.project import Project
@@ -34,15 +32,12 @@ class OldImages(Struct, frozen=True, kw_only=True):
     """The new image's id."""
     secrets: bool
     installs: bool
-    recent: tuple[str, ...] = ()
-    """Names of its images in the order of their last use, newest first; others are older."""
 
 
-def old_images(backend: Engine, project: Project, newest: str) -> OldImages:
+def old_images(project: Project, newest: str) -> OldImages:
     """Return what `collect` has to know about a project.
 
     Args:
-        backend: the engine.
         project: the project.
         newest: the id of its new image.
     """
@@ -52,7 +47,6 @@ def old_images(backend: Engine, project: Project, newest: str) -> OldImages:
         newest=newest,
         secrets=bool(project.package.secrets),
         installs=bool(project.recipe.installs),
-        recent=tuple(Memory(project.key, backend).recent()),
     )
 
 
@@ -91,14 +85,9 @@ def collect(backend: Images, old: OldImages) -> bool:
 
 def _names_of_old(backend: Images, old: OldImages) -> list[str]:
     rows = backend.images({PROJECT: old.project})
-    ages = {name: age for age, name in enumerate(old.recent)}
-
-    def age(row: Image) -> int:
-        return min((ages[tag] for tag in row.tags if tag in ages), default=len(ages))
-
     kept = [0, 0]
     found: list[str] = []
-    for row in sorted(rows, key=age):
+    for row in rows:
         if row.id == old.newest or any(not is_fingerprint(tag, old.name) for tag in row.tags):
             continue
         prepared = any(map(is_prepared, row.tags))
@@ -107,13 +96,10 @@ def _names_of_old(backend: Images, old: OldImages) -> list[str]:
             continue
         if row.tags or ((image := backend.image(row.id)) is not None and is_built(image)):
             found += row.tags or (row.id,)
-    from buildr.installer.ground import old_grounds
-
-    found += old_grounds(backend)
     if old.installs:
         from buildr.installer import wheels
 
-        found += wheels.old_names(rows)
+        found += wheels.old_names(backend, rows)
     if old.secrets:
         from buildr import installer
 

@@ -11,11 +11,9 @@ import shlex
 from msgspec import Struct
 
 from buildr._version import __version__
-from buildr.labels import PROJECT, VERSION
 from buildr.layout import APP, DEPENDENCIES_ROOT, ENTRYPOINT, GUEST_ROOT, USER_ID
 from buildr.plan.containerfile_text import (
     PYTHON,
-    PYTHON_LINK,
     comment_form,
     copy_form,
     json_form,
@@ -127,53 +125,6 @@ def _render(recipe: Recipe, *, ground: bool) -> str:
         entrypoint=ENTRYPOINT,
         command=recipe.command,
     )
-
-
-class Additions(Struct, frozen=True, kw_only=True):
-    """Paths that a rendered text adds to an image."""
-
-    alone: tuple[str, ...]
-    """Without what is below them."""
-    whole: tuple[str, ...]
-    """With what is below them."""
-    links: tuple[str, ...]
-    """Those that are links in the end; anything else there is the base's."""
-
-
-def additions(recipe: Recipe, *, ground: bool = False) -> Additions | None:
-    """Return what a rendered text adds to its base; ``None`` where what it installs or copies decides that.
-
-    Args:
-        recipe: what it is rendered from.
-        ground: whether it is that of `render_ground`.
-    """
-    packages = () if recipe.on_ground else recipe.system_packages
-    rest = () if ground else (*recipe.installs, *recipe.files)
-    if packages or rest or not (ground or recipe.mounted):
-        return None
-    account = () if recipe.home == "/root" else ("/etc/passwd",)
-    return Additions(
-        alone=() if recipe.on_ground else (APP, recipe.home, *account),
-        whole=() if ground else (GUEST_ROOT,),
-        links=() if recipe.on_ground else (PYTHON_LINK,),
-    )
-
-
-def last_steps(recipe: Recipe) -> tuple[str, ...]:
-    """Return the instructions at the end of a rendered text for an image's history: the copy of the guest part, and what is set."""
-    labels = " ".join(f"{name}={json_form(text)}" for name, text in labels_of(recipe).items())
-    return (
-        f'COPY ["guest/", "{GUEST_ROOT}/"]',
-        f"USER {recipe.user}:0",
-        f"ENTRYPOINT {json_form(ENTRYPOINT)}",
-        f"CMD {json_form(recipe.command)}",
-        f"LABEL {labels}",
-    )
-
-
-def labels_of(recipe: Recipe) -> dict[str, str]:
-    """Return the labels that a rendered text sets."""
-    return {PROJECT: recipe.project, VERSION: __version__}
 
 
 def source_step(user: str) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import shlex
 
-PYTHON_LINK = "/usr/local/bin/python"
 PYTHON = (
     # Debian's and Ubuntu's packages have no `python`.
-    f'{{ command -v python || ! command -v python3 || ln -s "$(command -v python3)" {PYTHON_LINK}; }} > /dev/null'
+    '{ command -v python || ! command -v python3 || ln -s "$(command -v python3)" /usr/local/bin/python; } > /dev/null'
 )
 """Lets an image have `python`."""
 

@@ -81,11 +81,15 @@ def _largest(entries: Iterable[Entry]) -> list[str]:
 def parts_of(project: Project, sources: Sources) -> list[Part]:
     """Return all that a build from a generated Containerfile is sent."""
     parts: list[Part] = [Member(path=CONTAINERFILE, data=render(project.recipe).encode())]
-    parts += guest_parts(project, "guest/")
+    parts += guest_members()
     if project.dependencies:
         parts += [
             Member(path=f"dependencies/{file.path}", data=file.data)
             for file in project.dependencies.files
+        ]
+        # Found where the guest part is.
+        parts += [
+            Member(path=f"guest/{file.path}", data=file.data) for file in project.dependencies.own
         ]
     if not project.recipe.mounted:
         parts.append(source_tree(project, sources, "context"))
@@ -103,13 +107,6 @@ def source_tree(project: Project, sources: Sources, prefix: str = "") -> Tree:
         contents=tree.digests(),
         pinned=tree.pinned,
     )
-
-
-def guest_parts(project: Project, prefix: str = "") -> list[Member]:
-    """Return the guest part, and what says which package the project itself is, which is found there."""
-    own = project.dependencies.own if project.dependencies else ()
-    files = (*guest_files(), *((file.path, file.data) for file in own))
-    return [Member(path=f"{prefix}{path}", data=data) for path, data in files]
 
 
 def guest_members() -> list[Part]:

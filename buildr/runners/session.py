@@ -87,7 +87,7 @@ class EngineSession:
             elsewhere = registry.connect(choices.builder, say)
             return Ready(image=build_elsewhere(backend, project, elsewhere, say))
         if project.package.publish:
-            return Ready(image=build_and_publish(backend, project, say).image)
+            return Ready(image=build_and_publish(backend, project, say))
         return make_ready(
             backend,
             project,
@@ -110,7 +110,7 @@ class EngineSession:
         """
         info = self.backend.info
         if ready.is_new:
-            tasks.note(info, old_images(self.backend, self.project, ready.image))
+            tasks.note(info, old_images(self.project, ready.image))
         return housekeeping.afterwards(info)
 
     def report_ports(self, container: str, spec: ContainerSpec) -> None:

@@ -28,22 +28,18 @@ def check_library() -> None:
         )
 
 
-def render_sbom(inventory: Inventory, *, reference: str, image: str, created: int = 0) -> str:
-    """Return the document, the same each time for the same image.
+def render_sbom(inventory: Inventory, *, reference: str, image: str) -> str:
+    """Return the document.
 
     Args:
         inventory: what is installed.
         reference: the image's name.
         image: its id, ``sha256:…``.
-        created: the date that it bears, in seconds since the epoch.
 
     Raises:
         BuildrError: the library is not installed.
     """
     check_library()
-    from datetime import UTC, datetime
-    from uuid import NAMESPACE_URL, uuid5
-
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom
@@ -53,8 +49,7 @@ def render_sbom(inventory: Inventory, *, reference: str, image: str, created: in
     from packageurl import PackageURL
 
     licenses = LicenseFactory()
-    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"{reference} {image}"))
-    bom.metadata.timestamp = datetime.fromtimestamp(created, UTC)
+    bom = Bom()
     bom.metadata.tools.components.add(
         Component(name="buildr", version=__version__, type=ComponentType.APPLICATION)
     )

@@ -9,10 +9,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from msgspec.structs import replace
 
-from buildr.engines.layer import Layer, Settings
-from buildr.engines.records import PushRequest
+from buildr.engines.records import Layer, PushRequest
 from buildr.errors import EngineError, ImageNotFoundError, PushError
 from tests.conformance.judged import LABEL, archive, build
 
@@ -137,32 +135,6 @@ def test_a_layer_is_put_on_top_without_a_build(
     assert (above.workdir, above.environment) == (below.workdir, below.environment)
     containers.image = made
     assert containers.run("cat", "/added/file").output == b"a new layer"
-
-
-def test_an_image_gets_settings_and_labels_alone_and_is_the_same_each_time(
-    backend: Backend, image: str
-) -> None:
-    if not backend.appends():
-        pytest.skip("the engine takes no single layer, as it says")
-    layer = Layer(
-        content=(),
-        size=0,
-        created_by="",
-        labels={"more": "1", LABEL: "1"},
-        settings=Settings(
-            user="7:0", entrypoint=("/bin/sh",), command=("-c", "id -u"), steps=("USER 7:0",)
-        ),
-        created=1_000_000_000,
-    )
-    made, again = (backend.append(image, layer, ignore) for _ in range(2))
-    assert made == again
-    above = backend.image(made)
-    assert above is not None
-    assert above.labels["more"] == "1"
-    assert (above.user, above.entrypoint, above.command) == ("7:0", ("/bin/sh",), ("-c", "id -u"))
-    bare = backend.image(backend.append(made, replace(layer, labels={"more": ""}), ignore))
-    assert bare is not None
-    assert "more" not in bare.labels
 
 
 def test_what_no_registry_has_cannot_be_pulled(backend: Backend) -> None:

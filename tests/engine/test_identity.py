@@ -24,11 +24,6 @@ LAST_TIME = 315619200 + (1 << 30)  # of those that are made of contents; it is l
 FILES_OF_PODMAN = {"/dev", "/run", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
 """What only Podman's layer has: the places that it mounts things on while a step of the build runs. How many of them depends on its version."""
 
-LEFT_BY_STEPS = {*FILES_OF_PODMAN, "/tmp"}
-"""What a step that the engine's builder ran leaves in its layer, and Buildr's own layers do not have: all of it is as in the base."""
-LINK_OF_PYTHON = {"/usr/local/bin", "/usr/local/bin/python"}
-"""What a layer has once more where the base has it, too."""
-
 FACTS_THAT_DIFFER = {
     *("hosts", "resolv.conf", "RLIMIT_NPROC", "signal 32", "marker file", "mounts"),
     "descriptors",

@@ -168,6 +168,7 @@ def test_the_image_is_the_one_that_a_build_makes(project: Site) -> None:
     assert kept[True] == kept[False]
     labels = configuration[True].pop("Labels")
     assert labels.pop("buildr.wheels")
+    assert labels.pop("buildr.ground")
     plain = configuration[False].pop("Labels")
     assert labels.keys() == plain.keys()
     for found in configuration.values():

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from buildr.archive.header import BLOCK, FILE, MTIME, header, padding
+from buildr.archive.header import BLOCK, FILE, header, padding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from buildr.engines.layer import Layer
+    from buildr.engines.records import Layer
 
 _LAYER = b"layer.tar"
 # The fields of a configuration; an engine's inspection has more, such as the name of a container.
@@ -42,11 +41,7 @@ _KEYS = (
     "StopSignal",
     "Shell",
 )
-# How a step that only sets something begins in Docker's history: as the builders write it, and as we do.
-_NO_LAYER = re.compile(
-    r"/bin/sh -c #\(nop\)"
-    r"|(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b"
-)
+_NO_LAYER = "#(nop)"  # how a step that only sets something begins in Docker's history
 
 
 class Stored(Struct, frozen=True, kw_only=True):
@@ -88,7 +83,7 @@ def docker_history(rows: Iterable[Any], layers: int) -> list[dict[str, Any]]:
     rows = list(rows)
     with_layer = {index for index, row in enumerate(rows) if row.get("Size")}
     doubtful = [index for index in range(len(rows)) if index not in with_layer]
-    doubtful.sort(key=lambda index: bool(_NO_LAYER.match(rows[index].get("CreatedBy") or "")))
+    doubtful.sort(key=lambda index: _NO_LAYER in (rows[index].get("CreatedBy") or ""))
     with_layer.update(doubtful[: max(0, layers - len(with_layer))])
     if len(with_layer) != layers:
         return [{"created_by": "unknown"} for _ in range(layers)]
@@ -103,84 +98,46 @@ def docker_history(rows: Iterable[Any], layers: int) -> list[dict[str, Any]]:
     ]
 
 
-def archive(
-    base: Stored, layer: Layer, on_image: Callable[[str], None], like: Stored | None = None
-) -> Iterator[bytes]:
+def archive(base: Stored, layer: Layer, on_image: Callable[[str], None]) -> Iterator[bytes]:
     """Stream the archive of the new image.
 
     Args:
         base: the image below.
         layer: what comes on top of it.
         on_image: called with the new image's id before the last bytes are sent, so before the image can exist.
-        like: the image whose settings and steps the new one has; by default those of the image below.
     """
-    digests = list(base.layers)
+    digest = hashlib.sha256()
+    sent = 0
+    yield header(_LAYER, FILE, mode=0o644, size=layer.size)
+    for chunk in layer.content:
+        digest.update(chunk)
+        sent += len(chunk)
+        yield chunk
+    assert sent == layer.size  # noqa: S101 - the layer's maker counted it
+    yield padding(sent)
     names = [f"stored-{index}.tar" for index in range(len(base.layers))]
-    members = [(name, b"") for name in names]
-    if layer.size:
-        digest = hashlib.sha256()
-        sent = 0
-        yield header(_LAYER, FILE, mode=0o644, size=layer.size)
-        for chunk in layer.content:
-            digest.update(chunk)
-            sent += len(chunk)
-            yield chunk
-        assert sent == layer.size  # noqa: S101 - the layer's maker counted it
-        yield padding(sent)
-        digests.append(f"sha256:{digest.hexdigest()}")
-        names.append(_LAYER.decode())
-    config = _config(like or base, digests, _history(base, layer, like), layer)
+    config = _config(base, f"sha256:{digest.hexdigest()}", layer)
     image = hashlib.sha256(config).hexdigest()
     on_image(image)
-    manifest = [{"Config": f"{image}.json", "RepoTags": None, "Layers": names}]
+    manifest = [
+        {"Config": f"{image}.json", "RepoTags": None, "Layers": [*names, _LAYER.decode()]},
+    ]
+    members = [(name, b"") for name in names]
     members += [(f"{image}.json", config), ("manifest.json", json.dumps(manifest).encode())]
     for name, data in members:
         yield header(name.encode(), FILE, mode=0o644, size=len(data)) + data + padding(len(data))
     yield bytes(2 * BLOCK)
 
 
-def _history(base: Stored, layer: Layer, like: Stored | None) -> list[dict[str, Any]]:
-    """Return the steps of the new image: of those that are new, the last one has the layer.
-
-    All of them have one and the same time, so that an image whose steps were found again has the history of one that is built again.
-    """
-    made = {"created": datetime.fromtimestamp(MTIME, UTC).isoformat(), "comment": "buildr"}
-    steps = []
-    if like is not None and like.history[: len(base.history)] == base.history:
-        steps = [
-            {**made, "created_by": row.get("created_by") or "", "empty_layer": True}
-            for row in like.history[len(base.history) :]
-        ]
-    if layer.size:
-        steps.append({**made, "created_by": layer.created_by})
-    if layer.settings:
-        steps += [
-            {**made, "created_by": step, "empty_layer": True} for step in layer.settings.steps
-        ]
-    return [*base.history, *steps]
-
-
-def _config(
-    stored: Stored, digests: list[str], history: list[dict[str, Any]], layer: Layer
-) -> bytes:
-    created = layer.created
-    time = datetime.now(UTC) if created is None else datetime.fromtimestamp(created, UTC)
-    labels = {**(stored.config.get("Labels") or {}), **layer.labels}
-    for name, value in layer.labels.items():
-        if not value:
-            del labels[name]
-    settings = {key: value for key, value in stored.config.items() if key != "Labels"}
-    if new := layer.settings:
-        settings |= {
-            "User": new.user,
-            "Entrypoint": list(new.entrypoint),
-            "Cmd": list(new.command),
-        }
+def _config(base: Stored, digest: str, layer: Layer) -> bytes:
+    now = datetime.now(UTC).isoformat()
+    step = {"created": now, "created_by": layer.created_by, "comment": "buildr"}
+    labels = {**(base.config.get("Labels") or {}), **layer.labels}
     config: dict[str, Any] = {
-        **stored.platform,
-        "created": time.isoformat(),
-        "config": {**settings, **({"Labels": dict(sorted(labels.items()))} if labels else {})},
-        "rootfs": {"type": "layers", "diff_ids": digests},
-        "history": history,
+        **base.platform,
+        "created": now,
+        "config": {**base.config, **({"Labels": labels} if labels else {})},
+        "rootfs": {"type": "layers", "diff_ids": [*base.layers, digest]},
+        "history": [*base.history, step],
     }
     return json.dumps(config).encode()

@@ -52,7 +52,6 @@ def read_image(found: Any) -> Image:
         volumes=tuple(config.get("Volumes") or ()),
         triggers=tuple(config.get("OnBuild") or ()),
         size=found.get("Size") or 0,
-        digests=tuple(found.get("RepoDigests") or ()),
     )
 
 

@@ -16,8 +16,7 @@ from buildr_backends.shared.find_image import find_image, read_images, with_algo
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from buildr.engines.layer import Layer
-    from buildr.engines.records import BuildRequest, OnEvent
+    from buildr.engines.records import BuildRequest, Layer, OnEvent
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
 
@@ -113,8 +112,7 @@ class HttpImages(HttpEngine):
             made.append(new)
             on_event(Event(kind="image", text=new))
 
-        like = self._stored(layer.like) if layer.like else None
-        said = self._load(archive(self._stored(image), layer, note, like))
+        said = self._load(archive(self._stored(image), layer, note))
         if not made or made[0] not in said:
             raise EngineError("the engine does not accept a layer alone", message=said)
         return with_algorithm(*made)

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from buildr.engines.layer import Layer, Settings
-from buildr.engines.records import Event
+from buildr.engines.records import Event, Layer
 from buildr.errors import EngineError
 from buildr_backends.docker.images import stores_with_containerd
 from buildr_backends.shared.append_layer import archive, docker_history, read_stored
@@ -107,29 +106,6 @@ def test_all_that_the_image_below_is_set_to_stays() -> None:
         "buildr",
         False,
     )
-
-
-def test_settings_take_the_place_of_those_below_and_are_steps_of_the_history() -> None:
-    reported: list[str] = []
-    new = Settings(user="7:0", entrypoint=("init",), command=("run",), steps=("USER 7:0", "CMD x"))
-    above = replace(layer(b"x"), settings=new, created=1_000_000_000)
-    stored = read_stored(PODMAN, PODMAN["History"])
-    config = json.loads(
-        unpacked(b"".join(archive(stored, above, reported.append)))[f"{reported[0]}.json"]
-    )
-    settings = config["config"]
-    assert (settings["User"], settings["Entrypoint"], settings["Cmd"]) == ("7:0", ["init"], ["run"])
-    assert settings["Env"] == ["A=b"]
-    assert config["created"] == "2001-09-09T01:46:40+00:00"
-    steps = [(row["created_by"], row.get("empty_layer")) for row in config["history"][2:]]
-    assert steps == [("COPY all", None), ("USER 7:0", True), ("CMD x", True)]
-
-
-def test_a_step_that_only_sets_something_has_no_layer_in_dockers_history() -> None:
-    sizes = {'CMD ["python"]': 0, "USER 7:0": 0, "RUN mkdir /empty": 0, "ADD all": 9}
-    rows = [{"CreatedBy": step, "Size": size} for step, size in sizes.items()]
-    found = {row["created_by"]: row.get("empty_layer") for row in docker_history(rows, 2)}
-    assert [step for step, empty in found.items() if not empty] == ["ADD all", "RUN mkdir /empty"]
 
 
 def test_nothing_of_a_container_is_taken_over() -> None:
@@ -244,56 +220,3 @@ def test_any_other_answer_is_a_failure_that_quotes_the_engine(answer: bytes) -> 
     ):
         podman(server).append("below", layer(b"x"), lambda _event: None)
     assert "no space" in caught.value.message
-
-
-# Images that are the same each time ------------------------------------------------------------------
-
-
-def config_of(above: Layer, found: dict[str, Any] = PODMAN, like: Any = None) -> Any:
-    told: list[str] = []
-    base = read_stored(found, found.get("History", []))
-    files = unpacked(b"".join(archive(base, above, told.append, like)))
-    return json.loads(files[f"{told[-1]}.json"])
-
-
-def test_with_a_time_of_its_own_an_image_is_the_same_each_time() -> None:
-    above = replace(layer(b"x"), created=1_700_000_000)
-    config = config_of(above)
-    assert config == config_of(above)
-    assert config["created"] == "2023-11-14T22:13:20+00:00"
-    assert config["history"][-1]["created"] == "1980-01-02T00:00:00+00:00"
-
-
-def test_settings_and_steps_come_from_an_image_that_was_built_on_the_one_below() -> None:
-    steps: list[dict[str, Any]] = [
-        {"created_by": "RUN one", "created": "now", "comment": "FROM abc"},
-        {"created_by": "RUN two", "created": "now", "empty_layer": True},
-    ]
-    built = {
-        **PODMAN,
-        "Config": {"User": "7", "Labels": {"of": "it"}},
-        "RootFS": {"Layers": ["sha256:one", "sha256:two", "sha256:three"]},
-    }
-    like = read_stored(built, [*PODMAN["History"], *steps])
-    config = config_of(replace(layer(b"x"), created=0, labels={"a": "b"}), like=like)
-    assert config["config"]["User"] == "7"
-    assert config["config"]["Labels"] == {"a": "b", "of": "it"}
-    assert config["rootfs"]["diff_ids"][:-1] == ["sha256:one", "sha256:two"]
-    *below, one, two, own = config["history"]
-    assert below == PODMAN["History"]
-    assert [row["created_by"] for row in (one, two, own)] == ["RUN one", "RUN two", "COPY all"]
-    assert [row.get("empty_layer", False) for row in (one, two, own)] == [True, True, False]
-    assert "now" not in json.dumps(config)
-    assert "abc" not in json.dumps(config)
-
-
-def test_labels_alone_make_an_image_without_a_layer() -> None:
-    told: list[str] = []
-    above = Layer(content=(), size=0, created_by="", labels={"a": "b", "x": ""}, created=0)
-    base = read_stored(PODMAN, PODMAN["History"])
-    files = unpacked(b"".join(archive(base, above, told.append)))
-    assert json.loads(files["manifest.json"])[0]["Layers"] == ["stored-0.tar", "stored-1.tar"]
-    config = json.loads(files[f"{told[-1]}.json"])
-    assert config["rootfs"]["diff_ids"] == ["sha256:one", "sha256:two"]
-    assert config["history"] == PODMAN["History"]
-    assert config["config"]["Labels"] == {"a": "b"}  # what has no value any more is gone

@@ -19,12 +19,9 @@ from tests.unit.housekeeping import clean_up
 from tests.unit.planning import one_script, planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from buildr.engines.layer import Layer
-    from buildr.engines.records import OnEvent
-    from buildr.testing import FakeContainer
+    from buildr.engines.records import Layer, OnEvent
 
 
 class Appending(FakeBackend):
@@ -34,8 +31,8 @@ class Appending(FakeBackend):
         layers: what it was given: the image below, the layer, and its bytes.
     """
 
-    def __init__(self, guest: Callable[[FakeContainer], int] | None = None) -> None:
-        super().__init__(*([guest] if guest else []))
+    def __init__(self) -> None:
+        super().__init__()
         self.layers: list[tuple[str, Layer, bytes]] = []
 
     def appends(self) -> bool:
@@ -44,14 +41,8 @@ class Appending(FakeBackend):
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:  # noqa: ARG002 - the protocol's signature
         self._called("append")
         data = b"".join(layer.content)
-        if layer.size:
-            self.layers.append((image, layer, data))
-        below = self._images.get(image)
-        labels = {name: text for name, text in {**below.labels, **layer.labels}.items() if text}
-        made = replace(below, id="", labels=labels)
-        if new := layer.settings:
-            made = replace(made, user=new.user, entrypoint=new.entrypoint, command=new.command)
-        return self._images.add(made, repr((image, data, layer.labels, layer.created))).id
+        self.layers.append((image, layer, data))
+        return self._images.add(replace(self._images.get(image), id=""), repr((image, data))).id
 
 
 @pytest.fixture(autouse=True)
@@ -108,11 +99,8 @@ def test_it_is_found_again() -> None:
 
 
 def test_an_engine_that_refuses_the_layer_builds_it_all() -> None:
-    class Refusing(Appending):
-        def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:  # noqa: ARG002
-            raise EngineError("no", status=500, message="not like this")
-
-    backend = Refusing()
+    backend = Appending()
+    backend.fail("append", EngineError("no", status=500, message="not like this"))
     ensure(backend)
     _, whole = backend.builds
     assert "context/app.py" in whole.files
@@ -138,8 +126,7 @@ def test_an_engine_that_is_lost_meanwhile_is_not_asked_again() -> None:
 def test_a_file_that_cannot_be_read_is_an_error(project_directory: Path) -> None:
     class Slow(Appending):
         def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
-            if layer.size:
-                (project_directory / "app.py").unlink()
+            (project_directory / "app.py").unlink()
             return super().append(image, layer, on_event)
 
     with pytest.raises(ContextError, match=r"app\.py"):

@@ -221,7 +221,7 @@ def test_old_images_of_what_was_installed_go(directory: Path) -> None:
         (directory / "requirements.txt").write_text(f"rich=={version}\n")
         project = plan(Entry(kind="script", script=os.path.abspath("app.py")), package_options({}))
         ready = make_ready(backend, project, lambda _text: None, Wanted(wheels=True))
-        tasks.note(backend.info, old_images(backend, project, ready.image))
+        tasks.note(backend.info, old_images(project, ready.image))
         clean_up(backend)
     tags = [tag for image in backend.images({}) for tag in image.tags]
     assert len([tag for tag in tags if tag.startswith("localhost/buildr-dependencies:")]) == 2

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from msgspec.structs import replace
 
 from buildr.engines import ownership
 from buildr.engines.container_spec import ContainerSpec
 from buildr.engines.records import EngineInfo, Image
 from buildr.errors import EngineError
 from buildr.host import cache, children, marks
-from buildr.installer.ground import LABEL as GROUND
-from buildr.labels import PROJECT, RUN
+from buildr.labels import PROJECT
 from buildr.leftovers import housekeeping, tasks
 from buildr.leftovers.build_lock import alone, building
 from buildr.leftovers.old_images import OldImages
@@ -303,28 +301,6 @@ def test_during_a_build_no_image_is_removed_and_nothing_waits() -> None:
     assert len(backend.images({})) < len(tags)
 
 
-def test_the_images_that_were_used_last_stay_whatever_dates_they_bear() -> None:
-    backend = FakeBackend()
-    tags = old_images_of(backend)
-    recent = (tags[4], tags[1], tags[3])
-    tasks.note(backend.info, replace(OLD, recent=recent))
-    clean_up(backend)
-    assert {tag for row in backend.images({}) for tag in row.tags} == {*recent}
-
-
-def test_a_ground_without_a_name_goes_and_what_a_user_made_of_one_stays() -> None:
-    backend = FakeBackend()
-    unnamed: list[str] = []
-    for labels in ({}, {PROJECT: "q"}, {RUN: "x"}):
-        image = Image(id="", labels={GROUND: "true", **labels})
-        found = backend.add_image(f"localhost/x:{len(unnamed)}", image).id
-        backend._images._images[found] = replace(image, id=found)
-        unnamed.append(found)
-    tasks.note(backend.info, OLD)
-    clean_up(backend)
-    assert [backend.image(image) is None for image in unnamed] == [True, False, False]
-
-
 def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
     """The process that lists does not hold the lock: another process could begin a build at once."""
     free: list[bool] = []
@@ -341,7 +317,7 @@ def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
     killed("build", "fake")
     tasks.note(backend.info, OLD)
     clean_up(backend)
-    assert free == [True, True, True]
+    assert free == [True, True]
     assert not list(tasks.due("fake"))
 
 

@@ -19,7 +19,7 @@ from buildr.engines.records import Image
 from buildr.layout import ENTRYPOINT, GUEST_ROOT
 from buildr.plan import containerfile
 from buildr.plan.containerfile import CopiedFile, Recipe, identity, render, render_ground
-from buildr.plan.stages import render_dependencies, render_marker_stage
+from buildr.plan.stages import render_dependencies, render_marker_stage, render_system_packages
 
 HADOLINT = Path(sys.executable).parent / "hadolint"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -178,7 +178,7 @@ def test_it_runs_as_an_ordinary_user_of_group_0() -> None:
     "text",
     [
         render(PLAIN),
-        render_ground(replace(PLAIN, system_packages=("git",))),
+        render_system_packages(Image(id=DIGEST, user="jovyan"), ("git",)),
         render_dependencies(Image(id=DIGEST, user="jovyan"), "a=b", removed=True),
     ],
 )
@@ -351,6 +351,10 @@ def test_the_identity_changes_with_the_template(monkeypatch: pytest.MonkeyPatch)
     before = identity(PLAIN)
     monkeypatch.setattr(containerfile, "template_text", lambda: "FROM scratch")
     assert identity(PLAIN) != before
+
+
+def test_the_stage_of_system_packages_passes_hadolint() -> None:
+    assert lint(render_system_packages(Image(id=DIGEST), ("git", "g++"))) == ""
 
 
 def test_an_installation_without_its_template_says_so(
