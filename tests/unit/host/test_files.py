@@ -100,17 +100,12 @@ ELSEWHERE = {
         ),
         "buildr/context/scan.py",
     ),
-    "files of a repository, by readers that take regular files of a bounded size, too": (
-        *("buildr/plan/checkout.py", "buildr/plan/git_objects.py"),
-    ),
-    "pipes of this process and connections": (
-        *("buildr/run/line_search.py", "buildr_backends/shared/registry_client.py"),
-    ),
+    "pipes of this process": ("buildr/run/line_search.py",),
     "files that Buildr writes or has written, and locks": (
-        *("buildr/cli/base.py", "buildr/cli/documents.py", "buildr/config/template.py"),
+        *("buildr/cli/base.py", "buildr/cli/build.py", "buildr/config/template.py"),
         *("buildr/host/cache.py", "buildr/host/marks.py", "buildr/host/private_folders.py"),
         *("buildr/host/state.py", "buildr/image/offline_base.py"),
-        *("buildr/installer/installation.py", "buildr/installer/normalised.py"),
+        *("buildr/installer/installation.py", "buildr/installer/wheels.py"),
         "buildr/installer/secrets.py",
         *(
             "buildr/leftovers/build_lock.py",
@@ -124,8 +119,7 @@ ELSEWHERE = {
         *("buildr_backends/podman/private_directory.py", "buildr_backends/podman/service.py"),
     ),
     "files of the package itself": (
-        *("buildr/image/guest_layer.py", "buildr/plan/containerfile.py"),
-        "buildr/plan/fingerprint.py",
+        *("buildr/plan/containerfile.py", "buildr/plan/fingerprint.py"),
         "buildr/plan/guest_files.py",
     ),
     "files of the kernel and of the system": (
