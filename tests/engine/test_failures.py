@@ -205,14 +205,14 @@ def test_a_link_out_of_an_additional_directory_is_left_out(own: Site) -> None:
     assert b"/more/out is a symbolic link out of the context\n" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["secret.txt", "sub"])
+@pytest.mark.parametrize("name", ["notes.txt", "sub"])
 def test_a_file_or_folder_that_cannot_be_read_is_named(rootless_podman: Engine, name: str) -> None:
     """As a plain user only: root may read everything."""
     if rootless_podman.uid == 0:
         pytest.skip("root may read everything")
     for own in site(rootless_podman):
         own.script("print('ran')")
-        own.write({"secret.txt": "", "sub/file": ""})
+        own.write({"notes.txt": "", "sub/file": ""})
         before = snapshot(own.directory)
         mode = (own.directory / name).stat().st_mode
         (own.directory / name).chmod(0)
