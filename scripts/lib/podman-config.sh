@@ -89,6 +89,7 @@ storage_conf() {
     echo "[storage]"
     echo 'driver = "overlay"'
     echo "graphroot = \"$1\""
+    echo "rootless_storage_path = \"$1\"" # a plain user's Podman takes no other from a file that a variable names
     echo "runroot = \"$2\""
 }
 

@@ -106,11 +106,11 @@ up_podman_rootless() {
     install_runtime
     share_root_mount
     prepare_test_user
-    begin_empty podman-rootless "$state/podman-rootless/storage" "$run/rootless"
-    mkdir -p "$state/podman-rootless/storage" "$run/rootless"
-    chown "$test_user:" "$state/podman-rootless/storage" "$run/rootless"
+    begin_empty podman-rootless "$state/podman-rootless/storage"
+    mkdir -p "$state/podman-rootless/storage"
+    chown "$test_user:" "$state/podman-rootless/storage"
     containers_conf test-user | put "$state/podman-rootless/containers.conf"
-    storage_conf "$state/podman-rootless/storage" "$run/rootless" | put "$state/podman-rootless/storage.conf"
+    storage_conf "$state/podman-rootless/storage" "/run/user/$uid/containers" | put "$state/podman-rootless/storage.conf"
     registries_conf | put "$state/podman-rootless/registries.conf"
     fragment podman-rootless podman "$test_user" "$uid" "$home" \
         "HOME=$home" "USER=$test_user" "LOGNAME=$test_user" "SHELL=/bin/sh" "PATH=$plain_path" \
