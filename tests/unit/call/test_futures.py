@@ -9,26 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildr.errors import CallCancelledError, EntryError, RemoteError, TransferError
-from buildr.testing import FakeBackend, using
 from tests.unit import calls
 from tests.unit.call.test_map import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    yield from calls.imported(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeBackend]:
-    with using(FakeBackend()) as backend:
-        yield backend
-    assert all(run.removed for run in backend.runs)
-    assert backend.closed or not backend.operations
+    from buildr.testing import FakeBackend
 
 
 def double(x: int) -> int:

@@ -20,25 +20,11 @@ from buildr.errors import (
     OptionError,
     TransferError,
 )
-from buildr.testing import FakeBackend, FakeContainer, call_in, using
+from buildr.testing import FakeBackend, FakeContainer, call_in
 from tests.unit import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    yield from calls.imported(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeBackend]:
-    with using(FakeBackend()) as backend:
-        yield backend
-    assert all(run.removed for run in backend.runs)  # those that wait for further calls, too
-    assert backend.closed or not backend.operations
 
 
 class Gate:

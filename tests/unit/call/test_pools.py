@@ -7,27 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildr.testing import FakeBackend, using
 from tests.unit import calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from buildr.testing import FakeBackend
 
 SECONDS = 60
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    yield from calls.imported(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def engine() -> Iterator[FakeBackend]:
-    with using(FakeBackend()) as backend:
-        yield backend
-    assert all(run.removed for run in backend.runs)
-    assert backend.closed
 
 
 def test_a_worker_that_has_been_idle_for_long_ends(work: Any, engine: FakeBackend) -> None:
