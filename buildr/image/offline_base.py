@@ -164,41 +164,48 @@ def _run(command: list[str], log: str) -> int:
     """Run a command to its end; return its status. What interrupts this interrupts the command, too.
 
     It is started in a thread: an exception of a signal handler, which comes to the main thread, could otherwise come between
-    the start and the knowledge of it. An event tells that it has been started: a thread whose `join` was interrupted counts as
-    ended, though it goes on (https://github.com/python/cpython/issues/90882).
+    the start and the knowledge of it. The exception may come before the thread has begun, too: it starts nothing then.
     """
     started: list[subprocess.Popen[bytes]] = []
     failed: list[OSError] = []
+    interrupted: list[bool] = []
+    starting = threading.Lock()
     tried = threading.Event()
 
     def start() -> None:
         try:
-            with open(log, "wb") as output:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # with what it starts it is interrupted as one
-                )
+            with starting:
+                if not interrupted:
+                    started.append(_started(command, log))
         except OSError as error:
             failed.append(error)
-        else:
-            started.append(process)
         finally:
             tried.set()
 
-    threading.Thread(target=start).start()
     try:
+        threading.Thread(target=start).start()
         tried.wait()
         if started:
             return started[0].wait()
     except BaseException:
-        tried.wait()
+        with starting:
+            interrupted.append(True)
         if started:
             _end(started[0])
         raise
     raise failed[0]
+
+
+def _started(command: list[str], log: str) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own, so that what it starts can be interrupted with it."""
+    with open(log, "wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,25 @@ def test_a_signal_interrupts_mmdebstrap_and_waits_for_its_end(
     assert ended.read_text() == f"by {signal.SIGINT:d}"
     assert not reported.exists()
     assert not list(tmp_path.glob("buildr-base-*"))
+
+
+def test_an_interrupt_reaches_mmdebstrap_that_starts_at_the_same_moment(
+    reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            (tmp_path / "started").read_text()
+            raise KeyboardInterrupt
+
+    os.mkfifo(tmp_path / "started")
+    program = tmp_path / "bin" / "mmdebstrap"
+    program.write_text(f"#!{sys.executable} -IS\n" + INTERRUPTED.format(folder=tmp_path))
+    monkeypatch.setattr(threading, "Thread", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        offline_base.make(str(tmp_path / "base.tar"), "bookworm")
+    assert (tmp_path / "ended").read_text() == f"by {signal.SIGINT:d}"
+    assert not reported.exists()
 
 
 def test_pip_may_put_another_version_in_front_of_debians(tmp_path: Path) -> None:
