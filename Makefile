@@ -1,4 +1,4 @@
-# Short cuts to the scripts, which do the work.
+# Shortcuts to the scripts.
 
 .PHONY: demo test bench faults fuzz lint types lock engines-up engines-down
 

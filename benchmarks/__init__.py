@@ -1,1 +1,1 @@
-"""What Buildr costs, measured against the engines' own commands: ``python -m benchmarks``; see ``docs/performance.md``."""
+"""Benchmarks of Buildr against the engines' own commands: ``python -m benchmarks``. See ``docs/performance.md``."""

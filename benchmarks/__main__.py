@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks``; ``scripts/bench`` sees to what it needs."""
+"""The command: ``python -m benchmarks``; ``scripts/bench`` sets up what it needs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _PAIRS = 10
 
 
 def main(words: list[str]) -> int:
-    """Measure, print, and write; return the exit status."""
+    """Run the benchmarks and return the exit status."""
     options = _options(words)
-    # As an exception, so that images and projects are removed, and services ended, on the way out.
+    # Raised as an exception, so that the context managers remove images and projects and stop services.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if not options.report:
@@ -41,16 +41,16 @@ def _options(words: list[str]) -> argparse.Namespace:
     )
     names = [case.name for case in CASES]
     add = parser.add_argument
-    add("--case", action="append", choices=names, help="only this one; may be given again")
-    add("--engine", action="append", choices=ENGINES, help="only this one; may be given again")
-    add("--pairs", type=int, default=_PAIRS, help=f"how often each side runs; {_PAIRS}")
-    add("--steps", action="store_true", help="only the engines' own steps, the floor")
-    add("--report", action="store_true", help="measure nothing; write docs/ from the results")
-    add("--output", type=Path, default=results.FILE, help="the file of results")
-    add("--work", default="/var/tmp", help="where projects of 2 GB are made")  # noqa: S108
+    add("--case", action="append", choices=names, help="run only this case; repeatable")
+    add("--engine", action="append", choices=ENGINES, help="use only this engine; repeatable")
+    add("--pairs", type=int, default=_PAIRS, help=f"runs of each side; default {_PAIRS}")
+    add("--steps", action="store_true", help="measure only the engines' own steps (the floor)")
+    add("--report", action="store_true", help="measure nothing; regenerate docs/ from the results")
+    add("--output", type=Path, default=results.FILE, help="file of results")
+    add("--work", default="/var/tmp", help="where projects (2 GB) are created")  # noqa: S108 - mkdtemp
     options = parser.parse_args(words)
     if options.pairs < 1:
-        parser.error("--pairs wants 1 or more")
+        parser.error("--pairs must be at least 1")
     if options.steps:
         options.case = ["steps"]
     return options

@@ -1,4 +1,4 @@
-"""What every case needs: projects of the engine's user, and Buildr and the engine's own command in turn."""
+"""What the cases share: projects that the engine's user owns, and runs of Buildr alternating with the engine's command."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PREFIX = "buildr-bench-"
-"""Of the names of all images that are made here."""
+"""The prefix of all image names."""
 FEW = 3
-"""Pairs, of what takes minutes each."""
+"""The number of pairs for cases that take minutes each."""
 _MEGABYTE = 1_000_000
 
 
@@ -43,11 +43,11 @@ class Bench:
 
     @property
     def bare(self) -> str:
-        """The name of the engine's own command to run."""
+        """The engine's own run command."""
         return f"{self.engine.backend} run --rm"
 
     def directory(self, name: str) -> Path:
-        """Return the path of a directory of the engine's user, made now if need be."""
+        """Return the path of a directory that the engine's user owns; create it if necessary."""
         path = self._work / name
         if not path.exists():
             path.mkdir()
@@ -55,7 +55,7 @@ class Bench:
         return path
 
     def project(self, kind: str) -> Path:
-        """Return the path of a project, made now if need be; its name is that of its images."""
+        """Return the path of a project; create it if necessary. Its name is also the name of its images."""
         path = self._work / f"{PREFIX}{kind}"
         if not path.exists():
             path.mkdir()
@@ -87,7 +87,7 @@ class Bench:
         environ: Mapping[str, str] | None = None,
         read: Callable[[int], bytes] | None = None,
     ) -> Run:
-        """Run the image that Buildr has made of a project, by the engine's own command."""
+        """Run the image that Buildr built of a project with the engine's own command."""
         image = f"localhost/buildr/{project.name}"
         command = self.image_command(image) if words else ()
         return timed.run(
@@ -99,7 +99,7 @@ class Bench:
         )
 
     def image_command(self, image: str) -> tuple[str, ...]:
-        """Return an image's command, which arguments replace."""
+        """Return an image's default command, for runs whose arguments would replace it."""
         text = self.engine.output(
             self.engine.backend, "image", "inspect", "--format", "{{json .Config.Cmd}}", image
         )
@@ -107,7 +107,7 @@ class Bench:
         return tuple(found)
 
     def peer_build(self, project: Path, image: str) -> Run:
-        """Build a project by the engine's own command, from a Containerfile such as one writes by hand."""
+        """Build a project with the engine's own command, from a typical hand-written Containerfile."""
         recipe = self._work / "Containerfile"
         if not recipe.exists():
             recipe.write_text(
@@ -128,7 +128,7 @@ class Bench:
         pairs: int | None = None,
         warm_up: bool = True,
     ) -> tuple[list[T], list[T]]:
-        """Call two things in turn, A B A B …; the first call of each warms up and is not counted."""
+        """Call two functions alternately (A B A B …). The first call of each is a warm-up and is not counted."""
         if warm_up:
             ours()
             theirs()
@@ -144,7 +144,7 @@ class Bench:
             self.engine.remove_images(name=name)
 
     def close(self) -> None:
-        """Remove all images and files that were made."""
+        """Remove the images and files that were created."""
         if self.engine.name:
             self.forget(f"{PREFIX}*")
         shutil.rmtree(self._work, ignore_errors=True)
@@ -166,16 +166,16 @@ def megabytes(runs: list[Run]) -> list[float]:
 
 
 def same_output(ours: list[Run], theirs: list[Run]) -> None:
-    """Check that both sides did the same.
+    """Check that both sides printed the same output.
 
     Raises:
-        BenchmarkError: they did not.
+        BenchmarkError: the outputs differ.
     """
     outputs = {run.output for run in (*ours, *theirs)}
     if len(outputs) != 1:
-        raise BenchmarkError(f"the two sides do not do the same: {sorted(outputs)[:2]}")
+        raise BenchmarkError(f"the two sides print different output: {sorted(outputs)[:2]}")
 
 
 def today() -> str:
-    """Return the date."""
+    """Return today's date."""
     return time.strftime("%Y-%m-%d", time.gmtime())

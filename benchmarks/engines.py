@@ -1,4 +1,4 @@
-"""The engines that are measured, as ``scripts/engines up`` describes them, each with the user and the environment it runs for."""
+"""The engines to measure, as ``scripts/engines up`` describes them, with the user and the environment of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KEPT = ("PIP_", "SSL_CERT", "LANG", "LC_")  # and nothing else of our own environment
+_KEPT = ("PIP_", "SSL_CERT", "LANG", "LC_")  # the only variables that are passed on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,11 @@ class Engine:
 
     Attributes:
         name: ``podman-rootless``, ``podman-root`` or ``docker``.
-        backend: ``podman`` or ``docker``; the name of its command, too.
-        uid: whom its commands run as; ``None``: the user who runs the benchmarks.
+        backend: ``podman`` or ``docker``; also the name of its command.
+        uid: the user of its commands; ``None``: the user who runs the benchmarks.
         groups: that user's groups.
         environ: the whole environment of its commands.
-        base_image: a stored image in place of the default base.
+        base_image: a stored image to use instead of the default base image.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Engine:
     base_image: str
 
     def identity(self) -> dict[str, Any]:
-        """Return what `subprocess.Popen` takes to run a command as the engine's user, without a wrapper to pay for."""
+        """Return `subprocess.Popen` arguments that run a command as the engine's user, without a wrapper."""
         if self.uid is None:
             return {}
         return {"user": self.uid, "group": self.groups[0], "extra_groups": self.groups}
@@ -46,7 +46,7 @@ class Engine:
         """Run a command as the engine's user, untimed, and return what it prints.
 
         Raises:
-            BenchmarkError: it failed, and ``check`` is set.
+            BenchmarkError: it failed and ``check`` is set.
         """
         done: subprocess.CompletedProcess[bytes] = subprocess.run(
             words,
@@ -72,7 +72,7 @@ class Engine:
             os.chown(one, self.uid, self.groups[0], follow_symlinks=False)
 
     def remove_images(self, *, name: str) -> None:
-        """Remove all images that are named ``localhost/buildr/NAME``, whatever their tags."""
+        """Remove all images named ``localhost/buildr/NAME``, with any tag."""
         rows = self.output(
             self.backend,
             "images",
@@ -86,11 +86,11 @@ class Engine:
 
 
 class BenchmarkError(Exception):
-    """A measurement cannot be made; the text says why."""
+    """A measurement is not possible; the message says why."""
 
 
 def load(path: str) -> list[Engine]:
-    """Return the engines that a file of ``scripts/engines`` describes.
+    """Return the engines described by a file of ``scripts/engines``.
 
     Raises:
         BenchmarkError: there is no such file.
@@ -143,7 +143,7 @@ def program(name: str) -> str:
     """Return the path of a program.
 
     Raises:
-        BenchmarkError: there is none.
+        BenchmarkError: it is not on ``PATH``.
     """
     found = shutil.which(name)
     if found is None:

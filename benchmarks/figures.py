@@ -1,4 +1,4 @@
-"""The arithmetic: medians, percentiles, and what becomes of pairs."""
+"""Medians, percentiles, and ratios and differences of pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that ``percent`` of all do not exceed (the nearest rank).
+    """Return the nearest-rank percentile: the smallest value that ``percent`` of all values do not exceed.
 
     Raises:
         ValueError: there are no values, or ``percent`` is not above 0 and at most 100.
@@ -27,18 +27,18 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of the ratios of each pair, which a machine that slows down half-way does not distort.
+    """Return the median of the pairs' ratios, which a slowdown half-way through does not distort.
 
     Raises:
-        ValueError: the two are not of one length.
+        ValueError: the lengths differ.
     """
     return median([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
 def difference(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of the differences of each pair.
+    """Return the median of the pairs' differences.
 
     Raises:
-        ValueError: the two are not of one length.
+        ValueError: the lengths differ.
     """
     return median([a - b for a, b in zip(ours, theirs, strict=True)])

@@ -1,4 +1,4 @@
-"""What importing Buildr costs in the guest, measured inside one container."""
+"""The cost of importing Buildr in the guest, measured inside one container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from benchmarks.bench import Bench
 
-# Runs in the container. Both commands in turn, the first round not counted; then the modules that one has more.
+# Runs in the container: both commands alternately, the first round not counted; then the additional modules.
 _SCRIPT = '''\
 import json
 import subprocess
@@ -47,7 +47,7 @@ print(json.dumps([[a for a, _ in times], [b for _, b in times], third_party]))
 
 @dataclass(frozen=True, kw_only=True)
 class ImportCost:
-    """Wall times in milliseconds, in pairs, and modules that neither Python nor Buildr brings."""
+    """Wall times in milliseconds, in pairs, and the modules that belong neither to Python nor to Buildr."""
 
     ours: list[float]
     bare: list[float]
@@ -55,7 +55,7 @@ class ImportCost:
 
 
 def import_cost(bench: Bench, image: str) -> ImportCost:
-    """Measure in a container of an image that Buildr has made."""
+    """Measure in a container of an image that Buildr built."""
     command = ("run", "--rm", image, "python", "-c", _SCRIPT, str(bench.pairs))
     output = bench.engine.output(bench.engine.backend, *command)
     ours, bare, third_party = json.loads(output)

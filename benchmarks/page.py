@@ -1,4 +1,4 @@
-"""Results as text: a line on the terminal, and the tables of ``docs/performance.md``, whose figures are never typed by hand."""
+"""Results as text: lines on the terminal, and the generated tables of ``docs/performance.md``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def line(measure: Measure) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a value with its unit, as exact as its size deserves."""
+    """Return a value with its unit, rounded according to its size."""
     digits = 0 if unit in ("", "MB") or value >= 100 else 1 if value >= 10 else 2
     if unit == "s":
         digits = 1 if abs(value) >= 10 else 2
@@ -42,7 +42,7 @@ def amount(value: float, unit: str) -> str:
 
 
 def figure(measure: Measure) -> str:
-    """Return what the target is about."""
+    """Return the figure that the target limits."""
     if measure.how in ("ratio", "inverse"):
         return f"{measure.value:.2f} ×"
     sign = "+" if measure.how == "difference" and measure.value >= 0 else ""
@@ -50,7 +50,7 @@ def figure(measure: Measure) -> str:
 
 
 def target(measure: Measure) -> str:
-    """Return the target; nothing without one."""
+    """Return the target, or an empty string without one."""
     if measure.limit is None:
         return ""
     bound = "≥" if measure.at_least else "≤"
@@ -59,7 +59,7 @@ def target(measure: Measure) -> str:
 
 
 def verdict(measure: Measure) -> str:
-    """Say whether the target is met; nothing without one."""
+    """Say whether the target is met; an empty string without one."""
     return {True: "met", False: "**missed**", None: ""}[measure.met]
 
 
@@ -81,7 +81,7 @@ def targets(results: Results) -> Iterator[str]:
 
 
 def others(results: Results) -> Iterator[str]:
-    """Yield the table of peers, which have no target."""
+    """Yield the table of the measures without a target."""
     yield "| what | engine | median | compared with | runs |"
     yield "| --- | --- | --- | --- | --- |"
     for measure in ordered(results.measures):
@@ -103,7 +103,7 @@ def floor(results: Results) -> Iterator[str]:
 
 
 def facts(results: Results) -> Iterator[str]:
-    """Yield what was measured on, in one line, and when."""
+    """Yield one line about the machine and the dates of measurement."""
     dates = sorted({measure.date for measure in results.measures})
     period = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else ""
     yield f"{picture.machine(results)}. Measured: {period}."
@@ -121,10 +121,10 @@ def ordered(measures: Iterable[Measure]) -> list[Measure]:
 
 
 def render(text: str, results: Results) -> str:
-    """Return the page with its tables renewed; all else in it stays as it is.
+    """Return the page with regenerated tables and otherwise unchanged.
 
     Raises:
-        ValueError: a mark is missing.
+        ValueError: a marker is missing.
     """
     for name, rows in (
         ("machine", facts),
@@ -143,7 +143,7 @@ def render(text: str, results: Results) -> str:
 
 
 def write(results: Results) -> None:
-    """Renew the page and the picture."""
+    """Regenerate the page and the picture."""
     PAGE.write_text(render(PAGE.read_text(), results))
     PICTURE.write_text(picture.draw(picture.panels(results), picture.note(results)))
 

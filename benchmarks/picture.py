@@ -1,4 +1,4 @@
-"""The picture that README shows: bars, drawn as SVG, readable on light and on dark pages."""
+"""The bar chart in the README: an SVG that is readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GAP = 18  # between panels
 _SHOWN = {"podman-rootless": "rootless Podman", "docker": "Docker"}
 _NAMES = {"podman-rootless": "Podman", "docker": "Docker"}
 
-# Its own background, so that it can be read on any page; dark where the reader's system is dark.
+# A background of its own makes it readable on any page; it follows the reader's colour scheme.
 _STYLE = """
 .ground { fill: #ffffff; stroke: #d0d7de }
 text { font: 13px system-ui, -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; fill: #1f2328 }
@@ -50,7 +50,7 @@ class Bar:
     Attributes:
         label: what it is.
         seconds: its length.
-        ours: whether it is Buildr's.
+        ours: whether it shows Buildr.
     """
 
     label: str
@@ -67,7 +67,7 @@ class Panel:
 
 
 def panels(results: Results) -> list[Panel]:
-    """Return what is shown, as far as it was measured."""
+    """Return the panels for which there are measures."""
     small = [bar for measure in _measures(results, "nothing-changed") for bar in _pair(measure)]
     many = [
         (title, [*_first(results, "many-files", name), *_first(results, "peers", name)])
@@ -90,7 +90,7 @@ def panels(results: Results) -> list[Panel]:
 
 
 def machine(results: Results) -> str:
-    """Return what was measured on, in one line."""
+    """Describe the machine in one line."""
     known = dict(results.machine)
     cores, memory = known.pop("cores"), known.pop("memory")
     kernel, architecture = known.pop("kernel"), known.pop("architecture")
@@ -131,7 +131,7 @@ def draw(panels: Sequence[Panel], below: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """Return a time for the end of a bar."""
+    """Return a time as the label at the end of a bar."""
     return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s"
 
 
@@ -155,7 +155,7 @@ def _text(x: float, y: float, text: str, kind: str) -> str:
 
 
 def _measures(results: Results, case: str, name: str = "") -> list[Measure]:
-    """Return those of a case on the engines that are shown, in their order."""
+    """Return the measures of a case on the engines that are shown, in their order."""
     found = {measure.engine: measure for measure in select(results, case, name=name)}
     return [found[engine] for engine in _SHOWN if engine in found]
 

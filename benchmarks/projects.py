@@ -1,4 +1,4 @@
-"""The projects that are run: made here, the same on every machine."""
+"""The projects to run, generated so that they are the same on every machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUIREMENTS = (
     "packaging==24.2",
     "six==1.17.0",
 )
-"""Small, and wheels of pure Python all of them."""
+"""Small packages, all of them pure-Python wheels."""
 PLAIN = "plain.py"
 METAPARTICLE = "metaparticle_pkg==0.6.6"
 
@@ -27,7 +27,7 @@ _IN_ONE_DIRECTORY = 100
 _PARTS = 64  # files of the large context
 _PIECE = 1 << 18  # bytes written at once
 
-# One script for most cases, so that one image serves them. It does what its arguments say.
+# One script for most cases, so that they share one image. Its arguments choose what it does.
 _APP = '''\
 import os
 import sys
@@ -164,13 +164,13 @@ if __name__ == "__main__":
 
 
 def small(directory: Path, name: str) -> None:
-    """One script, and another that does the same without Buildr."""
+    """A script, and another one that does the same without Buildr."""
     _write(directory / "app.py", _APP.replace("NAME", name))
     _write(directory / PLAIN, _PLAIN)
 
 
 def many(directory: Path, name: str) -> None:
-    """The script, and 20,000 files of 235 MB together, a hundred in each directory."""
+    """The script, and 20,000 files (235 MB in total), a hundred in each directory."""
     small(directory, name)
     noise = random.Random(0)  # noqa: S311 - nothing depends on it
     for number in range(FILES):
@@ -194,25 +194,25 @@ def dependencies(directory: Path, name: str) -> None:
 
 
 def metaparticle(directory: Path, name: str, version: str) -> None:
-    """A script for Metaparticle, with the same five packages; and itself, which its guest has to install."""
+    """A script for Metaparticle with the same five packages, and Metaparticle itself, which its guest has to install."""
     _write(directory / "app.py", _METAPARTICLE.replace("NAME", name).replace("VERSION", version))
     lines = (*REQUIREMENTS, METAPARTICLE)
     _write(directory / "requirements.txt", "".join(f"{line}\n" for line in lines))
 
 
 def calls(directory: Path, name: str) -> None:
-    """A script with a function to call, and one that calls it and prints what it has measured."""
+    """A script with a function to call, and one that calls it and prints the timings."""
     _write(directory / "app.py", _CALLED.replace("NAME", name))
     _write(directory / "call.py", _CALLER)
 
 
 def gibibyte(directory: Path, name: str) -> None:
-    """The script, and one GiB that cannot be compressed or left out."""
+    """The script, and 1 GiB of incompressible data."""
     small(directory, name)
     noise = random.Random(0)  # noqa: S311 - nothing depends on it
     for number in range(_PARTS):
         with (directory / f"{number:02}.bin").open("wb") as file:
-            # In small pieces: our own peak of memory is the least that can be seen of a process that we start.
+            # In small pieces: a child's measured peak memory is never below our own.
             for _ in range(GIBIBYTE // _PARTS // _PIECE):
                 file.write(noise.randbytes(_PIECE))
 

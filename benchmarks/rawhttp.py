@@ -1,4 +1,4 @@
-"""As little of HTTP as an engine's socket needs, so that a floor can be measured with nothing in between."""
+"""The minimum of HTTP that an engine's socket needs, to measure the floor without a client library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Connection:
     """One connection to a Unix socket.
 
     Args:
-        path: of the socket.
+        path: the path of the socket.
     """
 
     def __init__(self, path: str) -> None:
@@ -35,10 +35,10 @@ class Connection:
         self._socket.close()
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask, and return the answer: parsed if it is JSON, else as bytes.
+        """Send a request and return the response body: parsed if it is JSON, else as bytes.
 
         Raises:
-            BenchmarkError: the engine refuses.
+            BenchmarkError: the engine returns an error.
         """
         data = b"" if body is None else json.dumps(body).encode()
         status, headers = self._exchange(method, path, data, "")
@@ -57,22 +57,22 @@ class Connection:
         return json.loads(found) if is_json and found else found
 
     def upgrade(self, path: str) -> None:
-        """Make it the raw connection to a container's streams.
+        """Turn the connection into the raw stream of a container.
 
         Raises:
-            BenchmarkError: the engine refuses.
+            BenchmarkError: the engine returns an error.
         """
         status, _ = self._exchange("POST", path, b"", "Connection: Upgrade\r\nUpgrade: tcp\r\n")
         if status not in (101, 200):
             raise BenchmarkError(f"POST {path}: {status}")
 
     def receive(self) -> bytes:
-        """Wait for bytes; none at the end."""
+        """Wait for bytes; return none at the end of the stream."""
         data, self._rest = self._rest or self._socket.recv(_BUFFER), b""
         return data
 
     def end_input(self) -> None:
-        """Say that no more comes from here."""
+        """Shut down the sending side."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def _exchange(

@@ -1,4 +1,4 @@
-"""What was measured: its form, and the JSON file that keeps it."""
+"""The records of measurements, and the JSON file that stores them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Unit = Literal["s", "ms", "MB", ""]
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Values of one thing, in the order in which they were measured."""
+    """Measured values of one side, in the order of measurement."""
 
     label: str
     values: list[float]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median of the values."""
         return figures.median(self.values)
 
 
@@ -42,17 +42,17 @@ class Measure:
     Attributes:
         case: the name of its case.
         name: distinguishes the figures of one case.
-        engine: where it was measured; ``""`` where no engine takes part.
-        title: what it is.
+        engine: the engine; ``""`` if none is involved.
+        title: a description for readers.
         how: what is compared with the target: the median of the pairs' ratios, of their inverse (theirs over ours,
             a throughput), of their differences, or of our values alone; or the largest of our values.
         unit: of all values.
         ours: Buildr's values.
-        theirs: what it is compared with, in pairs with ``ours``.
+        theirs: the values to compare with, paired with ``ours``.
         limit: the target; ``None``: there is none.
-        at_least: whether the limit is one from below.
-        more: further facts, by what they are.
-        date: of the day it was measured.
+        at_least: whether the limit is a lower bound.
+        more: further facts, by name.
+        date: the day of the measurement.
     """
 
     case: str
@@ -70,15 +70,15 @@ class Measure:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What another measurement of the same has in common with it."""
+        """The key that repeated measurements of the same figure share."""
         return (self.case, self.engine, self.name)
 
     @property
     def value(self) -> float:
-        """The figure that the target is about.
+        """The figure that the target limits.
 
         Raises:
-            ValueError: it needs something to compare with, and there is nothing.
+            ValueError: a comparison is asked for, and there are no values to compare with.
         """
         if self.how == "value":
             return self.ours.median
@@ -94,9 +94,9 @@ class Measure:
 
     @property
     def fastest(self) -> float | None:
-        """The fastest run against the fastest of the other side; ``None`` where no ratio is asked for.
+        """The ratio of the fastest runs of both sides; ``None`` unless ``how`` is a ratio.
 
-        It says what the median hides: where a command has two speeds, chance decides on which of them the median falls.
+        It complements the median: if a command has two typical speeds, chance decides on which the median falls.
         """
         if self.theirs is None or self.how not in ("ratio", "inverse"):
             return None
@@ -113,11 +113,11 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """All that was measured on one machine.
+    """All measurements of one machine.
 
     Attributes:
-        machine: facts about it that say nothing of whose it is.
-        measures: one for each case, engine and name.
+        machine: facts about it that do not identify its owner.
+        measures: one per case, engine and name.
     """
 
     machine: dict[str, str]
@@ -125,10 +125,10 @@ class Results:
 
 
 def machine_facts(versions: dict[str, str]) -> dict[str, str]:
-    """Say what was measured on.
+    """Return facts about this machine.
 
     Args:
-        versions: of the engines, by their names.
+        versions: the engines' versions, by engine name.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
@@ -142,12 +142,12 @@ def machine_facts(versions: dict[str, str]) -> dict[str, str]:
 
 
 def add(path: Path, new: Results) -> None:
-    """Write new figures into a file, made now if need be; see `merge`."""
+    """Merge new figures into a file, created if necessary; see `merge`."""
     write(path, merge(read(path), new) if path.exists() else new)
 
 
 def merge(old: Results, new: Results) -> Results:
-    """Return the new figures, and the old ones of what was not measured again on the same machine."""
+    """Return the new figures, and the old ones of the same machine that were not measured again."""
     if any(old.machine.get(k, v) != v for k, v in new.machine.items()):
         return new
     keys = {measure.key for measure in new.measures}
@@ -160,10 +160,10 @@ def read(path: Path) -> Results:
     """Read a file of results.
 
     Raises:
-        BenchmarkError: there is none.
+        BenchmarkError: the file does not exist.
     """
     if not path.exists():
-        raise BenchmarkError(f"there are no results in {path}")
+        raise BenchmarkError(f"{path} does not exist")
     found: dict[str, Any] = json.loads(path.read_text())
     return Results(
         machine=found["machine"], measures=[_measure(dict(row)) for row in found["measures"]]
@@ -171,7 +171,7 @@ def read(path: Path) -> Results:
 
 
 def write(path: Path, results: Results) -> None:
-    """Write a file of results, in an order that does not depend on what was measured when."""
+    """Write a file of results, in an order that does not depend on the time of measurement."""
     rows = [dataclasses.asdict(m) for m in sorted(results.measures, key=lambda m: m.key)]
     for row in rows:
         for side in ("ours", "theirs"):
@@ -197,5 +197,5 @@ def _measure(row: dict[str, Any]) -> Measure:
 
 
 def series(label: str, values: Sequence[float]) -> Series:
-    """Put values together."""
+    """Make a series."""
     return Series(label=label, values=list(values))

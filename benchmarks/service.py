@@ -1,4 +1,4 @@
-"""A Podman user without any service, and the end of the services that Buildr starts there."""
+"""An environment without a Podman service, and stopping the services that Buildr starts in it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SECONDS = 30.0
 
 @contextlib.contextmanager
 def nothing_running(engine: Engine) -> Iterator[dict[str, str]]:
-    """Yield an environment in which no Podman socket can be found, not even one of Buildr's earlier runs."""
-    # Short: a socket's path has 107 bytes at most.
+    """Yield an environment without a Podman socket, not even one left by an earlier run of Buildr."""
+    # Short, because a socket's path is limited to 107 bytes.
     directory = Path(tempfile.mkdtemp(prefix="bb-", dir="/tmp"))
     environ = {_VARIABLE: str(directory)}
     try:
@@ -37,10 +37,10 @@ def nothing_running(engine: Engine) -> Iterator[dict[str, str]]:
 
 
 def end_services(environ: Mapping[str, str]) -> None:
-    """End each ``podman system service`` of an environment, and wait until it is gone.
+    """Stop each ``podman system service`` of an environment, and wait until it has ended.
 
     Raises:
-        BenchmarkError: one does not end.
+        BenchmarkError: a service does not end.
     """
     wanted = f"{_VARIABLE}={environ[_VARIABLE]}".encode()
     for process in Path("/proc").iterdir():
@@ -53,14 +53,14 @@ def end_services(environ: Mapping[str, str]) -> None:
             if words[1:3] == [b"system", b"service"]:
                 end(int(process.name))
         except (OSError, ProcessLookupError):
-            continue  # it has ended meanwhile, or is not ours to look at
+            continue  # it has ended meanwhile, or belongs to another user
 
 
 def end(pid: int) -> None:
-    """Ask a process to end, and wait for it.
+    """Terminate a process and wait for its end.
 
     Raises:
-        BenchmarkError: it does not.
+        BenchmarkError: it does not end.
     """
     try:
         descriptor = os.pidfd_open(pid)

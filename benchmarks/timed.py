@@ -1,4 +1,4 @@
-"""One command, timed as a whole: wall time, peak memory as the kernel accounts for it, output."""
+"""One command, measured as a whole: wall time, peak memory as reported by the kernel, output."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from benchmarks.engines import Engine
 
 CHUNK = 1 << 20
-_SHOWN = 4000  # characters of a failed command's last words
+_SHOWN = 4000  # characters of a failed command's output to show
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What one command did.
+    """The result of one command.
 
     Attributes:
-        seconds: wall time from its start until it was collected.
-        peak_bytes: the largest resident set, ``ru_maxrss`` of wait4(2): of the process, or of a child that it has
-            collected, or our own peak until now, whichever is largest.
+        seconds: wall time from its start until it was reaped.
+        peak_bytes: the largest resident set, ``ru_maxrss`` of wait4(2): that of the process, of a child that it has
+            reaped, or our own until now, whichever is largest.
         output: its standard output, as far as it was kept.
-        errors: its standard error.
+        errors: its standard error, the last part of it.
     """
 
     seconds: float
@@ -47,14 +47,14 @@ def run(
     environ: Mapping[str, str] | None = None,
     read: Callable[[int], bytes] | None = None,
 ) -> Run:
-    """Run a command as the engine's user, with its output going through a pipe to us.
+    """Run a command as the engine's user, and read its output through a pipe.
 
     Args:
-        engine: whose user and environment it gets.
+        engine: determines the user and the environment.
         words: the command.
         cwd: where it runs.
-        environ: variables beside the engine's.
-        read: reads the pipe to its end, given its descriptor, and returns what is to be kept of it; all of it, without.
+        environ: variables in addition to the engine's.
+        read: reads the pipe, given its descriptor, to its end and returns what to keep; by default everything.
 
     Raises:
         BenchmarkError: the command failed.
@@ -88,7 +88,7 @@ def run(
 
 
 def read_all(descriptor: int) -> bytes:
-    """Keep all."""
+    """Read everything."""
     chunks = []
     while chunk := os.read(descriptor, CHUNK):
         chunks.append(chunk)
@@ -96,7 +96,7 @@ def read_all(descriptor: int) -> bytes:
 
 
 def count_bytes(descriptor: int) -> bytes:
-    """Keep nothing but the number of bytes, as decimal digits."""
+    """Return only the number of bytes, as decimal digits."""
     buffer = bytearray(CHUNK)
     total = 0
     while count := os.readv(descriptor, [buffer]):
@@ -105,7 +105,7 @@ def count_bytes(descriptor: int) -> bytes:
 
 
 def delays(descriptor: int) -> bytes:
-    """Read lines that each hold a time of ``CLOCK_MONOTONIC``; return how long each took to arrive, as lines.
+    """Read lines with times of ``CLOCK_MONOTONIC``; return each line's delay on a line of its own.
 
     All in nanoseconds; host and container share that clock (time_namespaces(7) are not used by the engines).
     """

@@ -1,4 +1,4 @@
-"""The cases: what is measured, on which engines, with which target.
+"""The benchmark cases: what each measures, on which engines, and its target.
 
 Each is a function of a `benchmarks.bench.Bench` that yields measures. They run in the order of `CASES`.
 """
@@ -26,8 +26,8 @@ class Case:
 
     Attributes:
         name: what ``--case`` takes.
-        measure: yields its measures.
-        engines: where it is measured unless others are asked for; none: it needs no engine.
+        measure: a function that yields the measures.
+        engines: the default engines; empty if the case needs no engine.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Builds of what is not known yet."""
+"""Builds without any cache."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def first_build(bench: Bench) -> Iterator[Measure]:
-    """20,000 files, none of them known from an earlier build."""
+    """20,000 files, none of them cached by an earlier build."""
     current = bench.project("many")
     rounds = iter(range(1_000_000))
 
     def unknown() -> tuple[Path, dict[str, str]]:
-        """Make it a new project: another path and content, and no cache of Buildr's."""
+        """Turn it into a new project: another path, other content, and no cache of Buildr's."""
         nonlocal current
         number = next(rounds)
         current = current.rename(current.with_name(f"{PREFIX}first-{number}"))
@@ -59,7 +59,7 @@ def first_build(bench: Bench) -> Iterator[Measure]:
 
 
 def context_memory(bench: Bench) -> Iterator[Measure]:
-    """A context of 1 GiB is sent."""
+    """A build that sends a context of 1 GiB."""
     project = bench.project("gibibyte")
     peer = f"{PREFIX}peer"
     environ = {"XDG_CACHE_HOME": str(bench.directory("cache-gibibyte"))}
@@ -67,7 +67,7 @@ def context_memory(bench: Bench) -> Iterator[Measure]:
     def ours() -> Run:
         (project / "00.bin").write_bytes(
             os.urandom(1 << 20)
-        )  # so that no layer of the last time serves
+        )  # so that no layer of the previous build is reused
         run = bench.build(project, environ)
         bench.forget(project.name)
         return run

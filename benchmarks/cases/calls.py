@@ -1,4 +1,4 @@
-"""Calls of one function, which measure themselves: a process pool is in the same process, and takes its turn there."""
+"""Calls of one function, timed by the script itself, alternating with a process pool in the same process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def calls(bench: Bench) -> Iterator[Measure]:
-    """The first call, a call in a warm worker, and many of them."""
+    """The first call, a call in a warm worker, and many calls at once."""
     project = bench.project("calls")
     name = bench.engine.name
 

@@ -1,4 +1,4 @@
-"""The loop of editing and running: many files, dependencies, and the peers at the same."""
+"""The edit-run loop: many files, dependencies, and the same with the engines' own commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def many_files(bench: Bench) -> Iterator[Measure]:
-    """20,000 files: nothing changed, then one of them."""
+    """20,000 files: nothing changed, then one file changed."""
     small, many = bench.project("small"), bench.project("many")
     ours, theirs = bench.in_turn(lambda: bench.buildr(many), lambda: bench.buildr(small))
     same_output(ours, theirs)
@@ -56,7 +56,7 @@ def many_files(bench: Bench) -> Iterator[Measure]:
 
 
 def peers(bench: Bench) -> Iterator[Measure]:
-    """What the engine's own build and run take for the same 20,000 files; three rounds, since each takes long."""
+    """The engine's own build and run of the same 20,000 files; three rounds only, since each takes long."""
     many = bench.project("many")
     image = f"localhost/buildr/{PREFIX}peer"
     rounds = iter(range(10_000, projects.FILES))
@@ -87,7 +87,7 @@ def peers(bench: Bench) -> Iterator[Measure]:
 
 
 def dependencies(bench: Bench) -> Iterator[Measure]:
-    """One line changed in a small project with five packages from the index: none is installed again."""
+    """One line changed in a small project with five packages from the index; none is reinstalled."""
     project = bench.project("dependencies")
     lines = iter(range(1_000_000))
     installed = set()

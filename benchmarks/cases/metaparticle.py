@@ -1,4 +1,4 @@
-"""Metaparticle's Python package, at the same project with five dependencies; it knows Docker alone."""
+"""Metaparticle's Python package, on the same project with five dependencies. It supports Docker only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from benchmarks.timed import Run
 
-# Later versions of these break the client library of its time.
+# Later versions of these break the client library that Metaparticle uses.
 _PACKAGES = (projects.METAPARTICLE, "requests<2.32", "urllib3<2", "setuptools<80")
 _VERSION = "buildr-bench"
-_BASE = f"python:{_VERSION}-alpine"  # it takes no other name
+_BASE = f"python:{_VERSION}-alpine"  # the only name that it accepts
 _NAME = f"{PREFIX}metaparticle"
 
 
 def metaparticle(bench: Bench) -> Iterator[Measure]:
-    """Nothing changed, and one line changed: Buildr and Metaparticle in turn."""
+    """Nothing changed, and one line changed, for Buildr and Metaparticle alternately."""
     python = _environment(bench)
     ours, theirs = bench.project("dependencies"), bench.directory(_NAME)
     projects.metaparticle(theirs, _NAME, _VERSION)
@@ -36,7 +36,7 @@ def metaparticle(bench: Bench) -> Iterator[Measure]:
 
     def run_theirs() -> Run:
         found = timed.run(bench.engine, (python, "app.py"), cwd=theirs, environ={"SOCKET": socket})
-        # Its container stays, and has a fixed name, so that a second run would fail.
+        # It leaves its container behind under a fixed name; a second run would fail.
         bench.engine.output(docker, "rm", "--force", _NAME)
         if b"hello" not in found.output:
             raise BenchmarkError(

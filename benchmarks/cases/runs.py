@@ -1,4 +1,4 @@
-"""A run of a small project in which nothing has changed, and what it consists of."""
+"""A run of a small project with nothing changed, and its parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def nothing_changed(bench: Bench) -> Iterator[Measure]:
-    """The small project, run again as it is."""
+    """The small project, run again unchanged."""
     project = bench.project("small")
     ours, theirs = bench.in_turn(lambda: bench.buildr(project), lambda: bench.plain(project))
     same_output(ours, theirs)
@@ -34,7 +34,7 @@ def nothing_changed(bench: Bench) -> Iterator[Measure]:
 
 
 def no_service(bench: Bench) -> Iterator[Measure]:
-    """The same while no Podman service runs: Buildr has to start one each time."""
+    """The same with no Podman service running: Buildr starts one each time."""
     project = bench.project("small")
     with service.nothing_running(bench.engine) as environ:
 
@@ -84,7 +84,7 @@ def guest_import(bench: Bench) -> Iterator[Measure]:
 
 
 def command(bench: Bench) -> Iterator[Measure]:
-    """The command's own start."""
+    """The start of the command itself."""
     for option in ("--help", "--version"):
 
         def ours(option: str = option) -> Run:

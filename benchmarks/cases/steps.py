@@ -1,4 +1,4 @@
-"""The floor: what each step of a run costs at the engine's own socket, with nothing of Buildr's in between."""
+"""The floor: what each step of a run costs at the engine's socket, without Buildr."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def steps(bench: Bench) -> Iterator[Measure]:
         for count in range(bench.pairs + 1):
             times = _once(path, bench.engine.backend, image)
             for name, value in times.items():
-                if count:  # the first one warms up
+                if count:  # the first round is a warm-up
                     found[name].append(1000 * value)
     for number, (name, values) in enumerate(found.items()):
         yield Measure(
@@ -119,7 +119,7 @@ def _once(path: str, backend: str, image: str) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _socket(engine: Engine) -> Iterator[str]:
-    """Yield the path of the engine's socket; Podman gets a service of our own."""
+    """Yield the path of the engine's socket. For Podman, start a private service."""
     if engine.backend == "docker":
         yield engine.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix(
             "unix://"

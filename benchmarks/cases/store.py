@@ -1,4 +1,4 @@
-"""A run in which nothing has changed, on an engine that stores many images, after a build was killed."""
+"""A run with nothing changed, on an engine that stores many images, after a killed build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KILLED = "import os, sys; from buildr.host.marks import Mark; mark = Mark('buil
 
 
 def large_store(bench: Bench) -> Iterator[Measure]:
-    """The small project as it is, with few images stored and with many; before each run with many a build was killed."""
+    """The unchanged small project, with few stored images and with many. A build is killed before each run with many."""
     project = bench.project("small")
     engine = bench.engine
 
@@ -33,7 +33,7 @@ def large_store(bench: Bench) -> Iterator[Measure]:
         return seconds([bench.buildr(project) for _ in range(times)])
 
     bench.buildr(project)
-    # Half of them before and half afterwards: the machine may have become slower meanwhile.
+    # Half of them before and half afterwards, in case the machine slows down meanwhile.
     small = few(bench.pairs - bench.pairs // 2)
     directory = bench.directory("store")
     engine.output(engine.backend, "load", "--quiet", "--input", str(_archive(directory)))
@@ -57,7 +57,7 @@ def large_store(bench: Bench) -> Iterator[Measure]:
 
 
 def _archive(directory: Path) -> Path:
-    """Write an archive as of ``docker save``, of many images with one layer in common."""
+    """Write an archive like that of ``docker save``, with many images that share one layer."""
     path = directory / "images.tar"
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as layer:

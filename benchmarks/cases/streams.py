@@ -1,4 +1,4 @@
-"""What a guest prints: how much, how soon."""
+"""The guest's output: throughput and latency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STAMPS = 200  # lines in one run, one every 5 ms
 
 
 def throughput(bench: Bench) -> Iterator[Measure]:
-    """The guest writes 1 GiB, and a million lines, through a pipe to one and the same reader."""
+    """The guest writes 1 GiB, and a million lines, through a pipe to the same reader."""
     project = bench.project("small")
     bench.buildr(project)
     for name, title, words in (
@@ -62,7 +62,7 @@ def throughput(bench: Bench) -> Iterator[Measure]:
 
 
 def latency(bench: Bench) -> Iterator[Measure]:
-    """A line that the guest prints, until it has come out of the host process."""
+    """The time from printing a line in the guest to its arrival on the host process's stdout."""
     project = bench.project("small")
     bench.buildr(project)
     words = ("stamps", str(_STAMPS))

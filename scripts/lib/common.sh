@@ -1,22 +1,22 @@
 # shellcheck shell=sh
-# What the scripts share. Sourced, never run; `me` is the name of the script that sources it.
+# Shared by the scripts, which source it; `me` is the name of the sourcing script.
 
-# One line on stderr. stdout stays free for what a caller reads.
+# Prints one line to stderr; stdout is for results.
 say() {
     printf '%s: %s\n' "${me:-scripts}" "$*" >&2
 }
 
-# say_once KEY TEXT : says it the first time since the last `engines down`.
+# say_once KEY TEXT : prints TEXT once per KEY until the next `engines down`.
 say_once() {
     key=$1
     shift
-    # shellcheck disable=SC2154 # state is what the script has from state_dir
+    # shellcheck disable=SC2154 # the script sets state from state_dir
     mkdir -p "$state/up/said"
     [ -e "$state/up/said/$key" ] || say "$*"
     : >"$state/up/said/$key"
 }
 
-# A failure: what failed and what to do, then the end with status 1.
+# Prints an error and exits with status 1.
 die() {
     say "error: $*"
     exit 1
@@ -26,7 +26,7 @@ is_root() {
     [ "$(id -u)" = 0 ]
 }
 
-# True on a machine whose init is systemd.
+# True if the machine's init is systemd.
 has_systemd() {
     [ -d /run/systemd/system ]
 }
@@ -42,14 +42,14 @@ cgroup_mode() {
     fi
 }
 
-# True where the process may raise resource limits (CAP_SYS_RESOURCE, bit 24), as root Podman does by default.
+# True if the process may raise resource limits (CAP_SYS_RESOURCE, bit 24), as root Podman does by default.
 may_raise_limits() {
     caps=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)
     [ $(((0x$caps >> 24) & 1)) = 1 ]
 }
 
-# The directory for everything that the scripts keep: engines' storage, caches, sockets, logs.
-# Not /var/tmp, where systemd-tmpfiles removes single old files, even out of an engine's storage.
+# Prints the directory of all state: engines' storage, caches, sockets, logs. It is not in /var/tmp, where
+# systemd-tmpfiles removes single old files, even from an engine's storage.
 state_dir() {
     if is_root; then
         dir=${BUILDR_TEST_STATE:-/var/cache/buildr-engines}
@@ -61,18 +61,18 @@ state_dir() {
         *) die "BUILDR_TEST_STATE must be an absolute path, not '$dir'." ;;
     esac
     case $dir in
-        *[!A-Za-z0-9/._+-]*) die "the state directory '$dir' has a character that engines' configuration files cannot carry; set BUILDR_TEST_STATE." ;;
+        *[!A-Za-z0-9/._+-]*) die "the state directory '$dir' has a character that is not allowed in engines' configuration files; set BUILDR_TEST_STATE." ;;
     esac
     if [ -L "$dir" ] || { [ -e "$dir" ] && [ ! -O "$dir" ]; }; then
-        # Root follows neither into a directory that somebody else may change.
-        die "$dir is a link or somebody else's. Set BUILDR_TEST_STATE to a directory of your own."
+        # As root, follow no link and use no directory that another user can change.
+        die "$dir is a link or belongs to another user. Set BUILDR_TEST_STATE to a directory of your own."
     fi
     mkdir -p "$dir"
     is_root && chmod 755 "$dir"
     printf '%s\n' "$dir"
 }
 
-# copy_checkout FROM TO : copies a checkout without what was made in it. What is at TO goes before.
+# copy_checkout FROM TO : copies a checkout without generated files; replaces TO.
 copy_checkout() {
     rm -rf "$2"
     mkdir -p "$2"
@@ -94,17 +94,17 @@ apt_install() {
         esac
     done
     [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null 2>&1 || die "no apt-get here; install$missing by hand and try again."
+    command -v apt-get >/dev/null 2>&1 || die "there is no apt-get; install$missing by hand and try again."
     is_root || die "missing:$missing. Install them (sudo apt-get install$missing) or run this as root."
     apt_log=$(mktemp)
-    # One at a time: apt waits for another's installation, but not for another's refreshing of the lists.
+    # Lock: apt waits for another installation, but not for another update of the package lists.
     (
         flock 7
         say "installing with apt:$missing"
         # shellcheck disable=SC2086 # package names, split on purpose
         if ! apt_get install --no-install-recommends $missing; then
-            say "refreshing apt's package lists"
-            apt_get update || say "apt-get update failed; trying with the lists there are"
+            say "updating apt's package lists"
+            apt_get update || say "apt-get update failed; trying with the existing lists"
             # shellcheck disable=SC2086
             apt_get install --no-install-recommends $missing || {
                 cat "$apt_log" >&2
@@ -115,8 +115,8 @@ apt_install() {
     rm -f "$apt_log"
 }
 
-# apt-get without a question and without a word: its output goes to $apt_log.
-# The timeout is for fresh machines, where unattended upgrades may hold the lock at first.
+# Non-interactive and silent apt-get: its output goes to $apt_log. The timeout is for fresh machines, where unattended
+# upgrades may hold the lock at first.
 apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
         "$@" >>"$apt_log" 2>&1 </dev/null
@@ -131,15 +131,15 @@ available() {
     done
 }
 
-# running PIDFILE WORD : true when the process of the pid file lives and has WORD in its command line.
-# The second half keeps us from ever ending a stranger that got a recycled pid.
+# running PIDFILE WORD : true if the process of the pid file is alive and has WORD in its command line, which a process
+# with a recycled pid does not.
 running() {
     [ -s "$1" ] || return 1
     pid=$(cat "$1")
     { tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2"; } 2>/dev/null
 }
 
-# end_process PIDFILE WORD SECONDS : asks the process to go, waits, and forces it in the end.
+# end_process PIDFILE WORD SECONDS : terminates the process, waits, and kills it if it is still alive.
 end_process() {
     if running "$1" "$2"; then
         pid=$(cat "$1")

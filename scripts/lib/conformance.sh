@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # root, state, src and conformance come from scripts/test
-# Judging engines by tests/conformance.
+# Runs tests/conformance on engines.
 
-# judge_all [PYTEST-ARGUMENT...] : on each engine of $conformance, by turns in two lanes; fails where one does.
+# judge_all [PYTEST-ARGUMENT...] : runs on each engine of $conformance, in two parallel lanes; fails if one fails.
 judge_all() {
     rm -rf "$state/conformance"
     mkdir -m 1777 "$state/conformance"
@@ -10,7 +10,7 @@ judge_all() {
     first='' second=''
     for engine in $conformance; do
         first="$first $engine"
-        # The lanes swap at each.
+        # Alternate between the lanes.
         swapped=$first first=$second second=$swapped
     done
     judge_lane "$first" "$@" &
@@ -34,7 +34,7 @@ judge_lane() {
     return "$lane_status"
 }
 
-# judge ENGINE [PYTEST-ARGUMENT...] : bounded, so that a test that hangs is an error.
+# judge ENGINE [PYTEST-ARGUMENT...] : with a time limit, so that a test that hangs is a failure.
 judge() {
     engine=$1
     shift
@@ -47,7 +47,7 @@ judge() {
         set -- --registry "127.0.0.1:$(cut -d' ' -f1 "$state/registry/ports")" "$@"
     fi
     cd "$src" || return
-    # A shell lets what it runs in the background ignore both signals.
+    # Background processes of a shell ignore both signals.
     env --default-signal=INT,QUIT timeout --kill-after=30 900 "$root/scripts/engines" run "$engine" "$state/venv/bin/python" -m pytest \
         -p no:cacheprovider tests/conformance --backend "$backend" \
         --base-image "$("$root/scripts/offline-base" --tag)" --junitxml "$state/conformance/$engine.xml" "$@"

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
-# Docker: the dockerd that answers, or one of our own.
+# Docker: an existing dockerd, or one of our own.
 
-# docker_answers HOST : in time, even on a socket that accepts nothing.
+# docker_answers HOST : true if it answers; with a timeout, since a socket may never accept.
 docker_answers() {
     timeout 10 docker --host "$1" version --format '{{.Server.Version}}' >/dev/null 2>&1
 }
@@ -12,7 +12,7 @@ has_docker() {
 }
 
 install_docker() {
-    # Newer releases keep the command in a package of its own.
+    # Newer releases have the command in a separate package.
     # shellcheck disable=SC2046
     apt_install docker.io iptables $(available docker-cli)
 }
@@ -33,7 +33,7 @@ up_docker() {
     fi
     if ! has_docker; then
         install_docker
-        # Where systemd started the service with the installation, that one serves.
+        # If installing the package has started the service, use that.
         if [ "${BUILDR_TEST_OWN_DOCKERD:-}" != 1 ] && docker_answers unix:///var/run/docker.sock; then
             use_docker unix:///var/run/docker.sock
             return 0
@@ -43,7 +43,7 @@ up_docker() {
     use_docker "$own"
 }
 
-# A dockerd of our own that stores images in containerd, as Docker 29 does by itself.
+# A dockerd of our own with the containerd image store, the default of Docker 29.
 up_docker_containerd() {
     if ! is_root; then
         left_out docker-containerd "only root may start a dockerd"
@@ -61,7 +61,7 @@ up_docker_containerd() {
     answers docker-containerd docker version --format '{{.Server.Version}}'
 }
 
-# A dockerd of the rootless user's.
+# A dockerd of the rootless user.
 up_docker_rootless() {
     if ! is_root; then
         left_out docker-rootless "only root may start an engine as another user"
@@ -79,7 +79,7 @@ up_docker_rootless() {
     fi
     prepare_test_user
     share_root_mount
-    # The user may have a dockerd of its own, or others of ours.
+    # The user may run another dockerd, perhaps one of ours.
     runtime=/run/user/$uid/buildr-$number
     socket=$runtime/docker.sock
     if ! running "$state/docker-rootless/pid" rootlesskit; then
@@ -87,7 +87,7 @@ up_docker_rootless() {
         say "starting rootless dockerd on $socket"
         mkdir -p "$runtime" "$state/docker-rootless/data"
         chown "$test_user:" "$runtime" "$state/docker-rootless/data"
-        # Not by as_test_user: a function in the background is a shell of its own, and would hold our lock.
+        # Without as_test_user: a function in the background is a subshell, which would hold our lock.
         setsid setpriv --reuid="$test_user" --regid="$(id -g "$test_user")" --init-groups env -i HOME="$home" PATH="$plain_path" \
             XDG_RUNTIME_DIR="$runtime" DOCKERD_ROOTLESS_ROOTLESSKIT_NET=slirp4netns \
             "$start" --host "unix://$socket" --data-root "$state/docker-rootless/data" \
@@ -106,7 +106,8 @@ docker_is_at_least() {
     [ "$(dockerd --version | sed -n 's/^[^0-9]*\([0-9]*\).*/\1/p')" -ge "$1" ]
 }
 
-# start_dockerd NAME [ARGUMENT...] : starts one unless it runs. Its bridge is its own: another dockerd's stays with that.
+# start_dockerd NAME [ARGUMENT...] : starts a dockerd unless it is running. It has its own bridge, so that other
+# dockerds keep theirs.
 start_dockerd() {
     name=$1
     shift
@@ -132,7 +133,7 @@ start_dockerd() {
     await_dockerd "$name" "unix://$state/$name/docker.sock" $!
 }
 
-# bridge NAME SLOT : prints the name of a dockerd's bridge; the kernel allows 15 characters.
+# bridge NAME SLOT : prints the name of a dockerd's bridge, which may have 15 characters.
 bridge() {
     case $1 in
         docker) echo "bldr-docker$2" ;;
@@ -159,7 +160,7 @@ end_dockerds() {
         word=$state/$name/data
         [ "$name" != docker-rootless ] || word=rootlesskit
         if running "$state/$name/pid" "$word"; then
-            say "ending our dockerd ($name)"
+            say "stopping our dockerd ($name)"
             end_process "$state/$name/pid" "$word" 20
         fi
     done

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # state and slots, the directory that says whose each is, come from scripts/engines
-# Addresses and the name of a bridge for root's engines of each state directory, so that none meet those of another one, though
-# they run at the same time: a slot, of 64, that belongs to one directory from `up` to `down`. Needs root.
+# shellcheck disable=SC2154 # state and slots (a directory with the owner of each slot) come from scripts/engines
+# Addresses and bridge names for the rootful engines of each state directory, so that engines of several state
+# directories do not collide: a directory owns one of 64 slots from `up` to `down`. Needs root.
 #
-# A slot has 32 networks of 256 addresses in 10.200.0.0/13: 0 and 1 for the bridges of the two dockerds, 2 for that of Podman, and eight
-# each from 8, 16 and 24 for further networks of these.
+# A slot has 32 networks of 256 addresses in 10.200.0.0/13: 0 and 1 for the bridges of the two dockerds, 2 for Podman's,
+# and eight each from 8, 16 and 24 for their further networks.
 
-# with_slots COMMAND [ARGUMENT...] : runs it while no other script takes or frees a slot, or gives a user subordinate ids.
+# with_slots COMMAND [ARGUMENT...] : runs a command under the lock for slots and subordinate ids.
 with_slots() {
     mkdir -p "$slots"
     (
@@ -16,7 +16,7 @@ with_slots() {
     )
 }
 
-# slot : prints the slot of the state directory, which is taken if need be.
+# slot : prints the slot of the state directory; takes one if necessary.
 slot() {
     with_slots take_slot
 }
@@ -27,17 +27,17 @@ take_slot() {
     for step in $(seq 0 63); do
         found=$(((first + step) % 64))
         owner=$(readlink "$slots/$found" || :)
-        # The owner of one may have been removed by hand.
+        # The owning directory may have been removed by hand.
         if [ -z "$owner" ] || [ ! -d "$owner" ]; then
             ln -sfn "$state" "$slots/$found"
             echo "$found"
             return 0
         fi
     done
-    die "the engines of 64 state directories are up already (see $slots). End some: scripts/engines down"
+    die "engines of 64 state directories are already up (see $slots). Stop some: scripts/engines down"
 }
 
-# owned_slot : prints the slot of the state directory, if it has one.
+# owned_slot : prints the slot of the state directory; fails if it has none.
 owned_slot() {
     for place in "$slots"/[0-9]*; do
         if [ "$(readlink "$place")" = "$state" ]; then

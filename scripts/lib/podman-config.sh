@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
-# Configuration files for Podman, with only what a machine needs, read through environment variables.
+# Configuration files for Podman with only the settings that the machine needs, selected by environment variables.
 
-# at_most NUMBER LIMIT : prints the smaller of the two, where the limit may be "unlimited".
+# at_most NUMBER LIMIT : prints the smaller of the two; LIMIT may be "unlimited".
 at_most() {
     if [ "$2" != unlimited ] && [ "$2" -lt "$1" ]; then
         echo "$2"
@@ -11,8 +11,8 @@ at_most() {
     fi
 }
 
-# containers_conf root|test-user|caller-root|caller : prints a containers.conf with only what this machine needs.
-# The first two are for engines of our own, the others for the machine's Podman as it is.
+# containers_conf root|test-user|caller-root|caller : prints a containers.conf with only the settings that this machine
+# needs. The first two are for our own engines, the others for the machine's existing Podman.
 containers_conf() {
     journal=no
     if has_systemd && [ "$1" != test-user ]; then
@@ -23,19 +23,19 @@ containers_conf() {
     case $1 in
         root | caller-root)
             if ! may_raise_limits; then
-                # Root Podman asks for more than the hard limits and cannot have it here
-                # ("error setting rlimit type 7"); close to them is refused as well ("type 6").
+                # Rootful Podman asks for more than the hard limits, which fails here ("error setting rlimit type 7");
+                # values close to them are refused as well ("type 6").
                 files=$(at_most 20000 "$(sed -n 's/^Max open files *[^ ]* *\([^ ]*\).*/\1/p' /proc/self/limits)")
                 tasks=$(at_most 4096 "$(sed -n 's/^Max processes *[^ ]* *\([^ ]*\).*/\1/p' /proc/self/limits)")
                 echo "default_ulimits = [\"nofile=$files:$files\", \"nproc=$tasks:$tasks\"]"
             fi
             ;;
     esac
-    # No journal to write to, or none that this user may read.
+    # There is no journal, or this user cannot read it.
     [ $journal = yes ] || echo 'log_driver = "k8s-file"'
     echo "[engine]"
     if [ $journal = no ]; then
-        # No systemd to ask for a cgroup, or no session of it for this user.
+        # There is no systemd to ask for a cgroup, or no session for this user.
         echo 'cgroup_manager = "cgroupfs"'
         echo 'events_logger = "file"'
     fi
@@ -44,13 +44,12 @@ containers_conf() {
         echo 'runtime = "runc"'
     fi
     if [ "$1" = root ]; then
-        # A storage of our own wants its own run-time files and locks beside the machine's.
+        # Our own storage needs its own runtime files and locks beside the machine's.
         echo "tmp_dir = \"$run/libpod\""
         echo 'lock_type = "file"'
     fi
     echo "[network]"
-    # Without systemd the machine is a bare one, on which a left-over of an older Podman may make it choose CNI,
-    # whose programs are not there.
+    # On a machine without systemd, leftovers of an older Podman may make it choose CNI, whose programs are missing.
     if { [ -x /usr/lib/podman/netavark ] || [ -x /usr/libexec/podman/netavark ]; } &&
         { ! has_systemd || [ "$1" = root ] || [ "$1" = test-user ]; }; then
         echo 'network_backend = "netavark"'
@@ -63,7 +62,7 @@ containers_conf() {
     fi
 }
 
-# default_network : prints the configuration of netavark's default network, whose bridge would have the same name everywhere.
+# default_network : prints the configuration of netavark's default network with a bridge name of our own.
 default_network() {
     slot=$(slot)
     cat <<END
@@ -82,14 +81,14 @@ default_network() {
 END
 }
 
-# storage_conf STORAGE RUN : prints a storage.conf. Where the kernel has no native overlay for the user,
-# the storage library takes fuse-overlayfs by itself.
+# storage_conf STORAGE RUN : prints a storage.conf. If the kernel has no native overlay for the user, the storage
+# library falls back to fuse-overlayfs.
 storage_conf() {
     echo "# Written by scripts/engines; read only through CONTAINERS_STORAGE_CONF."
     echo "[storage]"
     echo 'driver = "overlay"'
     echo "graphroot = \"$1\""
-    echo "rootless_storage_path = \"$1\"" # a plain user's Podman takes no other from a file that a variable names
+    echo "rootless_storage_path = \"$1\"" # rootless Podman takes its store from no other key of such a file
     echo "runroot = \"$2\""
 }
 
@@ -103,7 +102,7 @@ registries_conf() {
     done
 }
 
-# put FILE : writes stdin to FILE unless it says so already, so that a running service keeps what it has read.
+# put FILE : writes stdin to FILE unless the content is the same already.
 put() {
     new=$(cat)
     if [ ! -e "$1" ] || [ "$(cat "$1")" != "$new" ]; then

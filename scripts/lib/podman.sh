@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
-# Podman: what is installed for it, root's and the rootless user's, and the caller's own.
+# Podman: its packages, the rootful and rootless test engines, and the caller's own Podman.
 
 install_podman() {
     if command -v podman >/dev/null 2>&1 && command -v newuidmap >/dev/null 2>&1 &&
@@ -8,12 +8,12 @@ install_podman() {
         return 0
     fi
     if ! is_root; then
-        die "Podman is not complete here (podman, newuidmap, and slirp4netns or pasta are needed) and only root may install it: sudo apt-get install podman uidmap slirp4netns"
+        die "Podman is incomplete (it needs podman, newuidmap, and slirp4netns or pasta) and only root can install it: sudo apt-get install podman uidmap slirp4netns"
     fi
     runtime=crun
     [ "$(cgroup_mode)" != hybrid ] || runtime='crun runc'
-    # Not every release has all of these, and what podman itself needs comes as its dependency.
-    # netavark runs iptables in older releases and nft in newer ones, and depends on neither.
+    # Not every release has all of these; podman's own requirements are its dependencies. netavark runs iptables in
+    # older releases and nft in newer ones, and depends on neither.
     # shellcheck disable=SC2046,SC2086
     apt_install podman uidmap slirp4netns catatonit iptables \
         $(available $runtime netavark aardvark-dns nftables passt fuse-overlayfs)
@@ -26,8 +26,8 @@ install_runtime() {
     fi
 }
 
-# Engines mount into containers, and rootless Podman warns at each command unless mounts propagate from /.
-# systemd sees to that on most machines.
+# Engines mount into containers, and rootless Podman warns at each command unless mounts propagate from /. On most
+# machines systemd takes care of that.
 share_root_mount() {
     if ! grep -q '^[0-9]* [0-9]* [^ ]* [^ ]* / .* shared:' /proc/self/mountinfo; then
         say "making / a shared mount (mount --make-rshared /), as systemd does"
@@ -59,7 +59,7 @@ up_podman_root() {
     answers podman-root podman info
 }
 
-# The user of rootless engines, with all that such a one needs of the machine; sets uid and home.
+# Creates the user of the rootless engines and what it needs on the machine; sets uid and home.
 prepare_test_user() {
     if ! id "$test_user" >/dev/null 2>&1; then
         say "adding the user $test_user for rootless engines"
@@ -73,17 +73,17 @@ prepare_test_user() {
         mkdir -m 700 "/run/user/$uid"
         chown "$test_user:" "/run/user/$uid"
     fi
-    # Networking of rootless containers opens it; udev gives it to everyone on most machines.
+    # Rootless networking opens it; on most machines udev makes it accessible to everyone.
     if [ ! -c /dev/net/tun ]; then
-        say "making the device /dev/net/tun"
+        say "creating the device /dev/net/tun"
         mkdir -p /dev/net
         mknod -m 666 /dev/net/tun c 10 200
     elif ! as_test_user sh -c ': <>/dev/net/tun' 2>/dev/null; then
-        say "giving everyone /dev/net/tun (chmod 666), as udev does"
+        say "making /dev/net/tun accessible to everyone (chmod 666), as udev does"
         chmod 666 /dev/net/tun
     fi
     if [ -c /dev/fuse ] && ! as_test_user sh -c ': <>/dev/fuse' 2>/dev/null; then
-        say "giving everyone /dev/fuse (chmod 666), as udev does"
+        say "making /dev/fuse accessible to everyone (chmod 666), as udev does"
         chmod 666 /dev/fuse
     fi
 }
@@ -122,8 +122,8 @@ up_podman_rootless() {
     answers podman-rootless podman info
 }
 
-# up_podman_own NAME [VARIABLE=VALUE...] : the caller's own Podman, with the storage and the settings that it has,
-# save for what cannot work on this machine.
+# up_podman_own NAME [VARIABLE=VALUE...] : the caller's own Podman with its storage and settings, except for settings
+# that cannot work on this machine.
 up_podman_own() {
     name=$1
     shift
@@ -147,14 +147,14 @@ up_podman_own() {
     answers "$name" podman info
 }
 
-# A clean environment, so that nothing of root's reaches the other user.
+# A clean environment, so that no setting of root reaches the other user.
 as_test_user() {
     setpriv --reuid="$test_user" --regid="$(id -g "$test_user")" --init-groups \
         env -i HOME="$(getent passwd "$test_user" | cut -d: -f6)" PATH="$plain_path" "$@"
 }
 
-# Ends what Podman itself left running for our engines: idle services and the helpers of rootless containers.
-# Only processes whose environment names our configuration; of a caller's own Podman, only its services.
+# Stops what Podman left running for our engines: idle services and the helpers of rootless containers. These are
+# processes whose environment names our configuration; of a caller's own Podman, only its services.
 end_podman() {
     for engine in podman-root podman-rootless; do
         helpers='podman|catatonit|conmon|slirp4netns|pasta|rootlessport|fuse-overlayfs|aardvark-dns'

@@ -2,7 +2,8 @@
 # shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
 # Two registries on loopback, one open and one with a password.
 
-# Prints the two ports of the registries: chosen once, so that a configuration that an engine has read stays true.
+# Prints the two ports of the registries. They are chosen once, so that configurations that engines have read stay
+# valid.
 registry_ports() {
     mkdir -p "$state/registry"
     [ -s "$state/registry/ports" ] || free_ports >"$state/registry/ports"
@@ -36,12 +37,12 @@ up_registry() {
         fi
         apt_install docker-registry
         if has_systemd && systemctl is-enabled --quiet docker-registry 2>/dev/null; then
-            say "disabling the system service docker-registry, which came with the package: ours is started by hand"
+            say "disabling the system service docker-registry of the package: ours is started directly"
             systemctl disable --now --quiet docker-registry || :
         fi
     fi
     if ! registries_run; then
-        # A port may have been taken since it was chosen.
+        # Another process may have taken a port since.
         for attempt in 1 2 3; do
             start_registries && break
             [ "$attempt" != 3 ] || die "docker-registry does not start; see $state/registry/*.log"
@@ -65,7 +66,7 @@ start_registries() {
     if [ ! -s "$state/registry/secret" ]; then
         (umask 077 && od -An -N18 -tx1 /dev/urandom | tr -d ' \n' >"$state/registry/secret")
     fi
-    # bcrypt is the only hash that the registry accepts; perl's crypt() is there on every Debian.
+    # The registry accepts bcrypt hashes only; perl's crypt() is available on every Debian.
     PASSWORD=$(cat "$state/registry/secret") perl -e \
         'print "buildr:", crypt($ENV{PASSWORD}, "\$2b\$05\$" . join("", map { ("a".."z")[rand 26] } 1..22)), "\n"' \
         >"$state/registry/htpasswd"
@@ -97,7 +98,7 @@ END
         running "$state/registry/$1.pid" "$state/registry/$1.yml" || return 1
         sleep 0.2
     done
-    # Somebody else's registry may answer on that port while ours has failed to bind it.
+    # Another registry may answer on that port if ours has failed to bind it.
     running "$state/registry/$1.pid" "$state/registry/$1.yml"
 }
 

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # state and here come from scripts/release
-# Another release of Debian: its root, made by mmdebstrap, and the namespaces that it is entered in.
+# Another release of Debian: its root, made by mmdebstrap, and the namespaces in which it runs.
 
 # shellcheck disable=SC2034 # scripts/release reads it
 releases='trixie sid'
 
-# All that scripts/engines and scripts/test would install there, one after another, at once.
+# Everything that scripts/engines and scripts/test would install there one by one.
 release_packages='ca-certificates procps iproute2 iptables nftables python3 python3-venv
     podman crun runc netavark aardvark-dns catatonit uidmap passt slirp4netns fuse-overlayfs
     docker.io docker-cli rootlesskit docker-registry mmdebstrap debian-archive-keyring'
@@ -20,7 +20,7 @@ release_root() {
     printf '%s\n' "$state/releases/$1"
 }
 
-# make_release RELEASE : makes its root, unless one of this recipe is there.
+# make_release RELEASE : makes its root, unless one of the same recipe exists.
 make_release() {
     name=$1
     root=$(release_root "$name")
@@ -31,9 +31,9 @@ make_release() {
     set -- --variant=minbase --format=directory --include="usr-is-merged,$(echo $release_packages | tr ' ' ,)" \
         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --dpkgopt=force-unsafe-io \
         --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"'
-    # The list of what changes every day is only valid for a week, and mirrors may be older.
+    # Release files that change daily are valid for a week only, and mirrors may be older.
     [ "$name" != sid ] || set -- "$@" --aptopt='Acquire::Check-Valid-Until "false"'
-    # A proxy may sign with an authority of its own that only this machine's bundle has.
+    # A proxy may use a certificate authority that only this machine's bundle has.
     [ ! -r "$release_bundle" ] || set -- "$@" "--customize-hook=upload $release_bundle $release_bundle"
     set -- "$@" "$name" "$root" "deb $signed$release_mirror $name main"
 
@@ -45,12 +45,12 @@ make_release() {
     say "making a root of Debian $name in $root (about half a minute)"
     mkdir -p "$state/releases"
     log=$(mktemp)
-    # Bounded: a mirror that hangs is an error.
+    # With a time limit: a mirror may hang.
     timeout --kill-after=60 900 mmdebstrap "$@" >"$log" 2>&1 9>&- || {
         tail -n 20 "$log" >&2
         rm -f "$log"
         remove_release "$name"
-        die "mmdebstrap could not make the root of $name from $release_mirror (see above). BUILDR_TEST_MIRROR names another mirror."
+        die "mmdebstrap failed to make the root of $name from $release_mirror (see above). Set BUILDR_TEST_MIRROR to use another mirror."
     }
     rm -f "$log"
     echo "$stamp" >"$root/buildr-stamp"
@@ -61,12 +61,12 @@ remove_release() {
     rmdir "$state/releases" 2>/dev/null || :
 }
 
-# release_runs RELEASE : true while its first process lives. Its process on this side has the root in its command line.
+# release_runs RELEASE : true while its first process is alive. The process outside has the root in its command line.
 release_runs() {
     running "$(release_root "$1").pid" "$(release_root "$1") "
 }
 
-# Prints the first process of a release: the only child of the one that made the namespaces.
+# Prints the first process of a release: the only child of the process that created the namespaces.
 release_first() {
     parent=$(cat "$(release_root "$1").pid")
     tr -d ' ' <"/proc/$parent/task/$parent/children"
@@ -81,8 +81,8 @@ start_release() {
     for program in unshare nsenter; do
         command -v "$program" >/dev/null 2>&1 || apt_install util-linux
     done
-    say "starting Debian $1 in namespaces of its own"
-    # Nothing outlives the first process.
+    say "starting Debian $1 in its own namespaces"
+    # All its processes end with the first one.
     rm -rf "${root:?}$release_checkouts" "$root$release_state/up" "$root$release_state/engines.json" "$root/run/buildr-ready"
     setsid unshare --mount --pid --fork --kill-child --net --uts --ipc \
         sh "$here/lib/release-init.sh" "$root" "buildr-$1" >"$root.log" 2>&1 </dev/null 9>&- &
@@ -102,13 +102,13 @@ start_release() {
     connect_release "$1" "$first"
 }
 
-# connect_release RELEASE PID : a network of two addresses, translated on the way out.
+# connect_release RELEASE PID : a network of two addresses with address translation.
 connect_release() {
     if ! command -v ip >/dev/null 2>&1 || ! command -v iptables >/dev/null 2>&1; then
         apt_install iproute2 iptables
     fi
     device=$(release_device "$1")
-    # The block 10.230.0.0/16 in steps of four addresses; the first that this machine has not given to another.
+    # Takes the first free block of four addresses in 10.230.0.0/16.
     block=$(($(printf '%s' "$device" | cksum | cut -d' ' -f1) % 16384))
     while :; do
         prefix=10.230.$((block / 64)).$((block % 64 * 4))
@@ -117,7 +117,7 @@ connect_release() {
         ip -oneline -4 address | grep -qF " $outer/" || break
         block=$(((block + 1) % 16384))
     done
-    # Packets no larger than those of the way out.
+    # Use the MTU of the default route.
     way=$(ip -4 route show default | sed -n '1s/.* dev \([^ ]*\).*/\1/p')
     mtu=$(cat "/sys/class/net/$way/mtu" 2>/dev/null || echo 1500)
     ip link add "$device" mtu "$mtu" type veth peer name eth0 mtu "$mtu" netns "$2"
@@ -137,12 +137,13 @@ connect_release() {
     release_rules -I "$device" "$inner"
 }
 
-# Fifteen characters at most, one for each state directory and release.
+# At most 15 characters, unique for each state directory and release.
 release_device() {
     printf 'bldr%s\n' "$(printf '%s' "$(release_root "$1")" | cksum | cut -d' ' -f1)"
 }
 
-# release_rules -I|-D DEVICE ADDRESS : inserts or deletes what lets packets out. Docker closes the chain FORWARD otherwise.
+# release_rules -I|-D DEVICE ADDRESS : inserts or deletes the rules that forward packets; Docker's policy of the chain
+# FORWARD drops them.
 release_rules() {
     iptables --wait "$1" FORWARD -i "$2" -j ACCEPT
     iptables --wait "$1" FORWARD -o "$2" -j ACCEPT
@@ -152,8 +153,8 @@ release_rules() {
 end_release() {
     root=$(release_root "$1")
     if release_runs "$1"; then
-        say "ending Debian $1"
-        # Engines end before what they stand on, so that their storage is whole.
+        say "stopping Debian $1"
+        # Stop engines first, so that their storage is consistent.
         first=$(release_first "$1")
         [ ! -s "$root$release_state/engines.json" ] || run_in_release "$1" scripts/engines down || :
         kill -9 "$first" 2>/dev/null || :
@@ -167,18 +168,18 @@ end_release() {
     rm -f "$root.pid" "$root.address" "$root.log"
 }
 
-# run_in_release RELEASE COMMAND [ARGUMENT...] : in a copy of the checkout as it is now.
+# run_in_release RELEASE COMMAND [ARGUMENT...] : runs in a copy of the current checkout.
 run_in_release() {
     first=$(release_first "$1")
     root=$(release_root "$1")
     shift
-    # One for each state of it: another command may be at work in the last one.
+    # One copy per state of the checkout: another command may still use an older one.
     checkout=$release_checkouts/$(tar_checkout "$(dirname -- "$here")" | cksum | cut -d' ' -f1)
     if [ ! -d "$root$checkout" ]; then
         copy_checkout "$(dirname -- "$here")" "$root$checkout.$$"
         mv -T "$root$checkout.$$" "$root$checkout" 2>/dev/null || rm -rf "$root$checkout.$$"
     fi
-    # Only what the way out needs goes along; what is kept is in the release's own root.
+    # Pass only the settings of proxies and indexes; caches are in the release's own root.
     python3 -I - "$first" "$checkout" "$@" <<'END'
 import os, sys
 first, checkout, *command = sys.argv[1:]

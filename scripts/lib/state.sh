@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # state, run, here and the like come from scripts/engines
-# What is up: engines.json, and running a command as an engine's user.
+# The file engines.json, which lists what is up, and running commands as an engine's user.
 
-# fragment NAME BACKEND USER|- UID HOME [VARIABLE=VALUE...] : notes one engine down for engines.json.
+# fragment NAME BACKEND USER|- UID HOME [VARIABLE=VALUE...] : records an engine for engines.json.
 fragment() {
     mkdir -p "$state/up"
     python3 - "$@" >"$state/up/$1.json" <<'END'
@@ -23,13 +23,13 @@ json.dump(
 END
 }
 
-# True when engines.json is of this boot: no process has outlived the last one.
+# True if engines.json is from the current boot.
 is_up() {
     [ -s "$state/engines.json" ] && [ "$(cat "$state/up/boot" 2>/dev/null)" = "$(cat /proc/sys/kernel/random/boot_id)" ]
 }
 
-# begin_empty ENGINE DIRECTORY... : removes what earlier tests have left in a store of ours, unless that engine is up. An engine
-# looks at each image that it stores to list a few: with a thousand of them each test takes twice as long.
+# begin_empty ENGINE DIRECTORY... : removes what earlier tests left in a store of ours, unless that engine is up. To
+# list a few images an engine reads all that it stores: with a thousand of them each test takes twice as long.
 begin_empty() {
     if is_up && [ -s "$state/up/$1.json" ]; then
         return 0
@@ -41,7 +41,7 @@ begin_empty() {
     done
 }
 
-# Puts engines.json together from the fragments, the registries and the name of the base image.
+# Writes engines.json from the fragments, the registries and the name of the base image.
 write_state() {
     # shellcheck disable=SC2046 # two numbers
     set -- $(registry_ports)
@@ -52,7 +52,7 @@ state = pathlib.Path(sys.argv[1])
 base_image, open_port, password_port = sys.argv[2:]
 engines = {}
 for fragment in sorted((state / "up").glob("*.json")):
-    if fragment.stem == "podman":  # the caller's own is not one of the tests' engines
+    if fragment.stem == "podman":  # the caller's own Podman is not a test engine
         continue
     engines |= json.loads(fragment.read_text())
 registries = {}
@@ -78,7 +78,7 @@ left_out() {
     rm -f "$state/up/$1.json"
 }
 
-# answers ENGINE COMMAND... : the engine's own command must work in the environment that we hand out.
+# answers ENGINE COMMAND... : fails unless the engine's own command works in its environment.
 answers() {
     engine=$1
     shift
@@ -91,7 +91,8 @@ answers() {
     rm -f "$log"
 }
 
-# run_as ENGINE COMMAND [ARGUMENT...] : in the current directory where that user may be in it, else in the user's home.
+# run_as ENGINE COMMAND [ARGUMENT...] : runs in the current directory if that user can enter it, else in the user's
+# home.
 run_as() {
     engine=$1
     shift
@@ -101,7 +102,7 @@ import json, os, pwd, sys
 (engine,) = json.load(open(sys.argv[1])).values()
 environ = dict(os.environ)
 if engine["user"]:
-    # Root's settings must not steer another user's programs; a proxy or a certificate file may stay.
+    # Root's settings must not reach another user's programs, except for proxies and certificate files.
     kept = ("LANG", "LC_", "TERM", "TZ", "PIP_", "SSL_CERT", "BUILDR_", "COVERAGE_")
     kept += ("http_", "https_", "no_", "HTTP_", "HTTPS_", "NO_")
     environ = {name: value for name, value in environ.items() if name.startswith(kept)}
@@ -111,7 +112,7 @@ if engine["user"]:
     os.setuid(account.pw_uid)
 environ |= engine["environ"]
 try:
-    os.listdir(os.getcwd())  # by its full path: a directory above may be closed to that user
+    os.listdir(os.getcwd())  # by its full path: the user may not be able to enter a parent
 except OSError:
     os.chdir(engine["home"])
 os.execvpe(sys.argv[2], sys.argv[2:], environ)

@@ -131,7 +131,7 @@ def test_results_survive_their_file(tmp_path: Path) -> None:
 
 
 def test_no_results_are_a_plain_error(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="no results"):
+    with pytest.raises(BenchmarkError, match="does not exist"):
         results.read(tmp_path / "results.json")
 
 

@@ -40,7 +40,7 @@ def test_each_state_directory_has_a_slot_of_its_own_until_it_is_given_back(root:
 
     done = script(root, SLOTS, "slot")
     assert done.returncode == 1
-    assert "End some: scripts/engines down" in done.stderr
+    assert "Stop some: scripts/engines down" in done.stderr
 
     assert script(root, 7, "with_slots free_slot").returncode == 0
     assert slot(root, SLOTS) == taken[7]
