@@ -26,7 +26,7 @@
             └── CommandNotFoundError 127
 
 The numbers are the exit statuses of the process when the error reaches the top, as those of ``docker run`` and
-``podman run``. A text says what failed, why, and what to do.
+``podman run``; what is wrong on the command line itself ends with 2. A text says what failed, why, and what to do.
 
 Longer than 250 lines: the whole tree in one place.
 """
@@ -61,6 +61,9 @@ __all__ = [
     "TransferError",
     "TrustError",
 ]
+
+WRONG_COMMAND_LINE = 2
+"""The exit status of a wrong command line, as with Python itself."""
 
 # Characters that control a terminal or make text look different from what it is: C0 and C1 (ECMA-48) without line feed and tab, the
 # separators of lines and paragraphs, and what changes the direction of writing (https://www.unicode.org/reports/tr9).
@@ -183,7 +186,18 @@ class BuildrError(Exception):
 
 
 class OptionError(BuildrError, ValueError):
-    """An option has a wrong name, type or value."""
+    """An option has a wrong name, type or value.
+
+    Args:
+        what: see `BuildrError`.
+        hint: likewise.
+        on_command_line: whether it was given there: then the exit status is that of a wrong command line.
+    """
+
+    def __init__(self, what: str, *, hint: str = "", on_command_line: bool = False) -> None:
+        super().__init__(what, hint=hint)
+        if on_command_line:
+            self.exit_code = WRONG_COMMAND_LINE
 
 
 class TrustError(BuildrError):

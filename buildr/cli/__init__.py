@@ -12,6 +12,7 @@ import click
 from buildr._version import __version__
 from buildr.cli.base import base
 from buildr.cli.build import build
+from buildr.cli.command import Context
 from buildr.cli.completion import VARIABLE as COMPLETION
 from buildr.cli.completion import completion
 from buildr.cli.config import config
@@ -19,6 +20,7 @@ from buildr.cli.containerfile import containerfile
 from buildr.cli.doctor import doctor
 from buildr.cli.eject import eject
 from buildr.cli.exec import exec_
+from buildr.cli.help import help_
 from buildr.cli.init import init
 from buildr.cli.logs import logs
 from buildr.cli.prune import prune
@@ -47,6 +49,8 @@ could not be started, as with docker and podman; 2 for a wrong command line.
 class _Group(click.Group):
     """The commands, in the order in which one needs them."""
 
+    context_class = Context
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names as they were added."""
         return list(self.commands)
@@ -54,9 +58,15 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a script in its place is a likely slip."""
-        if args[0] not in self.commands and (args[0].endswith(".py") or os.path.isfile(args[0])):
-            ctx.fail(f"No such command {args[0]!r}. To run a script: buildr run {args[0]}")
+        """Find the command; a script in its place is a likely slip, as is a command of an engine's."""
+        name = args[0]
+        if name not in self.commands:
+            if name.endswith(".py") or os.path.isfile(name):
+                ctx.fail(f"No such command {name!r}. To run a script: buildr run {name}")
+            from buildr.cli.foreign import COMMANDS as OF_ENGINES
+
+            if name in OF_ENGINES:
+                ctx.fail(f"No such command {name!r}. Use: buildr {OF_ENGINES[name]}")
         return super().resolve_command(ctx, args)
 
 
@@ -73,7 +83,7 @@ def app() -> None:
 _COMMANDS = (
     *(init, run, shell, build, push, containerfile, eject, quadlet),
     *(ps, logs, exec_, stop, prune),
-    *(config, doctor, base, completion),
+    *(config, doctor, base, completion, help_),
 )
 for _command in _COMMANDS:
     app.add_command(_command)

@@ -144,6 +144,7 @@ def build_target(
                     "a push needs a repository to push to",
                     hint="Name it: --repository, or repository in the decorator or [tool.buildr.package], such as"
                     ' "registry.example.org/me".',
+                    on_command_line=True,
                 )
             package = structs.replace(package, publish=True)
         project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)

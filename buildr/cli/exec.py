@@ -9,7 +9,7 @@ import click
 
 from buildr.cli.command import Command, option
 from buildr.cli.engines import engines_option, reached
-from buildr.cli.options import options
+from buildr.cli.options import interactive_option, options
 
 if TYPE_CHECKING:
     from buildr.host.signals import Signals
@@ -38,7 +38,7 @@ _own_options = (
 )
 @click.argument("word", metavar="RUN")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
-@options(engines_option, _own_options)
+@options(engines_option, _own_options, interactive_option)
 @click.pass_context
 def exec_(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,

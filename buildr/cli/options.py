@@ -107,6 +107,16 @@ project_options = (
 )
 """What the command line says of the project's file."""
 
+interactive_option = tuple(
+    option(*names, is_flag=True, hidden=True, expose_value=False)
+    for names in (("-i", "--interactive"), ("-t", "--tty"))
+)
+"""``-it``, as with docker: standard input is always passed on, and a terminal where there is one."""
+always_option = tuple(
+    option(name, is_flag=True, hidden=True, expose_value=False) for name in ("--rm", "--init")
+)
+"""What is always so: the container goes when it ends, and its first process passes signals on and reaps."""
+
 watch_option = (
     option(
         "--watch",

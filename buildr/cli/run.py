@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildr.cli.build import no_cache_option
 from buildr.cli.command import Command, completing
 from buildr.cli.options import (
+    always_option,
     backend_option,
     build_options,
     builder_option,
     collected_option,
     container_options,
     image_options,
+    interactive_option,
     module_option,
     options,
     output_options,
@@ -25,7 +28,7 @@ from buildr.cli.options import (
     wheel_cache_option,
 )
 from buildr.cli.target import Target, function_option
-from buildr.cli.values import flags, in_words_of
+from buildr.cli.values import flags, in_words_of, wrong_command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +38,14 @@ if TYPE_CHECKING:
     from buildr.config import Settings
     from buildr.host.signals import Signals
     from buildr.plan.entry import Entry
+
+
+ESSENTIAL = (
+    *("--py-version", "--dependency", "--system-package"),
+    *("--port", "--env", "--mount", "--output", "--detach"),
+    *("--backend", "--watch"),
+)
+"""The flags that most users need, and no others."""
 
 
 class RunCommand(Command):
@@ -83,6 +94,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
 @click.command(
     cls=RunCommand,
     usages=("[OPTIONS] SCRIPT [ARGS]...", "[OPTIONS] -m MODULE [ARGS]..."),
+    essential=ESSENTIAL,
     context_settings={"allow_interspersed_args": False},
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
@@ -90,6 +102,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     module_option,
     function_option,
     build_options,
+    no_cache_option,
     wheel_cache_option,
     image_options,
     publish_option,
@@ -100,14 +113,17 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     watch_option,
     project_options,
     output_options,
+    interactive_option,
+    always_option,
 )
 @click.pass_context
-def run(
+def run(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     /,
     words: tuple[str, ...],
     module: str | None,
     function: str | None,
+    no_cache: bool,
     backend: str | None,
     watch: bool,
     **values: Any,
@@ -139,7 +155,7 @@ def run(
 
     def find() -> tuple[Entry, Settings]:
         resolved = target.resolve()
-        with in_words_of(context):
+        with in_words_of(context), wrong_command_line():
             if watch and resolved.settings.runtime.detach:
                 raise exclusive(
                     "--watch",
@@ -154,8 +170,12 @@ def run(
             _run_here_inside(target.entry())
 
         def execute(entry: Entry, settings: Settings) -> int:
+            nonlocal no_cache
             with in_words_of(context):
-                plan = plan_run(entry, settings, backend=backend, builder=builder)
+                plan = plan_run(
+                    entry, settings, backend=backend, builder=builder, cache=not no_cache
+                )
+                no_cache = False  # a watch builds again only what has changed
                 return runner(plan.choices.runner).run(plan, signals)
 
         if watch:

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from buildr.cli.build import no_cache_option
 from buildr.cli.command import Command, completing, option
 from buildr.cli.options import (
+    always_option,
     backend_option,
     build_options,
     builder_option,
     container_options,
     image_options,
+    interactive_option,
     module_option,
     options,
     output_options,
@@ -27,6 +30,13 @@ if TYPE_CHECKING:
 
 _SHELL = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
 
+ESSENTIAL = (
+    *("--py-version", "--dependency", "--system-package"),
+    *("--port", "--env", "--mount"),
+    *("--backend", "-c"),
+)
+"""The flags that most users need."""
+
 _own_options = (
     option(
         "-c", "line", metavar="COMMAND", help="One line for sh, in place of a shell to type in."
@@ -36,6 +46,7 @@ _own_options = (
 
 @click.command(
     cls=Command,
+    essential=ESSENTIAL,
     short_help="Open a shell in the container of a script.",
     usages=(
         "[OPTIONS] SCRIPT [-c COMMAND | -- COMMAND...]",
@@ -47,6 +58,7 @@ _own_options = (
     module_option,
     function_option,
     build_options,
+    no_cache_option,
     wheel_cache_option,
     image_options,
     container_options,
@@ -55,14 +67,17 @@ _own_options = (
     output_options,
     project_options,
     _own_options,
+    interactive_option,
+    always_option,
 )
 @click.pass_context
-def shell(
+def shell(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     /,
     words: tuple[str, ...],
     module: str | None,
     function: str | None,
+    no_cache: bool,
     backend: str | None,
     line: str | None,
     **values: Any,
@@ -107,6 +122,7 @@ def shell(
                 backend=backend,
                 builder=resolved.given.package.get("builder"),
                 command=command,
+                cache=not no_cache,
             )
             return runner(plan.choices.runner).run(plan, signals)
 

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from buildr.cli.command import option
-from buildr.cli.values import file_use, flags, in_words_of
+from buildr.cli.values import file_use, flags, in_words_of, wrong_command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,11 +116,12 @@ def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()
 
     if module is not None and script is not None:
         raise click.UsageError("Name a script or a module (-m), not both.")
-    if module is not None:
-        return _module_entry(module, arguments)
-    if script is None:
-        raise click.UsageError("Missing argument 'SCRIPT'. Or name a module: -m MODULE.")
-    return script_entry(script, arguments)
+    with wrong_command_line():
+        if module is not None:
+            return _module_entry(module, arguments)
+        if script is None:
+            raise click.UsageError("Missing argument 'SCRIPT'. Or name a module: -m MODULE.")
+        return script_entry(script, arguments)
 
 
 def _module_entry(name: str, arguments: tuple[str, ...]) -> Entry:

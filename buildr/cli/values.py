@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from buildr.errors import BuildrError, OptionName
+from buildr.errors import WRONG_COMMAND_LINE, BuildrError, OptionError, OptionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from buildr.config import FileUse, Layer
     from buildr.errors import Term
+
+
+_NOT_GIVEN = (None, False, ())
 
 
 def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
@@ -33,10 +36,10 @@ def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
 
     groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
     origins: dict[str, str] = {}
-    with in_words_of(context):
+    with in_words_of(context), wrong_command_line():
         for option in OPTIONS.values():
             value = values.get(parameter(option))
-            if value not in (None, False, ()):
+            if value not in _NOT_GIVEN:
                 groups[option.group][option.name] = option.from_flag(value)
                 origins[option.key] = option.long_flag
         if not groups["package"].keys().isdisjoint(("base_image", "py_version", "variant")):
@@ -63,14 +66,34 @@ def file_use(values: Mapping[str, Any]) -> FileUse:
 
 
 @contextlib.contextmanager
+def wrong_command_line() -> Iterator[None]:
+    """Let an error be one of the command line: it ends with that status."""
+    try:
+        yield
+    except BuildrError as error:
+        error.exit_code = WRONG_COMMAND_LINE
+        raise
+
+
+@contextlib.contextmanager
 def in_words_of(context: click.Context) -> Iterator[None]:
-    """Let errors name options as the command line does: ``--py-version`` for ``package.py_version``."""
+    """Let errors name options as the command line does: ``--py-version`` for ``package.py_version``.
+
+    One about an option that the command line gives ends with the status of a wrong command line.
+    """
     try:
         yield
     except BuildrError as error:
         from buildr.cli.options import parameter
         from buildr.options import OPTIONS
         from buildr.options.errors import Accepts
+
+        if isinstance(error, OptionError) and any(
+            context.params.get(parameter(OPTIONS[name])) not in _NOT_GIVEN
+            for name in error.options
+            if name in OPTIONS
+        ):
+            error.exit_code = WRONG_COMMAND_LINE
 
         taken = {param.name for param in context.command.params}
 

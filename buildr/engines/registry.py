@@ -228,13 +228,13 @@ def load(choice: Choice) -> Connect:
     if (plugin := load_plugin(ENTRY_POINTS, choice.name, "backend")) is not None:
         found, value = plugin
         if not callable(found):
-            raise OptionError(
-                f"the backend {choice.name!r} ({value}) is not a function", hint=_REPORT
-            )
+            what = f"the backend {choice.name!r} ({value}) is not a function"
+            raise OptionError(what, hint=_REPORT)
         return cast("Connect", found)
     raise OptionError(
         f"there is no backend {choice.name!r} (from {choice.origin})",
         hint=f"Choose one of: {', '.join((AUTO, *names()))}.",
+        on_command_line=choice.origin.startswith("-"),
     )
 
 

@@ -35,7 +35,12 @@ def build_and_publish(
 
 
 def build_elsewhere(
-    executor: Images, project: Project, builder: Backend, say: Callable[[str], None]
+    executor: Images,
+    project: Project,
+    builder: Backend,
+    say: Callable[[str], None],
+    *,
+    cache: bool = True,
 ) -> str:
     """Build with one engine and run with another: the image goes through its registry."""
     try:
@@ -51,7 +56,7 @@ def build_elsewhere(
                     ", or name one engine for both.",
                 ),
             )
-        image = build_and_publish(builder, project, say)
+        image = build_and_publish(builder, project, say, cache=cache)
         if builder.info.backend == executor.info.backend:
             return image
     finally:

@@ -44,7 +44,7 @@ _DECLARED = (
         name="publish",
         read=flag,
         form="switch",
-        flags=("--push", "--publish"),
+        flags=("--push",),
         flag_set="publish",
         decides_image=False,
         help="Push the image, with the logins of podman and docker.",
@@ -167,7 +167,7 @@ _DECLARED = (
     _build(
         name="user",
         read=values.user,
-        flags=("--user",),
+        flags=("-u", "--user"),
         metavar="root",
         help="Run as root in the container, rather than as uid 1000.",
     ),

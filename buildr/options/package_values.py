@@ -20,7 +20,7 @@ _PY_VERSION = 'a Python version, 3.8 or newer, as text: "3", "3.12", "3.12.4", "
 _PY_PATTERN = r"3(?:\.(?:[89]|[1-9][0-9])(?:\.[0-9]{1,2})?(?:-rc|(?:a|b|rc)[0-9]{1,2})?)?"
 _VARIANT = 'the end of a tag of the image "python", such as "alpine", "slim" or "slim-bookworm"; "" for none'
 _VARIANT_PATTERN = r"(?:[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?)?"
-_USER = '"root"; without it, the image runs as uid 1000 and gid 0'
+_USER = '"root"; without it, the image runs as uid 1000 and gid 0, and what it writes to mounts is yours'
 BACKEND = 'the name of a backend: "podman", "docker", "auto", or one that another package provides'
 _BACKEND_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 _CONTEXT = "the path of the directory that is sent to the build"
@@ -103,7 +103,8 @@ def context(value: object) -> str:
 
 def user(value: object) -> str:
     """Read the option ``user``."""
-    return matching(value, "root", _USER)
+    matching(value, "root|0(?::0)?|root:(?:0|root)|0:root", _USER)
+    return "root"
 
 
 def dependencies_file(value: object) -> str:

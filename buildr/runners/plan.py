@@ -35,6 +35,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """The reference of an image that runs as it is, in place of a project's."""
     command: tuple[str, ...] = ()
     """What runs in place of the program; empty: the program."""
+    cache: bool = True
+    """Whether an image, or layers, of an earlier build may serve."""
     stored_secrets: tuple[tuple[str, str], ...] = ()
     """Variables of a rendered plan that secrets of the place where it runs give their values, each with the secret's name."""
 
@@ -56,6 +58,7 @@ def plan_run(
     backend: str | None = None,
     builder: str | None = None,
     command: tuple[str, ...] = (),
+    cache: bool = True,
 ) -> RunPlan:
     """Plan the run of a program.
 
@@ -65,6 +68,7 @@ def plan_run(
         backend: the flag ``--backend``.
         builder: the flag ``--builder``.
         command: what runs in place of the program; empty: the program.
+        cache: whether an image, or layers, of an earlier build may serve.
 
     Raises:
         TrustError: the project's file asks for what the user does not allow.
@@ -77,6 +81,7 @@ def plan_run(
         entry=entry,
         project=plan(entry, settings.package, env_files=settings.runtime.env_file),
         command=command,
+        cache=cache,
     )
 
 

@@ -85,14 +85,21 @@ class EngineSession:
         backend, project, say, choices = self.backend, self.project, self.say, self.plan.choices
         if choices.builder.name not in (choices.executor.name, registry.AUTO):
             elsewhere = registry.connect(choices.builder, say)
-            return Ready(image=build_elsewhere(backend, project, elsewhere, say))
+            return Ready(
+                image=build_elsewhere(backend, project, elsewhere, say, cache=self.plan.cache)
+            )
         if project.package.publish:
-            return Ready(image=build_and_publish(backend, project, say))
+            return Ready(image=build_and_publish(backend, project, say, cache=self.plan.cache))
         return make_ready(
             backend,
             project,
             say,
-            Wanted(growth=_growth(self.runtime), trust=trust, wheels=project.package.wheel_cache),
+            Wanted(
+                growth=_growth(self.runtime),
+                cache=self.plan.cache,
+                trust=trust,
+                wheels=project.package.wheel_cache,
+            ),
             verbosity=verbosity(project.package),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import buildr
-from buildr.cli import app
+from buildr.cli import app, foreign
 from buildr.engines import registry
 from buildr.errors import BuildrError, Message, OptionName
 from buildr.options import Port, Tmpfs
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("init", "run", "shell", "build", "push", "containerfile", "eject", "quadlet"),
-    *("ps", "logs", "exec", "stop", "prune", "config", "doctor", "base", "completion"),
+    *("ps", "logs", "exec", "stop", "prune", "config", "doctor", "base", "completion", "help"),
 )
 
 
@@ -44,6 +45,7 @@ class Call:
     package: Package
     runtime: Runtime
     choices: Choices
+    cache: bool
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         assert plan.entry is not None
         found.entry, found.package, found.runtime = plan.entry, plan.package, plan.runtime
         found.choices = plan.choices
+        found.cache = plan.cache
         return 7
 
     monkeypatch.setattr(engine, "run", run)
@@ -85,7 +88,7 @@ def buildr_command(*words: str) -> Result:
     return CliRunner().invoke(app, words, prog_name="buildr", terminal_width=78)
 
 
-def refused(capfd: pytest.CaptureFixture[str], *words: str, status: int = 125) -> str:
+def refused(capfd: pytest.CaptureFixture[str], *words: str, status: int = 2) -> str:
     """Run a command that must fail; return what it says."""
     result = buildr_command(*words)
     assert result.exit_code == status
@@ -133,7 +136,7 @@ def test_lines_that_are_to_be_typed_stand_alone() -> None:
 
 
 def test_the_help_has_a_section_for_each_kind_of_option() -> None:
-    output = buildr_command("run", "--help").output
+    output = buildr_command("run", "--help-all").output
     headings = [line for line in output.splitlines() if line.endswith(":") and line[0] != " "]
     assert headings == ["Build options:", "Image options:", "Container options:", "Other options:"]
 
@@ -141,7 +144,45 @@ def test_the_help_has_a_section_for_each_kind_of_option() -> None:
 def test_every_option_of_a_run_has_a_text() -> None:
     options = [param for param in app.commands["run"].params if isinstance(param, click.Option)]
     assert len(options) > 20
-    assert [option.name for option in options if not option.help] == []
+    assert [option.name for option in options if not option.help and not option.hidden] == []
+
+
+def test_the_help_of_a_run_shows_the_ten_options_that_matter() -> None:
+    lines = buildr_command("run", "--help").output.splitlines()
+    shown = [
+        line.split("  ")[1] for line in lines if line.startswith("  -") and line.strip() != "-"
+    ]
+    names = [name.split()[-2] if name[-1].isupper() or "]" in name else name for name in shown]
+    assert [name.split(", ")[-1] for name in names] == [
+        *("--py-version", "--dependency", "--system-package"),
+        *("--port", "--env", "--mount", "--detach", "--output"),
+        *("--backend", "--watch", "--help-all", "--help"),
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100, 120])
+@pytest.mark.parametrize("words", [("run", "--help"), ("shell", "--help"), ("build", "-h")])
+def test_a_help_is_as_wide_as_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = CliRunner().invoke(app, words).output.partition("Environment:")[0].splitlines()
+    assert columns - 20 < max(map(len, lines)) <= columns
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_and_a_command_s_name_show_what_the_command_does_by_its_option(command: str) -> None:
+    assert buildr_command("help", command).output == buildr_command(command, "-h").output
+
+
+def test_help_alone_lists_the_commands() -> None:
+    assert buildr_command("help").output == buildr_command("--help").output
+
+
+def test_help_for_an_unknown_command_names_the_nearest() -> None:
+    result = buildr_command("help", "rnu")
+    assert result.exit_code == 2
+    assert "Did you mean 'run'?" in result.output
 
 
 def test_the_help_says_that_files_in_the_container_go_with_it() -> None:
@@ -231,6 +272,8 @@ def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> 
         ("--group dev", "groups", ("dev",)),
         ("--system-package git", "system_packages", ("git",)),
         ("--user root", "user", "root"),
+        ("-u 0", "user", "root"),
+        ("-u 0:0", "user", "root"),
         ("--dockerfile D", "dockerfile", "D"),
         ("--include-secrets", "include_secrets", True),
         ("--pull", "pull", True),
@@ -240,7 +283,6 @@ def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> 
         ("--tag v1", "tag", "v1"),
         ("--repository localhost:5000/me", "repository", "localhost:5000/me"),
         ("--repository r.example/me --push", "publish", True),
-        ("--repository r.example/me --publish", "publish", True),
         ("--verbose", "verbose", True),
         ("--quiet", "quiet", True),
         ("-q", "quiet", True),
@@ -291,6 +333,68 @@ def test_an_option_of_the_container_is_the_decorator_s(
 ) -> None:
     assert buildr_command("run", *words.split(), "app.py").exit_code == 7
     assert getattr(call.runtime, option) == value
+
+
+def test_flags_of_container_engines_mean_what_they_mean_there(call: Call) -> None:
+    words = "--rm -it --init -p 8080:80 --publish 81 --volume ./a:/a -v b2:/b:ro -u root"
+    assert buildr_command("run", *words.split(), "app.py").exit_code == 7
+    assert [(port.host, port.container) for port in call.runtime.ports] == [(8080, 80), (81, 81)]
+    assert [mount.target for mount in call.runtime.mounts] == ["/a", "/b"]
+    assert call.package.user == "root"
+    assert not call.package.publish
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("-w /src", "cd"),
+        ("--workdir=/src", "cd"),
+        ("--with requests", "--dependency"),
+        ("--entrypoint sh", "buildr shell"),
+        ("--privileged", "--device"),
+        ("-P", "--port"),
+        ("--python 3.12", "--py-version"),
+        ("-f Dockerfile", "--dockerfile"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "shell", "build"])
+def test_other_flags_of_theirs_are_answered_with_ours(
+    command: str, words: str, advice: str
+) -> None:
+    result = buildr_command(command, *words.split(), "app.py")
+    assert result.exit_code == 2
+    assert advice in result.output.partition("No such option")[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "ours"), [("rm", "stop"), ("ls", "ps"), ("kill", "stop"), ("attach", "logs -f")]
+)
+def test_commands_of_container_engines_are_answered_with_ours(command: str, ours: str) -> None:
+    result = buildr_command(command, "x")
+    assert result.exit_code == 2
+    assert f"Use: buildr {ours}" in result.output
+
+
+def test_what_answers_the_flags_of_others_names_only_what_there_is() -> None:
+    for name, command in app.commands.items():
+        taken = {flag for param in command.params for flag in param.opts}
+        assert name not in foreign.COMMANDS
+        if name in {"run", "shell"}:
+            assert taken.isdisjoint(foreign.FLAGS)
+    taken = {
+        flag for command in app.commands.values() for param in command.params for flag in param.opts
+    }
+    for hint in foreign.FLAGS.values():
+        assert set(re.findall(r"--[a-z-]+", hint)) <= taken
+    for line in foreign.COMMANDS.values():
+        assert line.split()[0] in app.commands
+
+
+def test_a_run_without_cache_builds_every_step_again(call: Call) -> None:
+    assert buildr_command("run", "--no-cache", "app.py").exit_code == 7
+    assert not call.cache
+    assert buildr_command("run", "app.py").exit_code == 7
+    assert call.cache
 
 
 def test_ports_and_mounts_may_be_given_again_and_again(call: Call) -> None:
@@ -406,7 +510,7 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
         )
 
     monkeypatch.setattr(engine, "run", run)
-    assert refused(capfd, "run", "app.py") == (
+    assert refused(capfd, "run", "app.py", status=125) == (
         "buildr: error: no such image for --port host; see package.tag\n"
         "Another: --base-image, or --pull. See package.nothing.\n"
     )

@@ -145,7 +145,7 @@ def test_inside_a_container_a_module_runs_right_there(project: Path) -> None:
 
 def test_inside_a_container_a_wrong_option_is_wrong_all_the_same(project: Path) -> None:
     done = inside(project, "run", "--cpus", "x", "app.py", BUILDR_IN_CONTAINER="true")
-    assert (done.returncode, done.stdout) == (125, b"")
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 # build --------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_push_builds_and_publishes_under_the_repository(engine: FakeBackend, pro
 
 def test_push_needs_a_repository(engine: FakeBackend) -> None:
     result = buildr("push", "app.py")
-    assert result.status == 125
+    assert result.status == 2
     assert b"error: a push needs a repository to push to\nName it: --repository" in result.stderr
     assert not engine.builds
 

@@ -57,4 +57,7 @@ def test_the_page_lists_what_is_held_back(mark: str, made: object) -> None:
 
 @pytest.mark.parametrize("command", ["run", "build"])
 def test_sending_secrets_is_asked_for_by_a_flag(command: str) -> None:
-    assert "--include-secrets" in CliRunner().invoke(app, [command, "--help"]).output
+    assert (
+        "--include-secrets"
+        in CliRunner().invoke(app, [command, "--help-all" if command == "run" else "--help"]).output
+    )

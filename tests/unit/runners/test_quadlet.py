@@ -419,7 +419,7 @@ def test_an_image_gives_a_unit_with_its_name() -> None:
 
 def test_a_script_that_is_not_there_is_no_image() -> None:
     result = quadlet("missing.py")
-    assert result.exit_code == 125
+    assert result.exit_code == 2
 
 
 def test_arguments_of_an_unknown_command_are_refused(
