@@ -1,4 +1,4 @@
-"""Single functions in containers: one call, then some at a time.
+"""Single functions in containers: one call, then several at a time.
 
 python call.py
 """

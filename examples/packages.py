@@ -10,7 +10,7 @@ from buildr import Containerize
 
 @Containerize(package={"name": "packages"})
 def main() -> None:
-    import humanize  # only the container has it
+    import humanize  # installed in the container only
 
     print(humanize.naturalsize(123_456_789), "is", humanize.intword(123_456_789), "bytes")
 

@@ -1,6 +1,6 @@
-"""Files that hold secrets, as programs write them, and files that only look so: what a context must hold back, and what it must not.
+"""Files with secrets, as programs write them, and harmless lookalikes: what a context must leave out, and what it must not.
 
-Nothing here is a secret: the values are drawn from a digest, and put together so that no scanner takes this file for one.
+None of these secrets is real: the values are derived from a digest, and assembled so that no scanner flags this file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ALPHABET: Final = f"{_LETTERS}0123456789"
 
 
 def _drawn(seed: str, length: int, alphabet: str = _ALPHABET) -> str:
-    """Return a text that looks random, and is always the same."""
+    """Return a deterministic text that looks random."""
     data = hashlib.shake_256(seed.encode()).digest(length)
     return "".join(alphabet[byte % len(alphabet)] for byte in data)
 
@@ -154,7 +154,7 @@ _TOKENS: Final = (
 )
 
 SECRET: Final[dict[str, str]] = {
-    # By name, whatever is in them.
+    # Recognized by name, whatever the content.
     **{name: f"value of {name}\n" for name in _NAMED.split()},
     "Login Data": "SQLite format 3",
     # Private keys under any name.
@@ -179,7 +179,7 @@ SECRET: Final[dict[str, str]] = {
     "myproj-1a2b3c4d5e6f.json": _ACCOUNT,
     "keys.txt": "AGE-SECRET-" + "KEY-1" + _drawn("age", 58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"),
     **{f"token-{number}.txt": f"token: {token}\n" for number, token in enumerate(_TOKENS)},
-    # Settings that are there anyway, with a password in them.
+    # Ordinary settings files, with a password in them.
     ".npmrc": f"//registry.example.org/:_authToken={_TOKEN}\n",
     ".yarnrc": f"_authToken={_TOKEN}\n",
     ".yarnrc.yml": f"npmAuthToken: {_TOKEN}\n",
@@ -206,7 +206,7 @@ SECRET: Final[dict[str, str]] = {
     ".travis.yml": f"env:\n  - GH={_GITHUB}\n",
     "README.txt": f"Use {_GITHUB} to clone.\n",
 }
-"""What must not travel, by path."""
+"""Contents of files that must not travel, by path."""
 
 HARMLESS: Final[dict[str, str]] = {
     "app.py": "TOKEN = input()\n",
@@ -280,4 +280,4 @@ HARMLESS: Final[dict[str, str]] = {
     "tunnel.conf": "PrivateKey = <your key>\n",
     "monkey": "",
 }
-"""What has to travel, by path."""
+"""Contents of files that must travel, by path."""

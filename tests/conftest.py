@@ -1,8 +1,8 @@
 """Options and fixtures of all tests.
 
 Engine tests run on every engine that ``scripts/engines up`` describes in the file that ``BUILDR_TEST_ENGINES`` names.
-Without one they are skipped, each with its reason; ``--require-engine NAME`` turns that into a failure. The tests of ``tests/conformance`` run on
-the engine of ``--backend`` alone.
+Without it they are skipped with the reason; ``--require-engine NAME`` turns that into a failure. The tests of
+``tests/conformance`` run on the engine of ``--backend`` only.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         choices=(*ENGINES, "registry"),
-        help="fail, rather than skip, the tests of this engine when it is not there",
+        help="fail the tests of this engine, instead of skipping them, if it is not up",
     )
-    judged = parser.getgroup("conformance", "conformance of a backend: tests/conformance")
-    judged.addoption("--backend", metavar="NAME", help="the backend that is judged")
+    judged = parser.getgroup("conformance", "conformance tests of a backend: tests/conformance")
+    judged.addoption("--backend", metavar="NAME", help="the backend under test")
     judged.addoption(
         "--base-image",
         metavar="REFERENCE",
-        help="an image with Python and a shell that its engine stores (BUILDR_BASE_IMAGE)",
+        help="a stored image with Python and a shell (BUILDR_BASE_IMAGE)",
     )
     judged.addoption(
-        "--registry", metavar="HOST:PORT", help="an open registry, by HTTP, for what is pushed"
+        "--registry", metavar="HOST:PORT", help="an open HTTP registry for the tests that push"
     )
 
 
 def stored_state() -> dict[str, object]:
-    """Return what ``scripts/engines`` has written of what is up; nothing where its file is not named."""
+    """Return the description of the running engines by ``scripts/engines``; empty if no file is named."""
     path = os.environ.get(VARIABLE)
     if not path:
         return {}
@@ -60,7 +60,7 @@ def stored_state() -> dict[str, object]:
 
 
 def _missing(config: pytest.Config, name: str) -> None:
-    reason = f"{name} is not up: run scripts/engines up, and name its file in {VARIABLE}"
+    reason = f"{name} is not up: run scripts/engines up, and set {VARIABLE} to the path of its file"
     if name in config.getoption("--require-engine"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -68,11 +68,11 @@ def _missing(config: pytest.Config, name: str) -> None:
 
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each engine in turn."""
+    """An engine; the test runs on each one."""
     return _engine(request, request.param)
 
 
-# One parameter, so that the test's id names the engine.
+# A single parameter, so that the test's id names the engine.
 
 
 @pytest.fixture(scope="session", params=["podman-rootless"])
@@ -101,7 +101,7 @@ def _engine(request: pytest.FixtureRequest, name: str) -> Engine:
 
 @pytest.fixture(scope="session")
 def registries(request: pytest.FixtureRequest) -> Registries:
-    """Two registries on loopback: an open one, and one with a password."""
+    """Two registries on loopback, one open and one with a password."""
     found = stored_state().get("registries")
     if not isinstance(found, dict) or not found:
         _missing(request.config, "registry")

@@ -1,4 +1,4 @@
-"""A stand-in for mmdebstrap, which takes half a minute: it writes its arguments, and a system of one file."""
+"""A fake mmdebstrap (the real one takes half a minute): it records its arguments, and makes a system of one file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ cd "{folder}" && tar -cf "$before" system
 
 
 def stand_in(folder: Path) -> Path:
-    """Write the program into a directory, ``bin``, for ``PATH``; return the file that it writes its words to."""
+    """Write the program into a directory ``bin`` for ``PATH``; return the file that records its arguments."""
     (folder / "bin").mkdir()
     (folder / "system").write_text("of one file")
     reported = folder / "reported"

@@ -1,8 +1,8 @@
-"""Running the tests on several processes, with pytest-xdist: what must stay together, and what must not meet.
+"""Running the tests in several processes with pytest-xdist: scheduling and locks.
 
-All tests of one engine go to one process, one after another, since they share its containers and a project. A test
-that uses several engines goes to the process of one of them; meanwhile the others' processes wait. The other tests
-are spread by module.
+All tests of one engine run in one process, since they share its containers and a project. A test that uses several
+engines runs in the process of one of them, while the processes of the others wait. The other tests are distributed by
+module.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOCKS = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "uses(name): one process at a time runs tests that use the thing of this name"
+        "markers", "uses(name): only one process at a time runs tests that use the named resource"
     )
 
 
@@ -41,13 +41,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Spread the tests by engine, which their ids name; by module what has none: for ``--dist loadscope``.
+    """With ``--dist loadscope``, distribute tests by the engine in their ids, and others by module.
 
-    Not by the marks of ``--dist loadgroup``: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    Not with ``--dist loadgroup``: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
     if config.getoption("dist") != "loadscope":
         return None
-    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # says nothing of its types
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # has no type hints
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # likewise
         def _split_scope(self, nodeid: str) -> str:
@@ -59,7 +59,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of pytest-xdist where the locks are; called in the first process."""
+    """Pass the directory of locks to a worker; called in the controller."""
     stash = node.config.stash
     if _LOCKS not in stash:
         stash[_LOCKS] = tempfile.TemporaryDirectory(prefix="buildr-test-locks-")
@@ -68,19 +68,19 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if hasattr(config, "workerinput"):
-        # First what makes other processes wait, before they are at something long.
+        # Tests that make other processes wait come first, before those are busy with long tests.
         items.sort(key=lambda item: len(_engines(item)) < 2)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Hold what a test uses from its set-up to its tear-down, those of its module among them."""
+    """Hold the locks of a test from its set-up to its tear-down, including module fixtures."""
     locks = getattr(item.config, "workerinput", {}).get("locks")
     with contextlib.ExitStack() as held:
         if locks is not None:
             named = {name for marker in item.iter_markers("uses") for name in marker.args}
             names = sorted(named | _engines(item))
-            # Who waits has the turn: a process with one test after another would never let it in.
+            # A waiting process has precedence; otherwise a process with many tests would starve it.
             with _locked(os.path.join(locks, "turn")) if names else contextlib.nullcontext():
                 for name in names:
                     held.enter_context(_locked(os.path.join(locks, name)))

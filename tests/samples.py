@@ -1,10 +1,10 @@
-"""The samples of the documentation: every fenced block of README and of the pages, and what becomes of it.
+"""The samples of the documentation: every fenced block of the README and the pages, and how it is tested.
 
-A comment right before a block says what cannot be seen from it:
+A comment right before a block says how:
 
-- ``<!-- file: app.py -->``: it is a file that the samples after it find in the page's directory;
-- ``<!-- run by: tests/unit/test_x.py -->``: a test of its own runs it;
-- ``<!-- not run: REASON -->``: nothing does, and why.
+- ``<!-- file: app.py -->``: it is a file for the later samples of the page;
+- ``<!-- run by: tests/unit/test_x.py -->``: a separate test runs it;
+- ``<!-- not run: REASON -->``: no test runs it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from msgspec import Struct
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = ("python", "pycon", "sh", "console", "toml")
-"""What is run, or checked by what reads it."""
+"""Languages whose samples are run or parsed."""
 SHOWN = ("text", "yaml", "json", "dockerfile", "")
-"""What others print or read."""
+"""Languages of output and of other tools' files."""
 
 _BLOCK = re.compile(
     r"(?m)^(?:<!-- (?P<mark>file|run by|not run): (?P<said>.*?) -->\n+)?"
@@ -31,23 +31,23 @@ class Sample(Struct, frozen=True, kw_only=True):
     """One block."""
 
     page: str
-    """Its path in the repository."""
+    """The path of its page in the repository."""
     line: int
     language: str
     text: str
     mark: str
     """``file``, ``run by``, ``not run``, or empty."""
     said: str
-    """What stands behind the mark."""
+    """The text after the colon."""
 
     @property
     def name(self) -> str:
-        """What a test is named by."""
+        """The id of its test."""
         return f"{self.page}:{self.line}"
 
 
 def samples(page: Path) -> list[Sample]:
-    """Return the blocks of a page, without those that are directives of the site."""
+    """Return the blocks of a page, except directives of the site generator."""
     text = page.read_text()
     return [
         Sample(

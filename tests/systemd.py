@@ -1,4 +1,4 @@
-"""Reading lines of systemd's units as systemd does, to see what a program would get."""
+"""Parses lines of systemd units as systemd does, to see what a program would get."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLANKS = " \t\n\r"
 
 
 def split(text: str) -> list[str]:
-    """Take a line apart: systemd.syntax(7), "Quoting"."""
+    """Split a line into words: systemd.syntax(7), "Quoting"."""
     found: list[str] = []
     word: str | None = None
     quote = ""
@@ -50,15 +50,15 @@ def split(text: str) -> list[str]:
             word = None
         else:
             assert not (character == ";" and word is None and text[at : at + 1] in ("", " ")), (
-                "a semicolon of its own begins another command"
+                "a separate semicolon begins another command"
             )
             word = (word or "") + character
-    assert not quote, f"a quote is not closed: {text}"
+    assert not quote, f"unmatched quote: {text}"
     return found if word is None else [*found, word]
 
 
 def expand(word: str, **specifiers: str) -> str:
-    """Replace ``%`` (systemd.unit(5), "Specifiers") and ``$`` (systemd.service(5), "Command lines") where no variable is set."""
+    """Replace ``%`` (systemd.unit(5), "Specifiers") and ``$`` (systemd.service(5), "Command lines"); no variable may be set."""
     found = ""
     at = 0
     while at < len(word):
@@ -80,7 +80,7 @@ def keys(text: str, section: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     here = ""
     for line in text.split("\n"):
-        assert not line.endswith("\\"), "it would go on in the next line"
+        assert not line.endswith("\\"), "it would continue in the next line"
         if line.startswith("["):
             here = line
         elif line and not line.startswith("#") and here == f"[{section}]":

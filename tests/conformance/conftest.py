@@ -1,4 +1,4 @@
-"""Fixtures of the conformance tests: one engine, that of ``--backend``, for the user who runs them."""
+"""Fixtures of the conformance tests: the engine of ``--backend``, for the user who runs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from buildr.engines import registry
 from tests.conformance.judged import LABEL, Containers, Judged, build
 from tests.conftest import stored_state
 
-# What the scripts' tests want.
+# Fixtures that the tests of scripts need.
 from tests.engine.conftest import guest, nothing_left, project
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["guest", "nothing_left", "project"]
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:  # noqa: ARG001 - pytest's names
-    """Leave all of it out where no backend is to be judged."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:  # noqa: ARG001 - named by pytest
+    """Ignore these tests without ``--backend``."""
     return None if config.getoption("--backend") else True
 
 
 @pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """The connection to the engine."""
+    """The backend, connected to its engine."""
     choice = registry.choose(flag=request.config.getoption("--backend"))
     connection = registry.connect(choice, print)
     yield connection
@@ -42,14 +42,14 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture(scope="session")
 def base(request: pytest.FixtureRequest, backend: Backend) -> str:
-    """The stored image that everything is built on."""
+    """The stored base image."""
     named = (
         request.config.getoption("--base-image")
         or os.environ.get("BUILDR_BASE_IMAGE")
         or stored_state().get("base_image")
     )
     if not named:
-        pytest.fail("--base-image wants the reference of a stored image with Python and a shell")
+        pytest.fail("--base-image needs the reference of a stored image with Python and a shell")
     if backend.image(str(named)) is None:
         pytest.fail(f"the engine does not store the image {named} (--base-image)")
     return str(named)
@@ -57,22 +57,22 @@ def base(request: pytest.FixtureRequest, backend: Backend) -> str:
 
 @pytest.fixture(scope="session")
 def registry_address(request: pytest.FixtureRequest) -> str:
-    """An open registry that the engine may push to."""
+    """An open registry to which the engine can push."""
     address = request.config.getoption("--registry")
     if not address:
-        pytest.skip("no registry was named by --registry")
+        pytest.skip("there is no --registry")
     return str(address)
 
 
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest, backend: Backend, base: str) -> Judged:
-    """The engine as the scripts' tests want it."""
+    """The engine, for the tests of scripts."""
     return Judged(request.config.getoption("--backend"), base, backend)
 
 
 @pytest.fixture(scope="module")
 def nothing_left_behind(engine: Judged) -> Iterator[None]:
-    """Check that no container of a run is left that was not there before."""
+    """Check that no new container of a run is left."""
     before = engine.containers()
     yield
     assert engine.containers() <= before
@@ -80,13 +80,13 @@ def nothing_left_behind(engine: Judged) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def image(backend: Backend, base: str) -> str:
-    """An image for containers: the base with a folder that anybody may write to."""
+    """An image for containers: the base with a world-writable folder."""
     return build(backend, f"FROM {base}\nRUN mkdir -m 777 /data\nWORKDIR /data\n")
 
 
 @pytest.fixture
 def containers(backend: Backend, image: str) -> Iterator[Containers]:
-    """Makes containers, and removes them in the end."""
+    """Creates containers, and removes them after the test."""
     made = Containers(backend, image)
     yield made
     made.remove()

@@ -1,4 +1,4 @@
-"""The engine that is judged, and short ways to use it."""
+"""The engine under test, and helpers to use it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LABEL = "buildr.conformance"
 
 
 class Ended:
-    """What a container has written, and its exit status."""
+    """The output of a container, and its exit status."""
 
     def __init__(self, output: bytes, errors: bytes, status: int) -> None:
         self.output = output
@@ -35,10 +35,10 @@ class Ended:
 
 
 class Judged(Engine):
-    """The engine of ``--backend``, for the user who runs the tests: in this process, and for scripts.
+    """The engine of ``--backend``, for the user who runs the tests, used from this process and by scripts.
 
     Attributes:
-        connection: to the engine.
+        connection: the backend, connected to the engine.
     """
 
     def __init__(self, name: str, base_image: str, connection: Backend) -> None:
@@ -53,7 +53,7 @@ class Judged(Engine):
         self.connection = connection
 
     def images(self, repository: str) -> set[tuple[str, str]]:
-        """Return id and name of each image of a repository that this version of Buildr has built."""
+        """Return id and name of each image of a repository that this version of Buildr built."""
         found = self.connection.images({labels.VERSION: __version__})
         return {
             (image.id, name)
@@ -63,12 +63,12 @@ class Judged(Engine):
         }
 
     def remove_images(self, repository: str) -> None:
-        """Remove all images of a repository that this version of Buildr has built."""
+        """Remove all images of a repository that this version of Buildr built."""
         for _, name in sorted(self.images(repository)):
             self.connection.remove_image(name)
 
     def containers(self) -> set[str]:
-        """Return the ids of the containers of runs, ended ones too."""
+        """Return the ids of the containers of runs, including exited ones."""
         return {found.id for found in self.connection.containers({labels.RUN: ""})}
 
 
@@ -82,11 +82,11 @@ def collect(streams: Attachment) -> tuple[bytes, bytes]:
 
 
 class Containers:
-    """Containers of one test, which go when it ends.
+    """The containers of one test, which are removed when it ends.
 
     Args:
-        backend: that makes them.
-        image: what they are made from by default.
+        backend: the backend that creates them.
+        image: their default image.
     """
 
     def __init__(self, backend: Backend, image: str) -> None:
@@ -95,7 +95,7 @@ class Containers:
         self._made: list[str] = []
 
     def create(self, *command: str, spec: ContainerSpec | None = None) -> str:
-        """Create a container; ``spec`` is what else it is to be."""
+        """Create a container; ``spec`` has further fields of its specification."""
         spec = spec or ContainerSpec(image=self.image)
         spec = replace(spec, command=command, labels={LABEL: "1", **spec.labels})
         made = self.backend.create(spec)
@@ -110,7 +110,7 @@ class Containers:
         return made, streams
 
     def refuse(self, made: str) -> None:
-        """Start a container that cannot start: some engines find that out when it is attached to."""
+        """Start a container that cannot start. Some engines report that at the attach."""
         self.backend.attach(made, tty=False).close()
         self.backend.start(made)
 
@@ -126,16 +126,16 @@ class Containers:
 
     def spec(self, **options: object) -> ContainerSpec:
         """Return a specification of a container from `image`."""
-        return ContainerSpec(image=self.image, **options)  # type: ignore[arg-type] # the struct checks nothing, the engine does
+        return ContainerSpec(image=self.image, **options)  # type: ignore[arg-type] # the engine checks the values
 
     def remove(self) -> None:
-        """Remove them all."""
+        """Remove all containers."""
         for made in self._made:
             self.backend.remove(made)
 
 
 def archive(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
-    """Return a tar archive: contents of files by their paths, or other members."""
+    """Return a tar archive of members by path: contents of files, or other members."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, content in files.items():
@@ -149,7 +149,7 @@ def archive(files: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
 
 
 def unpacked(data: Iterator[bytes]) -> dict[str, tarfile.TarInfo | bytes]:
-    """Return what a tar archive holds: contents of files, and other members, by their paths."""
+    """Return the members of a tar archive by path: contents of files, or other members."""
     found: dict[str, tarfile.TarInfo | bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(b"".join(data))) as tar:
         for member in tar:

@@ -1,4 +1,4 @@
-"""Builds: what is sent is what is built from, what happens is said as it happens, and what fails leaves nothing."""
+"""Builds: their context, their live events, and failures that leave nothing behind."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_steps_and_their_output_are_events(backend: Backend, base: str, unique: 
     assert any(event.kind == "log" and f"said-{unique}" in event.text for event in events)
 
 
-def test_output_comes_while_the_step_runs(backend: Backend, base: str, unique: str) -> None:
-    """The step does not end by itself: who leaves the build by an exception ends it."""
+def test_output_arrives_while_the_step_runs(backend: Backend, base: str, unique: str) -> None:
+    """The step does not end by itself: an exception from the listener ends the build."""
 
     def listen(event: Event) -> None:
         if event.kind == "log" and f"said-{unique}" in event.text:
@@ -77,7 +77,7 @@ def test_output_comes_while_the_step_runs(backend: Backend, base: str, unique: s
         build(backend, f"FROM {base}\nRUN echo said-{unique} && exec sleep 7200\n", on_event=listen)
 
 
-def test_labels_and_names_are_those_of_the_request(
+def test_the_image_has_the_requested_labels_and_names(
     backend: Backend, base: str, unique: str
 ) -> None:
     name = f"localhost/buildr/{unique}:latest"
@@ -91,7 +91,7 @@ def test_labels_and_names_are_those_of_the_request(
     backend.remove_image(made)
 
 
-def test_the_configuration_is_that_of_the_containerfile(backend: Backend, base: str) -> None:
+def test_the_image_has_the_configuration_of_the_containerfile(backend: Backend, base: str) -> None:
     made = build(
         backend,
         f"FROM {base}\nENV A=b\nWORKDIR /here\nUSER 1000:0\n"
@@ -105,9 +105,7 @@ def test_the_configuration_is_that_of_the_containerfile(backend: Backend, base: 
     assert found.volumes == ("/kept",)
 
 
-def test_the_second_build_takes_its_steps_from_the_cache(
-    backend: Backend, base: str, unique: str
-) -> None:
+def test_the_second_build_uses_the_cache(backend: Backend, base: str, unique: str) -> None:
     text = f"FROM {base}\nRUN echo said-{unique} && cat /proc/sys/kernel/random/uuid >/id\n"
     events: list[Event] = []
     first = build(backend, text)
@@ -135,12 +133,12 @@ def test_a_step_that_fails_ends_the_build(backend: Backend, base: str, unique: s
     ["NONSENSE\n", "FROM localhost/buildr/no-such-image:latest\n", ""],
     ids=["instruction", "base", "empty"],
 )
-def test_what_is_not_a_recipe_is_an_error(backend: Backend, text: str) -> None:
+def test_an_invalid_containerfile_is_an_error(backend: Backend, text: str) -> None:
     with pytest.raises(BackendError):
         build(backend, text)
 
 
-def test_a_context_that_breaks_off_builds_nothing(backend: Backend, base: str, unique: str) -> None:
+def test_a_truncated_context_builds_nothing(backend: Backend, base: str, unique: str) -> None:
     name = f"localhost/buildr/{unique}:latest"
 
     def broken() -> Iterator[bytes]:

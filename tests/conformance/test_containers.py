@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.conformance.judged import Containers
 
 
-def test_a_container_is_created_runs_ends_and_goes(
+def test_a_container_is_created_started_awaited_and_removed(
     backend: Backend, containers: Containers
 ) -> None:
     made = containers.create("sh", "-c", "read line; exit 5")
@@ -47,7 +47,7 @@ def test_a_container_is_created_runs_ends_and_goes(
     assert state is not None
     assert (state.running, state.exit_code) == (False, 5)
     backend.remove(made)
-    backend.remove(made)  # an absent one is fine
+    backend.remove(made)  # removing an absent one is not an error
     assert backend.state(made) is None
 
 
@@ -55,7 +55,7 @@ def test_a_container_is_created_runs_ends_and_goes(
 def test_death_by_a_signal_is_128_and_its_number(
     backend: Backend, containers: Containers, number: int
 ) -> None:
-    # A first process gets only what it has a handler for, save SIGKILL.
+    # The first process only receives signals that it handles, except SIGKILL.
     program = (
         "import os, signal, sys; [signal.signal(n, lambda n, f: os._exit(128 + n)) for n in (10, 15)];"
         "print('ready', flush=True); signal.pause()"
@@ -66,10 +66,10 @@ def test_death_by_a_signal_is_128_and_its_number(
     collect(streams)
     streams.close()
     assert backend.wait(made) == 128 + number
-    backend.kill(made, number)  # that has ended, and is fine
+    backend.kill(made, number)  # it has exited, which is not an error
 
 
-def test_one_that_is_stopped_ends_by_sigterm_and_is_not_started_again(
+def test_stop_sends_sigterm_and_prevents_a_restart(
     backend: Backend, containers: Containers
 ) -> None:
     program = (
@@ -83,12 +83,12 @@ def test_one_that_is_stopped_ends_by_sigterm_and_is_not_started_again(
     state = backend.state(made)
     assert state is not None
     assert (state.running, state.exit_code) == (False, 3)
-    backend.stop(made, 60)  # that has ended, and is fine
+    backend.stop(made, 60)  # it has exited, which is not an error
     backend.remove(made)
-    backend.stop(made, 60)  # as is an absent one
+    backend.stop(made, 60)  # nor is an absent one
 
 
-def test_one_that_runs_and_ignores_signals_is_removed(
+def test_a_running_container_that_ignores_signals_is_removed(
     backend: Backend, containers: Containers
 ) -> None:
     made, streams = containers.start(
@@ -100,7 +100,7 @@ def test_one_that_runs_and_ignores_signals_is_removed(
     assert backend.state(made) is None
 
 
-def test_containers_are_listed_by_all_their_labels_ended_ones_too(
+def test_containers_are_listed_by_all_their_labels_including_exited_ones(
     backend: Backend, containers: Containers, unique: str
 ) -> None:
     ended = containers.create("true", spec=containers.spec(labels={"unique": unique, "n": "1"}))
@@ -121,7 +121,7 @@ def test_containers_are_listed_by_all_their_labels_ended_ones_too(
     assert found(n="3") == set()
 
 
-def test_what_cannot_be_created_is_reported(
+def test_a_container_that_cannot_be_created_is_reported(
     backend: Backend, containers: Containers, unique: str
 ) -> None:
     with pytest.raises(ImageNotFoundError):
@@ -143,7 +143,7 @@ def test_a_command_that_cannot_start_is_reported(
         containers.refuse(made)
 
 
-def test_files_go_in_and_come_out(backend: Backend, containers: Containers) -> None:
+def test_files_are_copied_in_and_out(backend: Backend, containers: Containers) -> None:
     made = containers.create("sh", "-c", "cat /data/in/file && echo out >/data/out")
     folder = tarfile.TarInfo("in")
     folder.type, folder.mode = tarfile.DIRTYPE, 0o755

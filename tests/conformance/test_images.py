@@ -1,4 +1,4 @@
-"""Images: looked up, named, listed, moved, removed."""
+"""Images: lookup, names, lists, archives, removal."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from tests.conformance.judged import Containers
 
-NOWHERE = "127.0.0.1:1"  # no registry listens there
+NOWHERE = "127.0.0.1:1"  # no registry listens on this port
 
 
 def ignore(_: object) -> None:
-    """Take no notice of an event."""
+    """Ignore an event."""
 
 
-def test_the_engine_says_what_it_is(backend: Backend) -> None:
+def test_the_engine_identifies_itself(backend: Backend) -> None:
     backend.ping()
     info = backend.info
     assert info.backend
@@ -63,7 +63,7 @@ def test_one_image_has_several_names_until_it_is_removed(
     assert f"UNIQUE={unique}" in found.environment
     backend.remove_image(made)
     assert [backend.image(name) for name in (*names, made)] == [None, None, None]
-    backend.remove_image(made)  # an absent one is fine
+    backend.remove_image(made)  # removing an absent one is not an error
 
 
 def test_an_image_that_a_container_uses_stays(
@@ -90,7 +90,7 @@ def test_images_are_listed_by_all_their_labels_the_newest_first(
     assert [
         found.id for found in backend.images({"unique": unique, LABEL: "1", "number": "2"})
     ] == made[1:]
-    # Engines tell the time of an image in seconds.
+    # Engines report the time of an image in seconds.
     assert {found.id for found in backend.images({"unique": unique})} == set(made)
     assert backend.images({"unique": unique, "number": "3"}) == []
 
@@ -113,16 +113,16 @@ def test_an_image_moves_by_an_archive(backend: Backend, base: str, unique: str) 
     backend.remove_image(loaded.id)
 
 
-def test_what_is_not_an_archive_is_refused(backend: Backend) -> None:
+def test_invalid_archives_are_refused(backend: Backend) -> None:
     with pytest.raises(EngineError):
         backend.load([b"no archive"], "localhost/buildr/nothing:latest")
 
 
-def test_a_layer_is_put_on_top_without_a_build(
+def test_a_layer_is_appended_without_a_build(
     backend: Backend, containers: Containers, image: str
 ) -> None:
     if not backend.appends():
-        pytest.skip("the engine takes no single layer, as it says")
+        pytest.skip("the backend declares that it cannot append a layer")
     content = archive({"added/file": b"a new layer"})
     layer = Layer(
         content=[content], size=len(content), created_by="a test", labels={"more": "1", LABEL: "1"}
@@ -137,7 +137,7 @@ def test_a_layer_is_put_on_top_without_a_build(
     assert containers.run("cat", "/added/file").output == b"a new layer"
 
 
-def test_what_no_registry_has_cannot_be_pulled(backend: Backend) -> None:
+def test_an_image_that_no_registry_has_cannot_be_pulled(backend: Backend) -> None:
     with pytest.raises(ImageNotFoundError):
         backend.pull(f"{NOWHERE}/nothing:latest", ignore)
 
@@ -162,7 +162,7 @@ def test_a_push_reports_the_digest_of_the_registry_and_the_image_comes_back(
 
 
 def stored_digest(address: str, repository: str, tag: str) -> str:
-    """Return the digest of what a registry has under a tag."""
+    """Return the digest that a registry has for a tag."""
     kinds = (
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.oci.image.manifest.v1+json",

@@ -1,4 +1,4 @@
-"""What a container's specification comes to inside."""
+"""The effects of a container's specification, seen from inside."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def facts(containers: Containers, spec: ContainerSpec) -> dict[str, Any]:
     return found
 
 
-def test_place_user_and_environment_are_as_asked_for(containers: Containers) -> None:
+def test_directory_user_and_environment_are_as_requested(containers: Containers) -> None:
     hostile = "two words $HOME \\ 'x' \"y\"\nünï"
     spec = containers.spec(
         environment={"HOSTILE": hostile, "EMPTY": ""}, workdir="/tmp", user="1234:0"
@@ -73,26 +73,28 @@ def test_place_user_and_environment_are_as_asked_for(containers: Containers) -> 
     assert found["no_new"] == "1"
 
 
-def test_limits_are_as_asked_for(containers: Containers) -> None:
+def test_limits_are_as_requested(containers: Containers) -> None:
     spec = containers.spec(ulimits=(Ulimit(name="nofile", soft=100, hard=200),), shm_size=32 << 20)
     found = facts(containers, spec)
     assert found["files"] == [100, 200]
     assert found["shm"] == 32 << 20
 
 
-def test_a_hardened_guest_has_no_rights_and_two_places_to_write(containers: Containers) -> None:
+def test_a_hardened_guest_has_no_rights_and_two_writable_directories(
+    containers: Containers,
+) -> None:
     spec = containers.spec(hardened=True, home="/extra", user="1000:0")
     found = facts(containers, spec)
     assert (found["capabilities"], found["effective"]) == (0, 0)
     assert found["writable"] == {"/": False, "/tmp": True, "/data": False, "/extra": True}
 
 
-def test_without_a_network_there_is_loopback_alone(containers: Containers) -> None:
+def test_without_a_network_there_is_only_loopback(containers: Containers) -> None:
     found = facts(containers, containers.spec(networks=(Network(name="none"),)))
     assert [name for name in found["interfaces"] if not name.endswith("0")] == ["lo"]
 
 
-def test_a_port_is_published_and_one_that_is_taken_is_reported(
+def test_a_port_is_published_and_a_taken_one_is_reported(
     backend: Backend, containers: Containers
 ) -> None:
     if backend.info.remote:
@@ -146,7 +148,7 @@ def test_the_host_has_a_name(containers: Containers) -> None:
     assert containers.run("getent", "hosts", "host.containers.internal").status == 0
 
 
-def test_health_is_that_of_the_command(backend: Backend, containers: Containers) -> None:
+def test_health_follows_the_command(backend: Backend, containers: Containers) -> None:
     health = HealthCheck(command=("test", "-e", "/data/well"), interval=1, retries=1)
     made, streams = containers.start("sleep", "7200", spec=containers.spec(health=health))
     streams.close()

@@ -1,4 +1,4 @@
-"""The three streams of a container and of a command in it: exact, apart, and with an end."""
+"""The three streams of a container and of a command in it: exact, separate, and complete."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE = "import os, signal; signal.signal(28, lambda *_: print(*os.get_terminal_s
 
 
 def await_word(streams: Attachment, word: bytes) -> bytes:
-    """Read up to a word on standard output; return all of it."""
+    """Read standard output up to a word; return all that was read."""
     seen = b""
     while word not in seen:
         pieces = streams.read()
@@ -34,7 +34,7 @@ def await_word(streams: Attachment, word: bytes) -> bytes:
     return seen
 
 
-def test_nothing_is_lost_of_what_ends_at_once(containers: Containers) -> None:
+def test_no_output_of_a_short_container_is_lost(containers: Containers) -> None:
     for number in range(5):
         done = containers.run(
             "sh", "-c", f"echo out {number}; echo err {number} >&2; exit {number}"
@@ -43,7 +43,7 @@ def test_nothing_is_lost_of_what_ends_at_once(containers: Containers) -> None:
         assert (done.output, done.errors, done.status) == wanted
 
 
-def test_every_byte_goes_in_and_comes_out(containers: Containers) -> None:
+def test_every_byte_arrives_in_both_directions(containers: Containers) -> None:
     data = hashlib.shake_128(b"noise").digest(MEBIBYTE)
     done = containers.run("python3", "-c", ECHO, stdin=data)
     assert done.output == data
@@ -64,12 +64,12 @@ def test_a_terminal_has_one_stream_and_a_size(backend: Backend, containers: Cont
     backend.kill(made, signal.SIGKILL)
     collect(streams)
     streams.close()
-    streams.close()  # twice is fine
+    streams.close()  # a second time is not an error
     assert backend.wait(made) == 128 + signal.SIGKILL
-    backend.resize(made, rows=33, columns=77)  # that has ended, and is fine
+    backend.resize(made, rows=33, columns=77)  # it has exited, which is not an error
 
 
-def test_what_was_written_can_be_read_again(backend: Backend, containers: Containers) -> None:
+def test_logs_can_be_read_after_the_end(backend: Backend, containers: Containers) -> None:
     made, streams = containers.start("sh", "-c", "echo one; echo two >&2; echo three")
     collect(streams)
     streams.close()
@@ -78,11 +78,11 @@ def test_what_was_written_can_be_read_again(backend: Backend, containers: Contai
     assert collect(logs) == (b"one\nthree\n", b"two\n")
     logs.close()
     logs = backend.logs(made, tail=1)
-    assert b"".join(collect(logs)) in (b"three\n", b"two\n")  # by time, within a millisecond
+    assert b"".join(collect(logs)) in (b"three\n", b"two\n")  # they may swap within a millisecond
     logs.close()
 
 
-def test_logs_are_followed_to_the_end(backend: Backend, containers: Containers) -> None:
+def test_logs_are_followed_up_to_the_end(backend: Backend, containers: Containers) -> None:
     made, streams = containers.start("sh", "-c", "echo first; read line; echo $line")
     logs = backend.logs(made, follow=True)
     await_word(logs, b"first\n")
@@ -105,7 +105,7 @@ def running(containers: Containers) -> str:
     return made
 
 
-def test_a_command_has_streams_and_a_status_of_its_own(backend: Backend, running: str) -> None:
+def test_a_command_has_its_own_streams_and_status(backend: Backend, running: str) -> None:
     spec = CommandSpec(
         command=("sh", "-c", "cat; echo $A $PWD >&2; exit 7"),
         environment={"A": "own"},
@@ -122,7 +122,7 @@ def test_a_command_has_streams_and_a_status_of_its_own(backend: Backend, running
     assert state.running
 
 
-def test_a_command_is_killed_and_the_container_goes_on(backend: Backend, running: str) -> None:
+def test_a_killed_command_leaves_the_container_running(backend: Backend, running: str) -> None:
     execution = backend.execute(
         running, CommandSpec(command=("sh", "-c", "echo ready; exec sleep 7200"))
     )
@@ -132,7 +132,7 @@ def test_a_command_is_killed_and_the_container_goes_on(backend: Backend, running
     execution.kill(signal.SIGTERM)
     collect(execution)
     assert execution.status() == 128 + signal.SIGTERM
-    execution.kill(signal.SIGTERM)  # that has ended, and is fine
+    execution.kill(signal.SIGTERM)  # it has exited, which is not an error
     execution.close()
 
 

@@ -1,4 +1,4 @@
-"""Volumes: kept beyond their containers, listed, removed."""
+"""Volumes, which outlive their containers: creation, lists, removal."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from tests.conformance.judged import Containers
 
 
-def test_a_volume_keeps_what_is_written_until_it_is_removed(
+def test_a_volume_keeps_its_files_until_it_is_removed(
     backend: Backend, containers: Containers, unique: str
 ) -> None:
     backend.make_volume(unique, {LABEL: "1", "unique": unique})
-    backend.make_volume(unique, {})  # that is there, and stays as it is
+    backend.make_volume(unique, {})  # it exists and stays as it is
     spec = containers.spec(mounts=(MountSpec(kind="volume", source=unique, target="/kept"),))
     written = containers.create("sh", "-c", "echo kept >/kept/file", spec=spec)
     backend.start(written)
     assert backend.wait(written) == 0
     with pytest.raises(EngineError):
-        backend.remove_volume(unique)  # in use
+        backend.remove_volume(unique)  # it is in use
     backend.remove(written)
     assert containers.run("cat", "/kept/file", spec=spec).output == b"kept\n"
     (found,) = backend.volumes({"unique": unique, LABEL: ""})
     assert (found.name, found.labels["unique"]) == (unique, unique)
     containers.remove()
     backend.remove_volume(unique)
-    backend.remove_volume(unique)  # an absent one is fine
+    backend.remove_volume(unique)  # removing an absent one is not an error
     assert backend.volumes({"unique": unique}) == []
 
 
-def test_a_new_volume_of_a_guest_without_root_is_its_own(
+def test_a_new_volume_belongs_to_an_unprivileged_guest(
     backend: Backend, containers: Containers, unique: str
 ) -> None:
     spec = containers.spec(

@@ -24,16 +24,16 @@ def project(engine: Engine) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def guest(engine: Engine) -> Iterator[Guest]:
-    """The script that does what its arguments say, with one image for all tests of an engine."""
+    """The script whose arguments choose what it does; all tests of an engine share its image."""
     for directory in project_directory(engine):
         guest = Guest(engine, directory)
-        assert guest.run("status", "0").returncode == 0  # the build says a few lines, once
+        assert guest.run("status", "0").returncode == 0  # the build prints a few lines
         yield guest
 
 
 @pytest.fixture
 def nothing_left(engine: Engine) -> Iterator[None]:
-    """Check that no container is left that was not there before."""
+    """Check that no new container is left."""
     before = engine.containers()
     yield
     assert engine.containers() <= before
@@ -41,5 +41,5 @@ def nothing_left(engine: Engine) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def nothing_left_behind(engine: Engine) -> Iterator[None]:
-    """As `nothing_left`, but once for all tests of a module, since looking costs as much as a run; those of builds, too."""
+    """Like `nothing_left`, once per module, since listing costs as much as a run; includes containers of builds."""
     yield from images.nothing_left(engine)

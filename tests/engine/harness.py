@@ -1,4 +1,4 @@
-"""What the engine tests share: an engine as its user sees it, with scripts that run as on a user's terminal."""
+"""Helpers of the engine tests: an engine and its user, and scripts that run as if that user had started them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# And nothing else of our own environment. Coverage is not measured on engines: it costs a small run as much again, and signals meet its code.
+# The only variables that are passed on. Coverage is not measured: it doubles the time of a small run, and signals
+# interrupt its code.
 _KEPT = ("PIP_", "SSL_CERT", "LANG", "LC_")
 _TRIES = 5
-_SECONDS = 300  # no single run takes longer, however slow the machine
+_SECONDS = 300  # longer than any run, even on a slow machine
 
 
 class Engine:
-    """One engine, with the user and the environment that it runs for.
+    """One engine, with its user and environment.
 
     Attributes:
         name: ``podman-rootless``, ``podman-root`` or ``docker``.
         backend: ``podman`` or ``docker``.
-        user: whom its commands run as; ``None``: the user of the tests.
+        user: the user of its commands; ``None``: the user of the tests.
         environ: the whole environment of its commands.
-        base_image: a stored image in place of the default base.
+        base_image: a stored image to use instead of the default base image.
     """
 
     def __init__(self, name: str, found: dict[str, Any], base_image: str) -> None:
@@ -98,18 +99,17 @@ class Engine:
         return done.stdout.decode()
 
     def images(self, repository: str) -> set[tuple[str, str]]:
-        """Return id and name of each image of a repository, which is a name without a tag."""
+        """Return id and name of each image of a repository (a name without a tag)."""
         form = "{{.ID}} {{.Repository}}:{{.Tag}}"
         words = ("images", "--no-trunc", "--filter", f"reference={repository}", "--format", form)
-        # Podman cannot list images while somebody else removes one.
+        # Podman fails to list images while another process removes one.
         rows = (row.split() for row in retry(lambda: self.cli(*words)).splitlines())
         return {(image, name) for image, name in rows}
 
     def remove_images(self, repository: str) -> None:
-        """Remove all images of a repository, whatever uses them; others may remove them, too.
+        """Remove all images of a repository, even used ones; other tests may remove them at the same time.
 
-        By their names: an engine refuses to remove by its id what another image is made from, and lists in any order what
-        was made within a second.
+        By name: an engine refuses to remove a parent image by its id, and lists images of the same second in any order.
         """
 
         def remove() -> None:
@@ -119,18 +119,18 @@ class Engine:
         retry(remove)
 
     def containers(self) -> set[str]:
-        """Return the ids of all containers, ended ones and those of builds too."""
+        """Return the ids of all containers, including exited ones and those of builds."""
         external = ["--external"] if self.backend == "podman" else []
         command = ("ps", "--all", "--quiet", "--no-trunc", *external)
         return retry(lambda: set(self.cli(*command).split()))
 
 
 def retry(operation: Callable[[], T]) -> T:
-    """Do what fails when something goes that it has seen: Podman's lists do, and removing a folder in which housekeeping still works.
+    """Retry what fails if something disappears meanwhile: Podman's lists, and removing a folder during housekeeping.
 
     Raises:
-        AssertionError: a command of the engine's fails each time.
-        OSError: a file operation does.
+        AssertionError: an engine command fails each time.
+        OSError: a file operation fails each time.
     """
     for _ in range(_TRIES - 1):
         with contextlib.suppress(AssertionError, OSError):
@@ -139,11 +139,11 @@ def retry(operation: Callable[[], T]) -> T:
 
 
 class Guest:
-    """The script ``guest/app.py``, which does what its arguments say, in a project of its own.
+    """The script ``guest/app.py``, whose arguments choose what it does, in its own project.
 
     Attributes:
-        engine: that runs it.
-        directory: the project's.
+        engine: the engine that runs it.
+        directory: the directory of the project.
     """
 
     def __init__(self, engine: Engine, directory: Path) -> None:
@@ -162,7 +162,7 @@ class Guest:
         env: Mapping[str, str] | None = None,
         **options: object,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run the script to its end; ``options`` are those of the run."""
+        """Run the script to its end; ``options`` are the options of the run."""
         return self.engine.python(
             "app.py",
             *words,
@@ -178,17 +178,17 @@ class Guest:
         )
 
     def line(self, *words: str) -> str:
-        """Return a shell's command line for the script."""
+        """Return a shell command line that runs the script."""
         return shlex.join([sys.executable, "app.py", *words])
 
     def shell(self, command: str) -> subprocess.CompletedProcess[bytes]:
-        """Run a command of the shell in the project."""
+        """Run a shell command in the project."""
         return self.engine.run("sh", "-c", command, cwd=self.directory)
 
     def start(
         self, *words: str, env: Mapping[str, str] | None = None, **options: object
     ) -> subprocess.Popen[bytes]:
-        """Start the script; ``options`` are those of the run."""
+        """Start the script; ``options`` are the options of the run."""
         return self.engine.popen(
             sys.executable,
             "app.py",
@@ -198,7 +198,7 @@ class Guest:
         )
 
     def facts(self, *names: str, **more: Any) -> dict[str, Any]:
-        """Run the script, and return what it sees of its surroundings."""
+        """Run the script, and return what it sees of its environment."""
         done = self.run("facts", *names, **more)
         assert done.returncode == 0, done.stderr.decode()
         found: dict[str, Any] = json.loads(done.stdout)
@@ -206,7 +206,7 @@ class Guest:
 
 
 def as_environment(options: Mapping[str, object]) -> dict[str, str]:
-    """Return the environment that gives ``guest/app.py`` options of the run."""
+    """Return the environment that passes options of the run to ``guest/app.py``."""
     return {"RUNTIME_OPTIONS": json.dumps(options)} if options else {}
 
 
@@ -221,17 +221,17 @@ class Registries:
 
 
 def fresh_runtime_directory(engine: Engine) -> Iterator[Path]:
-    """Yield an XDG_RUNTIME_DIR of the engine's user that nothing has used yet: neither Buildr nor Podman has a process there."""
-    directory = Path(tempfile.mkdtemp(prefix="bt-"))  # short: a socket's path has 107 bytes at most
+    """Yield an unused XDG_RUNTIME_DIR for the engine's user, without processes of Buildr or Podman."""
+    directory = Path(tempfile.mkdtemp(prefix="bt-"))  # short: sockets' paths have at most 107 bytes
     directory.chmod(0o700)
     give(engine, directory)
     yield directory
-    # Podman's own pause process keeps its pid file here; the user's other Podman still needs that process.
+    # Podman's pause process keeps its pid file here; the user's other Podman processes still need it.
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def project_directory(engine: Engine, name: str = "project") -> Iterator[Path]:
-    """Make a directory that the engine's user owns; it goes when the test ends."""
+    """Make a directory that the engine's user owns; it is removed when the test ends."""
     top = Path(tempfile.mkdtemp(prefix="buildr-test-"))
     directory = top / name
     directory.mkdir()

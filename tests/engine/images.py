@@ -1,4 +1,4 @@
-"""Images as the engine tests see them: built by a script, taken apart, compared."""
+"""Helpers of the engine tests to build, inspect and compare images."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ class File(Struct, frozen=True, kw_only=True):
     owner: str
     """``uid:gid``."""
     target: str = ""
-    """Of a symbolic link."""
+    """The target of a symbolic link."""
     digest: str = ""
-    """Of a file's content, SHA-256; of bytecode without its header, which holds the time of the source."""
+    """SHA-256 of a file's content; of bytecode without its header, which holds the time of the source."""
     time: float = 0
-    """Of the last change, in seconds since the epoch."""
+    """The time of the last change, in seconds since the epoch."""
     names: tuple[str, ...] = ()
-    """All paths of a file that has more than one."""
+    """All paths of a file with hard links."""
 
 
 class Site:
     """A project of an engine's user, whose images have a unique name.
 
     Attributes:
-        engine: that runs it.
-        directory: where its files are.
+        engine: the engine that runs it.
+        directory: the directory of its files.
         name: the option ``name``.
     """
 
@@ -82,11 +82,11 @@ class Site:
 
     @property
     def reference(self) -> str:
-        """The name of the image that was built last."""
+        """The name of the last built image."""
         return f"localhost/buildr/{self.name}:latest"
 
     def write(self, files: Mapping[str, str | bytes]) -> None:
-        """Write files, with the folders that they need."""
+        """Write files, and create their folders."""
         for name, content in files.items():
             path = self.directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ class Site:
 
     def own(self) -> None:
         """Give all files to the engine's user."""
-        if os.geteuid() == 0:  # otherwise they are its own already
+        if os.geteuid() == 0:  # otherwise the user owns them already
             os.chown(self.directory, self.engine.uid, self.engine.uid)
             for folder, folders, files in os.walk(self.directory):
                 for name in (*folders, *files):
@@ -125,16 +125,16 @@ class Site:
         return self.engine.python(*(words or ("app.py",)), **{"cwd": self.directory, **more})
 
     def images(self, *, prepared: bool = False) -> list[str]:
-        """Return the ids of the images that have this project's name, as `images` does."""
+        """Return the ids of the images with this project's name, as `images` does."""
         return images(self.engine, f"localhost/buildr/{self.name}", prepared=prepared)
 
     def remove(self) -> None:
-        """Remove all images that have this project's name."""
+        """Remove all images with this project's name."""
         self.engine.remove_images(f"localhost/buildr/{self.name}")
 
 
 def site(engine: Engine, name: str = "project") -> Iterator[Site]:
-    """Make a project; its files and images go when the test ends."""
+    """Make a project; its files and images are removed when the test ends."""
     for directory in project_directory(engine, name):
         made = Site(engine, directory)
         try:
@@ -147,9 +147,9 @@ def images(engine: Engine, repository: str, *, prepared: bool = False) -> list[s
     """Return the ids of a repository's images, each once, in their order.
 
     Args:
-        engine: that stores them.
-        repository: their name without a tag.
-        prepared: whether those that have no source yet are among them.
+        engine: the engine that stores them.
+        repository: the name without a tag.
+        prepared: whether to include images that have no source yet.
     """
     found = engine.images(repository)
     return sorted({image for image, name in found if prepared or not name.endswith("-prepared")})
@@ -162,9 +162,9 @@ def inspect(engine: Engine, reference: str) -> dict[str, Any]:
 
 
 def files_of(engine: Engine, reference: str) -> dict[str, File]:
-    """Return the files that an image has on top of its base, by their absolute paths.
+    """Return the files that an image adds to its base, by absolute path.
 
-    What a layer deletes shows as a path with a name that begins with ``.wh.``.
+    Deleted paths have a name that begins with ``.wh.``.
     """
     base = len(inspect(engine, engine.base_image)["RootFS"]["Layers"])
     found: dict[str, File] = {}
@@ -183,7 +183,7 @@ def files_of(engine: Engine, reference: str) -> dict[str, File]:
 
 def _layer(layer: tarfile.TarFile) -> dict[str, File]:
     found: dict[str, File] = {}
-    names: dict[str, list[str]] = {}  # of one file, by the first that the layer has
+    names: dict[str, list[str]] = {}  # of a hard link, by its first path in the layer
     for member in layer:
         path = f"/{member.name}".rstrip("/")
         first = f"/{member.linkname}" if member.islnk() else path
@@ -237,11 +237,11 @@ def snapshot(directory: Path) -> dict[str, tuple[int, int, int, str]]:
 
 
 def nothing_left(engine: Engine, seconds: float = 10) -> Iterator[None]:
-    """Check, when the tests have ended, that none of their containers is left, those of builds among them.
+    """Check, after the tests, that none of their containers is left, including those of builds.
 
     Args:
-        engine: whose containers are looked at.
-        seconds: how long others that use the engine meanwhile have for theirs.
+        engine: the engine to check.
+        seconds: how long to wait for containers of other tests that use the engine at the same time.
     """
     before = engine.containers()
     yield

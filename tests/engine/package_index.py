@@ -1,6 +1,6 @@
-"""A private package index for the engine tests: PEP 503 over TLS, with a login, counting what it is asked for.
+"""A private package index for the engine tests: PEP 503 over TLS, with a login, recording requests.
 
-The certificates in ``tests/data/tls`` serve tests only, and nothing else trusts them.
+The certificates in ``tests/data/tls`` are for tests only; nothing else trusts them.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def wheel(name: str, version: str = "1.0", files: dict[str, str] | None = None) 
 
 
 class Index:
-    """An index that is up.
+    """A running index.
 
     Attributes:
-        user: of the login; empty: none is needed.
-        password: of the login.
-        asked: the paths of all requests that had the login.
-        refused: how many had not.
-        as_proxy: the logins of those that asked as one asks a proxy for another host; it answers for every host.
-        port: of this host, on every address, since each engine's containers reach it by another one.
+        user: the user of the login; empty: no login is needed.
+        password: the password of the login.
+        asked: the paths of all requests with the login.
+        refused: the number of requests without it.
+        as_proxy: the logins of requests that used it as a proxy; it answers for every host.
+        port: the port on every address of this host, since each engine's containers reach it by a different address.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Index:
 
     @property
     def place(self) -> str:
-        """The index as containers reach it, without the scheme: the name of the host on both engines."""
+        """Host and port of the index as containers reach it: both engines resolve the host's name."""
         return f"host.containers.internal:{self.port}/simple/"
 
     def answer(self, path: str, authorization: str) -> tuple[int, bytes]:
@@ -99,13 +99,13 @@ def serving(index: Index, *, tls: bool = True) -> Iterator[Index]:
     """Serve an index until the end of the block.
 
     Args:
-        index: what it has.
-        tls: whether by TLS.
+        index: the index to serve.
+        tls: whether to use TLS.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if "://" in self.path:  # as a proxy is asked
+            if "://" in self.path:  # the request of a client that uses it as a proxy
                 index.as_proxy.append(self.headers.get("Proxy-Authorization", ""))
             path = urlsplit(self.path).path
             status, body = index.answer(path, self.headers.get("Authorization", ""))
@@ -115,17 +115,17 @@ def serving(index: Index, *, tls: bool = True) -> Iterator[Index]:
             kind = "text/html" if path.endswith("/") else "application/octet-stream"
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
-            if status == 200 and not path.endswith("/"):  # as PyPI says
+            if status == 200 and not path.endswith("/"):  # the media type of PyPI
                 self.send_header("Cache-Control", "max-age=365000000, immutable, public")
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
+            """Log nothing."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_CERTIFICATE)
-    # Containers reach the host by the address of a bridge, of a network card, or by its loopback.
+    # Containers reach the host by the address of a bridge or network card, or by its loopback.
     with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
         if tls:
             server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -1,4 +1,4 @@
-"""Anonymous volumes: those of a run go with it, and those that were made for another container never do."""
+"""Anonymous volumes: a run removes its own, and never those of another container."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def base(engine: Engine) -> Iterator[str]:
-    """Build a base image with volumes, one of them where the source goes."""
+    """Build a base image with volumes, one of them at the place of the source."""
     for site in make_site(engine):
         (site.directory / "Containerfile").write_text(
             f"FROM {engine.base_image}\nVOLUME /app /data\n"
@@ -56,13 +56,13 @@ def volumes(engine: Engine, *words: str) -> set[str]:
 
 
 def mounted(engine: Engine, container: str) -> dict[str, str]:
-    """Return the volumes of a container by where they are."""
+    """Return the volumes of a container by mount point."""
     found: list[dict[str, Any]] = json.loads(engine.cli("inspect", container))[0]["Mounts"]
     return {row["Destination"]: row["Name"] for row in found if row["Type"] == "volume"}
 
 
 def run(site: Site, environ: Mapping[str, str]) -> dict[str, str]:
-    """Run the script, and return the volumes that it had by where they were."""
+    """Run the script, and return its volumes by mount point."""
     process = site.engine.popen(sys.executable, "app.py", cwd=site.directory, env=environ)
     assert process.stdout is not None
     container = process.stdout.readline().decode().strip()
@@ -97,7 +97,7 @@ def test_they_go_with_a_detached_run_that_is_stopped(site: Site, base: str) -> N
     assert volumes(engine).isdisjoint(found.values())
 
 
-def test_the_volume_of_another_container_stays_that_a_run_mounts_by_its_id(
+def test_a_run_keeps_a_volume_of_another_container_that_it_mounts_by_id(
     site: Site, base: str
 ) -> None:
     engine = site.engine
@@ -116,7 +116,7 @@ def test_the_volume_of_another_container_stays_that_a_run_mounts_by_its_id(
         engine.cli("volume", "rm", its)
 
 
-def test_a_volume_stays_that_another_container_took_over(site: Site, base: str) -> None:
+def test_a_run_keeps_its_volume_if_another_container_uses_it(site: Site, base: str) -> None:
     engine = site.engine
     site.script(BODY, imports=IMPORTS)
     process = engine.popen(
@@ -134,7 +134,7 @@ def test_a_volume_stays_that_another_container_took_over(site: Site, base: str) 
         engine.cli("rm", "--force", "--volumes", other)
 
 
-def test_what_installs_and_looks_at_images_leaves_no_volumes(site: Site, base: str) -> None:
+def test_installing_and_inspecting_leaves_no_volumes(site: Site, base: str) -> None:
     unused = ("--filter", "dangling=true")
     before = volumes(site.engine, *unused)
     site.write({"requirements.txt": ""})
@@ -143,7 +143,7 @@ def test_what_installs_and_looks_at_images_leaves_no_volumes(site: Site, base: s
     built = site.run("-m", "buildr", "build", "--sbom", "sbom.json", "app.py", env=environ)
     assert built.returncode == 0, built.stderr.decode()
     left = volumes(site.engine, *unused) - before
-    # Podman removes a volume a moment after its container, those of other tests meanwhile, too.
+    # Podman removes a volume a moment after its container; volumes of other tests may disappear meanwhile, too.
     assert not left & volumes(site.engine, *unused)
 
 

@@ -1,4 +1,4 @@
-"""Base images that are not as the official Python image is."""
+"""Base images that differ from the official Python image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.engine.harness import Engine, Registries
 
 DEBIAN = 'RUN rm /usr/local/bin/python && touch "$(echo /usr/lib/python3.*)/EXTERNALLY-MANAGED"'
-"""Makes a base image as Debian's packages have their Python: without `python`, and with a pip that is configured to change nothing."""
+"""Makes a base image like Debian's Python packages: without `python`, and with an externally managed environment."""
 
 IDENTITY = """\
 print(os.getuid(), os.getgid(), os.getcwd(), os.environ["HOME"])
@@ -33,8 +33,8 @@ def site(engine: Engine) -> Iterator[Site]:
     yield from make_site(engine)
 
 
-def test_one_with_a_user_of_its_own_serves_as_any_other(site: Site) -> None:
-    """As those of Jupyter's and Bitnami's do; the guest runs as uid 1000 there, too."""
+def test_a_base_image_with_its_own_user_works(site: Site) -> None:
+    """Like those of Jupyter and Bitnami. The guest runs as uid 1000 there, too."""
     base = f"localhost/buildr/{site.name}:base"
     build(site.engine, base, "RUN mkdir -m 0700 /own\nWORKDIR /own\nUSER 4321")
     site.script(IDENTITY, imports="import os")
@@ -46,7 +46,7 @@ def test_one_with_a_user_of_its_own_serves_as_any_other(site: Site) -> None:
         ), done.stderr.decode()
 
 
-def test_one_with_debian_s_own_python_serves_too(site: Site) -> None:
+def test_a_base_image_with_debian_python_works(site: Site) -> None:
     base = f"localhost/buildr/{site.name}:base"
     build(site.engine, base, DEBIAN)
     name = "small-1.0-py3-none-any.whl"
@@ -56,9 +56,11 @@ def test_one_with_debian_s_own_python_serves_too(site: Site) -> None:
     assert (done.returncode, done.stdout) == (0, b"1.0\n"), done.stderr.decode()
 
 
-def test_one_named_by_its_digest_is_that_one_or_none(site: Site, registries: Registries) -> None:
+def test_a_base_image_with_a_digest_is_that_image_or_an_error(
+    site: Site, registries: Registries
+) -> None:
     engine, repository = site.engine, f"{registries.open}/test/{site.name}"
-    # An image of its own: to remove one by its digest may remove it under every name.
+    # A separate image: removing one by its digest may remove all its names.
     build(engine, f"{repository}:base", f"LABEL test={site.name}")
     pushed = ("push", "--tls-verify=false") if engine.backend == "podman" else ("push",)
     engine.cli(*pushed, f"{repository}:base")
@@ -88,5 +90,5 @@ def digest_of(registry: str, name: str) -> str:
     )
     kinds = ("docker.distribution.manifest.v2", "oci.image.manifest.v1")
     request.add_header("Accept", ", ".join(f"application/vnd.{kind}+json" for kind in kinds))
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, by the line above
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, see the line above
         return str(answer.headers["Docker-Content-Digest"])

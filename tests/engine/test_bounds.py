@@ -1,4 +1,4 @@
-"""What a guest or a neighbour could do to the host, tried on real engines."""
+"""What a guest or a machine of the local network can do to the host."""
 
 from __future__ import annotations
 
@@ -81,12 +81,13 @@ def test_a_called_function_neither_fills_the_disk_nor_ends_the_program(
     assert "ended with status 1 before there was a result" in found["fill"]
     assert found["leave 0"] == [0, "SystemExit"]
     assert found["leave 3"] == [3, "SystemExit"]
-    # Where a rootless engine cannot set a limit it says nothing, and nor does Buildr, unless one was asked for.
+    # A rootless engine that cannot set a limit says nothing; nor does Buildr, unless the option asks for one.
     assert found["limit"] == "2048" or engine.name == "podman-rootless"
     assert b"pids_limit" not in done.stderr
 
 
-# Neighbours ---------------------------------------------------------------------------------------------
+# Machines of the local
+# network------------------------------------------------------------------------------------------
 
 SERVER = """\
 import socket, subprocess
@@ -111,9 +112,9 @@ except OSError as error:
 
 @pytest.fixture
 def neighbour() -> Iterator[list[str]]:
-    """A machine of the local network: a network namespace with a cable to this host; the words before a command that runs there."""
+    """A machine of the local network: a network namespace; yields the prefix of commands that run in it."""
     if os.geteuid() != 0:
-        pytest.skip("only root can make another machine of a network namespace")
+        pytest.skip("only root can create a network namespace")
     name = f"b{uuid.uuid4().hex[:8]}"
     inside = ["ip", "netns", "exec", name]
     made = [
@@ -144,7 +145,7 @@ def knock(address: str, port: int, *inside: str) -> str:
     return done.stdout.decode().strip()
 
 
-def test_where_a_neighbour_reaches_a_port_on_127_0_0_1_a_warning_says_so_once(
+def test_a_warning_says_once_if_the_local_network_reaches_a_port_on_loopback(
     engine: Engine, project: Path, neighbour: list[str]
 ) -> None:
     (project / "server.py").write_text(SERVER)
@@ -177,12 +178,12 @@ def test_where_a_neighbour_reaches_a_port_on_127_0_0_1_a_warning_says_so_once(
         warned.append("machines of the local network can reach it" in said)
         if engine.name == "podman-rootless":
             assert not reached
-    # The first run says it wherever it is so, and where it may be: a firewall of the host's own may stand between.
+    # The first run warns also where it only may be so: a firewall of the host may block it.
     assert warned in ([True, False], [False, False])
     assert warned[0] or not reached
 
 
-def test_a_debugger_lets_no_neighbour_in(
+def test_the_local_network_cannot_reach_a_debugger(
     engine: Engine, project: Path, neighbour: list[str]
 ) -> None:
     (project / "debugged.py").write_text("print('never')\n")
@@ -208,9 +209,9 @@ def test_a_debugger_lets_no_neighbour_in(
             project.name,
         )
         if address and engine.name != "podman-rootless":
-            address = re.match(r"\d+\.\d+\.\d+\.\d{1,3}", address)[0]  # type: ignore[index]  # it is one
+            address = re.match(r"\d+\.\d+\.\d+\.\d{1,3}", address)[0]  # type: ignore[index]  # the pattern matches
             assert knock(address, 5678, *neighbour) != "reached"
-        # The adapter greets each client that it admits.
+        # The adapter greets each client that it accepts.
         assert knock("127.0.0.1", int(port[1])) == "reached"
         process.terminate()
         process.stdout.read()

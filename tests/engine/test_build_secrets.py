@@ -1,4 +1,4 @@
-"""Build secrets are there while dependencies are installed, and nowhere afterwards: not in a layer, the history or a log."""
+"""Build secrets are available while dependencies are installed, and leave no trace in layers, history or logs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-# What a hostile package does: it puts what it finds into the files that it installs.
+# A hostile package, which writes secrets into the files that it installs.
 LEAKY = BACKEND.replace(
     '        file.writestr(f"{info}/RECORD", "")\n',
     '        file.writestr(f"{info}/RECORD", "")\n'
@@ -34,17 +34,17 @@ def project(engine: Engine) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def index() -> Iterator[Index]:
-    # The password has characters that a URL must escape, so that both spellings are looked for.
+    # The password has characters that URLs escape; the tests look for both spellings.
     canary = f"c4nary-{secrets.token_hex(8)}"
     with serving(Index("reader", canary, {"private-thing": wheel("private_thing")})) as index:
         yield index
 
 
 def everything_kept(project: Site) -> bytes:
-    """Return what the engine keeps of a project: the image with all its layers, and the histories of all images."""
+    """Return what the engine stores of a project: the image with all its layers, and the histories of all images."""
     saved = project.engine.python("-c", SAVE, project.reference, cwd=project.directory)
     assert saved.returncode == 0, saved.stderr.decode()
-    # Layers are archives in an archive, none of them compressed: a file's words stand in it as they are.
+    # Layers are uncompressed archives in an archive, so that file contents are searchable.
     assert b"ustar" in saved.stdout
     assert b"private_thing" in saved.stdout
     found = saved.stdout
@@ -86,11 +86,11 @@ def test_the_login_to_a_package_index_leaves_no_trace(project: Site, index: Inde
     project.script("import private_thing\nprint('changed')", package=package)
     second = project.run()
     assert (second.returncode, second.stdout) == (0, b"changed\n"), second.stderr.decode()
-    assert len(index.asked) == 2  # a change of the source installs nothing again
+    assert len(index.asked) == 2  # a change of the source reinstalls nothing
     check_no_trace(project, index.password, first, second)
 
 
-def test_what_pip_is_told_on_this_host_works_without_reaching_the_image(
+def test_pip_settings_of_the_host_apply_and_do_not_reach_the_image(
     project: Site, index: Index
 ) -> None:
     netrc = f"machine host.containers.internal login reader password {index.password}\n"
@@ -112,7 +112,7 @@ def test_what_pip_is_told_on_this_host_works_without_reaching_the_image(
     assert CA.read_bytes().splitlines()[1] not in kept
 
 
-def test_a_variable_fills_a_place_in_the_requirements(project: Site, index: Index) -> None:
+def test_a_variable_in_the_requirements_is_expanded(project: Site, index: Index) -> None:
     requirements = f"--index-url https://reader:${{TOKEN}}@{index.place}\nprivate-thing\n"
     project.write({"../ca.pem": CA.read_text(), "requirements.txt": requirements})
     secrets = ["id=TOKEN,env=INDEX_PASSWORD", "id=cert,src=../ca.pem"]
@@ -125,7 +125,7 @@ def test_a_variable_fills_a_place_in_the_requirements(project: Site, index: Inde
     check_no_trace(project, index.password, done)
 
 
-def test_a_wrong_login_is_said_without_it(project: Site, index: Index) -> None:
+def test_a_wrong_login_is_reported_without_the_password(project: Site, index: Index) -> None:
     conf = f"[global]\nindex-url = https://reader:not-{index.password}@{index.place}\n"
     project.write(
         {"../pip.conf": conf, "../ca.pem": CA.read_text(), "requirements.txt": "private-thing\n"}
@@ -161,10 +161,10 @@ def test_a_package_that_stores_a_secret_is_refused(project: Site) -> None:
     assert project.images() == []
 
 
-def test_an_installation_with_secrets_gives_what_one_without_gives(project: Site) -> None:
+def test_an_installation_with_secrets_has_the_same_result_as_one_without(project: Site) -> None:
     project.write(
         {
-            # An older pip in place of the base's, so that files go, come and change.
+            # An older pip replaces that of the base, so that files are removed, added and changed.
             "requirements.txt": "-e .\n./libs/other\npip==22.3.1\n",
             "backend.py": BACKEND,
             "pyproject.toml": PROJECT,
@@ -194,7 +194,7 @@ for top in ("/usr/local", "/app"):
     with_secret = project.run(env={"TOKEN": "not-asked-for"})
     assert with_secret.returncode == 0, with_secret.stderr.decode()
     assert "pip 22.3.1" in plain.stdout.decode().splitlines()
-    # The files of requirements stay in an image only where a step of its build has read them.
+    # The requirements files stay in an image only if a step of its build has read them.
     apart = ("/app/app.py", "/usr/local/share/buildr")
     kept, found = (
         [line for line in run.stdout.decode().splitlines() if not line.startswith(apart)]

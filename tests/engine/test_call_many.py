@@ -96,7 +96,7 @@ json.dump(out, open("out.json", "w"))
 
 @pytest.fixture(scope="module")
 def project(engine: Engine) -> Iterator[Site]:
-    """A project whose containers have a name that no other's have."""
+    """A project whose containers have a unique name."""
     for made in site(engine):
         module = made.name.replace("-", "_")
         made.write(
@@ -110,21 +110,21 @@ def project(engine: Engine) -> Iterator[Site]:
 
 
 def containers(project: Site) -> str:
-    """Return what there is of the project's containers."""
+    """Return the project's existing containers."""
     label = f"label=buildr.name={project.name.replace('-', '_')}"
     return project.engine.cli("ps", "--all", "--quiet", "--filter", label)
 
 
 @pytest.fixture(scope="module")
 def results(project: Site) -> dict[str, Any]:
-    """What one process gets by some hundred calls."""
+    """The results of some hundred calls in one process."""
     done = project.run("caller.py")
     assert done.returncode == 0, done.stderr.decode()
     found: dict[str, Any] = json.loads((project.directory / "out.json").read_bytes())
     return {**found, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
 
 
-def test_a_worker_stays_for_further_calls_with_what_its_modules_keep(
+def test_a_worker_stays_for_further_calls_and_keeps_module_state(
     results: dict[str, Any],
 ) -> None:
     counts, hosts = zip(*results["counted"], strict=True)
@@ -133,14 +133,14 @@ def test_a_worker_stays_for_further_calls_with_what_its_modules_keep(
     assert results["hosts"] == 1
 
 
-def test_a_call_that_kills_its_worker_takes_only_that_one_down(results: dict[str, Any]) -> None:
+def test_a_call_that_kills_its_worker_affects_no_other_call(results: dict[str, Any]) -> None:
     first, (text, status), third = results["fatal"]
     assert (first, third, status) == (1, 3, 137)
     assert "was killed by SIGKILL before there was a result" in text
 
 
 @pytest.mark.parametrize("function", ["fresh", "brief"])
-def test_a_call_has_a_container_of_its_own_where_none_stays(
+def test_each_call_has_its_own_container_if_workers_do_not_stay(
     results: dict[str, Any], function: str
 ) -> None:
     assert len(set(results[function])) == 2
@@ -155,7 +155,7 @@ def test_all_output_of_a_call_is_shown_before_its_result(results: dict[str, Any]
     ]
 
 
-def test_what_json_does_not_have_travels_and_large_bytes_do(results: dict[str, Any]) -> None:
+def test_types_beyond_json_and_large_bytes_travel(results: dict[str, Any]) -> None:
     assert results["travels"]
     assert results["large"]
 
@@ -165,13 +165,11 @@ def test_many_calls_leave_neither_files_nor_threads_behind(results: dict[str, An
     assert results["map"]
     (files, threads), (files_after, threads_after) = results["used"]
     assert files_after == files
-    assert abs(threads_after - threads) <= 1  # that of the last call may be about to end
+    assert abs(threads_after - threads) <= 1  # a thread of the last call may be about to end
 
 
-def test_workers_end_with_the_program_that_is_killed(
-    project: Site, results: dict[str, Any]
-) -> None:
-    assert results  # there is an image
+def test_workers_end_with_a_killed_program(project: Site, results: dict[str, Any]) -> None:
+    assert results  # builds the image
     module = project.name.replace("-", "_")
     code = (
         f"import os, signal, {module} as work\n"
@@ -184,4 +182,4 @@ def test_workers_end_with_the_program_that_is_killed(
     deadline = time.monotonic() + SECONDS
     while containers(project):
         assert time.monotonic() < deadline, "the watchdog leaves a worker behind"
-        time.sleep(0.05)  # there is no event for a removed container
+        time.sleep(0.05)  # a removed container causes no event

@@ -1,4 +1,4 @@
-"""Call mode on real engines: one function in a container, and what comes back."""
+"""Call mode on real engines: one function in a container, and its results."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ json.dump(out, open("out.json", "w"))
 
 @pytest.fixture(scope="module")
 def project(engine: Engine) -> Iterator[Site]:
-    """A project whose containers have a name that no other's have."""
+    """A project whose containers have a unique name."""
     for made in site(engine):
         module = module_of(made)
         made.write(
@@ -107,7 +107,7 @@ def module_of(project: Site) -> str:
 
 
 def containers(project: Site) -> str:
-    """Return what there is of the project's containers."""
+    """Return the project's existing containers."""
     return project.engine.cli(
         "ps", "--all", "--quiet", "--filter", f"label=buildr.name={module_of(project)}"
     )
@@ -115,7 +115,7 @@ def containers(project: Site) -> str:
 
 @pytest.fixture(scope="module")
 def results(project: Site) -> dict[str, Any]:
-    """What one process gets by a dozen calls, after a run of the script."""
+    """The results of a dozen calls in one process, after a run of the script."""
     run = project.run(f"{module_of(project)}.py")
     assert run.returncode == 0, run.stderr.decode()
     done = project.run("caller.py", stdin=b"the host's input")
@@ -124,7 +124,7 @@ def results(project: Site) -> dict[str, Any]:
     return {**found, "stdout": done.stdout, "stderr": done.stderr}
 
 
-def test_a_result_comes_back_and_output_goes_where_the_hosts_goes(
+def test_results_return_and_output_goes_to_the_streams_of_the_host(
     project: Site, results: dict[str, Any]
 ) -> None:
     assert results["main"] == {
@@ -135,17 +135,17 @@ def test_a_result_comes_back_and_output_goes_where_the_hosts_goes(
         "stdin": "",
         "pid1": False,
     }
-    # Nothing else: the image is that of the script, which has run before.
+    # Nothing else: the run of the script has built the image.
     assert results["stdout"] == b"to stdout\n"
     written, *said = results["stderr"].split(b"buildr: the decorator asks for more than ")
     assert written == b"to stderr\n"
-    # Of two other functions what they ask for, each once and in two lines.
+    # Two other functions show their requests once each, in two lines.
     assert [lines.count(b"\n") for lines in said] == [2, 2]
 
 
-def test_a_call_that_takes_too_long_is_ended(project: Site, results: dict[str, Any]) -> None:
-    """By itself: it is unknown what its function has written by then, and whether it has begun."""
-    assert results  # there is an image
+def test_a_call_that_takes_too_long_is_stopped(project: Site, results: dict[str, Any]) -> None:
+    """In a separate process, since it is unknown how much the function has written by then, or whether it has begun."""
+    assert results  # builds the image
     module = module_of(project)
     code = (
         f"import {module} as work; from buildr.errors import CallTimeoutError\n"
@@ -156,20 +156,20 @@ def test_a_call_that_takes_too_long_is_ended(project: Site, results: dict[str, A
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(
         b"too long\n"
-    )  # behind what it has written, perhaps without the end of its line
+    )  # after the guest's output, whose last line may be incomplete
 
 
-def test_objects_travel_where_pickle_is_asked_for_and_the_root_may_be_read_only(
+def test_objects_travel_with_pickle_and_a_read_only_root(
     results: dict[str, Any],
 ) -> None:
     assert results["moved"] == [2, False]
 
 
-def test_a_large_result_comes_back_whatever_is_mounted(results: dict[str, Any]) -> None:
+def test_a_large_result_returns_with_any_mounts(results: dict[str, Any]) -> None:
     assert results["large"] == 20_000_000
 
 
-def test_exceptions_come_back_with_their_traceback(results: dict[str, Any]) -> None:
+def test_exceptions_return_with_their_traceback(results: dict[str, Any]) -> None:
     kind, text, cause = results["failed"]
     assert (kind, text) == ("KeyError", "('a', 1)")
     assert 'raise KeyError("a", 1)' in cause
@@ -180,12 +180,14 @@ def test_an_end_without_a_result_is_reported(results: dict[str, Any]) -> None:
     assert "was killed by SIGKILL before there was a result" in results["killed"][1]
 
 
-def test_many_calls_give_their_results_in_order(results: dict[str, Any]) -> None:
-    assert results["map"] == ["a", "closed"]  # a result needs no output
+def test_map_returns_results_in_order(results: dict[str, Any]) -> None:
+    assert results["map"] == ["a", "closed"]  # results need no output
     assert results["many"] == [0, 1]
 
 
-def test_ctrl_c_stops_the_guest_and_is_raised(project: Site, results: dict[str, Any]) -> None:
+def test_ctrl_c_stops_the_guest_and_raises_keyboard_interrupt(
+    project: Site, results: dict[str, Any]
+) -> None:
     code = (
         f"import {module_of(project)} as work\n"
         "try: work.end.remote('wait')\n"
@@ -198,4 +200,4 @@ def test_ctrl_c_stops_the_guest_and_is_raised(project: Site, results: dict[str, 
         out, errors = process.communicate()
     assert (process.returncode, out) == (0, b"interrupted\n"), errors.decode()
     assert containers(project) == ""
-    assert results  # whose image is used
+    assert results  # builds the image

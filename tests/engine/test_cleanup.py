@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-SECONDS = 60  # far beyond any grace here
+SECONDS = 60  # longer than any grace period here
 
 APP = """\
 import sys, time
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def running(engine: Engine, project: Path) -> Iterator[tuple[subprocess.Popen[bytes], set[str]]]:
-    """A run whose guest has begun, and the containers that were there before."""
+    """A run whose guest has started, and the containers from before."""
     (project / "app.py").write_text(APP)
     before = engine.containers()
     with engine.popen(sys.executable, "app.py", "wait", cwd=project) as process:
@@ -62,17 +62,17 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def await_end_of(left: Callable[[], object]) -> None:
-    """Wait until nothing is left; each look is a command of the engine's, so this is not a busy loop."""
+    """Wait until nothing is left. Each iteration runs an engine command, so this is not a busy loop."""
     deadline = time.monotonic() + SECONDS
     while True:
-        with contextlib.suppress(AssertionError):  # Podman cannot list while it removes one
+        with contextlib.suppress(AssertionError):  # Podman fails to list while it removes one
             if not (found := left()):
                 return
         assert time.monotonic() < deadline, f"still there: {found}"
 
 
 def child_of(process: subprocess.Popen[bytes], word: bytes) -> int:
-    """Return the child whose command line holds a word."""
+    """Return the child process with a word in its command line."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     for child in children:
         if word in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -80,7 +80,7 @@ def child_of(process: subprocess.Popen[bytes], word: bytes) -> int:
     raise AssertionError(f"there is no child with {word!r}")
 
 
-def test_the_watchdog_ends_the_container_of_a_killed_host_process(
+def test_the_watchdog_removes_the_container_of_a_killed_host_process(
     engine: Engine, running: tuple[subprocess.Popen[bytes], set[str]]
 ) -> None:
     process, before = running
@@ -88,7 +88,7 @@ def test_the_watchdog_ends_the_container_of_a_killed_host_process(
     await_end_of(lambda: engine.containers() - before)
 
 
-def test_the_next_run_sweeps_what_even_the_watchdog_missed(
+def test_the_next_run_sweeps_what_the_watchdog_missed(
     engine: Engine, project: Path, running: tuple[subprocess.Popen[bytes], set[str]]
 ) -> None:
     process, before = running
@@ -137,7 +137,7 @@ def test_a_killed_call_leaves_no_file(engine: Engine, project: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while os.listdir(temporary):
         assert time.monotonic() < deadline, os.listdir(temporary)
-        time.sleep(0.05)  # there is no event for a removed folder
+        time.sleep(0.05)  # a removed folder causes no event here
 
 
 BUILD = """\
@@ -152,7 +152,7 @@ main()
 
 
 def cache_of(engine: Engine, project: Path) -> dict[str, str]:
-    """Return the environment in which no other run cleans up after a project's builds."""
+    """Return an environment in which no other run cleans up after the project's builds."""
     cache = project.parent / "cache"
     cache.mkdir(exist_ok=True)
     give(engine, cache)
@@ -162,7 +162,7 @@ def cache_of(engine: Engine, project: Path) -> dict[str, str]:
 def begin_build(
     engine: Engine, project: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a build whose second step does not end; return when that has begun."""
+    """Start a build whose second step does not end, and wait until the step has started."""
     (project / "app.py").write_text(BUILD)
     (project / "Slowly").write_text(
         f"FROM {engine.base_image}\nLABEL test={project.parent.name}\n"
@@ -180,24 +180,24 @@ def begin_build(
 
 
 def left_of(engine: Engine, project: Path) -> list[str]:
-    """Return the images without a name that a project's killed builds left."""
+    """Return the untagged images that a project's killed builds left."""
     label = f"label=test={project.parent.name}"
     words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter", label)
     return engine.cli(*words).split()
 
 
-def test_a_build_ends_with_its_killed_host_process_and_the_next_run_removes_its_images(
+def test_a_build_ends_with_its_host_process_and_the_next_run_removes_its_images(
     engine: Engine, project: Path
 ) -> None:
     before = engine.containers()
     kill(begin_build(engine, project))
     await_end_of(lambda: engine.containers() - before)
-    # BuildKit keeps a step in its cache, and makes no image of it.
+    # BuildKit keeps a step in its cache, not as an image.
     assert left_of(engine, project) or engine.backend == "docker"
     (project / "Slowly").write_text(f"FROM {engine.base_image}\nCOPY app.py /app/\n")
     done = engine.python("app.py", cwd=project, env=cache_of(engine, project))
     assert done.returncode == 0, done.stderr
-    # Housekeeping waits for no run, and no run for it. The mark goes last.
+    # Runs and housekeeping do not wait for each other. Housekeeping removes the mark last.
     await_end_of(lambda: left_of(engine, project) or marks_of(project))
 
 
@@ -205,11 +205,9 @@ def marks_of(project: Path) -> list[str]:
     return os.listdir(project.parent / "cache" / "buildr" / "marks")
 
 
-def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
-    engine: Engine, project: Path
-) -> None:
+def test_prune_ends_a_build_whose_guard_was_killed(engine: Engine, project: Path) -> None:
     if engine.backend == "docker":
-        pytest.skip("dockerd itself ends a build that is not followed")
+        pytest.skip("dockerd ends a build without a client")
     before = engine.containers()
     process = begin_build(engine, project)
     os.kill(child_of(process, b"podman.build"), signal.SIGKILL)
@@ -221,22 +219,20 @@ def test_a_build_whose_guard_was_killed_too_is_ended_by_prune(
     await_end_of(lambda: engine.containers() - before)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="a pid namespace takes root")
+@pytest.mark.skipif(os.getuid() != 0, reason="creating a pid namespace needs root")
 @pytest.mark.parametrize("words", [("prune",), ("prune", "--dry-run"), ("run", "other.py")])
-def test_a_build_is_left_alone_by_another_pid_namespace(
+def test_housekeeping_in_another_pid_namespace_leaves_a_build_alone(
     engine: Engine, project: Path, runtime_directory: Path, words: tuple[str, ...]
 ) -> None:
-    """As a sandbox or a devcontainer is one, with the same home and runtime directory.
+    """Like a sandbox or devcontainer, with the same home and runtime directory.
 
-    It is not the one of other tests: a Podman that does not find its pause process, as in another pid namespace, starts
-    another one, and those that come then do not see the network namespaces of containers that run.
+    The runtime directory is not that of other tests: in another pid namespace Podman does not find its pause process
+    and starts another one; later commands then do not see the network namespaces of running containers.
     """
     if engine.backend == "docker":
-        pytest.skip("dockerd itself ends a build without a client, and only then")
+        pytest.skip("dockerd ends a build without a client, and only then")
     if engine.uid != 0:
-        pytest.skip(
-            "a rootless Podman that does not see its pause process replaces it for all others"
-        )
+        pytest.skip("rootless Podman would replace the pause process for all other tests")
     env = {"XDG_RUNTIME_DIR": str(runtime_directory)}
     before = engine.containers()
     process = begin_build(engine, project, env)
@@ -261,7 +257,7 @@ def test_a_build_is_left_alone_by_another_pid_namespace(
         assert working <= engine.containers()
         process.send_signal(signal.SIGINT)
         process.communicate()
-        assert process.returncode == 0  # as Ctrl+C ends a build, and nothing else has
+        assert process.returncode == 0  # the status after Ctrl+C
     finally:
         kill(process)
     await_end_of(lambda: engine.containers() - before)

@@ -40,7 +40,7 @@ def buildr(
 
 @pytest.fixture
 def plain(engine: Engine, project: Path) -> Path:
-    """A project with a script and a package, neither of which knows Buildr."""
+    """A project with a script and a package that do not import Buildr."""
     (project / "app.py").write_text(SCRIPT)
     (project / "pkg").mkdir()
     (project / "pkg" / "__init__.py").touch()
@@ -49,7 +49,7 @@ def plain(engine: Engine, project: Path) -> Path:
     return project
 
 
-def test_a_script_that_knows_nothing_of_buildr_runs(engine: Engine, plain: Path) -> None:
+def test_a_script_without_buildr_runs(engine: Engine, plain: Path) -> None:
     words = ("--help", "-x", "--", "-m", "a b", "$HOME", "ü", "")
     done = buildr(engine, plain, "run", "-q", "-e", "MODE=test", "app.py", *words, stdin=b"piped")
     assert json.loads(done.stdout) == ["__main__", "app.py", list(words), "piped", "test"]
@@ -63,12 +63,12 @@ def test_a_module_of_the_project_runs(engine: Engine, plain: Path) -> None:
     assert done.returncode == 3
 
 
-def test_a_module_that_only_the_image_has_runs(engine: Engine, plain: Path) -> None:
+def test_a_module_of_the_image_runs(engine: Engine, plain: Path) -> None:
     done = buildr(engine, plain, "run", "-q", "-m", "json.tool", "--compact", stdin=b'{"a": 1}')
     assert (done.returncode, done.stdout) == (0, b'{"a":1}\n')
 
 
-def test_files_that_are_to_stay_are_mounted(engine: Engine, project: Path) -> None:
+def test_mounted_files_are_kept(engine: Engine, project: Path) -> None:
     (project / "app.py").write_text("open('/data/out', 'w').write(open('/data/in').read())\n")
     (project / "data").mkdir()
     (project / "data" / "in").write_text("kept")
@@ -79,7 +79,7 @@ def test_files_that_are_to_stay_are_mounted(engine: Engine, project: Path) -> No
     assert (project / "data" / "out").stat().st_uid == engine.uid
 
 
-def test_a_build_prints_what_the_engine_stores(engine: Engine, plain: Path) -> None:
+def test_a_build_prints_the_stored_image(engine: Engine, plain: Path) -> None:
     done = buildr(engine, plain, "build", "--name", "cli-build", "app.py")
     name, identity = done.stdout.decode().split()
     assert name == "localhost/buildr/cli-build:latest"
@@ -91,14 +91,12 @@ def test_a_build_prints_what_the_engine_stores(engine: Engine, plain: Path) -> N
 
 
 def instructions(containerfile: str) -> list[str]:
-    """Return the instructions of a Containerfile, one line each, without blanks that mean nothing."""
+    """Return the instructions of a Containerfile, one line each, with normalized white space."""
     text = re.sub(r"^#.*\n", "", containerfile, flags=re.MULTILINE).replace("\\\n", " ")
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def test_the_containerfile_that_is_printed_is_the_one_that_is_built(
-    engine: Engine, plain: Path
-) -> None:
+def test_the_printed_containerfile_is_the_built_one(engine: Engine, plain: Path) -> None:
     (plain / "requirements.txt").write_text("# nothing to install\n")
     (plain / "extra.txt").write_text("extra")
     give(engine, plain)
@@ -111,7 +109,7 @@ def test_the_containerfile_that_is_printed_is_the_one_that_is_built(
     assert len(steps) > 8
 
 
-def test_the_containerfile_that_is_printed_passes_hadolint(engine: Engine, plain: Path) -> None:
+def test_the_printed_containerfile_passes_hadolint(engine: Engine, plain: Path) -> None:
     printed = buildr(engine, plain, "containerfile", "-q", "app.py").stdout
     done = subprocess.run(
         [f"{sys.prefix}/bin/hadolint", "-"], input=printed, capture_output=True, check=False
@@ -119,7 +117,7 @@ def test_the_containerfile_that_is_printed_passes_hadolint(engine: Engine, plain
     assert (done.returncode, done.stdout) == (0, b"")
 
 
-def test_the_doctor_finds_the_engine_that_runs_scripts(engine: Engine, project: Path) -> None:
+def test_doctor_finds_the_engine(engine: Engine, project: Path) -> None:
     done = buildr(engine, project, "doctor")
     assert done.returncode == 0, done.stdout.decode()
     text = done.stdout.decode()
@@ -131,7 +129,7 @@ def test_the_doctor_finds_the_engine_that_runs_scripts(engine: Engine, project: 
     assert done.stderr == b""
 
 
-def test_the_doctor_s_json_says_the_same(engine: Engine, project: Path) -> None:
+def test_the_json_output_of_doctor_says_the_same(engine: Engine, project: Path) -> None:
     found = json.loads(buildr(engine, project, "doctor", "--json").stdout)
     assert (found["usable"], found["engine"]) == (True, engine.backend)
     checks = {check["name"]: check for check in found["checks"]}
@@ -139,7 +137,7 @@ def test_the_doctor_s_json_says_the_same(engine: Engine, project: Path) -> None:
     assert ("subordinate ids" in checks) == (engine.user is not None)
 
 
-def test_with_no_engine_at_all_the_doctor_says_so(engine: Engine, project: Path) -> None:
+def test_doctor_reports_that_there_is_no_engine(engine: Engine, project: Path) -> None:
     nowhere = f"unix://{project}/no.sock"
     env = {"CONTAINER_HOST": nowhere, "DOCKER_HOST": nowhere, "BUILDR_BACKEND": "auto"}
     done = buildr(engine, project, "doctor", env=env)
@@ -150,7 +148,7 @@ def test_with_no_engine_at_all_the_doctor_says_so(engine: Engine, project: Path)
     assert b"Traceback" not in done.stderr
 
 
-def test_with_no_engine_at_all_a_run_says_what_was_tried(engine: Engine, plain: Path) -> None:
+def test_a_run_without_an_engine_says_what_was_tried(engine: Engine, plain: Path) -> None:
     nowhere = f"unix://{plain}/no.sock"
     env = {"CONTAINER_HOST": nowhere, "DOCKER_HOST": nowhere, "BUILDR_BACKEND": "auto"}
     done = buildr(engine, plain, "run", "app.py", env=env)
@@ -159,6 +157,6 @@ def test_with_no_engine_at_all_a_run_says_what_was_tried(engine: Engine, plain: 
     assert nowhere.encode() in done.stderr
 
 
-def test_the_tests_interpreter_has_the_command(engine: Engine, project: Path) -> None:
+def test_the_command_is_installed_in_the_test_environment(engine: Engine, project: Path) -> None:
     command = engine.run(f"{sys.prefix}/bin/buildr", "--version", cwd=project)
     assert command.stdout.startswith(b"buildr ")

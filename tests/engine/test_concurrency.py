@@ -1,4 +1,4 @@
-"""Runs after one another, beside one another, and of projects that look alike or lie in odd places."""
+"""Consecutive and parallel runs, and projects with the same name or odd paths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.engine.images import Site
 
 AT_ONCE = 5
-SECONDS = 300  # for runs that build, however slow the machine
+SECONDS = 300  # for runs that build, even on a slow machine
 
 SAY = """\
 import sys
@@ -64,7 +64,7 @@ def test_the_second_run_builds_nothing(site: Site) -> None:
     assert site.images() == built
 
 
-def test_runs_at_once_without_an_image_do_not_disturb_each_other(site: Site) -> None:
+def test_parallel_runs_without_an_image_do_not_disturb_each_other(site: Site) -> None:
     site.script(
         "print(sys.argv[1], sys.stdin.read())\nsys.exit(int(sys.argv[1]))", imports="import sys"
     )
@@ -73,7 +73,7 @@ def test_runs_at_once_without_an_image_do_not_disturb_each_other(site: Site) -> 
         for number in range(AT_ONCE)
     ]
     try:
-        for process in processes:  # they have all been started by now; each waits for its input
+        for process in processes:  # all have been started; each waits for its input
             assert process.stdin is not None
             process.stdin.write(f"input of {process.args!r}".encode())
             process.stdin.close()
@@ -99,7 +99,7 @@ def test_runs_at_once_without_an_image_do_not_disturb_each_other(site: Site) -> 
 def test_scripts_of_one_name_in_two_places_keep_their_own_images(
     engine: Engine, site: Site, other_site: Site
 ) -> None:
-    script = f"{site.name}.py"  # which names the image, as there is not an option `name`
+    script = f"{site.name}.py"  # it names the image, in place of the option `name`
     other_site.name = site.name
     try:
         site.write({script: SAY.format(options="", text="one")})
@@ -107,13 +107,13 @@ def test_scripts_of_one_name_in_two_places_keep_their_own_images(
         for _ in range(2):
             assert site.run(script).stdout == b"one\n"
             assert other_site.run(script).stdout == b"other\n"
-        assert site.run(script).stderr == b""  # nothing was built again
+        assert site.run(script).stderr == b""  # nothing was rebuilt
         assert len(images(engine, f"localhost/buildr/{site.name}")) == 2
     finally:
         other_site.remove()
 
 
-def test_a_project_runs_at_any_path(odd_site: Site) -> None:
+def test_a_project_with_any_path_runs(odd_site: Site) -> None:
     script = """my "ä$p'p" .py"""
     options = f"(package={{'name': {odd_site.name!r}}})"
     odd_site.write({script: SAY.format(options=options, text="hello")})

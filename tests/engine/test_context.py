@@ -1,4 +1,4 @@
-"""What the context holds is what the guest finds, however awkward; what cannot travel is said; nothing is written to it."""
+"""The guest finds the files of the context, with any name; messages name what cannot travel; the context is not written to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-# Names are bytes: as text they would have to be some encoding's.
+# Names are bytes, without an encoding.
 LIST = """\
 found = {}
 for folder, folders, files in os.walk(b"/app"):
@@ -103,11 +103,11 @@ def project(engine: Engine) -> Iterator[Site]:
 
 
 Found = dict[bytes, tuple[int, int, bytes]]
-"""By path: the kind, the number of names of a file, the target of a link."""
+"""By path: the type, the number of hard links of a file, the target of a link."""
 
 
 def _listed(project: Site) -> tuple[Found, str]:
-    """Run a script that lists what it finds beside it; check that nothing was written on the host."""
+    """Run a script that lists its directory; check that nothing was written on the host."""
     project.script(LIST, imports=IMPORTS)
     before = snapshot(project.directory)
     done = project.run()
@@ -135,7 +135,7 @@ def test_names_are_bytes_and_arrive_as_they_are(project: Site) -> None:
     assert files == {b"app.py", b".dockerignore", *NAMES}
 
 
-def test_links_travel_and_what_is_not_a_file_stays_behind_with_a_line_each(project: Site) -> None:
+def test_links_travel_and_special_files_are_left_out_with_a_message(project: Site) -> None:
     top = project.directory
     project.write({"one": "1", "folder/two": "2"})
     os.link(top / "one", top / "folder/also one")
@@ -172,7 +172,7 @@ def test_links_travel_and_what_is_not_a_file_stays_behind_with_a_line_each(proje
     assert lines == [f"buildr: left out: {name} is {what}" for name, what in sorted(kept.items())]
 
 
-def test_an_ignore_file_means_what_it_means_to_docker(project: Site) -> None:
+def test_an_ignore_file_has_the_semantics_of_docker(project: Site) -> None:
     project.write({name.replace("%", " "): "" for name in CANDIDATES.split()})
     project.write({".dockerignore": IGNORED})
     found, _ = _listed(project)
@@ -182,10 +182,10 @@ def test_an_ignore_file_means_what_it_means_to_docker(project: Site) -> None:
         {"a.log", "docs/a", "top", "a/x/y/b", "#literal", "gone", ".git/config"}
     )
     if project.engine.backend == "docker":
-        assert set(found) == set(_as_the_docker_command_sends_it(project))
+        assert set(found) == set(_files_sent_by_docker(project))
 
 
-def _as_the_docker_command_sends_it(project: Site) -> Found:
+def _files_sent_by_docker(project: Site) -> Found:
     name = f"{project.name}-of-the-command"
     dockerfile = project.directory.parent / "Dockerfile"
     command = json.dumps(["python", "-c", f"{IMPORTS}\n{LIST}"])
@@ -200,7 +200,7 @@ def _as_the_docker_command_sends_it(project: Site) -> Found:
         project.engine.cli("rmi", "--force", name)
 
 
-def test_what_is_left_out_is_not_even_looked_at(project: Site) -> None:
+def test_excluded_folders_are_not_read(project: Site) -> None:
     top = project.directory
     project.script(LIST, imports=IMPORTS)
     folders = [".git/objects", ".venv/lib", "node_modules/x"]
@@ -210,20 +210,20 @@ def test_what_is_left_out_is_not_even_looked_at(project: Site) -> None:
         (top / folders[number % 3] / str(number)).touch()
     (top / "read").mkdir()
     for name in (".git", ".venv", "node_modules", "read"):
-        os.utime(top / name, (1, 2))  # older than its change: the next look at it is noted
+        os.utime(top / name, (1, 2))  # so old that the next access updates it
     (top / ".git").chmod(0)
     done = project.run()
     assert done.returncode == 0, done.stderr.decode()
     assert set(_found(done.stdout)) == {b"app.py", b"read"}
     looked_at = {name for name in (".git", "node_modules", "read") if _accessed(top / name)}
-    assert looked_at <= {"read"}  # nothing, where the file system notes no times of access
+    assert looked_at <= {"read"}  # no change, if the file system does not record access times
 
 
 def _accessed(path: Path) -> bool:
     return path.stat().st_atime != 1
 
 
-def test_where_a_file_vanishes_meanwhile_all_are_read_again(project: Site) -> None:
+def test_the_context_is_read_again_if_a_file_vanishes(project: Site) -> None:
     hook = """\
 import os
 from contextlib import suppress
@@ -247,7 +247,7 @@ else:
     assert len(project.images()) == 1
 
 
-def test_files_that_are_written_to_all_the_time_do_no_harm(project: Site) -> None:
+def test_files_that_change_constantly_do_no_harm(project: Site) -> None:
     hook = """\
 import os, time
 from pathlib import Path
@@ -278,7 +278,7 @@ else:
         assert (done.returncode, done.stdout) == (0, b"5\n"), done.stderr.decode()
 
 
-def test_a_script_that_the_ignore_file_leaves_out_is_an_error(project: Site) -> None:
+def test_an_ignored_script_is_an_error(project: Site) -> None:
     project.write({".dockerignore": "*.py\n"})
     project.script()
     done = project.run()
@@ -288,8 +288,8 @@ def test_a_script_that_the_ignore_file_leaves_out_is_an_error(project: Site) -> 
     )
 
 
-MIDDLE = (3 << 30) + 7  # beyond what 31 bits can say
-SIZE = (4 << 30) + 5  # beyond what 32 bits can say
+MIDDLE = (3 << 30) + 7  # more than 31 bits
+SIZE = (4 << 30) + 5  # more than 32 bits
 HOLES = f"""\
 status = os.stat("/app/holes")
 with open("/app/holes", "rb") as file:
@@ -317,7 +317,7 @@ else:
 
 
 def test_the_holes_of_a_file_are_not_sent(project: Site) -> None:
-    # All engines write them out, layer and all: a minute on Docker, one and a half on Podman.
+    # All engines write the holes to disk: this takes a minute on Docker and one and a half on Podman.
     with (project.directory / "holes").open("wb") as file:
         file.truncate(SIZE)
         for offset, text in ((0, b"begin"), (MIDDLE, b"middle"), (SIZE - 3, b"end")):

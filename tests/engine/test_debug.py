@@ -1,4 +1,4 @@
-"""A debugger that attaches to a script in its container, on real engines: the Debug Adapter Protocol over the published port."""
+"""A debugger attaches to a script in its container: the Debug Adapter Protocol over the published port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-SECONDS = 120  # what ought to come has long come by then
+SECONDS = 120  # longer than any expected wait
 SCRIPT = """\
 import sys
 answer = 41
@@ -27,7 +27,7 @@ sys.exit(4)
 
 
 class Client:
-    """A debugger, in a few messages: https://microsoft.github.io/debug-adapter-protocol/specification."""
+    """A minimal debugger client: https://microsoft.github.io/debug-adapter-protocol/specification."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
@@ -42,7 +42,7 @@ class Client:
         self._file.flush()
 
     def expect(self, kind: str, name: str) -> dict[str, Any]:
-        """Read up to an event, or to a response to a command."""
+        """Read up to an event or a response to a command."""
         while True:
             length = 0
             while header := self._file.readline().strip():
@@ -58,7 +58,7 @@ class Client:
         self._socket.close()
 
 
-def test_a_debugger_attaches_stops_at_a_line_of_the_host_and_changes_a_variable(
+def test_a_debugger_attaches_stops_at_a_breakpoint_and_changes_a_variable(
     engine: Engine, project: Path
 ) -> None:
     (project / "debugged.py").write_text(SCRIPT)

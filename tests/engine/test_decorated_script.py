@@ -1,4 +1,4 @@
-"""One decorated script gives one image, whichever command makes it, and the recipes of the documentation give images that run."""
+"""All commands build the same image of a decorated script, and the documentation's recipes build images that run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if __name__ == "__main__":
     start()
 """
 NOT_CONFIGURATION = {"Labels", "Image", "Hostname", "Domainname"}
-"""What the engine says of an image's making, and names that Buildr keeps for itself."""
+"""Metadata of the build, and names that Buildr sets for itself."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def own(engine: Engine, registries: Registries) -> Iterator[Site]:
     for made in site(engine):
         made.write(
             {
-                # Other tests that run now share no layer with this one, and remove none of it.
+                # Parallel tests share no layer with this one, and remove none of it.
                 "demo-1.0-py3-none-any.whl": wheel("demo", files={"name.txt": made.name}),
                 "packages.txt": "./demo-1.0-py3-none-any.whl\n",
                 "settings.toml": "x = 1",
@@ -69,7 +69,7 @@ def own(engine: Engine, registries: Registries) -> Iterator[Site]:
 
 
 def configuration(engine: Engine, reference: str) -> dict[str, Any]:
-    """Return what decides how a container of an image runs."""
+    """Return the configuration that determines how containers of an image run."""
     found = inspect(engine, reference)["Config"]
     return {key: value for key, value in found.items() if key not in NOT_CONFIGURATION and value}
 
@@ -80,11 +80,11 @@ WAYS = (
     ("-m buildr build app.py", 0),
     ("-m buildr push app.py", 0),
 )
-"""Commands that make the image, with their exit status."""
+"""Commands that build the image, with their exit status."""
 
 
 def made_by(engine: Engine, own: Site, command: str, status: int, reference: str) -> dict[str, Any]:
-    """Run a command, and return the image that its script has then."""
+    """Run a command, and return the resulting image of its script."""
     done = own.run(*command.split())
     assert done.returncode == status, done.stderr.decode()
     if status:
@@ -92,7 +92,7 @@ def made_by(engine: Engine, own: Site, command: str, status: int, reference: str
     return inspect(engine, reference)
 
 
-def test_what_one_command_has_made_is_what_the_others_use(
+def test_all_commands_use_an_image_built_by_one_of_them(
     engine: Engine, own: Site, registries: Registries
 ) -> None:
     reference = f"{registries.open}/test/{own.name}:v1"
@@ -114,11 +114,11 @@ def test_every_command_builds_the_same_image(
 
 
 def contents(files: dict[str, File]) -> dict[str, File]:
-    """Return the files without the times at which they were made."""
+    """Return the files without their creation times."""
     return {path: replace(file, time=0) for path, file in files.items()}
 
 
-def test_what_is_ejected_is_the_same_image(
+def test_the_ejected_project_builds_the_same_image(
     engine: Engine, own: Site, registries: Registries
 ) -> None:
     reference = f"{registries.open}/test/{own.name}:v1"
@@ -138,7 +138,7 @@ def test_what_is_ejected_is_the_same_image(
 
 
 def recipe(page: str, mark: str) -> str:
-    """Return the first block of a page that has a text in it."""
+    """Return the first block of a page that contains a text."""
     return next(s.text for s in samples(ROOT / "docs" / page) if mark in s.text)
 
 
@@ -150,7 +150,7 @@ def test_the_recipe_for_a_server_of_titles_builds_an_image_that_runs(
     names = re.search(r'"dependencies": \[(.*)\]', script)
     assert names is not None
     packages = [name.strip('" ') for name in names[1].split(",")]
-    # These stand in for the packages of the index, which is not asked.
+    # Local packages that replace those of the index.
     own.write({f"wheels/{name}-1.0-py3-none-any.whl": wheel(name) for name in packages})
     lines = (f"./wheels/{name}-1.0-py3-none-any.whl\n" for name in packages)
     script = script.replace(names[0], '"dependencies_file": "titles.txt"')
@@ -166,9 +166,7 @@ def test_the_recipe_for_a_server_of_titles_builds_an_image_that_runs(
     assert (ran.returncode, ran.stdout) == (0, b"1.0\n" * len(packages)), ran.stderr.decode()
 
 
-def test_the_recipe_for_a_service_builds_the_image_that_its_unit_names(
-    engine: Engine, own: Site
-) -> None:
+def test_the_recipe_for_a_service_builds_the_image_of_its_unit(engine: Engine, own: Site) -> None:
     commands = recipe("quadlet.md", "buildr quadlet -o").splitlines()
     build = commands[0].partition("#")[0].split()
     quadlet = [

@@ -1,4 +1,4 @@
-"""What a project needs is installed once, wherever it is declared; what cannot be installed is reported."""
+"""Dependencies are installed once, wherever they are declared; failures are reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from importlib.metadata import version
 print(os.getuid(), *(f"{name} {version(name)}" for name in sys.argv[1:]))
 """
 
-# A build backend in a few lines: a real one would be fetched for each build.
+# A minimal build backend: a real one would be downloaded for each build.
 BACKEND = """\
 import os, zipfile
 
@@ -54,7 +54,7 @@ def project(engine: Engine) -> Iterator[Site]:
 
 
 def test_requirements_are_installed_once(project: Site) -> None:
-    # A marker of its own: an engine that has run this before has the layer of the same requirement.
+    # A unique marker: otherwise the engine may have a cached layer of the same requirement.
     unique = f"iniconfig==2.0.0; platform_release != '{uuid.uuid4()}' --hash={HASH}\n"
     project.write({"requirements.txt": f"buildr-oci\n{unique}"})
     project.script(VERSIONS, imports="import os, sys", package={"verbose": True})
@@ -74,7 +74,7 @@ def test_requirements_are_installed_once(project: Site) -> None:
     done = project.run("app.py", "iniconfig")
     said = done.stderr.decode()
     assert done.stdout == b"1000 iniconfig 2.0.0\nmore\n", said
-    assert said == ""  # what has changed is put into the container, nothing is built
+    assert said == ""  # changed files are copied into the container, nothing is built
     assert project.images() == first
 
     built = project.engine.python(
@@ -82,7 +82,7 @@ def test_requirements_are_installed_once(project: Site) -> None:
     )
     said = built.stderr.decode()
     assert built.returncode == 0, said
-    assert "pip install" not in said  # the image of all that comes before the source is there
+    assert "pip install" not in said  # the image with everything but the source exists
     assert "Collecting" not in said
 
     project.write({"requirements.txt": "iniconfig==2.1.0\n"})
@@ -90,7 +90,7 @@ def test_requirements_are_installed_once(project: Site) -> None:
     assert done.stdout == b"1000 iniconfig 2.1.0\nmore\n", done.stderr.decode()
 
 
-def test_requirements_that_point_into_the_source_are_installed_from_it(project: Site) -> None:
+def test_requirements_in_the_source_are_installed_from_it(project: Site) -> None:
     project.write(
         {
             "requirements.txt": "-e .\n./libs/other\n",
@@ -110,7 +110,7 @@ def test_requirements_that_point_into_the_source_are_installed_from_it(project: 
     assert copied.endswith("-packages/other.py")
 
 
-def test_a_script_says_what_it_needs(project: Site) -> None:
+def test_inline_metadata_is_installed(project: Site) -> None:
     project.script(
         VERSIONS,
         imports='# /// script\n# dependencies = ["iniconfig==2.0.0"]\n# ///\nimport os, sys',
@@ -137,7 +137,7 @@ def test_a_script_says_what_it_needs(project: Site) -> None:
             "THESE PACKAGES DO NOT MATCH THE HASHES",
             "a file does not have the hash",
         ),
-        # One hash in the file, and pip holds every package to one.
+        # If one package has a hash, pip requires one for every package.
         (
             f"{PINNED}packaging==24.0",
             "Hashes are required in --require-hashes mode, but they are missing",
@@ -145,7 +145,7 @@ def test_a_script_says_what_it_needs(project: Site) -> None:
         ),
     ],
 )
-def test_what_cannot_be_installed_is_said_in_the_words_of_pip(
+def test_a_failed_installation_shows_the_message_of_pip(
     project: Site, requirement: str, words: str, reason: str
 ) -> None:
     project.write({"requirements.txt": f"{requirement}\n"})
@@ -162,7 +162,7 @@ def test_what_cannot_be_installed_is_said_in_the_words_of_pip(
 def test_a_base_image_with_another_python_is_refused_before_the_build(project: Site) -> None:
     project.write({"pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.99"\n'})
     project.script()
-    for _ in range(2):  # the second time by what was found out the first time
+    for _ in range(2):  # the second time from the cached result of the first
         done = project.run()
         said = done.stderr.decode()
         assert (done.returncode, done.stdout) == (125, b"")

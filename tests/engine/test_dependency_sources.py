@@ -1,4 +1,4 @@
-"""Every source of dependencies, as its tool writes it, installs what it says and lets the script import it."""
+"""Every source of dependencies, as its tool writes it: its packages are installed, and the script can import them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERSION = "2.0.0"
 INDEX = "https://index.example.org/simple"
 FILE = f"https://files.example.org/iniconfig-{VERSION}-py3-none-any.whl"
 
-# A build backend in a few lines: a real one would be fetched for each build.
+# A minimal build backend: a real one would be downloaded for each build.
 BACKEND = """\
 import os, zipfile
 
@@ -153,7 +153,7 @@ PIPFILE = json.dumps(
 
 
 class Case(Struct, frozen=True):
-    """One source: the files of a project, its options, and what is there afterwards."""
+    """One source: the files of a project, its options, and the expected result."""
 
     source: str
     files: dict[str, str]
@@ -191,7 +191,7 @@ def project(engine: Engine) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_a_source_names_is_installed(project: Site, name: str) -> None:
+def test_the_packages_of_a_source_are_installed(project: Site, name: str) -> None:
     case = CASES[name]
     project.write(case.files)
     project.script(SCRIPT, imports="import sys, iniconfig", package=case.package, path="bin/app.py")
@@ -210,7 +210,7 @@ def test_what_a_source_names_is_installed(project: Site, name: str) -> None:
         assert places[-1] == "/app/src/demo.py"
 
 
-# The base image of the tests has no package manager any more; this one keeps what it was asked.
+# The base image of the tests has no package manager; this fake one records its arguments.
 APK = '#!/bin/sh\necho "$@" "as $(id -u)" > /usr/local/share/asked\n'
 BASE = """\
 FROM {base}
@@ -221,7 +221,7 @@ CMD ["true"]
 
 @pytest.fixture
 def base_with_apk(project: Site) -> Iterator[str]:
-    """Built by Buildr, whose builds wait for one another's images to be removed."""
+    """Built by Buildr, so that its builds and the removal of images exclude each other."""
     name = f"{project.name}-base"
     project.write(
         {"Dockerfile": BASE.format(base=project.engine.base_image), "apk": APK, "b.py": ""}
@@ -236,7 +236,7 @@ def base_with_apk(project: Site) -> Iterator[str]:
     project.engine.remove_images(f"localhost/buildr/{name}")
 
 
-def test_packages_of_the_system_are_installed_by_root_with_what_the_base_has(
+def test_system_packages_are_installed_by_root_with_the_package_manager_of_the_base(
     project: Site, base_with_apk: str
 ) -> None:
     script = "print(os.getuid(), open('/usr/local/share/asked').read())"
@@ -261,7 +261,7 @@ def test_a_lock_with_another_hash_is_refused(project: Site) -> None:
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr.decode()
 
 
-def test_a_change_of_the_source_reinstalls_its_own_packages_and_no_others(project: Site) -> None:
+def test_a_change_of_the_source_reinstalls_only_its_own_packages(project: Site) -> None:
     project.write({"uv.lock": UV, **LOCAL})
     project.script(SCRIPT, imports="import sys, iniconfig", package={"verbose": True})
     assert "Successfully installed iniconfig" in project.run().stderr.decode()

@@ -1,4 +1,4 @@
-"""Runs that go on without their host processes, on real engines."""
+"""Detached runs on real engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECONDS = 120
 
 WORK = """\
-signal.signal(signal.SIGTERM, lambda *_: sys.exit("last"))  # as a text, which goes to standard error
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("last"))  # the text goes to standard error
 server = socket.create_server(("", 8000))
 print("out", repr(sys.stdin.read()), sys.stdout.isatty(), flush=True)
 print("err", file=sys.stderr, flush=True)
@@ -48,7 +48,7 @@ server = http.server.HTTPServer(("", 8000), Handler)
 print("listening", flush=True)
 server.serve_forever()
 """
-"""Listens once somebody has made a file in its container."""
+"""Listens once a file exists in its container."""
 
 AGAIN = """\
 import pathlib, sys, threading
@@ -58,7 +58,7 @@ if pathlib.Path("/tmp/started").exists():
 pathlib.Path("/tmp/started").touch()
 sys.exit(3)
 """
-"""Its first start fails; a container keeps its files from one start to the next."""
+"""Its first start fails; the container keeps its files between starts."""
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +75,13 @@ def buildr(site: Site, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def runs(site: Site) -> list[dict[str, Any]]:
-    """Return what `buildr ps` lists of this project: other tests run beside this one."""
+    """Return the runs of this project in `buildr ps`, since other tests run at the same time."""
     done = buildr(site, "ps", "--json")
     assert done.returncode == 0, done.stderr.decode()
     return [run for run in json.loads(done.stdout) if run["name"] == site.name]
 
 
-def test_it_is_started_reached_followed_and_stopped(site: Site) -> None:
+def test_a_detached_run_is_reachable_followed_and_stopped(site: Site) -> None:
     done = site.engine.python(f"{site.name}.py", "serve", cwd=site.directory)
     assert done.returncode == 0, done.stderr.decode()
     (run,) = runs(site)
@@ -106,12 +106,12 @@ def test_it_is_started_reached_followed_and_stopped(site: Site) -> None:
     assert runs(site) == []
 
 
-def test_one_that_has_ended_stays_with_its_status_until_it_is_removed(site: Site) -> None:
+def test_an_exited_run_keeps_its_status_until_it_is_removed(site: Site) -> None:
     started = buildr(site, "run", "--name", site.name, "-q", "-d", f"{site.name}.py")
     assert (started.returncode, started.stderr) == (0, b"")
     (run,) = runs(site)
     site.engine.cli("wait", run["container"])
-    # The sweep of the next run leaves it alone.
+    # The sweep of the next run does not remove it.
     site.script("sys.exit(4)", imports="import sys", path="attached.py")
     attached = buildr(site, "run", "-q", "attached.py")
     assert attached.returncode == 4
@@ -126,7 +126,7 @@ def test_one_that_has_ended_stays_with_its_status_until_it_is_removed(site: Site
     assert runs(site) == []
 
 
-def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None:
+def test_stop_ends_a_run_with_a_restart_policy(site: Site) -> None:
     site.write({"again.py": AGAIN})
     options = ("--name", site.name, "-q", "-d", "--restart", "on-failure:2")
     started = buildr(site, "run", *options, "again.py")
@@ -135,7 +135,7 @@ def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None
     deadline = time.monotonic() + SECONDS
     while b"second\n" not in lines_until(
         site, run_id, b"second\n"
-    ):  # Podman's log may end at the first end
+    ):  # Podman's log may end with the first exit
         assert time.monotonic() < deadline
     found = json.loads(buildr(site, "ps", "--json").stdout)
     (run,) = [one for one in found if one["run"] == run_id]
@@ -149,7 +149,7 @@ def test_one_that_is_started_again_is_ended_for_good_by_stop(site: Site) -> None
 @pytest.mark.parametrize(
     "conditions", [("port:8000",), ("http:8000/health",), ("log:^listening$", "healthy")]
 )
-def test_it_is_reported_as_ready_when_it_is_and_not_before(
+def test_a_run_is_reported_as_ready_only_when_it_is(
     site: Site, conditions: tuple[str, ...]
 ) -> None:
     name = f"{site.name}-ready"
@@ -167,7 +167,7 @@ def test_it_is_reported_as_ready_when_it_is_and_not_before(
         listed = json.loads(buildr(site, "ps", "--json").stdout)
         found = [one for one in listed if one["name"] == name and one["running"]]
     (run,) = found
-    # A proxy of the engine's accepts connections by now; nothing in the container does.
+    # The engine's proxy already accepts connections; nothing in the container does.
     site.engine.cli("exec", run["container"], "true")
     assert host.poll() is None
     site.engine.cli("exec", run["container"], "touch", "/tmp/go")
@@ -178,7 +178,7 @@ def test_it_is_reported_as_ready_when_it_is_and_not_before(
 
 
 def until_healthy(site: Site, container: str) -> None:
-    """Wait until a container is healthy; Podman, which leaves the check to systemd, is made to run it."""
+    """Wait until a container is healthy. Podman leaves health checks to systemd, so run them explicitly."""
     if site.engine.backend == "podman":
         site.engine.cli("healthcheck", "run", container)
         return
@@ -188,7 +188,7 @@ def until_healthy(site: Site, container: str) -> None:
 
 
 def lines_until(site: Site, run_id: str, wanted: bytes) -> list[bytes]:
-    """Follow a run's log to a line, or to its end."""
+    """Follow a run's log up to a line, or to the end."""
     found: list[bytes] = []
     with site.engine.popen(
         *(sys.executable, "-m", "buildr", "logs", "-f", run_id), cwd=site.directory
@@ -202,7 +202,7 @@ def lines_until(site: Site, run_id: str, wanted: bytes) -> list[bytes]:
     return found
 
 
-def test_one_that_cannot_start_says_why_and_leaves_nothing(site: Site) -> None:
+def test_a_run_that_cannot_start_says_why_and_leaves_nothing(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         words = ("--name", site.name, "-d", "-p", f"{port}:80", f"{site.name}.py")

@@ -1,4 +1,4 @@
-"""``dockerfile=``: the user's own Containerfile, built in place and as it is, with the guest part on top."""
+"""``dockerfile=``: the user's own Containerfile, built unchanged in place, with the guest part on top."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def own(engine: Engine) -> Iterator[Site]:
     yield from site(engine)
 
 
-def test_it_is_built_as_it_is(own: Site) -> None:
+def test_the_containerfile_is_built_unchanged(own: Site) -> None:
     own.write(
         {
             "docker/own.Dockerfile": WHOLE.format(base=own.engine.base_image),
             "docker/own.Dockerfile.dockerignore": "docker\n*.secret\n",
-            ".dockerignore": "data\n*.py\n",  # would leave out what the other one does not
+            ".dockerignore": "data\n*.py\n",  # has other patterns than the per-Containerfile file
             "data/kept": "",
             "left.secret": "",
             "extra.json": "{}",
@@ -127,10 +127,10 @@ def test_it_is_built_as_it_is(own: Site) -> None:
         ("COPY . /app", "src/app.py", "['src/app.py', '1'] /"),
     ],
 )
-def test_an_image_with_no_command_of_its_own_runs_the_script(
+def test_an_image_without_a_command_runs_the_script(
     own: Site, copy: str, script: str, found: str
 ) -> None:
-    # A file that makes it a project, whose root is above the script.
+    # A file that makes the directory above the script a project root.
     own.write({"Dockerfile": f"FROM {own.engine.base_image}\n{copy}\n", "setup.cfg": ""})
     own.script(
         "print([os.path.relpath(sys.argv[0], place), *sys.argv[1:]], os.getcwd())",
@@ -142,7 +142,7 @@ def test_an_image_with_no_command_of_its_own_runs_the_script(
     assert (done.returncode, done.stdout.decode()) == (0, f"{found}\n"), done.stderr.decode()
 
 
-def test_it_may_lie_outside_the_context_and_be_run_as_root(own: Site) -> None:
+def test_the_containerfile_may_be_outside_the_context_and_run_as_root(own: Site) -> None:
     outside = own.directory.parent / "elsewhere"
     outside.mkdir()
     (outside / "Own").write_text(f"FROM {own.engine.base_image}\nUSER 4321\nCOPY . /app\n")
@@ -157,7 +157,7 @@ def test_it_may_lie_outside_the_context_and_be_run_as_root(own: Site) -> None:
     assert snapshot(own.directory.parent) == before
 
 
-def test_a_base_that_only_this_host_has_is_found_by_its_short_name(own: Site) -> None:
+def test_a_local_base_image_is_found_by_its_short_name(own: Site) -> None:
     own.engine.cli("tag", own.engine.base_image, f"{own.name}:1")
     try:
         own.write({"Dockerfile": f"ARG NAME={own.name}\nFROM ${{NAME}}:1\nCOPY . /app\n"})
@@ -184,7 +184,7 @@ def test_a_base_that_only_this_host_has_is_found_by_its_short_name(own: Site) ->
         ),
     ],
 )
-def test_what_is_wrong_with_it_is_reported(own: Site, text: str, message: str) -> None:
+def test_errors_in_the_containerfile_are_reported(own: Site, text: str, message: str) -> None:
     own.write({"Dockerfile": text.format(base=own.engine.base_image)})
     own.script(package={"dockerfile": "Dockerfile"})
     done = own.run()

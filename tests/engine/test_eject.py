@@ -1,4 +1,4 @@
-"""What `buildr eject` writes is built and run by the engine's own command, the same as by Buildr."""
+"""The engine's own command builds and runs the output of `buildr eject` with the same result as Buildr."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ main()
 """
 
 
-def test_what_is_ejected_runs_the_same(engine: Engine, project: Path) -> None:
+def test_an_ejected_project_runs_the_same(engine: Engine, project: Path) -> None:
     (project / "pkg").mkdir()
     (project / "pkg" / "__init__.py").write_text("value = 'of the package'\n")
     (project / "settings.toml").write_text("x = 1")
@@ -51,9 +51,9 @@ def test_what_is_ejected_runs_the_same(engine: Engine, project: Path) -> None:
     ejected = engine.python("-m", "buildr", "eject", "-q", "-o", "out", "app.py", cwd=project)
     assert ejected.returncode == 0, ejected.stderr.decode()
     out = project / "out"
-    (out / "context" / ".env").write_text("LATER=1\n")  # the ignore file keeps it out
+    (out / "context" / ".env").write_text("LATER=1\n")  # excluded by the ignore file
     try:
-        tag = f"localhost/ejected-{secrets.token_hex(5)}"  # a folder's name may end with what no name of an image may
+        tag = f"localhost/ejected-{secrets.token_hex(5)}"  # this ending is invalid in an image name
         built = engine.run(
             *(engine.backend, "build", "-t", tag, "-f", f"{out}/Containerfile", str(out)),
             cwd=project,

@@ -1,4 +1,4 @@
-"""The examples run on every engine as they stand."""
+"""The examples run unchanged on every engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 @pytest.fixture(scope="module")
 def examples(engine: Engine) -> Iterator[Path]:
-    """A copy of the examples that belongs to the engine's user."""
+    """A copy of the examples, owned by the engine's user."""
     for directory in project_directory(engine, "examples"):
         shutil.copytree(EXAMPLES, directory, dirs_exist_ok=True)
         give(engine, directory)

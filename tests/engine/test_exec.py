@@ -1,4 +1,4 @@
-"""One more command in the container of a run, on real engines."""
+"""Commands in the container of a run, on real engines."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ WORK = """\
 print("ready", flush=True)
 signal.pause()
 """
-BYTES = bytes(range(256)) * 8192  # 2 MiB: more than all buffers on the way together
+BYTES = bytes(range(256)) * 8192  # 2 MiB: more than all buffers in between
 
 
 @pytest.fixture(scope="module")
 def site(engine: Engine) -> Iterator[Site]:
-    """A project with a run that goes on until the tests have ended."""
+    """A project with a run that lasts until the tests have ended."""
     for found in make_site(engine):
         found.script(WORK, imports="import signal", path=f"{found.name}.py")
         process = engine.popen(sys.executable, f"{found.name}.py", cwd=found.directory)
@@ -51,7 +51,7 @@ def execute(
     )
 
 
-def test_streams_and_status_are_the_commands_own(site: Site) -> None:
+def test_a_command_in_a_run_has_its_own_streams_and_status(site: Site) -> None:
     code = (
         "import os, sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data);"
         " os.write(2, data[:300]); sys.exit(7)"
@@ -63,11 +63,11 @@ def test_streams_and_status_are_the_commands_own(site: Site) -> None:
 
 
 @pytest.mark.parametrize("size", [0, len(BYTES)])
-def test_input_that_is_not_read_leaves_no_trace(site: Site, size: int) -> None:
+def test_unread_input_leaves_no_trace(site: Site, size: int) -> None:
     done = execute(site, "sh", "-c", "echo out; echo err >&2; exit 3", stdin=BYTES[:size])
     assert done.returncode == 3
     if size and site.engine.backend == "podman":
-        # Podman may lose output then, or it may not. Its own words about it are not the command's in either case.
+        # Podman may lose output then. Its own error messages are never part of the command's output.
         assert b"unixpacket" not in done.stderr
         if (done.stdout, done.stderr) != (b"out\n", b"err\n"):
             assert b"may have lost the end of its output" in done.stderr
@@ -75,20 +75,20 @@ def test_input_that_is_not_read_leaves_no_trace(site: Site, size: int) -> None:
         assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
 
 
-def test_what_cannot_be_started_is_reported_and_is_not_output(site: Site) -> None:
+def test_a_command_that_cannot_start_is_reported_on_stderr(site: Site) -> None:
     missing = execute(site, "no-such-command")
     assert (missing.stdout, missing.returncode) == (b"", 127)
     assert b"buildr: error: the command was not found" in missing.stderr
     refused = execute(site, "/etc/passwd")
     assert (refused.stdout, refused.returncode) == (b"", 126)
     assert b"buildr: error: the command cannot be executed" in refused.stderr
-    # What a command itself says with such a status is output.
+    # The output of a command with such a status is kept.
     own = execute(site, "sh", "-c", "echo own; exit 127")
     assert (own.stdout, own.stderr, own.returncode) == (b"own\n", b"", 127)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_reaches_the_command_alone(site: Site, number: int) -> None:
+def test_a_signal_reaches_only_the_command(site: Site, number: int) -> None:
     code = (
         "import signal, sys; signal.signal(int(sys.argv[1]), lambda n, _: sys.exit(40 + n));"
         " print('ready', flush=True); signal.pause()"
@@ -102,7 +102,7 @@ def test_a_signal_reaches_the_command_alone(site: Site, number: int) -> None:
     assert (rest, errors, process.returncode) == (b"", b"", 40 + number)
 
 
-def test_on_a_terminal_it_has_one_and_control_c_is_a_key(site: Site) -> None:
+def test_on_a_terminal_the_command_has_one_and_control_c_is_a_key(site: Site) -> None:
     code = (
         "import os, sys; print(*map(os.isatty, range(3)), flush=True)\n"
         "try: sys.stdin.readline(); print('heard', flush=True); sys.stdin.readline()\n"

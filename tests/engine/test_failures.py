@@ -1,4 +1,4 @@
-"""What must fail: one clear message, status 125, nothing left behind, and the user's files as they were."""
+"""Failures: one clear message, status 125, nothing left behind, and unchanged files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SYSTEM_PODMAN = "/run/podman/podman.sock"
 
 
 def assert_failed(done: subprocess.CompletedProcess[bytes], *said: str) -> None:
-    """Check that a run failed with one error that says these things, and with no more than that."""
+    """Check that a run failed with exactly one error that contains these texts."""
     text = done.stderr.decode()
     assert done.returncode == 125, text
     assert done.stdout == b""
@@ -39,7 +39,7 @@ def assert_failed(done: subprocess.CompletedProcess[bytes], *said: str) -> None:
 
 @contextlib.contextmanager
 def untouched(directory: Path) -> Iterator[None]:
-    """Check that all files stay as they are."""
+    """Check that no file changes."""
     before = snapshot(directory)
     yield
     assert snapshot(directory) == before
@@ -83,7 +83,7 @@ def untouched(directory: Path) -> Iterator[None]:
         ({}, {"env": {"A\nB": ""}}, r"runtime.env cannot be 'A\nB'"),
     ],
 )
-def test_a_wrong_option_is_named_before_any_engine_is_asked(
+def test_an_invalid_option_is_reported_before_an_engine_is_contacted(
     tmp_path: Path, package: Mapping[str, Any], runtime: Mapping[str, Any], said: str
 ) -> None:
     text = SCRIPT.format(imports="", package=package, runtime=runtime, body="    print('ran')")
@@ -98,7 +98,7 @@ def test_a_wrong_option_is_named_before_any_engine_is_asked(
     ("group", "said"),
     [("'hello'", "package cannot be 'hello'"), ("['name']", "package cannot be ['name']")],
 )
-def test_options_that_are_not_a_table_are_refused(tmp_path: Path, group: str, said: str) -> None:
+def test_options_that_are_not_a_dict_are_refused(tmp_path: Path, group: str, said: str) -> None:
     (tmp_path / "app.py").write_text(
         f"from buildr import Containerize\n@Containerize(package={group})\ndef main(): print('ran')\nmain()\n"
     )
@@ -108,7 +108,7 @@ def test_options_that_are_not_a_table_are_refused(tmp_path: Path, group: str, sa
 def alone(
     cwd: Path, *words: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run Python where no engine can be found."""
+    """Run Python without any reachable engine."""
     nowhere = f"unix://{cwd}/no.sock"
     kept = {k: v for k, v in os.environ.items() if k.startswith(("COVERAGE_", "PYTHONPATH"))}
     return subprocess.run(
@@ -147,7 +147,7 @@ PLAIN = SCRIPT.format(imports="", package={}, runtime={}, body="    print('ran')
 
 
 @pytest.mark.parametrize("depth", [0, 1])
-def test_the_home_directory_and_what_holds_it_are_not_a_context(tmp_path: Path, depth: int) -> None:
+def test_the_home_directory_and_its_parents_are_not_a_context(tmp_path: Path, depth: int) -> None:
     (tmp_path / "app.py").write_text(PLAIN)
     home = tmp_path / "me" if depth else tmp_path
     home.mkdir(exist_ok=True)
@@ -178,9 +178,7 @@ def test_links_out_of_the_context_are_sent_as_links_or_left_out(own: Site) -> No
         ("/dev/null", "/dev/null is neither a file nor a directory"),
     ],
 )
-def test_an_additional_file_that_cannot_be_meant_is_refused(
-    tmp_path: Path, source: str, said: str
-) -> None:
+def test_an_invalid_additional_file_is_refused(tmp_path: Path, source: str, said: str) -> None:
     directory = tmp_path / "project"
     directory.mkdir()
     (tmp_path / "outside").write_text("not of the project")
@@ -207,9 +205,9 @@ def test_a_link_out_of_an_additional_directory_is_left_out(own: Site) -> None:
 
 @pytest.mark.parametrize("name", ["notes.txt", "sub"])
 def test_a_file_or_folder_that_cannot_be_read_is_named(rootless_podman: Engine, name: str) -> None:
-    """As a plain user only: root may read everything."""
+    """As a plain user only, since root can read everything."""
     if rootless_podman.uid == 0:
-        pytest.skip("root may read everything")
+        pytest.skip("root can read everything")
     for own in site(rootless_podman):
         own.script("print('ran')")
         own.write({"notes.txt": "", "sub/file": ""})
@@ -225,7 +223,7 @@ def test_a_file_or_folder_that_cannot_be_read_is_named(rootless_podman: Engine, 
 # Builds -------------------------------------------------------------------------------------------
 
 
-def test_a_requirement_that_does_not_exist_fails_in_pip_s_own_words(own: Site) -> None:
+def test_a_nonexistent_requirement_fails_with_the_message_of_pip(own: Site) -> None:
     own.script("print('ran')")
     own.write({"requirements.txt": "--no-index\nno-such-distribution==99.99\n"})
     with untouched(own.directory):
@@ -258,7 +256,7 @@ def test_a_base_image_that_cannot_be_pulled_is_named(
     assert_failed(done, f"{missing} cannot be pulled", "not stored here", "package.base_image")
 
 
-def test_a_base_image_of_a_registry_that_is_not_there_is_named(own: Site) -> None:
+def test_a_base_image_of_an_unreachable_registry_is_named(own: Site) -> None:
     missing = f"127.0.0.1:{closed_port()}/base:1"
     own.script("print('ran')", package={"base_image": missing})
     with untouched(own.directory):
@@ -267,7 +265,7 @@ def test_a_base_image_of_a_registry_that_is_not_there_is_named(own: Site) -> Non
 
 
 def closed_port() -> int:
-    """Return a port of loopback on which nothing listens."""
+    """Return a loopback port without a listener."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]
@@ -279,7 +277,7 @@ def closed_port() -> int:
 
 @pytest.fixture
 def bare(rootless_podman: Engine) -> Iterator[Path]:
-    """A script of a plain user's, in a directory of its own."""
+    """A script of a plain user, in its own directory."""
     for directory in project_directory(rootless_podman):
         (directory / "app.py").write_text(PLAIN)
         for name in ("home", "runtime", "bin"):
@@ -290,7 +288,7 @@ def bare(rootless_podman: Engine) -> Iterator[Path]:
 
 
 def with_nothing(bare: Path, *settings: str) -> Sequence[str]:
-    """Return the words that run the script without `podman` on PATH and without any socket of the user's own."""
+    """Return a command that runs the script without `podman` on PATH and without a user socket."""
     top = bare.parent
     settings = (f"HOME={top}/home", f"XDG_RUNTIME_DIR={top}/runtime", f"PATH={top}/bin", *settings)
     unset = ("-u", "DOCKER_HOST", "-u", "CONTAINER_HOST")
@@ -323,7 +321,7 @@ def test_a_named_backend_that_is_absent_is_never_replaced(
     with engine_that_answers(bare.parent / "other.sock", {"Api-Version": "1.41"}) as (url, asked):
         if backend == "podman":
             other = f"DOCKER_HOST={url}"
-        else:  # the user's Podman is there
+        else:  # Podman is available to the user
             other = f"PATH={rootless_podman.environ['PATH']}"
         words = with_nothing(bare, f"BUILDR_BACKEND={backend}", other)
         with untouched(bare):
@@ -391,7 +389,7 @@ def test_an_engine_that_is_too_old_is_refused(
     assert [request.rpartition("/")[2] for request in asked] == ["_ping"]
 
 
-def test_auto_falls_back_to_docker_in_one_line_where_podman_is_absent(docker: Engine) -> None:
+def test_auto_falls_back_to_docker_with_one_line_if_podman_is_absent(docker: Engine) -> None:
     if os.path.exists(SYSTEM_PODMAN):
         pytest.skip(f"Podman listens on {SYSTEM_PODMAN}, so it is not absent")
     for own in site(docker):
@@ -399,7 +397,7 @@ def test_auto_falls_back_to_docker_in_one_line_where_podman_is_absent(docker: En
         top = own.directory.parent
         settings = (f"PATH={top}", f"HOME={top}", f"XDG_RUNTIME_DIR={top}", "BUILDR_BACKEND=auto")
         words = ("/usr/bin/env", "-u", "CONTAINER_HOST", *settings, sys.executable, "app.py")
-        own.run()  # so that nothing has to be built
+        own.run()  # so that nothing needs to be built
         done = docker.run(*words, cwd=own.directory)
         assert (done.returncode, done.stdout) == (0, b"ran\n"), done.stderr.decode()
         lines = done.stderr.decode().splitlines()
@@ -411,7 +409,7 @@ def test_auto_falls_back_to_docker_in_one_line_where_podman_is_absent(docker: En
 
 @contextlib.contextmanager
 def engine_that_answers(path: Path, headers: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    """Serve what looks like an engine; give its URL and the requests that come."""
+    """Serve a fake engine; yield its URL and the received requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -424,7 +422,7 @@ def engine_that_answers(path: Path, headers: Mapping[str, str]) -> Iterator[tupl
             self.end_headers()
             self.wfile.write(b"OK")
 
-        do_POST = do_GET  # noqa: N815 - the name that the base class looks for
+        do_POST = do_GET  # noqa: N815 - the name is defined by the base class
 
     with socketserver.ThreadingUnixStreamServer(str(path), Handler) as server:
         path.chmod(0o666)

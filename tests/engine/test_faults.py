@@ -1,6 +1,6 @@
-"""Faults on real engines: nothing is lost, nothing is left behind, and the status is the promised one.
+"""Faults on real engines: nothing is lost, nothing is left behind, and the status is right.
 
-One of each kind; ``make faults`` makes them happen often and at every point.
+One of each kind; ``make faults`` injects them often and at every point.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A file's time in a container follows its content, so that what is kept by time and size notices every edit."""
+"""A file's time in a container depends on its content, so that caches keyed by time and size notice every edit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def project(engine: Engine) -> Iterator[Site]:
 
 
 def run(project: Site, answer: int, *words: str) -> str:
-    """Write the module, without a change of its size or of its time on the host; return what the guest prints."""
+    """Write the module with the same size and time on the host; return what the guest prints."""
     project.write({"answer.py": f"ANSWER = {answer}\n"})
     os.utime(project.directory / "answer.py", (1_600_000_000, 1_600_000_000))
     done = project.run(*words)
@@ -36,7 +36,7 @@ def run(project: Site, answer: int, *words: str) -> str:
     return done.stdout.decode()
 
 
-def test_an_edit_of_the_same_size_is_seen_beside_bytecode_that_is_kept(project: Site) -> None:
+def test_an_edit_of_the_same_size_is_seen_despite_cached_bytecode(project: Site) -> None:
     project.write({"pyc/.keep": "", ".containerignore": "pyc\n"})
     runtime = {
         "env": {"PYTHONPYCACHEPREFIX": "/pyc"},
@@ -46,14 +46,14 @@ def test_an_edit_of_the_same_size_is_seen_beside_bytecode_that_is_kept(project: 
     assert run(project, 1).startswith("1 ")
     kept = [*(project.directory / "pyc").rglob("answer.*.pyc")]
     assert kept
-    assert run(project, 2).startswith("2 ")  # put into the container
+    assert run(project, 2).startswith("2 ")  # copied into the container
     assert run(project, 3, "-m", "buildr", "run", "app.py").startswith("3 ")
     build = project.run("-m", "buildr", "build", "--name", project.name, "app.py")
     assert build.returncode == 0, build.stderr.decode()
     assert run(project, 4).startswith("4 ")
 
 
-def test_what_comes_back_has_the_time_that_it_had(project: Site) -> None:
+def test_restored_content_has_its_former_time(project: Site) -> None:
     project.script(BODY, imports="import os")
     first = run(project, 1)
     other = run(project, 2)

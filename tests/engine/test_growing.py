@@ -1,4 +1,4 @@
-"""The edit-run loop: whatever changes between two runs, the guest sees what a clean build would show it."""
+"""The edit-run loop: after any change between two runs, the guest sees what a clean build would contain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-# What is in /app, as the guest sees it: kind, mode, owner, content or target of each path.
+# Prints the guest's view of /app: type, mode, owner, content or target of each path.
 SCRIPT = """\
 import hashlib, json, os, stat, sys
 from buildr import Containerize
@@ -48,7 +48,7 @@ if __name__ == "__main__":
 
 
 def expected(project: Path) -> dict[str, list[object]]:
-    """Return what a clean build puts into ``/app``, from the host's files."""
+    """Return what a clean build of the host's files puts into ``/app``."""
     found: dict[str, list[object]] = {}
     for folder, names, files in os.walk(project):
         for name in names + files:
@@ -71,7 +71,7 @@ def expected(project: Path) -> dict[str, list[object]]:
 
 
 class Loop:
-    """A project that is edited and run, edited and run."""
+    """A project that is edited and run repeatedly."""
 
     def __init__(self, engine: Engine, project: Path) -> None:
         self.engine = engine
@@ -79,7 +79,7 @@ class Loop:
         self.environ: dict[str, str] = {}
 
     def check(self, **options: object) -> None:
-        """Run, and compare what the guest sees with what it should."""
+        """Run, and compare what the guest sees with the expected files."""
         give(self.engine, self.project)
         assert self.seen(**options) == expected(self.project)
 
@@ -92,7 +92,7 @@ class Loop:
         return json.loads(done.stdout)
 
     def build_base(self, instructions: str) -> None:
-        """Build a base image with these instructions, and run on it from now on."""
+        """Build a base image with these instructions, and use it for all further runs."""
         folder = self.project.parent / "base"
         folder.mkdir()
         text = f"FROM {self.engine.base_image}\n{instructions}\n"
@@ -103,7 +103,7 @@ class Loop:
         self.environ = {"BUILDR_BASE_IMAGE": base}
 
     def images(self) -> set[str]:
-        """Return the ids of the images that Buildr has made of this project, those without its source aside."""
+        """Return the ids of this project's images, without those that lack its source."""
         return set(images(self.engine, f"localhost/buildr/{self.project.name}"))
 
 
@@ -133,7 +133,7 @@ def test_every_change_reaches_the_guest(loop: Loop) -> None:
     first = loop.images()
     assert len(first) == 1
 
-    # Changed, added and with other rights: put into the container, no image is made.
+    # Changed and added files, and changed modes: copied into the container, without a new image.
     (project / "app.py").write_text((project / "app.py").read_text() + "\n")
     (project / "sub" / "deep" / "a.txt").write_text("A" * 100_000)
     (project / "naïve name $HOME.txt").write_text("y")
@@ -146,13 +146,13 @@ def test_every_change_reaches_the_guest(loop: Loop) -> None:
     (project / "sub").chmod(0o711)
     loop.check()
     assert loop.images() == first
-    # The user that the guest runs as: with a writable mount, that is another one.
+    # The guest runs as another user with a writable mount.
     source = project.parent / "source"
     source.mkdir()
     give(loop.engine, source)
     loop.check(mounts=[f"{source}:/data"])
 
-    # Removed and turned into something else: an image on top of the last one.
+    # Removed files, and files that become something else: an image on top of the last one.
     shutil.rmtree(project / "gone")
     (project / "sub" / "b.txt").unlink()
     (project / "kind").unlink()
@@ -167,13 +167,13 @@ def test_every_change_reaches_the_guest(loop: Loop) -> None:
     second = loop.images()
     assert len(second - first) == 1
 
-    # And on from there.
+    # Further changes on top of that.
     (project / "sub" / "deep").write_text("changed")
     loop.check()
     assert loop.images() == second
 
 
-def test_what_cannot_be_put_reaches_the_guest_too(loop: Loop) -> None:
+def test_files_that_cannot_be_copied_in_reach_the_guest_too(loop: Loop) -> None:
     loop.check()
     first = loop.images()
     (project := loop.project).joinpath("sub", "b.txt").write_text("B")
@@ -185,7 +185,7 @@ def test_what_cannot_be_put_reaches_the_guest_too(loop: Loop) -> None:
     assert len(loop.images() - first) == 2
 
 
-def test_what_lies_below_a_mount_stays_out_of_what_is_mounted(loop: Loop) -> None:
+def test_files_below_a_mount_are_not_written_into_it(loop: Loop) -> None:
     loop.check()
     source = loop.project.parent / "source"
     source.mkdir()
@@ -201,8 +201,8 @@ def test_what_lies_below_a_mount_stays_out_of_what_is_mounted(loop: Loop) -> Non
     assert os.listdir(source) == []
 
 
-def test_a_volume_in_the_place_of_the_source_hides_no_change(loop: Loop) -> None:
-    # What is put into a volume, or removed from it by a step, is not what the next container sees.
+def test_a_volume_at_the_place_of_the_source_hides_no_change(loop: Loop) -> None:
+    # Files that are copied into a volume, or removed from it by a step, are not what the next container sees.
     loop.build_base("VOLUME /app")
     loop.check()
     (loop.project / "sub" / "b.txt").write_text("B")
@@ -211,7 +211,7 @@ def test_a_volume_in_the_place_of_the_source_hides_no_change(loop: Loop) -> None
     loop.check()
 
 
-def test_files_of_the_base_come_to_light_where_the_source_has_none_any_more(loop: Loop) -> None:
+def test_files_of_the_base_reappear_after_their_replacements_are_removed(loop: Loop) -> None:
     loop.build_base(
         "RUN mkdir -p /app/sub && echo base > /app/sub/b.txt && echo base > /app/base.txt"
     )

@@ -1,4 +1,4 @@
-"""What the guest sees of its surroundings, and what becomes of what it writes, on each engine."""
+"""What the guest sees of its environment, and what happens to the files that it writes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def nothing_left(engine: Engine) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def site(engine: Engine) -> Iterator[Site]:
-    """A project whose image is built already."""
+    """A project with a built image."""
     for made in make_site(engine):
         made.write({"app.py": SCRIPT.format(name=made.name), "data/.keep": ""})
         done = made.run("app.py", "pass")
@@ -69,18 +69,18 @@ def printed(site: Site, *words: str, options: dict[str, Any] | None = None, **en
     return json.loads(done.stdout)
 
 
-def test_user_locale_and_time_zone_are_of_use(site: Site) -> None:
+def test_user_locale_and_time_zone_are_usable(site: Site) -> None:
     found = printed(site, "app.py", VIEW, LC_ALL="de_DE.ISO-8859-1", TZ="Asia/Kolkata")
     assert found == ["app", "C.UTF-8", "IST"]
 
 
-def test_a_uid_that_the_image_does_not_know_has_a_name(site: Site) -> None:
+def test_a_uid_without_an_entry_in_the_image_has_a_name(site: Site) -> None:
     options = {"mounts": ["./data:/data"]}
     user, *_ = printed(site, "app.py", VIEW, options=options)
     assert user in ("root", "app")
 
 
-def test_options_of_the_interpreter_hold(site: Site) -> None:
+def test_interpreter_options_apply(site: Site) -> None:
     code = "print(json.dumps([sys.flags.optimize, sys.warnoptions, sys.flags.dev_mode]))"
     words = ("-OO", "-W", "error::UserWarning", "-X", "dev", "app.py", code)
     assert printed(site, *words) == [2, ["default", "error::UserWarning"], True]
@@ -96,7 +96,7 @@ def test_a_class_method_is_called_alone(site: Site) -> None:
     assert printed(site, "call.py") == ["Model", 1]
 
 
-def test_outputs_are_copied_whatever_the_status(engine: Engine, site: Site) -> None:
+def test_outputs_are_copied_after_any_exit_status(engine: Engine, site: Site) -> None:
     options = json.dumps({"outputs": ["out/**"]})
     done = site.run("app.py", WRITE, env={"OPTIONS": options})
     assert done.returncode == 3, done.stderr.decode()
@@ -110,7 +110,7 @@ def test_outputs_are_copied_whatever_the_status(engine: Engine, site: Site) -> N
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_modules_named_like_those_of_python(site: Site, status: int) -> None:
+def test_project_modules_may_have_names_of_standard_modules(site: Site, status: int) -> None:
     names = "queue signal platform types json token random string threading inspect uuid docker requests"
     site.write({f"shadows/{name}.py": "MINE = True\n" for name in names.split()})
     text = "import string, json, token\nfrom buildr import Containerize\n"

@@ -1,4 +1,4 @@
-"""What a guest is, seen from inside and from outside: its rights, its file systems, and who reaches its ports."""
+"""The isolation of a guest, seen from inside and outside: rights, file systems, ports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-# Docker's default set, which Podman's default is a part of: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID,
+# Docker's default set, a superset of Podman's: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID,
 # SETPCAP, NET_BIND_SERVICE, NET_RAW, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP (capability.h).
 DEFAULT_CAPABILITIES = 0xA80425FB
 
@@ -91,7 +91,7 @@ def seen(project: Site, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_walls(found: Mapping[str, Any]) -> None:
-    """Check what holds of every guest, hardened or not."""
+    """Check what holds for every guest, hardened or not."""
     status = found["status"]
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"  # SECCOMP_MODE_FILTER
@@ -103,8 +103,8 @@ def check_walls(found: Mapping[str, Any]) -> None:
     assert len(found["refused"]) == 4
     assert set(found["devices"]) <= ONLY
     assert found["sockets"] == []
-    assert found["processes"] == 2  # the first process and the script: none of the host
-    # Of the host's file systems nothing is mounted but the files that the engine itself puts there.
+    assert found["processes"] == 2  # the first process and the script, none of the host
+    # No file system of the host is mounted, except for the files that the engine itself provides.
     virtual = {
         "overlay",
         "fuse.fuse-overlayfs",
@@ -123,7 +123,7 @@ def check_walls(found: Mapping[str, Any]) -> None:
     )
 
 
-def test_a_guest_has_no_rights_and_no_way_to_any(project: Site) -> None:
+def test_a_guest_has_no_rights_and_cannot_gain_any(project: Site) -> None:
     found = seen(project, {})
     check_walls(found)
     assert int(found["status"]["CapBnd"], 16) & ~DEFAULT_CAPABILITIES == 0
@@ -142,17 +142,17 @@ def test_a_hardened_guest_has_a_read_only_root_and_memory_to_write_to(project: S
 
 
 def own_address() -> str | None:
-    """Return an address of this host that others reach it by; nothing is sent."""
+    """Return an address by which other machines reach this host. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737: only the route is looked up
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737); only looks up the route
         except OSError:
             return None
         address: str = probe.getsockname()[0]
     return address
 
 
-def test_from_other_machines_no_port_is_reached_unless_it_is_public(project: Site) -> None:
+def test_other_machines_reach_only_public_ports(project: Site) -> None:
     address = own_address()
     if address is None or address.startswith("127."):
         pytest.skip("this host has no address beside its loopback")

@@ -1,4 +1,4 @@
-"""Text that a Containerfile, a shell or an engine would take for something else arrives as it was written."""
+"""Text with a special meaning in a Containerfile, a shell or an engine arrives unchanged."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def ran(engine: Engine) -> Iterator[tuple[Site, dict[str, Any]]]:
-    """A project whose every text is hostile, and what its guest saw."""
+    """A project with hostile text in every option, and what its guest saw."""
     for made in site(engine, FOLDER):
         made.write({'file\'s "name" $X [*]': "content"})
         made.script(
@@ -102,19 +102,19 @@ def ran(engine: Engine) -> Iterator[tuple[Site, dict[str, Any]]]:
         yield made, json.loads(done.stdout)
 
 
-def test_the_arguments_are_those_that_were_given(ran: tuple[Site, dict[str, Any]]) -> None:
+def test_arguments_arrive_unchanged(ran: tuple[Site, dict[str, Any]]) -> None:
     assert ran[1]["argv"] == [f"/app/{SCRIPT_NAME}", *ARGUMENTS]
 
 
-def test_the_environment_has_the_values_that_were_given(ran: tuple[Site, dict[str, Any]]) -> None:
+def test_environment_values_arrive_unchanged(ran: tuple[Site, dict[str, Any]]) -> None:
     assert ran[1]["values"] == VALUES
 
 
-def test_additional_files_are_where_they_were_to_go(ran: tuple[Site, dict[str, Any]]) -> None:
+def test_additional_files_are_at_their_destinations(ran: tuple[Site, dict[str, Any]]) -> None:
     assert ran[1]["opt"] == sorted([*DESTINATIONS, '/opt/into/file\'s "name" $X [*]'])
 
 
-def test_the_image_runs_what_it_was_to_run(ran: tuple[Site, dict[str, Any]]) -> None:
+def test_the_image_runs_the_right_command(ran: tuple[Site, dict[str, Any]]) -> None:
     made, _ = ran
     config = inspect(made.engine, made.reference)["Config"]
     assert config["Cmd"] == ["python", "-u", f"/app/{SCRIPT_NAME}"]
@@ -122,7 +122,7 @@ def test_the_image_runs_what_it_was_to_run(ran: tuple[Site, dict[str, Any]]) -> 
     assert (config["User"], config["WorkingDir"]) == ("1000:0", "/app")
 
 
-def test_bytes_that_no_engine_carries_are_refused(ran: tuple[Site, dict[str, Any]]) -> None:
+def test_bytes_that_engines_cannot_represent_are_refused(ran: tuple[Site, dict[str, Any]]) -> None:
     made, _ = ran
     done = made.run(f"./{SCRIPT_NAME}", os.fsdecode(b"\xff\xfe"))
     assert done.returncode == 125

@@ -1,4 +1,4 @@
-"""One project, built and run by each engine: the same image and the same run, but for what the documentation names."""
+"""One project, built and run by each engine: the same image and the same run, except for documented differences."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "differences.md"
-LAST_TIME = 315619200 + (1 << 30)  # of those that are made of contents; it is long past
+LAST_TIME = 315619200 + (1 << 30)  # that of files with a content-based time; it is in the past
 
 FILES_OF_PODMAN = {"/dev", "/run", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
-"""What only Podman's layer has: the places that it mounts things on while a step of the build runs. How many of them depends on its version."""
+"""Paths in Podman's layer only: its mount points during a build step. Their number depends on its version."""
 
 FACTS_THAT_DIFFER = {
     *("hosts", "resolv.conf", "RLIMIT_NPROC", "signal 32", "marker file", "mounts"),
     "descriptors",
 }
-"""What guests see differently."""
+"""What guests see differently on each engine."""
 
 SURROUNDINGS = """\
 def read(path):
@@ -122,10 +122,10 @@ ADDITIONAL = [
     {"src": "extra.json", "dest": "/etc/extra.json", "mode": "0400"},
     {"src": "extra.json", "dest": "/opt/a/b/named"},
     {"src": "extra.json", "dest": "/opt/into/"},
-    {"src": "extra.json", "dest": "/usr/local/games"},  # a directory that is there
+    {"src": "extra.json", "dest": "/usr/local/games"},  # an existing directory
     {"src": "extra", "dest": "/opt/tree"},
     {"src": "extra", "dest": "/opt/modes", "mode": "0640"},
-    {"src": "extra", "dest": "/usr/local/share"},  # likewise
+    {"src": "extra", "dest": "/usr/local/share"},  # an existing directory
     {"src": "extra", "dest": "/tmp"},
     {"src": "extra", "dest": "/app/folder"},
 ]
@@ -138,7 +138,7 @@ CONFIGURATION = (
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What an engine made of the project."""
+    """An engine's image and run of the project."""
 
     files: dict[str, File]
     configuration: dict[str, Any]
@@ -180,7 +180,7 @@ def _write(site: Site) -> None:
 
 def _outcome(site: Site) -> Outcome:
     site.own()
-    for name, mode in MODES.items():  # a change of owner takes the set-uid bit away
+    for name, mode in MODES.items():  # a change of owner clears the set-uid bit
         (site.directory / name).chmod(mode)
     env = {"GIVEN": "not asked for", "TZ": "Europe/Vienna"}
     done = site.run("app.py", "a b", "$c", stdin=b"from outside", env=env)
@@ -196,12 +196,12 @@ def _outcome(site: Site) -> Outcome:
 
 @pytest.fixture(scope="module", params=["podman-rootless", "podman-root"])
 def pair(request: pytest.FixtureRequest, outcomes: dict[str, Outcome]) -> tuple[Outcome, Outcome]:
-    """What each Podman made of it, and what Docker did."""
+    """The outcome of each Podman, and that of Docker."""
     return outcomes[request.param], outcomes["docker"]
 
 
 def _comparable(files: dict[str, File]) -> dict[str, File]:
-    # When a build ran is not its content.
+    # The time of a build is not content.
     return {
         path: replace(file, time=file.time if file.time < LAST_TIME else 0)
         for path, file in files.items()
@@ -214,7 +214,7 @@ def test_the_files_of_the_images_are_the_same(pair: tuple[Outcome, Outcome]) -> 
     assert {path: podman[path] for path in docker} == docker
 
 
-def test_the_files_are_those_of_the_project(pair: tuple[Outcome, Outcome]) -> None:
+def test_the_image_has_the_files_of_the_project(pair: tuple[Outcome, Outcome]) -> None:
     for outcome in pair:
         files = outcome.files
         assert {f"/app/{name}" for name in CONTENT} <= files.keys()
@@ -226,7 +226,7 @@ def test_the_files_are_those_of_the_project(pair: tuple[Outcome, Outcome]) -> No
         assert (files["/app/tool"].mode, files["/app/readonly"].mode) == (0o775, 0o444)
 
 
-def test_additional_files_are_where_they_were_sent(pair: tuple[Outcome, Outcome]) -> None:
+def test_additional_files_are_at_their_places(pair: tuple[Outcome, Outcome]) -> None:
     for outcome in pair:
         files = outcome.files
         assert files["/etc/extra.json"].mode == 0o400
@@ -240,7 +240,7 @@ def test_additional_files_are_where_they_were_sent(pair: tuple[Outcome, Outcome]
         ):
             assert files[path].kind == "-"
         assert (files["/opt/modes/file"].mode, files["/opt/modes/sub"].mode) == (0o640, 0o750)
-        # What was there keeps its owner and its mode.
+        # Existing directories keep their owner and mode.
         assert (files["/tmp"].owner, files["/tmp"].mode) == ("0:0", 0o1777)
         assert (files["/usr/local/share"].owner, files["/usr/local/share"].mode) == ("0:0", 0o755)
 
@@ -264,7 +264,7 @@ def test_the_guests_see_the_same(pair: tuple[Outcome, Outcome]) -> None:
     }
 
 
-def test_the_guests_see_what_the_host_meant_them_to_see(pair: tuple[Outcome, Outcome]) -> None:
+def test_the_guests_see_the_intended_environment(pair: tuple[Outcome, Outcome]) -> None:
     for outcome in pair:
         facts = outcome.facts
         assert facts["argv"] == ["/app/app.py", "a b", "$c"]
@@ -283,7 +283,7 @@ def test_the_guests_see_what_the_host_meant_them_to_see(pair: tuple[Outcome, Out
         assert facts["input"] == "from outside"
 
 
-def test_status_and_words_of_the_runs_are_the_same(pair: tuple[Outcome, Outcome]) -> None:
+def test_status_and_output_of_the_runs_are_the_same(pair: tuple[Outcome, Outcome]) -> None:
     podman, docker = pair
     assert (podman.status, podman.stderr) == (docker.status, docker.stderr)
     assert podman.status == 3

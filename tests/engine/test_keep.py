@@ -1,4 +1,4 @@
-"""A failed run's container that is kept, on real engines: what is said about it is true."""
+"""The kept container of a failed run: the printed commands work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-def test_a_failed_run_can_be_looked_into_until_it_is_stopped(engine: Engine, project: Path) -> None:
+def test_a_kept_run_can_be_inspected_until_it_is_stopped(engine: Engine, project: Path) -> None:
     (project / "kept.py").write_text(SCRIPT)
     give(engine, project)
 
@@ -34,7 +34,7 @@ def test_a_failed_run_can_be_looked_into_until_it_is_stopped(engine: Engine, pro
         *("what it wrote", "what it changed", "a file of it", "a shell in it", "run it once more"),
         "remove it",
     ]
-    # The next run sweeps, and leaves what is kept.
+    # The next run sweeps, but not kept containers.
     assert buildr("run", "--keep", "kept.py", "0") == (0, "", "")
     [run] = [
         run

@@ -1,4 +1,4 @@
-"""An image whose source came as a layer is the one that the engine would have built, file by file and setting by setting."""
+"""An image with an appended source layer equals the one that the engine would have built, in all files and settings."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def test_both_ways_make_the_same_image(project: Site) -> None:
     finally:
         project.engine.remove_images(f"localhost/buildr/{other}")
     assert layered["Id"] != built["Id"]
-    # What comes before the source are the very same layers, which the engine has stored once.
+    # The layers below the source are the same, and stored once.
     assert layered["RootFS"]["Layers"][:-1] == built["RootFS"]["Layers"][:-1]
     for image in (layered, built):
-        image["Config"]["Labels"].pop("buildr.project")  # the name is part of it
+        image["Config"]["Labels"].pop("buildr.project")  # the digest includes the name
     for key in CONFIGURATION:
         assert layered["Config"].get(key) == built["Config"].get(key), key
 
@@ -87,7 +87,7 @@ def test_both_ways_make_the_same_image(project: Site) -> None:
     assert "mkdir -p /app" in history
 
 
-def test_a_source_that_was_sent_before_is_the_same_layer(project: Site) -> None:
+def test_a_source_that_was_sent_before_gives_the_same_layer(project: Site) -> None:
     write(project)
     first = build(project, project.name, "-m", "buildr")
     (project.directory / "app.py").touch()

@@ -1,4 +1,4 @@
-"""The source mounted in place of a copy, on real engines."""
+"""The source as a mount instead of a copy, on real engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ print(open("note").read(), os.getcwd(), os.path.exists(".env"))
 """
 
 
-def test_both_sides_see_the_same_files_and_they_are_the_users(
+def test_both_sides_see_the_same_files_which_belong_to_the_user(
     engine: Engine, project: Path
 ) -> None:
     (project / "app.py").write_text(SCRIPT)
@@ -42,4 +42,4 @@ def test_both_sides_see_the_same_files_and_they_are_the_users(
 
     (project / "note").write_text("two")
     (project / "folder").rmdir()
-    assert run() == ("two /app True", "")  # a build would say where the dependencies come from
+    assert run() == ("two /app True", "")  # a build would print the source of the dependencies

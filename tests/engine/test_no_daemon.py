@@ -1,4 +1,4 @@
-"""No daemon: with no socket of Podman and no dockerd, a plain user's script runs in a container."""
+"""No daemon: without a Podman socket and dockerd, a plain user's script runs in a container."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tests.engine.harness import Engine
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "hello.py"
-SECONDS = 60  # far beyond the idle time that these tests set
+SECONDS = 60  # much longer than the idle time of these tests
 
 
 @pytest.fixture
 def runtime_directory(rootless_podman: Engine) -> Iterator[Path]:
-    """A fresh XDG_RUNTIME_DIR of the plain user: no socket in it."""
+    """A fresh XDG_RUNTIME_DIR of the plain user, without a socket."""
     yield from fresh_runtime_directory(rootless_podman)
 
 
@@ -36,18 +36,18 @@ def hello(rootless_podman: Engine) -> Iterator[Path]:
 
 
 def processes(directory: Path) -> dict[int, list[bytes]]:
-    """Return the command lines of the processes whose standard error goes to a log in a directory, by pid."""
+    """Return the command lines of processes that log to a file in a directory by standard error, by pid."""
     found = {}
     for process in Path("/proc").iterdir():
         try:
             if process.name.isdecimal() and str(directory) in os.readlink(process / "fd" / "2"):
                 found[int(process.name)] = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
-            continue  # it has ended, or is not ours to look at
+            continue  # it has ended, or belongs to another user
     return found
 
 
-def test_a_script_runs_and_only_the_idle_service_stays_and_goes_by_itself(
+def test_a_script_runs_and_leaves_only_a_service_that_ends_when_idle(
     rootless_podman: Engine, hello: Path, runtime_directory: Path
 ) -> None:
     environ = {"XDG_RUNTIME_DIR": str(runtime_directory), "BUILDR_PODMAN_IDLE_SECONDS": "5"}

@@ -1,4 +1,4 @@
-"""`buildr base` on real engines, with a stand-in for mmdebstrap; the tests' own base image is made by the real one."""
+"""`buildr base` on real engines, with a fake mmdebstrap; the tests' base image is made by the real one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 NAME = "localhost/buildr/test-offline-base:1"
 
 
-def test_an_engine_has_the_image_under_its_name_and_knows_what_it_is(
-    engine: Engine, project: Path
-) -> None:
+def test_an_engine_stores_the_image_with_its_name_and_labels(engine: Engine, project: Path) -> None:
     stand_in(project)
     give(engine, project)
     path = {"PATH": f"{project}/bin:{engine.environ['PATH']}"}

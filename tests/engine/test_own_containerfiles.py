@@ -1,4 +1,4 @@
-"""Containerfiles of today: what BuildKit and Buildah take, built on every engine, or refused with what to do."""
+"""Modern Containerfiles: features of BuildKit and Buildah are built on every engine, or refused with advice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CMD ["python", "app.py"]
 """
 WITH_SECRETS = """\
 FROM {base}
-# A secret is no part of what is kept: without a line of its own, a step of another run would serve.
+# Secrets are not part of the cache key: without this line, a cached step of another run would be used.
 ENV RUN={name}
 RUN --mount=type=secret,id=TOKEN test "$(wc -c < /run/secrets/TOKEN)" = 14 && echo "seen: $(cat /run/secrets/TOKEN)"
 RUN --mount=type=secret,id=mine,target=/etc/mine test "$(cut -c 1-4 /etc/mine)" = some
@@ -78,7 +78,7 @@ def put(own: Site, text: str, body: str = "print('ran')", **package: object) -> 
 
 
 def knows(engine: Engine, need: str) -> bool:
-    """Whether the builder of an engine has a feature."""
+    """Return whether the builder of an engine has a feature."""
     if engine.name.startswith("docker"):
         version = engine.cli("version", "--format", "{{.Server.Version}}").strip()
         return int(version.partition(".")[0]) >= 23
@@ -109,7 +109,7 @@ def test_mounts_stages_and_modes_are_built(own: Site) -> None:
     assert (again.returncode, again.stderr) == (0, b"")
 
 
-def test_an_edit_reaches_the_image_though_most_is_kept(own: Site) -> None:
+def test_an_edit_reaches_the_image_despite_the_cache(own: Site) -> None:
     own.write({"data": "one", "same": "1"})
     put(own, "FROM {base}\nWORKDIR /srv\nCOPY . .\n", "print(open('/srv/data').read())")
     assert own.run().stdout == b"one\n"
@@ -124,7 +124,7 @@ def test_an_edit_reaches_the_image_though_most_is_kept(own: Site) -> None:
     assert own.run().stdout.decode() == "['Dockerfile', 'app.py', 'same']\n"
 
 
-def test_here_documents_are_built_or_refused_with_what_to_do(own: Site) -> None:
+def test_here_documents_are_built_or_refused_with_advice(own: Site) -> None:
     put(own, HEREDOCS, "print(open('one').read().split(), open('TWO').read())")
     own.write({"three": ""})
     done = own.run()
@@ -137,7 +137,7 @@ def test_here_documents_are_built_or_refused_with_what_to_do(own: Site) -> None:
     assert "Join the commands with `&&`" in said
 
 
-def test_secrets_are_seen_by_the_steps_that_ask_and_stay_nowhere(own: Site) -> None:
+def test_secrets_reach_only_the_steps_that_request_them_and_leave_no_trace(own: Site) -> None:
     secret = own.directory.parent / "secret"
     secret.write_text(CONTENT)
     put(own, WITH_SECRETS, verbose=True, secrets=["id=TOKEN", f"id=mine,src={secret}"])
@@ -170,7 +170,7 @@ def test_a_failed_step_is_named_with_its_output_and_status(own: Site) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_build_ends_with_its_process(own: Site, how: signal.Signals) -> None:
-    word = str(10**9 + secrets.randbelow(10**9))  # seconds, of this step alone
+    word = str(10**9 + secrets.randbelow(10**9))  # seconds, unique to this step
     put(own, f"FROM {{base}}\nRUN echo begun && exec sleep {word}\n", verbose=True)
     process = own.engine.popen(sys.executable, "app.py", cwd=own.directory)
     assert process.stderr is not None
@@ -190,7 +190,7 @@ def await_that(happens: Callable[[], bool]) -> None:
 
 
 def sleeping(word: str) -> bool:
-    """Whether a program ``sleep`` with this argument is there, in whatever container."""
+    """Return whether a program ``sleep`` with this argument is running in any container."""
     wanted = f"sleep\0{word}\0".encode()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -199,7 +199,7 @@ def sleeping(word: str) -> bool:
     return False
 
 
-def test_ignored_files_stay_behind_whatever_the_containerfile_copies(own: Site) -> None:
+def test_a_containerfile_cannot_copy_ignored_files(own: Site) -> None:
     own.write({".dockerignore": "*.log\nDockerfile\n!kept.log\n", "a.log": "", "kept.log": ""})
     put(own, "FROM {base}\nWORKDIR /srv\nCOPY . .\n")
     own.script(
@@ -210,7 +210,7 @@ def test_ignored_files_stay_behind_whatever_the_containerfile_copies(own: Site) 
     assert own.run().stdout.decode() == "['app.py', 'kept.log']\n"
 
 
-def test_the_classic_builder_says_what_it_does_not_know(own: Site) -> None:
+def test_unsupported_features_of_the_classic_builder_are_reported(own: Site) -> None:
     if not own.engine.name.startswith("docker"):
         pytest.skip("Podman has one builder")
     put(own, "FROM {base}\nRUN --mount=type=cache,target=/c true\nCOPY . /app\n")

@@ -1,4 +1,4 @@
-"""What is not provably ours is left alone, on real engines: commits, hostile images, other machines, forwarded sockets."""
+"""Only what is provably ours is removed: commits, hostile images, other machines, forwarded sockets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-SECONDS = 60  # far beyond what anything here takes
+SECONDS = 60  # longer than any wait here
 NOBODY = 65534
 
 SCRIPT = """\
@@ -44,9 +44,9 @@ class Site:
     Attributes:
         engine: the engine.
         project: the project's directory.
-        name: of the runs of the project, which nothing else has.
-        script: the project's.
-        tag: a name for an image of the test's own.
+        name: the unique name of the project's runs.
+        script: the path of the project's script.
+        tag: a name for an image of the test.
     """
 
     def __init__(self, engine: Engine, project: Path) -> None:
@@ -59,48 +59,48 @@ class Site:
         give(engine, project)
 
     def machine(self, name: str) -> dict[str, str]:
-        """Return the environment of a machine of the same user's; it has a cache and a key of its own."""
+        """Return the environment of another machine of the same user, with its own cache and key."""
         place = self.project.parent / name
         place.mkdir(exist_ok=True)
         give(self.engine, place)
         return {"XDG_STATE_HOME": str(place / "state"), "XDG_CACHE_HOME": str(place / "cache")}
 
     def buildr(self, *words: str, at: str = "here") -> subprocess.CompletedProcess[bytes]:
-        """Run a command of Buildr's on a machine."""
+        """Run a command of Buildr on a machine."""
         return self.engine.python("-m", "buildr", *words, cwd=self.project, env=self.machine(at))
 
     def attack(self, *, at: str = "here") -> None:
-        """Do all that removes what is left, and wait until what comes afterwards is done, too."""
+        """Run everything that removes leftovers, and wait until housekeeping is done, too."""
         backend = ("--backend", self.engine.backend)
         killed = f"import os; from buildr.host.marks import Mark; mark = Mark('run', '{self.engine.backend}', 'x'); os.kill(os.getpid(), 9)"
         self.engine.python("-c", killed, cwd=self.project, env=self.machine(at))
         assert self.buildr("run", self.script, at=at).returncode == 0
         marks = self.project.parent / at / "cache" / "buildr" / "marks"
         deadline = time.monotonic() + SECONDS
-        while os.listdir(marks):  # housekeeping removes the mark when it is done
+        while os.listdir(marks):  # housekeeping removes the mark at its end
             assert time.monotonic() < deadline
             time.sleep(0.05)
         self.buildr("stop", "--all", *backend, at=at)
         self.buildr("prune", *backend, at=at)
 
     def await_housekeeping(self) -> None:
-        """Wait until no process of ours works for any of the machines."""
+        """Wait until no process of Buildr is running for any of the machines."""
         for path in self.project.parent.glob("*/cache/buildr/housekeeping/*-lock"):
             with path.open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
 
     def runs(self, container: str) -> bool:
-        """Return whether a container runs."""
+        """Return whether a container is running."""
         words = ("inspect", "--format", "{{.State.Running}}", container)
         return self.engine.cli("container", *words).strip() == "true"
 
     def listed(self, *, at: str = "here") -> dict[str, str]:
-        """Return what `buildr ps` tells of host processes, by containers."""
+        """Return the state of host processes in `buildr ps`, by container."""
         done = self.buildr("ps", "--json", "--backend", self.engine.backend, at=at)
         return {run["container"]: run["host"] for run in json.loads(done.stdout)}
 
     def start(self, image: str, *words: str) -> str:
-        """Start a container as the user does, without Buildr; return its id."""
+        """Start a container with the engine's own command; return its id."""
         sleep = ("--entrypoint", "sleep", image, "900")
         mine = ("--label", f"test={self.name}")
         return self.engine.cli("run", "--detach", *mine, *words, *sleep).strip()
@@ -126,7 +126,7 @@ def site(engine: Engine, project: Path) -> Iterator[Site]:
                 engine.cli("rmi", "--force", image)
 
 
-def test_the_shell_that_keep_recommends_outlives_the_next_runs(site: Site) -> None:
+def test_the_shell_recommended_by_keep_survives_later_runs(site: Site) -> None:
     done = site.buildr("run", "--keep", site.script, "3")
     assert done.returncode == 3, done.stderr
     kept = re.search(rb"commit ([0-9a-f]+)", done.stderr)
@@ -137,7 +137,7 @@ def test_the_shell_that_keep_recommends_outlives_the_next_runs(site: Site) -> No
     shell = site.start(site.tag)
     site.attack()
     assert site.runs(shell)
-    # Nor when it has the name that the kept one had.
+    # Nor a container with the name of the kept one.
     again = site.start(site.tag, "--name", name.strip().removeprefix("/"))
     site.attack()
     assert site.runs(again)
@@ -145,7 +145,7 @@ def test_the_shell_that_keep_recommends_outlives_the_next_runs(site: Site) -> No
 
 
 def test_a_container_of_a_hostile_image_is_left_alone(site: Site) -> None:
-    """Its labels say that it is left of a run, and that nothing of a run is to be cleaned up."""
+    """Its labels claim that it is a leftover of a run, and that runs must not be cleaned up."""
     labels = {
         "buildr.run": "0" * 32,
         "buildr.uid": str(site.engine.uid),
@@ -166,7 +166,7 @@ def test_a_container_of_a_hostile_image_is_left_alone(site: Site) -> None:
     site.attack()
     assert site.runs(theirs)
     assert theirs not in site.listed()
-    # A run of that image is cleaned up like any other.
+    # A run of that image is cleaned up like any other run.
     done = site.buildr("run", "--base-image", site.tag, site.script, "4")
     assert done.returncode == 4, done.stderr
     assert site.containers() == {theirs}
@@ -191,7 +191,7 @@ def test_two_machines_on_one_engine_leave_each_other_s_runs_alone(site: Site) ->
     assert not site.containers()
 
 
-def test_a_run_of_a_cleared_state_directory_is_not_taken_for_ours(site: Site) -> None:
+def test_a_run_from_before_the_key_was_lost_is_left_alone(site: Site) -> None:
     assert site.buildr("run", "--detach", site.script, "wait").returncode == 0
     (live,) = site.containers()
     (site.project.parent / "here" / "state" / "buildr" / "key").unlink()
@@ -205,11 +205,11 @@ def test_a_run_of_a_cleared_state_directory_is_not_taken_for_ours(site: Site) ->
 
 @contextlib.contextmanager
 def forwarded(path: Path, upstream: str, uid: int) -> Iterator[str]:
-    """Forward a socket as ``ssh -L`` does: the forwarder listens, not the engine."""
+    """Forward a socket like ``ssh -L``: the forwarder listens, not the engine."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     path.chmod(0o666)
-    os.seteuid(uid)  # listen(2) notes whose it is
+    os.seteuid(uid)  # listen(2) records the owner
     try:
         listener.listen()
     finally:
@@ -264,7 +264,7 @@ def serving(engine: Engine, path: Path) -> Iterator[str]:
             service.kill()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="a socket of another user's takes root")
+@pytest.mark.skipif(os.getuid() != 0, reason="creating a socket as another user needs root")
 @pytest.mark.parametrize("uid", [0, NOBODY])
 def test_the_owner_of_a_forwarded_socket_says_nothing_about_the_engine(
     site: Site, uid: int

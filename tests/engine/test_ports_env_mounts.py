@@ -1,4 +1,4 @@
-"""What the options of a run come to in the container: ports, environment, mounts, limits, rights, its name."""
+"""The effects of the options of a run: ports, environment, mounts, limits, rights, name."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def nothing_left(engine: Engine) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def site(engine: Engine) -> Iterator[Site]:
-    """A project whose image is built already."""
+    """A project with a built image."""
     for made in make_site(engine):
         made.write({"app.py": SCRIPT.format(name=made.name)})
         done = made.run("app.py", "pass")
@@ -97,7 +97,7 @@ def printed(
     options: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Any:
-    """Return what the guest printed, which is JSON."""
+    """Run code in the guest, and return the JSON that it prints."""
     done = run(site, code, options, env)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -105,7 +105,7 @@ def printed(
 
 @contextlib.contextmanager
 def running(site: Site, code: str, options: Mapping[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a guest that says when it is ready; its input ends with the block, and it is cancelled."""
+    """Run a guest that prints when it is ready. At the end of the block its input ends, and the run is cancelled."""
     with site.engine.popen(
         sys.executable,
         "app.py",
@@ -115,7 +115,7 @@ def running(site: Site, code: str, options: Mapping[str, Any]) -> Iterator[subpr
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        guard = threading.Timer(SECONDS, process.kill)  # ends every wait for a line
+        guard = threading.Timer(SECONDS, process.kill)  # so that no wait for a line lasts longer
         guard.start()
         try:
             if process.stdout.readline() != b"ready\n":
@@ -133,7 +133,7 @@ def inspect(engine: Engine, container: str) -> Any:
 
 
 def bound_addresses(engine: Engine, container: str) -> set[str]:
-    """Return the addresses of the host that the guest's port is bound to, as the engine sees it."""
+    """Return the host addresses to which the engine says that it binds the guest's port."""
     rows = inspect(engine, container)["NetworkSettings"]["Ports"][f"{PORT}/tcp"]
     return {row["HostIp"] for row in rows}
 
@@ -152,7 +152,7 @@ def answer(address: str, port: int) -> bytes:
 # Ports --------------------------------------------------------------------------------------------
 
 
-def test_a_port_is_published_on_loopback_alone(engine: Engine, site: Site, name: str) -> None:
+def test_a_port_is_published_on_loopback_only(engine: Engine, site: Site, name: str) -> None:
     port = free_port()
     with running(site, SERVE, {"ports": [f"{port}:{PORT}"], "name": name}):
         assert answer(LOOPBACK, port) == b"hello from the guest"
@@ -170,7 +170,7 @@ def test_a_public_port_is_published_on_every_address(engine: Engine, site: Site,
         assert addresses <= {"", "0.0.0.0", "::"}
 
 
-def test_a_port_that_the_engine_chose_is_shown(site: Site) -> None:
+def test_a_port_chosen_by_the_engine_is_shown(site: Site) -> None:
     with running(site, SERVE, {"ports": [f"0:{PORT}"]}) as process:
         assert process.stderr is not None
         reported = process.stderr.readline().decode()
@@ -179,11 +179,11 @@ def test_a_port_that_the_engine_chose_is_shown(site: Site) -> None:
         assert answer(LOOPBACK, int(match[1])) == b"hello from the guest"
 
 
-def test_a_server_on_the_guests_own_loopback_is_reported(site: Site) -> None:
+def test_a_server_on_the_loopback_of_the_guest_is_reported(site: Site) -> None:
     server = SERVE.replace('""', '"127.0.0.1"')
     with running(site, server, {"ports": [f"0:{PORT}"]}) as process:
         assert process.stderr is not None
-        process.stderr.readline()  # which port the engine chose
+        process.stderr.readline()  # the line with the port that the engine chose
         reported = process.stderr.readline().decode()
         assert reported.startswith(
             f"buildr: port {PORT} is published, but the script listens on"
@@ -230,17 +230,17 @@ def test_none_passes_the_value_of_the_host(site: Site) -> None:
     assert "ABSENT" not in found
 
 
-def test_nothing_else_gets_in(site: Site) -> None:
+def test_no_other_variable_is_passed(site: Site) -> None:
     leaks = {
         "AWS_SECRET_ACCESS_KEY": "secret",
         "HTTP_PROXY": "http://127.0.0.1:9",
         "NO_PROXY": "127.0.0.1",
-        "TERM": "xterm",  # there is no terminal
+        "TERM": "xterm",  # there is none without a terminal
         "http_proxy": "http://127.0.0.1:9",
     }
     found = printed(site, ENVIRONMENT, env=leaks)
-    found.pop("LANG", None)  # of the host, where it has one
-    assert re.fullmatch("[0-9a-f]{12}", found.pop("HOSTNAME"))  # the container's own
+    found.pop("LANG", None)  # the host's, if it has one
+    assert re.fullmatch("[0-9a-f]{12}", found.pop("HOSTNAME"))  # set by the container itself
     assert {key: value for key, value in found.items() if not key.startswith("LC_")} == {
         "BUILDR_IN_CONTAINER": "true",
         "HOME": "/home/app",
@@ -250,17 +250,17 @@ def test_nothing_else_gets_in(site: Site) -> None:
     }
 
 
-def test_time_zone_and_locale_get_in(site: Site) -> None:
+def test_time_zone_and_locale_are_passed(site: Site) -> None:
     given = {"TZ": "Asia/Kolkata", "LANG": "C.UTF-8", "LANGUAGE": "de:en", "LC_TIME": "C"}
     found = printed(site, ENVIRONMENT, env=given)
-    found["TZ"] = found["TZ"].replace("IST-5:30", "Asia/Kolkata")  # where the image has no data
+    found["TZ"] = found["TZ"].replace("IST-5:30", "Asia/Kolkata")  # without time zone data
     assert {key: found.get(key) for key in given} == given
 
 
 # Mounts -------------------------------------------------------------------------------------------
 
 
-def test_what_the_guest_writes_belongs_to_the_user(engine: Engine, site: Site) -> None:
+def test_files_written_by_the_guest_belong_to_the_user(engine: Engine, site: Site) -> None:
     site.write({"out/before": ""})
     code = "os.makedirs('/out/sub'); print('text', file=open('/out/sub/file', 'w'))"
     done = run(site, code, {"mounts": [f"{site.directory}/out:/out"]})
@@ -271,7 +271,7 @@ def test_what_the_guest_writes_belongs_to_the_user(engine: Engine, site: Site) -
 
 
 class OfGroup(Engine):
-    """Docker for a user who is not root, and may open its socket as a member of the socket's group."""
+    """Docker for an unprivileged user who can open its socket as a member of the group."""
 
     def __init__(self, docker: Engine, member: Engine) -> None:
         self.__dict__.update(docker.__dict__)
@@ -285,11 +285,11 @@ class OfGroup(Engine):
 
 
 @pytest.mark.parametrize("engine", ["docker"], indirect=True)
-def test_what_a_guest_of_the_systems_docker_writes_belongs_to_the_user_all_the_same(
+def test_files_written_with_rootful_docker_belong_to_the_user(
     engine: Engine, rootless_podman: Engine
 ) -> None:
     if engine.user == rootless_podman.user:
-        pytest.skip("the tests run as a plain user, whom the test above is about")
+        pytest.skip("the tests run as a plain user; the test above covers that")
     for site in make_site(OfGroup(engine, rootless_podman)):
         site.write({"app.py": SCRIPT.format(name=site.name), "out/before": ""})
         done = run(site, "print('text', file=open('/out/file', 'w'))", {"mounts": ["./out:/out"]})
@@ -331,10 +331,10 @@ def test_a_named_volume_keeps_what_was_written(engine: Engine, site: Site, name:
         engine.cli("volume", "rm", name)
 
 
-def test_a_volume_is_the_guest_s_beside_a_mount_too_whose_files_are_the_user_s(
+def test_a_volume_belongs_to_the_guest_and_mounted_files_to_the_user(
     engine: Engine, site: Site, name: str
 ) -> None:
-    """With a writable mount the guest runs as somebody else than the one whom the volume was made for."""
+    """With a writable mount the guest runs as another user than the one for whom the volume was created."""
     site.write({"out/there": ""})
     code = (
         "print('x', file=open('/data/' + sys.argv[2], 'w')); print(json.dumps(os.listdir('/data')))"
@@ -353,7 +353,7 @@ def test_a_volume_is_the_guest_s_beside_a_mount_too_whose_files_are_the_user_s(
         engine.cli("volume", "rm", name)
 
 
-def test_a_directory_in_memory_is_empty_has_its_size_and_takes_files(site: Site) -> None:
+def test_a_tmpfs_is_empty_and_writable_with_its_size(site: Site) -> None:
     code = """
 open("/scratch/deep/new", "w").close()
 found = os.statvfs("/scratch/deep")
@@ -396,10 +396,10 @@ cpu = read("cpu.max") or read("cpu/cpu.cfs_quota_us") + read("cpu/cpu.cfs_period
 print(json.dumps([int(cpu[0]) / int(cpu[1]), int(read("memory.max", "memory/memory.limit_in_bytes")[0])]))
 """
 UNLIMITED = Path("/sys/fs/cgroup/cgroup.controllers")
-"""Absent where the host has version 1 of cgroups, in which only root can set limits."""
+"""Absent on hosts with version 1 of cgroups, where only root can set limits."""
 
 
-def test_limits_are_in_force_or_said_to_be_ignored(engine: Engine, site: Site) -> None:
+def test_limits_apply_or_are_reported_as_ignored(engine: Engine, site: Site) -> None:
     options = {"cpus": 0.5, "memory": "256m"}
     if engine.name == "podman-rootless" and not UNLIMITED.exists():
         done = run(site, "print('ran')", options)
@@ -411,7 +411,7 @@ def test_limits_are_in_force_or_said_to_be_ignored(engine: Engine, site: Site) -
         assert printed(site, LIMITS, options) == [0.5, 256 * MIB]
 
 
-def test_shared_memory_is_as_large_as_asked_for(site: Site) -> None:
+def test_shared_memory_has_the_requested_size(site: Site) -> None:
     code = """
 of = os.statvfs("/dev/shm")
 print(json.dumps(of.f_blocks * of.f_frsize))
@@ -430,8 +430,8 @@ print(json.dumps(limits))
 """
 
 
-def test_processes_have_the_limits_that_are_asked_for(engine: Engine, site: Site) -> None:
-    # Root's Podman raises the number of processes where it is not named, which not every root may.
+def test_processes_have_the_requested_limits(engine: Engine, site: Site) -> None:
+    # Without the option, rootful Podman raises the number of processes, which root may not be allowed to.
     options: dict[str, Any] = {"ulimits": {"nofile": [100, 200], "nproc": 900}}
     bounded = engine.name != "podman-rootless" or UNLIMITED.exists()
     if bounded:
@@ -444,7 +444,7 @@ def test_processes_have_the_limits_that_are_asked_for(engine: Engine, site: Site
 # Devices ------------------------------------------------------------------------------------------
 
 
-def test_a_device_is_there_under_the_name_that_is_asked_for(site: Site) -> None:
+def test_a_device_has_the_requested_path(site: Site) -> None:
     code = """
 file = open("/dev/nothing", "rb")
 print(json.dumps([os.major(os.fstat(file.fileno()).st_rdev), len(file.read())]))
@@ -452,7 +452,7 @@ print(json.dumps([os.major(os.fstat(file.fileno()).st_rdev), len(file.read())]))
     assert printed(site, code, {"devices": ["/dev/null:/dev/nothing:r"]}) == [1, 0]
 
 
-def test_a_machine_without_a_gpu_is_warned_with_what_helps(site: Site) -> None:
+def test_a_missing_gpu_is_reported_with_advice(site: Site) -> None:
     done = run(site, "print('ran')", {"gpus": "all"})
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (FAILED, b"")
@@ -477,8 +477,8 @@ def network(engine: Engine) -> Iterator[str]:
 
 
 def asking(*names: str) -> str:
-    """Return a guest that prints what servers of these names say."""
-    # Podman's name server restarts when a container joins, and may be away for a moment.
+    """Return the code of a guest that prints the greetings of servers with these names."""
+    # Podman's name server restarts when a container joins, and may be unavailable for a moment.
     return f"""
 import socket, time
 until = time.monotonic() + {SECONDS}
@@ -496,9 +496,7 @@ print(json.dumps(said))
 """
 
 
-def test_guests_in_a_network_of_the_engine_know_each_other_by_name(
-    site: Site, network: str
-) -> None:
+def test_guests_in_a_network_resolve_each_other_by_name(site: Site, network: str) -> None:
     with running(site, SERVE, {"network": network, "name": f"{network}-server"}):
         asked = asking(f"{network}-server")
         assert printed(site, asked, {"network": network}) == ["hello from the guest"]
@@ -512,7 +510,7 @@ def test_a_guest_has_its_names_in_each_of_several_networks(
     try:
         both = [f"{network}:alias=web", {"name": other, "aliases": ["db", "store"]}]
         with running(site, SERVE, {"network": both}):
-            # Each name holds in its own network: a container in either network reaches the guest there.
+            # Each name is valid in its own network: a container in either network reaches the guest there.
             hello = "hello from the guest"
             assert printed(site, asking("web"), {"network": network}) == [hello]
             assert printed(site, asking("db", "store"), {"network": other}) == [hello, hello]
@@ -542,7 +540,7 @@ print("reached")
     assert b"warning: the guest shares the network of the engine's host" in done.stderr
 
 
-def test_a_network_that_is_not_there_is_reported(site: Site) -> None:
+def test_a_missing_network_is_reported(site: Site) -> None:
     name = f"buildr-test-{secrets.token_hex(4)}"
     done = run(site, "print('ran')", {"network": name})
     said = done.stderr.decode()
@@ -566,13 +564,13 @@ def test_no_guest_can_gain_rights(site: Site) -> None:
 
 def test_a_hardened_guest_has_no_capability(site: Site) -> None:
     site.write({"out/before": ""})
-    # A writable mount makes it uid 0 on a rootless engine.
+    # With a writable mount, it is uid 0 on a rootless engine.
     options = {"hardened": True, "mounts": ["./out:/out"]}
     found = printed(site, STATUS, options)
     assert found == {"CapEff": 0, "CapPrm": 0, "CapBnd": 0, "NoNewPrivs": 1}
 
 
-def test_a_hardened_guest_writes_to_its_home_and_tmp_alone(site: Site) -> None:
+def test_a_hardened_guest_writes_only_to_its_home_and_tmp(site: Site) -> None:
     code = """
 found = {}
 for folder in ("/", "/app", "/usr/local/lib/buildr", "/tmp", os.environ["HOME"]):
@@ -595,7 +593,7 @@ print(json.dumps(found))
 # Name ---------------------------------------------------------------------------------------------
 
 
-def test_a_container_has_the_name_that_was_asked_for(engine: Engine, site: Site, name: str) -> None:
+def test_a_container_has_the_requested_name(engine: Engine, site: Site, name: str) -> None:
     with running(site, WAIT, {"name": name}):
         assert inspect(engine, name)["Name"].lstrip("/") == name
 

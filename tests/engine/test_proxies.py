@@ -1,4 +1,4 @@
-"""Installations go through the proxy that the engine's own build goes through, and leave no trace of it."""
+"""Installations use the proxy of the engine's own builds, and leave no trace of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 LOGIN = f"c4nary{secrets.token_hex(8)}"
-HOST = f"index-{secrets.token_hex(4)}.invalid"  # which only the proxy knows, and no cache
+HOST = f"index-{secrets.token_hex(4)}.invalid"  # only the proxy resolves it
 REQUIREMENTS = f"""\
 --index-url http://{HOST}/simple/
 --trusted-host {HOST}
@@ -41,14 +41,14 @@ def proxy() -> Iterator[Index]:
 
 
 def own_address() -> str:
-    """Return the address of this host by which containers reach it. Nothing is sent."""
+    """Return an address by which containers reach this host. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
 
 
 def proxied(project: Site, proxy: Index) -> dict[str, str]:
-    """Tell the engine's own command of the proxy in the way it knows; return the variables."""
+    """Configure the proxy for the engine's own command; return the variables."""
     url = f"http://me:{LOGIN}@{own_address()}:{proxy.port}"
     if project.engine.backend == "podman":
         return {"HTTP_PROXY": url}
@@ -62,7 +62,7 @@ def proxied(project: Site, proxy: Index) -> dict[str, str]:
     [{}, {"wheel_cache": True}, {"secrets": ["id=TOKEN"]}],
     ids=["a step of the build", "with the cache of wheels", "with a secret"],
 )
-def test_pip_goes_through_the_proxy_which_leaves_no_trace(
+def test_pip_uses_the_proxy_without_a_trace(
     project: Site, proxy: Index, options: dict[str, object]
 ) -> None:
     project.write({"requirements.txt": f"# {secrets.token_hex(8)}\n{REQUIREMENTS}"})

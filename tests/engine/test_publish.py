@@ -1,4 +1,4 @@
-"""Publishing: the image goes to its registry, with the login that the user has, and runs there by anybody's command."""
+"""Publishing: the image is pushed with the user's login, and runs from the registry with any engine's command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ sys.exit(7)
 """
 
 
-# The base that the other tests use would be compressed, sent and fetched a dozen times.
+# The usual base image would be compressed, pushed and pulled a dozen times.
 SMALL = """\
 FROM {base} AS whole
 RUN library=$(echo /usr/lib/python3.*) && cd "$library" && rm -rf test idlelib ensurepip lib2to3 config-* pydoc_data \\
@@ -49,14 +49,14 @@ ENV PATH=/usr/local/bin:/usr/bin
 
 
 class Bases:
-    """A small base image on each engine, made when it is first asked for."""
+    """A small base image on each engine, built on first use."""
 
     def __init__(self) -> None:
         self.name = f"localhost/buildr-test/small-{secrets.token_hex(5)}:latest"
         self._engines: dict[str, Engine] = {}
 
     def on(self, engine: Engine) -> dict[str, str]:
-        """Return the environment in which builds of an engine start from the small image."""
+        """Return the environment in which an engine's builds use the small image."""
         if engine.name not in self._engines:
             done = engine.run(
                 *(engine.backend, "build", "--tag", self.name, "-"),
@@ -97,14 +97,14 @@ def own(engine: Engine, bases: Bases, _clean: None) -> Iterator[Site]:
 
 @pytest.fixture
 def other(engine: Engine, docker: Engine, rootless_podman: Engine) -> Engine:
-    """Another engine than the one of the test."""
+    """A second engine."""
     return rootless_podman if engine.name == docker.name else docker
 
 
 def publish(
     own: Site, registry: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the script with an image that is pushed to ``test/`` and the project's name."""
+    """Run the script with an image that is pushed to ``test/NAME``, the project's name."""
     package = {"repository": f"{registry}/test", "publish": True}
     own.script(BODY, imports="import os, sys, time", package=package)
     return own.run(env=env)
@@ -113,7 +113,7 @@ def publish(
 def assert_published(
     own: Site, done: subprocess.CompletedProcess[bytes], registries: Registries, registry: str
 ) -> None:
-    """Check that the run said so, that the script ran, and that the registry has the image."""
+    """Check that the run reports it, that the script ran, and that the registry has the image."""
     assert (done.returncode, done.stdout) == (7, b"inside: true\n"), done.stderr.decode()
     assert f"buildr: pushed {registry}/test/{own.name}:latest" in done.stderr.decode()
     for secret in (registries.secret, login(registries, registries.secret)):
@@ -122,11 +122,11 @@ def assert_published(
 
 
 def tags(registries: Registries, registry: str, name: str) -> list[str]:
-    """Return the tags that the registry has of a project's image."""
+    """Return the tags of a project's image in the registry."""
     request = urllib.request.Request(f"http://{registry}/v2/test/{name}/tags/list")
     if registry == registries.password:
         request.add_header("Authorization", f"Basic {login(registries, registries.secret)}")
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, by the line above
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http, see the line above
         found: list[str] = json.load(answer)["tags"]
         return found
 
@@ -136,7 +136,7 @@ def login(registries: Registries, password: str) -> str:
 
 
 def docker_config(own: Site, registries: Registries, password: str) -> dict[str, str]:
-    """Write what ``docker login`` writes, and return the environment in which it is found."""
+    """Write a login as ``docker login`` does; return the environment that selects it."""
     directory = own.directory.parent / "docker-config"
     directory.mkdir()
     auths = {registries.password: {"auth": login(registries, password)}}
@@ -146,7 +146,7 @@ def docker_config(own: Site, registries: Registries, password: str) -> dict[str,
 
 
 def podman_login(own: Site, registries: Registries) -> dict[str, str]:
-    """Log in by Podman's own command, and return the environment in which the login is found."""
+    """Log in with Podman's own command; return the environment that selects the login."""
     directory = own.directory.parent / "podman-login"
     directory.mkdir()
     give(own.engine, directory)
@@ -160,7 +160,7 @@ def podman_login(own: Site, registries: Registries) -> dict[str, str]:
     return {"REGISTRY_AUTH_FILE": f"{directory}/auth.json", "DOCKER_CONFIG": str(directory)}
 
 
-def test_what_one_engine_publishes_the_other_runs_by_its_own_command(
+def test_another_engine_runs_a_published_image(
     own: Site, other: Engine, registries: Registries
 ) -> None:
     done = publish(own, registries.open)
@@ -190,7 +190,7 @@ def test_push_builds_and_publishes_without_a_run(own: Site, registries: Registri
 
 
 def status_on_sigterm(engine: Engine, image: str) -> int:
-    """Run an image that waits, send SIGTERM, and return the status that it ends with."""
+    """Run an image that waits, send SIGTERM, and return its exit status."""
     container = engine.cli("run", "--detach", "--env", "WAIT=1", image).strip()
     try:
         deadline = time.monotonic() + 60
@@ -238,7 +238,7 @@ def test_a_registry_that_is_not_there_is_an_error(own: Site) -> None:
 
 
 @pytest.mark.parametrize("builder", ["docker", "podman"])
-def test_one_engine_builds_and_another_runs_by_way_of_the_registry(
+def test_one_engine_builds_and_another_runs_via_the_registry(
     docker: Engine, root_podman: Engine, bases: Bases, registries: Registries, builder: str
 ) -> None:
     builds, runs = (docker, root_podman) if builder == "docker" else (root_podman, docker)
@@ -279,12 +279,12 @@ def test_two_engines_without_a_registry_between_them_are_refused(
 
 
 def without_choice(*words: str) -> tuple[str, ...]:
-    """Return the words for Python that run a script with no engine chosen by the environment."""
+    """Return the arguments for Python that run a script without an engine chosen by the environment."""
     program = "import os, sys; del os.environ['BUILDR_BACKEND']; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     return ("-c", program, *words)
 
 
-def test_a_base_image_is_held_to_its_digest(own: Site, registries: Registries) -> None:
+def test_the_digest_of_a_base_image_is_enforced(own: Site, registries: Registries) -> None:
     done = publish(own, registries.open)
     assert done.returncode == 7, done.stderr.decode()
     kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
@@ -295,7 +295,7 @@ def test_a_base_image_is_held_to_its_digest(own: Site, registries: Registries) -
     own.engine.cli("rmi", "--force", f"{registries.open}/test/{own.name}:latest")
     own.remove()
 
-    # Pulled by the digest, whatever the tag names by now.
+    # Pulled by the digest, whatever the tag refers to now.
     own.script("print('on top')", package={"base_image": reference})
     done = own.run(env={"BUILDR_BASE_IMAGE": ""})
     assert (done.returncode, done.stdout) == (0, b"on top\n"), done.stderr.decode()

@@ -1,4 +1,4 @@
-"""The unit of `buildr quadlet`, through Podman's own generator: what it then starts behaves as a run does."""
+"""Units of `buildr quadlet`, processed by Podman's generator: the service behaves like a run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def directory(rootless_podman: Engine) -> Iterator[Path]:
 
 
 def generated(generator: str, units: Path, out: Path) -> Path:
-    """Let Podman's generator make a service of the only unit in a directory."""
+    """Run Podman's generator on the only unit in a directory; return the service."""
     out.mkdir()
     done = subprocess.run(
         [generator, "-user", str(out)],
@@ -89,7 +89,7 @@ def started(service: Path) -> list[str]:
     return [systemd.expand(word, N=service.stem, t="/run/user/1") for word in words]
 
 
-def test_what_the_unit_starts_is_as_a_run(
+def test_the_service_behaves_like_a_run(
     rootless_podman: Engine, directory: Path, generator: str, tmp_path: Path
 ) -> None:
     engine = rootless_podman
@@ -108,7 +108,7 @@ def test_what_the_unit_starts_is_as_a_run(
     buildr("build", "app.py")
     buildr("quadlet", "--output", "units", *options, "app.py", *ARGUMENTS)
     words = started(generated(generator, directory / "units", tmp_path / "out"))
-    # Without a systemd: not in its cgroup, not in the background.
+    # There is no systemd: use no cgroup of it, and stay in the foreground.
     ours = [
         word
         for word in words
@@ -125,7 +125,7 @@ def test_what_the_unit_starts_is_as_a_run(
     assert written.st_uid == engine.uid
 
 
-def test_systemd_has_nothing_to_say_of_the_service(
+def test_systemd_analyze_accepts_the_service(
     rootless_podman: Engine, directory: Path, generator: str, tmp_path: Path
 ) -> None:
     analyze = shutil.which("systemd-analyze")

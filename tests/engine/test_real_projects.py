@@ -1,8 +1,8 @@
-"""Projects of other authors run with ``buildr run`` as their source distributions are.
+"""Projects of other authors run unchanged with ``buildr run``.
 
-pip fetches them by name and version from the index that it is set up for, and keeps them in its cache; nothing of theirs is
-in this repository. They are built with what the test environment has (``--no-build-isolation``), since pip asks a source
-distribution for its metadata even where it is only downloaded.
+pip downloads their source distributions by name and version from its configured index, and caches them; this repository
+has no copy. ``--no-build-isolation`` uses the build backends of the test environment, since pip reads the metadata of a
+source distribution even for a mere download.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-# The two kinds of engine; root Podman shows nothing here that they do not, and the time adds up.
+# The two kinds of engine. Rootful Podman would show nothing new here, and takes more time.
 pytestmark = pytest.mark.parametrize("engine", ["podman-rootless", "docker"], indirect=True)
 
 CUBE = """\
@@ -57,7 +57,7 @@ def site(engine: Engine) -> Iterator[Site]:
 
 @pytest.fixture
 def project(request: pytest.FixtureRequest, site: Site, tmp_path: Path) -> Site:
-    """The source distribution that `of` names, unpacked."""
+    """The unpacked source distribution named by `of`."""
     name, version = request.param
     subprocess.run(
         [
@@ -84,7 +84,7 @@ def line(project: Site, *words: str) -> tuple[str, ...]:
 
 
 @of("httpbin", "0.10.4")
-def test_a_flask_service_answers_on_the_port_that_is_shown(project: Site) -> None:
+def test_a_flask_service_answers_on_the_printed_port(project: Site) -> None:
     command = line(project, "-p", "0:5000", "-m", "httpbin.core", "--host", "0.0.0.0")
     process = project.engine.popen(sys.executable, *command, cwd=project.directory)
     try:
@@ -115,7 +115,7 @@ def test_a_click_tool_finds_its_files_and_its_own_version(project: Site) -> None
 
 
 @of("trimesh", "5.2.0")
-def test_a_numpy_program_reads_and_writes_what_is_mounted(project: Site) -> None:
+def test_a_numpy_program_reads_and_writes_mounted_files(project: Site) -> None:
     project.write({"mesh/cube.obj": CUBE})
     words = ("-v", "./mesh:/mesh", "-m", "trimesh", "/mesh/cube.obj", "-e", "/mesh/cube.stl", "-i")
     done = project.run(*line(project, *words), stdin=b"print(round(abs(scene.volume), 6))\n")

@@ -1,4 +1,4 @@
-"""The commands over the runs that there are, on real engines, also for runs whose host process was killed."""
+"""The commands that list and manage runs, including runs whose host process was killed."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def site(engine: Engine) -> Iterator[Site]:
 
 
 def own(site: Site) -> dict[str, str]:
-    """Return the environment of a user of its own: to all others on the engine its runs are another machine's.
+    """Return an environment with its own key: for all others on the engine, its runs belong to another machine.
 
-    So no other run's sweep removes what these tests leave behind on purpose, and `prune` here removes no one else's.
+    So other sweeps do not remove what these tests leave behind on purpose, and `prune` here removes nothing of other
+    tests.
     """
     names = ("XDG_STATE_HOME", "XDG_CACHE_HOME")
     return {name: str(site.directory.parent / name) for name in names}
@@ -59,7 +60,7 @@ def buildr(site: Site, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def runs(site: Site) -> list[dict[str, Any]]:
-    """Return what `buildr ps` lists of this project: other tests run beside this one."""
+    """Return the runs of this project in `buildr ps`, since other tests run at the same time."""
     done = buildr(site, "ps", "--json")
     assert done.returncode == 0, done.stderr.decode()
     found: list[dict[str, Any]] = json.loads(done.stdout)
@@ -67,7 +68,7 @@ def runs(site: Site) -> list[dict[str, Any]]:
 
 
 def run_of(site: Site, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Return the run that a host process has started."""
+    """Return the run of a host process."""
     (found,) = (run for run in runs(site) if run["pid"] == process.pid)
     return found
 
@@ -92,7 +93,7 @@ def kill_all(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def no_housekeeping(site: Site) -> Iterator[None]:
-    """Hold the lock of housekeeping, which the run before may have started: it would remove what a test looks at."""
+    """Hold the lock of housekeeping: an earlier run may have started it, and it would remove what a test checks."""
     folder = Path(own(site)["XDG_CACHE_HOME"], "buildr", tasks.FOLDER)
     for path in (folder.parent, folder):
         path.mkdir(mode=0o700, exist_ok=True)
@@ -110,7 +111,7 @@ def test_a_live_run_is_listed_read_and_stopped(site: Site) -> None:
     assert run["host"] == "alive"
     assert run["running"]
     assert run["engine"] == site.engine.backend
-    # Ended runs are of no use to `prune`, and live ones none of its business.
+    # `prune` removes neither finished nor live runs.
     assert buildr(site, "prune").returncode == 0
     logs = buildr(site, "logs", run["run"][:12])
     assert (logs.stdout, logs.stderr, logs.returncode) == (b"out\n", b"err\n", 0)
@@ -141,7 +142,7 @@ def test_a_run_whose_host_process_was_killed_is_read_and_stopped(site: Site) -> 
 
 
 @pytest.mark.usefixtures("no_housekeeping")
-def test_prune_removes_what_was_left_behind_and_no_live_run(site: Site) -> None:
+def test_prune_removes_leftovers_and_no_live_run(site: Site) -> None:
     live = start(site)
     killed = start(site)
     kill_all(killed)

@@ -30,7 +30,7 @@ def project(engine: Engine) -> Iterator[Site]:
     yield from site(engine)
 
 
-def test_the_list_is_what_the_images_own_tools_say(project: Site) -> None:
+def test_the_sbom_matches_the_tools_of_the_image(project: Site) -> None:
     project.write({"requirements.txt": "iniconfig==2.0.0\n"})
     project.script(OWN, imports="import subprocess")
     done = project.run(

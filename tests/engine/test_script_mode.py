@@ -1,4 +1,4 @@
-"""Script mode: the guest behaves as the script would have behaved without Buildr."""
+"""Script mode: the guest behaves as the script does without Buildr."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("words", "status"), CASES.values(), ids=CASES)
-def test_status_and_text_are_those_of_the_script_without_buildr(
+def test_status_and_output_are_the_same_as_without_buildr(
     guest: Guest, words: tuple[str, ...], status: int
 ) -> None:
     outside = guest.without_buildr(*words)
@@ -66,9 +66,9 @@ def test_status_and_text_are_those_of_the_script_without_buildr(
 
 
 def _words(stderr: bytes, directory: str) -> list[str]:
-    """Return the lines of a traceback that are the same in every place and every version of Python."""
+    """Return the lines of a traceback that do not depend on paths and the version of Python."""
     text = stderr.decode().replace(directory + "/", "")
-    # How much of the source is shown, and what is underlined, differs between versions of Python.
+    # The source lines and markers of tracebacks differ between versions of Python.
     return [line for line in text.splitlines() if line and not line.startswith("    ")]
 
 
@@ -98,8 +98,8 @@ def test_the_order_within_each_stream_is_kept(guest: Guest) -> None:
 
 
 @pytest.mark.parametrize("redirection", ["</dev/null", "<&-", "</dev/zero"])
-def test_a_guest_ends_whatever_standard_input_is(guest: Guest, redirection: str) -> None:
-    # /dev/zero never ends, so a guest that reads nothing must not be waited for.
+def test_a_guest_ends_with_any_standard_input(guest: Guest, redirection: str) -> None:
+    # /dev/zero is endless, so the end of a guest that reads nothing must not depend on it.
     case = "deaf" if "zero" in redirection else "echo"
     done = guest.shell(f"exec {guest.line(case)} {redirection}")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -107,15 +107,13 @@ def test_a_guest_ends_whatever_standard_input_is(guest: Guest, redirection: str)
 
 
 @pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-"])
-def test_a_closed_output_swallows_what_is_written_and_nothing_else(
-    guest: Guest, redirection: str
-) -> None:
+def test_a_closed_output_loses_only_its_own_text(guest: Guest, redirection: str) -> None:
     done = guest.shell(f"exec {guest.line('order', '2')} {redirection}")
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr == (b"" if "2>&-" in redirection else b"err 0\nerr 1\n")
 
 
-def test_an_output_that_cannot_be_written_is_an_error(guest: Guest) -> None:
+def test_an_output_error_is_reported(guest: Guest) -> None:
     done = guest.shell(f"exec {guest.line('order', '2')} >/dev/full")
     assert done.returncode == 125
     assert b"standard output cannot be written: No space left on device" in done.stderr
@@ -129,7 +127,7 @@ def test_a_reader_that_leaves_ends_the_guest(guest: Guest) -> None:
     assert process.stdout.readline() == b"more\n"
     process.stdout.close()
     _, errors = process.communicate()
-    assert process.returncode == -13  # SIGPIPE, as any other command would end
+    assert process.returncode == -13  # SIGPIPE, as for any other command
     assert errors == b""
     assert guest.engine.containers() <= before
 
@@ -158,7 +156,7 @@ if __name__ == "__main__":
 ODD = "-odd '$HOME' \"${X}\" \\ $(id) ünï 日.py"
 SCRIPTS = (ODD, "blank dir/tool.py", "folder/__main__.py", "pkg/mod.py")
 
-# The caller's directory, and what follows `python`. `@` is the project, whose path has a blank too.
+# The caller's directory, and the arguments of `python`. `@` is the project, whose path has a blank too.
 PLACES = {
     "odd name": ("@", (f"./{ODD}",)),
     "from a directory below": ("@/blank dir", (f"../{ODD}",)),
@@ -173,12 +171,12 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def places(engine: Engine) -> Iterator[Path]:
-    """A project with a script in every kind of place."""
+    """A project with scripts in various places."""
     for directory in project_directory(engine, "two words"):
         for name in SCRIPTS:
             (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_text(WHERE)
-        # A file that makes it a project, whose root is above the script.
+        # A file that makes the directory above the script a project root.
         (directory / "setup.cfg").touch()
         (directory / "link.py").symlink_to("blank dir/tool.py")
         (directory.parent / "elsewhere").mkdir()
@@ -189,7 +187,7 @@ def places(engine: Engine) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("directory", "words"), PLACES.values(), ids=PLACES)
-def test_a_script_finds_itself_where_it_is_without_buildr(
+def test_a_script_has_the_same_paths_as_without_buildr(
     engine: Engine, places: Path, directory: str, words: tuple[str, ...]
 ) -> None:
     project = str(places)

@@ -1,4 +1,4 @@
-"""No secret of hundreds of kinds arrives in an image, and nothing of what options name for secrets."""
+"""None of hundreds of kinds of secrets arrives in an image, nor do the files that options name as secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.engine.harness import Engine
     from tests.engine.images import Site
 
-DEPENDENCIES = ("poetry.lock", "requirements.txt")  # which would be installed
+DEPENDENCIES = ("poetry.lock", "requirements.txt")  # they would be installed
 BODY = """\
 found = [os.path.join(top, name) for top, _, names in os.walk("/app") for name in names]
 json.dump(sorted(os.path.relpath(path, "/app") for path in found), sys.stdout)
@@ -28,7 +28,7 @@ def site(engine: Engine) -> Iterator[Site]:
     yield from make_site(engine)
 
 
-def test_only_what_is_not_a_secret_arrives(site: Site) -> None:
+def test_secrets_do_not_arrive(site: Site) -> None:
     site.write(SECRET)
     site.write({".git/config": "x", ".dockerignore": "*.log\n"})
     site.script(BODY, imports="import json, os, sys")
@@ -40,7 +40,7 @@ def test_only_what_is_not_a_secret_arrives(site: Site) -> None:
     assert "left out, since it is the history of a version control system: .git" in said
 
 
-def test_what_only_looks_like_a_secret_arrives(site: Site) -> None:
+def test_files_that_only_look_like_secrets_arrive(site: Site) -> None:
     harmless = {name: text for name, text in HARMLESS.items() if name not in DEPENDENCIES}
     site.write(harmless)
     site.script(BODY, imports="import json, os, sys")
@@ -50,7 +50,7 @@ def test_what_only_looks_like_a_secret_arrives(site: Site) -> None:
     assert "like a secret" not in done.stderr.decode()
 
 
-def test_files_that_options_name_do_not_arrive_nor_does_their_content(site: Site) -> None:
+def test_secret_files_of_options_do_not_arrive(site: Site) -> None:
     value = "c0rrect-horse-battery"
     site.write({"plain": value, "variables": "MODE=x\n", "requirements.txt": ""})
     site.script(

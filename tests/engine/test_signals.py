@@ -1,4 +1,4 @@
-"""Signals to the host process, and what becomes of the guest."""
+"""Signals to the host process, and their effect on the guest."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-SECONDS = 120  # a run that ought to end has long ended by then
+SECONDS = 120  # longer than any expected wait
 FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM")
 
 
 def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
-    """Read standard output up to the line that says that something has happened."""
+    """Read standard output up to the expected line."""
     assert process.stdout is not None
     seen = b""
     while wanted not in (line := process.stdout.readline()):
@@ -64,7 +64,7 @@ def test_a_second_interrupt_kills(guest: Guest) -> None:
     assert end(process)[:2] == (128 + signal.SIGKILL, b"")
 
 
-def test_a_guest_that_handles_signals_gets_each_and_decides_how_it_ends(guest: Guest) -> None:
+def test_a_guest_receives_each_signal_and_decides_how_it_ends(guest: Guest) -> None:
     process = guest.start("signals", *FORWARDED)
     await_line(process, b"ready")
     for name in FORWARDED:
@@ -82,8 +82,8 @@ def test_death_by_a_forwarded_signal_is_128_and_its_number(guest: Guest) -> None
     assert found == {name: (128 + getattr(signal, name), b"", b"") for name in FORWARDED}
 
 
-def test_a_signal_that_comes_while_the_guest_starts_is_not_lost(guest: Guest) -> None:
-    words = ("signals", "SIGUSR1", "SIGHUP", "SIGUSR1", "SIGUSR2")  # as no other test has them
+def test_a_signal_during_the_start_of_the_guest_is_not_lost(guest: Guest) -> None:
+    words = ("signals", "SIGUSR1", "SIGHUP", "SIGUSR1", "SIGUSR2")  # unique to this test
     process = guest.start(*words)
     while not first_process_of(*words):
         assert process.poll() is None, process.communicate()
@@ -93,7 +93,7 @@ def test_a_signal_that_comes_while_the_guest_starts_is_not_lost(guest: Guest) ->
 
 
 def first_process_of(*words: str) -> bool:
-    """Whether the first process of a guest with these arguments is there, ready or not."""
+    """Return whether the first process of a guest with these arguments exists, ready or not."""
     wanted = b"\0".join(word.encode() for word in ("/app/app.py", *words)) + b"\0"
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
@@ -102,7 +102,7 @@ def first_process_of(*words: str) -> bool:
     return False
 
 
-def test_the_handlers_of_the_script_come_back(guest: Guest) -> None:
+def test_the_handlers_of_the_script_are_restored(guest: Guest) -> None:
     done = guest.run("status", "3", env={"CALL": "handlers"})
     assert done.stdout == b"left with 3, handlers restored: True\n", done.stderr
     assert done.returncode == 0
@@ -138,7 +138,7 @@ def test_a_signal_during_a_build_ends_it_and_leaves_nothing(
     before = engine.containers()
     process = engine.popen(sys.executable, "app.py", cwd=project)
     assert process.stderr is not None
-    # As it happens: a log that comes at the end of the build would never be seen.
+    # Live: a log that only arrives at the end of the build would never be seen.
     seen = b""
     while b"step has begun" not in (line := process.stderr.readline()) or b"RUN" in line:
         assert line, seen
@@ -148,9 +148,9 @@ def test_a_signal_during_a_build_ends_it_and_leaves_nothing(
     assert (found, output) == (status, b""), errors
     assert b"Traceback" not in errors
     assert sorted(os.listdir(project)) == ["Slowly", "app.py"]
-    # Docker ends a step, and removes its container, once it has noticed that the build is no longer followed.
+    # Docker ends a step and removes its container once it notices that the client has gone.
     deadline = time.monotonic() + SECONDS
     while (
         engine.containers() - before
-    ):  # each look is a command of the engine's, so this is not a busy loop
+    ):  # each iteration runs an engine command, so this is not a busy loop
         assert time.monotonic() < deadline, engine.cli("ps", "--all")

@@ -1,4 +1,4 @@
-"""On a terminal the guest has one too, and the host's comes back as it was."""
+"""On a terminal the guest has one too, and the host's is restored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-SECONDS = 120  # what ought to come has long come by then
+SECONDS = 120  # longer than any expected wait
 CONTROL_C, CONTROL_D, CONTROL_Z, CONTROL_BACKSLASH, ERASE = (
     b"\x03",
     b"\x04",
@@ -35,14 +35,14 @@ CONTROL_C, CONTROL_D, CONTROL_Z, CONTROL_BACKSLASH, ERASE = (
 
 
 class Screen:
-    """A script on a terminal of its own, with a person at it."""
+    """A script on its own terminal, driven like a person would."""
 
     def __init__(self, guest: Guest, *, stderr: int | None = None, **options: object) -> None:
         self.master, self.slave = os.openpty()
         self.resize(30, 100)
         self.before = self.attributes()
         self._seen = b""
-        # A session with this terminal, as a terminal's program starts a shell.
+        # A new session on this terminal, as a terminal emulator starts a shell.
         self.process = guest.engine.popen(
             *("setsid", "--ctty", sys.executable, "app.py", "terminal"),
             cwd=guest.directory,
@@ -62,7 +62,7 @@ class Screen:
         os.write(self.master, keys)
 
     def await_text(self, wanted: str) -> str:
-        """Read the screen up to a text; return what stood before it."""
+        """Read the screen up to a text; return the text before it."""
         while wanted.encode() not in self._seen:
             assert select.select([self.master], [], [], SECONDS)[0], self._seen
             self._seen += os.read(self.master, 4096)
@@ -76,7 +76,7 @@ class Screen:
         return status
 
     def rest(self) -> str:
-        """Return what is on the screen beyond what was waited for."""
+        """Return the rest of the screen after the last awaited text."""
         while select.select([self.master], [], [], 0)[0]:
             self._seen += os.read(self.master, 4096)
         return self._seen.decode()
@@ -102,7 +102,7 @@ def test_the_guest_has_the_hosts_terminal_its_size_and_its_keys(guest: Guest) ->
         person.await_text("ready\r\n")
         person.resize(41, 132)
         person.await_text("size 41x132\r\n")
-        # One echo, and the line is edited by one terminal: the guest's.
+        # One echo: only the guest's terminal edits the line.
         person.press(b"heplo" + ERASE * 3 + b"llo\r")
         assert person.await_text("heard 'hello\\n'\r\n").count("he") == 1
         person.press("grüße\r".encode())
@@ -120,7 +120,7 @@ def test_control_c_cancels(guest: Guest) -> None:
         assert person.await_end() == 0
 
 
-def test_control_c_is_the_guests_where_the_options_say_so(guest: Guest) -> None:
+def test_control_c_is_passed_to_the_guest_if_the_option_says_so(guest: Guest) -> None:
     with screen(guest, interrupt="guest") as person:
         person.await_text("ready\r\n")
         person.press(CONTROL_C)
@@ -128,7 +128,7 @@ def test_control_c_is_the_guests_where_the_options_say_so(guest: Guest) -> None:
         assert person.await_end() == 9
 
 
-def test_control_z_stops_and_going_on_goes_on(guest: Guest) -> None:
+def test_control_z_stops_and_fg_continues(guest: Guest) -> None:
     with screen(guest) as person:
         person.await_text("ready\r\n")
         person.press(CONTROL_Z)
@@ -144,7 +144,7 @@ def test_control_z_stops_and_going_on_goes_on(guest: Guest) -> None:
         assert person.await_end() == 128 + signal.SIGQUIT
 
 
-def test_with_one_stream_elsewhere_all_three_stay_apart(guest: Guest, tmp_path: Path) -> None:
+def test_with_one_redirected_stream_all_three_stay_separate(guest: Guest, tmp_path: Path) -> None:
     with (
         open(tmp_path / "errors", "w+b") as errors,
         screen(guest, stderr=errors.fileno()) as person,

@@ -1,4 +1,4 @@
-"""A checkout of somebody else's on real engines: what its own file asks for reaches no container without a yes."""
+"""A checkout by another author: without consent, no container gets what its configuration file requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-SECONDS = 120  # what ought to come has long come by then
+SECONDS = 120  # longer than any expected wait
 SCRIPT = """\
 import os
 seen = os.path.exists("/outside/key"), os.environ.get("OF_THE_HOST")
@@ -33,7 +33,7 @@ print("the guest sees", *seen, flush=True)
 
 @pytest.fixture
 def checkout(engine: Engine, project: Path) -> Path:
-    """A project whose file asks for a folder beside it, and for a variable of the host."""
+    """A project whose configuration requests a folder outside it and a variable of the host."""
     (project / "outside").mkdir()
     (project / "outside" / "key").write_text("secret\n")
     clone = project / "clone"
@@ -52,7 +52,7 @@ def run(engine: Engine, checkout: Path, *flags: str, **env: str) -> tuple[int, b
     return done.returncode, done.stdout, done.stderr.decode()
 
 
-def test_a_checkout_gets_nothing_without_a_yes_and_asks_no_second_time(
+def test_a_checkout_gets_nothing_without_consent_and_asks_only_once(
     engine: Engine, checkout: Path
 ) -> None:
     status, output, said = run(engine, checkout)
@@ -90,7 +90,7 @@ def test_the_decorator_is_shown_at_the_first_run(engine: Engine, checkout: Path)
 
 @pytest.fixture
 def secret_server() -> Iterator[tuple[int, list[str]]]:
-    """Serve a secret on 127.0.0.1 of this host; yield the port, and what is asked for."""
+    """Serve a secret on 127.0.0.1 of this host; yield the port and the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -112,7 +112,7 @@ def secret_server() -> Iterator[tuple[int, list[str]]]:
         thread.join()
 
 
-def test_a_containerfile_gets_nothing_from_this_host_s_network_without_a_yes(
+def test_a_containerfile_cannot_reach_the_host_network_without_consent(
     engine: Engine, checkout: Path, secret_server: tuple[int, list[str]]
 ) -> None:
     port, asked = secret_server
@@ -136,7 +136,7 @@ def test_a_containerfile_gets_nothing_from_this_host_s_network_without_a_yes(
 
 @contextlib.contextmanager
 def terminal(engine: Engine, checkout: Path) -> Iterator[int]:
-    """Start a run on a terminal; give the end at which a person sits."""
+    """Start a run on a terminal; return the master side."""
     ours, theirs = os.openpty()
     command = ("setsid", "--ctty", sys.executable, "-m", "buildr", "run", "app.py")
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
@@ -161,7 +161,7 @@ def await_text(screen: int, text: bytes) -> None:
         seen += os.read(screen, 4096)
 
 
-def test_on_a_terminal_a_person_says_yes_and_it_runs(engine: Engine, checkout: Path) -> None:
+def test_a_run_on_a_terminal_asks_for_consent(engine: Engine, checkout: Path) -> None:
     with terminal(engine, checkout) as screen:
         await_text(screen, b"until it asks for something else? [y/N] ")
         os.write(screen, b"y\n")

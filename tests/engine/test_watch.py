@@ -1,4 +1,4 @@
-"""Running again on a change, on real engines."""
+"""Reruns on a change, on real engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-SECONDS = 120  # what ought to end has long ended by then
+SECONDS = 120  # longer than any expected wait
 SERVER = """\
 import signal, sys
 
@@ -31,7 +31,7 @@ while True:
 
 
 def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
-    """Read up to the line that says that something has happened."""
+    """Read up to the expected line."""
     assert process.stdout is not None
     seen = []
     while wanted not in (line := process.stdout.readline()):
@@ -40,7 +40,7 @@ def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Replace a file's content in one step, as editors do: it is never seen half-written."""
+    """Replace a file atomically, as editors do."""
     new = path.parent.parent / path.name
     new.write_text(text)
     new.replace(path)
@@ -63,7 +63,7 @@ def test_changes_end_the_guest_and_run_it_again_until_an_interrupt(
         await_line(process, b"ended by 15")
         await_line(process, b"running again: watched.py changed")
         assert process.stdout is not None
-        assert process.stdout.readline() == b"the second\n"  # without a step of a build before it
+        assert process.stdout.readline() == b"the second\n"  # without a build step before it
         rewrite(script, "import sys\nsys.exit(3)\n")
         await_line(process, b"watched ended with status 3")
         rewrite(script, SERVER.format(word="the fourth"))

@@ -1,4 +1,4 @@
-"""A second installation downloads and compiles nothing that one of this user's has before, and leaves no trace of that."""
+"""A second installation downloads and compiles nothing that an earlier one did, and leaves no trace of the cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ for name in sys.argv[1:]:
     print(name, importlib.import_module(name).VERSION)
 """
 
-# What a build may do to the image: a file and a folder go, a file takes the place of a folder, and a folder that of a file.
+# Changes by a build: a file and a folder are removed, a file replaces a folder, and a folder replaces a file.
 ODD = (
     "import shutil; os.remove('/etc/debconf.conf'); shutil.rmtree('/etc/update-motd.d', ignore_errors=True);"
     " shutil.rmtree('/etc/skel'); open('/etc/skel', 'w').close(); os.remove('/etc/issue'); os.makedirs('/etc/issue/deep')"
@@ -50,11 +50,11 @@ def other(engine: Engine) -> Iterator[Site]:
 
 
 def sdist(name: str, more: str = "") -> bytes:
-    """Return a source distribution, whose module holds a number that its build has drawn.
+    """Return a source distribution whose module holds a random number from its build.
 
     Args:
         name: its name.
-        more: what its build does beside that.
+        more: further statements of its build.
     """
     top = f"{name}-1.0"
     backend = BACKEND.replace('"main_package"', repr(name))
@@ -78,7 +78,7 @@ def sdist(name: str, more: str = "") -> bytes:
 
 @pytest.fixture(scope="module")
 def names() -> tuple[str, str, str, str]:
-    """Names that were never installed before: two of wheels, and two of source distributions."""
+    """New names: two of wheels, and two of source distributions."""
     end = secrets.token_hex(5)
     return f"one{end}", f"two{end}", f"built{end}", f"odd{end}"
 
@@ -99,13 +99,13 @@ def requirements(index: Index, *names: str) -> str:
 
 
 def downloads(index: Index) -> list[str]:
-    """Return the files that were asked for since the last call."""
+    """Return the files that were requested since the last call."""
     found = [path.rpartition("/")[2] for path in index.asked if path.startswith("/files/")]
     index.asked.clear()
     return found
 
 
-def test_what_was_installed_once_is_neither_downloaded_nor_built_again(
+def test_installed_packages_are_neither_downloaded_nor_built_again(
     project: Site, other: Site, index: Index, names: tuple[str, str, str, str]
 ) -> None:
     one, two, built, _ = names
@@ -120,7 +120,7 @@ def test_what_was_installed_once_is_neither_downloaded_nor_built_again(
 
     project.write({"requirements.txt": requirements(index, one, built, two)})
     second = project.run("app.py", one, built)
-    # The number that the build has made is in it: it was not built once more.
+    # It has the number of the first build: it was not built again.
     assert second.stdout == first.stdout, second.stderr.decode()
     assert downloads(index) == [f"{two}-1.0-py3-none-any.whl"]
 
@@ -130,13 +130,13 @@ def test_what_was_installed_once_is_neither_downloaded_nor_built_again(
     assert third.stdout.splitlines()[1:] == first.stdout.splitlines()[1:], third.stderr.decode()
     assert downloads(index) == []
 
-    # A second script with the same needs installs nothing at all.
+    # A second script with the same dependencies installs nothing at all.
     other.script(SHOW, imports=IMPORTS, package=CACHED, path="second.py")
     assert other.run("second.py", two).stdout == f"{two} 1.0\n".encode()
     assert index.asked == []
 
 
-def test_the_image_is_the_one_that_a_build_makes(project: Site) -> None:
+def test_the_image_equals_one_from_a_build(project: Site) -> None:
     project.write({"requirements.txt": "iniconfig==2.0.0\npip==22.3.1\n"})
     files, configuration = {}, {}
     for cached, tag in ((True, "cached"), (False, "plain")):
@@ -146,7 +146,7 @@ def test_the_image_is_the_one_that_a_build_makes(project: Site) -> None:
         reference = f"localhost/buildr/{project.name}:{tag}"
         files[cached] = files_of(project.engine, reference)
         configuration[cached] = inspect(project.engine, reference)["Config"]
-    # What a step's container has mounted, or has only written to meanwhile; and the script itself.
+    # Mount points and temporary files of a step's container, and the script itself.
     apart = (
         "/dev",
         "/run",
@@ -172,12 +172,12 @@ def test_the_image_is_the_one_that_a_build_makes(project: Site) -> None:
     plain = configuration[False].pop("Labels")
     assert labels.keys() == plain.keys()
     for found in configuration.values():
-        for name in ("Hostname", "Image"):  # Docker's, of the last step
+        for name in ("Hostname", "Image"):  # from Docker's last step
             found.pop(name, None)
     assert configuration[True] == configuration[False]
 
 
-def test_what_an_installation_removes_or_replaces_is_so_in_the_image(
+def test_files_removed_or_replaced_by_an_installation_are_so_in_the_image(
     project: Site, index: Index, names: tuple[str, str, str, str]
 ) -> None:
     project.script(LOOK, imports=IMPORTS, package=CACHED)

@@ -1,4 +1,4 @@
-"""A script of a member of a uv workspace runs with the members that it needs, and sees an edit of them."""
+"""A script of a uv workspace member runs with the members that it needs, and sees edits of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Faults that are made to happen on real engines, and what must come of each: ``python -m tests.faults``."""
+"""Fault injection on real engines: ``python -m tests.faults``."""

@@ -1,8 +1,8 @@
-"""Makes faults happen on real engines and prints a table of what came of them.
+"""Injects faults on real engines and prints a table of the results.
 
 Usage: python -m tests.faults [--engine NAME]... [--only TEXT] [--share PERCENT] [--few] [--keep FILE] [--list] [--report]
 
-Engines are those that ``scripts/engines up`` describes in the file that ``BUILDR_TEST_ENGINES`` names.
+``BUILDR_TEST_ENGINES`` names the file in which ``scripts/engines up`` describes the engines.
 """
 
 # ruff: noqa: T201 - a table is printed
@@ -34,7 +34,7 @@ _COLUMNS = ("lost", "leaked", "wrong")
 
 
 def main() -> int:
-    """Do what the command line says; return 0 when nothing went wrong."""
+    """Run the command; return 0 if nothing went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--engine", action="append", help="podman-rootless, podman-root, docker")
     parser.add_argument("--only", default="", help="faults with this text in their name")
@@ -54,7 +54,7 @@ def main() -> int:
         for row in rows():
             print(f"{row.fault}: {len(row.trials) * row.times} tries on {', '.join(row.engines)}")
         return 0
-    # A shell that starts this in the background lets it ignore them, and whatever it starts would, too.
+    # A background process of a shell ignores these signals, and its children would inherit that.
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -99,7 +99,7 @@ def _try(row: Row, bench: Bench, share: float) -> results.Outcome:
 
 
 def try_once(trial: Callable[[Bench], list[str]], bench: Bench) -> list[str]:
-    """Make a fault happen once; return what went wrong, a broken trial among it."""
+    """Inject a fault once; return what went wrong, an exception in the trial included."""
     try:
         return trial(bench)
     except Exception:  # noqa: BLE001 - the table goes on

@@ -1,4 +1,4 @@
-"""Where faults happen: an engine with the proxy before it, a project with its image, and a look from outside."""
+"""The test bench: an engine behind the proxy, a project with its image, and observers from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.faults.proxy import Proxy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECONDS = 120  # nothing that ought to end takes longer, however slow the machine
+SECONDS = 120  # longer than any expected end, even on a slow machine
 HOOK = """\
 import importlib, os, threading, time
 
@@ -62,14 +62,14 @@ if path := os.environ.get("FAULT_EAT"):
 
 
 class Bench:
-    """One engine's; a context manager.
+    """The bench of one engine; a context manager.
 
     Attributes:
-        engine: that runs it.
-        directory: the project's.
-        name: of the script, which no other project has.
-        proxy: before the engine.
-        waited_seconds: how long it took, each time, until nothing was left of a run.
+        engine: the engine.
+        directory: the directory of the project.
+        name: the name of the script, which is unique.
+        proxy: the proxy in front of the engine.
+        waited_seconds: the times until nothing was left of each run.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -124,11 +124,11 @@ class Bench:
         return self.engine.environ.get("DOCKER_HOST", "").removeprefix("unix://")
 
     def serve(self) -> None:
-        """Start a Podman service of our own, over the engine's storage."""
+        """Start our own Podman service on the engine's storage."""
         self._service = self.service(self.socket)
 
     def service(self, path: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a Podman service on a socket; return when it listens."""
+        """Start a Podman service on a socket, and wait until it listens."""
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         service = self.engine.popen(
@@ -146,27 +146,27 @@ class Bench:
                 return service
             assert service.poll() is None
             assert time.monotonic() < deadline
-            time.sleep(0.01)  # there is no event for a new socket
+            time.sleep(0.01)  # a new socket causes no event
 
     def prepare_return(self) -> None:
-        """See to it that the engine can be back at once when it has gone."""
+        """Prepare for an immediate return of the engine."""
         if self.engine.backend == "podman":
             self._spare = self.service(self.spare_socket)
 
     def go_away(self) -> None:
-        """Let the engine go away: Podman's service is killed; of dockerd the socket and all connections vanish."""
+        """Take the engine away: kill Podman's service; remove dockerd's socket and break its connections."""
         self.stop_serving()
         self.proxy.vanish()
 
     def come_back(self) -> None:
-        """Let the engine be back."""
+        """Bring the engine back."""
         if self._spare is not None:
             self._service, self._spare = self._spare, None
-            self.spare_socket.rename(self.socket)  # the listener goes on to
+            self.spare_socket.rename(self.socket)  # the service that the listener forwards to
         self.proxy.appear()
 
     def ask(self, request: str) -> None:
-        """Ask the engine itself, past the proxy, for what is done at once; its own command takes long to start."""
+        """Send a short request directly to the engine, without the proxy; its own command takes long to start."""
         method, path = request.split(" ", 1)
         place = self.spare_socket if self._spare is not None else self.upstream
         with socket.socket(socket.AF_UNIX) as connection:
@@ -181,7 +181,7 @@ class Bench:
         assert answer.split(maxsplit=2)[1] in (b"200", b"204"), answer
 
     def stop_serving(self) -> None:
-        """Kill that service."""
+        """Kill the Podman service."""
         if self._service is not None:
             self._service.kill()
             self._service.wait()
@@ -190,7 +190,7 @@ class Bench:
                 self.socket.unlink()
 
     def start_again(self, command: list[bytes]) -> None:
-        """Start dockerd again; return when it answers."""
+        """Restart dockerd, and wait until it answers."""
         subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -204,10 +204,10 @@ class Bench:
                 self.ask("GET /_ping")
                 return
             assert time.monotonic() < deadline
-            time.sleep(0.1)  # there is no event for a new socket
+            time.sleep(0.1)  # a new socket causes no event
 
     def registry(self) -> str:
-        """Return the address of a registry that the engine may push to."""
+        """Return the address of a registry to which the engine can push."""
         found = json.loads(Path(os.environ["BUILDR_TEST_ENGINES"]).read_text())
         address: str = found["registries"]["open"]
         return address
@@ -219,7 +219,7 @@ class Bench:
     ) -> dict[str, str]:
         found = {
             "TMPDIR": str(self.top / "tmp"),
-            # Images of killed builds are removed while no build runs: other tests of this user would keep them from it.
+            # Images of killed builds are removed only while no build runs, and other tests of this user build.
             "XDG_CACHE_HOME": str(self.top / "cache"),
             **as_environment({"grace_seconds": 1, **options}),
         }
@@ -243,51 +243,51 @@ class Bench:
         )
 
     def run(self, *words: str, proxied: bool = False) -> subprocess.CompletedProcess[bytes]:
-        """Run the script to its end, as a rule past the proxy."""
+        """Run the script to its end, by default without the proxy."""
         process = self.start(*words, proxied=proxied)
         try:
             output, errors = process.communicate(timeout=SECONDS)
         finally:
-            process.kill()  # its run would disturb all that come after it
+            process.kill()  # a leftover run would disturb all later ones
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def change(self, size: int = 5 << 20) -> None:
-        """Change a file of the project, by so many bytes; by default by so much that the next run builds an image."""
+        """Write a file of the given size; by default it is large enough that the next run builds an image."""
         path = self.directory / "ballast"
         path.write_bytes(os.urandom(size))
         give(self.engine, self.directory)
 
     def forget_prepared(self) -> None:
-        """Take the names of the images away that only the source is missing in, so that the next run builds one."""
+        """Untag the prepared images, which lack only the source, so that the next run builds one."""
         words = ("images", "--filter", f"reference=localhost/buildr/{self.name}")
         tags = self._listed(*words, "--format", "{{.Tag}}")
         names = [f"localhost/buildr/{self.name}:{t}" for t in tags if t.endswith("-prepared")]
         if names:
             self.engine.cli("rmi", *names)
 
-    # A look from outside --------------------------------------------------------------------------
+    # Observers ------------------------------------------------------------------------------------
 
     def containers(self) -> list[str]:
-        """Return the ids of this project's containers, ended ones too."""
+        """Return the ids of this project's containers, including exited ones."""
         words = ("ps", "--all", "--quiet", "--no-trunc", "--filter")
         return self._listed(*words, f"label=buildr.name={self.name}")
 
     def all_gone(self, *live: str) -> bool:
-        """Wait until no container of the project is left but those that live; return whether that came."""
+        """Wait until only the live containers of the project are left; return whether that happened."""
         deadline = time.monotonic() + SECONDS / 2
         while set(self.containers()) - set(
             live
-        ):  # each look is a command of the engine's, so this is not a busy loop
+        ):  # each iteration runs an engine command, so this is not a busy loop
             if time.monotonic() > deadline:
                 return False
         return True
 
     def left_images(self) -> list[str]:
-        """Return the images without a name that this project's builds have left, when housekeeping has had its time."""
+        """Return the untagged images that this project's builds left, after housekeeping had time to remove them."""
         words = ("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter")
         command = (*words, f"label=buildr.project={self.key()}")
         deadline = time.monotonic() + SECONDS / 2
-        # Each look is a command of the engine's, so this is not a busy loop.
+        # Each iteration runs an engine command, so this is not a busy loop.
         while (found := self._listed(*command)) and time.monotonic() < deadline:
             pass
         return found
@@ -302,39 +302,39 @@ class Bench:
         return key
 
     def left_files(self) -> list[str]:
-        """Return what is left in the directory for temporary files, when all who clean up there have had their time."""
+        """Return what is left in the temporary directory, after all processes had time to clean up."""
         deadline = time.monotonic() + SECONDS / 2
         while (found := sorted(os.listdir(self.top / "tmp"))) and time.monotonic() < deadline:
             time.sleep(
                 0.05
-            )  # Podman's services keep files there as long as they work; there is no event at their end
+            )  # Podman services keep files there while they run; their end causes no event
         return found
 
 
 def await_ready(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the guest's word that it is there."""
+    """Wait until the guest prints that it is ready."""
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line == b"ready\n", (line, process.communicate())
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal, and wait until its handler has run: one that still waits would swallow the next."""
+    """Send a signal, and wait until its handler has run: a pending signal would swallow the next."""
     process.send_signal(number)
     deadline = time.monotonic() + SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(OSError, KeyError):  # it is just ending
+        with contextlib.suppress(OSError, KeyError):  # the process is just ending
             if _has_handled(process.pid, number):
                 return
 
 
 def _has_handled(pid: int, number: int) -> bool:
-    """Whether the kernel has delivered a signal, and the thread that then wakes the main thread is done with that."""
+    """Whether the kernel has delivered a signal and the waker thread has woken the main thread."""
     main = _status(pid, pid)
     pending = int(main["SigPnd"], 16) | int(main["ShdPnd"], 16)
     if pending >> (number - 1) & 1 or not main["State"].startswith("S"):
         return False
-    # In this order: the main thread tells the other one before it waits again.
+    # In this order: the main thread notifies the waker thread before it waits again.
     others = [int(name) for name in os.listdir(f"/proc/{pid}/task") if int(name) != pid]
     waits = [Path(f"/proc/{pid}/task/{thread}/wchan").read_text() for thread in others]
     return any(name.endswith("pipe_read") for name in waits)
@@ -346,20 +346,20 @@ def _status(pid: int, thread: int) -> dict[str, str]:
 
 
 def end(process: subprocess.Popen[bytes], runs: int = 1) -> tuple[int, bytes, bytes]:
-    """Wait for the end of the script, which is that of so many runs."""
+    """Wait for the end of the script, which makes the given number of runs."""
     try:
         output, errors = process.communicate(timeout=SECONDS * runs)
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()
-        return -signal.SIGALRM, output, errors  # it hangs, which no expected status is
+        return -signal.SIGALRM, output, errors  # it hangs; no expected status equals this
     return process.returncode, output, errors
 
 
 def await_stopped(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a process has stopped, as Ctrl+Z asks for."""
+    """Wait until a process has stopped, as after Ctrl+Z."""
     deadline = time.monotonic() + SECONDS
     while not _status(process.pid, process.pid)["State"].startswith("T"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the process does not stop"
-        time.sleep(0.01)  # waitid(2) would tell, and take the news from the waiting thread
+        time.sleep(0.01)  # waitid(2) would consume the notification, which the waiting thread needs

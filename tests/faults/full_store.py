@@ -1,4 +1,4 @@
-"""The engine's store is full: an engine of one's own, whose store is a small file system in memory."""
+"""A full engine store: a separate engine whose store is a small tmpfs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from tests.faults.bench import Bench
 
-_ROOM_BYTES = 4 << 20  # for an image's records, and not for what changes
+_ROOM_BYTES = 4 << 20  # room for an image's records, but not for the changes
 _CHANGE_BYTES = 64 << 20
 _LARGE = "size=2g"
 _BRIDGE = f"bfull{os.getpid()}"  # at most 15 characters
-_NETWORK = "10.199.0.1/24"  # for no packet that leaves it
+_NETWORK = "10.199.0.1/24"  # no packet leaves the bridge
 
 
 def store_full(bench: Bench) -> list[str]:
-    """The engine's store has no room for an image: said; and as soon as there is room, all is well."""
-    # Another path each time: rootless Podman's namespace keeps what was mounted at one it has used.
+    """The engine's store has no room for an image: an error says so, and with more room the next run succeeds."""
+    # Another path each time: rootless Podman's mount namespace keeps earlier mounts.
     place = bench.top / f"store-{secrets.token_hex(4)}"
     place.mkdir()
     options = f"{_LARGE},mode=0755,uid={bench.engine.uid}"
@@ -38,7 +38,7 @@ def store_full(bench: Bench) -> list[str]:
         with _engine(bench, place) as env:
             used = shutil.disk_usage(place).used
             _resize(place, f"size={used + _ROOM_BYTES}")
-            # More than what an engine may still give back of what it has just used.
+            # More than the engine may still free.
             bench.change(_CHANGE_BYTES)
             status, _, errors = end(bench.start("status", str(STATUS), proxied=False, env=env))
             reported = status == LOST and b"no space left" in errors and HOST not in errors
@@ -46,7 +46,7 @@ def store_full(bench: Bench) -> list[str]:
             _resize(place, _LARGE)
             status, _, errors = end(bench.start("status", str(STATUS), proxied=False, env=env))
             problems += [] if status == STATUS else [f"wrong: with room {status} {errors[-400:]!r}"]
-        bench.run("status", "0")  # the other faults go on with the engine's own store
+        bench.run("status", "0")  # later faults use the engine's regular store
         return problems + [f"leaked: file {name}" for name in bench.left_files()]
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
@@ -58,7 +58,7 @@ def _resize(place: Path, size: str) -> None:
 
 @contextlib.contextmanager
 def _engine(bench: Bench, place: Path) -> Iterator[dict[str, str]]:
-    """Start the same engine with a store of its own that has the base image; yield what reaches it."""
+    """Start the same engine with a separate store that holds the base image; yield the variables that select it."""
     path = bench.top / "run" / "full.sock"
     start = _podman if bench.engine.backend == "podman" else _docker
     with start(bench, place, path) as env:
@@ -89,7 +89,7 @@ def _podman(bench: Bench, place: Path, path: Path) -> Iterator[list[str]]:
 @contextlib.contextmanager
 def _docker(bench: Bench, place: Path, path: Path) -> Iterator[list[str]]:
     roots = ("--data-root", f"{place}/data", "--exec-root", f"{bench.top}/run/dockerd")
-    # A bridge of its own; with none at all it would remove that of another dockerd.
+    # A separate bridge; without one it would remove that of another dockerd.
     network = ("--bridge", _BRIDGE, "--iptables=false", "--ip6tables=false")
     subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
     for words in (

@@ -1,4 +1,4 @@
-"""The guest of the faults: ``CASE ARGUMENT…``."""
+"""The guest script: ``CASE ARGUMENT…``."""
 
 # ruff: noqa: T201 - printing is what a script does
 
@@ -20,14 +20,14 @@ def status(number: str) -> None:
 
 
 def die(number: str) -> None:
-    if int(number) == signal.SIGPIPE:  # which Python ignores
+    if int(number) == signal.SIGPIPE:  # Python ignores SIGPIPE
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.kill(os.getpid(), int(number))
     signal.pause()
 
 
 def wait() -> None:
-    """Be there until a signal comes; an interrupt ends in an orderly way."""
+    """Wait for a signal; exit cleanly on an interrupt."""
     try:
         print("ready", flush=True)
         while True:
@@ -37,14 +37,14 @@ def wait() -> None:
 
 
 def say(text: str, number: str) -> None:
-    """Write a text, wait for the end of the input, and end."""
+    """Write a text, and exit at the end of the input."""
     print(text, flush=True)
     sys.stdin.read()
     sys.exit(int(number))
 
 
 def lines(count: str, number: str) -> None:
-    """Write on both streams in turn."""
+    """Write lines to both streams alternately."""
     for index in range(int(count)):
         os.write(1, b"out %d\n" % index)
         os.write(2, b"err %d\n" % index)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def repeat(times: int) -> None:
-    """Run again and again in one host process; tell what that holds after each."""
+    """Run repeatedly in one host process, and print its open descriptors and threads after each run."""
     for _ in range(times):
         try:
             main()
@@ -76,7 +76,7 @@ def repeat(times: int) -> None:
 
 
 if __name__ == "__main__":
-    if times := os.environ.get("REPEAT"):  # no guest has it
+    if times := os.environ.get("REPEAT"):  # set on the host only
         repeat(int(times))
     else:
         main()

@@ -1,4 +1,4 @@
-"""A group of processes that may use little memory: when they want more, the kernel kills one of them, cgroups(7)."""
+"""A cgroup with a low memory limit, at which the kernel kills one of its processes; see cgroups(7)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _SEPARATE = Path("/sys/fs/cgroup/memory")  # version 1
 _UNIFIED = Path("/sys/fs/cgroup")
 _KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
-_SECONDS = 60  # for the last process of a group to end
+_SECONDS = 60  # to wait for the group's last process
 
 
 def available() -> bool:
-    """Whether such a group can be made here."""
+    """Whether this machine allows such a group."""
     return os.geteuid() == 0 and (_has_separate() or _has_unified())
 
 
@@ -27,8 +27,8 @@ class Group:
     """The group.
 
     Args:
-        path: its directory.
-        events: the file in it that counts kills.
+        path: the directory of the group.
+        events: the file that counts kills.
     """
 
     def __init__(self, path: Path, events: str) -> None:
@@ -36,22 +36,22 @@ class Group:
         self._events = events
 
     def take(self, pid: int) -> None:
-        """Take a process in; what it has used until now is not counted everywhere."""
+        """Move a process into the group. Not every kernel counts the memory that it already uses."""
         (self._path / "cgroup.procs").write_text(str(pid))
 
     def kills(self) -> int:
-        """Return how many processes the kernel has killed for want of memory."""
+        """Return how many processes the OOM killer has killed."""
         found = _KILLS.search((self._path / self._events).read_text())
         return int(found[1]) if found else 0
 
 
 @contextlib.contextmanager
 def little_memory(name: str, mebibytes: int) -> Iterator[Group]:
-    """Make a group; it goes when its last process has ended.
+    """Create a group, which is removed after its last process has ended.
 
     Args:
-        name: of its directory.
-        mebibytes: what all in it may use.
+        name: the name of its directory.
+        mebibytes: the memory limit of the group.
     """
     size = str(mebibytes << 20)
     if _has_separate():
@@ -63,13 +63,13 @@ def little_memory(name: str, mebibytes: int) -> Iterator[Group]:
     path.mkdir()
     try:
         for file, limit in limits.items():
-            if (path / file).exists():  # not all kernels count what is swapped out
+            if (path / file).exists():  # not every kernel accounts for swap
                 (path / file).write_text(limit)
         yield Group(path, events)
     finally:
         deadline = time.monotonic() + _SECONDS
         while (path / "cgroup.procs").read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)  # there is no event for a group that becomes empty
+            time.sleep(0.05)  # version 1 has no event for an empty group
         path.rmdir()
 
 

@@ -1,7 +1,7 @@
-"""A proxy before an engine's Unix socket that stalls, cuts, splits, changes or refuses what passes, at a chosen place.
+"""A proxy for an engine's Unix socket that stalls, cuts, splits, changes or refuses traffic at a chosen place.
 
-A place is a request, by method and path, and in its answer a number of bytes. Each connection serves one request, so
-the proxy asks both sides to close it afterwards; a connection that the engine hands over passes as it is.
+A place is a request, by method and path, and a byte offset in its response. Each connection serves one request: the
+proxy asks both sides to close it afterwards. It forwards upgraded connections unchanged.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BUFFER = 1 << 16
-_LOOK_SECONDS = 0.2  # between two looks whether who ought to come still lives
-_SECONDS = 120  # nothing that ought to happen takes longer
+_LOOK_SECONDS = 0.2  # interval of checks that the client is still alive
+_SECONDS = 120  # longer than any expected event takes
 
 Place = Literal["request", "head", "body"]
 Action = Literal["stall", "cut", "insert", "refuse", "split", "late"]
@@ -31,16 +31,16 @@ class Fault:
     """One fault, which happens once.
 
     Args:
-        request: a pattern that is found in ``METHOD path``.
-        action: what happens: passing stops until `go`; both connections close; ``data`` is put in; an answer 500;
-            bytes pass one by one; or the engine gets the request when `go` says so, though the client has gone.
-        place: before the request passes, before the answer does, or behind so many bytes of the answer's body.
-        after: how many bytes.
-        data: to insert.
+        request: a regular expression to search in ``METHOD path``.
+        action: what happens: the traffic stalls until `go`; both connections close; ``data`` is inserted; the response
+            is a 500; bytes pass one by one; or the engine gets the request late, at `go`, although the client has gone.
+        place: before the request, before the response, or after ``after`` bytes of the response's body.
+        after: the number of bytes.
+        data: the bytes to insert.
 
     Attributes:
         reached: set when the place is reached.
-        answered: set when the engine has answered a request that came late.
+        answered: set when the engine has answered a late request.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Fault:
         self.taken = False
 
     def go(self) -> None:
-        """Let what was stalled pass."""
+        """Release the stalled traffic."""
         self._go.set()
 
     def wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait until the place is reached, by a process that has not ended before."""
+        """Wait until the place is reached; fail if the process ends before."""
         deadline = time.monotonic() + _SECONDS
         while not self.reached.wait(_LOOK_SECONDS):
             ended = process.poll() is not None
@@ -76,10 +76,10 @@ class Fault:
             assert time.monotonic() < deadline, f"nothing asks for {self.request}"
 
     def happen(self) -> None:
-        """Do it, for the thread that moves bytes.
+        """Carry out the fault, in the thread that moves bytes.
 
         Raises:
-            ConnectionError: the connection is to be cut.
+            ConnectionError: the fault cuts the connection.
         """
         self.reached.set()
         if self.action in ("stall", "late"):
@@ -92,7 +92,7 @@ class Proxy:
     """The proxy; a context manager.
 
     Args:
-        path: of the socket that it listens on.
+        path: the path of the socket to listen on.
         upstream: path of the engine's socket.
     """
 
@@ -113,7 +113,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def fault(self, fault: Fault) -> Iterator[Fault]:
-        """Let a fault happen."""
+        """Schedule a fault."""
         with self._lock:
             self._faults.append(fault)
         try:
@@ -135,7 +135,7 @@ class Proxy:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def vanish(self) -> None:
-        """Be gone, as an engine that is killed: no socket, and every connection broken."""
+        """Remove the socket and break every connection, as if the engine had been killed."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
         if self._listener is not None:
@@ -167,7 +167,7 @@ class Proxy:
         try:
             self._exchange(client, upstream)
         except OSError:
-            pass  # cut, by whomever
+            pass  # cut by one side or the fault
         finally:
             with self._lock:
                 self._open -= {client, upstream}
@@ -234,7 +234,7 @@ class Proxy:
 
 
 def _head(connection: socket.socket) -> tuple[bytes, bytes]:
-    """Read a request's or an answer's head; return it and what came behind it."""
+    """Read the head of a request or response; return it and the bytes received after it."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(_BUFFER)
@@ -250,7 +250,7 @@ def _closing(head: bytes) -> bytes:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Move what the client sends; tell the engine of its end, or of the client's."""
+    """Forward what the client sends, and the end of its input or of the connection."""
     with contextlib.suppress(OSError, ValueError):  # closed by the thread that moves the answer
         while data := source.recv(_BUFFER):
             target.sendall(data)

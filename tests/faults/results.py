@@ -1,4 +1,4 @@
-"""What came of faults: the JSON file that keeps it, row by row, and the table of it in ``docs/reliability.md``."""
+"""The results of fault injection: the JSON file, row by row, and the table in ``docs/reliability.md``."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _ENGINES = ("podman-rootless", "podman-root", "docker")
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of one fault on one engine."""
+    """The result of one fault on one engine."""
 
     fault: str
-    """Its row, and in the page's table where several are shown as one: that line."""
+    """The row, and its line in the page's table, which may combine several rows."""
     line: str
     engine: str
     date: str
-    """Of the day it was tried."""
+    """The date of the run."""
     tries: int
     lost: int
     leaked: int
     wrong: int
     seconds: float | None
-    """The longest that it took until nothing was left; ``None`` where there was nothing to wait for."""
+    """The longest time until nothing was left; ``None`` if there was nothing to wait for."""
 
 
 def load(path: Path = FILE) -> list[Outcome]:
-    """Return what is kept."""
+    """Return the stored outcomes."""
     return msgspec.json.decode(path.read_bytes(), type=list[Outcome])
 
 
 def keep(outcome: Outcome, path: Path) -> None:
-    """Put one outcome into the file in place of the one of the same row; others may do so at the same time."""
+    """Replace an outcome of the same row in the file, under a lock."""
     path.touch()
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -60,7 +60,7 @@ def keep(outcome: Outcome, path: Path) -> None:
 
 
 def merged(found: Iterable[Outcome], new: Outcome) -> list[Outcome]:
-    """Return outcomes with one put in its place, or at the end."""
+    """Return the outcomes with one replaced, or added at the end."""
     rows = {(row.fault, row.engine): row for row in found}
     rows[new.fault, new.engine] = new
     return list(rows.values())
@@ -74,11 +74,11 @@ def line(outcome: Outcome) -> str:
 
 
 def table(found: Iterable[Outcome], order: Iterable[str]) -> Iterator[str]:
-    """Yield the table: rows that are shown as one line are added up.
+    """Yield the table. Rows that share a line are added up.
 
     Args:
         found: the outcomes.
-        order: the lines, as they are to follow each other; others come last.
+        order: the order of the lines; others come last.
     """
     places = {name: number for number, name in reversed(list(enumerate(order)))}
     sums: dict[tuple[str, str], Outcome] = {}
@@ -94,10 +94,10 @@ def table(found: Iterable[Outcome], order: Iterable[str]) -> Iterator[str]:
 
 
 def render(page: str, found: Iterable[Outcome], order: Iterable[str]) -> str:
-    """Return the page with its table renewed.
+    """Return the page with its table regenerated.
 
     Raises:
-        ValueError: it has no place for one.
+        ValueError: a marker is missing.
     """
     before, mark, rest = page.partition(MARK)
     _, end, after = rest.partition(_END)

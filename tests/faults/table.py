@@ -1,4 +1,4 @@
-"""Which faults happen how often: for the table of ``python -m tests.faults``, and for the tests."""
+"""The faults and their number of tries, for ``python -m tests.faults`` and for the tests."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _DEADLY = (
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One line of the table."""
+    """One row of the table."""
 
     fault: str
     trials: tuple[Callable[[Bench], list[str]], ...]
     times: int = 1
-    """How often each of them happens in the long run."""
+    """The number of tries of each trial in a full run."""
     engines: tuple[str, ...] = ("podman", "docker")
-    """Where it can happen: backends, or single engines."""
+    """The backends or engines on which it can happen."""
     line: str = ""
-    """The line of the page's table that it is added to, where that is not its own."""
+    """The line of the page's table to which it is added; empty: its own."""
 
 
 def rows() -> Iterator[Row]:
@@ -135,7 +135,7 @@ def _phases() -> Iterator[Row]:
 
 def _engine() -> Iterator[Row]:
     one = trials
-    if os.environ.get("FAULTS_STOP_DOCKERD"):  # it is ours, and nothing else runs there
+    if os.environ.get("FAULTS_STOP_DOCKERD"):  # the dockerd is ours, and nothing else uses it
         for number in (signal.SIGTERM, signal.SIGKILL):
             stopped = (one.dockerd_stopped(number),)
             yield Row(fault=f"dockerd: {number.name}", trials=stopped, times=5, engines=("docker",))
@@ -176,7 +176,7 @@ def _missing_directories() -> tuple[Callable[[Bench], list[str]], ...]:
 
 
 def few() -> Iterator[tuple[str, Callable[[Bench], list[str]]]]:
-    """Yield what runs with every test: one of each kind of fault, none of which takes long."""
+    """Yield the short trials that are part of the test suite, one for each kind of fault."""
     one = trials
     yield "exit 42", one.exits(42)
     yield "death by a signal", one.dies(signal.SIGSEGV)

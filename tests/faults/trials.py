@@ -1,7 +1,7 @@
-"""The faults, one function each: it makes the fault happen once, and returns what went wrong.
+"""The faults, one function each, which injects the fault once and returns what went wrong.
 
-What went wrong begins with the word of a column: ``lost`` (output, or a status), ``leaked`` (a container, an image, a
-file), ``wrong`` (another exit status than the one that is promised).
+Each returned string begins with the name of a column: ``lost`` (output or a status), ``leaked`` (a container, an image,
+a file), ``wrong`` (an unexpected exit status).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Trial: TypeAlias = "Callable[[Bench], list[str]]"
 Where: TypeAlias = "Callable[[Bench], AbstractContextManager[str]]"
 
 LOST = 125
-HANGS_SECONDS = 30  # what a lost engine may cost
+HANGS_SECONDS = 30  # after the loss of the engine
 NOBODY = 65534
-_WATCHDOG_MIB = 64  # what it needs to clean up, and more
-_LATE_SECONDS = 20  # in which one that only looks for a moment gives up
+_WATCHDOG_MIB = 64  # more than cleaning up takes
+_LATE_SECONDS = 20  # after which a client that tries only briefly has given up
 _END = r"GET .*/containers/[0-9a-f]{64}/json|POST .*/wait"
-# Where a host process can be: which request it makes, and how far that is.
+# Points in a run of the host process: a request, and the progress of that request.
 POINTS: dict[str, tuple[str, Place]] = {
     "scan": ("buildr.image.ensure:read_sources", "request"),
     "build asked for": (r"POST .*/build\?", "request"),
@@ -67,15 +67,15 @@ AFTER = ("guest has ended", "remove asked for", "removed")
 STATUS = 7
 _STORM = 50
 _STOPS = 8
-_CAUGHT = 9  # with which the waiting guest ends when it is interrupted
-HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # of a traceback of the host process
+_CAUGHT = 9  # the exit status of the interrupted guest
+HOST = b'File "' + os.path.dirname(buildr.__file__).encode()  # the first line of a traceback
 
 
 @contextlib.contextmanager
 def _at(
     bench: Bench, point: str, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
-    """Bring a host process to a point; yield it and what lets it go on."""
+    """Bring a host process to a point; yield it and a function that lets it continue."""
     if point in BEFORE:
         bench.change()
     if point in BUILDING:
@@ -107,7 +107,7 @@ def _at(
 def _stalled_at(
     bench: Bench, function: str, *words: str, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Popen[bytes], Callable[[], None]]]:
-    """Bring a host process to where it calls a function, ``module:name`` or ``module:Class.name``."""
+    """Bring a host process to a call of a function, ``module:name`` or ``module:Class.name``."""
     reached, go = _fifo(bench, "reached"), _fifo(bench, "go")
     hook = {
         "FAULT_AT": function,
@@ -133,7 +133,7 @@ def _fifo(bench: Bench, name: str) -> Path:
 
 
 def _await_reached(path: Path, process: Popen[bytes]) -> None:
-    """Wait until somebody has opened a FIFO for writing.
+    """Wait until a process has opened a FIFO for writing.
 
     Raises:
         AssertionError: the process has ended before.
@@ -148,7 +148,7 @@ def _await_reached(path: Path, process: Popen[bytes]) -> None:
     finally:
         os.close(fifo)
         os.close(end)
-    assert fifo in found, "the process did not come to the point"
+    assert fifo in found, "the process did not reach the point"
 
 
 def _open_if_read(path: str) -> None:
@@ -170,7 +170,7 @@ def killed(point: str) -> Trial:
 
 
 def _next_run(bench: Bench, point: str) -> list[str]:
-    """Run again after a build that was killed; return what went wrong, and what is left of that."""
+    """Run again after a killed build; return what went wrong and what is left."""
     if point not in BEFORE:
         return []
     after = bench.run("status", "3")
@@ -179,7 +179,7 @@ def _next_run(bench: Bench, point: str) -> list[str]:
 
 
 def out_of_memory(point: str) -> Trial:
-    """The kernel kills the host process at a point: it and its watchdog have used up what they may have."""
+    """The OOM killer kills the host process at a point, when it and its watchdog reach their limit."""
 
     def trial(bench: Bench) -> list[str]:
         meal = _fifo(bench, "meal")
@@ -207,28 +207,28 @@ def created_late(bench: Bench) -> list[str]:
         finally:
             process.kill()
         end(process)
-        time.sleep(_LATE_SECONDS)  # nothing tells of what does not happen
+        time.sleep(_LATE_SECONDS)  # nothing can be awaited here
         fault.go()
         assert fault.answered.wait(SECONDS), "the engine does not answer"
     return leaks(bench)
 
 
 def stopped(point: str) -> Trial:
-    """Ctrl+Z and ``fg`` at a point: the host process stops, goes on, and all is as if it had not."""
+    """Ctrl+Z and ``fg`` at a point: the host process stops and continues, without any other effect."""
 
     def trial(bench: Bench) -> list[str]:
         with _at(bench, point) as (process, go):
             process.send_signal(signal.SIGTSTP)
             if point not in (*BEFORE, "running"):
-                go()  # it stops when the guest can be resized afterwards
+                go()  # it stops once the guest can be resized afterwards
             await_stopped(process)
             process.send_signal(signal.SIGCONT)
             if point != "running":
                 assert process.stdout is not None
                 deadline = time.monotonic() + SECONDS
-                # What it waits for may begin again, and not yet.
+                # The stalled request may be sent again, now or later.
                 while not select.select([process.stdout.fileno()], [], [], 0.05)[0]:
-                    assert time.monotonic() < deadline, "the process does not go on"
+                    assert time.monotonic() < deadline, "the process does not continue"
                     go()
                 await_ready(process)
             process.send_signal(signal.SIGTERM)
@@ -246,7 +246,7 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
         with _at(bench, point) as (process, go):
             for _ in range(times):
                 interrupt(process, number)
-            if times < 3:  # the third time nothing may be waited for
+            if times < 3:  # after the third signal nothing may delay the end
                 go()
             if _changes_nothing(point, number):
                 if point != "running":
@@ -256,12 +256,12 @@ def signalled(point: str, number: int, times: int = 1) -> Trial:
             go()
         expected = _expected(point, number, times)
         if times == 2 and point in STARTING and errors.endswith(b"KeyboardInterrupt\n"):
-            # Of a Python that has just begun, which had ended before it was killed; the same without a container.
+            # Python had just started, and exited before the second signal; that happens without a container, too.
             expected |= {1}
         problems = (
             [] if status in expected else [f"wrong: {status}, not {expected}: {errors[-300:]!r}"]
         )
-        # Python itself says where an interrupt met a script that was just starting.
+        # Python itself prints a traceback if it is interrupted while it starts the script.
         if HOST in errors or b"guest/init.py" in errors:
             problems.append(f"wrong: {errors[-600:]!r}")
         return problems + leaks(bench)
@@ -279,7 +279,7 @@ def storm(point: str) -> Trial:
                     break
                 process.send_signal(signal.SIGINT)
                 go()
-                time.sleep(1 / _STORM)  # that is the fault
+                time.sleep(1 / _STORM)  # the interval is part of the fault
             status, _, errors = end(process)
         expected = {STATUS, *_expected(point, signal.SIGINT, 3), 0, _CAUGHT, 128 + signal.SIGKILL}
         problems = [] if status in expected else [f"wrong: {status}: {errors[-300:]!r}"]
@@ -291,7 +291,7 @@ def storm(point: str) -> Trial:
 
 
 def stopped_often(point: str, *, continued: bool) -> Trial:
-    """Ctrl+Z several times at a point: it stops once; or not, where it was let go on before it could."""
+    """Ctrl+Z several times at a point: it stops once, or not at all if it was continued before it could."""
 
     def trial(bench: Bench) -> list[str]:
         with _at(bench, point) as (process, go):
@@ -313,7 +313,7 @@ def stopped_often(point: str, *, continued: bool) -> Trial:
 
 
 def _changes_nothing(point: str, number: int) -> bool:
-    """Whether a signal is only for a guest, and either there is none yet or it does not mind."""
+    """Whether a signal is for the guest only, and there is no guest yet or it ignores the signal."""
     if point in AFTER:
         return False
     for_guest = number in (signal.SIGUSR1, signal.SIGUSR2) and point in BEFORE
@@ -342,7 +342,7 @@ def interrupted_stop(place: Place, times: int) -> Trial:
 
 
 def ended_push(number: int) -> Trial:
-    """A signal while an image is about to be pushed: it is not pushed, and nothing is said about it."""
+    """A signal just before an image is pushed: it is not pushed, and no message mentions it."""
 
     def trial(bench: Bench) -> list[str]:
         env = _publishing("127.0.0.1:1")
@@ -353,7 +353,7 @@ def ended_push(number: int) -> Trial:
 
 
 def ended_in_push(number: int) -> Trial:
-    """A signal when the engine has begun to push, and has said so; the next run pushes."""
+    """A signal while the engine is pushing; the next run pushes again."""
 
     def trial(bench: Bench) -> list[str]:
         bench.change()
@@ -384,19 +384,19 @@ def _end_push(bench: Bench, process: Popen[bytes], fault: Fault, number: int) ->
 
 
 def _expected(point: str, number: int, times: int) -> set[int]:
-    if point in AFTER:  # the guest's own status is known already, or is not asked for any more
+    if point in AFTER:  # the guest's status is already known, or is not read any more
         return {STATUS} if number != signal.SIGINT else {0, STATUS, 130, 137}
     if _changes_nothing(point, number):
         return {128 + signal.SIGTERM}
     if number != signal.SIGINT:
         return {128 + number}
-    # A guest may have ended by the first before the second kills it; and one that has ended gets no third.
+    # The first signal may end the guest before the second kills it, and an exited guest gets no third.
     twice = {0, 130} if point in BEFORE else {0, _CAUGHT, 130, 137}
     return {1: {0}, 2: twice, 3: {*twice, 130}}[times]
 
 
 def leaks(bench: Bench) -> list[str]:
-    """Wait until nothing is left of a run that has just ended; return what stays."""
+    """Wait until nothing is left of a run that has just ended; return the leftovers."""
     begun = time.monotonic()
     problems = [] if bench.all_gone() else [f"leaked: {bench.containers()}"]
     problems += [f"leaked: file {name}" for name in bench.left_files()]
@@ -409,11 +409,11 @@ def leaks(bench: Bench) -> list[str]:
 _LINES = 40
 _OUT = b"".join(b"out %d\n" % n for n in range(_LINES))
 _ERR = b"".join(b"err %d\n" % n for n in range(_LINES))
-_BYTES = len(_OUT) + len(_ERR)  # at least; the heads of the frames, of unknown number, come on top
+_BYTES = len(_OUT) + len(_ERR)  # at least; an unknown number of frame headers comes on top
 
 
 def stream(fault: Callable[[], Fault], status: int = 0, *, exact: bool = False) -> Trial:
-    """A fault of the attached streams: everything comes, or an error says that it does not."""
+    """A fault of the attached streams: all output arrives, or an error says that it was lost."""
 
     def trial(bench: Bench) -> list[str]:
         with bench.proxy.fault(fault()) as made:
@@ -438,16 +438,16 @@ def cut_at(offset: int, status: int = 0) -> Trial:
 def some_offset(bench: Bench) -> list[str]:
     """The streams are cut somewhere."""
     offset = random.randrange(_BYTES)  # noqa: S311 - nothing secret
-    return [f"{what} (at {offset})" for what in cut_at(offset, random.choice((0, 5)))(bench)]  # noqa: S311 - likewise
+    return [f"{what} (at {offset})" for what in cut_at(offset, random.choice((0, 5)))(bench)]  # noqa: S311 - nothing secret
 
 
 def garbage(data: bytes, offset: int = 0) -> Trial:
-    """Bytes that are not a frame come in between."""
+    """Bytes that are not a frame are inserted."""
     return stream(lambda: Fault(r"POST .*/attach", "insert", "body", after=offset, data=data))
 
 
 def one_by_one() -> Trial:
-    """The streams come byte by byte."""
+    """The streams arrive byte by byte."""
     return stream(lambda: Fault(r"POST .*/attach", "split", "body"), exact=True)
 
 
@@ -475,7 +475,7 @@ def refused(request: str) -> Trial:
 
 
 def gone_for_good(bench: Bench) -> list[str]:
-    """The engine goes away while a guest runs, and comes back when the run has ended."""
+    """The engine goes away while a guest runs, and comes back after the run has ended."""
     process = bench.start("wait")
     await_ready(process)
     if bench.engine.backend == "podman":
@@ -490,7 +490,7 @@ def gone_for_good(bench: Bench) -> list[str]:
 
 
 def gone_and_back(bench: Bench) -> list[str]:
-    """The engine goes away while a guest runs, which ends meanwhile, and comes back."""
+    """The engine goes away while a guest runs, the guest ends, and the engine comes back."""
     process = bench.start("wait")
     await_ready(process)
     (container,) = bench.containers()
@@ -505,7 +505,7 @@ def gone_and_back(bench: Bench) -> list[str]:
 
 
 def socket_removed(bench: Bench) -> list[str]:
-    """The engine's socket is removed while a guest runs; what is connected stays so."""
+    """The engine's socket is removed while a guest runs; existing connections stay open."""
     process = bench.start("say", "hello", "7")
     assert process.stdout is not None
     assert process.stdout.readline() == b"hello\n"
@@ -513,13 +513,13 @@ def socket_removed(bench: Bench) -> list[str]:
     status, _, errors = end(process)
     bench.proxy.vanish()
     bench.proxy.appear()
-    # The status can be asked for no more, unless a connection was kept.
+    # The status can no longer be read, unless a connection was kept.
     problems = [] if status in (7, LOST) else [f"wrong: {status} {errors!r}"]
     return problems + leaks(bench)
 
 
 def service_of_ones_own_killed(bench: Bench) -> list[str]:
-    """The transient service is killed while a guest runs, and started again by the next that needs it."""
+    """The transient service is killed while a guest runs; the next process that needs it starts it again."""
     if bench.engine.backend != "podman":
         return []
     runtime = bench.top / "runtime"
@@ -539,7 +539,7 @@ def service_of_ones_own_killed(bench: Bench) -> list[str]:
 
 
 def dockerd_stopped(number: int) -> Trial:
-    """Dockerd itself is ended while a guest runs, and started again afterwards; only where that is the tests' own."""
+    """Dockerd is stopped while a guest runs, and restarted afterwards; only the tests' own dockerd."""
 
     def trial(bench: Bench) -> list[str]:
         pid = int((Path(bench.upstream).parent / "pid").read_text())
@@ -554,7 +554,7 @@ def dockerd_stopped(number: int) -> Trial:
         status, _, errors = end(process)
         seconds = time.monotonic() - begun
         bench.start_again(command)
-        # Dockerd ends its guests before it ends; where it cannot, it is not known how they ended.
+        # Dockerd stops its containers before it exits; if it cannot, their exit status is unknown.
         expected = {128 + signal.SIGTERM, LOST} if number == signal.SIGTERM else {LOST}
         problems = [] if status in expected else [f"wrong: {status} {errors!r}"]
         problems += [] if seconds < HANGS_SECONDS else [f"wrong: {seconds} seconds"]
@@ -602,7 +602,7 @@ def killed_with_its_watchdog(bench: Bench) -> list[str]:
 
 
 def exits(status: int) -> Trial:
-    """The guest exits with a status."""
+    """The guest exits with a given status."""
 
     def trial(bench: Bench) -> list[str]:
         found = bench.run("status", str(status)).returncode
@@ -622,7 +622,7 @@ def dies(number: int) -> Trial:
 
 
 def at_once(count: int) -> Trial:
-    """So many runs at once, each with a text, an input and a status of its own."""
+    """Parallel runs, each with its own text, input and status."""
 
     def trial(bench: Bench) -> list[str]:
         runs = [bench.start("say", f"run {n}", str(n), proxied=False) for n in range(count)]
@@ -641,7 +641,7 @@ def at_once(count: int) -> Trial:
 
 
 def bulk(mebibytes: int) -> Trial:
-    """The guest writes much, and every byte is compared."""
+    """The guest writes a large output, and every byte is compared."""
 
     def trial(bench: Bench) -> list[str]:
         process = bench.start("bulk", str(mebibytes))
@@ -659,7 +659,7 @@ def bulk(mebibytes: int) -> Trial:
 
 
 def reader_gone(bench: Bench) -> list[str]:
-    """Nobody reads the output any more."""
+    """The reader of the output has gone."""
     process = bench.start("bulk", "64")
     assert process.stdout is not None
     process.stdout.read(1)
@@ -671,7 +671,7 @@ def reader_gone(bench: Bench) -> list[str]:
 
 
 def again_and_again(times: int) -> Trial:
-    """Many runs in one process: it holds no more descriptors and threads after the last than after the second."""
+    """Many runs in one process: it has no more descriptors and threads after the last than after the second."""
 
     def trial(bench: Bench) -> list[str]:
         process = bench.start("status", "0", proxied=False, env={"REPEAT": str(times)})
@@ -699,7 +699,7 @@ def clock_stepped(seconds: int) -> Trial:
         status, rest, errors = end(process)
         problems = [] if status == STATUS else [f"wrong: {status} {errors!r}"]
         problems += [] if (first, rest) == (b"hello\n", b"") else [f"lost: {first!r} {rest!r}"]
-        # With the other clock a run must not sweep one that lives, nor build again.
+        # With the changed clock a run must not sweep a live one, nor build again.
         live = bench.start("wait", env=hook)
         await_ready(live)
         after = bench.run("status", "3")
@@ -712,9 +712,9 @@ def clock_stepped(seconds: int) -> Trial:
 
 
 def file_changes(*, grows: bool) -> Trial:
-    """A file changes between the look at the project and the moment it is sent: it is read again.
+    """A file changes between the scan of the project and the upload: it is read again.
 
-    One that grows, as a log does, is sent as it was.
+    A file that only grows, such as a log, is sent with its first content.
     """
 
     def trial(bench: Bench) -> list[str]:
@@ -738,19 +738,19 @@ def file_changes(*, grows: bool) -> Trial:
 
 
 def upload_given_up(number: int) -> Trial:
-    """A signal in the middle of an upload; where Podman's service is one's own what had come of the project goes, too."""
+    """A signal during an upload. A private Podman service also removes what it had received."""
 
     def trial(bench: Bench) -> list[str]:
         bench.change()
         own = {"CONTAINER_HOST": ""} if bench.engine.backend == "podman" else {}
-        at = "buildr.context.digest:RunningDigest.finish"  # of a large file, when it has been read
+        at = "buildr.context.digest:RunningDigest.finish"  # after a large file has been read
         with _stalled_at(bench, at, "status", "0", env=own) as (process, go):
             deadline = time.monotonic() + SECONDS
             while own and not any(
                 path.stat().st_size for path in bench.top.glob("tmp/**/*") if path.is_file()
             ):
                 assert time.monotonic() < deadline
-                time.sleep(0.01)  # there is no event for a new file
+                time.sleep(0.01)  # a new file in that directory causes no event
             process.send_signal(number)
             go()
             status, _, errors = end(process)
@@ -762,7 +762,7 @@ def upload_given_up(number: int) -> Trial:
 
 
 def two_users(bench: Bench) -> list[str]:
-    """One project is run by two users at once on one dockerd: each has its own, and touches nothing of the other's."""
+    """Two users run one project at once on one dockerd: neither touches what belongs to the other."""
     live = bench.start("wait")
     await_ready(live)
     (alive,) = bench.containers()
@@ -801,7 +801,7 @@ def two_users(bench: Bench) -> list[str]:
         stderr=subprocess.PIPE,
     )
     await_ready(theirs)
-    for command in (("prune",), ("stop", "--all")):  # root's
+    for command in (("prune",), ("stop", "--all")):  # as root
         words = (sys.executable, "-m", "buildr", *command)
         bench.engine.run(*words, cwd=bench.directory, env=bench.environment(proxied=False))
     problems += [] if len(bench.containers()) == 1 else ["lost: the other user's run"]
@@ -809,7 +809,7 @@ def two_users(bench: Bench) -> list[str]:
 
 
 def _interrupted(process: Popen[bytes]) -> list[str]:
-    """Interrupt a host process; return what is wrong with its end."""
+    """Interrupt a host process; return what is wrong with its exit."""
     process.send_signal(signal.SIGINT)
     status, _, errors = end(process)
     return [] if status == 0 else [f"wrong: {status} {errors!r}"]
@@ -821,12 +821,12 @@ def _interrupted(process: Popen[bytes]) -> list[str]:
 def surroundings(
     env: Mapping[str, str], place: Where | None = None, *, proxied: bool = True
 ) -> Trial:
-    """No home, no place for a cache or for temporary files, a full disk: a build and a run go on, or say why not.
+    """No home, no cache or temporary directory, a full disk: a build and a run succeed, or say why not.
 
     Args:
-        env: variables.
-        place: makes the directory that is meant by ``PLACE`` in them.
-        proxied: whether by the service before which the proxy is, or else by one that Buildr starts in these surroundings.
+        env: the variables to set.
+        place: creates the directory that replaces ``PLACE`` in them.
+        proxied: whether to use the service behind the proxy, or one that Buildr starts in these surroundings.
     """
 
     def trial(bench: Bench) -> list[str]:
@@ -837,7 +837,7 @@ def surroundings(
             status, _, errors = end(process)
         problems = [] if status == STATUS else [f"wrong: {status} {errors[-400:]!r}"]
         if status == LOST and errors.count(b"buildr: error: ") == 1 and HOST not in errors:
-            problems = []  # refused, and said why
+            problems = []  # refused with a message that says why
         after = bench.run("status", "3")
         problems += [] if after.returncode == 3 else [f"wrong: next run {after.stderr!r}"]
         return problems + leaks(bench)
@@ -846,7 +846,7 @@ def surroundings(
 
 
 def unreadable(bench: Bench) -> list[str]:
-    """A file cannot be read: said, and what was built before is not trusted in its place."""
+    """An unreadable file: an error says so, and an older image is not used instead."""
     bench.change()
     path = bench.directory / "ballast"
     path.chmod(0)

@@ -1,6 +1,6 @@
 """Runs atheris on one reader: ``python -m tests.fuzz TARGET FOLDER [LIBFUZZER-OPTION...]``; ``--list`` names them.
 
-The folder keeps what was found to reach new code; an input that breaks a promise is written there as ``crash-…``.
+The folder keeps the corpus; a failing input is written there as ``crash-…``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 def main() -> None:
     """Instrument the readers, and fuzz one."""
-    # It has no types, and is not part of a test environment.
+    # It is untyped, and not part of the test environment.
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["buildr_backends", "buildr", "json", "dotenv", "h2"]):
         from tests.fuzz.targets import SEEDS, TARGETS

@@ -1,4 +1,4 @@
-"""What must hold of the readers of files that somebody else wrote: those of a checkout, and those in an image."""
+"""Properties of the readers of untrusted files, in a checkout or in an image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RECORDS = (
 
 
 def ignored(data: bytes) -> None:
-    """Match the patterns of an ignore file: a verdict on every path, or an error of ours; what is below a folder goes with it."""
+    """Match the patterns of an ignore file: a verdict for every path, inherited below a folder, or our error."""
     try:
         rules = IgnoreRules.parse(os.fsdecode(data))
     except ContextError:
@@ -40,7 +40,7 @@ def ignored(data: bytes) -> None:
 
 
 def containerfiles(data: bytes) -> None:
-    """Read a Containerfile: what is needed is a part of what is named, and what it asks for is named without its builder, too."""
+    """Read a Containerfile: the needed images are a subset of the named ones, whatever the builder."""
     assert set(needed_bases(data)) <= set(bases(data))
     assert all(line > 0 for line in needs(data).values())
     plain = without_frontend(data)
@@ -50,7 +50,7 @@ def containerfiles(data: bytes) -> None:
 
 
 def variables(data: bytes) -> None:
-    """Read a file of variables: text, or an error of ours that shows no value."""
+    """Read a file of variables: text, or our own error without any value in it."""
     with tempfile.TemporaryDirectory(prefix="buildr-fuzz-") as folder:
         path = Path(folder) / ".env"
         path.write_bytes(data)
@@ -62,7 +62,7 @@ def variables(data: bytes) -> None:
 
 
 def scripts(data: bytes) -> None:
-    """Read the decorator from a script's text: options, or an error of ours; nothing of it runs."""
+    """Read the decorator from a script's source: options, or our own error. None of the source runs."""
     with tempfile.TemporaryDirectory(prefix="buildr-fuzz-") as folder:
         path = Path(folder) / "app.py"
         path.write_bytes(data)
@@ -74,12 +74,12 @@ def scripts(data: bytes) -> None:
 
 
 def contents(data: bytes) -> None:
-    """Look for secrets in a file: a verdict, whatever is in it."""
+    """Look for secrets in a file: a verdict for any content."""
     assert find_secret(data) in (True, False)
 
 
 def records(data: bytes) -> None:
-    """Read what an image's package managers wrote: packages with a name, or an error of ours."""
+    """Read the records of an image's package managers: packages with a name, or our own error."""
     parts = [
         header(path.encode(), FILE, mode=0o644, size=len(data)) + data + bytes(-len(data) % 512)
         for path in _RECORDS
@@ -92,7 +92,7 @@ def records(data: bytes) -> None:
 
 
 def conditions(data: bytes) -> None:
-    """Read a condition to wait for: one that can be written and read again, or an error of ours."""
+    """Read a condition to wait for: one that survives a round trip, or our own error."""
     try:
         found = wait_for(os.fsdecode(data))
     except BuildrError:
@@ -101,7 +101,7 @@ def conditions(data: bytes) -> None:
 
 
 def trusted(data: bytes) -> None:
-    """Two lists of what a file asks for have one key only where they are the same."""
+    """Two lists of requested permissions have the same key only if they are equal."""
     lists = [
         tuple(Reach(*_pair(line)) for line in part.split(b"\n")) for part in data.split(b"\n\n", 1)
     ]

@@ -1,4 +1,4 @@
-"""What must hold of the readers of what an engine sends on a connection: heads, sessions of BuildKit, progress of builds."""
+"""Properties of the readers of what an engine sends: HTTP heads, BuildKit sessions, build progress."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FILES = (
 
 
 class _Peer:
-    """A connection on which bytes have come, cut into pieces."""
+    """A connection with received bytes, split into pieces."""
 
     def __init__(self, data: bytes, size: int) -> None:
         self._pieces = [data[at : at + size] for at in range(0, len(data), size)]
@@ -58,7 +58,7 @@ def _peer(data: bytes, size: int) -> Connection:
 
 
 def sessions(data: bytes) -> None:
-    """Serve a session of BuildKit: it ends, and nothing escapes the thread that serves it."""
+    """Serve a BuildKit session: it ends, and its thread raises nothing."""
     for size in (7, max(1, len(data))):
         GrpcServer(_peer(data, size), b"", _answer).serve()
 
@@ -70,7 +70,7 @@ def _answer(path: str, headers: Mapping[str, str]) -> Call:
 
 
 def heads(data: bytes) -> None:
-    """Read an answer over HTTP: the same, however it is cut; nothing but an error of ours."""
+    """Read an HTTP response: the result does not depend on the pieces, and only our own error is raised."""
     verdicts: list[tuple[Any, ...]] = []
     for size in (1, 13, max(1, len(data))):
         try:
@@ -82,7 +82,7 @@ def heads(data: bytes) -> None:
 
 
 def progress(data: bytes) -> None:
-    """Follow a build by either builder: events that are text, and nothing but an error of ours."""
+    """Follow a build of either builder: text events, and only our own error."""
     trace = {"id": "moby.buildkit.trace", "aux": base64.b64encode(data).decode()}
     texts: list[str] = []
 
@@ -103,7 +103,7 @@ def progress(data: bytes) -> None:
 
 
 def _session(path: str, message: bytes, name: bytes = b"context") -> bytes:
-    """Return what a client sends that asks for something."""
+    """Return the bytes of a client's request."""
     client = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     client.initiate_connection()
     pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", path)]

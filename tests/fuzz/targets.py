@@ -1,7 +1,6 @@
-"""What must hold of the readers of foreign bytes, whatever the bytes are.
+"""Properties of the readers of foreign bytes.
 
-Hypothesis calls these in every test run; ``make fuzz`` lets atheris, which sees what code an input reaches, call them for as
-long as it is given.
+Hypothesis checks them in every test run; ``make fuzz`` runs them under atheris, a coverage-guided fuzzer.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _HEADER = 8
 
 
 def frames(data: bytes) -> None:
-    """Decode frames: the same, however they are cut, as a decoder reads them that has all of them at once."""
+    """Decode frames in pieces: the same result as that of a decoder which has all bytes at once."""
     expected, failed = _all_frames(data)
     for size in (1, 3, _HEADER, max(1, len(data))):
         found, error = _decode(data, size)
@@ -41,7 +40,7 @@ def frames(data: bytes) -> None:
 
 
 def documents(data: bytes) -> None:
-    """Decode JSON documents: the same, however they are cut; nothing but our own error."""
+    """Decode JSON documents: the result does not depend on the pieces, and only our own error is raised."""
     verdicts = []
     for size in (1, 7, max(1, len(data))):
         found: list[object] = []
@@ -53,14 +52,14 @@ def documents(data: bytes) -> None:
         except EngineLostError:
             error = True
         verdicts.append((json.dumps(found), error))
-    # What came before an error may be fewer where it came in one piece, never other.
+    # In one piece there may be fewer documents before an error, never different ones.
     whole, was_error = verdicts[-1]
     assert all(error is was_error for _, error in verdicts), verdicts
     assert was_error or all(text == whole for text, _ in verdicts), verdicts
 
 
 def archives(data: bytes) -> None:
-    """Read an archive: the same, however it is cut; nothing but our own error, and never more than there is."""
+    """Read an archive: independent of the pieces, only our own error, and never more bytes than there are."""
     verdicts = []
     for size in (1, 100, max(1, len(data))):
         found: list[tuple[str, bytes]] = []
@@ -78,21 +77,21 @@ def archives(data: bytes) -> None:
 
 
 def answers(data: bytes) -> None:
-    """Read what a guest answers to a call, as a value and as a report of each kind: never an exception that ends the program."""
+    """Read a guest's answer to a call, as a value and as each kind of report: never an exception that ends the program."""
     target: Any = types.SimpleNamespace(name="f", module="m", function=len)
     kinds = ("value", "error", "refused", "missing")
     packed = transfer.message({"kind": "value", "json": data.find(b"\n") % (len(data) + 1)}, data)
     for given in (data, packed, *(transfer.message({"kind": kind}, data) for kind in kinds)):
         try:
             result.read(given, target, pickled=False, limit=1 << 20, hide=lambda report: report)
-        except Exception as error:  # noqa: BLE001 - any is right
+        except Exception as error:  # noqa: BLE001 - any exception is allowed
             cause = error.__cause__ or error
             shown = str(cause) if hasattr(cause, "hint") else ""
             assert terminal_safe(shown) == shown
 
 
 def logs(data: bytes) -> None:
-    """Show the log of an installation: lines that control no terminal, the same however it is cut."""
+    """Show an installation log: lines without control characters, independent of the pieces."""
     shown: list[list[str]] = []
     for size in (1, 7, max(1, len(data))):
         lines = Lines()
@@ -106,19 +105,19 @@ def logs(data: bytes) -> None:
 
 
 class Lines(Progress):
-    """Keeps what would be shown."""
+    """Collects the lines that would be shown."""
 
     def __init__(self) -> None:
         super().__init__("installing", "quiet")
         self.texts: list[str] = []
 
     def __call__(self, event: Event) -> None:
-        """Keep one."""
+        """Add a line."""
         self.texts.append(event.text)
 
 
 def _all_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
-    """Read frames by the book; return their payloads, joined by stream, and whether they end in an error."""
+    """A reference decoder: return the payloads, joined by stream, and whether they end in an error."""
     found: list[tuple[int, bytes]] = []
     at = 0
     while at < len(data):
@@ -127,7 +126,7 @@ def _all_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
             return found, True
         if header[0] > 3 or any(header[1:4]):
             return found, True
-        if header[0] == 3:  # the engine's own word that the stream failed
+        if header[0] == 3:  # the engine's report that the stream failed
             return found, True
         length = int.from_bytes(header[4:], "big")
         payload = data[at + _HEADER : at + _HEADER + length]

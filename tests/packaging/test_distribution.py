@@ -1,4 +1,4 @@
-"""The distributions hold what they should and nothing else, and what they install runs."""
+"""The contents of the distributions, and a run of the installed wheel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sources(*folders: str) -> set[str]:
-    """Return the files of folders of the checkout, relative to it, without what tools leave there."""
+    """Return the files in folders of the checkout, relative to it, without generated files."""
     return {
         str(path.relative_to(ROOT))
         for folder in folders
@@ -42,7 +42,7 @@ def sources(*folders: str) -> set[str]:
     }
 
 
-def test_the_wheel_holds_the_two_packages_the_template_and_its_metadata(dist: Path) -> None:
+def test_the_wheel_has_the_two_packages_the_template_and_its_metadata(dist: Path) -> None:
     with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
         found = set(wheel.namelist())
     packages = {path.removeprefix("backends/") for path in sources("buildr", "backends")}
@@ -53,7 +53,7 @@ def test_the_wheel_holds_the_two_packages_the_template_and_its_metadata(dist: Pa
     assert {Path(path).suffix for path in packages} == {".py", ".typed"}
 
 
-def test_the_sdist_holds_what_a_test_run_needs(dist: Path) -> None:
+def test_the_sdist_has_everything_for_a_test_run(dist: Path) -> None:
     with tarfile.open(dist / f"{NAME}.tar.gz") as sdist:
         found = {name.removeprefix(f"{NAME}/") for name in sdist.getnames()}
     folders = (
@@ -77,7 +77,7 @@ def test_the_sdist_holds_what_a_test_run_needs(dist: Path) -> None:
         "README.md",
         "SECURITY.md",
         "pyproject.toml",
-        ".gitignore",  # hatchling adds it, so that a build from the sdist leaves out the same files
+        ".gitignore",  # added by hatchling, so that a build from the sdist excludes the same files
         "PKG-INFO",
     }
     assert found == sources(*folders) | files

@@ -1,7 +1,7 @@
-"""The pictures of the documentation: commands that ran in a real terminal, on a real engine, drawn as SVG.
+"""The pictures of the documentation: commands run in a real terminal, on a real engine, drawn as SVG.
 
-``scripts/pictures`` regenerates them; nothing in them is written by hand. `screens` is the terminal and `drawing` the
-picture; what is shown stands here.
+``scripts/pictures`` regenerates them. `screens` drives the terminal, `drawing` draws the picture, and this module
+defines the contents.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 """
-"""``wrong.py``: a script that names an option which there is not."""
+"""``wrong.py``: a script with a misspelt option."""
 
 
 class Picture(Struct, frozen=True, kw_only=True):
-    """One picture: what is typed into a screen of its own, and when it is taken."""
+    """One picture: the typed commands, and when to capture the screen."""
 
     name: str
-    """Of its file, without ``.svg``."""
+    """The name of its file, without ``.svg``."""
     commands: tuple[str, ...]
     until: str = ""
-    """A pattern: the picture is taken while the last command runs, when the screen shows this. Empty: at its end."""
+    """A pattern; the screen is captured as soon as the last command shows it. Empty: when the command has ended."""
 
 
 PICTURES = (
-    # Whatever other projects have stored: all steps are to be seen.
+    # Show all steps, even if other projects have them cached.
     Picture(
         name="progress",
         commands=("buildr build --no-cache packages.py",),

@@ -22,12 +22,12 @@ _ENGINE = "podman-rootless"
 
 
 def main() -> None:
-    """Make all pictures, or those that are named."""
+    """Make all pictures, or the named ones."""
     wanted = sys.argv[1:] or [picture.name for picture in PICTURES]
     state = json.loads(Path(os.environ["BUILDR_TEST_ENGINES"]).read_text())
     found = state["engines"][_ENGINE]
     engine = Engine(_ENGINE, found, state["base_image"])
-    del engine.environ["BUILDR_BACKEND"]  # as for a user who has said nothing
+    del engine.environ["BUILDR_BACKEND"]  # the default settings
     engine.environ["PATH"] = f"{Path(sys.executable).parent}:{engine.environ['PATH']}"
     PLACE.mkdir(exist_ok=True)
     for picture in PICTURES:
@@ -39,10 +39,10 @@ def main() -> None:
 
 
 def take(engine: Engine, picture: Picture) -> str:
-    """Type a picture's commands into a screen in a project of its own, and return what it shows.
+    """Type a picture's commands into a screen, in a new project, and return what it shows.
 
     Raises:
-        ScreenError: it does not show what it is to show.
+        ScreenError: it does not show the expected text.
     """
     for top in project_directory(engine, "screen"):
         directory = top / "hello"
@@ -64,7 +64,7 @@ def take(engine: Engine, picture: Picture) -> str:
 
 
 def remove_images(engine: Engine, directory: Path) -> None:
-    """Remove what a project's scripts have built, and no other project's images."""
+    """Remove the images of a project's scripts."""
     for script in ("hello.py", "packages.py", "sizes.py"):
         done = engine.run("buildr", "containerfile", script, cwd=directory)
         project = done.stdout.decode().partition('buildr.project="')[2].partition('"')[0]
@@ -74,7 +74,7 @@ def remove_images(engine: Engine, directory: Path) -> None:
 
 
 def private(engine: Engine) -> set[str]:
-    """Return what is this machine's alone: its name, its users, and where things lie."""
+    """Return private facts of this machine: its name, its users, and paths."""
     return {
         platform.node(),
         engine.user or "root",
@@ -86,10 +86,10 @@ def private(engine: Engine) -> set[str]:
 
 
 def check(lines: Iterable[str], words: set[str]) -> None:
-    """Check that nothing private is shown.
+    """Check that the picture shows nothing private.
 
     Raises:
-        ScreenError: something is.
+        ScreenError: it does.
     """
     for line in lines:
         for word in words:

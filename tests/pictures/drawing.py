@@ -1,4 +1,4 @@
-"""A screen's text as a picture: drawn by rich, without fonts from elsewhere, so that nothing is fetched to show it."""
+"""A screen's text as an SVG: drawn by rich, without remote fonts, so that viewers fetch nothing."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def draw(name: str, screen: str) -> str:
     """Return a picture of a screen.
 
     Args:
-        name: what tells its styles from those of other pictures on a page.
-        screen: lines with colours, as SGR sequences.
+        name: a prefix that separates its styles from those of other pictures on a page.
+        screen: lines with colours as SGR sequences.
     """
-    # Not what the present terminal can do, and no width but the screen's own.
+    # Independent of the current terminal, with the screen's own width.
     console = Console(
         record=True,
         width=COLUMNS,

@@ -1,4 +1,4 @@
-"""A terminal with a shell in it, by tmux: a server and a socket of its own, a fixed size, default settings."""
+"""A terminal with a shell, run by tmux with its own server and socket, a fixed size, and default settings."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from tests.engine.harness import Engine
 
-_SECONDS = 300  # no command takes longer, however slow the machine
-_LOOK_SECONDS = 0.05  # tmux has no event for a text on the screen
+_SECONDS = 300  # longer than any command, even on a slow machine
+_LOOK_SECONDS = 0.05  # tmux has no event for text on the screen
 _READY = "ready"
 
 
 class ScreenError(Exception):
-    """What was typed did not do what a picture is to show."""
+    """The screen does not show what the picture needs."""
 
 
 class Screen:
-    """One terminal; a context manager, whose end is the shell's end.
+    """One terminal; a context manager, which ends the shell on exit.
 
     Args:
-        engine: whose user sits at it.
-        directory: where the shell begins; tmux's socket lies beside it.
+        engine: determines the user of the shell.
+        directory: the shell's working directory; tmux's socket is beside it.
     """
 
     def __init__(self, engine: Engine, directory: Path) -> None:
@@ -51,7 +51,7 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the shell, and the server that was started for it."""
+        """End the shell and its tmux server."""
         self._tmux("kill-server")
 
     def type(self, command: str) -> None:
@@ -65,10 +65,10 @@ class Screen:
         self._await_prompt()
 
     def await_text(self, pattern: str) -> str:
-        """Look at the screen until it shows something; return it as `shown` does.
+        """Wait until the screen shows a pattern; return it as `shown` does.
 
         Raises:
-            ScreenError: the command ended, or time passed, and it has not shown that.
+            ScreenError: the command ended, or the time is over, without that text.
         """
         limit = time.monotonic() + _SECONDS
         while time.monotonic() < limit:
@@ -84,7 +84,7 @@ class Screen:
         """Return the screen's lines with their colours, as SGR sequences (ECMA-48), without the last prompt.
 
         Raises:
-            ScreenError: some of it has scrolled away.
+            ScreenError: some lines have scrolled off the screen.
         """
         if self._tmux("display-message", "-p", "#{history_size}").strip() != "0":
             raise ScreenError(f"there is more to show than {ROWS} lines")
@@ -92,9 +92,9 @@ class Screen:
         return text.removesuffix(f"\n{PROMPT.rstrip()}").rstrip()
 
     def _await_prompt(self) -> None:
-        # The shell says so itself, right before it prompts; tmux keeps that for later queries.
+        # The shell signals it right before the prompt; tmux keeps the signal for later waits.
         self._tmux("wait-for", _READY)
-        # What is typed before the prompt is there would be shown twice.
+        # Text that is typed before the prompt appears would be shown twice.
         limit = time.monotonic() + _SECONDS
         while not self._at_prompt():
             if time.monotonic() > limit:
@@ -109,7 +109,7 @@ class Screen:
         environ = {
             **self._engine.environ,
             "TERM": "xterm-256color",
-            "TMUX_TMPDIR": str(self._directory.parent),  # for its socket
+            "TMUX_TMPDIR": str(self._directory.parent),  # the place of its socket
             "LANG": "C.UTF-8",
             "PS1": PROMPT,
             "HISTFILE": "",

@@ -14,7 +14,7 @@ broken = "not a function"
 
 
 def connect(target: Target) -> Backend:  # noqa: ARG001 - the signature is the protocol's
-    """Reach the engine, one for the whole process."""
+    """Connect to the engine, one for the whole process."""
     return _engine
 
 

@@ -1,3 +1,3 @@
-"""A module that does not survive its import."""
+"""A module whose import fails."""
 
 raise RuntimeError("libengine.so was not found")

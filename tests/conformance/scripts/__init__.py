@@ -1,1 +1,1 @@
-"""Whole scripts, run as a user runs them. What is imported here is what holds on every engine; `tests/engine` has the tests themselves."""
+"""Whole scripts, run as a user runs them. The modules import those tests of `tests/engine` that hold on every engine."""

@@ -1,4 +1,4 @@
-"""Runs after one another and beside one another."""
+"""Consecutive and parallel runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.test_concurrency import (
     site,
-    test_runs_at_once_without_an_image_do_not_disturb_each_other,
+    test_parallel_runs_without_an_image_do_not_disturb_each_other,
     test_the_second_run_builds_nothing,
 )
 
@@ -14,6 +14,6 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 __all__ = [
     "site",
-    "test_runs_at_once_without_an_image_do_not_disturb_each_other",
+    "test_parallel_runs_without_an_image_do_not_disturb_each_other",
     "test_the_second_run_builds_nothing",
 ]

@@ -1,4 +1,4 @@
-"""What travels arrives as it is."""
+"""Files of the context arrive unchanged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.test_context import (
     project,
-    test_links_travel_and_what_is_not_a_file_stays_behind_with_a_line_each,
+    test_links_travel_and_special_files_are_left_out_with_a_message,
     test_names_are_bytes_and_arrive_as_they_are,
 )
 
@@ -14,6 +14,6 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 __all__ = [
     "project",
-    "test_links_travel_and_what_is_not_a_file_stays_behind_with_a_line_each",
+    "test_links_travel_and_special_files_are_left_out_with_a_message",
     "test_names_are_bytes_and_arrive_as_they_are",
 ]

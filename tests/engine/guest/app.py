@@ -1,6 +1,6 @@
-"""The script of most engine tests: `app.py CASE ARGUMENT…` does what CASE says, so that one image serves many tests.
+"""The script of most engine tests: `app.py CASE ARGUMENT…`. Its arguments choose what it does, so that tests share one image.
 
-The options of the run come from a variable of the host, and are no part of the image.
+The options of the run come from a variable of the host and do not affect the image.
 """
 
 # ruff: noqa: T201 - printing is what a script does
@@ -19,7 +19,7 @@ from buildr import Containerize
 
 
 def noise_of(size: int) -> bytes:
-    """Return bytes of every value without a pattern, always the same."""
+    """Return deterministic pseudo-random bytes."""
     return hashlib.shake_128(b"noise").digest(size)
 
 
@@ -44,7 +44,7 @@ def die(name: str) -> None:
 
 
 def echo() -> None:
-    """Give standard input back on both streams, on one of them backwards."""
+    """Copy standard input to both streams, reversed on standard error."""
     data = sys.stdin.buffer.read()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
@@ -56,7 +56,7 @@ def noise(size: str) -> None:
 
 
 def order(count: str) -> None:
-    """Write one line each to both streams in turn, past Python's own buffers."""
+    """Write lines to both streams alternately, without Python's buffers."""
     for number in range(int(count)):
         os.write(1, b"out %d\n" % number)
         os.write(2, b"err %d\n" % number)
@@ -68,7 +68,7 @@ def endless() -> None:
 
 
 def deaf() -> None:
-    """Read nothing of what is sent."""
+    """Never read standard input."""
     print("heard nothing")
 
 
@@ -77,7 +77,7 @@ def arguments(*values: str) -> None:
 
 
 def facts(*names: str) -> None:
-    """Say what the process sees of its surroundings."""
+    """Print what the process sees of its environment."""
     everything = {
         "argv": sys.argv,
         "directory": os.getcwd(),
@@ -100,7 +100,7 @@ def _proc_status() -> dict[str, str]:
 
 
 def signals(*handled: str) -> None:
-    """Say which signals come; end with status 7 at SIGTERM if that is among them."""
+    """Print received signals; exit with status 7 on SIGTERM if it is among them."""
 
     def tell(number: int, _frame: object) -> None:
         print(signal.Signals(number).name, flush=True)
@@ -115,9 +115,9 @@ def signals(*handled: str) -> None:
 
 
 def interrupted() -> None:
-    """End in an orderly way when interrupted."""
+    """Exit cleanly on an interrupt."""
     try:
-        print("ready", flush=True)  # from here on an interrupt is caught
+        print("ready", flush=True)  # interrupts are caught from here on
         while True:
             signal.pause()
     except KeyboardInterrupt:
@@ -126,7 +126,7 @@ def interrupted() -> None:
 
 
 def stubborn() -> None:
-    """Ignore every request to end."""
+    """Ignore all signals that request an end."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     print("ready", flush=True)
@@ -135,7 +135,7 @@ def stubborn() -> None:
 
 
 def terminal() -> None:
-    """Say what the terminal is, and what comes from it, until its end."""
+    """Describe the terminal, and print its input up to the end."""
 
     def tell_size(*_: object) -> None:
         columns, rows = os.get_terminal_size()
@@ -147,7 +147,7 @@ def terminal() -> None:
     if sys.stdin.isatty():
         tell_size()
     try:
-        print("ready", flush=True)  # from here on an interrupt is caught
+        print("ready", flush=True)  # interrupts are caught from here on
         for line in sys.stdin:
             print("heard", repr(line), flush=True)
     except KeyboardInterrupt:
@@ -157,7 +157,7 @@ def terminal() -> None:
 
 
 def leave(number: str) -> None:
-    """End at once, from whichever thread."""
+    """Exit immediately, from any thread."""
     os._exit(int(number))
 
 
@@ -168,7 +168,7 @@ def main() -> None:
 
 
 def handlers_around_main() -> None:
-    """Call the function as a program with signal handlers of its own would; say whether they are still there."""
+    """Call the function in a program with its own signal handlers; print whether they were restored."""
 
     def mine(number: int, frame: object) -> None:
         pass

@@ -547,7 +547,7 @@ def test_limits_of_processes(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_shared_memory_is_as_large_as_asked_for(name: str, serve: Serve) -> None:
+def test_shared_memory_has_the_requested_size(name: str, serve: Serve) -> None:
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, shm_size=1 << 20))
     assert (body["shm_size"] if name == "podman" else body["HostConfig"]["ShmSize"]) == 1 << 20
 

@@ -718,7 +718,7 @@ def test_a_volume_of_an_engine_elsewhere_is_mounted() -> None:
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_outputs_are_copied_whatever_the_status(
+def test_outputs_are_copied_after_any_exit_status(
     status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def guest(container: FakeContainer) -> int:
