@@ -295,7 +295,7 @@ def with_nothing(bare: Path, *settings: str) -> Sequence[str]:
     return ("/usr/bin/env", *unset, *settings, sys.executable, "app.py")
 
 
-def test_with_no_engine_at_all_both_are_named(rootless_podman: Engine, bare: Path) -> None:
+def test_without_any_engine_both_are_named(rootless_podman: Engine, bare: Path) -> None:
     with untouched(bare):
         done = rootless_podman.run(*with_nothing(bare, "BUILDR_BACKEND=auto"), cwd=bare)
     assert_failed(

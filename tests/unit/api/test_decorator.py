@@ -32,7 +32,7 @@ def detected(monkeypatch: pytest.MonkeyPatch, **found: Any) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_inside_by_the_marker_the_function_runs_silently(
+def test_inside_the_function_runs_silently_with_the_marker(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     @Containerize
@@ -43,7 +43,7 @@ def test_inside_by_the_marker_the_function_runs_silently(
     assert capfd.readouterr() == ("", "")
 
 
-def test_inside_by_evidence_the_function_runs_and_one_line_says_so(
+def test_inside_by_evidence_the_function_runs_with_one_message(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     detected(monkeypatch, inside=True, engine="docker", reason="cgroup /docker/1234")
@@ -114,7 +114,7 @@ def test_methods_of_all_kinds_can_be_decorated() -> None:
     assert App().run.__name__ == "run"  # type: ignore[attr-defined] # set by functools
 
 
-def test_local_runs_here_wherever_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "false")
 
     @Containerize()
@@ -144,7 +144,7 @@ def test_the_function_keeps_its_name_documentation_and_signature() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"package": {"name": "x"}}, {"runtime": {"cpus": 1}}])
-def test_all_forms_of_the_decorator_give_the_same(options: dict[str, Any]) -> None:
+def test_all_forms_of_the_decorator_are_equivalent(options: dict[str, Any]) -> None:
     def main() -> None:
         pass
 
@@ -195,7 +195,7 @@ def test_decorating_does_nothing_else(tmp_path: Path) -> None:
 FORGETS = "from buildr import Containerize\n\n@Containerize\ndef main():\n    pass\n"
 
 
-def test_a_script_that_never_calls_its_function_is_shown_what_its_last_lines_should_be(
+def test_a_script_that_never_calls_its_function_is_shown_the_missing_lines(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
@@ -219,13 +219,13 @@ def test_a_script_that_never_calls_its_function_is_shown_what_its_last_lines_sho
         pytest.param("open(__file__, 'w').write('(')\n", id="another script"),
     ],
 )
-def test_nothing_is_reported_for_one_that_may_intend_it(tmp_path: Path, more: str) -> None:
+def test_a_script_that_may_intend_it_is_not_reported(tmp_path: Path, more: str) -> None:
     (tmp_path / "app.py").write_text(FORGETS + more)
     done = python("app.py", cwd=tmp_path)
     assert b"has not called" not in done.stderr
 
 
-def test_what_was_forgotten_after_a_call_is_reported_once(tmp_path: Path) -> None:
+def test_forgotten_calls_after_a_call_are_reported_once(tmp_path: Path) -> None:
     # A call that fails before it needs an engine, between two functions.
     before = (
         FORGETS.replace("main", "first")
@@ -237,7 +237,7 @@ def test_what_was_forgotten_after_a_call_is_reported_once(tmp_path: Path) -> Non
     assert done.stderr.count(b"has not called main()") == 1
 
 
-def test_nothing_is_reported_for_a_script_that_another_program_runs(tmp_path: Path) -> None:
+def test_a_script_run_by_another_program_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     (tmp_path / "tool.py").write_text(
         "import runpy\nrunpy.run_path('app.py', run_name='__main__')\n"
@@ -246,7 +246,7 @@ def test_nothing_is_reported_for_a_script_that_another_program_runs(tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_nothing_is_reported_for_a_script_that_runs_inside(tmp_path: Path) -> None:
+def test_a_script_inside_a_container_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FORGETS)
     done = python("app.py", cwd=tmp_path, env={"BUILDR_IN_CONTAINER": "true"})
     assert (done.returncode, done.stderr) == (0, b"")
@@ -255,7 +255,7 @@ def test_nothing_is_reported_for_a_script_that_runs_inside(tmp_path: Path) -> No
 # Wrong options ----------------------------------------------------------------------------------------
 
 
-def test_a_wrong_option_in_a_script_is_reported_and_the_status_is_125(tmp_path: Path) -> None:
+def test_an_invalid_option_in_a_script_is_reported_with_status_125(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         app(options='package={"py_verison": "3.12"}, runtime={"ports": [99999]}')
     )
@@ -269,7 +269,7 @@ def test_a_wrong_option_in_a_script_is_reported_and_the_status_is_125(tmp_path: 
     assert "Traceback" not in stderr
 
 
-def test_a_wrong_option_in_an_imported_module_is_an_exception(tmp_path: Path) -> None:
+def test_an_invalid_option_in_an_imported_module_is_an_exception(tmp_path: Path) -> None:
     (tmp_path / "lib.py").write_text(app(options='runtime={"cpus": "many"}'))
     (tmp_path / "app.py").write_text(
         "from buildr.errors import OptionError\n"
@@ -283,7 +283,7 @@ def test_a_wrong_option_in_an_imported_module_is_an_exception(tmp_path: Path) ->
     assert done.stdout.startswith(b"runtime.cpus cannot be 'many'")
 
 
-def test_a_wrong_option_in_a_test_is_an_exception() -> None:
+def test_an_invalid_option_in_a_test_is_an_exception() -> None:
     with pytest.raises(OptionError, match=r"package\.tag"):
         Containerize(package={"tag": "a b"})
 
@@ -313,7 +313,7 @@ def test_a_wrong_option_in_a_test_is_an_exception() -> None:
         ({"xyzzy": 1}, "@Containerize takes no 'xyzzy'\n'xyzzy' is not an option\n"),
     ],
 )
-def test_an_option_outside_of_its_group_is_reported_with_its_group(
+def test_an_option_outside_its_group_is_reported_with_its_group(
     arguments: dict[str, Any], reported: str
 ) -> None:
     with pytest.raises(OptionError) as wrong:
@@ -322,12 +322,12 @@ def test_an_option_outside_of_its_group_is_reported_with_its_group(
     assert str(wrong.value) == reported + accepted
 
 
-def test_positional_options_are_reported_with_what_is_decorated() -> None:
+def test_positional_options_are_reported() -> None:
     with pytest.raises(OptionError, match=r"is for a function, not for \{'name': 'x'\}"):
         Containerize({"name": "x"})  # type: ignore[call-overload] # that is what is wrong
 
 
-def test_an_option_outside_of_its_group_in_a_script_is_reported_in_plain_words(
+def test_an_option_outside_its_group_in_a_script_is_reported_without_a_traceback(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "app.py").write_text(app(options="ports=[80]"))
@@ -350,7 +350,7 @@ def test_the_process_ends_with_the_guests_status_and_no_line_runs_twice(
     assert done.stdout == b""
 
 
-def test_leaving_is_a_system_exit_that_runs_what_is_to_run(tmp_path: Path) -> None:
+def test_the_end_is_a_system_exit_that_runs_exit_handlers(tmp_path: Path) -> None:
     setup = "import atexit\natexit.register(print, 'exit function')"
     call = "try:\n    main()\nexcept SystemExit as end:\n    print('code', end.code)\n    raise\nfinally:\n    print('finally')"
     (tmp_path / "app.py").write_text(app("return 3", setup=setup, call=call))
@@ -377,7 +377,7 @@ def test_leaving_is_a_system_exit_that_runs_what_is_to_run(tmp_path: Path) -> No
         ('"pull", ImageNotFoundError("no such tag")', 125, "error: no such tag"),
     ],
 )
-def test_an_error_is_reported_and_gives_its_status(
+def test_an_error_is_reported_and_determines_the_status(
     tmp_path: Path, fault: str, status: int, reported: str
 ) -> None:
     (tmp_path / "app.py").write_text(app(faults=f"backend.fail({fault})"))
@@ -387,7 +387,7 @@ def test_an_error_is_reported_and_gives_its_status(
     assert b"Traceback" not in done.stderr
 
 
-def test_off_the_main_thread_the_status_is_that_of_the_process_in_the_end(tmp_path: Path) -> None:
+def test_off_the_main_thread_the_status_becomes_that_of_the_process(tmp_path: Path) -> None:
     setup = "import atexit\natexit.register(print, 'exit function')"
     call = "thread = threading.Thread(target=main)\nthread.start()\nthread.join()\nprint('after')"
     (tmp_path / "app.py").write_text(
@@ -401,14 +401,14 @@ def test_off_the_main_thread_the_status_is_that_of_the_process_in_the_end(tmp_pa
     assert b"Traceback" not in done.stderr
 
 
-def test_when_an_interpreter_stays_a_good_end_returns_none(tmp_path: Path) -> None:
+def test_in_an_interactive_interpreter_success_returns_none(tmp_path: Path) -> None:
     call = "print('returned', main())"
     (tmp_path / "app.py").write_text(app('container.stdout.write(b"guest\\n")', call=call))
     done = python("-i", "app.py", cwd=tmp_path, stdin=b"")
     assert done.stdout.startswith(b"guest\nreturned None\n")
 
 
-def test_when_an_interpreter_stays_a_bad_end_is_a_system_exit(tmp_path: Path) -> None:
+def test_in_an_interactive_interpreter_failure_is_a_system_exit(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(app("return 3", call="print('returned', main())"))
     done = python("-i", "app.py", cwd=tmp_path, stdin=b"")
     assert b"returned" not in done.stdout
@@ -424,7 +424,7 @@ def test_a_coroutine_function_acts_when_it_is_called(tmp_path: Path, call: str) 
     assert b"never awaited" not in done.stderr
 
 
-def test_a_function_of_another_module_moves_the_script_that_runs(tmp_path: Path) -> None:
+def test_a_function_of_another_module_moves_the_running_script(tmp_path: Path) -> None:
     guest = 'container.stdout.write(" ".join(container.argv).encode())'
     (tmp_path / "lib.py").write_text(app(guest))
     (tmp_path / "run.py").write_text(
@@ -437,14 +437,14 @@ def test_a_function_of_another_module_moves_the_script_that_runs(tmp_path: Path)
 # What cannot move -------------------------------------------------------------------------------------
 
 
-def test_what_cannot_move_is_reported_in_a_script(tmp_path: Path) -> None:
+def test_an_unmovable_program_is_reported_in_a_script(tmp_path: Path) -> None:
     done = python("-", cwd=tmp_path, stdin=app().encode())
     assert done.returncode == 125
     assert done.stderr.startswith(b"buildr: error: a script read from standard input")
     assert b"Traceback" not in done.stderr
 
 
-def test_what_cannot_move_is_an_exception_elsewhere(tmp_path: Path) -> None:
+def test_an_unmovable_program_is_an_exception_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(app())
     code = "import app\nwith app.using(app.backend):\n    app.main()"
     done = python("-c", code, cwd=tmp_path)

@@ -91,7 +91,7 @@ def test_a_decorated_method_is_bound() -> None:
         App().run("x", 2)  # type: ignore[call-arg, arg-type] # must be an error
 
 
-def test_calls_in_containers_have_the_functions_types() -> None:
+def test_calls_in_containers_have_the_types_of_the_function() -> None:
     assert_type(bare.remote(1, b="x"), float)
     assert_type(bare.within(1).remote(1), float)
     assert_type(App().run.remote(1), str)
@@ -102,7 +102,7 @@ def test_calls_in_containers_have_the_functions_types() -> None:
         called.remote()  # type: ignore[call-arg] # must be an error
 
 
-def test_map_has_the_types_of_what_goes_in_and_comes_out() -> None:
+def test_map_has_the_types_of_inputs_and_results() -> None:
     for one in bare.map([1, 2]):
         assert_type(one, float)
     assert_type(next(iter(called.map(range(3), concurrency=2))), str)
@@ -132,7 +132,7 @@ def test_options_are_checked_by_name_and_type() -> None:
     RuntimeOptions(interrupt="nobody")  # type: ignore[arg-type] # must be an error
 
 
-def test_a_fake_backend_is_a_backend_and_its_use_keeps_its_type() -> None:
+def test_a_fake_backend_is_a_backend_and_keeps_its_type() -> None:
     def connect(_target: Target) -> Backend:
         return FakeBackend()
 
@@ -159,7 +159,7 @@ def test_dicts_of_options_are_checked_by_name_and_type() -> None:
         Containerize(runtime={"cpu": 1})  # type: ignore[call-overload] # must be an error
 
 
-def test_a_dict_that_is_written_before_is_annotated() -> None:
+def test_a_separate_dict_of_options_can_be_annotated() -> None:
     package: PackageDict = {"name": "x"}
     package["tag"] = "v1"
     package["gat"] = "v1"  # type: ignore[typeddict-unknown-key] # must be an error

@@ -43,7 +43,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("size", [1, 511, 10_000_000])
 @pytest.mark.parametrize("form", FORMATS)
-def test_it_is_read_as_tarfile_reads_it(form: int, size: int) -> None:
+def test_archives_are_read_as_tarfile_reads_them(form: int, size: int) -> None:
     names = NAMES[:3] if form == tarfile.USTAR_FORMAT else NAMES
     data = archive(form, names)
     if form == tarfile.USTAR_FORMAT:
@@ -63,7 +63,7 @@ def test_it_is_read_as_tarfile_reads_it(form: int, size: int) -> None:
     assert found == expected
 
 
-def test_content_that_is_not_asked_for_is_skipped() -> None:
+def test_unrequested_content_is_skipped() -> None:
     data = archive(tarfile.PAX_FORMAT, NAMES)
     assert [member.path for member in TarReader(cut(data, 100))] == [*NAMES, "link"]
 
@@ -97,7 +97,7 @@ def test_an_extended_header_of_any_length_is_not_kept(kind: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L"])
-def test_a_row_of_extended_headers_has_an_end(kind: bytes) -> None:
+def test_the_number_of_extended_headers_is_limited(kind: bytes) -> None:
     one = header(kind, 512) + b"20 path=" + b"y" * 11 + b"\n" + bytes(492)
     data = (header(kind, 20) + b"20 path=" + b"y" * 11 + b"\n" + bytes(492)) * (
         EXTENDED_HEADERS + 1
@@ -123,12 +123,12 @@ def test_a_row_of_extended_headers_has_an_end(kind: bytes) -> None:
         header(b"x", 11) + b"11 size=-1\n" + bytes(501) + header(b"0", 0),
     ],
 )
-def test_what_is_not_a_tar_archive_is_refused(data: bytes) -> None:
+def test_data_that_is_not_a_tar_archive_is_refused(data: bytes) -> None:
     with pytest.raises(ArchiveError):
         list(TarReader([data]))
 
 
-def test_a_file_with_holes_is_none_with_content() -> None:
+def test_a_sparse_file_has_no_content() -> None:
     info = tarfile.TarInfo("x")
     info.pax_headers = {"GNU.sparse.major": "1"}
     old = header(b"S", 0)

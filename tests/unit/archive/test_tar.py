@@ -124,7 +124,7 @@ def test_files_folders_and_links_travel(tmp_path: Path) -> None:
     assert found["context/sub/b.txt"].linkname == "context/sub/a.txt"
 
 
-def test_hard_links_come_out_as_one_file(tmp_path: Path) -> None:
+def test_hard_links_are_extracted_as_one_file(tmp_path: Path) -> None:
     first = write(tmp_path, "in/a", b"hello")
     os.link(first, tmp_path / "in" / "b")
     out = extract(archive(tree(tmp_path / "in")), tmp_path / "out") / "context"
@@ -160,7 +160,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("kind", ["file", "dir", "symlink", "target", "hardlink"])
-def test_a_hostile_name_comes_out_as_it_went_in(tmp_path: Path, name: bytes, kind: str) -> None:
+def test_a_hostile_name_survives_a_round_trip(tmp_path: Path, name: bytes, kind: str) -> None:
     root = os.fsencode(tmp_path / "in")
     path = root + b"/" + name
     os.makedirs(os.path.dirname(path))
@@ -207,7 +207,7 @@ NAME = st.binary(min_size=1, max_size=60).filter(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(NAME, st.binary(max_size=2000)), max_size=5))
-def test_any_names_and_contents_come_out_as_they_went_in(
+def test_any_names_and_contents_survive_a_round_trip(
     files: list[tuple[bytes, bytes]],
 ) -> None:
     parts = [Member(path=f"p/{os.fsdecode(name)}", data=data) for name, data in dict(files).items()]
@@ -215,7 +215,7 @@ def test_any_names_and_contents_come_out_as_they_went_in(
     assert contents(archive(*parts)) == expected
 
 
-def test_a_path_far_longer_than_a_header_comes_out(tmp_path: Path) -> None:
+def test_a_path_longer_than_a_header_survives_a_round_trip(tmp_path: Path) -> None:
     path = "/".join("d" * 200 for _ in range(10)) + "/a"
     write(tmp_path, f"in/{path}", b"deep")
     data = archive(tree(tmp_path / "in", prefix=""))
@@ -224,7 +224,7 @@ def test_a_path_far_longer_than_a_header_comes_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 65_535, 65_536, CHUNK_BYTES, 3 * MIB + 7])
-def test_a_file_of_any_size_comes_out(tmp_path: Path, size: int) -> None:
+def test_a_file_of_any_size_survives_a_round_trip(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     write(tmp_path, "a", content)
     write(tmp_path, "b", b"after")
@@ -252,7 +252,7 @@ def test_a_size_of_8_gib_and_more_is_in_a_record(size: int) -> None:
         (b"a", b"\xff", [b"hdrcharset", b"linkpath"]),
     ],
 )
-def test_what_does_not_fit_in_a_plain_header_is_in_records_as_posix_has_it(
+def test_values_that_do_not_fit_in_a_header_are_in_posix_records(
     name: bytes, link: bytes, records: list[bytes]
 ) -> None:
     head = header(name, SYMLINK if link else FILE, mode=0o644, link=link)
@@ -279,7 +279,7 @@ def test_everything_has_one_owner(tmp_path: Path) -> None:
         assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
 
 
-def test_what_has_no_content_has_the_first_time_that_a_zip_file_knows_everywhere(
+def test_entries_without_content_have_the_earliest_zip_time(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, "sub/empty", b"")
@@ -294,7 +294,7 @@ def time_of(data: bytes) -> float:
 
 @given(st.binary(min_size=1), st.binary(min_size=1))
 @settings(max_examples=200)
-def test_another_content_has_another_time_and_all_are_ones_that_every_tool_knows(
+def test_different_contents_have_different_times_that_every_tool_supports(
     one: bytes, other: bytes
 ) -> None:
     assert (time_of(one) == time_of(other)) == (one == other)
@@ -303,7 +303,7 @@ def test_another_content_has_another_time_and_all_are_ones_that_every_tool_knows
     assert time_of(one) % 2 == 0  # zip files know no odd ones
 
 
-def test_the_time_of_a_content_is_the_same_in_a_member_a_tree_and_a_copy(tmp_path: Path) -> None:
+def test_the_same_content_has_the_same_time_in_members_trees_and_copies(tmp_path: Path) -> None:
     big = bytes(range(256)) * (6 * MIB // 256)
     (tmp_path / "in").mkdir()
     for name, data in (("small", b"print(1)\n"), ("big", big)):
@@ -351,14 +351,14 @@ def test_all_names_of_a_file_have_its_time(tmp_path: Path) -> None:
         (0o1666, 0o666),
     ],
 )
-def test_the_group_gets_what_the_owner_has_and_special_bits_go(
+def test_the_group_gets_the_rights_of_the_owner_and_special_bits_are_cleared(
     tmp_path: Path, on_disk: int, packed: int
 ) -> None:
     write(tmp_path, "a", b"", on_disk)
     assert members(archive(tree(tmp_path)))["context/a"].mode == packed
 
 
-def test_what_only_root_could_read_on_the_host_the_owner_can_read_in_the_image() -> None:
+def test_files_readable_only_by_root_are_readable_by_the_owner_in_the_image() -> None:
     assert normal_mode(0o070, "file") == 0o440
     assert normal_mode(0o000, "dir") == 0o550
 
@@ -376,7 +376,7 @@ def test_a_folder_can_be_entered_by_its_owner_and_group(
     assert found == packed
 
 
-def test_the_same_files_give_the_same_bytes_whenever_and_wherever_they_were_written(
+def test_archives_are_reproducible(
     tmp_path: Path,
 ) -> None:
     for name, umask in (("one", 0o022), ("two", 0o002)):
@@ -391,7 +391,7 @@ def test_the_same_files_give_the_same_bytes_whenever_and_wherever_they_were_writ
     assert archive(tree(tmp_path / "one")) == archive(tree(tmp_path / "two"))
 
 
-def test_a_forced_mode_goes_for_files_and_lets_folders_be_entered(tmp_path: Path) -> None:
+def test_a_forced_mode_applies_to_files_and_folders_stay_accessible(tmp_path: Path) -> None:
     write(tmp_path, "sub/a", b"", 0o777)
     found = members(archive(tree(tmp_path, "files", mode=0o640)))
     assert found["files/sub/a"].mode == 0o640
@@ -401,7 +401,7 @@ def test_a_forced_mode_goes_for_files_and_lets_folders_be_entered(tmp_path: Path
 # Members, copies, folders that were not named
 
 
-def test_members_and_trees_stand_in_the_order_given(tmp_path: Path) -> None:
+def test_members_and_trees_keep_their_order(tmp_path: Path) -> None:
     write(tmp_path, "a", b"1")
     data = archive(
         Member(path="Containerfile", data=b"FROM x\n"),
@@ -421,7 +421,7 @@ def test_members_and_trees_stand_in_the_order_given(tmp_path: Path) -> None:
     assert members(data)["context"].mode == 0o775
 
 
-def test_a_copy_is_a_file_from_elsewhere_with_the_mode_asked_for(tmp_path: Path) -> None:
+def test_a_copy_is_an_external_file_with_the_requested_mode(tmp_path: Path) -> None:
     source = write(tmp_path, "elsewhere", b"hello", 0o600)
     data = archive(
         Copy(path="extra/a", source=source, mode=0o4511), Copy(path="extra/b", source=source)
@@ -478,7 +478,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert peak < 4 * MIB
 
 
-def test_a_stream_that_is_given_up_leaves_no_descriptor_open(tmp_path: Path) -> None:
+def test_an_abandoned_stream_leaves_no_descriptor_open(tmp_path: Path) -> None:
     write(tmp_path, "sub/large", os.urandom(2 * MIB))
     before = set(os.listdir("/proc/self/fd"))
     stream = pack([tree(tmp_path)])
@@ -536,7 +536,7 @@ PIECES = st.dictionaries(st.integers(0, 2 * MIB), st.binary(min_size=1, max_size
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(pieces=PIECES, size=st.integers(MIB, 2 * MIB))
-def test_any_pattern_of_holes_comes_out_the_same(
+def test_any_pattern_of_holes_survives_a_round_trip(
     tmp_path_factory: pytest.TempPathFactory, pieces: dict[int, bytes], size: int
 ) -> None:
     root = tmp_path_factory.mktemp("sparse")
@@ -586,7 +586,7 @@ def test_the_length_of_any_tree_is_known_before_it_is_written(
         assert data == b"".join(pack([whole], owner=1000))
 
 
-def test_holes_are_written_out_where_the_length_must_be_known(tmp_path: Path) -> None:
+def test_holes_are_written_as_zeros_if_the_length_must_be_known(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     file = sparse(tmp_path / "in" / "disk", 3 * MIB, {MIB: b"x" * 5000})
     data = b"".join(pack_tree(tree(tmp_path / "in", "")))
@@ -603,14 +603,14 @@ def scanned(tmp_path: Path) -> tuple[Path, Tree]:
     return tmp_path / "in" / "sub" / "a", tree(tmp_path / "in")
 
 
-def test_a_file_that_grew_is_sent_as_it_was(scanned: tuple[Path, Tree]) -> None:
+def test_a_file_that_grew_is_sent_with_its_first_content(scanned: tuple[Path, Tree]) -> None:
     file, part = scanned
     with file.open("ab") as out:
         out.write(b"more")
     assert contents(archive(part))["context/sub/a"] == b"0123456789"
 
 
-def test_a_file_that_shrank_is_an_error_that_names_it(scanned: tuple[Path, Tree]) -> None:
+def test_a_file_that_shrank_is_reported(scanned: tuple[Path, Tree]) -> None:
     file, part = scanned
     os.truncate(file, 3)
     before = os.listdir("/proc/self/fd")
@@ -620,7 +620,7 @@ def test_a_file_that_shrank_is_an_error_that_names_it(scanned: tuple[Path, Tree]
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_a_small_file_that_shrinks_under_the_reading_is_an_error(
+def test_a_small_file_that_shrinks_while_it_is_read_is_an_error(
     scanned: tuple[Path, Tree], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "read", lambda _file, _size: b"012")
@@ -645,7 +645,7 @@ def test_a_file_that_was_replaced_is_an_error(scanned: tuple[Path, Tree]) -> Non
         archive(part)
 
 
-def test_a_file_that_is_gone_is_an_error(scanned: tuple[Path, Tree]) -> None:
+def test_a_missing_file_is_an_error(scanned: tuple[Path, Tree]) -> None:
     file, part = scanned
     file.unlink()
     with pytest.raises(ContextError, match="changed"):
@@ -694,7 +694,7 @@ def test_a_large_file_that_changes_while_it_is_sent_is_an_error(
         list(stream)
 
 
-def test_a_large_file_that_grows_while_it_is_sent_is_sent_as_it_was(tmp_path: Path) -> None:
+def test_a_large_file_that_grows_while_it_is_sent_keeps_its_first_content(tmp_path: Path) -> None:
     content = os.urandom(2 * MIB)
     file = write(tmp_path, "large", content)
     stream = pack([tree(tmp_path, "")])
@@ -720,7 +720,7 @@ def test_a_file_that_can_no_longer_be_read_is_an_error(
 
 
 @pytest.mark.parametrize(("call", "size"), [("read", 10), ("pread", 2 * MIB)])
-def test_a_disk_that_fails_under_the_reading_is_an_error_that_names_the_file(
+def test_a_read_error_of_the_disk_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, size: int
 ) -> None:
     write(tmp_path, "a", bytes(size))
@@ -734,14 +734,14 @@ def test_a_disk_that_fails_under_the_reading_is_an_error_that_names_the_file(
         archive(part)
 
 
-def test_a_context_that_is_gone_is_an_error_that_names_it(scanned: tuple[Path, Tree]) -> None:
+def test_a_missing_context_is_an_error_that_names_it(scanned: tuple[Path, Tree]) -> None:
     _, part = scanned
     shutil.rmtree(part.root)
     with pytest.raises(ContextError, match=r"/in cannot be read: No such file"):
         archive(part)
 
 
-def test_a_file_with_another_inode_and_nothing_else_changed_is_taken(
+def test_a_file_with_only_another_inode_is_accepted(
     scanned: tuple[Path, Tree],
 ) -> None:
     # As on network file systems that renumber files.
@@ -769,21 +769,21 @@ def known(root: Path, prefix: str = "") -> Tree:
     return msgspec.structs.replace(part, contents=digests)
 
 
-def grow_with_other_content(file: Path) -> None:
+def rewrite_and_grow(file: Path) -> None:
     """Write a file as most editors do: in place. The size, larger now, does not tell."""
     file.write_bytes(b"y" * (file.stat().st_size + 1))
 
 
-def put_back_with_its_time(file: Path) -> None:
+def rewrite_with_the_same_time(file: Path) -> None:
     status = file.stat()
     file.write_bytes(b"y" * status.st_size)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.mark.parametrize("size", [1, 65_535, 65_536, MIB, 2 * MIB + 1])
-@pytest.mark.parametrize("change", [grow_with_other_content, put_back_with_its_time])
+@pytest.mark.parametrize("change", [rewrite_and_grow, rewrite_with_the_same_time])
 @pytest.mark.parametrize("way", [pack_tree, lambda part: pack([part])], ids=["layer", "context"])
-def test_what_is_sent_has_the_content_that_was_digested(
+def test_the_sent_content_is_the_digested_one(
     tmp_path: Path,
     size: int,
     change: Callable[[Path], None],
@@ -798,7 +798,7 @@ def test_what_is_sent_has_the_content_that_was_digested(
 
 
 @pytest.mark.parametrize("size", [0, 10, 2 * MIB])
-def test_a_file_that_only_grew_has_it_still(tmp_path: Path, size: int) -> None:
+def test_a_file_that_only_grew_still_has_the_digested_content(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     file = write(tmp_path, "in/a", content)
     part = known(tmp_path / "in")
@@ -809,7 +809,7 @@ def test_a_file_that_only_grew_has_it_still(tmp_path: Path, size: int) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(pieces=PIECES, size=st.integers(65_536, 3 * MIB))
-def test_a_content_is_digested_alike_while_it_is_sent(
+def test_content_has_the_same_digest_while_it_is_sent(
     tmp_path_factory: pytest.TempPathFactory, pieces: dict[int, bytes], size: int
 ) -> None:
     root = tmp_path_factory.mktemp("known")
@@ -827,7 +827,7 @@ def test_a_content_is_digested_alike_while_it_is_sent(
             b"".join(way(part))
 
 
-def test_a_copy_has_the_size_and_the_content_that_were_seen(tmp_path: Path) -> None:
+def test_a_copy_has_the_observed_size_and_content(tmp_path: Path) -> None:
     file = write(tmp_path, "in/a", b"x" * 10)
     part = Copy(path="a", source=file, size=10, content=known(tmp_path / "in").contents["a"])
     with file.open("ab") as out:

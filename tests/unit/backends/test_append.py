@@ -60,7 +60,7 @@ def unpacked(data: bytes) -> dict[str, bytes]:
     return found
 
 
-def test_labels_of_the_layer_come_to_those_of_the_image_below() -> None:
+def test_labels_of_the_layer_are_added_to_those_of_the_image_below() -> None:
     reported: list[str] = []
     for found, labels in ((PODMAN, {"x": "y", "a": "b"}), (DOCKER, {"a": "b"})):
         above = replace(layer(b"a"), labels={"a": "b"})
@@ -68,7 +68,7 @@ def test_labels_of_the_layer_come_to_those_of_the_image_below() -> None:
         assert json.loads(files[f"{reported[-1]}.json"])["config"]["Labels"] == labels
 
 
-def test_the_archive_holds_the_layer_and_nothing_of_those_below() -> None:
+def test_the_archive_has_only_the_new_layer() -> None:
     reported: list[str] = []
     stream = archive(
         read_stored(PODMAN, PODMAN["History"]), layer(b"a" * 700, b"b" * 40), reported.append
@@ -89,7 +89,7 @@ def test_the_archive_holds_the_layer_and_nothing_of_those_below() -> None:
     assert files["stored-0.tar"] == files["stored-1.tar"] == b""
 
 
-def test_all_that_the_image_below_is_set_to_stays() -> None:
+def test_the_configuration_of_the_image_below_is_kept() -> None:
     reported: list[str] = []
     files = unpacked(
         b"".join(archive(read_stored(PODMAN, PODMAN["History"]), layer(b"x"), reported.append))
@@ -108,7 +108,7 @@ def test_all_that_the_image_below_is_set_to_stays() -> None:
     )
 
 
-def test_nothing_of_a_container_is_taken_over() -> None:
+def test_settings_of_a_container_are_not_copied() -> None:
     stored = read_stored(DOCKER, [])
     assert stored.config == {
         "Env": ["A=b"],
@@ -152,9 +152,7 @@ def empty(history: list[dict[str, Any]]) -> list[bool]:
         (4, [False, False, False, False]),
     ],
 )
-def test_as_many_steps_of_a_history_have_a_layer_as_there_are(
-    layers: int, expected: list[bool]
-) -> None:
+def test_the_history_has_as_many_layers_as_the_image(layers: int, expected: list[bool]) -> None:
     history = docker_history(ROWS, layers)
     assert empty(history) == expected
     assert history[0]["created_by"].endswith("ADD file")
@@ -163,7 +161,7 @@ def test_as_many_steps_of_a_history_have_a_layer_as_there_are(
 
 
 @pytest.mark.parametrize("layers", [0, 5])
-def test_a_history_that_cannot_be_is_replaced(layers: int) -> None:
+def test_an_impossible_history_is_replaced(layers: int) -> None:
     assert docker_history(ROWS, layers) == [{"created_by": "unknown"}] * layers
 
 
@@ -179,13 +177,13 @@ def test_a_history_that_cannot_be_is_replaced(layers: int) -> None:
         ({}, False),
     ],
 )
-def test_whether_images_are_kept_by_containerd_is_read_from_the_info(
+def test_the_info_tells_whether_containerd_stores_images(
     found: dict[str, Any], *, expected: bool
 ) -> None:
     assert stores_with_containerd(found) is expected
 
 
-def test_the_image_is_what_the_engine_says_that_it_has_stored() -> None:
+def test_the_image_is_the_one_that_the_engine_reports_as_stored() -> None:
     reported: list[Event] = []
 
     def script(peer: Peer) -> None:

@@ -50,7 +50,7 @@ def in_thread(streams: Attachment) -> tuple[threading.Thread, list[object]]:
     return thread, found
 
 
-def test_early_output_comes_first(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_early_output_is_read_first(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     data = frame(STDOUT, b"early") + frame(STDERR, b"late")
     theirs.sendall(data[10:])
@@ -76,7 +76,7 @@ def test_an_end_inside_a_frame_is_an_error(ends: tuple[socket.socket, socket.soc
         streams.read()
 
 
-def test_output_before_garbage_comes_out_and_then_the_error(
+def test_output_before_garbage_is_returned_before_the_error(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     ours, theirs = ends
@@ -87,7 +87,7 @@ def test_output_before_garbage_comes_out_and_then_the_error(
         streams.read()
 
 
-def test_input_ends_while_output_goes_on(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_input_can_end_before_output(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     streams = HijackedStreams(ours, b"", framed=False)
     streams.write(b"abc")
@@ -101,7 +101,7 @@ def test_input_ends_while_output_goes_on(ends: tuple[socket.socket, socket.socke
     assert everything(streams) == [(STDOUT, b"ABCDEF")]
 
 
-def test_input_that_is_not_read_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_unread_input_is_an_error(ends: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = ends
     theirs.close()
     streams = HijackedStreams(ours, b"", framed=False)
@@ -125,7 +125,7 @@ def test_closing_wakes_a_reader_in_another_thread(
     assert isinstance(found[-1], EngineLostError)
 
 
-def test_a_closed_attachment_does_not_seem_to_have_ended(
+def test_a_closed_attachment_has_not_ended(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:
     streams = HijackedStreams(ends[0], b"", framed=True)
@@ -134,7 +134,7 @@ def test_a_closed_attachment_does_not_seem_to_have_ended(
         streams.read()
 
 
-def test_attaching_asks_for_all_three_streams(serve: Serve) -> None:
+def test_attaching_requests_all_three_streams(serve: Serve) -> None:
     def container(peer: Peer) -> None:
         peer.request()
         peer.say(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n" + frame(STDOUT, b"hi"))
@@ -158,7 +158,7 @@ def test_an_engine_that_does_not_switch_protocols_is_understood(serve: Serve) ->
     streams.close()
 
 
-def test_attaching_to_what_is_not_there(serve: Serve) -> None:
+def test_attaching_to_a_missing_container(serve: Serve) -> None:
     client = serve(always(answer_json({"message": "no such container"}, 404))).client()
     with pytest.raises(EngineError, match="no such container"):
         attach(client, "/containers/x/attach", tty=False)
@@ -183,7 +183,7 @@ def test_logs_are_read_to_their_end(serve: Serve) -> None:
     streams.close()
 
 
-def test_logs_take_no_input(serve: Serve) -> None:
+def test_logs_accept_no_input(serve: Serve) -> None:
     streams = logs(serve, hanging(b"HTTP/1.1 200 OK\r\n\r\n"))
     with pytest.raises(EngineLostError, match="take no input"):
         streams.write(b"x")

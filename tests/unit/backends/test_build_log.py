@@ -103,7 +103,7 @@ def failure(*documents: object) -> BuildError:
     ],
     ids=["podman", "docker"],
 )
-def test_images_that_steps_made_and_neither_bases_nor_cached_ones(
+def test_images_of_new_steps_are_found_but_no_bases_or_cached_ones(
     documents: list[object], images: list[str]
 ) -> None:
     assert [event.text for event in follow(*documents)[1] if event.kind == "image"] == images
@@ -138,7 +138,7 @@ def test_the_output_of_a_real_build(documents: list[object]) -> None:
     ]
 
 
-def test_docker_s_red_is_taken_off() -> None:
+def test_docker_s_red_is_removed() -> None:
     assert logs("\x1b[91merr\n\x1b[0m", "Step 1/1 : RUN x") == ["err"]
     assert logs("\x1b[91mred \x1b[1mbold\x1b[0m of its own\n\x1b[0m") == [
         "red \x1b[1mbold\x1b[0m of its own"
@@ -150,12 +150,12 @@ def test_half_lines_of_docker_s_two_streams_are_not_mixed() -> None:
     assert lines == ["out", "err", "put"]
 
 
-def test_stages_of_podman_are_steps() -> None:
+def test_podman_stages_are_steps() -> None:
     _, events = follow("[1/2] STEP 1/3: FROM x AS y\n", "[2/2] COMMIT\n", ID)
     assert events == [Event(kind="step", text="FROM x AS y", current=1, total=3)]
 
 
-def test_a_line_is_reported_when_it_ends_however_it_is_cut() -> None:
+def test_a_line_is_reported_when_it_is_complete() -> None:
     assert logs("a", "b\nc", "\n", "\nd\r\n") == ["ab", "c", "d"]
 
 
@@ -164,7 +164,7 @@ def test_output_is_reported_before_the_next_step_begins() -> None:
     assert [event.text for event in events] == ["last line", "RUN x"]
 
 
-def test_output_is_reported_as_it_comes() -> None:
+def test_output_is_reported_live() -> None:
     events: list[Event] = []
 
     def chunks() -> Iterator[bytes]:
@@ -175,20 +175,20 @@ def test_output_is_reported_as_it_comes() -> None:
     assert follow_build(chunks(), events.append) == ID
 
 
-def test_a_line_without_an_end_is_reported_in_pieces() -> None:
+def test_an_endless_line_is_reported_in_pieces() -> None:
     lines = logs(*["x" * 10_000] * 10)
     assert "".join(lines) == "x" * 100_000
     assert max(map(len, lines)) <= 10_000
 
 
-def test_an_id_as_the_last_output_of_docker_is_not_the_image() -> None:
+def test_an_id_in_the_last_output_of_docker_is_not_the_image() -> None:
     image, events = follow(f"{HASH}\n", {"aux": {"ID": f"sha256:{ID}"}})
     assert image == ID
     assert [event.text for event in events] == []
 
 
 @pytest.mark.parametrize("id_", [f"{ID}\n", f"sha256:{ID}\n", ID])
-def test_the_id_as_the_last_word(id_: str) -> None:
+def test_the_id_is_the_last_word(id_: str) -> None:
     assert follow("STEP 1/1: FROM x\n", id_)[0] == ID
 
 
@@ -210,14 +210,14 @@ def test_an_error_has_the_failed_step() -> None:
     assert failure({"error": "no"}).step == ""
 
 
-def test_podman_s_failure_does_not_say_the_step_again() -> None:
+def test_podman_s_failure_does_not_repeat_the_step() -> None:
     step = 'RUN echo "a" && false'
     said = f'building at STEP "{step}": while running runtime: exit status 1'
     error = failure(f"STEP 2/2: {step}\n", {"error": said})
     assert error.what == f"the build failed in `{step}`: while running runtime: exit status 1"
 
 
-def test_a_hash_as_the_last_line_of_a_failed_step() -> None:
+def test_a_failed_step_may_end_with_a_hash() -> None:
     assert failure(f"{HASH}\n", {"error": "no"}).hint == HASH
 
 
@@ -230,18 +230,18 @@ def test_a_hash_as_the_last_line_of_a_failed_step() -> None:
         {"errorDetail": None, "error": "no FROM"},
     ],
 )
-def test_errors_in_every_form(document: object) -> None:
+def test_all_forms_of_errors_are_read(document: object) -> None:
     assert failure(document).what == "the build failed: no FROM"
 
 
-def test_of_a_long_error_the_end_is_kept_which_says_why() -> None:
+def test_the_end_of_a_long_error_is_kept() -> None:
     what = failure({"error": f"storing layer: {'x' * 10_000}: no space left on device"}).what
     assert what.startswith("the build failed: storing layer: xxx")
     assert what.endswith("xxx: no space left on device")
     assert len(what) < 5000
 
 
-def test_a_build_that_names_no_image_has_failed() -> None:
+def test_a_build_without_an_image_id_has_failed() -> None:
     assert "named no image" in failure("STEP 1/1: FROM x\n").what
 
 
@@ -261,11 +261,11 @@ def test_a_build_that_names_no_image_has_failed() -> None:
         {"status": "Pulling"},
     ],
 )
-def test_documents_of_another_form_are_left_out(document: object) -> None:
+def test_documents_of_another_form_are_ignored(document: object) -> None:
     rows = [json.dumps(document).encode() + b"\n", stream(ID)]
     assert follow_build(rows, lambda _: None) == ID
 
 
-def test_a_stream_that_breaks_off_is_an_engine_lost() -> None:
+def test_a_truncated_stream_is_a_lost_engine() -> None:
     with pytest.raises(EngineLostError):
         follow_build([stream("STEP 1/1: FROM x\n")[:-5]], lambda _: None)

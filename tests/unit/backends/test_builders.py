@@ -8,7 +8,7 @@ from buildr_backends.docker import builder as docker
 from buildr_backends.podman import builder as podman
 
 
-def test_podman_learns_with_its_versions() -> None:
+def test_features_of_podman_depend_on_its_version() -> None:
     old = podman.builder((4, 3))
     assert old.lacks["here-documents"] == "Podman 4.8"
     assert old.lacks["COPY --link"] == "Podman 5.4"
@@ -40,7 +40,7 @@ def test_docker_builds_with_buildkit(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "1", True),
     ],
 )
-def test_the_classic_builder_is_chosen_as_for_dockers_own_command(
+def test_the_classic_builder_is_chosen_like_in_docker(
     monkeypatch: pytest.MonkeyPatch, variable: str | None, announced: str, is_classic: bool
 ) -> None:
     monkeypatch.delenv("DOCKER_BUILDKIT", raising=False)

@@ -108,7 +108,7 @@ def run(serve: Serve, kit: BuildKit, asked: BuildRequest) -> tuple[str, list[Eve
 # The files ----------------------------------------------------------------------------------------
 
 
-def test_buildkit_gets_the_files_that_it_asks_for(serve: Serve, project: Path) -> None:
+def test_buildkit_gets_the_requested_files(serve: Serve, project: Path) -> None:
     found: list[object] = []
     sent: list[int] = []
     asked = request(replace(archive(project), on_sent=sent.append))
@@ -140,7 +140,7 @@ def test_buildkit_gets_the_files_that_it_asks_for(serve: Serve, project: Path) -
     assert sum(sent) == len(LARGE) + 9
 
 
-def test_the_containerfile_comes_apart_from_the_context(serve: Serve, project: Path) -> None:
+def test_the_containerfile_is_sent_separately_from_the_context(serve: Serve, project: Path) -> None:
     found: list[object] = []
 
     def work(kit: BuildKit) -> None:
@@ -152,7 +152,7 @@ def test_the_containerfile_comes_apart_from_the_context(serve: Serve, project: P
     assert found == [["Own"], {"Own": TEXT}, ([], {})]
 
 
-def test_a_file_that_has_changed_is_said_as_that(serve: Serve, project: Path) -> None:
+def test_a_changed_file_is_reported_as_changed(serve: Serve, project: Path) -> None:
     context = archive(project)
     (project / "b" / "large").write_bytes(LARGE[::-1])
 
@@ -176,7 +176,7 @@ def test_a_secret_in_a_file_is_not_sent(serve: Serve, project: Path) -> None:
         run(serve, kit, request(context))
 
 
-def test_what_is_not_a_request_for_a_file_is_refused(serve: Serve, project: Path) -> None:
+def test_an_invalid_file_request_is_refused(serve: Serve, project: Path) -> None:
     found: list[int] = []
 
     def work(kit: BuildKit) -> None:
@@ -226,7 +226,7 @@ def test_only_named_secrets_are_given(serve: Serve, project: Path) -> None:
     assert "hush" not in repr(request(archive(project), secrets=secrets))
 
 
-def test_the_users_logins_are_given_to_registries(
+def test_registries_get_the_user_s_logins(
     serve: Serve, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def auth(text: str) -> str:
@@ -296,9 +296,7 @@ def test_the_build_names_its_session(serve: Serve, project: Path) -> None:
     assert server.requests[-1].path.endswith(f"/images/{IMAGE}/tag")
 
 
-def test_sessions_of_one_directory_share_what_the_engine_has_of_it(
-    serve: Serve, project: Path
-) -> None:
+def test_sessions_of_one_directory_share_the_engine_s_cache(serve: Serve, project: Path) -> None:
     kits = [BuildKit(), BuildKit()]
     for kit in kits:
         run(serve, kit, request(archive(project)))
@@ -310,7 +308,7 @@ def test_sessions_of_one_directory_share_what_the_engine_has_of_it(
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_generated_ones_and_engines_without_it_use_the_classic_builder(
+def test_generated_containerfiles_and_older_engines_use_the_classic_builder(
     serve: Serve, project: Path, own: bool
 ) -> None:
     server = serve(always(answer_stream({"stream": f"{IMAGE}\n"})))
@@ -323,14 +321,14 @@ def test_generated_ones_and_engines_without_it_use_the_classic_builder(
     assert build.headers["content-type"] == "application/x-tar"
 
 
-def test_an_engine_that_accepts_no_session_is_reported(serve: Serve, project: Path) -> None:
+def test_an_engine_that_refuses_a_session_is_reported(serve: Serve, project: Path) -> None:
     server = serve(always(answer_json({"message": "page not found"}, 404)))
     with pytest.raises(BuildError, match="no session of BuildKit: page not found") as error:
         docker(server).build(request(archive(project)), lambda _: None)
     assert "DOCKER_BUILDKIT=0" in str(error.value.hint)
 
 
-def test_a_build_that_is_refused(serve: Serve, project: Path) -> None:
+def test_a_refused_build_is_an_error(serve: Serve, project: Path) -> None:
     kit = BuildKit()
     server = serve(kit.session, always(answer_json({"message": "no such builder"}, 500)))
     with pytest.raises(BuildError, match="refused the build: no such builder"):
@@ -338,7 +336,7 @@ def test_a_build_that_is_refused(serve: Serve, project: Path) -> None:
     kit.over.set()
 
 
-def test_an_interrupted_build_lets_go_of_both_connections(serve: Serve, project: Path) -> None:
+def test_an_interrupted_build_closes_both_connections(serve: Serve, project: Path) -> None:
     kit = BuildKit(documents=[trace((1, {1: "v", 3: "[1/1] RUN x", 5: b"t"})), built()])
 
     def interrupt(_: object) -> None:
@@ -363,7 +361,7 @@ def follow(*documents: object) -> tuple[str, list[Event]]:
     return follow_build([json_lines(*documents)], events.append), events
 
 
-def test_steps_and_their_output_are_reported_as_they_come() -> None:
+def test_steps_and_their_output_are_reported_live() -> None:
     image, events = follow(
         trace((1, {1: "v0", 3: "[internal] load build context", 5: b"t"})),
         trace(
@@ -426,19 +424,19 @@ def test_a_failed_step_is_named_with_its_output(error: str, failure: str) -> Non
         ("", "the build failed: the engine named no image at the end of the build"),
     ],
 )
-def test_a_failure_before_any_step(failure: str, said: str) -> None:
+def test_a_failure_before_the_first_step_is_reported(failure: str, said: str) -> None:
     with pytest.raises(BuildError) as found:
         follow(*([{"errorDetail": {"message": failure}}] if failure else []))
     assert str(found.value.what) == said
 
 
 @pytest.mark.parametrize("aux", ["$", base64.b64encode(b"\x0a\xff").decode(), "/w=="])
-def test_progress_that_cannot_be_read_is_an_engine_lost(aux: str) -> None:
+def test_unreadable_progress_is_a_lost_engine(aux: str) -> None:
     with pytest.raises(EngineLostError):
         follow({"id": "moby.buildkit.trace", "aux": aux}, built())
 
 
-def test_progress_costs_a_bounded_memory_however_much_there_is_of_it() -> None:
+def test_progress_takes_bounded_memory() -> None:
     long, lines = "x" * (1 << 20), ("y" * 5000 + "\n") * 200
     vertexes = (
         json_lines(trace((1, {1: f"v{n}", 3: long, 7: long}), (3, {1: f"v{n}", 4: lines})))
@@ -454,7 +452,7 @@ def test_progress_costs_a_bounded_memory_however_much_there_is_of_it() -> None:
     assert most < 50 << 20
 
 
-def test_steps_without_an_end_are_given_up() -> None:
+def test_too_many_steps_are_an_error() -> None:
     vertexes: list[tuple[int, dict[int, int | str | bytes]]] = [
         (1, {1: f"v{n}"}) for n in range(5001)
     ]
@@ -462,18 +460,18 @@ def test_steps_without_an_end_are_given_up() -> None:
         follow(trace(*vertexes), built())
 
 
-def test_a_failure_that_repeats_itself_takes_no_time() -> None:
+def test_a_repetitive_error_is_read_in_linear_time() -> None:
     with pytest.raises(BuildError, match="the build failed: "):
         follow({"error": "failed to solve: " * (1 << 18)})
 
 
-def test_a_line_without_an_end_is_told_in_pieces() -> None:
+def test_an_endless_line_is_split() -> None:
     _, events = follow(trace((1, RUN), (3, {1: "v2", 4: "x" * (1 << 20)})), built())
     assert "".join(event.text for event in events if event.kind == "log") == "x" * (1 << 20)
     assert max(len(event.text) for event in events) == 1 << 13
 
 
-def test_messages_are_read_as_they_were_written() -> None:
+def test_messages_survive_a_round_trip() -> None:
     fields: dict[int, int | str | bytes] = {1: "text", 2: 300, 3: b"\x00\xff", 15: 1 << 40, 16: "ü"}
     assert dict(decode(encode(fields))) == {
         1: b"text",
@@ -492,6 +490,6 @@ def test_messages_are_read_as_they_were_written() -> None:
 @pytest.mark.parametrize(
     "data", [b"\x80", b"\x0a\x05x", b"\x0b", b"\x08" + b"\x80" * 11, b"\x09\x00"]
 )
-def test_what_is_not_a_message_is_refused(data: bytes) -> None:
+def test_an_invalid_message_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="a "):
         list(decode(data))

@@ -106,7 +106,7 @@ def dead(path: Path, count: int) -> list[Endpoint]:
 
 
 @ENGINES
-def test_a_real_engine_is_recognised_by_its_first_answer(name: str, serve: Serve) -> None:
+def test_a_real_engine_is_recognized_by_its_first_answer(name: str, serve: Serve) -> None:
     server = serve(telling(name, ROOTLESS[name]))
     backend = CONNECT[name](Target(endpoint=f"unix://{server.path}"))
     backend.close()
@@ -129,7 +129,7 @@ def asked(name: str, serve: Serve, said: object) -> tuple[bool, bool]:
 
 
 @ENGINES
-def test_an_engine_is_rootless_when_it_says_so_whatever_the_owner_of_its_socket(
+def test_an_engine_is_rootless_if_it_says_so_regardless_of_the_socket_owner(
     name: str, serve: Serve
 ) -> None:
     """Here this process does; it may be ssh that forwards the socket of root's engine."""
@@ -139,7 +139,7 @@ def test_an_engine_is_rootless_when_it_says_so_whatever_the_owner_of_its_socket(
 
 @ENGINES
 @pytest.mark.parametrize("said", [{}, [], {"host": {}}, {"SecurityOptions": 1}, None, "rootless"])
-def test_one_that_does_not_say_is_taken_for_a_rootful_one(
+def test_an_engine_that_does_not_say_is_treated_as_rootful(
     name: str, serve: Serve, said: object
 ) -> None:
     assert asked(name, serve, said) == (False, False)
@@ -147,14 +147,14 @@ def test_one_that_does_not_say_is_taken_for_a_rootful_one(
 
 @ENGINES
 @pytest.mark.parametrize("other", [{"kernel": "4.19.0-elsewhere"}, {"memory": 4096}])
-def test_one_with_another_kernel_or_memory_is_on_another_machine(
+def test_an_engine_with_another_kernel_or_memory_is_remote(
     name: str, serve: Serve, other: dict[str, Any]
 ) -> None:
     assert asked(name, serve, saying(name, rootless=False, **other)) == (False, True)
 
 
 @ENGINES
-def test_a_socket_that_was_made_again_may_be_another_engine_s(name: str, tmp_path: Path) -> None:
+def test_a_recreated_socket_may_belong_to_another_engine(name: str, tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     for said, rootless in ((ROOTLESS[name], True), (ROOTFUL[name], False)):
         with Server(telling(name, said)) as server:
@@ -165,9 +165,7 @@ def test_a_socket_that_was_made_again_may_be_another_engine_s(name: str, tmp_pat
             assert backend.info.rootless is rootless
 
 
-def test_a_service_that_was_just_started_is_not_asked(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_just_started_service_is_not_asked(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Podman takes more than a second for an answer."""
     server = serve(telling("podman", {}))
     endpoint = Endpoint(url=f"unix://{server.path}", path=server.path)
@@ -184,7 +182,7 @@ def test_a_service_that_was_just_started_is_not_asked(
 @pytest.mark.parametrize(
     "version", ["4.0.0", "4.0.0-dev", "4.9.3", "5.8.0-rc1", "10.0.0", "5.0", "4.3.1+ds1-8+b1"]
 )
-def test_podman_that_is_new_enough(serve: Serve, version: str) -> None:
+def test_a_supported_podman_is_accepted(serve: Serve, version: str) -> None:
     backend = reach("podman", serve, answering({"Libpod-API-Version": version}))
     assert backend.info.version == version
 
@@ -192,7 +190,7 @@ def test_podman_that_is_new_enough(serve: Serve, version: str) -> None:
 @pytest.mark.parametrize(
     ("version", "program"), [("4.9.3", "slirp4netns"), ("5.0.0", "pasta"), ("10.1", "pasta")]
 )
-def test_podman_s_network_program_is_that_of_its_version(
+def test_the_network_program_depends_on_the_version_of_podman(
     serve: Serve, version: str, program: str
 ) -> None:
     info = reach("podman", serve, answering({"Libpod-API-Version": version})).info
@@ -209,7 +207,7 @@ def test_hints_name_the_engine_s_own_command(name: str, serve: Serve) -> None:
 
 @pytest.mark.parametrize("uid", [0, 1000])
 @ENGINES
-def test_an_engine_is_shared_by_all_who_may_open_its_socket(
+def test_a_rootful_engine_is_shared(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str, uid: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
@@ -222,7 +220,7 @@ def test_an_engine_is_shared_by_all_who_may_open_its_socket(
 
 
 @pytest.mark.parametrize("version", ["3.4.4", "3.99.0-dev", "1.0.0", "0.1"])
-def test_podman_that_is_too_old(serve: Serve, version: str) -> None:
+def test_an_old_podman_is_refused(serve: Serve, version: str) -> None:
     with pytest.raises(
         EngineTooOldError, match=rf"Podman {version} at unix://.* is too old"
     ) as caught:
@@ -231,7 +229,7 @@ def test_podman_that_is_too_old(serve: Serve, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["", "soon", "-1.2", "v4.0.0", "4", "4."])
-def test_what_is_not_podman(serve: Serve, version: str) -> None:
+def test_a_server_other_than_podman_is_refused(serve: Serve, version: str) -> None:
     with pytest.raises(EngineUnavailableError, match="is not Podman"):
         reach("podman", serve, answering({"Libpod-API-Version": version}))
 
@@ -259,7 +257,7 @@ def test_docker_is_asked_in_a_version_that_both_understand(
 
 
 @pytest.mark.parametrize("api", ["1.40", "1.24", "0.9"])
-def test_docker_that_is_too_old(serve: Serve, api: str) -> None:
+def test_an_old_docker_is_refused(serve: Serve, api: str) -> None:
     headers = {"Api-Version": api, "Server": "Docker/19.03.1 (linux)"}
     with pytest.raises(EngineTooOldError, match=rf"Docker 19\.03\.1 .* \(API {api}\)") as caught:
         reach("docker", serve, answering(headers))
@@ -267,19 +265,19 @@ def test_docker_that_is_too_old(serve: Serve, api: str) -> None:
 
 
 @pytest.mark.parametrize("api", ["", "1", "one.two", "1.x"])
-def test_what_is_not_docker(serve: Serve, api: str) -> None:
+def test_a_server_other_than_docker_is_refused(serve: Serve, api: str) -> None:
     with pytest.raises(EngineUnavailableError, match="is not Docker"):
         reach("docker", serve, answering({"Api-Version": api} if api else {}))
 
 
-def test_docker_at_podman_s_address(serve: Serve) -> None:
+def test_docker_at_podman_s_address_is_recognized(serve: Serve) -> None:
     # Docker has no page at libpod's path, and says so.
     script = routes({"GET /_ping": answer(200, b"OK", REAL["docker"]["ping"])})
     with pytest.raises(EngineUnavailableError, match="no container engine seems to be"):
         reach("podman", serve, script)
 
 
-def test_podman_at_docker_s_address(serve: Serve) -> None:
+def test_podman_at_docker_s_address_is_recognized(serve: Serve) -> None:
     with pytest.raises(EngineUnavailableError, match="answers, but is Podman") as caught:
         reach("docker", serve, answering(REAL["podman"]["ping"]))
     assert "BUILDR_BACKEND=podman and CONTAINER_HOST=unix://" in caught.value.hint
@@ -298,7 +296,7 @@ def test_podman_at_docker_s_address(serve: Serve) -> None:
     ],
     ids=["hangs up", "another protocol", "half an answer", "500", "a web server", "nothing"],
 )
-def test_an_address_where_no_engine_is(
+def test_an_address_without_an_engine_is_reported(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, script: Callable[[Peer], object]
 ) -> None:
     monkeypatch.setattr(probe, "REACH_SECONDS", 0.3)
@@ -310,7 +308,7 @@ def test_an_address_where_no_engine_is(
 
 
 @ENGINES
-def test_sockets_that_were_left_behind_are_passed_over(
+def test_stale_sockets_are_skipped(
     name: str, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -322,7 +320,7 @@ def test_sockets_that_were_left_behind_are_passed_over(
 
 
 @ENGINES
-def test_sockets_of_another_engine_are_passed_over(
+def test_sockets_of_another_engine_are_skipped(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = "docker" if name == "podman" else "podman"
@@ -347,7 +345,7 @@ def test_the_first_failure_is_reported_when_nothing_answers(
 
 
 @ENGINES
-def test_nothing_is_there(name: str) -> None:
+def test_no_engine_is_found(name: str) -> None:
     with pytest.raises(EngineNotFoundError) as caught:
         CONNECT[name](Target())
     other = "docker" if name == "podman" else "podman"
@@ -368,7 +366,7 @@ def test_a_forbidden_socket_is_reported_as_such(
         assert "group `docker`" in caught.value.hint
 
 
-def test_a_default_connection_that_is_dead_is_not_replaced(
+def test_a_dead_default_connection_is_not_replaced(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive = Endpoint(url="unix://alive", path=serve(answering(REAL["podman"]["ping"])).path)
@@ -385,7 +383,7 @@ def test_a_default_connection_that_is_dead_is_not_replaced(
 
 
 @ENGINES
-def test_a_named_engine_that_is_dead_is_not_replaced(
+def test_a_dead_named_engine_is_not_replaced(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     living = serve(always(answer(200, b"OK", REAL[name]["ping"])))
@@ -398,7 +396,7 @@ def test_a_named_engine_that_is_dead_is_not_replaced(
 
 
 @ENGINES
-def test_an_engine_over_tcp_is_remote_and_taken_for_a_rootful_one(
+def test_an_engine_over_tcp_is_remote_and_treated_as_rootful(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = podman if name == "podman" else docker
@@ -441,9 +439,7 @@ def test_sockets_that_do_not_answer_share_one_deadline(
 
 
 @ENGINES
-def test_a_named_engine_has_all_the_time_that_there_is(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_engine_has_the_whole_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     with pytest.raises(EngineUnavailableError, match="silence"):
         CONNECT[name](Target(endpoint="unix:///x"))
@@ -459,7 +455,7 @@ def test_the_caller_sets_the_deadline(name: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_both_engines_share_one_deadline_when_either_would_do(
+def test_both_engines_share_one_deadline_with_auto(
     monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     for name in CONNECT:
@@ -473,7 +469,9 @@ def test_both_engines_share_one_deadline_when_either_would_do(
 
 
 @pytest.mark.parametrize("variable", ["CONTAINER_HOST", "DOCKER_HOST"])
-def test_named_addresses_share_it_too(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_named_addresses_share_one_deadline_too(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     monkeypatch.setenv(variable, "unix:///named")
     found_at(monkeypatch, "docker", Endpoint(url="unix:///x", path="/x"))
     clock = Clock(monkeypatch)
@@ -488,7 +486,7 @@ def test_the_time_is_halved_and_never_negative() -> None:
     assert now <= half_way(now - 10)
 
 
-def test_a_live_engine_is_reached_even_when_the_time_is_over(serve: Serve) -> None:
+def test_a_live_engine_is_reached_even_after_the_deadline(serve: Serve) -> None:
     server = serve(always(answer(200, b"OK", {"X": "y"})))
     headers = ping(server.client(), deadline=0.0)
     assert headers["x"] == "y"
@@ -510,5 +508,5 @@ def test_a_live_engine_is_reached_even_when_the_time_is_over(serve: Serve) -> No
         ("\u0664.\u0660", None),
     ],
 )
-def test_versions(text: str, number: tuple[int, int] | None) -> None:
+def test_versions_are_parsed(text: str, number: tuple[int, int] | None) -> None:
     assert version_number(text) == number

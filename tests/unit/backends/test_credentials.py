@@ -99,13 +99,13 @@ def test_the_order_of_docker(home: Home) -> None:
     ]
 
 
-def test_a_named_file_is_podman_s_only_one(home: Home) -> None:
+def test_podman_reads_only_a_named_file(home: Home) -> None:
     home.monkeypatch.setenv("REGISTRY_AUTH_FILE", "/named.json")
     assert list(login_files(podman=True)) == ["/named.json"]
     assert list(login_files(podman=False)) == [f"{home.path}/.docker/config.json", "/named.json"]
 
 
-def test_directories_that_variables_name(home: Home) -> None:
+def test_directories_named_by_variables_are_used(home: Home) -> None:
     home.monkeypatch.setenv("DOCKER_CONFIG", "/docker")
     home.monkeypatch.setenv("XDG_CONFIG_HOME", "/config")
     home.monkeypatch.delenv("XDG_RUNTIME_DIR")
@@ -158,13 +158,13 @@ def test_a_login_for_another_registry_does_not_hide_the_next_file(home: Home) ->
         "[" * 100_000,
     ],
 )
-def test_a_broken_file_is_passed_over(home: Home, broken: str) -> None:
+def test_a_broken_file_is_skipped(home: Home, broken: str) -> None:
     home.write(home.podman, broken)
     home.write(home.docker, {"auths": {HOST: auth("me")}})
     assert user() == "me"
 
 
-def test_a_directory_in_place_of_a_file_is_passed_over(home: Home) -> None:
+def test_a_directory_in_place_of_a_file_is_skipped(home: Home) -> None:
     home.podman.mkdir(parents=True)
     home.write(home.docker, {"auths": {HOST: auth("me")}})
     assert user() == "me"
@@ -173,7 +173,7 @@ def test_a_directory_in_place_of_a_file_is_passed_over(home: Home) -> None:
 # Forms --------------------------------------------------------------------------------------------
 
 
-def test_a_password_with_a_colon(home: Home) -> None:
+def test_a_password_may_contain_a_colon(home: Home) -> None:
     home.write(home.podman, {"auths": {HOST: auth("me")}})
     assert credentials(REFERENCE, podman=True) == {
         "username": "me",
@@ -182,7 +182,7 @@ def test_a_password_with_a_colon(home: Home) -> None:
     }
 
 
-def test_a_token_in_place_of_a_password(home: Home) -> None:
+def test_a_token_may_replace_the_password(home: Home) -> None:
     home.write(home.podman, {"auths": {HOST: {**auth("<token>", ""), "identitytoken": "T"}}})
     assert credentials(REFERENCE, podman=True) == {"identitytoken": "T", "serveraddress": HOST}
 
@@ -201,7 +201,7 @@ def test_a_token_in_place_of_a_password(home: Home) -> None:
         (["evil.example.org/registry.example.org:5000", f"x{HOST}"], None),
     ],
 )
-def test_the_narrowest_key_counts(home: Home, keys: list[str], expected: str | None) -> None:
+def test_the_most_specific_key_wins(home: Home, keys: list[str], expected: str | None) -> None:
     home.write(home.podman, {"auths": {key: auth(key.replace(":", ";")) for key in keys}})
     assert user() == (expected.replace(":", ";") if expected else None)
 
@@ -221,7 +221,7 @@ def test_neither_tag_nor_digest_is_part_of_a_key(home: Home, suffix: str) -> Non
 @pytest.mark.parametrize(
     "key", ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "docker.io/library"]
 )
-def test_docker_hub_under_all_its_names(home: Home, key: str) -> None:
+def test_docker_hub_has_several_names(home: Home, key: str) -> None:
     home.write(home.docker, {"auths": {key: auth("me")}})
     found = credentials("docker.io/library/python:3", podman=False)
     assert found is not None
@@ -257,7 +257,7 @@ def test_a_store_gives_a_token(home: Home) -> None:
     assert credentials(REFERENCE, podman=False) == {"identitytoken": "T", "serveraddress": HOST}
 
 
-def test_a_helper_of_one_registry_goes_before_the_store(home: Home) -> None:
+def test_a_helper_of_a_registry_precedes_the_store(home: Home) -> None:
     home.helper("one", {HOST: {"Username": "of-helper", "Secret": "x"}})
     asked = home.helper("store", {HOST: {"Username": "of-store", "Secret": "x"}})
     home.write(home.docker, {"credHelpers": {HOST: "one"}, "credsStore": "store"})
@@ -284,27 +284,25 @@ def test_a_store_knows_docker_hub_by_its_old_url(home: Home) -> None:
         {"Username": "me", "Secret": ["x"]},
     ],
 )
-def test_a_helper_that_does_not_help_is_passed_over(home: Home, answer: object) -> None:
+def test_a_failing_helper_is_skipped(home: Home, answer: object) -> None:
     home.helper("fake", {} if answer is None else {HOST: answer})
     home.write(home.docker, {"credsStore": "fake", "auths": {HOST: auth("of-file")}})
     assert user(podman=False) == "of-file"
 
 
-def test_a_helper_that_is_not_installed_is_passed_over_in_silence(home: Home) -> None:
+def test_a_missing_helper_is_skipped_silently(home: Home) -> None:
     home.write(home.docker, {"credsStore": "nowhere", "auths": {HOST: auth("of-file")}})
     assert user(podman=False) == "of-file"
 
 
-def test_a_helper_that_cannot_be_executed_is_passed_over(home: Home) -> None:
+def test_a_helper_that_cannot_be_executed_is_skipped(home: Home) -> None:
     program = home.helper("fake", {}).parent / "bin/docker-credential-fake"
     program.write_text("#!/nonexistent/interpreter\n")
     home.write(home.docker, {"credsStore": "fake"})
     assert credentials(REFERENCE, podman=False) is None
 
 
-def test_nothing_is_shown_of_what_a_helper_says(
-    home: Home, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_output_of_a_helper_is_never_shown(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     home.helper("fake", {HOST: WORD})  # bare, which is not an answer
     home.write(home.docker, {"credsStore": "fake"})
     assert credentials(REFERENCE, podman=False) is None

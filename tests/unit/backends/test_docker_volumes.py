@@ -86,7 +86,7 @@ def test_the_helper_is_removed_and_never_started() -> None:
     ]
 
 
-def test_the_helper_is_one_that_a_sweep_finds() -> None:
+def test_a_sweep_finds_the_helper() -> None:
     requests = create(ABSENT, image("1000:0"), HELPER, DONE, REMOVED, CONTAINER)
     labels = requests[2].json["Labels"]
     assert LABELS.items() <= labels.items()
@@ -105,7 +105,7 @@ def test_the_helper_is_removed_after_a_failure() -> None:
         assert paths(server.requests)[-1] == ("DELETE", "/containers/helper")
 
 
-def test_a_volume_that_is_there_is_left_alone() -> None:
+def test_an_existing_volume_is_left_alone() -> None:
     assert paths(create(PRESENT, CONTAINER)) == [
         ("GET", "/volumes/data"),
         ("POST", "/containers/create"),
@@ -113,7 +113,7 @@ def test_a_volume_that_is_there_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("of_image", ["", "0", "0:0", "root", "somebody"])
-def test_a_new_volume_is_left_to_docker_for_root_and_for_names(of_image: str) -> None:
+def test_a_new_volume_is_left_to_docker_for_root_and_named_users(of_image: str) -> None:
     requests = create(ABSENT, image(of_image), CONTAINER)
     assert paths(requests)[-1] == ("POST", "/containers/create")
     assert len(requests) == 3

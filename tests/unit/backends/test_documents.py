@@ -28,7 +28,7 @@ DOCUMENT = st.dictionaries(st.text(max_size=3), VALUE, max_size=3)
     indent=st.sampled_from([None, 1]),
     places=st.lists(st.integers(0, 1 << 16), max_size=8),
 )
-def test_a_stream_may_be_cut_anywhere(
+def test_a_stream_may_be_split_anywhere(
     found: list[object], separator: str, indent: int | None, places: list[int]
 ) -> None:
     text = separator.join(json.dumps(one, ensure_ascii=False, indent=indent) for one in found)
@@ -37,7 +37,7 @@ def test_a_stream_may_be_cut_anywhere(
     assert list(documents(data[i : i + 1] for i in range(len(data)))) == found
 
 
-def test_documents_come_as_soon_as_their_line_ends() -> None:
+def test_documents_are_returned_at_the_end_of_their_line() -> None:
     seen: list[object] = []
 
     def live() -> Iterator[bytes]:
@@ -51,7 +51,7 @@ def test_documents_come_as_soon_as_their_line_ends() -> None:
     assert len(seen) == 2
 
 
-def test_several_documents_in_one_chunk_without_a_line_between_them() -> None:
+def test_several_documents_may_share_a_line() -> None:
     assert list(documents([b'{"a":1}{"b":2}[]\n{"c"', b":3}"])) == [
         {"a": 1},
         {"b": 2},
@@ -60,7 +60,7 @@ def test_several_documents_in_one_chunk_without_a_line_between_them() -> None:
     ]
 
 
-def test_a_character_cut_in_its_middle() -> None:
+def test_a_character_may_be_split() -> None:
     data = '{"a":"ü€😀"}\n'.encode()
     assert list(documents([data[:8], data[8:10], data[10:13], data[13:]])) == [{"a": "ü€😀"}]
 
@@ -70,12 +70,12 @@ def test_bytes_that_are_not_text_are_replaced() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\n"])
-def test_a_stream_of_nothing(data: bytes) -> None:
+def test_an_empty_stream_has_no_documents(data: bytes) -> None:
     assert list(documents([data])) == []
 
 
 @pytest.mark.parametrize("data", [b'{"a": ', b'{"a": 1}\n{', b"[1, 2", b'{"a": 1}\n{\n'])
-def test_a_stream_that_ends_inside_a_document(data: bytes) -> None:
+def test_a_truncated_document_is_an_error(data: bytes) -> None:
     with pytest.raises(EngineLostError, match="broke off"):
         list(documents([data]))
 
@@ -83,20 +83,18 @@ def test_a_stream_that_ends_inside_a_document(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [b"<html>\n<body>", b'{"a": 1}\nunexpected EOF\n', b"[" * 100_000 + b"\n", b"\xff\xff"]
 )
-def test_a_stream_of_something_else(data: bytes) -> None:
+def test_a_stream_of_other_data_is_an_error(data: bytes) -> None:
     with pytest.raises(EngineLostError, match="is not JSON"):
         list(documents([data]))
 
 
-def test_a_number_without_an_end_does_not_crash() -> None:
+def test_an_endless_number_does_not_crash() -> None:
     with pytest.raises(EngineLostError):
         list(documents([b'{"a": ' + b"9" * 10_000 + b"}\n"]))
 
 
 @pytest.mark.parametrize("piece", [b'{"a": "' + b"x" * 100, b"{\n" + b" " * 100 + b"\n"])
-def test_a_document_without_an_end_is_not_kept(
-    monkeypatch: pytest.MonkeyPatch, piece: bytes
-) -> None:
+def test_an_endless_document_is_not_kept(monkeypatch: pytest.MonkeyPatch, piece: bytes) -> None:
     monkeypatch.setattr(json_stream, "DOCUMENT_CHARACTERS", 1000)
     taken = 0
 

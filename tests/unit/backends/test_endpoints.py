@@ -120,7 +120,7 @@ def test_unsupported_addresses_are_refused_with_the_supported_ones(url: str) -> 
         ("", ":/var/run/docker.sock HOST", "DOCKER_HOST"),
     ],
 )  # fmt: skip
-def test_ssh_is_refused_with_the_way_that_works(address: str, command: str, variable: str) -> None:
+def test_ssh_is_refused_with_advice(address: str, command: str, variable: str) -> None:
     with pytest.raises(EngineUnavailableError) as caught:
         parse_endpoint(f"ssh://{address}")
     lines = caught.value.hint.splitlines()
@@ -131,7 +131,7 @@ def test_ssh_is_refused_with_the_way_that_works(address: str, command: str, vari
 # Podman -------------------------------------------------------------------------------------------
 
 
-def test_podman_is_named_by_the_option_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_for_podman_has_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONTAINER_HOST", "unix:///variable")
     assert podman_endpoint.explicit("unix:///option") == (
         Endpoint(url="unix:///option", path="/option"),
@@ -139,7 +139,7 @@ def test_podman_is_named_by_the_option_before_all(monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_podman_is_named_by_its_host_before_its_connection(
+def test_container_host_precedes_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONTAINER_HOST", "unix:///variable")
@@ -150,7 +150,7 @@ def test_podman_is_named_by_its_host_before_its_connection(
     )
 
 
-def test_no_podman_is_named() -> None:
+def test_podman_may_be_unnamed() -> None:
     assert podman_endpoint.explicit(None) is None
     assert podman_endpoint.explicit("") is None
     assert list(podman_endpoint.discovered()) == []
@@ -176,9 +176,7 @@ uri = "unix:///conf-old.sock"
 """
 
 
-def test_a_connection_that_is_named_is_used_or_fails(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_connection_is_used_or_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home / ".config/containers/podman-connections.json", CONNECTIONS)
     write(home / ".config/containers/containers.conf", CONF)
     monkeypatch.setenv("CONTAINER_CONNECTION", "other")
@@ -220,7 +218,7 @@ service_destinations.far = {uri = "tcp://far:1", tls_ca = "/ca", tls_cert = "/ce
 @pytest.mark.parametrize(
     ("file", "content"), [("podman-connections.json", TLS_JSON), ("containers.conf", TLS_CONF)]
 )
-def test_a_connection_with_files_for_tls_speaks_it(home: Path, file: str, content: object) -> None:
+def test_a_connection_with_tls_files_uses_tls(home: Path, file: str, content: object) -> None:
     write(home / ".config/containers" / file, content)
     found = podman_endpoint.default_connection()
     assert found is not None
@@ -232,7 +230,7 @@ def test_a_connection_with_files_for_tls_speaks_it(home: Path, file: str, conten
     ]
 
 
-def test_tls_is_for_tcp_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_is_for_tcp_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home / ".config/containers/podman-connections.json", TLS_JSON)
     monkeypatch.setenv("CONTAINER_CONNECTION", "near")
     found = podman_endpoint.explicit(None)
@@ -240,7 +238,7 @@ def test_tls_is_for_tcp_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not found[0].tls
 
 
-def test_variables_name_the_files_for_the_address_that_one_names(
+def test_variables_name_the_tls_files_of_container_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONTAINER_HOST", "tcp://far:1")
@@ -250,7 +248,7 @@ def test_variables_name_the_files_for_the_address_that_one_names(
     assert (found[0].tls, found[0].tls_file("ca"), found[0].tls_file("cert")) == (True, "/ca", None)
 
 
-def test_a_configured_storage_is_not_that_of_a_running_service(
+def test_a_running_service_does_not_have_a_configured_storage(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(home / "run" / "podman" / "podman.sock", "")
@@ -271,7 +269,7 @@ def test_the_order_of_podman_s_sockets(home: Path, monkeypatch: pytest.MonkeyPat
     assert urls(podman_endpoint.discovered())[-1] == "unix:///run/podman/podman.sock"
 
 
-def test_the_runtime_directory_of_a_plain_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtime_directory_of_a_plain_user_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     monkeypatch.setattr(os.path, "exists", lambda _: True)
     assert urls(podman_endpoint.discovered()) == ["unix:///run/user/1000/podman/podman.sock"]
@@ -279,7 +277,7 @@ def test_the_runtime_directory_of_a_plain_user(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("variable", ["XDG_CONFIG_HOME", "PODMAN_CONNECTIONS_CONF"])
-def test_connections_where_a_variable_says(
+def test_a_variable_names_the_file_of_connections(
     home: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     file = home / "elsewhere/containers/podman-connections.json"
@@ -289,7 +287,9 @@ def test_connections_where_a_variable_says(
     assert urls(podman_endpoint.discovered()) == ["unix:///main.sock"]
 
 
-def test_the_connection_of_an_older_podman(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_of_an_older_podman_is_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(home / ".config/containers/containers.conf", CONF)
     assert urls(podman_endpoint.discovered()) == ["unix:///conf-main.sock"]
     monkeypatch.setenv("CONTAINERS_CONF", str(home / "absent.conf"))
@@ -299,7 +299,7 @@ def test_the_connection_of_an_older_podman(home: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "uri", ["ssh://me@host/run/podman.sock", "tcp://", "tcp://host:99999", "nonsense", ""]
 )
-def test_a_default_connection_that_is_not_supported_is_skipped(home: Path, uri: str) -> None:
+def test_an_unsupported_default_connection_is_skipped(home: Path, uri: str) -> None:
     connection = {"Default": "x", "Connections": {"x": {"URI": uri}}}
     write(home / ".config/containers/podman-connections.json", {"Connection": connection})
     assert urls(podman_endpoint.discovered()) == []
@@ -308,7 +308,7 @@ def test_a_default_connection_that_is_not_supported_is_skipped(home: Path, uri: 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"Connection": null}', '{"Connection": {"Default": "x"}}']
 )
-def test_broken_connections_are_passed_over(home: Path, content: str) -> None:
+def test_broken_connections_are_skipped(home: Path, content: str) -> None:
     write(home / ".config/containers/podman-connections.json", content)
     write(home / ".config/containers/containers.conf", f"service_destinations\n{content}")
     assert urls(podman_endpoint.discovered()) == []
@@ -337,7 +337,7 @@ def explicit(endpoint: str | None = None) -> Endpoint:
     return found[0]
 
 
-def test_docker_is_named_by_the_option_then_the_host_then_the_context(
+def test_the_option_precedes_docker_host_and_the_context(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context(home, "mine", {"Host": "unix:///context.sock"})
@@ -351,7 +351,7 @@ def test_docker_is_named_by_the_option_then_the_host_then_the_context(
     assert explicit("unix:///option.sock").url == "unix:///option.sock"
 
 
-def test_a_context_is_named_by_a_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_names_the_context(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context(home, "mine", {"Host": "unix:///mine.sock"})
     context(home, "ünother", {"Host": "unix:///other.sock"})
     write(home / ".docker/config.json", {"currentContext": "mine"})
@@ -364,7 +364,7 @@ def test_a_context_is_named_by_a_variable(home: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"currentContext": ""}', '{"currentContext": "default"}']
 )
-def test_no_docker_is_named(home: Path, content: str) -> None:
+def test_docker_may_be_unnamed(home: Path, content: str) -> None:
     write(home / ".docker/config.json", content)
     assert docker_endpoint.explicit(None) is None
     assert list(docker_endpoint.discovered()) == []
@@ -379,7 +379,7 @@ def test_the_order_of_docker_s_sockets(home: Path) -> None:
     ]
 
 
-def test_a_context_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_context_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONTEXT", "unknown")
     with pytest.raises(EngineUnavailableError, match="no Docker context 'unknown'") as caught:
         docker_endpoint.explicit(None)
@@ -387,7 +387,7 @@ def test_a_context_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [None, [], {}, {"Host": 7}, {"Host": None}])
-def test_a_context_that_cannot_be_read(
+def test_an_unreadable_context_is_an_error(
     home: Path, monkeypatch: pytest.MonkeyPatch, endpoint: object
 ) -> None:
     context(home, "broken", endpoint)
@@ -396,7 +396,7 @@ def test_a_context_that_cannot_be_read(
         docker_endpoint.explicit(None)
 
 
-def test_a_context_over_ssh(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_context_over_ssh_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context(home, "far", {"Host": "ssh://host"})
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
     with pytest.raises(EngineUnavailableError, match="ssh://host"):
@@ -414,7 +414,7 @@ def test_a_context_over_ssh(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
         ({"Host": "unix:///x", "SkipTLSVerify": False}, ("ca.pem",), False, True),
     ],
 )
-def test_the_tls_of_a_context(
+def test_the_tls_settings_of_a_context_are_used(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     endpoint: object,
@@ -460,7 +460,7 @@ def test_contexts_are_read_as_docker_py_writes_them(
         ({"DOCKER_TLS_VERIFY": ""}, "", True),
     ],
 )
-def test_the_tls_of_the_environment(
+def test_the_tls_settings_of_the_environment_are_used(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],

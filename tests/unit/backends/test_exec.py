@@ -52,7 +52,7 @@ def output(server: Server) -> list[tuple[int, bytes]]:
     return found
 
 
-def test_what_is_said_of_the_command_reaches_the_engine(serve: Serve) -> None:
+def test_all_settings_of_the_command_reach_the_engine(serve: Serve) -> None:
     server = engine(serve, 0)
     spec = CommandSpec(
         command=("a", "b c"), environment={"A": "1"}, workdir="/w", user="0", stdin=False
@@ -87,14 +87,14 @@ def test_what_is_said_of_the_command_reaches_the_engine(serve: Serve) -> None:
     ],
 )
 @pytest.mark.parametrize("noise", [b"", frame(STDERR, NOISE)])
-def test_what_an_engine_says_of_a_command_that_does_not_start_is_an_error(
+def test_the_message_about_a_command_that_cannot_start_is_an_error(
     serve: Serve, words: bytes, stream: int, status: int, error: type[BuildrError], noise: bytes
 ) -> None:
     with pytest.raises(error):
         output(engine(serve, status, frame(stream, words), noise))
 
 
-def test_the_same_text_from_a_command_that_ran_is_output(serve: Serve) -> None:
+def test_the_same_text_from_a_running_command_is_output(serve: Serve) -> None:
     assert output(engine(serve, 0, frame(STDERR, MISSING))) == [(STDERR, MISSING)]
     later = (frame(STDOUT, b"first"), frame(STDERR, MISSING))
     assert output(engine(serve, 127, *later)) == [(STDOUT, b"first"), (STDERR, MISSING)]

@@ -77,7 +77,7 @@ def test_readers_of_any_bytes(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(("name", "seed"), [(name, seed) for name in SEEDS for seed in SEEDS[name]])
-def test_what_fuzzing_starts_from(name: str, seed: bytes) -> None:
+def test_the_seeds_of_fuzzing_are_accepted(name: str, seed: bytes) -> None:
     target: Callable[[bytes], None] = TARGETS[name]
     target(seed)
 

@@ -37,7 +37,7 @@ def decode(*pieces: bytes) -> list[tuple[int, bytes]]:
 
 @settings(deadline=None)
 @given(frames=st.lists(FRAME, max_size=12), places=st.lists(st.integers(0, 1 << 16), max_size=12))
-def test_any_cut_gives_the_same_bytes_in_the_same_order(
+def test_splitting_does_not_change_the_bytes(
     frames: list[tuple[int, bytes]], places: list[int]
 ) -> None:
     expected: list[tuple[int, bytes]] = []
@@ -84,7 +84,7 @@ def test_a_frame_that_announces_four_gibibytes_costs_no_memory() -> None:
         bytes([1, 0, 0, 1]) + b"\0" * 4,
     ],
 )
-def test_a_header_that_is_invalid_is_an_error(data: bytes) -> None:
+def test_an_invalid_header_is_an_error(data: bytes) -> None:
     with pytest.raises(EngineLostError, match="not in frames"):
         decode(data)
 
@@ -96,23 +96,23 @@ def test_an_end_inside_a_frame_is_an_error(cut: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_the_engine_s_own_error_is_reported_whole_however_it_is_cut(size: int) -> None:
+def test_an_error_of_the_engine_is_reported_completely(size: int) -> None:
     data = frame(3, b"the stream failed\n")
     with pytest.raises(EngineLostError, match=r"output: the stream failed$"):
         decode(*(data[i : i + size] for i in range(0, len(data), size)))
 
 
-def test_the_engine_s_own_error_may_break_off() -> None:
+def test_an_error_of_the_engine_may_be_truncated() -> None:
     with pytest.raises(EngineLostError, match=r"output: the str$"):
         decode(frame(3, b"the stream failed")[:15])
 
 
-def test_the_engine_s_own_error_may_be_empty() -> None:
+def test_an_error_of_the_engine_may_be_empty() -> None:
     with pytest.raises(EngineLostError, match="no reason given"):
         decode(frame(3, b""))
 
 
-def test_the_engine_s_own_error_is_not_kept_without_an_end() -> None:
+def test_an_endless_error_of_the_engine_is_limited() -> None:
     with pytest.raises(EngineLostError) as caught:
         decode(frame(3, b"x" * 5000, length=1 << 31))
     assert len(str(caught.value)) < 1200
@@ -127,7 +127,7 @@ def test_output_before_an_error_is_not_lost() -> None:
         decoder.finish()
 
 
-def test_a_terminal_s_output_comes_as_it_is() -> None:
+def test_output_of_a_terminal_is_unchanged() -> None:
     decoder = RawDecoder()
     assert [(s, bytes(d)) for s, d in decoder.feed(memoryview(b"\1\0raw"))] == [
         (STDOUT, b"\1\0raw")

@@ -101,7 +101,7 @@ FRAMED = {
 @pytest.mark.parametrize("data", FRAMED.values(), ids=FRAMED)
 @settings(deadline=None)
 @given(places=st.lists(st.integers(0, 1 << 16), max_size=8))
-def test_a_body_is_read_however_it_is_framed_and_cut(data: bytes, places: list[int]) -> None:
+def test_a_body_is_read_with_any_framing_and_splitting(data: bytes, places: list[int]) -> None:
     assert response(*cut(data, places)).read() == b"hello world"
 
 
@@ -113,7 +113,7 @@ def test_a_body_is_read_byte_by_byte(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("status", "method"), [(204, "POST"), (304, "GET"), (200, "HEAD"), (101, "POST")]
 )
-def test_answers_that_have_no_body(status: int, method: str) -> None:
+def test_some_answers_have_no_body(status: int, method: str) -> None:
     head = f"HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n".encode()
     assert response(head, method=method).read() == b""
 
@@ -150,7 +150,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("data", NONSENSE.values(), ids=NONSENSE)
-def test_a_head_that_is_invalid_is_an_engine_lost(data: bytes) -> None:
+def test_an_invalid_head_is_a_lost_engine(data: bytes) -> None:
     with pytest.raises(EngineLostError, match="unix:///nowhere"):
         response(data)
 
@@ -174,7 +174,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_a_body_that_is_invalid_is_an_engine_lost(data: bytes) -> None:
+def test_an_invalid_body_is_a_lost_engine(data: bytes) -> None:
     found = response(data)
     with pytest.raises(EngineLostError, match="unix:///nowhere"):
         found.read()
@@ -184,7 +184,7 @@ def test_a_body_that_is_invalid_is_an_engine_lost(data: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
-def test_no_answer_at_all_leads_to_another_error(data: bytes) -> None:
+def test_no_answer_is_a_different_error(data: bytes) -> None:
     with contextlib.suppress(EngineLostError):
         response(b"HTTP/1.1 200 OK\r\n" + data).json(lambda found: found)
 
@@ -217,7 +217,7 @@ class Endless(Pieces):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999999\r\n\r\n", b"x"),
     ],
 )
-def test_nothing_without_an_end_is_kept_in_memory(
+def test_endless_answers_are_limited(
     monkeypatch: pytest.MonkeyPatch, start: bytes, rest: bytes
 ) -> None:
     monkeypatch.setattr(http_response, "ANSWER", 100_000)
@@ -229,7 +229,7 @@ def test_nothing_without_an_end_is_kept_in_memory(
     "body",
     [b"<html>", b'{"a":', b"\xff\xfe", b"[" * 100_000, b'{"Id": 3}', b"{}", b"[]", b'"Id"', b""],
 )
-def test_a_document_of_another_form_is_an_engine_lost(body: bytes) -> None:
+def test_a_document_of_another_form_is_a_lost_engine(body: bytes) -> None:
     with pytest.raises(EngineLostError, match="not what was asked for"):
         response(answer(200, body)).json(lambda found: found["Id"].upper())
 
@@ -237,7 +237,7 @@ def test_a_document_of_another_form_is_an_engine_lost(body: bytes) -> None:
 # Connections --------------------------------------------------------------------------------------
 
 
-def test_a_connection_serves_one_request_after_the_other(serve: Serve) -> None:
+def test_a_connection_is_reused(serve: Serve) -> None:
     server = serve(always(answer(200, b"one"), answer_chunked(b"t", b"wo"), answer(204)))
     client = server.client()
     assert [client.request("GET", "/").read() for _ in range(3)] == [b"one", b"two", b""]
@@ -253,7 +253,7 @@ def test_a_connection_serves_one_request_after_the_other(serve: Serve) -> None:
     ],
     ids=["Connection: close", "HTTP/1.0", "bytes out of turn"],
 )
-def test_a_connection_that_cannot_go_on_is_not_kept(serve: Serve, last: bytes) -> None:
+def test_a_connection_that_cannot_be_reused_is_closed(serve: Serve, last: bytes) -> None:
     server = serve(always(last))
     client = server.client()
     assert client.request("GET", "/").read() == b"x"
@@ -268,7 +268,7 @@ def test_a_connection_is_not_reused_before_its_body_is_read(serve: Serve) -> Non
     assert (first.read(), second.read(), server.connections) == (b"x", b"x", 2)
 
 
-def test_a_body_that_is_not_read_to_its_end_closes_its_connection(serve: Serve) -> None:
+def test_an_unread_body_closes_its_connection(serve: Serve) -> None:
     heard: list[bytes] = []
     server = serve(hanging(answer_chunked(b"a", b"b"), heard=heard))
     chunks = server.client().request("GET", "/").chunks()
@@ -312,7 +312,7 @@ class Stale(Pieces):
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_question_is_asked_again_when_an_idle_connection_ends(serve: Serve, method: str) -> None:
+def test_an_idempotent_request_is_retried_on_a_stale_connection(serve: Serve, method: str) -> None:
     server = serve(always(answer()))
     client = server.client()
     client._idle.append(cast("Connection", Stale(sends=True)))
@@ -322,7 +322,9 @@ def test_a_question_is_asked_again_when_an_idle_connection_ends(serve: Serve, me
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_an_order_that_may_have_arrived_is_never_given_twice(serve: Serve, method: str) -> None:
+def test_a_non_idempotent_request_that_may_have_arrived_is_not_retried(
+    serve: Serve, method: str
+) -> None:
     server = serve(always(answer()))
     client = server.client()
     client._idle.append(cast("Connection", Stale(sends=True)))
@@ -331,7 +333,7 @@ def test_an_order_that_may_have_arrived_is_never_given_twice(serve: Serve, metho
     assert server.connections == 0
 
 
-def test_an_order_of_which_nothing_was_sent_is_given_on_a_fresh_connection(serve: Serve) -> None:
+def test_a_non_idempotent_request_that_was_not_sent_uses_a_new_connection(serve: Serve) -> None:
     server = serve(always(answer()))
     client = server.client()
     client._idle.append(cast("Connection", Stale(sends=False)))
@@ -339,7 +341,7 @@ def test_an_order_of_which_nothing_was_sent_is_given_on_a_fresh_connection(serve
     assert [request.body for request in server.requests] == [b"tar"]
 
 
-def test_an_idle_connection_that_has_ended_is_left_out(serve: Serve) -> None:
+def test_a_closed_idle_connection_is_not_used(serve: Serve) -> None:
     gone = threading.Event()
 
     def once(peer: Peer) -> None:
@@ -355,7 +357,7 @@ def test_an_idle_connection_that_has_ended_is_left_out(serve: Serve) -> None:
     assert client.request("POST", "/").read() == b"y"
 
 
-def test_an_order_whose_answer_is_lost_is_an_error(serve: Serve) -> None:
+def test_a_lost_answer_to_a_non_idempotent_request_is_an_error(serve: Serve) -> None:
     server = serve(lambda peer: peer.request())
     with pytest.raises(EngineLostError, match="closed the connection"):
         server.client().request("POST", "/containers/create", content=json_content({}))
@@ -408,7 +410,7 @@ def test_a_request_with_all_its_parts(serve: Serve) -> None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_nothing_in_a_path_or_query_can_end_the_line(text: str) -> None:
+def test_a_path_or_query_cannot_end_the_request_line(text: str) -> None:
     quoted = (quote(text) if text.isprintable() else "") + encode_query({text: text})
     assert quoted.isascii()
     assert quoted.isprintable()
@@ -419,14 +421,14 @@ def test_a_file_name_that_is_not_text_is_sent_as_its_bytes() -> None:
     assert encode_query({"path": "/caf\udce9"}) == "path=%2Fcaf%E9"
 
 
-def test_a_question_has_no_body(serve: Serve) -> None:
+def test_a_get_request_has_no_body(serve: Serve) -> None:
     server = serve(always(answer()))
     server.client().request("GET", "/").read()
     server.client().request("DELETE", "/").read()
     assert [request.headers.get("content-length") for request in server.requests] == [None, "0"]
 
 
-def test_a_streamed_body_arrives_whole(serve: Serve) -> None:
+def test_a_streamed_body_arrives_completely(serve: Serve) -> None:
     server = serve(always(answer()))
     pieces = [b"a" * 70_000, b"", memoryview(b"bc"), b"d"]
     client = server.client()
@@ -453,7 +455,7 @@ def test_an_error_of_the_body_itself_passes_through(serve: Serve) -> None:
     assert heard == [b"5\r\nfirst\r\n"], "the engine sees that the body has no end"
 
 
-def test_an_engine_lost_by_the_body_itself_passes_through(serve: Serve) -> None:
+def test_a_lost_engine_error_of_the_body_passes_through(serve: Serve) -> None:
     server = serve(lambda peer: (peer.head(), peer.hear()))
 
     def body() -> Iterator[bytes]:
@@ -473,9 +475,7 @@ def test_an_engine_lost_by_the_body_itself_passes_through(serve: Serve) -> None:
     ],
     ids=["fixed length", "until the end"],
 )
-def test_an_engine_that_refuses_a_body_early_is_heard(
-    serve: Serve, said: bytes, *, reused: bool
-) -> None:
+def test_an_early_refusal_of_a_body_is_read(serve: Serve, said: bytes, *, reused: bool) -> None:
     closed = threading.Event()
 
     def refuse(peer: Peer) -> None:
@@ -505,7 +505,7 @@ def test_an_engine_that_refuses_a_body_early_is_heard(
     assert client._idle == []
 
 
-def test_an_engine_that_goes_away_during_a_body_is_lost(serve: Serve) -> None:
+def test_an_engine_that_disappears_during_a_body_is_lost(serve: Serve) -> None:
     closed = threading.Event()
 
     def leave(peer: Peer) -> None:
@@ -523,7 +523,7 @@ def test_an_engine_that_goes_away_during_a_body_is_lost(serve: Serve) -> None:
         serve(leave).client().request("POST", "/build", content=Content(data=body()))
 
 
-def test_a_connection_is_handed_over_with_what_came_early(serve: Serve) -> None:
+def test_an_upgraded_connection_includes_early_bytes(serve: Serve) -> None:
     def upgrade(peer: Peer) -> None:
         request = peer.request()
         assert request.headers["upgrade"] == "tcp"
@@ -565,7 +565,7 @@ def test_a_refusal_quotes_the_engine(serve: Serve, body: bytes, message: str) ->
     assert client.request("GET", "/x").read() == b"next"
 
 
-def test_a_refusal_without_an_end_is_cut(serve: Serve) -> None:
+def test_an_endless_refusal_is_truncated(serve: Serve) -> None:
     def endless(peer: Peer) -> None:
         peer.request()
         peer.say(b"HTTP/1.1 500 X\r\n\r\n")
@@ -578,7 +578,7 @@ def test_a_refusal_without_an_end_is_cut(serve: Serve) -> None:
     assert caught.value.message == f"{'x' * 1000} […] {'x' * 3000}"
 
 
-def test_a_refusal_that_breaks_off_keeps_what_came(serve: Serve) -> None:
+def test_a_truncated_refusal_keeps_its_beginning(serve: Serve) -> None:
     server = serve(always(b"HTTP/1.1 409 X\r\nContent-Length: 99\r\n\r\nin use"))
     with pytest.raises(EngineError, match="in use"):
         server.client().request("GET", "/x", seconds=0.05)
@@ -589,12 +589,12 @@ PANIC = answer(
 )
 
 
-def test_a_question_on_which_the_engine_panics_is_asked_again(serve: Serve) -> None:
+def test_an_idempotent_request_is_retried_after_a_panic(serve: Serve) -> None:
     client = serve(always(PANIC, PANIC, answer(200, b"found"))).client()
     assert client.request("GET", "/x").read() == b"found"
 
 
-def test_a_list_that_is_refused_during_a_removal_is_requested_again(
+def test_a_list_that_fails_during_a_removal_is_retried(
     serve: Serve,
 ) -> None:
     words = b"determining buildah container for container 1f: container not known"
@@ -603,7 +603,7 @@ def test_a_list_that_is_refused_during_a_removal_is_requested_again(
     assert client.request("GET", "/containers/json").read() == b"[]"
 
 
-def test_a_thing_that_is_not_there_is_not_asked_for_again(serve: Serve) -> None:
+def test_a_missing_object_is_not_requested_again(serve: Serve) -> None:
     gone = answer(404, b'{"message": "image not known"}')
     client = serve(always(gone, answer(200, b"next"))).client()
     with pytest.raises(EngineError, match="image not known"):
@@ -611,9 +611,7 @@ def test_a_thing_that_is_not_there_is_not_asked_for_again(serve: Serve) -> None:
     assert client.request("GET", "/x").read() == b"next"
 
 
-def test_an_engine_that_always_panics_is_believed(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_persistent_panic_is_reported(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "_PASSING_PAUSE_SECONDS", 0)
     client = serve(always(*[PANIC] * 5, answer(200, b"next"))).client()
     with pytest.raises(EngineError, match="runtime error"):
@@ -621,7 +619,7 @@ def test_an_engine_that_always_panics_is_believed(
     assert client.request("GET", "/x").read() == b"next"
 
 
-def test_an_order_on_which_the_engine_panics_is_not_given_again(serve: Serve) -> None:
+def test_a_non_idempotent_request_is_not_retried_after_a_panic(serve: Serve) -> None:
     client = serve(always(PANIC, answer(200, b"next"))).client()
     with pytest.raises(EngineError, match="runtime error"):
         client.request("POST", "/x")
@@ -636,13 +634,13 @@ def test_an_accepted_status_is_not_a_refusal(serve: Serve) -> None:
 # Silence ------------------------------------------------------------------------------------------
 
 
-def test_no_engine_listens() -> None:
+def test_an_address_without_a_listener_is_unavailable() -> None:
     nowhere = Client(Endpoint(url="unix:///nowhere", path="/nowhere"))
     with pytest.raises(EngineUnavailableError, match="cannot be reached: No such file"):
         nowhere.request("GET", "/")
 
 
-def test_a_socket_that_was_left_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_stale_socket_is_unavailable(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("s") / "s")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -650,7 +648,7 @@ def test_a_socket_that_was_left_behind(tmp_path_factory: pytest.TempPathFactory)
         Client(Endpoint(url=path, path=path)).request("GET", "/")
 
 
-def test_no_engine_accepts(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_listener_that_never_accepts_times_out(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = str(tmp_path_factory.mktemp("s") / "s")
     endpoint = Endpoint(url=path, path=path)
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as queue:
@@ -666,7 +664,7 @@ def test_no_engine_accepts(tmp_path_factory: pytest.TempPathFactory) -> None:
             Client(endpoint).request("GET", "/", seconds=0.05)
 
 
-def test_an_engine_that_accepts_and_says_nothing(serve: Serve) -> None:
+def test_an_engine_that_never_answers_times_out(serve: Serve) -> None:
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         serve(Peer.hear).client().request("POST", "/", seconds=0.05)
 
@@ -680,7 +678,7 @@ def test_another_protocol_is_reported_at_once(serve: Serve) -> None:
         serve(greet).client().request("GET", "/", seconds=60)
 
 
-def test_an_engine_that_never_comes_to_the_point(serve: Serve) -> None:
+def test_an_endless_head_is_an_error(serve: Serve) -> None:
     def dribble(peer: Peer) -> None:
         peer.say(b"HTTP/1.1 200 OK\r\nX: ")
         while True:
@@ -694,14 +692,14 @@ def test_an_engine_that_never_comes_to_the_point(serve: Serve) -> None:
         serve(dribble).client().request("GET", "/", seconds=0.1)
 
 
-def test_a_head_that_comes_too_late() -> None:
+def test_a_late_head_times_out() -> None:
     connection = Pieces(b"HTTP/1.1 200 OK\r\n", b"\r\n")
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         answer_on(connection, deadline=0.0)
     assert connection.closed
 
 
-def test_an_engine_that_does_not_take_a_body(serve: Serve) -> None:
+def test_an_engine_that_does_not_read_a_body_times_out(serve: Serve) -> None:
     release = threading.Event()
     server = serve(lambda _: release.wait(10))
     with pytest.raises(EngineUnavailableError, match="does not answer"):
@@ -711,13 +709,13 @@ def test_an_engine_that_does_not_take_a_body(serve: Serve) -> None:
     release.set()
 
 
-def test_an_engine_that_falls_silent_in_a_body(serve: Serve) -> None:
+def test_an_engine_that_falls_silent_in_a_body_times_out(serve: Serve) -> None:
     server = serve(hanging(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"))
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         server.client().request("GET", "/", seconds=0.05).read()
 
 
-def test_another_thread_ends_a_read(serve: Serve) -> None:
+def test_closing_from_another_thread_ends_a_read(serve: Serve) -> None:
     reading = threading.Event()
     server = serve(hanging(b"HTTP/1.1 200 OK\r\n\r\nx"))
     found = server.client().request("GET", "/", seconds=None)
@@ -740,11 +738,11 @@ def test_another_thread_ends_a_read(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("url", ["tcp://a..b:1", "tcp://\0:1"])
-def test_a_host_name_that_is_invalid_is_an_engine_unavailable(url: str) -> None:
+def test_an_invalid_host_name_is_an_unavailable_engine(url: str) -> None:
     host = url.removeprefix("tcp://").removesuffix(":1")
     with pytest.raises(EngineUnavailableError, match="cannot be reached"):
         Client(Endpoint(url=url, host=host, port=1)).request("GET", "/")
 
 
-def test_bodies_are_json_that_an_engine_reads() -> None:
+def test_bodies_are_valid_json() -> None:
     assert json.loads(answer_json({"a": [1]}).partition(b"\r\n\r\n")[2]) == {"a": [1]}

@@ -65,7 +65,7 @@ def over(name: str, serve: Serve, *, tls: bool) -> tuple[Any, Any]:
 
 
 @ENGINES
-def test_a_login_does_not_travel_in_clear(name: str, serve: Serve) -> None:
+def test_a_login_is_not_sent_over_plain_tcp(name: str, serve: Serve) -> None:
     backend, server = over(name, serve, tls=False)
     with pytest.raises(OptionError, match=f"plain TCP: the login for {HOST}") as caught:
         backend.pull(REFERENCE, lambda _: None)
@@ -74,7 +74,7 @@ def test_a_login_does_not_travel_in_clear(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_with_tls_it_does(name: str, serve: Serve) -> None:
+def test_a_login_is_sent_over_tls(name: str, serve: Serve) -> None:
     backend, server = over(name, serve, tls=True)
     backend.pull(REFERENCE, lambda _: None)
     backend.push(PUSH, lambda _: None)
@@ -83,7 +83,7 @@ def test_with_tls_it_does(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_the_user_can_allow_it(name: str, serve: Serve) -> None:
+def test_the_user_can_allow_plain_tcp(name: str, serve: Serve) -> None:
     backend, _ = over(name, serve, tls=False)
     allow_plaintext()
     # The server speaks TLS, so what comes is an error of the connection, and no refusal of ours.
@@ -93,7 +93,7 @@ def test_the_user_can_allow_it(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_neither_does_the_password_of_a_proxy(
+def test_the_password_of_a_proxy_is_not_sent_over_plain_tcp(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend, server = over(name, serve, tls=False)

@@ -74,7 +74,7 @@ def has_ended(process: int) -> bool:
 
 
 @pytest.mark.parametrize("end", [None, OSError("a step failed")])
-def test_the_service_ends_with_the_build_and_its_socket_goes(
+def test_the_service_ends_with_the_build_and_its_socket_is_removed(
     service: subprocess.Popen[bytes], tmp_path: Path, end: Exception | None
 ) -> None:
     before = [set[str]()]
@@ -97,7 +97,7 @@ def test_an_interrupt_kills_the_step_and_waits_for_the_removal(
     assert service.wait(60) == -signal.SIGTERM
 
 
-def test_what_is_never_removed_is_not_waited_for_for_ever(
+def test_waiting_for_a_removal_is_limited(
     service: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(podman_build, "_CLEANUP_SECONDS", 0)
@@ -146,7 +146,7 @@ def test_the_guard_ends_the_build_of_a_killed_host_process(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == []
 
 
-def test_a_build_whose_guard_was_killed_too_is_found_and_ended(
+def test_a_build_without_its_guard_is_found_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(private_directory, "private_directory", lambda: str(tmp_path))
@@ -159,7 +159,7 @@ def test_a_build_whose_guard_was_killed_too_is_found_and_ended(
     assert os.listdir(tmp_path) == []
 
 
-def test_a_build_whose_host_process_lives_is_left_alone(
+def test_a_build_with_a_live_host_process_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(private_directory, "private_directory", lambda: str(tmp_path))

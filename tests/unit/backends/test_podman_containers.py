@@ -29,7 +29,7 @@ def podman(server: Server) -> Podman:
     return Podman(server.client(), info)
 
 
-def test_input_goes_where_no_output_is_read() -> None:
+def test_input_uses_a_connection_without_output() -> None:
     heard: Queue[bytes] = Queue()
 
     def input_(peer: Peer) -> None:
@@ -54,7 +54,7 @@ def test_a_terminal_needs_one_connection() -> None:
 
 
 @pytest.mark.parametrize("tty", [False, True])
-def test_a_port_that_is_taken_already_shows_when_the_streams_are_opened(tty: bool) -> None:
+def test_a_taken_port_is_reported_when_the_streams_are_opened(tty: bool) -> None:
     taken = answer_json({"message": "listen tcp 127.0.0.1:80: bind: address already in use"}, 500)
     with (
         Server(always(taken)) as server,
@@ -71,7 +71,7 @@ def test_a_failed_second_connection_closes_the_first() -> None:
         podman(server).attach("c", tty=False)
 
 
-def test_a_container_that_is_just_ending_is_removed_when_it_has_ended() -> None:
+def test_an_ending_container_is_removed_after_its_end() -> None:
     with Server(always(ENDING, answer(200, b"0"), answer(204))) as server:
         podman(server).remove("c")
         assert [(r.method, r.path) for r in server.requests] == [
@@ -116,7 +116,7 @@ def removals(table: dict[str, bytes], *, volumes: bool) -> list[str]:
         ]
 
 
-def test_anonymous_volumes_stay_unless_they_are_asked_for() -> None:
+def test_anonymous_volumes_are_kept_by_default() -> None:
     assert removals({}, volumes=False) == ["c?force=1&timeout=0"]
 
 
@@ -148,13 +148,13 @@ def test_anonymous_volumes_stay_unless_they_are_asked_for() -> None:
     ],
     ids=["none", "gone", "named", "own", "named by an id", "another container's"],
 )
-def test_only_those_anonymous_volumes_go_that_were_made_for_it(
+def test_only_the_container_s_own_anonymous_volumes_are_removed(
     table: dict[str, bytes], asked: list[str]
 ) -> None:
     assert removals(table, volumes=True) == asked
 
 
-def test_volumes_are_not_asked_for_where_the_container_was_looked_at_before() -> None:
+def test_volumes_of_an_inspected_container_are_not_looked_up_again() -> None:
     with Server(routes({"GET /containers/.*": container(), "DELETE .*": answer(204)})) as server:
         backend = podman(server)
         backend.state("c")

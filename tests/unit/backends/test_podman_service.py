@@ -106,7 +106,7 @@ def connect() -> Endpoint:
 # Starting -----------------------------------------------------------------------------------------
 
 
-def test_podman_is_reached_with_no_socket_at_all(host: Host) -> None:
+def test_podman_is_reached_without_a_socket(host: Host) -> None:
     engine = podman_engine.connect(Target())
     engine.close()
     assert engine.info.version == "4.3.1"
@@ -120,7 +120,7 @@ def test_a_service_is_shared(host: Host) -> None:
     assert len(host.started()) == 1
 
 
-def test_ten_first_users_at_once_start_one_service(
+def test_ten_simultaneous_first_users_start_one_service(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Endpoint] = []
@@ -154,7 +154,7 @@ def test_no_other_user_can_open_the_socket(host: Host) -> None:
     assert path.parent.parent == host.runtime
 
 
-def test_the_service_is_handed_its_socket_as_systemd_does_it(host: Host) -> None:
+def test_the_service_inherits_its_socket_as_from_systemd(host: Host) -> None:
     connect()
     (note,) = host.started()
     assert note["environ"]["LISTEN_PID"] == str(note["pid"])
@@ -162,7 +162,7 @@ def test_the_service_is_handed_its_socket_as_systemd_does_it(host: Host) -> None
     assert note["arguments"] == ["system", "service", "--time=120"]
 
 
-def test_the_user_says_how_long_the_service_stays(
+def test_the_user_sets_the_idle_time_of_the_service(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect()
@@ -175,7 +175,7 @@ def test_the_user_says_how_long_the_service_stays(
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "٣", "soon", " 5", "9" * 5000])
-def test_a_time_that_is_invalid_is_refused(
+def test_an_invalid_idle_time_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv(configuration.IDLE_VARIABLE, text)
@@ -184,7 +184,7 @@ def test_a_time_that_is_invalid_is_refused(
     assert host.started() == []
 
 
-def test_the_service_holds_nothing_of_its_first_user(
+def test_the_service_inherits_no_descriptors_or_locks(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -232,7 +232,9 @@ def test_closed_standard_streams_do_no_harm(host: Host) -> None:
     assert host.started()[0]["descriptors"]["3"] == "socket"
 
 
-def test_the_service_speaks_for_itself_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_the_service_is_clean(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     foreign = (
         "CONTAINER_HOST",
         "LISTEN_FDNAMES",
@@ -254,7 +256,7 @@ def test_the_service_speaks_for_itself_alone(host: Host, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("value", ["", "relative", "/nowhere/at/all", "/dev/null"])
 @pytest.mark.parametrize("name", ["TMPDIR", "XDG_RUNTIME_DIR", "HOME"])
-def test_a_directory_that_a_variable_names_and_that_does_not_exist_is_not_passed_on(
+def test_a_missing_directory_in_a_variable_is_not_passed_on(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -267,7 +269,7 @@ def test_a_directory_that_a_variable_names_and_that_does_not_exist_is_not_passed
     assert host.started()[0]["environ"].get(name) == usual[name]
 
 
-def test_directories_that_exist_are_passed_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_directories_are_passed_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(host.temporary))
     connect()
     environ = host.started()[0]["environ"]
@@ -275,7 +277,7 @@ def test_directories_that_exist_are_passed_on(host: Host, monkeypatch: pytest.Mo
     assert environ["XDG_RUNTIME_DIR"] == str(host.runtime)
 
 
-def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
+def test_an_ended_service_is_started_again(host: Host) -> None:
     first = connect()
     host.end()
     assert Path(first.path).exists(), "its socket was not removed"
@@ -284,14 +286,14 @@ def test_a_service_that_has_gone_is_started_again(host: Host) -> None:
     assert len(children._started) == 1, "the first one was collected"
 
 
-def test_a_service_that_ends_just_as_we_come_is_started_again(host: Host) -> None:
+def test_a_service_that_ends_during_the_connection_is_started_again(host: Host) -> None:
     # The first one takes the connection and goes, as one whose idle time is over.
     host.install(f"test -e {host.notes}/once && {SERVES}\n: > {host.notes}/once\nexit 0")
     connect()
     assert len(host.started()) == 1
 
 
-def test_the_files_of_services_that_have_gone_go_when_another_is_started(
+def test_files_of_ended_services_are_removed_at_the_next_start(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def service(number: int, *, old: bool) -> Path:
@@ -314,7 +316,7 @@ def test_the_files_of_services_that_have_gone_go_when_another_is_started(
     assert lives.exists()
 
 
-def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(
+def test_a_lock_that_was_removed_meanwhile_is_taken_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "lock"
@@ -350,7 +352,7 @@ def test_a_program_that_ends_at_once_is_quoted(host: Host) -> None:
     )
 
 
-def test_a_program_that_never_answers_is_given_up(
+def test_a_program_that_never_answers_times_out(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.install("echo 'migrating storage'\nexec sleep 60")
@@ -360,16 +362,14 @@ def test_a_program_that_never_answers_is_given_up(
     assert "migrating storage" in caught.value.hint
 
 
-def test_a_program_that_cannot_be_executed(host: Host) -> None:
+def test_a_program_that_cannot_be_executed_is_reported(host: Host) -> None:
     host.program.write_text("#!/nonexistent/interpreter\n")
     with pytest.raises(EngineUnavailableError, match="does not start") as caught:
         connect()
     assert "not found" in caught.value.hint
 
 
-def test_a_directory_in_which_nothing_can_be_written(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_directory_is_reported(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = os.open
 
     def full(path: str, flags: int, mode: int = 0, *, dir_fd: int | None = None) -> int:
@@ -384,7 +384,7 @@ def test_a_directory_in_which_nothing_can_be_written(
     assert "CONTAINER_HOST" in caught.value.hint
 
 
-def test_a_log_of_any_bytes_and_size(host: Host) -> None:
+def test_a_log_may_have_any_content_and_size(host: Host) -> None:
     path = host.runtime / "x.log"
     endpoint = Endpoint(url="", path=str(host.runtime / "x.sock"))
     assert podman_service.log_tail(endpoint) == ""
@@ -396,7 +396,7 @@ def test_a_log_of_any_bytes_and_size(host: Host) -> None:
 # The program --------------------------------------------------------------------------------------
 
 
-def test_the_first_program_on_path_is_taken(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_program_on_path_is_used(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     shadows = host.temporary / "podman"
     shadows.mkdir()  # a directory of that name is not a program
     plain = host.runtime / "podman"
@@ -444,7 +444,7 @@ def test_no_program_is_an_engine_not_found(host: Host, monkeypatch: pytest.Monke
         "no_proxy",
     ],
 )
-def test_what_a_service_keeps_decides_which_one_serves(
+def test_settings_that_a_service_keeps_are_part_of_its_key(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str, tmp_path: Path
 ) -> None:
     before = configuration.service_key(str(host.program))
@@ -453,7 +453,7 @@ def test_what_a_service_keeps_decides_which_one_serves(
 
 
 @pytest.mark.parametrize("name", ["TERM", "LANG", "XDG_SESSION_ID", "PWD", "BUILDR_BACKEND"])
-def test_what_a_service_does_not_need_decides_nothing(
+def test_other_settings_are_not_part_of_the_key(
     host: Host, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     before = configuration.service_key(str(host.program))
@@ -461,7 +461,7 @@ def test_what_a_service_does_not_need_decides_nothing(
     assert configuration.service_key(str(host.program)) == before
 
 
-def test_another_program_or_configuration_is_another_service(
+def test_another_program_or_configuration_uses_another_service(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = [configuration.service_key(str(host.program))]
@@ -482,7 +482,7 @@ def test_another_program_or_configuration_is_another_service(
 # The directory ------------------------------------------------------------------------------------
 
 
-def test_a_directory_of_ours_is_closed_to_others(host: Host) -> None:
+def test_our_directory_is_private(host: Host) -> None:
     directory = host.runtime / "buildr"
     directory.mkdir(mode=0o755)
     assert private_directory.private_directory() == str(directory)
@@ -523,7 +523,7 @@ def test_another_user_s_directory_is_left_alone(
     assert not (host.runtime / "buildr").exists(), "root leaves nothing in a user's directory"
 
 
-def test_a_runtime_directory_that_is_too_deep_for_a_socket(
+def test_a_runtime_directory_with_a_long_path_is_not_used(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deep = host.runtime / ("d" * 90)
@@ -532,12 +532,12 @@ def test_a_runtime_directory_that_is_too_deep_for_a_socket(
     assert connect().path.startswith(str(host.temporary))
 
 
-def test_no_runtime_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runtime_directory_may_be_missing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(host.runtime / "absent"))
     assert private_directory.private_directory().startswith(str(host.temporary))
 
 
-def test_a_path_that_just_fits() -> None:
+def test_the_longest_possible_path_is_used() -> None:
     name = "build-4194304-000000000000-000000.sock"  # the largest pid there can be, proc(5)
     directory = "/" + "d" * (107 - len(f"//{name}"))
     assert private_directory._socket_fits(directory)
@@ -546,7 +546,7 @@ def test_a_path_that_just_fits() -> None:
         listener.bind(f"{directory}/{name}")
 
 
-def test_a_run_of_lower_priority_has_a_service_of_its_own(
+def test_a_run_with_lower_priority_has_its_own_service(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = configuration.service_key(str(host.program))

@@ -62,7 +62,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path, monkeypatch)
 
 
-def test_what_podman_leaves_of_an_upload_goes_with_the_service(place: Place) -> None:
+def test_leftovers_of_an_upload_are_removed_with_the_service(place: Place) -> None:
     service, folder = place.start()
     assert folder.parent == place.usual
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -72,7 +72,7 @@ def test_what_podman_leaves_of_an_upload_goes_with_the_service(place: Place) -> 
     assert place.left() == []
 
 
-def test_it_lies_where_the_user_wants_temporary_files(
+def test_the_folder_is_in_the_user_s_temporary_directory(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -83,7 +83,7 @@ def test_it_lies_where_the_user_wants_temporary_files(
 
 
 @pytest.mark.parametrize("file", ["containers.conf", "containers.conf.d/mine.conf"])
-def test_a_configured_place_stays(
+def test_a_configured_directory_is_used(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     path = tmp_path / "config" / "containers" / file
@@ -97,7 +97,7 @@ def test_a_configured_place_stays(
     forget(place.start()[0])
 
 
-def test_where_podman_s_own_state_would_follow_it_stays(
+def test_the_directory_is_not_changed_if_podman_s_state_would_follow(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(private_folders, "TEMPORARY", str(place.directory.parent))
@@ -107,7 +107,7 @@ def test_where_podman_s_own_state_would_follow_it_stays(
 
 
 @pytest.mark.parametrize("there", ["/proc", "relative", "/nowhere"])
-def test_where_no_folder_can_be_made_podman_says_so_itself(
+def test_podman_reports_itself_that_no_folder_can_be_created(
     place: Place, monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
     monkeypatch.setenv("TMPDIR", there)
@@ -128,9 +128,7 @@ def test_caches_of_steps_outlive_the_build(place: Place) -> None:
     assert sorted(os.listdir(place.usual / "buildah-cache-1")) == ["first", "second"]
 
 
-def test_nothing_is_removed_where_something_is_mounted(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_with_mounts_is_not_removed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     service, folder = place.start()
     (folder / "mnt").mkdir()
     monkeypatch.setattr(temporary_folder, "_holds_mount", lambda found: found == str(folder))
@@ -155,7 +153,7 @@ def test_a_service_that_cannot_be_started_leaves_nothing(
     assert place.left() == []
 
 
-def test_what_is_left_is_removed_and_what_lives_or_is_young_is_kept(place: Place) -> None:
+def test_leftovers_are_removed_and_live_or_young_services_kept(place: Place) -> None:
     def listen(name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(place.directory / name))
@@ -213,9 +211,7 @@ class FromElsewhere:
 
 
 @pytest.mark.parametrize("of_namespace", ["1", pid_namespace()], ids=["another", "ours"])
-def test_a_build_whose_host_process_lives_in_another_pid_namespace_is_left_alone(
-    place: Place, of_namespace: str
-) -> None:
+def test_a_build_in_another_pid_namespace_is_left_alone(place: Place, of_namespace: str) -> None:
     build = FromElsewhere(place, of_namespace=of_namespace)
     before = place.left()
     assert list(private_service.left_behind()) == []
@@ -225,7 +221,7 @@ def test_a_build_whose_host_process_lives_in_another_pid_namespace_is_left_alone
     build.end_host_process()
 
 
-def test_a_service_in_another_pid_namespace_is_left_to_end_by_itself(place: Place) -> None:
+def test_a_service_in_another_pid_namespace_ends_by_itself(place: Place) -> None:
     build = FromElsewhere(place, of_namespace="1")
     build.end_host_process()
     before = place.left()
@@ -237,7 +233,7 @@ def test_a_service_in_another_pid_namespace_is_left_to_end_by_itself(place: Plac
     assert place.left() == []
 
 
-def test_a_service_whose_host_process_has_gone_is_found(place: Place) -> None:
+def test_a_service_without_its_host_process_is_found(place: Place) -> None:
     build = FromElsewhere(place, of_namespace=pid_namespace())
     build.end_host_process()
     assert [service.endpoint.path for service in private_service.left_behind()] == [str(build.path)]

@@ -188,11 +188,11 @@ def created(name: str, serve: Serve, spec: ContainerSpec) -> tuple[Any, dict[str
     return request.json, request.query
 
 
-def test_every_option_as_podman_takes_it(serve: Serve) -> None:
+def test_every_option_has_podman_s_form(serve: Serve) -> None:
     assert created("podman", serve, FULL) == (OF_PODMAN, {})
 
 
-def test_every_option_as_docker_takes_it(serve: Serve) -> None:
+def test_every_option_has_docker_s_form(serve: Serve) -> None:
     assert created("docker", serve, FULL) == (OF_DOCKER, {"name": "mine"})
 
 
@@ -253,7 +253,7 @@ OTHER_MOUNTS = {
 }
 
 
-def test_the_tables_know_every_field() -> None:
+def test_the_tables_have_every_field() -> None:
     """A new field belongs into both backends, and then into these tables."""
     assert OTHERS.keys() | HINTS == asdict(PLAIN).keys()
     assert OTHER_PORTS.keys() == asdict(PORT).keys()
@@ -292,7 +292,7 @@ def test_a_health_check_has_all_its_times_in_nanoseconds(name: str, serve: Serve
     ("restart", "name_of_it", "tries"),
     [("no", None, 0), ("always", "always", 0), ("on-failure:3", "on-failure", 3)],
 )
-def test_a_restart_policy_as_the_engines_take_it(
+def test_restart_policies_have_the_engines_forms(
     name: str, serve: Serve, restart: str, name_of_it: str | None, tries: int
 ) -> None:
     body, _ = created(name, serve, ContainerSpec(image=IMAGE, restart=restart))
@@ -304,9 +304,7 @@ def test_a_restart_policy_as_the_engines_take_it(
 
 
 @ENGINES
-def test_a_directory_in_memory_that_is_asked_for_is_not_mounted_twice(
-    name: str, serve: Serve
-) -> None:
+def test_a_requested_tmpfs_is_not_mounted_twice(name: str, serve: Serve) -> None:
     wanted = (Tmpfs(target="/tmp", size=1 << 20),)
     spec = ContainerSpec(image=IMAGE, tmpfs=wanted, hardened=True, home="/home/app")
     text = json.dumps(created(name, serve, spec)[0])
@@ -336,7 +334,7 @@ def test_podman_unsets_what_the_image_does_not_set(
     assert created("podman", serve, spec)[0]["unsetenv"] == unset
 
 
-def test_known_variables_of_the_image_are_not_asked_for(serve: Serve) -> None:
+def test_known_variables_of_the_image_are_not_looked_up(serve: Serve) -> None:
     server = serve(with_routes("podman", {"POST /containers/create": answer_json({"Id": ID}, 201)}))
     backend = reach("podman", server)
     before = len(server.requests)
@@ -394,7 +392,7 @@ def test_nothing_is_mounted_twice_in_a_hardened_container(
         ("backend", ({"nsmode": "bridge"}, {"backend": {}})),
     ],
 )
-def test_a_network_as_podman_takes_it(
+def test_a_network_has_podman_s_form(
     serve: Serve, network: str | None, asked: tuple[object, object]
 ) -> None:
     body, _ = created("podman", serve, ContainerSpec(image=IMAGE, networks=named(network)))
@@ -402,7 +400,7 @@ def test_a_network_as_podman_takes_it(
 
 
 @pytest.mark.parametrize("network", [None, "none", "host", "backend"])
-def test_a_network_as_docker_takes_it(serve: Serve, network: str | None) -> None:
+def test_a_network_has_docker_s_form(serve: Serve, network: str | None) -> None:
     body, _ = created("docker", serve, ContainerSpec(image=IMAGE, networks=named(network)))
     assert body["HostConfig"].get("NetworkMode") == network
 
@@ -437,7 +435,7 @@ def test_docker_joins_the_first_network_and_then_the_others(serve: Serve) -> Non
     assert json.loads(second.body) == {"Container": ID, "EndpointConfig": endpoint}
 
 
-def test_where_a_network_cannot_be_joined_no_container_is_left(serve: Serve) -> None:
+def test_a_failure_to_join_a_network_leaves_no_container(serve: Serve) -> None:
     refusal = answer_json({"message": "network back not found"}, 404)
     server = serve(
         with_routes(
@@ -455,7 +453,7 @@ def test_where_a_network_cannot_be_joined_no_container_is_left(serve: Serve) -> 
     assert server.requests[-1].method == "DELETE"
 
 
-def test_an_alias_in_the_first_network_of_docker(serve: Serve) -> None:
+def test_docker_gets_the_alias_in_the_first_network(serve: Serve) -> None:
     body, _ = created("docker", serve, ContainerSpec(image=IMAGE, networks=NETWORKS[1:]))
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"back": {"Aliases": ["db"]}}}
 
@@ -468,7 +466,7 @@ DEVICES = (
 )
 
 
-def test_devices_as_podman_takes_them(serve: Serve) -> None:
+def test_devices_have_podman_s_form(serve: Serve) -> None:
     spec = ContainerSpec(image=IMAGE, devices=DEVICES, gpus=2)
     body, _ = created("podman", serve, spec)
     assert [row["path"] for row in body["devices"]] == [
@@ -483,7 +481,7 @@ def test_devices_as_podman_takes_them(serve: Serve) -> None:
     ("gpus", "asked"),
     [(-1, {"Count": -1}), (2, {"Count": 2}), (("0", "GPU-1"), {"DeviceIDs": ["0", "GPU-1"]})],
 )
-def test_devices_as_docker_takes_them(serve: Serve, gpus: Any, asked: dict[str, object]) -> None:
+def test_devices_have_docker_s_form(serve: Serve, gpus: Any, asked: dict[str, object]) -> None:
     body, _ = created("docker", serve, ContainerSpec(image=IMAGE, devices=DEVICES, gpus=gpus))
     assert body["HostConfig"]["Devices"] == [
         {"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/other", "CgroupPermissions": "rw"}
@@ -525,7 +523,7 @@ def test_the_error_of_an_engine_without_gpus_says_what_to_install(
 
 
 @ENGINES
-def test_limits_of_processes(name: str, serve: Serve) -> None:
+def test_process_limits_have_the_engines_forms(name: str, serve: Serve) -> None:
     limits = (
         Ulimit(name="nofile", soft=1, hard=2),
         Ulimit(name="core", soft=-1, hard=-1),
@@ -571,7 +569,7 @@ def test_a_removed_image_is_reported_as_such(name: str, serve: Serve) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("document", [None, [], "x", {}, {"id": "x"}])
-def test_a_creation_that_is_answered_with_nonsense(
+def test_an_invalid_answer_to_a_creation_is_an_error(
     name: str, serve: Serve, document: object
 ) -> None:
     script = with_routes(name, {"POST /containers/create": answer_json(document, 201)})
@@ -601,7 +599,7 @@ def state(name: str, serve: Serve, moment: str) -> ContainerState:
         ("not-started", False, None),
     ],
 )
-def test_a_container_at_each_moment_of_its_life(
+def test_each_state_of_a_container_is_read(
     name: str, serve: Serve, moment: str, *, running: bool, exit_code: int | None
 ) -> None:
     found = state(name, serve, moment)
@@ -609,7 +607,7 @@ def test_a_container_at_each_moment_of_its_life(
 
 
 @ENGINES
-def test_the_ports_that_the_engine_chose(name: str, serve: Serve) -> None:
+def test_ports_chosen_by_the_engine_are_read(name: str, serve: Serve) -> None:
     ports = {(port.container, port.protocol): port for port in state(name, serve, "running").ports}
     assert ports.keys() == {(80, "tcp"), (53, "udp")}
     assert all(port.host_ip == "127.0.0.1" and port.host > 1024 for port in ports.values())
@@ -617,7 +615,7 @@ def test_the_ports_that_the_engine_chose(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_a_port_that_is_not_bound_yet(name: str, serve: Serve) -> None:
+def test_a_port_that_is_not_bound_yet_is_left_out(name: str, serve: Serve) -> None:
     found = dict(REAL[name]["running"])
     found["NetworkSettings"] = {
         "Ports": {"80/tcp": None, "81/tcp": [{"HostIp": "", "HostPort": ""}]}
@@ -645,7 +643,7 @@ def test_containers_are_listed(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_an_image_is_read_alike(name: str, serve: Serve) -> None:
+def test_both_engines_images_are_read_the_same(name: str, serve: Serve) -> None:
     server = serve(always(answer_json(REAL[name]["image"])))
     found = reach(name, server).image("localhost:5000/me/x y:1")
     assert found is not None
@@ -684,7 +682,7 @@ def test_images_are_listed_with_their_names(name: str, serve: Serve) -> None:
 
 
 @ENGINES
-def test_an_archive_without_anything_is_asked_for_again(
+def test_an_empty_archive_is_requested_again(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Podman 5.8 sends one of a container that has just ended."""
@@ -698,7 +696,7 @@ def test_an_archive_without_anything_is_asked_for_again(
 
 @ENGINES
 @pytest.mark.parametrize("used", [False, True])
-def test_an_image_with_several_names_goes_by_each_unless_it_is_used(
+def test_an_image_is_removed_by_all_its_names_unless_it_is_used(
     name: str, serve: Serve, used: bool
 ) -> None:
     image = {**REAL[name]["image"], "RepoTags": ["a:1", "b:1"]}
@@ -722,7 +720,7 @@ def test_an_image_with_several_names_goes_by_each_unless_it_is_used(
 @pytest.mark.parametrize(
     ("failures", "message"), [(4, "AlreadyExists"), (5, "AlreadyExists"), (1, "x")]
 )
-def test_a_name_that_somebody_else_gives_just_now_is_given_again(
+def test_tagging_is_retried_if_another_process_tags_at_the_same_time(
     name: str, serve: Serve, failures: int, message: str
 ) -> None:
     refused = answer_json({"message": f'image "x": {message}'}, 409)
@@ -734,12 +732,12 @@ def test_a_name_that_somebody_else_gives_just_now_is_given_again(
 
 
 @ENGINES
-def test_no_images_at_all(name: str, serve: Serve) -> None:
+def test_there_may_be_no_images(name: str, serve: Serve) -> None:
     assert engine(name, serve, always(answer_json(None))).images({}) == []
 
 
 @ENGINES
-def test_what_is_absent_is_none(name: str, serve: Serve) -> None:
+def test_absent_objects_are_none(name: str, serve: Serve) -> None:
     backend = engine(name, serve, always(answer_json({"message": "no such thing"}, 404)))
     assert backend.image("x") is None
     assert backend.state(ID) is None
@@ -753,7 +751,7 @@ def test_what_is_absent_is_none(name: str, serve: Serve) -> None:
 @pytest.mark.parametrize(
     "document", [None, [], "x", {}, {"Id": 7}, {"Id": ID, "State": {}}, {"Id": ID, "State": None}]
 )
-def test_inspections_of_another_form_are_an_engine_lost(
+def test_inspections_of_another_form_are_a_lost_engine(
     name: str, serve: Serve, document: object
 ) -> None:
     backend = engine(name, serve, always(answer_json(document)))
@@ -766,9 +764,7 @@ def test_inspections_of_another_form_are_an_engine_lost(
 
 @ENGINES
 @pytest.mark.parametrize("document", ["x", {"a": "b"}, [None], [[]], [{}], [{"Id": 7}]])
-def test_lists_of_another_form_are_an_engine_lost(
-    name: str, serve: Serve, document: object
-) -> None:
+def test_lists_of_another_form_are_a_lost_engine(name: str, serve: Serve, document: object) -> None:
     backend = engine(name, serve, always(answer_json(document)))
     with pytest.raises(EngineLostError, match="not what was asked for"):
         backend.images({})
@@ -809,7 +805,7 @@ def test_a_build_and_its_names(name: str, serve: Serve) -> None:
     assert len(events) == 1
 
 
-def test_what_only_one_engine_knows_of_a_build(serve: Serve) -> None:
+def test_options_of_a_build_for_one_engine_only(serve: Serve) -> None:
     found = {}
     for name in ("podman", "docker"):
         server = serve(always(BUILT, answer(201)))
@@ -822,7 +818,7 @@ def test_what_only_one_engine_knows_of_a_build(serve: Serve) -> None:
     assert "pull" not in found["docker"]
 
 
-def test_podman_gets_a_users_secrets_as_files_that_it_takes_out_of_the_context(
+def test_podman_gets_secrets_as_files_outside_the_context(
     serve: Serve,
 ) -> None:
     server = serve(always(BUILT, answer(201)))
@@ -846,7 +842,7 @@ def test_podman_gets_a_users_secrets_as_files_that_it_takes_out_of_the_context(
     assert found == {}
 
 
-def test_a_build_gets_the_proxies_that_the_engines_command_hands_on(
+def test_a_build_gets_the_proxies_of_the_engine_s_own_command(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config.json").write_text('{"proxies": {"default": {"httpProxy": "http://d:1"}}}')
@@ -862,14 +858,14 @@ def test_a_build_gets_the_proxies_that_the_engines_command_hands_on(
 
 
 @ENGINES
-def test_a_build_that_is_refused(name: str, serve: Serve) -> None:
+def test_a_refused_build_is_an_error(name: str, serve: Serve) -> None:
     backend = engine(name, serve, always(answer_json({"message": "unknown instruction: FRO"}, 400)))
     with pytest.raises(BuildError, match="refused the build: unknown instruction: FRO"):
         backend.build(REQUEST, lambda _: None)
 
 
 @ENGINES
-def test_a_failed_build_lets_go_of_its_connection(name: str, serve: Serve) -> None:
+def test_a_failed_build_closes_its_connection(name: str, serve: Serve) -> None:
     server = serve(hanging(answer_stream({"error": "no"}, {"stream": "more"})[:-5]))
     with pytest.raises(BuildError):
         reach(name, server).build(REQUEST, lambda _: None)
@@ -894,7 +890,7 @@ def test_a_build_whose_progress_callback_is_interrupted_closes_its_connection(
 
 
 @ENGINES
-def test_orders_to_a_container(name: str, serve: Serve) -> None:
+def test_requests_for_a_container(name: str, serve: Serve) -> None:
     server = serve(routes({"DELETE .*/images/.*": answer_json([]), ".*": answer(204)}))
     backend = reach(name, server)
     backend.start(ID)
@@ -921,7 +917,7 @@ def test_orders_to_a_container(name: str, serve: Serve) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("status", [409, 500])
-def test_killing_what_has_ended_is_fine(name: str, serve: Serve, status: int) -> None:
+def test_killing_an_exited_container_is_not_an_error(name: str, serve: Serve, status: int) -> None:
     refused = answer_json({"message": "is not running"}, status)
     engine(name, serve, always(refused, answer_json(REAL[name]["exited"]))).kill(ID, 15)
 
@@ -936,12 +932,12 @@ def test_a_running_container_that_cannot_be_killed_is_an_error(name: str, serve:
 
 @ENGINES
 @pytest.mark.parametrize("status", [204, 304, 404])
-def test_stopping_what_has_ended_is_fine(name: str, serve: Serve, status: int) -> None:
+def test_stopping_an_exited_container_is_not_an_error(name: str, serve: Serve, status: int) -> None:
     engine(name, serve, always(answer(status))).stop(ID, 10)
 
 
 @ENGINES
-def test_removing_what_is_being_removed_is_fine(name: str, serve: Serve) -> None:
+def test_removing_a_container_twice_is_not_an_error(name: str, serve: Serve) -> None:
     refused = answer_json({"message": "removal is already in progress"}, 409)
     removing = {**REAL[name]["exited"], "State": {"Status": "removing"}}
     engine(name, serve, always(refused, answer_json(removing))).remove(ID)
@@ -949,7 +945,7 @@ def test_removing_what_is_being_removed_is_fine(name: str, serve: Serve) -> None
 
 
 @ENGINES
-def test_what_cannot_be_removed_is_an_error(name: str, serve: Serve) -> None:
+def test_a_failed_removal_is_an_error(name: str, serve: Serve) -> None:
     refused = answer_json({"message": "in use"}, 409)
     backend = engine(name, serve, always(refused, answer_json(REAL[name]["exited"])))
     with pytest.raises(EngineError, match="in use"):
@@ -958,7 +954,7 @@ def test_what_cannot_be_removed_is_an_error(name: str, serve: Serve) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("status", [404, 409, 500])
-def test_a_terminal_that_has_gone_needs_no_size(name: str, serve: Serve, status: int) -> None:
+def test_resizing_an_exited_container_is_not_an_error(name: str, serve: Serve, status: int) -> None:
     backend = engine(name, serve, always(answer_json({"message": "no"}, status)))
     backend.resize(ID, rows=1, columns=1)
 
@@ -981,7 +977,7 @@ def test_a_container_that_does_not_run_has_no_processes(
 
 
 @ENGINES
-def test_a_command_that_is_not_there_as_the_engines_say_it(name: str, serve: Serve) -> None:
+def test_a_missing_command_is_recognized_in_the_engines_messages(name: str, serve: Serve) -> None:
     real = REAL[name]["start-answer"]
     refused = answer_json({"message": real["message"]}, real["status"])
     backend = engine(name, serve, always(refused, answer_json(REAL[name]["not-started"])))
@@ -991,7 +987,7 @@ def test_a_command_that_is_not_there_as_the_engines_say_it(name: str, serve: Ser
 
 
 @ENGINES
-def test_a_command_that_cannot_be_executed(name: str, serve: Serve) -> None:
+def test_a_command_that_is_not_executable_is_recognized(name: str, serve: Serve) -> None:
     refused = answer_json({"message": "exec: permission denied: OCI permission denied"}, 500)
     container = {**REAL[name]["not-started"], "State": {"Status": "created", "ExitCode": 126}}
     with pytest.raises(NotExecutableError):
@@ -1006,7 +1002,7 @@ def test_a_command_that_cannot_be_executed(name: str, serve: Serve) -> None:
         "crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
     ],
 )
-def test_the_command_is_not_blamed_for_a_limit_that_may_not_be_raised(
+def test_a_limit_that_cannot_be_raised_is_not_reported_as_a_command_error(
     name: str, serve: Serve, message: str
 ) -> None:
     refused = answer_json({"message": message, "cause": message}, 500)
@@ -1018,9 +1014,7 @@ def test_the_command_is_not_blamed_for_a_limit_that_may_not_be_raised(
 
 
 @ENGINES
-def test_the_same_capabilities_are_dropped_whatever_the_engine_grants(
-    name: str, serve: Serve
-) -> None:
+def test_both_engines_drop_the_same_capabilities(name: str, serve: Serve) -> None:
     body, _ = created(name, serve, ContainerSpec(image=IMAGE))
     dropped = body["cap_drop"] if name == "podman" else body["HostConfig"]["CapDrop"]
     assert dropped == ["AUDIT_WRITE", "MKNOD", "NET_RAW"]
@@ -1036,7 +1030,7 @@ def test_the_same_capabilities_are_dropped_whatever_the_engine_grants(
         "pasta failed with exit code 1:\nListen failed for HOST TCP port 127.0.0.1/8080: Address already in use",
     ],
 )
-def test_a_port_that_is_taken(name: str, serve: Serve, message: str) -> None:
+def test_a_taken_port_is_recognized(name: str, serve: Serve, message: str) -> None:
     refused = answer_json({"message": message}, 500)
     container = {**REAL[name]["not-started"], "State": {"Status": "created", "ExitCode": 128}}
     with pytest.raises(ContainerError, match="cannot start") as caught:
@@ -1052,7 +1046,7 @@ def test_a_port_that_is_taken(name: str, serve: Serve, message: str) -> None:
         "this container is using the 'passthrough' log driver, cannot attach: this container is not logging output",
     ],
 )
-def test_streams_that_podman_hands_to_its_service(serve: Serve, message: str) -> None:
+def test_podman_passes_streams_to_its_service(serve: Serve, message: str) -> None:
     refused = answer_json({"message": message}, 500)
     with pytest.raises(ContainerError, match="cannot start") as caught:
         engine("podman", serve, always(refused)).attach(ID, tty=True)
@@ -1060,16 +1054,14 @@ def test_streams_that_podman_hands_to_its_service(serve: Serve, message: str) ->
 
 
 @ENGINES
-def test_a_start_that_fails_says_why_even_if_the_container_has_gone(
-    name: str, serve: Serve
-) -> None:
+def test_a_failed_start_says_why_even_if_the_container_is_gone(name: str, serve: Serve) -> None:
     refused = answer_json({"message": "no space left"}, 500)
     backend = engine(name, serve, always(refused, answer_json({"message": "no such"}, 404)))
     with pytest.raises(ContainerError, match="no space left"):
         backend.start(ID)
 
 
-def test_podman_waits(serve: Serve) -> None:
+def test_waiting_with_podman(serve: Serve) -> None:
     ended = answer_json(REAL["podman"]["exited"])
     assert engine("podman", serve, always(ended)).wait(ID) == 3
     running = answer_json(REAL["podman"]["running"])
@@ -1078,13 +1070,13 @@ def test_podman_waits(serve: Serve) -> None:
     assert server.requests[-1].query == {"condition": "stopped", "interval": "2ms"}
 
 
-def test_docker_waits(serve: Serve) -> None:
+def test_waiting_with_docker(serve: Serve) -> None:
     server = serve(always(answer_json({"StatusCode": 137, "Error": None})))
     assert reach("docker", server).wait(ID) == 137
     assert server.requests[0].query == {"condition": "not-running"}
 
 
-def test_docker_cannot_wait(serve: Serve) -> None:
+def test_a_failed_wait_with_docker_is_an_error(serve: Serve) -> None:
     failed = answer_json({"StatusCode": 0, "Error": {"Message": "containerd is gone"}})
     with pytest.raises(EngineError, match="containerd is gone"):
         engine("docker", serve, always(failed)).wait(ID)
@@ -1092,7 +1084,7 @@ def test_docker_cannot_wait(serve: Serve) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("document", [None, "x", {}, [], {"StatusCode": None}])
-def test_a_wait_that_is_answered_with_nonsense(name: str, serve: Serve, document: object) -> None:
+def test_an_invalid_answer_to_a_wait_is_an_error(name: str, serve: Serve, document: object) -> None:
     state = answer_json(REAL[name]["running"])
     script = routes({"GET .*": state, "POST .*/wait": answer_json(document)})
     with pytest.raises(EngineLostError, match="not what was asked for"):
@@ -1100,7 +1092,7 @@ def test_a_wait_that_is_answered_with_nonsense(name: str, serve: Serve, document
 
 
 @ENGINES
-def test_archives_come_as_they_are(name: str, serve: Serve) -> None:
+def test_archives_are_passed_through(name: str, serve: Serve) -> None:
     server = serve(always(answer(200, b"tar")))
     backend = reach(name, server)
     assert b"".join(backend.get_archive(ID, "/a b")) == b"tar"
@@ -1113,7 +1105,7 @@ def test_archives_come_as_they_are(name: str, serve: Serve) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("tty", [False, True])
-def test_logs_are_framed_as_the_engine_frames_them(name: str, serve: Serve, *, tty: bool) -> None:
+def test_logs_are_decoded_with_the_engine_s_framing(name: str, serve: Serve, *, tty: bool) -> None:
     container = {**REAL[name]["exited"], "Config": {"Tty": tty}}
     framed = name == "podman" or not tty
     data = frame(2, b"text") if framed else b"text"
@@ -1127,7 +1119,7 @@ def test_logs_are_framed_as_the_engine_frames_them(name: str, serve: Serve, *, t
 
 
 @ENGINES
-def test_a_ping_is_one_question(name: str, serve: Serve) -> None:
+def test_a_ping_is_one_request(name: str, serve: Serve) -> None:
     server = serve(always(answer(200, b"OK")))
     backend = reach(name, server)
     backend.ping()

@@ -105,7 +105,7 @@ def sent_login(header: str) -> object:
 
 
 @ENGINES
-def test_a_push_with_the_user_s_login(name: str, serve: Serve) -> None:
+def test_a_push_uses_the_user_s_login(name: str, serve: Serve) -> None:
     stream = answer_stream({"status": "Pushing"}, {"aux": {"Digest": DIGEST}})
     server = serve(answering(name, stream))
     assert reach(name, server).push(PUSH, nothing) == DIGEST
@@ -130,7 +130,7 @@ def test_a_push_with_the_user_s_login(name: str, serve: Serve) -> None:
 
 @ENGINES
 @pytest.mark.parametrize("reference", [REFERENCE, f"{HOST}/me/hello@{DIGEST}"])
-def test_a_pull_with_the_user_s_login(name: str, serve: Serve, reference: str) -> None:
+def test_a_pull_uses_the_user_s_login(name: str, serve: Serve, reference: str) -> None:
     events: list[Event] = []
     server = serve(answering(name, answer_stream({"status": "Pulling"})))
     assert reach(name, server).pull(reference, events.append).command == ("python3",)
@@ -162,7 +162,7 @@ def test_a_pull_without_a_login_is_anonymous(name: str, serve: Serve, tmp_path: 
     assert header is None or sent_login(header) == {}
 
 
-def test_details_through_both_sdks(serve: Serve) -> None:
+def test_both_sdks_return_details(serve: Serve) -> None:
     of_docker = {
         "Driver": "overlay2",
         "CgroupVersion": "2",
@@ -278,7 +278,7 @@ def breaking(script: Callable[[Peer], object]) -> Callable[[Peer], object]:
 
 @ENGINES
 @pytest.mark.parametrize("what", BROKEN)
-def test_whatever_breaks_off_is_one_of_our_errors(name: str, serve: Serve, what: str) -> None:
+def test_a_broken_connection_is_one_of_our_errors(name: str, serve: Serve, what: str) -> None:
     script = BROKEN[what]
 
     def hang_up(peer: Peer) -> None:
@@ -297,7 +297,7 @@ def test_whatever_breaks_off_is_one_of_our_errors(name: str, serve: Serve, what:
 
 
 @ENGINES
-def test_an_engine_that_falls_silent(
+def test_a_silent_engine_times_out(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (podman_sdk, docker_sdk):
@@ -307,14 +307,14 @@ def test_an_engine_that_falls_silent(
 
 
 @ENGINES
-def test_an_engine_that_is_not_there(name: str) -> None:
+def test_a_missing_engine_is_unavailable(name: str) -> None:
     with pytest.raises(BackendError):
         _over(name, Endpoint(url="unix:///nowhere", path="/nowhere")).details()
 
 
 @ENGINES
 @pytest.mark.parametrize("document", [None, [], "x", 7, {"host": 1, "store": None}])
-def test_details_of_another_form(name: str, serve: Serve, document: object) -> None:
+def test_details_of_another_form_are_an_error(name: str, serve: Serve, document: object) -> None:
     backend = engine(name, serve, always(answer_json(document)))
     if name == "docker" and isinstance(document, dict):
         assert backend.details().storage_driver == ""
@@ -323,7 +323,7 @@ def test_details_of_another_form(name: str, serve: Serve, document: object) -> N
             backend.details()
 
 
-def test_tls_files_that_docker_py_refuses(tmp_path: Path) -> None:
+def test_tls_files_refused_by_docker_py_are_reported(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("none")
     (tmp_path / "key.pem").mkdir()
     endpoint = Endpoint(

@@ -67,7 +67,7 @@ SAME = at(1_700_000_000, ".123456789")
         (at(1_700_000_001, ""), False),
     ],
 )
-def test_what_was_changed_at_another_time_is_something_else(
+def test_a_source_with_another_change_time_is_a_different_one(
     name: str, source: Path, mtime: str, *, same: bool
 ) -> None:
     assert shown(name, source, there(mtime)) == (same, 1)
@@ -86,17 +86,17 @@ def test_what_was_changed_at_another_time_is_something_else(
         there("2026-99-99T00:00:00Z"),
     ],
 )
-def test_where_that_is_unknown_nothing_is_refused(name: str, source: Path, said: bytes) -> None:
+def test_an_unknown_change_time_is_accepted(name: str, source: Path, said: bytes) -> None:
     assert shown(name, source, said)[0]
 
 
 @ENGINES
-def test_it_is_asked_once_for_each_socket(name: str, source: Path) -> None:
+def test_the_engine_is_asked_once_per_socket(name: str, source: Path) -> None:
     assert shown(name, source, there(SAME), there(SAME)) == (True, 1)
 
 
 @ENGINES
-def test_something_else_at_that_path_is_asked_for_again(name: str, source: Path) -> None:
+def test_a_replaced_source_is_checked_again(name: str, source: Path) -> None:
     assert shown(name, source, there(SAME)) == (True, 1)
     source.rename(source.with_name("before"))
     source.mkdir()
@@ -104,7 +104,7 @@ def test_something_else_at_that_path_is_asked_for_again(name: str, source: Path)
 
 
 @ENGINES
-def test_a_source_that_only_the_engine_sees_is_left_to_it(name: str, source: Path) -> None:
+def test_a_source_that_only_the_engine_sees_is_accepted(name: str, source: Path) -> None:
     source.rmdir()
     with Server(always(answer(500))) as server:
         mount = MountSpec(kind="bind", source=str(source), target="/data")

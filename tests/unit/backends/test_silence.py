@@ -24,7 +24,7 @@ SOON = 0.05
 ENDED = {"Id": "c", "State": {"Status": "exited", "Running": False, "ExitCode": 7}}
 
 
-def test_after_a_sign_of_life_that_did_not_come_no_request_is_waited_for_long(
+def test_after_a_missed_ping_requests_have_a_short_timeout(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "_SUSPECT_SECONDS", SOON)
@@ -38,7 +38,7 @@ def test_after_a_sign_of_life_that_did_not_come_no_request_is_waited_for_long(
     assert not client._suspect
 
 
-def test_an_engine_that_has_gone_is_started_again_where_that_can_be_done(tmp_path: Path) -> None:
+def test_a_lost_engine_is_restarted_if_possible(tmp_path: Path) -> None:
     endpoint = Endpoint(url="unix:///x", path=str(tmp_path / "engine.sock"))
     client = Client(endpoint)
     with pytest.raises(EngineUnavailableError):
@@ -50,9 +50,7 @@ def test_an_engine_that_has_gone_is_started_again_where_that_can_be_done(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["docker", "podman"])
-def test_a_wait_that_is_never_answered_ends_with_the_guest(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unanswered_wait_ends_with_the_guest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "_WAIT_SECONDS", SOON)
     waited = threading.Event()
 
@@ -71,9 +69,7 @@ def test_a_wait_that_is_never_answered_ends_with_the_guest(
 
 
 @pytest.mark.parametrize("name", ["docker", "podman"])
-def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_for_a_silent_engine_times_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers, "_WAIT_SECONDS", SOON)
     monkeypatch.setattr(engine, "_PING_SECONDS", SOON)
     asked = threading.Event()
@@ -95,7 +91,7 @@ def test_a_wait_for_an_engine_that_has_fallen_silent_is_given_up(
 @pytest.mark.parametrize(
     "pieces", [(), (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",)]
 )
-def test_a_log_that_is_not_followed_is_not_waited_for_long(
+def test_reading_a_log_has_a_short_timeout(
     name: str, pieces: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containers, "SOON_SECONDS", SOON)

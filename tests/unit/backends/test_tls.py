@@ -67,7 +67,7 @@ def directory_with(tmp_path: Path, **files: str) -> Path:
     return tmp_path
 
 
-def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> None:
+def test_both_sides_authenticate_and_reuse_the_connection(serve: Serve) -> None:
     client = client_of(serve, always(answer(200, b"one"), answer_chunked(b"x" * 300_000, b"y")))
     assert client.request("GET", "/_ping").read() == b"one"
     (kept,) = client._idle
@@ -79,7 +79,7 @@ def test_both_sides_prove_who_they_are_and_keep_the_connection(serve: Serve) -> 
     client.close()
 
 
-def test_podman_is_reached_with_the_files_of_its_connection(
+def test_podman_uses_the_tls_files_of_its_connection(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pong = answer(200, b"OK", REAL["podman"]["ping"])
@@ -100,29 +100,27 @@ def test_an_engine_with_an_untrusted_certificate_is_refused(serve: Serve, tmp_pa
         client.request("GET", "/_ping")
 
 
-def test_an_engine_is_believed_where_the_user_says_so(serve: Serve, tmp_path: Path) -> None:
+def test_the_user_can_disable_verification(serve: Serve, tmp_path: Path) -> None:
     directory = directory_with(tmp_path, cert="cert", key="key")
     client = client_of(serve, always(answer(200, b"x")), verify=False, directory=directory)
     assert client.request("GET", "/_ping").read() == b"x"
     client.close()
 
 
-def test_no_certificate_of_our_own_is_needed_where_none_is_asked_for(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_a_client_certificate_is_optional(serve: Serve, tmp_path: Path) -> None:
     directory = directory_with(tmp_path, ca="ca")
     client = client_of(serve, always(answer(200, b"x")), ask=False, directory=directory)
     assert client.request("GET", "/_ping").read() == b"x"
     client.close()
 
 
-def test_an_engine_that_wants_a_certificate_says_so(serve: Serve, tmp_path: Path) -> None:
+def test_a_required_client_certificate_is_reported(serve: Serve, tmp_path: Path) -> None:
     client = client_of(serve, always(answer()), directory=directory_with(tmp_path, ca="ca"))
     with pytest.raises((EngineUnavailableError, EngineLostError)):
         client.request("GET", "/_ping")
 
 
-def test_a_certificate_that_is_invalid(serve: Serve, tmp_path: Path) -> None:
+def test_an_invalid_certificate_is_reported(serve: Serve, tmp_path: Path) -> None:
     for name in ("ca", "cert", "key"):
         (tmp_path / f"{name}.pem").write_text("none")
     client = client_of(serve, always(answer()), directory=tmp_path)
@@ -130,7 +128,7 @@ def test_a_certificate_that_is_invalid(serve: Serve, tmp_path: Path) -> None:
         client.request("GET", "/_ping")
 
 
-def test_an_engine_without_tls_is_recognised(serve: Serve) -> None:
+def test_an_engine_without_tls_is_recognized(serve: Serve) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def plain() -> None:
@@ -153,13 +151,13 @@ def test_an_engine_without_tls_is_recognised(serve: Serve) -> None:
     listener.close()
 
 
-def test_an_engine_that_falls_silent(serve: Serve) -> None:
+def test_a_silent_engine_times_out(serve: Serve) -> None:
     client = client_of(serve, Peer.hear)
     with pytest.raises(EngineUnavailableError, match="does not answer"):
         client.request("GET", "/_ping", seconds=0.3)
 
 
-def test_an_engine_that_takes_no_more(serve: Serve) -> None:
+def test_an_engine_that_stops_reading_times_out(serve: Serve) -> None:
     release = threading.Event()
     client = client_of(serve, lambda _: release.wait(10))
     with pytest.raises(EngineUnavailableError, match="does not answer"):
@@ -170,7 +168,7 @@ def test_an_engine_that_takes_no_more(serve: Serve) -> None:
 UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n"
 
 
-def test_input_ends_while_output_goes_on(serve: Serve) -> None:
+def test_input_can_end_before_output(serve: Serve) -> None:
     def echo(peer: Peer) -> None:
         peer.request()
         peer.say(UPGRADED, b"first ")
@@ -211,7 +209,7 @@ def test_closing_wakes_a_reader_in_another_thread(serve: Serve) -> None:
     assert isinstance(found[0], EngineLostError)
 
 
-def test_a_connection_that_is_closed_is_an_os_error(serve: Serve) -> None:
+def test_a_closed_connection_is_an_os_error(serve: Serve) -> None:
     client = client_of(serve, always(answer()))
     connection = client.endpoint.connect(10)
     assert isinstance(connection, TlsConnection)

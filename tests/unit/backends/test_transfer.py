@@ -36,11 +36,11 @@ DOCKER_PUSH = [
     [PODMAN_PUSH, DOCKER_PUSH, DOCKER_PUSH[:-1]],
     ids=["podman", "docker", "docker-containerd"],
 )
-def test_the_digest_of_a_push(documents: list[object]) -> None:
+def test_the_digest_of_a_push_is_read(documents: list[object]) -> None:
     assert follow_push(REFERENCE, documents, lambda _: None) == DIGEST
 
 
-def test_a_push_that_reports_no_digest() -> None:
+def test_a_push_may_report_no_digest() -> None:
     assert follow_push(REFERENCE, [{"status": "done"}], lambda _: None) == ""
 
 

@@ -33,7 +33,7 @@ def test_a_volume_is_made_with_its_labels(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PREFIX)
-def test_one_that_is_there_is_fine(name: str, serve: Serve) -> None:
+def test_an_existing_volume_is_not_an_error(name: str, serve: Serve) -> None:
     # Podman 4.3: "volume with name cache already exists: volume already exists", 500.
     table = {
         f"POST {PREFIX[name]}/volumes/create": answer_json({"message": "it exists"}, 500),

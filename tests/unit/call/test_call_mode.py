@@ -55,7 +55,7 @@ def engine() -> Iterator[FakeBackend]:
 # Results --------------------------------------------------------------------------------------------------
 
 
-def test_a_function_runs_with_its_arguments_and_its_result_comes_back(
+def test_a_function_runs_with_its_arguments_and_returns_its_result(
     work: Any, engine: FakeBackend, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert work.add.remote(1, 3, 4, c=5) == {"sum": 13}
@@ -66,14 +66,14 @@ def test_a_function_runs_with_its_arguments_and_its_result_comes_back(
 
 @pytest.mark.parametrize("call_format", ["json", "pickle"])
 @pytest.mark.parametrize("remote", [False, True])
-def test_results_come_back_by_every_way(work: Any, call_format: str, remote: bool) -> None:
+def test_results_return_in_every_way(work: Any, call_format: str, remote: bool) -> None:
     with using(FakeBackend(remote=remote)) as backend:
         give = calls.options(work.give, call_format=call_format)
         assert give.remote({"a": [1, None, "ü"]}) == {"a": [1, None, "ü"]}
         assert ("get_archive" in backend.operations) is remote
 
 
-def test_the_container_is_that_of_the_script_but_for_its_command(
+def test_the_container_differs_from_that_of_the_script_only_in_its_command(
     work: Any, engine: FakeBackend
 ) -> None:
     work.give.remote(1)
@@ -86,9 +86,7 @@ def test_the_container_is_that_of_the_script_but_for_its_command(
     assert not call.tty
 
 
-def test_many_threads_call_at_once_and_the_image_is_built_once(
-    work: Any, engine: FakeBackend
-) -> None:
+def test_parallel_calls_build_the_image_once(work: Any, engine: FakeBackend) -> None:
     results: dict[int, Any] = {}
     threads = [
         threading.Thread(target=lambda n=n: results.update({n: work.give.remote(n)}))
@@ -110,7 +108,7 @@ def test_an_async_function_gives_a_coroutine(work: Any, engine: FakeBackend) -> 
     assert len(engine.runs) <= 2
 
 
-def test_a_function_under_another_decorator_is_called_itself(
+def test_a_function_under_another_decorator_is_called_directly(
     work: Any, engine: FakeBackend
 ) -> None:
     assert work.wrapped.remote(3) == [3]
@@ -139,7 +137,7 @@ def test_a_class_method_gets_its_class(work: Any, engine: FakeBackend) -> None:
     assert len(engine.runs) == 2
 
 
-def test_inside_a_container_it_just_runs(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inside_a_container_a_call_just_runs(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "1")
     assert work.give.remote((1, 2)) == (1, 2)
     assert asyncio.run(work.later.remote(3)) == 3
@@ -157,7 +155,7 @@ def test_inside_a_container_it_just_runs(work: Any, monkeypatch: pytest.MonkeyPa
         ((1,), {"c": float("nan")}, "c cannot travel: it is nan"),
     ],
 )
-def test_an_argument_that_would_change_is_refused_by_name_before_anything_starts(
+def test_an_argument_that_would_change_is_refused_by_name_before_the_call(
     work: Any, engine: FakeBackend, args: Any, kwargs: Any, what: str
 ) -> None:
     with pytest.raises(TransferError) as caught:
@@ -166,9 +164,7 @@ def test_an_argument_that_would_change_is_refused_by_name_before_anything_starts
     assert engine.operations == []
 
 
-def test_wrong_arguments_are_the_type_error_that_they_always_were(
-    work: Any, engine: FakeBackend
-) -> None:
+def test_wrong_arguments_are_the_usual_type_error(work: Any, engine: FakeBackend) -> None:
     with pytest.raises(TypeError, match="missing a required argument: 'a'"):
         work.add.remote()
     assert engine.operations == []
@@ -244,7 +240,7 @@ def test_sys_exit_in_a_call_ends_the_container_and_not_the_program(
     ],
     ids=repr,
 )
-def test_nothing_that_ends_a_program_is_raised(
+def test_exceptions_that_end_a_program_are_not_raised(
     work: Any, engine: FakeBackend, error: BaseException, status: int | None
 ) -> None:
     engine.guest = lambda container: _call(container).raises(error)
@@ -307,9 +303,7 @@ def test_an_end_without_a_result_reports_the_status(
         b'{"kind": "value", "length": 5}\n12',
     ],
 )
-def test_an_answer_that_is_odd_is_an_error_and_nothing_else(
-    work: Any, engine: FakeBackend, answer: bytes
-) -> None:
+def test_an_invalid_answer_is_only_an_error(work: Any, engine: FakeBackend, answer: bytes) -> None:
     engine.guest = lambda container: calls.answer(container, answer)
     with pytest.raises(TransferError, match="what came back from give"):
         work.give.remote(1)
@@ -333,7 +327,7 @@ def test_only_exceptions_are_rebuilt(work: Any, engine: FakeBackend, builtin: st
         work.give.remote(1)
 
 
-def test_a_result_larger_than_may_be_is_not_read(work: Any, engine: FakeBackend) -> None:
+def test_a_result_above_the_limit_is_not_read(work: Any, engine: FakeBackend) -> None:
     from buildr.guest import transfer
 
     def guest(container: FakeContainer) -> int:
@@ -345,7 +339,7 @@ def test_a_result_larger_than_may_be_is_not_read(work: Any, engine: FakeBackend)
         calls.options(work.give, call_limit=100).remote(1)
 
 
-def test_nothing_is_unpickled_unless_that_was_asked_for(work: Any, engine: FakeBackend) -> None:
+def test_nothing_is_unpickled_by_default(work: Any, engine: FakeBackend) -> None:
     from buildr.guest import transfer
 
     evil = b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x05false\x85R."
@@ -359,7 +353,7 @@ def test_nothing_is_unpickled_unless_that_was_asked_for(work: Any, engine: FakeB
         work.give.remote(1)
 
 
-def test_classes_of_the_guests_script_are_those_of_the_hosts(work: Any) -> None:
+def test_classes_of_the_guest_s_script_become_those_of_the_host(work: Any) -> None:
     from buildr.call import result as call_result
     from buildr.call.target import Target
     from buildr.guest import transfer
@@ -377,7 +371,7 @@ def test_classes_of_the_guests_script_are_those_of_the_hosts(work: Any) -> None:
 # The engine -----------------------------------------------------------------------------------------------
 
 
-def test_trouble_with_the_engine_is_raised_to_the_caller(work: Any, engine: FakeBackend) -> None:
+def test_engine_errors_are_raised_to_the_caller(work: Any, engine: FakeBackend) -> None:
     engine.fail("build", BuildError("step 3 failed"))
     with pytest.raises(BuildError, match="step 3 failed"):
         work.give.remote(1)
@@ -387,7 +381,7 @@ def test_trouble_with_the_engine_is_raised_to_the_caller(work: Any, engine: Fake
     assert work.give.remote(1) == 1
 
 
-def test_an_engine_that_is_lost_is_not_taken_for_an_end(work: Any, engine: FakeBackend) -> None:
+def test_a_lost_engine_is_not_mistaken_for_an_exit(work: Any, engine: FakeBackend) -> None:
     def guest(container: FakeContainer) -> int:
         container.cut()
         container.signals.wait()
@@ -398,13 +392,13 @@ def test_an_engine_that_is_lost_is_not_taken_for_an_end(work: Any, engine: FakeB
         work.give.remote(1)
 
 
-def test_an_image_that_somebody_removed_is_built_again(work: Any, engine: FakeBackend) -> None:
+def test_a_removed_image_is_built_again(work: Any, engine: FakeBackend) -> None:
     work.give.remote(1)
     engine.fail("create", ImageNotFoundError("it is no longer stored"))
     assert work.give.remote(2) == 2
 
 
-def test_remote_engines_have_no_place_for_a_result_of_a_hardened_container(work: Any) -> None:
+def test_hardened_containers_of_remote_engines_cannot_return_results(work: Any) -> None:
     with (
         using(FakeBackend(remote=True)),
         pytest.raises(ContainerError, match="no place for a result"),
@@ -414,7 +408,7 @@ def test_remote_engines_have_no_place_for_a_result_of_a_hardened_container(work:
         assert calls.options(work.give, hardened=True).remote(1) == 1
 
 
-def test_an_engine_that_does_not_see_the_file_gives_an_archive(
+def test_an_engine_that_does_not_see_the_file_returns_an_archive(
     work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = engine.create
@@ -429,9 +423,7 @@ def test_an_engine_that_does_not_see_the_file_gives_an_archive(
     assert "get_archive" in engine.operations
 
 
-def test_an_archive_that_comes_empty_is_asked_for_again(
-    work: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_archive_is_requested_again(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with using(FakeBackend(remote=True)) as backend:
         get, empty = backend.get_archive, iter([True, True])
 
@@ -468,7 +460,7 @@ def test_a_call_that_takes_too_long_is_stopped(work: Any, engine: FakeBackend) -
     assert work.give.within(None).remote(1) == 1
 
 
-def test_options_come_from_all_places_and_within_before_them(
+def test_options_come_from_all_places_and_within_has_precedence(
     work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUILDR_RUNTIME_CALL_TIMEOUT", "0.01")
@@ -481,7 +473,7 @@ def test_options_come_from_all_places_and_within_before_them(
         work.give.remote(1)
 
 
-def test_the_time_of_a_call_is_a_number_of_seconds(work: Any) -> None:
+def test_the_time_limit_of_a_call_is_a_number_of_seconds(work: Any) -> None:
     with pytest.raises(OptionError, match="seconds cannot be 'x'"):
         work.give.within("x")
 
@@ -496,7 +488,7 @@ def test_a_call_can_be_cancelled_from_another_thread(work: Any, engine: FakeBack
         work.give.remote(1)
 
 
-def test_a_call_that_is_cancelled_before_its_container_is_there_never_starts_one(
+def test_a_call_cancelled_before_its_container_exists_never_starts_one(
     work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag = engine.tag
@@ -548,7 +540,7 @@ def test_cancelling_a_task_cancels_its_call(work: Any, engine: FakeBackend) -> N
     assert seen == [signal.SIGINT]
 
 
-def test_an_interrupt_ends_the_call_and_is_raised_and_handlers_stay_as_they_are(
+def test_an_interrupt_ends_the_call_and_is_raised_without_changing_handlers(
     work: Any, engine: FakeBackend
 ) -> None:
     handlers = [signal.getsignal(number) for number in range(1, 32)]
@@ -582,7 +574,7 @@ def test_a_second_interrupt_kills(work: Any, engine: FakeBackend) -> None:
     assert engine.runs[0].signals.received == [signal.SIGINT, signal.SIGKILL]
 
 
-def test_a_third_interrupt_waits_no_more(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_third_interrupt_does_not_wait(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     end = threading.Event()
     words: list[bytes] = []
 
@@ -667,7 +659,7 @@ def test_an_imported_function_can_be_called_from_a_prompt(
 
 
 @pytest.mark.parametrize("words", [("-c",), ("-",)])
-def test_one_that_is_defined_at_a_prompt_says_what_to_do(
+def test_a_function_defined_at_a_prompt_is_refused_with_advice(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     code = (

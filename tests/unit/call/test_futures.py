@@ -23,7 +23,7 @@ def double(x: int) -> int:
 # spawn ----------------------------------------------------------------------------------------------------
 
 
-def test_a_spawned_call_gives_a_future(
+def test_a_spawned_call_returns_a_future(
     work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -35,9 +35,7 @@ def test_a_spawned_call_gives_a_future(
     assert not futures[0].cancel()
 
 
-def test_what_a_spawned_call_raises_is_raised_where_its_result_is_due(
-    work: Any, engine: FakeBackend
-) -> None:
+def test_an_exception_of_a_spawned_call_is_raised_by_result(work: Any, engine: FakeBackend) -> None:
     with pytest.raises(ValueError, match="bad"):
         work.fail.spawn("value").result()
     with pytest.raises(RemoteError, match=r"sys\.exit"):
@@ -49,7 +47,7 @@ def test_what_a_spawned_call_raises_is_raised_where_its_result_is_due(
     assert len(engine.runs) <= 2
 
 
-def test_no_more_spawned_calls_run_at_a_time_than_of_a_map(
+def test_spawned_calls_have_the_concurrency_limit_of_map(
     work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -61,7 +59,7 @@ def test_no_more_spawned_calls_run_at_a_time_than_of_a_map(
     assert gate.most <= 2
 
 
-def test_a_future_that_is_cancelled_ends_its_call(work: Any, engine: FakeBackend) -> None:
+def test_cancelling_a_future_ends_its_call(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     future = work.give.spawn(1)
     gate.wait_for(1)
@@ -109,7 +107,7 @@ def test_with_pickle_an_executor_calls_other_functions(work: Any, engine: FakeBa
     assert len(engine.runs) <= 4
 
 
-def test_an_executor_can_be_left_with_calls_that_go_on_or_are_cancelled(
+def test_shutting_down_an_executor_waits_for_or_cancels_calls(
     work: Any, engine: FakeBackend
 ) -> None:
     engine.guest = gate = Gate()
@@ -127,7 +125,9 @@ def test_an_executor_can_be_left_with_calls_that_go_on_or_are_cancelled(
     assert gate.interrupted == [3]
 
 
-def test_inside_a_container_they_run_here(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inside_a_container_spawned_calls_run_in_this_process(
+    work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "1")
     assert work.give.spawn((1,)).result() == (1,)
     assert work.later.spawn(2).result() == 2

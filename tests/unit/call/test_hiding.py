@@ -63,7 +63,7 @@ def shown(error: BaseException) -> str:
         ("INDEX", "https://tokentokentoken1234@index.example.org/simple", ["tokentoken"]),
     ],
 )
-def test_no_value_of_a_secret_variable_comes_back(
+def test_values_of_secret_variables_are_hidden(
     work: Any, name: str, value: str, secrets: list[str], own: bool
 ) -> None:
     fail = calls.options(work.fail, env={name: value})
@@ -74,7 +74,7 @@ def test_no_value_of_a_secret_variable_comes_back(
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_it_holds_for_values_of_this_host_and_of_files(
+def test_values_of_the_host_and_of_files_are_hidden(
     work: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "variables").write_text("API_KEY=s3cret-of-a-file\n")
@@ -96,9 +96,7 @@ def test_it_holds_for_values_of_this_host_and_of_files(
         ("see https://example.org/@me", {}),
     ],
 )
-def test_what_is_not_a_secret_comes_back_as_it_is(
-    work: Any, text: str, variables: dict[str, str]
-) -> None:
+def test_other_values_are_not_hidden(work: Any, text: str, variables: dict[str, str]) -> None:
     with pytest.raises(RuntimeError) as caught:
         calls.options(work.shout, env=variables).remote(text)
     assert caught.value.args == (text,)

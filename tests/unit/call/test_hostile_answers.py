@@ -80,7 +80,7 @@ LARGE = {
 @pytest.mark.usefixtures("_little_memory")
 @pytest.mark.parametrize("field", ["arguments", "notes", "state"])
 @pytest.mark.parametrize("what", LARGE)
-def test_a_report_of_any_size_takes_little_memory(what: str, field: str) -> None:
+def test_a_report_of_any_size_takes_bounded_memory(what: str, field: str) -> None:
     error = raised(**{field: LARGE[what]})
     assert isinstance(error, TransferError | ValueError)
 
@@ -116,7 +116,7 @@ def test_arguments_that_are_nested_deeply_are_not_read() -> None:
     [(1, b"\xff", None, True, 1.5), {"k": ["v", ()], b"x": {1: 2}}, "text", [], -7],
     ids=repr,
 )
-def test_arguments_come_back_as_they_were(value: object) -> None:
+def test_arguments_survive_a_round_trip(value: object) -> None:
     head, data = describe(ValueError(value))
     with pytest.raises(ValueError) as caught:
         read(head, data)
@@ -147,7 +147,7 @@ def test_a_report_of_much_text_still_travels() -> None:
 @pytest.mark.parametrize(
     "state", [{"add_note": "x"}, {"with_traceback": "x"}, {"args": "x"}, {"__class__": "x"}]
 )
-def test_what_an_exception_is_made_of_stays(state: dict[str, str]) -> None:
+def test_attributes_of_an_exception_are_kept(state: dict[str, str]) -> None:
     error = raised(state=state, notes=["look"])
     assert type(error) is ValueError
     assert error.args == ()
@@ -156,7 +156,7 @@ def test_what_an_exception_is_made_of_stays(state: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["[NaN]", "Infinity", "-Infinity"])
-def test_a_result_that_json_does_not_have_is_refused(text: str) -> None:
+def test_a_result_beyond_json_is_refused(text: str) -> None:
     with pytest.raises(TransferError, match="cannot be read"):
         read({"kind": "value"}, text.encode())
 
@@ -170,7 +170,7 @@ def test_the_text_of_a_remote_error_controls_no_terminal() -> None:
         assert "\\x1b]0;pwned\\x07" in text
 
 
-def test_a_first_line_without_an_end_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_first_line_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "parse", pytest.fail)
     with pytest.raises(TransferError, match="not an answer"):
         result.read(
@@ -225,7 +225,7 @@ class Guest:
     ids=["no frame", "too large", "far too large", "another frame"],
 )
 @pytest.mark.usefixtures("_little_memory")
-def test_what_a_guest_writes_takes_no_disk_and_has_an_end(begin: bytes) -> None:
+def test_an_answer_takes_no_disk_space_and_is_limited(begin: bytes) -> None:
     def write(file: BinaryIO) -> None:
         file.write(begin)
         file.writelines(itertools.repeat(b"x" * (1 << 16)))
@@ -239,7 +239,7 @@ def test_what_a_guest_writes_takes_no_disk_and_has_an_end(begin: bytes) -> None:
     assert not os.path.exists(guest.place)
 
 
-def test_an_answer_is_there_after_the_writer_has_gone() -> None:
+def test_an_answer_can_be_read_after_the_writer_has_gone() -> None:
     data = b"two" * 100_000
 
     def write(file: BinaryIO) -> None:
@@ -253,7 +253,7 @@ def test_an_answer_is_there_after_the_writer_has_gone() -> None:
         assert pipes.exchange((b"request",), LIMIT, guest.ended) is None
 
 
-def test_a_request_that_nobody_reads_ends_with_the_worker() -> None:
+def test_an_unread_request_ends_with_the_worker() -> None:
     with Pipes() as pipes, Guest(pipes, lambda _file: None) as guest:
         assert pipes.exchange((bytes(4 << 20),), LIMIT, guest.ended) is None
 
@@ -292,11 +292,11 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildr.runners.result_file._PAUSE_SECONDS", 0)
 
 
-def test_an_archive_with_one_file_is_its_content() -> None:
+def test_an_archive_with_one_file_is_read_as_its_content() -> None:
     assert fetched(Engine(member("r", 5, b"hello") + bytes(1024))) == b"hello"
 
 
-def test_an_archive_without_an_end_is_left() -> None:
+def test_an_endless_archive_is_abandoned() -> None:
     engine = Engine(endless=b"x" * 4096)
     assert fetched(engine) == b"."
     assert engine.given < 200_000
@@ -310,7 +310,7 @@ def test_a_sparse_file_is_not_filled() -> None:
     assert fetched(Engine(member("./GNUSparseFile.0/r", 1024, data, **pax) + bytes(1024))) == b""
 
 
-def test_a_compressed_archive_is_none() -> None:
+def test_a_compressed_archive_is_refused() -> None:
     import gzip
 
     assert fetched(Engine(gzip.compress(member("r", 5, b"hello") + bytes(1024)))) == b""

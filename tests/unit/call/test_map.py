@@ -78,7 +78,7 @@ class Gate:
             assert self._changed.wait_for(lambda: len(self.began) >= count, 60)
 
 
-def test_results_come_in_the_order_of_the_inputs(work: Any, engine: FakeBackend) -> None:
+def test_results_have_the_order_of_the_inputs(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.map(range(4), concurrency=4)
     gate.wait_for(4)
@@ -88,7 +88,7 @@ def test_results_come_in_the_order_of_the_inputs(work: Any, engine: FakeBackend)
     assert len(engine.builds) == 1
 
 
-def test_no_more_run_at_a_time_than_may(work: Any, engine: FakeBackend) -> None:
+def test_concurrency_is_limited(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.map(range(6), concurrency=2)
     gate.wait_for(2)
@@ -97,7 +97,7 @@ def test_no_more_run_at_a_time_than_may(work: Any, engine: FakeBackend) -> None:
     assert gate.most == 2
 
 
-def test_inputs_are_taken_as_they_are_needed(work: Any, engine: FakeBackend) -> None:
+def test_inputs_are_consumed_lazily(work: Any, engine: FakeBackend) -> None:
     taken: list[int] = []
 
     def inputs() -> Iterator[int]:
@@ -117,7 +117,7 @@ def test_several_inputs_are_several_arguments(work: Any, engine: FakeBackend) ->
     assert len(engine.runs) <= 2
 
 
-def test_the_first_exception_is_raised_where_it_is_due_and_cancels_the_rest(
+def test_the_first_exception_is_raised_in_order_and_cancels_the_rest(
     work: Any, engine: FakeBackend
 ) -> None:
     gate = Gate()
@@ -140,9 +140,7 @@ def test_the_first_exception_is_raised_where_it_is_due_and_cancels_the_rest(
     assert next(results, "the end") == "the end"
 
 
-def test_an_input_that_cannot_travel_is_refused_where_its_result_is_due(
-    work: Any, engine: FakeBackend
-) -> None:
+def test_an_input_that_cannot_travel_is_refused_in_order(work: Any, engine: FakeBackend) -> None:
     results = work.give.map([1, 2j, 3], concurrency=1)
     assert next(results) == 1
     with pytest.raises(TransferError, match="x cannot travel: it is of the type complex"):
@@ -150,7 +148,7 @@ def test_an_input_that_cannot_travel_is_refused_where_its_result_is_due(
     assert len(engine.runs) <= 2
 
 
-def test_inputs_that_fail_end_it(work: Any, engine: FakeBackend) -> None:
+def test_an_exception_of_the_inputs_ends_the_map(work: Any, engine: FakeBackend) -> None:
     def inputs() -> Iterator[int]:
         yield 1
         raise LookupError("no more")
@@ -160,15 +158,13 @@ def test_inputs_that_fail_end_it(work: Any, engine: FakeBackend) -> None:
     assert len(engine.runs) <= 1
 
 
-def test_stop_iteration_of_a_function_does_not_look_like_the_end(
-    work: Any, engine: FakeBackend
-) -> None:
+def test_stop_iteration_of_a_function_does_not_end_the_map(work: Any, engine: FakeBackend) -> None:
     with pytest.raises(RuntimeError, match="the function raised StopIteration"):
         list(work.fail.map(["stop"]))
     assert len(engine.runs) == 1
 
 
-def test_closing_cancels_what_runs(work: Any, engine: FakeBackend) -> None:
+def test_closing_cancels_running_calls(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.map(range(10), concurrency=3)
     gate.wait_for(3)
@@ -179,7 +175,7 @@ def test_closing_cancels_what_runs(work: Any, engine: FakeBackend) -> None:
     assert list(results) == []
 
 
-def test_an_iterator_that_is_forgotten_is_closed(work: Any, engine: FakeBackend) -> None:
+def test_a_forgotten_iterator_is_closed(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.map(range(3), concurrency=3)
     gate.wait_for(3)
@@ -197,7 +193,7 @@ def test_an_iterator_that_is_forgotten_is_closed(work: Any, engine: FakeBackend)
     assert sorted(gate.interrupted) == [0, 1, 2]
 
 
-def test_cancel_means_all_of_them(work: Any, engine: FakeBackend) -> None:
+def test_cancel_ends_all_calls(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.map(range(2), concurrency=2)
     gate.wait_for(2)
@@ -207,7 +203,7 @@ def test_cancel_means_all_of_them(work: Any, engine: FakeBackend) -> None:
     assert sorted(gate.interrupted) == [0, 1]
 
 
-def test_an_interrupt_ends_all_of_them(work: Any, engine: FakeBackend) -> None:
+def test_an_interrupt_ends_all_calls(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.map(range(3), concurrency=3)
     gate.wait_for(3)
@@ -218,7 +214,7 @@ def test_an_interrupt_ends_all_of_them(work: Any, engine: FakeBackend) -> None:
     assert sorted(gate.interrupted) == [0, 1, 2]
 
 
-def test_each_call_has_its_own_time(work: Any, engine: FakeBackend) -> None:
+def test_each_call_has_its_own_time_limit(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     results = work.give.within(0.01).map([0, 1], concurrency=1)
     with pytest.raises(CallTimeoutError):
@@ -227,16 +223,14 @@ def test_each_call_has_its_own_time(work: Any, engine: FakeBackend) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, True, 1.5, "2"])
-def test_concurrency_is_a_number_from_one_on(
-    work: Any, engine: FakeBackend, concurrency: Any
-) -> None:
+def test_concurrency_is_a_positive_number(work: Any, engine: FakeBackend, concurrency: Any) -> None:
     with pytest.raises(OptionError, match="concurrency cannot be"):
         work.give.map([], concurrency=concurrency)
     assert engine.operations == []
 
 
 @pytest.mark.parametrize("runtime", [{"name": "only"}, {"ports": [8080]}])
-def test_what_only_one_container_can_have_lets_one_run(
+def test_exclusive_options_limit_concurrency_to_one(
     work: Any, engine: FakeBackend, runtime: Any
 ) -> None:
     give = calls.options(work.give, **runtime)
@@ -246,7 +240,7 @@ def test_what_only_one_container_can_have_lets_one_run(
     assert len(engine.runs) == 3
 
 
-def test_a_failing_build_is_raised_at_once(work: Any, engine: FakeBackend) -> None:
+def test_a_failing_build_is_raised_immediately(work: Any, engine: FakeBackend) -> None:
     engine.fail("build", BuildError("step 3 failed"))
     with pytest.raises(BuildError, match="step 3 failed"):
         work.give.map([1, 2])
@@ -314,7 +308,7 @@ def test_each_input_of_starmap_has_all_arguments(work: Any, engine: FakeBackend)
     assert len(engine.runs) <= 2
 
 
-def test_unordered_results_come_as_calls_end(work: Any, engine: FakeBackend) -> None:
+def test_unordered_results_come_in_the_order_of_completion(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
     with work.give.map(range(3), concurrency=3, ordered=False) as results:
         gate.wait_for(3)
@@ -324,7 +318,7 @@ def test_unordered_results_come_as_calls_end(work: Any, engine: FakeBackend) -> 
         assert next(results, "the end") == "the end"
 
 
-def test_exceptions_can_be_results(work: Any, engine: FakeBackend) -> None:
+def test_exceptions_can_be_returned(work: Any, engine: FakeBackend) -> None:
     first, second, third = work.fail.map(
         ["value", "complex", "stop"], concurrency=1, return_exceptions=True
     )
@@ -336,7 +330,7 @@ def test_exceptions_can_be_results(work: Any, engine: FakeBackend) -> None:
     assert len(engine.runs) >= 1
 
 
-def test_an_async_function_has_the_same_manners(work: Any, engine: FakeBackend) -> None:
+def test_an_async_function_has_the_same_options(work: Any, engine: FakeBackend) -> None:
     engine.guest = gate = Gate()
 
     async def main() -> list[Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SECONDS = 60
 
 
-def test_a_worker_that_has_been_idle_for_long_ends(work: Any, engine: FakeBackend) -> None:
+def test_an_idle_worker_ends(work: Any, engine: FakeBackend) -> None:
     give = calls.options(work.give, call_keep_seconds=0.01)
     assert give.remote(1) == 1
     assert engine.runs[0].ends_within(SECONDS)
@@ -32,13 +32,13 @@ def test_a_function_whose_file_was_edited_gets_new_workers(work: Any, engine: Fa
     assert engine.runs[0].removed
 
 
-def test_another_time_limit_or_format_needs_no_other_worker(work: Any, engine: FakeBackend) -> None:
+def test_another_time_limit_or_format_reuses_the_worker(work: Any, engine: FakeBackend) -> None:
     assert work.give.remote(1) == 1
     assert work.give.within(SECONDS).remote(2) == 2
     assert len(engine.runs) == 1
 
 
-def test_a_variable_that_the_guest_gets_is_that_of_the_call(
+def test_each_call_passes_its_own_variables(
     work: Any, engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give = calls.options(work.give, env={"HANDED_ON": None})
@@ -51,7 +51,7 @@ def test_a_variable_that_the_guest_gets_is_that_of_the_call(
 @pytest.mark.parametrize(
     "runtime", [{"call_fresh": True}, {"name": "only"}, {"ports": [8080]}, {"outputs": "out"}]
 )
-def test_no_worker_stays_where_others_would_miss_it(
+def test_no_worker_stays_that_holds_a_shared_resource(
     work: Any, engine: FakeBackend, runtime: Any
 ) -> None:
     give = calls.options(work.give, **runtime)

@@ -98,7 +98,7 @@ def refused(capfd: pytest.CaptureFixture[str], *words: str, status: int = 2) -> 
 # Help ---------------------------------------------------------------------------------------------
 
 
-def test_the_version_is_the_package_s() -> None:
+def test_the_version_is_that_of_the_package() -> None:
     assert buildr_command("--version").output == f"buildr {buildr.__version__}\n"
 
 
@@ -116,7 +116,7 @@ def test_no_line_of_a_help_is_wider_than_a_terminal(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_text_of_a_command_is_cut_short(command: str) -> None:
+def test_no_text_of_a_command_is_truncated(command: str) -> None:
     line = next(
         line for line in buildr_command("-h").output.splitlines() if line.startswith(f"  {command}")
     )
@@ -124,11 +124,11 @@ def test_no_text_of_a_command_is_cut_short(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_mark_for_click_is_left_in_a_help(command: str) -> None:
+def test_the_help_has_no_markers_for_click(command: str) -> None:
     assert "\\b" not in buildr_command(command, "--help").output
 
 
-def test_lines_that_are_to_be_typed_stand_alone() -> None:
+def test_commands_in_the_help_are_on_separate_lines() -> None:
     lines = buildr_command("completion", "--help").output.splitlines()
     assert [line.split()[0] for line in lines if "buildr completion " in line] == [
         *("Usage:", "bash:", "zsh:", "fish:")
@@ -141,13 +141,13 @@ def test_the_help_has_a_section_for_each_kind_of_option() -> None:
     assert headings == ["Build options:", "Image options:", "Container options:", "Other options:"]
 
 
-def test_every_option_of_a_run_has_a_text() -> None:
+def test_every_option_of_a_run_has_a_help_text() -> None:
     options = [param for param in app.commands["run"].params if isinstance(param, click.Option)]
     assert len(options) > 20
     assert [option.name for option in options if not option.help and not option.hidden] == []
 
 
-def test_the_help_of_a_run_shows_the_ten_options_that_matter() -> None:
+def test_the_short_help_of_a_run_shows_ten_options() -> None:
     lines = buildr_command("run", "--help").output.splitlines()
     shown = [
         line.split("  ")[1] for line in lines if line.startswith("  -") and line.strip() != "-"
@@ -171,11 +171,11 @@ def test_a_help_is_as_wide_as_the_terminal(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_and_a_command_s_name_show_what_the_command_does_by_its_option(command: str) -> None:
+def test_help_with_a_command_equals_the_help_option_of_the_command(command: str) -> None:
     assert buildr_command("help", command).output == buildr_command(command, "-h").output
 
 
-def test_help_alone_lists_the_commands() -> None:
+def test_help_without_a_command_lists_the_commands() -> None:
     assert buildr_command("help").output == buildr_command("--help").output
 
 
@@ -185,7 +185,7 @@ def test_help_for_an_unknown_command_names_the_nearest() -> None:
     assert "Did you mean 'run'?" in result.output
 
 
-def test_the_help_says_that_files_in_the_container_go_with_it() -> None:
+def test_the_help_says_that_files_in_the_container_are_lost() -> None:
     assert "go with the container" in buildr_command("run", "--help").output
 
 
@@ -220,7 +220,7 @@ def test_the_package_runs_as_a_module() -> None:
         ("-p", "80"),
     ],
 )
-def test_what_follows_the_script_belongs_to_it(call: Call, words: tuple[str, ...]) -> None:
+def test_arguments_after_the_script_belong_to_it(call: Call, words: tuple[str, ...]) -> None:
     assert buildr_command("run", "-q", "app.py", *words).exit_code == 7
     assert call.entry.arguments == words
     assert call.package.quiet
@@ -231,14 +231,14 @@ def test_what_follows_the_script_belongs_to_it(call: Call, words: tuple[str, ...
     "flags", [("-m",), ("-qm",), ("--cpus", "2", "-qm"), ("--memory=1g", "-m")]
 )
 @pytest.mark.parametrize("words", [("--help",), ("-q", "-m", "other"), ("--", "x")])
-def test_what_follows_the_module_belongs_to_it(
+def test_arguments_after_the_module_belong_to_it(
     call: Call, flags: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     assert buildr_command("run", *flags, "http.server", *words).exit_code == 7
     assert (call.entry.module, call.entry.arguments) == ("http.server", words)
 
 
-def test_a_module_may_be_named_in_one_word(call: Call) -> None:
+def test_a_module_may_be_given_in_one_word(call: Call) -> None:
     buildr_command("run", "-mjson.tool", "-h")
     assert (call.entry.module, call.entry.arguments) == ("json.tool", ("-h",))
 
@@ -251,7 +251,7 @@ def test_a_script_whose_name_begins_with_a_dash_follows_two_dashes(
     assert (call.entry.script, call.entry.arguments) == (str(project / "-app.py"), ("-x",))
 
 
-def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> None:
+def test_an_option_value_that_looks_like_an_option_is_a_value(call: Call) -> None:
     buildr_command("run", "--name", "app", "-e", "-m", "app.py", "x")
     assert (call.entry.script[-6:], call.runtime.env) == ("app.py", {"-m": None})
 
@@ -288,7 +288,7 @@ def test_the_value_of_an_option_that_looks_like_one_ends_nothing(call: Call) -> 
         ("-q", "quiet", True),
     ],
 )
-def test_an_option_of_the_image_is_the_decorator_s(
+def test_a_flag_of_the_image_sets_the_decorator_s_option(
     call: Call, words: str, option: str, value: Any
 ) -> None:
     assert buildr_command("run", *words.split(), "app.py").exit_code == 7
@@ -328,14 +328,14 @@ def test_an_option_of_the_image_is_the_decorator_s(
         ("-e A=1 --env B= -e C -e D=x=y", "env", {"A": "1", "B": "", "C": None, "D": "x=y"}),
     ],
 )
-def test_an_option_of_the_container_is_the_decorator_s(
+def test_a_flag_of_the_container_sets_the_decorator_s_option(
     call: Call, words: str, option: str, value: Any
 ) -> None:
     assert buildr_command("run", *words.split(), "app.py").exit_code == 7
     assert getattr(call.runtime, option) == value
 
 
-def test_flags_of_container_engines_mean_what_they_mean_there(call: Call) -> None:
+def test_flags_of_container_engines_have_the_same_meaning(call: Call) -> None:
     words = "--rm -it --init -p 8080:80 --publish 81 --volume ./a:/a -v b2:/b:ro -u root"
     assert buildr_command("run", *words.split(), "app.py").exit_code == 7
     assert [(port.host, port.container) for port in call.runtime.ports] == [(8080, 80), (81, 81)]
@@ -358,7 +358,7 @@ def test_flags_of_container_engines_mean_what_they_mean_there(call: Call) -> Non
     ],
 )
 @pytest.mark.parametrize("command", ["run", "shell", "build"])
-def test_other_flags_of_theirs_are_answered_with_ours(
+def test_other_flags_of_engines_are_answered_with_ours(
     command: str, words: str, advice: str
 ) -> None:
     result = buildr_command(command, *words.split(), "app.py")
@@ -375,7 +375,7 @@ def test_commands_of_container_engines_are_answered_with_ours(command: str, ours
     assert f"Use: buildr {ours}" in result.output
 
 
-def test_what_answers_the_flags_of_others_names_only_what_there_is() -> None:
+def test_answers_to_flags_of_engines_name_existing_flags() -> None:
     for name, command in app.commands.items():
         taken = {flag for param in command.params for flag in param.opts}
         assert name not in foreign.COMMANDS
@@ -397,7 +397,7 @@ def test_a_run_without_cache_builds_every_step_again(call: Call) -> None:
     assert call.cache
 
 
-def test_ports_and_mounts_may_be_given_again_and_again(call: Call) -> None:
+def test_ports_and_mounts_are_repeatable(call: Call) -> None:
     buildr_command(
         "run", "-p", "80", "--port", "8080:81/udp", "-v", "./a:/a", "-v", "b2:/b:ro", "app.py"
     )
@@ -405,7 +405,7 @@ def test_ports_and_mounts_may_be_given_again_and_again(call: Call) -> None:
     assert [mount.target for mount in call.runtime.mounts] == ["/a", "/b"]
 
 
-def test_an_additional_file_has_a_source_a_destination_and_perhaps_a_mode(call: Call) -> None:
+def test_an_additional_file_has_a_source_a_destination_and_an_optional_mode(call: Call) -> None:
     buildr_command(
         "run", "--additional-file", "a:/etc/a", "--additional-file", "b:/etc/b:0400", "app.py"
     )
@@ -413,7 +413,7 @@ def test_an_additional_file_has_a_source_a_destination_and_perhaps_a_mode(call: 
     assert files == [("a", "/etc/a", None), ("b", "/etc/b", "0400")]
 
 
-def test_what_is_not_given_has_the_decorator_s_default(call: Call) -> None:
+def test_options_that_are_not_given_have_the_decorator_s_defaults(call: Call) -> None:
     buildr_command("run", "app.py")
     from buildr.options import package_options, runtime_options
 
@@ -468,7 +468,7 @@ def test_without_such_a_flag_the_variable_names_the_base_image(
         ("--name Hello", "--name cannot be 'Hello': it has upper-case letters"),
     ],
 )
-def test_a_wrong_value_is_named_as_the_command_line_names_it(
+def test_an_invalid_value_is_reported_with_its_flag(
     capfd: pytest.CaptureFixture[str], words: str, said: str
 ) -> None:
     text = refused(capfd, "run", *words.split(), "app.py")
@@ -478,7 +478,7 @@ def test_a_wrong_value_is_named_as_the_command_line_names_it(
     assert "runtime." not in text
 
 
-def test_all_wrong_values_of_a_container_are_reported_at_once(
+def test_all_invalid_values_of_a_container_are_reported_together(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     text = refused(capfd, "run", "--cpus", "x", "--memory", "y", "-p", "z", "app.py")
@@ -486,11 +486,11 @@ def test_all_wrong_values_of_a_container_are_reported_at_once(
     assert all(f"- {flag} cannot be" in text for flag in ("--cpus", "--memory", "--port"))
 
 
-def test_an_error_speaks_of_no_dict(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_does_not_mention_dicts(capfd: pytest.CaptureFixture[str]) -> None:
     assert "dict {" not in refused(capfd, "run", "-v", "a", "app.py")
 
 
-def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
+def test_advice_names_flags_on_the_command_line(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(*_arguments: object) -> int:
@@ -517,15 +517,13 @@ def test_advice_to_the_decorator_becomes_advice_for_the_command_line(
 
 
 @pytest.mark.parametrize("command", ["run", "shell", "build", "containerfile"])
-def test_a_script_that_is_not_there_is_an_error(
-    capfd: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_a_missing_script_is_an_error(capfd: pytest.CaptureFixture[str], command: str) -> None:
     text = refused(capfd, command, "nope.py")
     assert text == "buildr: error: there is no script nope.py\nGive the path of a Python file.\n"
 
 
 @pytest.mark.parametrize("command", ["run", "build", "containerfile"])
-def test_naming_neither_script_nor_module_is_a_wrong_command_line(
+def test_a_missing_script_or_module_is_a_usage_error(
     capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert "Missing argument 'SCRIPT'" in refused(capfd, command, status=2)
@@ -539,7 +537,7 @@ def test_only_a_run_takes_arguments_for_the_script(
 
 
 @pytest.mark.parametrize("command", ["build", "containerfile"])
-def test_a_script_beside_a_module_is_a_wrong_command_line(
+def test_a_script_and_a_module_are_a_usage_error(
     capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert "not both" in refused(capfd, command, "-m", "json.tool", "app.py", status=2)
@@ -554,7 +552,7 @@ def test_a_misspelt_command_gets_a_suggestion(capfd: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("script", ["app.py", "not-there.py", "tool"])
-def test_a_script_in_the_place_of_a_command_gets_the_command_that_runs_it(
+def test_a_script_in_place_of_a_command_is_answered_with_buildr_run(
     capfd: pytest.CaptureFixture[str], project: Path, script: str
 ) -> None:
     (project / "tool").touch()
@@ -592,12 +590,12 @@ def test_a_module_is_found_by_pythonpath_too(
     assert (call.entry.script, call.entry.import_root) == (str(package / "tool.py"), str(package))
 
 
-def test_a_module_that_is_not_here_is_left_to_the_image(call: Call, project: Path) -> None:
+def test_a_module_that_is_not_found_is_left_to_the_image(call: Call, project: Path) -> None:
     assert buildr_command("run", "-m", "http.server", "8000").exit_code == 7
     assert (call.entry.script, call.entry.import_root) == ("", str(project))
 
 
-def test_a_folder_that_is_not_a_package_does_not_hide_a_module_of_the_image(
+def test_a_folder_without_a_package_does_not_hide_a_module_of_the_image(
     call: Call, project: Path
 ) -> None:
     (project / "build").mkdir()
@@ -611,7 +609,7 @@ def test_the_containerfile_of_a_module_of_the_image_needs_no_script() -> None:
 
 
 @pytest.mark.usefixtures("package")
-def test_a_module_that_a_package_here_does_not_hold_is_an_error(
+def test_a_missing_module_of_a_local_package_is_an_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     text = refused(capfd, "run", "-m", "pkg.missing")
@@ -619,7 +617,9 @@ def test_a_module_that_a_package_here_does_not_hold_is_an_error(
     assert "pkg/missing.py" in text
 
 
-def test_a_path_in_the_place_of_a_module_gets_advice(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_path_in_place_of_a_module_is_refused_with_advice(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     assert "leave -m out" in refused(capfd, "run", "-m", "./app.py")
 
 
@@ -641,13 +641,13 @@ def test_quiet_leaves_the_notes_out(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err == ""
 
 
-def test_printing_the_containerfile_leaves_the_project_as_it_is(project: Path) -> None:
+def test_printing_the_containerfile_does_not_change_the_project(project: Path) -> None:
     before = sorted(project.rglob("*"))
     buildr_command("containerfile", "app.py")
     assert sorted(project.rglob("*")) == before
 
 
-def test_logins_in_an_own_containerfile_are_not_printed(
+def test_logins_in_the_user_s_containerfile_are_not_printed(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BUILDR_PACKAGE_DOCKERFILE", "Dockerfile")
@@ -661,27 +661,27 @@ def test_logins_in_an_own_containerfile_are_not_printed(
 # Doctor -------------------------------------------------------------------------------------------
 
 
-def test_the_doctor_ends_with_1_where_no_engine_can_be_used() -> None:
+def test_doctor_exits_with_1_if_no_engine_is_usable() -> None:
     result = buildr_command("doctor")
     assert result.exit_code == 1
     assert result.output.splitlines()[-1].startswith("Scripts cannot run")
 
 
-def test_the_doctor_ends_with_0_where_the_named_engine_works() -> None:
+def test_doctor_exits_with_0_if_the_named_engine_works() -> None:
     with using({"docker": FakeBackend(name="docker")}):
         result = buildr_command("doctor", "--backend", "docker", "--base-image", "python:3.12")
     assert result.exit_code == 0
     assert "docker.io/library/python:3.12 is not stored" in " ".join(result.output.split())
 
 
-def test_the_doctor_speaks_json() -> None:
+def test_doctor_prints_json() -> None:
     found = json.loads(buildr_command("doctor", "--json").output)
     assert not found["usable"]
     assert {"name", "status", "text", "fix", "advice"} == set(found["checks"][0])
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_the_doctor_s_marks_have_colours_unless_they_are_unwanted(
+def test_doctor_prints_colours_unless_disabled(
     monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
@@ -689,7 +689,7 @@ def test_the_doctor_s_marks_have_colours_unless_they_are_unwanted(
     assert (click.style("fail", fg="red") in output) == coloured
 
 
-def test_an_unknown_backend_is_an_error_of_the_doctor_too(
+def test_an_unknown_backend_is_an_error_of_doctor_too(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "substitute", None)

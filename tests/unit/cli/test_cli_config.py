@@ -56,7 +56,7 @@ def test_every_option_is_shown_with_its_default() -> None:
     assert found["package.tag"][0] == "latest"
 
 
-def test_each_value_says_where_it_is_from(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_value_has_its_origin(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "pyproject.toml").write_text(
         "[tool.buildr]\nbackend = 'docker'\n[tool.buildr.package]\ntag = 'v1'\nvariant = 'slim'\n"
     )
@@ -74,7 +74,7 @@ def test_each_value_says_where_it_is_from(project: Path, monkeypatch: pytest.Mon
     assert found["package.variant"] == (None, "default")  # it has no effect now
 
 
-def test_the_decorator_is_read_and_not_run(project: Path, tmp_path: Path) -> None:
+def test_the_decorator_is_read_without_running_it(project: Path, tmp_path: Path) -> None:
     (project / "app.py").write_text(SCRIPT)
     (project / "pyproject.toml").write_text("[tool.buildr.runtime]\nenv = ['B=file', 'HOST']\n")
     found = rows("--show-env", "app.py")
@@ -98,7 +98,7 @@ def test_a_module_is_read_like_a_script(project: Path) -> None:
     assert rows("-m", "json.tool")["package.tag"] == ("latest", "default")
 
 
-def test_what_the_script_computes_is_said_not_to_be_shown(
+def test_computed_values_are_reported_as_not_shown(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (project / "app.py").write_text(SCRIPT)
@@ -108,7 +108,7 @@ def test_what_the_script_computes_is_said_not_to_be_shown(
     )
 
 
-def test_values_of_the_environment_are_hidden_unless_asked_for(project: Path) -> None:
+def test_values_of_the_environment_are_hidden_by_default(project: Path) -> None:
     (project / "app.py").write_text(SCRIPT)
     for words in ((), ("--json",)):
         assert "own" not in run(*words, "app.py").output
@@ -124,7 +124,7 @@ def test_values_of_the_environment_are_hidden_unless_asked_for(project: Path) ->
         "print('hello')\n",
     ],
 )
-def test_a_decorator_without_options_gives_none(project: Path, text: str) -> None:
+def test_a_decorator_may_have_no_options(project: Path, text: str) -> None:
     (project / "app.py").write_text(text)
     assert {origin for _, origin in rows("app.py").values()} == {"default"}
 
@@ -139,7 +139,7 @@ def test_a_decorator_without_options_gives_none(project: Path, text: str) -> Non
         ("package={'additional_files': [PackageFile(dset='x')]}", "package.additional_files"),
     ],
 )
-def test_whatever_is_computed_is_named(
+def test_computed_options_are_named(
     project: Path, capfd: pytest.CaptureFixture[str], decorator: str, note: str
 ) -> None:
     names = "Containerize, PackageFile, RuntimeOptions"
@@ -150,7 +150,7 @@ def test_whatever_is_computed_is_named(
     assert f"buildr: app.py:2: {note} is computed" in capfd.readouterr().err
 
 
-def test_of_several_decorated_functions_one_can_be_named(
+def test_one_of_several_decorated_functions_is_selectable(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (project / "app.py").write_text(
@@ -162,7 +162,7 @@ def test_of_several_decorated_functions_one_can_be_named(
     assert rows("--function", "b", "app.py")["package.tag"] == ("v3", "the decorator")
 
 
-def test_people_get_columns(project: Path) -> None:
+def test_the_default_output_has_columns(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.buildr.package]\ntag = 'v1'\n")
     lines = run().stdout.splitlines()
     assert lines[0].split() == ["OPTION", "VALUE", "FROM"]

@@ -47,7 +47,7 @@ def buildr(*words: str, stdin: bytes = b"") -> ScriptResult:
 # run ----------------------------------------------------------------------------------------------
 
 
-def test_a_run_moves_streams_arguments_and_status(engine: FakeBackend) -> None:
+def test_a_run_passes_streams_arguments_and_status(engine: FakeBackend) -> None:
     def guest(container: FakeContainer) -> int:
         container.stdout.write(container.stdin.read().upper())
         container.stderr.write(b"to stderr")
@@ -64,7 +64,7 @@ def test_a_module_runs_as_a_module(engine: FakeBackend) -> None:
     assert engine.runs[0].argv == ("python", "-u", "-m", "json.tool", "--help")
 
 
-def test_the_decorator_of_a_script_is_read_and_the_script_is_not_run(
+def test_the_decorator_of_a_script_is_read_without_running_the_script(
     engine: FakeBackend, project: Path
 ) -> None:
     (project / "app.py").write_text(DECORATED)
@@ -92,7 +92,7 @@ def test_options_reach_image_and_container(engine: FakeBackend) -> None:
         ("start", CommandNotFoundError("no python"), 127),
     ],
 )
-def test_a_failure_ends_with_its_status_and_one_message(
+def test_a_failure_has_one_message_and_its_status(
     engine: FakeBackend, operation: str, error: BuildError, status: int
 ) -> None:
     engine.fail(operation, error)  # type: ignore[arg-type] # the parameter is one of its names
@@ -127,7 +127,7 @@ def inside(project: Path, *words: str, **environ: str) -> subprocess.CompletedPr
     )
 
 
-def test_inside_a_container_the_script_runs_right_there(project: Path) -> None:
+def test_inside_a_container_the_script_runs_directly(project: Path) -> None:
     (project / "app.py").write_text("import sys\nprint(sys.argv)\nsys.exit(4)\n")
     done = inside(project, "run", "--name", "x", "app.py", "--help", BUILDR_IN_CONTAINER="true")
     assert done.returncode == 4
@@ -137,13 +137,13 @@ def test_inside_a_container_the_script_runs_right_there(project: Path) -> None:
     )
 
 
-def test_inside_a_container_a_module_runs_right_there(project: Path) -> None:
+def test_inside_a_container_a_module_runs_directly(project: Path) -> None:
     (project / "tool.py").write_text("import sys\nprint(__name__, sys.argv[1:])\n")
     done = inside(project, "run", "-m", "tool", "-q", METAPARTICLE_IN_CONTAINER="1")
     assert done.stdout == b"__main__ ['-q']\n"
 
 
-def test_inside_a_container_a_wrong_option_is_wrong_all_the_same(project: Path) -> None:
+def test_inside_a_container_an_invalid_option_is_still_an_error(project: Path) -> None:
     done = inside(project, "run", "--cpus", "x", "app.py", BUILDR_IN_CONTAINER="true")
     assert (done.returncode, done.stdout) == (2, b"")
 
@@ -151,7 +151,7 @@ def test_inside_a_container_a_wrong_option_is_wrong_all_the_same(project: Path) 
 # build --------------------------------------------------------------------------------------------
 
 
-def test_a_build_prints_name_and_id_and_runs_nothing(engine: FakeBackend) -> None:
+def test_a_build_prints_name_and_id(engine: FakeBackend) -> None:
     result = buildr("build", "app.py")
     name, identity = result.stdout.decode().split()
     assert (result.status, name) == (0, "localhost/buildr/app:latest")
@@ -162,20 +162,20 @@ def test_a_build_prints_name_and_id_and_runs_nothing(engine: FakeBackend) -> Non
     assert engine.closed
 
 
-def test_a_quiet_build_prints_the_id_alone(engine: FakeBackend) -> None:
+def test_a_quiet_build_prints_only_the_id(engine: FakeBackend) -> None:
     result = buildr("build", "--quiet", "app.py")
     assert result.stdout.decode().strip() in {image.id for image in engine.images({})}
     assert result.stderr == b""
 
 
-def test_what_is_stored_is_not_built_again_unless_asked_for(engine: FakeBackend) -> None:
+def test_a_stored_image_is_only_rebuilt_on_request(engine: FakeBackend) -> None:
     for words, builds in (((), 1), ((), 1), (("--no-cache",), 2)):
         assert buildr("build", *words, "app.py").status == 0
         assert len(engine.builds) == builds
     assert not engine.builds[1].cache
 
 
-def test_the_name_goes_back_with_the_source(engine: FakeBackend, project: Path) -> None:
+def test_the_name_moves_back_with_the_source(engine: FakeBackend, project: Path) -> None:
     first = buildr("build", "app.py").stdout
     (project / "app.py").write_text("print('another')\n")
     assert buildr("build", "app.py").stdout != first
@@ -187,7 +187,7 @@ def test_the_name_goes_back_with_the_source(engine: FakeBackend, project: Path) 
     assert stored.id == identity
 
 
-def test_a_build_pushes_when_asked_to(engine: FakeBackend) -> None:
+def test_a_build_pushes_on_request(engine: FakeBackend) -> None:
     result = buildr("build", "--push", "--repository", "registry.example.org/me", "app.py")
     identity = result.stdout.decode().split()[1]
     assert result.status == 0
@@ -218,7 +218,7 @@ def test_a_failed_build_prints_nothing_on_standard_output(engine: FakeBackend) -
     assert (result.status, result.stdout) == (125, b"")
 
 
-def test_a_build_works_inside_a_container_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_works_inside_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
     with using(FakeBackend()) as engine:
         monkeypatch.setenv("BUILDR_IN_CONTAINER", "true")
         assert buildr("build", "app.py").status == 0

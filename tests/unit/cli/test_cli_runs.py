@@ -93,7 +93,7 @@ def test_runs_are_listed_the_newest_first_with_their_host_processes() -> None:
     assert len(rows) == 3
 
 
-def test_as_json_every_run_is_a_document() -> None:
+def test_json_output_has_one_document_per_run() -> None:
     backend = FakeBackend(name="docker")
     given = labels_of_a_dead_process() | {labels.CREATED: "86400"}
     container = create(backend, given)
@@ -116,13 +116,13 @@ def test_as_json_every_run_is_a_document() -> None:
     ]
 
 
-def test_without_a_run_there_is_an_empty_list() -> None:
+def test_the_list_may_be_empty() -> None:
     assert json.loads(command(FakeBackend(), "ps", "--json").stdout) == []
     assert command(FakeBackend(), "ps").stdout.startswith("RUN ")
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "nan", "9" * 30])
-def test_labels_that_make_no_sense_do_no_harm(value: str) -> None:
+def test_invalid_labels_do_no_harm(value: str) -> None:
     backend = FakeBackend()
     names = (labels.PID, labels.CREATED, labels.GRACE, labels.STARTED)
     create(backend, {**ownership.labels(1), **dict.fromkeys(names, value)})
@@ -131,7 +131,7 @@ def test_labels_that_make_no_sense_do_no_harm(value: str) -> None:
     assert result.stdout.splitlines()[1].endswith(("unknown", "gone"))
 
 
-def test_an_engine_that_is_broken_is_left_out_and_named(
+def test_a_broken_engine_is_left_out_and_named(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     backends: dict[str, Backend | BackendError] = {
@@ -143,14 +143,14 @@ def test_an_engine_that_is_broken_is_left_out_and_named(
     assert capfd.readouterr().err == "buildr: podman is left out: no answer\n"
 
 
-def test_an_engine_that_is_not_installed_is_not_mentioned(
+def test_a_missing_engine_is_not_mentioned(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert command({"docker": FakeBackend()}, "ps").exit_code == 0
     assert capfd.readouterr().err == ""
 
 
-def test_with_no_engine_at_all_both_are_named(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_any_engine_both_are_named(capfd: pytest.CaptureFixture[str]) -> None:
     assert command({"podman": EngineNotFoundError("not there")}, "ps").exit_code == 125
     said = capfd.readouterr().err
     assert "no container engine can be used" in said
@@ -168,7 +168,7 @@ def test_a_named_engine_that_fails_is_an_error() -> None:
 # stop ---------------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_host_process_lives_is_asked_to_end_and_left_for_that_to_remove() -> None:
+def test_a_run_with_a_live_host_process_is_asked_to_end_and_removed_by_it() -> None:
     backend = FakeBackend(until_signalled)
     given = ownership.labels(LONG_GRACE)
     container = start(backend, given)
@@ -179,7 +179,7 @@ def test_a_run_whose_host_process_lives_is_asked_to_end_and_left_for_that_to_rem
     assert state.exit_code == signal.SIGTERM
 
 
-def test_a_run_that_does_not_end_is_killed_after_its_grace() -> None:
+def test_a_run_that_does_not_end_is_killed_after_its_grace_period() -> None:
     def stubborn(container: FakeContainer) -> int:
         container.signals.ignore(signal.SIGTERM)
         return container.signals.wait()
@@ -192,7 +192,7 @@ def test_a_run_that_does_not_end_is_killed_after_its_grace() -> None:
     assert state.exit_code == 128 + signal.SIGKILL
 
 
-def test_a_run_that_its_engine_starts_again_is_stopped_by_the_engine() -> None:
+def test_a_run_with_a_restart_policy_is_stopped_by_the_engine() -> None:
     backend = FakeBackend(until_signalled)
     detached = {labels.DETACH: labels.SET, labels.RESTART: "always"}
     container = start(backend, {**ownership.labels(LONG_GRACE), **detached})
@@ -202,7 +202,7 @@ def test_a_run_that_its_engine_starts_again_is_stopped_by_the_engine() -> None:
     assert backend.runs[0].exit_code == signal.SIGTERM
 
 
-def test_a_run_whose_host_process_has_gone_is_removed() -> None:
+def test_a_run_without_its_host_process_is_removed() -> None:
     backend = FakeBackend(until_signalled)
     container = start(backend, labels_of_a_dead_process())
     assert command(backend, "stop", "hello").exit_code == 0
@@ -210,7 +210,7 @@ def test_a_run_whose_host_process_has_gone_is_removed() -> None:
     assert backend.runs[0].volumes_removed
 
 
-def test_a_run_that_its_own_host_process_removes_meanwhile_has_ended() -> None:
+def test_a_run_removed_meanwhile_by_its_host_process_has_ended() -> None:
     class Prompt(FakeBackend):
         def kill(self, container: str, signal: int) -> None:
             super().kill(container, signal)
@@ -221,7 +221,7 @@ def test_a_run_that_its_own_host_process_removes_meanwhile_has_ended() -> None:
     assert command(backend, "stop", container).exit_code == 0
 
 
-def test_all_runs_are_stopped_but_those_of_others() -> None:
+def test_all_own_runs_are_stopped() -> None:
     backend = FakeBackend(until_signalled)
     mine = [start(backend, ownership.labels(1), name) for name in ("one", "two")]
     other = start(backend, ownership.labels(1) | {labels.UID: "4242"})
@@ -230,7 +230,7 @@ def test_all_runs_are_stopped_but_those_of_others() -> None:
     assert running == {mine[0]: False, mine[1]: False, other: True}
 
 
-def test_what_names_no_run_or_several_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_or_ambiguous_run_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend(until_signalled)
     for _ in range(2):
         start(backend, ownership.labels(1))
@@ -244,11 +244,11 @@ def test_what_names_no_run_or_several_is_refused(capfd: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     "words", [("stop",), ("stop", "--all", "x"), ("stop", "--grace-seconds", "-1", "x")]
 )
-def test_a_command_line_that_says_not_what_to_stop_is_refused(words: tuple[str, ...]) -> None:
+def test_stop_without_a_run_is_refused(words: tuple[str, ...]) -> None:
     assert command(FakeBackend(), *words).exit_code == 2
 
 
-def test_what_cannot_be_stopped_is_said_and_the_others_are_stopped(
+def test_a_run_that_cannot_be_stopped_is_reported_and_the_others_are_stopped(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     backend = FakeBackend()
@@ -264,7 +264,7 @@ def test_what_cannot_be_stopped_is_said_and_the_others_are_stopped(
 # logs ---------------------------------------------------------------------------------------------
 
 
-def test_logs_are_what_was_written_each_on_its_stream(
+def test_logs_are_printed_to_the_original_streams(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     def guest(container: FakeContainer) -> None:
@@ -278,7 +278,7 @@ def test_logs_are_what_was_written_each_on_its_stream(
     assert capfdbinary.readouterr() == (b"\xff to stdout\n", b"to stderr")
 
 
-def test_a_log_that_no_driver_keeps_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_log_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend()
     container = start(backend, ownership.labels(1))
     backend.fail("logs", EngineError("this container is using the 'none' log driver", status=500))
@@ -286,7 +286,7 @@ def test_a_log_that_no_driver_keeps_is_reported(capfd: pytest.CaptureFixture[str
     assert "is using the 'none' log driver" in capfd.readouterr().err
 
 
-def test_followed_logs_go_on_until_the_end(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_followed_logs_last_until_the_end(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     def guest(container: FakeContainer) -> None:
         container.stdout.write(b"first ")
         container.stdin.read(1)
@@ -323,7 +323,7 @@ def build(backend: FakeBackend, text: str, *tags: str) -> str:
     return backend.build(request, lambda _event: None)
 
 
-def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
+def test_prune_removes_only_leftovers() -> None:
     backend = FakeBackend(until_signalled, name="docker")
     dead = create(backend, labels_of_a_dead_process())
     live = start(backend, ownership.labels(1))
@@ -347,7 +347,7 @@ def test_prune_removes_what_was_left_behind_and_nothing_else() -> None:
     assert command(backend, "prune").stdout == ""
 
 
-def test_prune_removes_the_cache_of_this_user_where_that_is_asked_for() -> None:
+def test_prune_removes_the_cache_of_this_user_on_request() -> None:
     backend = FakeBackend(name="docker", installs=True)
     own = {"buildr.host.cache": "wheels", labels.UID: str(os.getuid())}
     backend.make_volume("mine", own)
@@ -361,7 +361,7 @@ def test_prune_removes_the_cache_of_this_user_where_that_is_asked_for() -> None:
     assert [volume.name for volume in backend.volumes({})] == ["another's", "data"]
 
 
-def test_a_cache_that_an_installation_uses_stays() -> None:
+def test_a_cache_in_use_is_kept() -> None:
     backend = FakeBackend(installs=True)
     backend.make_volume("mine", {"buildr.host.cache": "wheels", labels.UID: str(os.getuid())})
     backend.fail("remove_volume", EngineError("in use", status=409, message="in use"))
@@ -371,7 +371,7 @@ def test_a_cache_that_an_installation_uses_stays() -> None:
     assert len(backend.volumes({})) == 1
 
 
-def test_a_dry_run_only_says_what_would_go() -> None:
+def test_a_dry_run_only_lists_what_would_be_removed() -> None:
     backend = FakeBackend()
     dead = create(backend, labels_of_a_dead_process())
     left = left_images(backend)
@@ -382,7 +382,7 @@ def test_a_dry_run_only_says_what_would_go() -> None:
     assert all(backend.image(image) for image in left)
 
 
-def test_during_a_build_images_stay(capfd: pytest.CaptureFixture[str]) -> None:
+def test_images_are_kept_during_a_build(capfd: pytest.CaptureFixture[str]) -> None:
     backend = FakeBackend()
     left = left_images(backend)
     with building():
@@ -395,7 +395,7 @@ def test_during_a_build_images_stay(capfd: pytest.CaptureFixture[str]) -> None:
     assert all(backend.image(image) for image in left)
 
 
-def test_an_image_in_use_stays_and_is_reported() -> None:
+def test_an_image_in_use_is_kept_and_reported() -> None:
     backend = FakeBackend()
     image = backend.add_image("x", Image(id="", labels={PROJECT: "x"}))
     backend._images._images[image.id] = Image(id=image.id, labels={PROJECT: "x"})
@@ -416,7 +416,7 @@ def test_an_image_that_the_engine_fails_to_remove_is_a_failure() -> None:
     )
 
 
-def test_after_a_build_that_was_killed_its_images_are_swept_once() -> None:
+def test_images_of_a_killed_build_are_swept_once() -> None:
     backend = FakeBackend(name="docker")
     left = left_images(backend)
     sweep_images(backend)
@@ -431,7 +431,7 @@ def test_after_a_build_that_was_killed_its_images_are_swept_once() -> None:
     assert killed("docker") == []
 
 
-def test_an_image_that_something_else_uses_does_not_keep_the_mark_of_a_killed_build() -> None:
+def test_an_image_in_use_does_not_keep_the_mark_of_a_killed_build() -> None:
     """Podman's own killed builds leave working containers, which nothing tells from those of builds that go on."""
     backend = FakeBackend(name="docker")
     left_images(backend)
@@ -442,7 +442,7 @@ def test_an_image_that_something_else_uses_does_not_keep_the_mark_of_a_killed_bu
     assert killed("docker") == []
 
 
-def test_images_that_a_killed_build_recorded_are_left_behind_and_named_ones_are_not() -> None:
+def test_recorded_images_of_a_killed_build_are_leftovers_unless_they_are_named() -> None:
     backend = FakeBackend(name="docker")
     named = backend.add_image("theirs")
     images = [backend._images.add(Image(id=""), f"step {n}").id for n in range(3)]
@@ -479,7 +479,7 @@ class Building(FakeBackend):
         self.left.remove(build)
 
 
-def test_a_build_that_goes_on_without_its_host_process_is_ended() -> None:
+def test_a_build_without_its_host_process_is_ended() -> None:
     backend = Building()
     result = command(backend, "prune", "--dry-run")
     assert result.stdout == "would remove a build (its host process has gone) on docker\n"
@@ -488,7 +488,7 @@ def test_a_build_that_goes_on_without_its_host_process_is_ended() -> None:
     assert not backend.left
 
 
-def test_the_next_run_ends_it_too() -> None:
+def test_the_next_run_ends_a_build_without_its_host_process() -> None:
     backend = Building()
     code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -496,7 +496,7 @@ def test_the_next_run_ends_it_too() -> None:
     assert not backend.left
 
 
-def test_on_an_engine_that_others_share_only_images_of_ones_own_projects_go() -> None:
+def test_on_a_shared_engine_only_images_of_own_projects_are_removed() -> None:
     backend = FakeBackend(name="docker", rootless=False)
     labelled, unlabelled = left_images(backend)
     command(backend, "prune")

@@ -68,7 +68,7 @@ def buildr(*words: str) -> ScriptResult:
         ("push", "app.py"),
     ],
 )
-def test_a_command_builds_and_runs_with_the_decorators_options(
+def test_a_command_uses_the_decorator_s_options(
     engine: FakeBackend, words: tuple[str, ...]
 ) -> None:
     result = buildr(*words)
@@ -82,7 +82,7 @@ def test_a_command_builds_and_runs_with_the_decorators_options(
     assert bool(engine.runs) is (words[0] in ("run", "shell"))
 
 
-def test_the_image_is_the_same_whichever_command_made_it(engine: FakeBackend) -> None:
+def test_all_commands_build_the_same_image(engine: FakeBackend) -> None:
     assert run_script("app.py").status == 0
     image = engine.image(REFERENCE)
     assert image is not None
@@ -93,13 +93,13 @@ def test_the_image_is_the_same_whichever_command_made_it(engine: FakeBackend) ->
     assert {run.spec.image for run in engine.runs} == {image.id}
 
 
-def test_a_flag_comes_before_the_decorator(engine: FakeBackend) -> None:
+def test_a_flag_precedes_the_decorator(engine: FakeBackend) -> None:
     assert buildr("run", "--tag", "mine", "-e", "FROM=flag", "app.py").status == 0
     assert engine.builds[0].tags == ("registry.example/me/hello:mine",)
     assert engine.runs[0].environment["FROM"] == "flag"
 
 
-def test_what_is_only_written_down_has_them_too(engine: FakeBackend, project: Path) -> None:
+def test_generated_files_have_the_decorator_s_options(engine: FakeBackend, project: Path) -> None:
     assert b"dependencies from package.dependencies" in buildr("containerfile", "app.py").stderr
     assert REFERENCE.encode() in buildr("eject", "app.py").stdout
     requirements = project.parent / "ejected" / "dependencies"
@@ -110,7 +110,7 @@ def test_what_is_only_written_down_has_them_too(engine: FakeBackend, project: Pa
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_of_several_decorated_functions_one_is_named(
+def test_one_of_several_decorated_functions_can_be_named(
     engine: FakeBackend, project: Path, command: str
 ) -> None:
     (project / "app.py").write_text(TWO)
@@ -125,7 +125,7 @@ def test_of_several_decorated_functions_one_is_named(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_cannot_be_read_is_said_in_one_line(
+def test_an_unreadable_option_is_reported_in_one_line(
     engine: FakeBackend, project: Path, command: str
 ) -> None:
     assert engine.builds == []
@@ -156,7 +156,7 @@ def test_what_cannot_be_read_is_said_in_one_line(
         ),
     ],
 )
-def test_an_error_in_it_is_named_with_its_line(
+def test_an_error_in_the_decorator_is_reported_with_its_line(
     engine: FakeBackend, project: Path, command: str, text: str, problem: bytes
 ) -> None:
     (project / "app.py").write_text(text)
@@ -166,7 +166,7 @@ def test_an_error_in_it_is_named_with_its_line(
     assert engine.builds == []
 
 
-def test_a_shell_is_neither_detached_nor_debugged_by_the_decorator(
+def test_a_shell_ignores_detach_and_debug_of_the_decorator(
     engine: FakeBackend, project: Path
 ) -> None:
     (project / "app.py").write_text(
@@ -180,13 +180,13 @@ def test_a_shell_is_neither_detached_nor_debugged_by_the_decorator(
     assert engine.runs[0].removed
 
 
-def test_the_decorators_repository_is_pushed_to(engine: FakeBackend) -> None:
+def test_push_uses_the_decorator_s_repository(engine: FakeBackend) -> None:
     result = buildr("push", "app.py")
     assert (result.status, result.stdout) == (0, f"{REFERENCE}\n".encode())
     assert [push.reference for push in engine.pushed] == [REFERENCE]
 
 
-def test_a_containerfile_of_ones_own_is_what_is_printed(engine: FakeBackend, project: Path) -> None:
+def test_the_user_s_own_containerfile_is_printed(engine: FakeBackend, project: Path) -> None:
     assert engine.builds == []
     (project / "Dockerfile").write_text("FROM mine\n")
     (project / "app.py").write_text(
@@ -195,7 +195,7 @@ def test_a_containerfile_of_ones_own_is_what_is_printed(engine: FakeBackend, pro
     assert buildr("containerfile", "app.py").stdout == b"FROM mine\n"
 
 
-def test_a_module_is_read_as_a_script_is(engine: FakeBackend, project: Path) -> None:
+def test_the_decorator_of_a_module_is_read_too(engine: FakeBackend, project: Path) -> None:
     (project / "pkg").mkdir()
     (project / "pkg" / "__init__.py").touch()
     (project / "pkg" / "cli.py").write_text(DECORATED)

@@ -61,7 +61,7 @@ def buildr(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("make", [fifo, endless, sparse, Path.mkdir])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_is_invalid_is_one_error(
+def test_an_invalid_file_is_one_error(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: Callable[[Path], None]
 ) -> None:
     if name.endswith(".lock"):
@@ -99,9 +99,7 @@ def test_a_file_that_is_invalid_is_one_error(
     ],
     ids=["open", "empty", "inside", "extras", "blanks", "lists", "tables", "ignore"],
 )
-def test_a_text_that_is_written_to_take_for_ever_does_not(
-    project: Path, name: str, text: str
-) -> None:
+def test_text_crafted_to_take_forever_is_read_quickly(project: Path, name: str, text: str) -> None:
     (project / ("a" * 200)).touch()
     (project / name).write_text(text)
     result = buildr("eject", "-o", "../out", "app.py")

@@ -37,7 +37,7 @@ def command(backend: FakeBackend, *words: str) -> Result:
         (("-c", "true", "-e", "A=1", "app.py"), ("sh", "-c", "true")),
     ],
 )
-def test_a_command_runs_in_the_place_of_the_script(
+def test_a_command_runs_in_place_of_the_script(
     words: tuple[str, ...], ran: tuple[str, ...]
 ) -> None:
     def guest(container: FakeContainer) -> int:
@@ -52,7 +52,7 @@ def test_a_command_runs_in_the_place_of_the_script(
     assert len(backend.builds) > 0
 
 
-def test_without_a_command_it_is_a_shell() -> None:
+def test_the_default_command_is_a_shell() -> None:
     backend = FakeBackend()
     assert command(backend, "app.py").exit_code == 0
     assert backend.runs[0].argv[:2] == ("sh", "-c")
@@ -63,7 +63,7 @@ def test_without_a_command_it_is_a_shell() -> None:
     "words",
     [(), ("app.py", "-c", "x", "--", "y"), ("app.py", "--detach"), ("app.py", "--debug", "5")],
 )
-def test_a_command_line_that_makes_no_sense_is_refused(words: tuple[str, ...]) -> None:
+def test_an_invalid_command_line_is_refused(words: tuple[str, ...]) -> None:
     backend = FakeBackend()
     assert command(backend, *words).exit_code == 2
     assert backend.runs == []

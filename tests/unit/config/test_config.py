@@ -89,7 +89,7 @@ def settled(own: dict[str, Any] | None = None, *, on_command_line: bool = False)
         (("file", "variable"), "from-variable"),
     ],
 )
-def test_a_decorated_script_takes_the_variable_the_decorator_the_file(
+def test_precedence_in_a_decorated_script_is_variable_decorator_file(
     project: Path,
     engine: FakeBackend,
     monkeypatch: pytest.MonkeyPatch,
@@ -116,7 +116,7 @@ def test_a_decorated_script_takes_the_variable_the_decorator_the_file(
         (("decorator", "flag"), "from-flag"),
     ],
 )
-def test_the_command_takes_the_flag_the_variable_the_decorator_the_file(
+def test_precedence_of_the_command_is_flag_variable_decorator_file(
     project: Path,
     engine: FakeBackend,
     monkeypatch: pytest.MonkeyPatch,
@@ -133,19 +133,19 @@ def test_the_command_takes_the_flag_the_variable_the_decorator_the_file(
     assert engine.builds[0].tags == (f"localhost/buildr/app:{holds}",)
 
 
-def test_what_is_given_as_it_is_by_default_is_given_all_the_same(project: Path) -> None:
+def test_an_option_set_to_its_default_counts_as_given(project: Path) -> None:
     configure(project, "[tool.buildr.package]\nverbose = true\ntag = 'v1'\n")
     assert settled({"package": {"verbose": False}}).package.verbose is False
     # Typed options do not tell what was left out.
     assert settled({"package": PackageOptions(verbose=False)}).package.verbose is True
 
 
-def test_none_is_not_given(project: Path) -> None:
+def test_none_counts_as_not_given(project: Path) -> None:
     configure(project, "[tool.buildr.runtime]\nmemory = '64m'\n")
     assert settled({"runtime": {"memory": None}}).runtime.memory == 64 * 1024 * 1024
 
 
-def test_the_environment_is_put_together_by_variable(project: Path) -> None:
+def test_the_environment_is_merged_by_variable(project: Path) -> None:
     configure(project, '[tool.buildr.runtime]\nenv = ["A=file", "B=file", "HOST"]\n')
     found = settled({"runtime": {"env": {"A": "own", "C": "own"}}})
     assert found.runtime.env == {"A": "own", "B": "file", "HOST": None, "C": "own"}
@@ -153,7 +153,7 @@ def test_the_environment_is_put_together_by_variable(project: Path) -> None:
     assert found.origins["runtime.env"] == f"the decorator, {path}"
 
 
-def test_a_higher_place_takes_away_what_cannot_stand_beside_its_own(project: Path) -> None:
+def test_a_higher_place_replaces_conflicting_options(project: Path) -> None:
     configure(project, '[tool.buildr.package]\nvariant = "slim"\nextras = ["cli"]\nquiet = true\n')
     package = settled(
         {"package": {"base_image": "python:3.12", "dependencies": [], "verbose": True}}
@@ -163,7 +163,9 @@ def test_a_higher_place_takes_away_what_cannot_stand_beside_its_own(project: Pat
     assert (package.verbose, package.quiet) == (True, False)
 
 
-def test_what_one_place_gives_may_need_what_another_has(project: Path, engine: FakeBackend) -> None:
+def test_options_of_one_place_may_depend_on_those_of_another(
+    project: Path, engine: FakeBackend
+) -> None:
     configure(project, '[tool.buildr.package]\nrepository = "registry.example/me"\n')
     decorate(project, {"publish": True})
     assert run_script("app.py").status == 0
@@ -197,7 +199,7 @@ def test_the_engine_is_chosen_in_the_same_order(
     assert engines[chosen].runs  # type: ignore[union-attr] # it is not an error
 
 
-def test_the_flag_comes_before_the_file(project: Path) -> None:
+def test_the_flag_precedes_the_file(project: Path) -> None:
     configure(project, '[tool.buildr]\nbackend = "from-file"\n')
     with using({"docker": FakeBackend(), "from-file": FakeBackend()}) as engines:
         assert buildr("build", "--backend", "docker", "app.py").status == 0
@@ -205,7 +207,7 @@ def test_the_flag_comes_before_the_file(project: Path) -> None:
     assert [len(engines[name].builds) for name in engines] == [1, 1]  # type: ignore[union-attr]
 
 
-def test_an_engine_that_is_invalid_is_blamed_on_the_file(project: Path) -> None:
+def test_an_invalid_engine_is_reported_with_its_file(project: Path) -> None:
     configure(project, '[tool.buildr]\nbackend = "podmn"\n')
     decorate(project)
     result = run_script("app.py")
@@ -216,7 +218,7 @@ def test_an_engine_that_is_invalid_is_blamed_on_the_file(project: Path) -> None:
     )
 
 
-def test_of_two_engines_the_one_that_is_invalid_is_blamed_on_its_own_place(project: Path) -> None:
+def test_an_invalid_engine_is_reported_with_its_own_origin(project: Path) -> None:
     configure(project, '[tool.buildr.runtime]\nexecutor = "docker"\n')
     engines = choose_both(*_options(settled({"package": {"builder": "podmn"}})))
     assert engines == (
@@ -247,7 +249,7 @@ def _options(settings: Settings) -> tuple[Package, Runtime, Mapping[str, str]]:
         ("tool.buildr = 1", "tool.buildr cannot be 1"),
     ],
 )  # fmt: skip
-def test_a_wrong_key_is_named_with_its_file(project: Path, text: str, problem: str) -> None:
+def test_an_invalid_key_is_reported_with_its_file(project: Path, text: str, problem: str) -> None:
     configure(project, text)
     decorate(project)
     result = run_script("app.py")
@@ -267,7 +269,7 @@ def test_options_that_conflict_are_reported_with_their_file(project: Path) -> No
 
 
 @pytest.mark.parametrize("data", [b"[tool.buildr]\nbackend =\n", b"[tool.buildr]\n# \xff\n"])
-def test_a_broken_file_is_said_to_be_no_toml(project: Path, data: bytes) -> None:
+def test_invalid_toml_is_reported(project: Path, data: bytes) -> None:
     (project / "pyproject.toml").write_bytes(data)
     with pytest.raises(OptionError, match=r"pyproject\.toml is not valid TOML: "):
         settled()
@@ -284,12 +286,12 @@ def test_a_broken_file_is_said_to_be_no_toml(project: Path, data: bytes) -> None
         "[tool.'buildr']\npackage.tag='v1'",
     ],
 )
-def test_the_table_is_found_however_toml_spells_it(project: Path, text: str) -> None:
+def test_the_table_is_found_in_every_toml_spelling(project: Path, text: str) -> None:
     configure(project, text)
     assert settled().package.tag == "v1"
 
 
-def test_camel_case_is_taken_here_too(project: Path) -> None:
+def test_camel_case_is_accepted_here_too(project: Path) -> None:
     configure(project, "[tool.buildr.package]\npyVersion = '3.12'\n")
     assert settled().package.py_version == "3.12"
 
@@ -314,7 +316,7 @@ def test_without_the_table_nothing_is_parsed(project: Path, text: str) -> None:
     assert subprocess.check_output(words, text=True) == "None False False\n"
 
 
-def test_paths_start_at_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(
         project,
         "[tool.buildr.runtime]\n"
@@ -366,7 +368,7 @@ def test_what_changes_the_image_changes_its_fingerprint(project: Path, engine: F
 
 
 @pytest.mark.parametrize(("target", "builds"), [("/app/cache", 2), ("/cache", 1)])
-def test_below_a_directory_in_memory_nothing_is_put_before_the_start(
+def test_nothing_is_copied_below_a_tmpfs_before_the_start(
     project: Path, engine: FakeBackend, target: str, builds: int
 ) -> None:
     decorate(project, None, {"tmpfs": [target]})
@@ -405,13 +407,13 @@ def test_the_command_reads_nothing_in_a_container_either(project: Path) -> None:
         ("BUILDR_PACKAGE_SYSTEM_PACKAGES", '["git"]', "system_packages", ("git",)),
     ],
 )
-def test_a_variable_gives_an_option(name: str, text: str, option: str, value: object) -> None:
+def test_a_variable_sets_an_option(name: str, text: str, option: str, value: object) -> None:
     layer = read_variables({name: text, "HOME": "/"})
     assert layer.package == {option: value}
     assert layer.origin_of(f"package.{option}") == name
 
 
-def test_variables_give_options_of_the_run_too() -> None:
+def test_variables_set_options_of_the_run_too() -> None:
     found = read_variables(
         {
             "BUILDR_RUNTIME_CPUS": "1.5",
@@ -435,7 +437,7 @@ def test_variables_give_options_of_the_run_too() -> None:
         ("BUILDR_RUNTIME_PORTS", "8080", "BUILDR_RUNTIME_PORTS cannot be a value of type str"),
     ],
 )  # fmt: skip
-def test_a_wrong_variable_is_named(name: str, text: str, problem: str) -> None:
+def test_an_invalid_variable_is_named(name: str, text: str, problem: str) -> None:
     with pytest.raises(OptionError) as caught:
         read_variables({name: text})
     assert caught.value.what.startswith(problem)
@@ -443,7 +445,7 @@ def test_a_wrong_variable_is_named(name: str, text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["TOKEN=hunter2", '{"TOKEN": ["hunter2"]}', '["hunter2", 3]'])
-def test_no_error_shows_what_may_be_a_secret(text: str) -> None:
+def test_errors_do_not_show_possible_secrets(text: str) -> None:
     with pytest.raises(OptionError) as caught:
         read_variables({"BUILDR_RUNTIME_ENV": text})
     assert "hunter2" not in str(caught.value)
@@ -462,12 +464,12 @@ def test_every_option_has_a_variable(key: str) -> None:
         read_variables({f"BUILDR_{option.group}_{option.name}_".upper(): "[]"})
 
 
-def test_a_directory_by_that_name_is_not_a_file(project: Path) -> None:
+def test_a_directory_named_pyproject_toml_is_ignored(project: Path) -> None:
     (project / "pyproject.toml").mkdir()
     assert read_project_file(str(project)) is None
 
 
-def test_json_is_what_a_list_is_written_in() -> None:
+def test_lists_are_written_as_json() -> None:
     text = json.dumps(["8080", {"a": 1}])
     with pytest.raises(OptionError, match=r"BUILDR_RUNTIME_PORTS\[1\]"):
         read_variables({"BUILDR_RUNTIME_PORTS": text})

@@ -77,7 +77,7 @@ def package(project: Path, text: str, head: str = HEAD) -> dict[str, Any]:
         ("def f(TAG):\n    TAG.update(1)\nTAG = 'v10'\nf(1)", "TAG", "v10"),
     ],
 )
-def test_a_value_is_read_through_names(
+def test_values_are_read_through_names(
     project: Path, before: str, value: str, expected: str
 ) -> None:
     text = f"{before}\n@Containerize(package={{'tag': {value}}})\ndef main(): ...\n"
@@ -102,7 +102,7 @@ def test_a_value_is_read_through_names(
         ("BASE = {'tag': 'v', 'name': 'n'}\nprint(BASE, BASE.get('x'), len(BASE))", "BASE"),
     ],
 )
-def test_a_group_is_read_in_every_form(project: Path, before: str, group: str) -> None:
+def test_groups_are_read_in_every_form(project: Path, before: str, group: str) -> None:
     text = f"{before}\n@Containerize(package={group})\ndef main(): ...\n"
     assert package(project, text) == {"tag": "v", "name": "n"}
 
@@ -135,14 +135,14 @@ def test_records_lists_and_arithmetic_are_read(project: Path) -> None:
         ("from pathlib import Path\nTOP = Path(__file__).parent", "str(TOP / 'docker/my')"),
     ],
 )
-def test_paths_beside_the_script_are_read(project: Path, imports: str, value: str) -> None:
+def test_paths_relative_to_the_script_are_read(project: Path, imports: str, value: str) -> None:
     found = package(
         project, f"{imports}\n@Containerize(package={{'context': {value}}})\ndef main(): ...\n"
     )
     assert found == {"context": str(project / "docker" / "my")}
 
 
-def test_of_typed_options_the_defaults_are_not_given(project: Path) -> None:
+def test_defaults_of_typed_options_do_not_count_as_given(project: Path) -> None:
     text = "@Containerize(package=PackageOptions(tag='latest', name='n'))\ndef main(): ...\n"
     assert package(project, text) == {"name": "n"}
 
@@ -196,7 +196,7 @@ def test_the_decorator_is_found_anywhere_in_the_script(project: Path, text: str,
         ("T = 'a'\ndel T", "{'name': 'n', 'tag': T}", "package.tag"),
     ],
 )  # fmt: skip
-def test_what_is_computed_is_named_with_its_line_and_the_rest_is_read(
+def test_computed_options_are_named_with_their_line_and_the_rest_is_read(
     project: Path, before: str, group: str, note: str
 ) -> None:
     found = read(project, f"{before}\n@Containerize(package={group})\ndef main(): ...\n")
@@ -207,20 +207,20 @@ def test_what_is_computed_is_named_with_its_line_and_the_rest_is_read(
     assert found.layer.package == ({} if note == "package" else {"name": "n"})
 
 
-def test_options_that_double_themselves_end(project: Path) -> None:
+def test_exponentially_growing_options_are_limited(project: Path) -> None:
     lines = ["A0 = ['x', 'x']", *(f"A{n} = [*A{n - 1}, *A{n - 1}]" for n in range(1, 60))]
     text = "\n".join(lines) + "\n@Containerize(package={'extras': A59})\ndef main(): ...\n"
     assert "package.extras is computed" in read(project, text).notes[0]
 
 
-def test_a_script_without_a_decorator_gives_nothing(project: Path) -> None:
+def test_a_script_without_a_decorator_has_no_options(project: Path) -> None:
     text = (
         "def Containerize(**options): ...\n@Containerize(package={'tag': 'x'})\ndef main(): ...\n"
     )
     assert read(project, text, head="").layer.package == {}
 
 
-def test_warnings_of_the_script_are_its_own(project: Path) -> None:
+def test_warnings_of_the_script_are_not_shown(project: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert package(project, "@Containerize\ndef main(): '\\d'\n") == {}
@@ -249,7 +249,7 @@ def test_warnings_of_the_script_are_its_own(project: Path) -> None:
         ("def other():\n    App().second()\nfirst()", "a"),
     ],
 )  # fmt: skip
-def test_of_several_the_one_that_the_script_calls_counts(project: Path, end: str, tag: str) -> None:
+def test_the_called_function_of_several_is_read(project: Path, end: str, tag: str) -> None:
     assert package(project, f"{TWO}\n{end}\n") == {"tag": tag}
 
 
@@ -266,7 +266,7 @@ def test_of_several_the_one_that_the_script_calls_counts(project: Path, end: str
         "if __name__ == '__main__':\n    deep()",  # two levels
     ],
 )
-def test_where_that_is_not_certain_they_are_listed(project: Path, end: str) -> None:
+def test_ambiguous_functions_are_listed(project: Path, end: str) -> None:
     with pytest.raises(EntryError) as refused:
         read(project, f"{TWO}\n{end}\n")
     assert str(refused.value) == (
@@ -294,12 +294,12 @@ def test_methods_of_one_name_are_distinguished_by_their_class(
         read(project, f"{text}{end}\n")
 
 
-def test_with_the_same_options_it_does_not_matter_which(project: Path) -> None:
+def test_functions_with_the_same_options_are_not_ambiguous(project: Path) -> None:
     text = "@Containerize(package={'tag': 'v'})\ndef a(): ...\n" * 2
     assert package(project, text.replace("def a", "def b", 1)) == {"tag": "v"}
 
 
-def test_a_function_that_is_not_decorated_is_refused(project: Path) -> None:
+def test_an_undecorated_function_is_refused(project: Path) -> None:
     with pytest.raises(EntryError, match=r"app\.py has no decorated function x\nDecorated are: f"):
         read(project, TWO, "x")
     with pytest.raises(EntryError, match="leave --function out"):
@@ -311,7 +311,7 @@ def test_a_function_that_is_not_decorated_is_refused(project: Path) -> None:
 # Other files ------------------------------------------------------------------------------------------
 
 
-def test_a_function_that_the_script_imports_and_calls_is_read_where_it_is(project: Path) -> None:
+def test_an_imported_and_called_function_is_read_from_its_module(project: Path) -> None:
     (project / "pkg").mkdir()
     (project / "pkg" / "__init__.py").write_text("from .cli import main\n")
     text = HEAD + "@Containerize(package={'tag': 'v', 'name': n})\ndef main(): ...\n"
@@ -328,7 +328,7 @@ def test_a_function_that_the_script_imports_and_calls_is_read_where_it_is(projec
     assert found.notes[0].startswith(f"{os.path.join('pkg', 'cli.py')}:2: package.name is computed")
 
 
-def test_a_decorated_function_that_is_only_imported_counts_for_nothing(project: Path) -> None:
+def test_a_function_that_is_only_imported_does_not_count(project: Path) -> None:
     (project / "lib.py").write_text(HEAD + "@Containerize(package={'tag': 'v'})\ndef f(): ...\n")
     assert package(project, "import lib\nfrom lib import f\nprint()\n", head="") == {}
     assert package(project, "from lib import f\nf()\n", head="") == {"tag": "v"}
@@ -350,18 +350,18 @@ def test_a_decorated_function_that_is_only_imported_counts_for_nothing(project: 
          r"app\.py:3: @Containerize takes no 'packge'\naccepted: package="),
     ],
 )  # fmt: skip
-def test_a_wrong_script_is_an_error_with_its_line(
+def test_a_syntax_error_is_reported_with_its_line(
     project: Path, text: str, error: type[Exception], problem: str
 ) -> None:
     with pytest.raises(error, match=problem):
         read(project, text)
 
 
-def test_the_syntax_of_a_script_without_a_decorator_is_pythons_business(project: Path) -> None:
+def test_syntax_errors_without_a_decorator_are_left_to_python(project: Path) -> None:
     assert read(project, "def main(:\n", head="").layer.package == {}
 
 
-def test_a_file_that_cannot_be_read_is_named(project: Path) -> None:
+def test_an_unreadable_file_is_named(project: Path) -> None:
     (project / "app.py").mkdir()
     with pytest.raises(EntryError, match=r"app\.py cannot be read: it is a directory"):
         read_decorator(str(project / "app.py"))

@@ -209,12 +209,12 @@ def held(settings: Settings, key: str) -> Any:
     return getattr(getattr(settings, group), name)
 
 
-def test_the_samples_are_of_all_options() -> None:
+def test_every_option_has_a_sample() -> None:
     assert sorted(SAMPLES) == sorted(OPTIONS)
 
 
 @pytest.mark.parametrize(("key", "sample"), [c for c in CASES if c.values[0] not in REFUSED])
-def test_each_place_gives_the_same(
+def test_each_place_has_the_same_effect(
     project: Path, monkeypatch: pytest.MonkeyPatch, key: str, sample: Sample
 ) -> None:
     option = OPTIONS[key]
@@ -258,7 +258,7 @@ def beside_the_file(key: str, value: Any, project: Path) -> Any:
 
 
 @pytest.mark.parametrize(("key", "sample"), [c for c in CASES if c.values[0] in REFUSED])
-def test_what_is_refused_is_refused_everywhere_in_the_words_of_the_place(
+def test_invalid_values_are_refused_everywhere_in_the_terms_of_the_place(
     project: Path, monkeypatch: pytest.MonkeyPatch, key: str, sample: Sample
 ) -> None:
     problem = " is not supported yet: one engine runs one container"
@@ -305,7 +305,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("key", INVALID)
-def test_an_invalid_variable_is_named_with_what_is_accepted(
+def test_an_invalid_variable_is_reported_with_the_accepted_values(
     project: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     variable = OPTIONS[key].variable

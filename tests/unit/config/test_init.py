@@ -31,7 +31,7 @@ def init(*words: str) -> Result:
     return CliRunner().invoke(app, ["init", *words])
 
 
-def test_a_new_file_sets_nothing(project: Path) -> None:
+def test_a_new_file_sets_no_option(project: Path) -> None:
     result = init()
     assert (result.exit_code, result.stdout) == (0, "made ./pyproject.toml\n")
     assert (project / "pyproject.toml").read_text() == TEMPLATE
@@ -41,7 +41,7 @@ def test_a_new_file_sets_nothing(project: Path) -> None:
 
 
 @pytest.mark.parametrize("group", ["package", "runtime"])
-def test_each_commented_option_is_one_and_valid(project: Path, group: str) -> None:
+def test_each_commented_option_is_valid(project: Path, group: str) -> None:
     table = TEMPLATE.partition(f"[tool.buildr.{group}]")[2].partition("\n[")[0]
     lines = [line[2:] for line in table.splitlines() if line.startswith("# ")]
     assert len(lines) >= 7
@@ -55,7 +55,7 @@ def test_each_commented_option_is_one_and_valid(project: Path, group: str) -> No
 
 
 @pytest.mark.parametrize("own", [OWN, OWN.rstrip(b"\n"), OWN.replace(b"\n", b"\r\n"), b""])
-def test_what_is_there_stays_byte_for_byte(project: Path, own: bytes) -> None:
+def test_existing_content_is_kept_byte_for_byte(project: Path, own: bytes) -> None:
     file = project / "pyproject.toml"
     file.write_bytes(own)
     file.chmod(0o640)
@@ -87,7 +87,7 @@ def test_nothing_is_overwritten(
     assert (project / "pyproject.toml").read_bytes() == own
 
 
-def test_a_disk_that_is_full_leaves_the_file_as_it_was(
+def test_a_full_disk_leaves_the_file_unchanged(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (project / "pyproject.toml").write_bytes(OWN)
@@ -104,6 +104,6 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
     assert "cannot be written: File too large" in capfd.readouterr().err
 
 
-def test_a_directory_that_is_not_there_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_directory_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     assert init("nowhere").exit_code == 125
     assert "nowhere/pyproject.toml cannot be written" in capfd.readouterr().err

@@ -86,7 +86,7 @@ def asked(text: str) -> list[str]:
 # What is asked for --------------------------------------------------------------------------------
 
 
-def test_of_every_option_it_is_decided_what_it_may_ask_for() -> None:
+def test_every_option_has_a_trust_rule() -> None:
     confined = {key for key, option in OPTIONS.items() if option.confined}
     assert not confined & RULES.keys()
     assert confined | RULES.keys() - {"backend"} == OPTIONS.keys()
@@ -135,7 +135,7 @@ def test_of_every_option_it_is_decided_what_it_may_ask_for() -> None:
         ("runtime.call_limit = '65m'", "results of 65 MiB in the memory of this host"),
     ],
 )  # fmt: skip
-def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) -> None:
+def test_requests_beyond_the_folder_need_consent(project: Path, line: str, what: str) -> None:
     (project / "out").symlink_to("/srv")
     (project / "passing.env").write_text("A=1\nTOKEN\n")
     (project / ".git" / "hooks").mkdir(parents=True)
@@ -168,7 +168,7 @@ def test_what_reaches_further_is_asked_for(project: Path, line: str, what: str) 
         "runtime.call_limit = '64m'",
     ],
 )
-def test_what_lies_in_the_folder_and_a_private_network_is_not(project: Path, line: str) -> None:
+def test_the_folder_and_a_private_network_need_no_consent(project: Path, line: str) -> None:
     (project / ".env").write_text("A=1\n")
     (project / ".git").mkdir()
     (project / "Containerfile").write_text("FROM x\nRUN --network=none true\n")
@@ -184,11 +184,11 @@ def test_what_lies_in_the_folder_and_a_private_network_is_not(project: Path, lin
         (("package.user = 'root'", "runtime.mount_source = true"), "root in the container, beside mounts"),
     ],
 )  # fmt: skip
-def test_some_do_so_only_together(lines: tuple[str, ...], what: str) -> None:
+def test_some_options_need_consent_only_together(lines: tuple[str, ...], what: str) -> None:
     assert asked("".join(f"tool.buildr.{line}\n" for line in lines)) == [what]
 
 
-def test_an_environment_in_a_folder_that_can_be_written_is_the_hosts(project: Path) -> None:
+def test_a_writable_virtual_environment_needs_consent(project: Path) -> None:
     (project / "tools" / ".venv").mkdir(parents=True)
     (project / "own").mkdir()
     (project / "own" / "pyvenv.cfg").touch()
@@ -197,7 +197,7 @@ def test_an_environment_in_a_folder_that_can_be_written_is_the_hosts(project: Pa
     assert found == [f"{project}/tools/.venv", f"{project}/own"]
 
 
-def test_what_a_higher_place_replaces_is_not_asked_for() -> None:
+def test_replaced_options_need_no_consent() -> None:
     configure(
         "[tool.buildr.runtime]\nmounts = ['/:/host']\nenv = ['TOKEN', 'OTHER']\nenv_file = '/etc/environment'\n"
     )
@@ -206,7 +206,7 @@ def test_what_a_higher_place_replaces_is_not_asked_for() -> None:
     assert [one.what for one in settled(own).asks] == ["your variable OTHER"]
 
 
-def test_flags_and_variables_are_the_users_own_words(
+def test_flags_and_variables_need_no_consent(
     engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUILDR_RUNTIME_ENV", '["TOKEN"]')
@@ -214,7 +214,7 @@ def test_flags_and_variables_are_the_users_own_words(
     assert engine.runs
 
 
-def test_a_containerfile_that_asks_for_more_later_is_asked_about_again(
+def test_a_containerfile_that_later_requests_more_needs_new_consent(
     project: Path, engine: FakeBackend
 ) -> None:
     configure("tool.buildr.package.dockerfile = 'Containerfile'\n")
@@ -233,7 +233,7 @@ def test_a_containerfile_that_asks_for_more_later_is_asked_about_again(
     )
 
 
-def test_what_would_change_the_terminal_is_escaped(project: Path) -> None:
+def test_control_characters_are_escaped(project: Path) -> None:
     hostile = project / "\x1b[2J"
     hostile.mkdir()
     (hostile / "app.py").touch()
@@ -261,7 +261,7 @@ def test_what_would_change_the_terminal_is_escaped(project: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_without_a_terminal_it_is_refused_with_each_thing_and_what_to_do(
+def test_without_a_terminal_requests_are_refused_with_a_list_and_advice(
     project: Path, engine: FakeBackend, command: tuple[str, ...]
 ) -> None:
     configure(
@@ -282,7 +282,7 @@ def test_without_a_terminal_it_is_refused_with_each_thing_and_what_to_do(
     assert not (project / "out").exists()
 
 
-def test_a_decorated_script_and_a_call_are_refused_just_so(engine: FakeBackend) -> None:
+def test_a_decorated_script_and_a_call_are_refused_too(engine: FakeBackend) -> None:
     configure(HOST_MOUNT)
     text = "from buildr import Containerize\n@Containerize\ndef main():\n    pass\n"
     Path("app.py").write_text(f"{text}main()\n")
@@ -295,7 +295,7 @@ def test_a_decorated_script_and_a_call_are_refused_just_so(engine: FakeBackend) 
     assert not engine.builds
 
 
-def test_every_plan_of_a_run_is_refused() -> None:
+def test_every_command_that_plans_a_run_is_refused() -> None:
     configure(HOST_MOUNT)
     entry = Entry(kind="script", script=os.path.abspath("app.py"))
     with pytest.raises(TrustError):
@@ -308,7 +308,7 @@ def test_every_plan_of_a_run_is_refused() -> None:
 
 
 @pytest.mark.parametrize("way", ["flag", "variable"])
-def test_a_yes_is_kept_until_the_file_asks_for_something_else(
+def test_consent_is_kept_until_the_requests_change(
     engine: FakeBackend, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     configure(HOST_MOUNT)
@@ -327,7 +327,7 @@ def test_a_yes_is_kept_until_the_file_asks_for_something_else(
     assert engine.builds
 
 
-def test_a_yes_is_for_one_project(tmp_path: Path, engine: FakeBackend) -> None:
+def test_consent_is_for_one_project(tmp_path: Path, engine: FakeBackend) -> None:
     configure(HOST_MOUNT)
     assert buildr("build", "--trust", "app.py").status == 0
     other = tmp_path / "other"
@@ -339,7 +339,7 @@ def test_a_yes_is_for_one_project(tmp_path: Path, engine: FakeBackend) -> None:
     assert len(engine.builds) == 1
 
 
-def test_where_nothing_can_be_kept_a_process_still_asks_once(
+def test_without_storage_a_process_asks_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
@@ -354,7 +354,7 @@ def test_where_nothing_can_be_kept_a_process_still_asks_once(
         plan_run(entry, settled())
 
 
-def test_a_variable_that_says_neither_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_trust_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     configure(HOST_MOUNT)
     monkeypatch.setenv("BUILDR_TRUST", "perhaps")
     with pytest.raises(OptionError, match="BUILDR_TRUST cannot be 'perhaps'"):
@@ -376,7 +376,9 @@ def test_the_file_can_be_ignored(
 # What only shows ----------------------------------------------------------------------------------
 
 
-def test_config_lists_it_and_whether_it_is_allowed(project: Path, engine: FakeBackend) -> None:
+def test_config_lists_requests_and_whether_they_are_allowed(
+    project: Path, engine: FakeBackend
+) -> None:
     configure(HOST_MOUNT)
     asks = "/pyproject.toml asks for more than its own folder and a private network, which is "
     line = "  tool.buildr.runtime.mounts: /srv of this host, to read and write\n"
@@ -388,7 +390,7 @@ def test_config_lists_it_and_whether_it_is_allowed(project: Path, engine: FakeBa
     assert engine.builds
 
 
-def test_containerfile_marks_it() -> None:
+def test_containerfile_marks_requests() -> None:
     configure(HOST_MOUNT)
     result = buildr("containerfile", "app.py")
     assert result.status == 0
@@ -399,7 +401,7 @@ def test_containerfile_marks_it() -> None:
     assert "asks for" not in buildr("containerfile", "--no-project-config", "app.py").stderr
 
 
-def test_every_command_that_acts_on_the_file_has_the_flags() -> None:
+def test_every_command_that_uses_the_file_has_the_trust_flags() -> None:
     taken = {
         name: {word for param in command.params for word in param.opts}
         & {"--trust", "--no-project-config"}
@@ -411,7 +413,7 @@ def test_every_command_that_acts_on_the_file_has_the_flags() -> None:
     assert {name for name, words in taken.items() if words} == acting | showing
 
 
-def test_the_decorators_own_are_shown_once_and_not_asked_about(engine: FakeBackend) -> None:
+def test_requests_of_the_decorator_are_shown_once_without_a_question(engine: FakeBackend) -> None:
     Path("app.py").write_text(
         "from buildr import Containerize\n"
         "@Containerize(runtime={'mounts': ['/srv:/srv', './data:/data'], 'env': {'TOKEN': None}})\n"
@@ -430,7 +432,7 @@ def test_the_decorators_own_are_shown_once_and_not_asked_about(engine: FakeBacke
     assert len(engine.runs) == 2
 
 
-def test_a_quiet_decorator_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+def test_requests_of_a_quiet_decorator_are_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
     own = Layer(
         package=read_package({"quiet": True}),
         runtime=read_runtime({"env": {"A": None}}),
@@ -445,7 +447,7 @@ def test_a_quiet_decorator_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
 # On a terminal ------------------------------------------------------------------------------------
 
 
-def test_on_a_terminal_it_is_asked_once(project: Path) -> None:
+def test_on_a_terminal_the_question_is_asked_once(project: Path) -> None:
     configure(HOST_MOUNT)
     for _ in range(2):
         with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
@@ -464,7 +466,7 @@ def test_on_a_terminal_it_is_asked_once(project: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"n\n", b"\n", b"yeah\n", b"\x04"])
-def test_anything_but_yes_is_no(project: Path, answer: bytes) -> None:
+def test_any_other_answer_is_no(project: Path, answer: bytes) -> None:
     configure(HOST_MOUNT)
     with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
         terminal.wait_for(b"[y/N] ")
@@ -473,7 +475,7 @@ def test_anything_but_yes_is_no(project: Path, answer: bytes) -> None:
         assert terminal.end() == 125
 
 
-def test_what_was_typed_before_the_question_is_not_an_answer(project: Path) -> None:
+def test_earlier_input_is_not_an_answer(project: Path) -> None:
     configure(HOST_MOUNT)
     with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
         terminal.type(b"y\n")
@@ -483,7 +485,7 @@ def test_what_was_typed_before_the_question_is_not_an_answer(project: Path) -> N
         assert terminal.end() == 125
 
 
-def test_ctrl_c_at_the_question_ends_it(project: Path) -> None:
+def test_ctrl_c_at_the_question_ends_the_run(project: Path) -> None:
     configure(HOST_MOUNT)
     with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
         terminal.wait_for(b"[y/N] ")
@@ -492,7 +494,7 @@ def test_ctrl_c_at_the_question_ends_it(project: Path) -> None:
         assert terminal.end() == 0
 
 
-def test_a_list_too_long_to_be_read_is_not_asked_about(project: Path) -> None:
+def test_a_very_long_list_is_refused_without_a_question(project: Path) -> None:
     configure("tool.buildr.runtime.env = [" + ",".join(f"'A{n}'" for n in range(99)) + "]\n")
     with OnTerminal("../command/terminal.py", "build", "app.py", cwd=project) as terminal:
         terminal.wait_for(b"If you trust this project, say so once: --trust")

@@ -140,7 +140,7 @@ def write(container: FakeContainer) -> int:
     return 0
 
 
-def test_every_option_is_tried() -> None:
+def test_every_option_is_tested() -> None:
     assert VALUES.keys() | REFUSED | ELSEWHERE == OPTIONS.keys()
 
 
@@ -156,7 +156,7 @@ NOT_HERE = {
 
 
 @pytest.mark.parametrize("key", sorted(VALUES.keys() - NOT_HERE))
-def test_another_image_is_made_where_the_declaration_says_so(
+def test_options_declared_so_change_the_image(
     monkeypatch: pytest.MonkeyPatch, engine: FakeBackend, key: str
 ) -> None:
     for other, value in BESIDE.get(key, {}).items():
@@ -173,7 +173,7 @@ def test_another_image_is_made_where_the_declaration_says_so(
 
 
 @pytest.mark.parametrize("key", [f"runtime.{name}" for name in RUNTIME])
-def test_a_unit_changes_where_the_declaration_says_so(key: str) -> None:
+def test_options_declared_so_change_the_unit(key: str) -> None:
     beside = {
         other.partition(".")[2]: value
         for other, value in BESIDE.get(key, {}).items()

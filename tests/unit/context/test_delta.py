@@ -88,18 +88,18 @@ def trees(draw: st.DrawFn) -> Tree:
 
 
 @given(old=trees(), new=trees())
-def test_the_old_tree_becomes_the_new_one(old: Tree, new: Tree) -> None:
+def test_a_delta_turns_the_old_tree_into_the_new_one(old: Tree, new: Tree) -> None:
     assert image(apply(old, old, new)) == image(new)
 
 
 @given(tree=trees())
-def test_nothing_changed_is_an_empty_delta(tree: Tree) -> None:
+def test_the_delta_of_an_unchanged_tree_is_empty(tree: Tree) -> None:
     delta = difference(state(tree), state(tree))
     assert delta is not None
     assert (delta.put, delta.removed, delta.size) == ((), (), 0)
 
 
-def test_only_what_changed_is_put_with_the_folders_above_it() -> None:
+def test_only_changed_files_and_their_parents_are_copied() -> None:
     old: Tree = {
         "a": FOLDER,
         "a/b": FOLDER,
@@ -113,14 +113,14 @@ def test_only_what_changed_is_put_with_the_folders_above_it() -> None:
     assert (delta.removed, delta.size) == ((), 2)
 
 
-def test_of_a_removed_folder_only_its_own_path_is_named() -> None:
+def test_a_removed_folder_is_one_path() -> None:
     old: Tree = {"a": FOLDER, "a/b": FOLDER, "a/b/c": Node("file"), "a-b": Node("file")}
     delta = difference(state(old), state({}))
     assert delta is not None
     assert delta.removed == ("a", "a-b")
 
 
-def test_rights_of_the_group_that_do_not_reach_the_image_change_nothing() -> None:
+def test_group_permissions_that_the_image_ignores_change_nothing() -> None:
     one, two = {"a": Node("file", 0o644)}, {"a": Node("file", 0o664)}
     delta = difference(state(one), state(two))
     assert delta is not None
@@ -141,11 +141,11 @@ HARD: Tree = {"a": Node("file", content=b"1"), "b": Node("hardlink", target="a")
         {"b": Node("file", content=b"1"), "c": HARD["c"]},
     ],
 )
-def test_what_touches_hard_links_is_not_a_delta(new: Tree) -> None:
+def test_changes_of_hard_links_are_not_a_delta(new: Tree) -> None:
     assert difference(state(HARD), state(new)) is None
 
 
-def test_hard_links_that_stay_as_they_are_do_not_matter() -> None:
+def test_unchanged_hard_links_do_not_matter() -> None:
     delta = difference(state(HARD), state({**HARD, "c": Node("file", content=b"1")}))
     assert delta is not None
     assert [entry.path for entry in delta.put] == ["c"]

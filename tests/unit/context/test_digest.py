@@ -38,7 +38,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_it_is_sha256_in_hexadecimal_digits(root: Path) -> None:
+def test_the_digest_is_hexadecimal_sha256(root: Path) -> None:
     assert len(bytes.fromhex(digest(root))) == 32
 
 
@@ -83,14 +83,14 @@ def test_a_copy_with_other_times_inodes_and_group_bits_has_the_same_digest(root:
         "hard-link",
     ],
 )
-def test_whatever_the_image_would_show_changes_the_digest(root: Path, change: object) -> None:
+def test_visible_changes_change_the_digest(root: Path, change: object) -> None:
     before = digest(root)
     assert callable(change)
     change(root)
     assert digest(root) != before
 
 
-def test_a_further_name_is_not_the_same_as_a_copy(root: Path) -> None:
+def test_a_hard_link_differs_from_a_copy(root: Path) -> None:
     shutil.copy(root / "sub" / "a", root / "sub" / "b")
     copied = digest(root)
     (root / "sub" / "b").unlink()
@@ -105,7 +105,7 @@ def test_names_and_contents_cannot_be_shifted_into_each_other(tmp_path: Path) ->
     assert tree_digest(one, tmp_path) != tree_digest(two, tmp_path)
 
 
-def test_an_index_spares_reading(root: Path) -> None:
+def test_an_index_avoids_reading(root: Path) -> None:
     with ContentReader(root) as reader:
         known = {e.path: reader.digest(e) for e in entries(root) if e.kind == "file"}
     found, expected = entries(root), digest(root)
@@ -147,7 +147,7 @@ def test_a_sparse_file_has_the_digest_of_its_full_copy(tmp_path: Path) -> None:
     assert digest(tmp_path / "sparse") == digest(tmp_path / "full")
 
 
-def test_where_the_data_of_a_sparse_file_lies_counts(tmp_path: Path) -> None:
+def test_the_position_of_data_in_a_sparse_file_matters(tmp_path: Path) -> None:
     found = set()
     for offset in (0, MIB, 2 * MIB, None):
         with (tmp_path / "a").open("wb") as file:
@@ -189,7 +189,7 @@ def test_a_file_that_changed_since_the_scan_is_an_error(tmp_path: Path, size: in
         tree_digest(found, tmp_path)
 
 
-def test_a_disk_that_fails_under_the_reading_is_an_error_that_names_the_file(
+def test_a_read_error_of_the_disk_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(bytes(3 * MIB))
@@ -203,7 +203,7 @@ def test_a_disk_that_fails_under_the_reading_is_an_error_that_names_the_file(
         tree_digest(found, tmp_path)
 
 
-def test_a_large_file_that_shrinks_under_the_reading_is_an_error(
+def test_a_large_file_that_shrinks_while_it_is_read_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(bytes(3 * MIB))

@@ -122,17 +122,17 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     return Site(root, monkeypatch)
 
 
-def test_the_first_look_finds_what_a_scan_finds(site: Site) -> None:
+def test_the_first_look_equals_a_scan(site: Site) -> None:
     assert site.look() == site.truth()
 
 
-def test_what_has_not_changed_is_neither_walked_nor_read(site: Site) -> None:
+def test_unchanged_trees_are_neither_walked_nor_read(site: Site) -> None:
     first = site.look()
     assert site.look() == first
     assert (site.walks, site.read) == (0, [])
 
 
-def test_of_what_has_changed_only_that_is_read(site: Site) -> None:
+def test_only_changed_files_are_read(site: Site) -> None:
     first = site.look()
     (site.root / "sub" / "a").write_bytes(b"AAAA")
     second = site.look()
@@ -158,7 +158,7 @@ EVERYTHING = ["app.py", "env/c", "out/kept", "sub/a", "sub/deep/b"]
         "overlay",
     ],
 )
-def test_where_times_do_not_show_changes_everything_is_read_each_time(
+def test_on_file_systems_with_unreliable_times_everything_is_read(
     site: Site, table: Path, kind: str
 ) -> None:
     mounted(table, kind, device=site.root.stat().st_dev)
@@ -168,18 +168,14 @@ def test_where_times_do_not_show_changes_everything_is_read_each_time(
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "f2fs"])
-def test_where_the_kernel_keeps_times_nothing_is_read_twice(
-    site: Site, table: Path, kind: str
-) -> None:
+def test_on_local_file_systems_nothing_is_read_twice(site: Site, table: Path, kind: str) -> None:
     mounted(table, kind, device=site.root.stat().st_dev)
     site.look()
     site.look()
     assert (site.walks, site.read) == (0, [])
 
 
-def test_a_device_that_no_mount_names_counts_as_what_lies_at_that_place(
-    site: Site, table: Path
-) -> None:
+def test_an_unlisted_device_counts_as_the_mount_at_its_path(site: Site, table: Path) -> None:
     """So it is with subvolumes of btrfs; of mounts at one place the last is seen."""
     mounted(table, "tmpfs", "btrfs", device=site.root.stat().st_dev + 1)
     site.look()
@@ -188,7 +184,7 @@ def test_a_device_that_no_mount_names_counts_as_what_lies_at_that_place(
 
 
 @pytest.mark.parametrize(("below", "read"), [("ext4", []), ("tmpfs", EVERYTHING)])
-def test_of_an_overlay_its_upper_directory_decides(
+def test_the_upper_directory_of_an_overlay_decides(
     site: Site, table: Path, below: str, read: list[str], tmp_path: Path
 ) -> None:
     device = site.root.stat().st_dev
@@ -210,7 +206,7 @@ def test_without_a_table_of_mounts_everything_is_read(site: Site, table: Path) -
     assert site.read == EVERYTHING
 
 
-def test_a_store_through_a_map_is_seen_in_memory_too(
+def test_writes_through_a_memory_map_are_noticed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_systems, "_TABLE", "/proc/self/mountinfo")
@@ -228,7 +224,7 @@ def test_a_store_through_a_map_is_seen_in_memory_too(
         shutil.rmtree(place)
 
 
-def test_what_an_unchanged_look_gives_can_be_built_from(site: Site) -> None:
+def test_the_result_of_an_unchanged_look_is_complete(site: Site) -> None:
     found = index.look(site.root, "", site.find, now_ns=lambda: time.time_ns() + LATER_NS)
     again = index.look(site.root, "", site.find)
     assert site.walks == 1
@@ -240,7 +236,7 @@ def write(path: str, data: bytes) -> Callable[[Path], object]:
     return lambda root: (root / path).write_bytes(data)
 
 
-def put_back_with_its_time(root: Path) -> None:
+def rewrite_with_the_same_time(root: Path) -> None:
     """Change a file so that neither its size nor the time of its content tells."""
     path = root / "sub" / "a"
     times = path.stat()
@@ -248,7 +244,7 @@ def put_back_with_its_time(root: Path) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def replace_with_its_time(root: Path) -> None:
+def replace_with_the_same_time(root: Path) -> None:
     path, new = root / "sub" / "a", root / "sub" / "new"
     shutil.copy2(path, new)
     times = new.stat()
@@ -281,8 +277,8 @@ def part_from_the_other_name(root: Path) -> None:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "content": write("sub/a", b"AAAA"),
-    "content with the old time": put_back_with_its_time,
-    "file replaced with the old time": replace_with_its_time,
+    "content with the old time": rewrite_with_the_same_time,
+    "file replaced with the old time": replace_with_the_same_time,
     "mode": lambda root: (root / "app.py").chmod(0o755),
     "mode of a folder": lambda root: (root / "sub").chmod(0o700),
     "new file": write("sub/deep/new", b""),
@@ -302,7 +298,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_change_is_seen(site: Site, change: Callable[[Path], object]) -> None:
+def test_a_change_is_noticed(site: Site, change: Callable[[Path], object]) -> None:
     first = site.look()
     change(site.root)
     second = site.look()
@@ -311,7 +307,7 @@ def test_a_change_is_seen(site: Site, change: Callable[[Path], object]) -> None:
     assert second != first
 
 
-def test_an_environment_that_is_no_longer_one_is_noticed(
+def test_a_former_virtual_environment_is_noticed(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(site, "find", lambda _: scan(site.root, rules=None))
@@ -324,7 +320,7 @@ def test_an_environment_that_is_no_longer_one_is_noticed(
     assert second == tree_digest(scan(site.root, rules=None).entries, site.root)
 
 
-def test_what_is_left_out_may_change_without_a_look(site: Site) -> None:
+def test_changes_of_excluded_files_do_not_matter(site: Site) -> None:
     (site.root / "a.log").write_bytes(b"1")
     (site.root / "out" / "dropped").write_bytes(b"1")
     site.look()
@@ -334,7 +330,7 @@ def test_what_is_left_out_may_change_without_a_look(site: Site) -> None:
     assert site.walks == 0
 
 
-def test_a_file_too_young_to_be_trusted_is_read_again(site: Site) -> None:
+def test_a_very_recent_file_is_read_again(site: Site) -> None:
     # All in one tick of the file system's clock, as far as that can be.
     site.look(later_ns=0)
     site.look(later_ns=0)
@@ -345,18 +341,18 @@ def test_a_file_too_young_to_be_trusted_is_read_again(site: Site) -> None:
     assert (site.walks, site.read) == (0, [])
 
 
-def test_a_file_with_a_time_that_is_still_to_come_is_read_once(site: Site) -> None:
+def test_a_file_with_a_future_time_is_read_once(site: Site) -> None:
     later = time.time_ns() + 3600 * 10**9
     os.utime(site.root / "sub" / "a", ns=(later, later))
     tick(site.root.parent)
     first = site.look()
     assert site.look() == first
     assert (site.walks, site.read) == (0, [])
-    put_back_with_its_time(site.root)
+    rewrite_with_the_same_time(site.root)
     assert site.look() == site.truth() != first
 
 
-def test_a_clock_that_was_set_back_makes_everything_young(site: Site) -> None:
+def test_after_a_clock_change_everything_is_read_again(site: Site) -> None:
     site.look()
     (site.root / "sub" / "a").write_bytes(b"AAAA")
     site.look(later_ns=-3600 * 10**9)
@@ -366,13 +362,13 @@ def test_a_clock_that_was_set_back_makes_everything_young(site: Site) -> None:
 
 
 @pytest.mark.parametrize("setting", ["other rules", "é\udcff"])
-def test_with_other_settings_another_look_is_taken(site: Site, setting: str) -> None:
+def test_other_settings_invalidate_the_index(site: Site, setting: str) -> None:
     site.look()
     site.look(settings=setting)
     assert site.walks == 1
 
 
-def test_another_installation_of_buildr_takes_another_look(
+def test_another_version_of_buildr_invalidates_the_index(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.look()
@@ -386,7 +382,7 @@ def stored(site: Site) -> Path:
     return path
 
 
-def test_a_damaged_index_is_none(site: Site) -> None:
+def test_a_damaged_index_is_ignored(site: Site) -> None:
     truth = site.look()
     data = stored(site).read_bytes()
     for damaged in (b"", data[:-1], data[:100], data.replace(b"app.py", b"APP.py"), b"x" * 999):
@@ -395,7 +391,7 @@ def test_a_damaged_index_is_none(site: Site) -> None:
         assert site.walks == 1
 
 
-def test_an_index_of_another_directory_is_none(site: Site) -> None:
+def test_an_index_of_another_directory_is_ignored(site: Site) -> None:
     site.look()
     other = site.root.with_name("other")
     shutil.copytree(site.root, other, symlinks=True)
@@ -409,14 +405,14 @@ def test_an_index_of_another_directory_is_none(site: Site) -> None:
 
 
 @pytest.mark.parametrize("parts", [(), (b"",), (b"\xff", b""), (b"\x90", b"\x90"), (b"x",) * 3])
-def test_an_index_that_makes_no_sense_is_none(site: Site, parts: tuple[bytes, ...]) -> None:
+def test_an_inconsistent_index_is_ignored(site: Site, parts: tuple[bytes, ...]) -> None:
     truth = site.look()
     cache.store("index", stored(site).name, *parts)
     assert site.look() == truth
     assert site.walks == 1
 
 
-def test_without_a_place_for_it_everything_is_read(
+def test_without_a_cache_folder_everything_is_read(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
@@ -425,13 +421,13 @@ def test_without_a_place_for_it_everything_is_read(
     assert "app.py" in site.read
 
 
-def test_a_name_that_is_not_text_goes_without_an_index(site: Site) -> None:
+def test_names_that_are_not_utf_8_disable_the_index(site: Site) -> None:
     Path(os.fsdecode(os.fsencode(site.root) + b"/\xff")).write_bytes(b"x")
     site.look()
     assert site.look() == site.truth()
 
 
-def test_what_was_looked_into_for_secrets_is_not_read_again(
+def test_files_searched_for_secrets_are_not_read_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_into: list[bytes] = []
@@ -460,7 +456,7 @@ def test_what_was_looked_into_for_secrets_is_not_read_again(
     assert looked_into == [b"secret", b"secret", b"C"]
 
 
-def test_looks_at_once_agree(site: Site) -> None:
+def test_parallel_looks_agree(site: Site) -> None:
     truth = site.truth()
     with ThreadPoolExecutor(8) as pool:
         looks = [pool.submit(index.look, site.root, "", site.find) for _ in range(24)]
@@ -468,7 +464,7 @@ def test_looks_at_once_agree(site: Site) -> None:
     assert site.look() == truth
 
 
-def test_what_cannot_be_found_is_an_error_and_leaves_the_index_alone(site: Site) -> None:
+def test_an_error_leaves_the_index_unchanged(site: Site) -> None:
     first = site.look()
     (site.root / ".wh.bad").touch()
     with pytest.raises(ContextError, match="cannot travel"):
@@ -565,7 +561,7 @@ def take(root: Path, step: tuple[object, ...]) -> None:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=st.lists(STEPS, max_size=25))
-def test_whatever_changes_the_index_and_a_full_scan_agree(
+def test_the_index_and_a_full_scan_agree_after_any_change(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     steps: list[tuple[object, ...]],

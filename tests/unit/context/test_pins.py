@@ -56,7 +56,7 @@ def grow_old(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: now)
 
 
-def test_what_was_hashed_is_what_is_sent(root: Path) -> None:
+def test_the_hashed_content_is_sent(root: Path) -> None:
     (root / "state.json").write_bytes(b"before")
     found = look(root, Pins())
     (root / "state.json").write_bytes(b"another one, of another size")
@@ -69,13 +69,13 @@ def test_what_was_hashed_is_what_is_sent(root: Path) -> None:
     assert found.digests() == {"state.json": content_digest(b"before")}
 
 
-def test_a_file_that_vanishes_after_it_was_found_is_sent_if_it_is_young(root: Path) -> None:
+def test_a_recent_file_that_vanishes_after_the_scan_is_sent(root: Path) -> None:
     (root / "a.tmp").write_bytes(b"for now")
     found = look(root, Pins(), root / "a.tmp")
     assert found.pinned == {"a.tmp": b"for now"}
 
 
-def test_an_old_one_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_file_that_vanishes_is_missing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "old.log").write_bytes(b"long ago")
     (root / "app.py").write_bytes(b"")
     grow_old(root / "old.log", monkeypatch)
@@ -84,7 +84,7 @@ def test_an_old_one_is_not_there(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found.pinned == {}
 
 
-def test_one_of_several_names_is_looked_for_again(
+def test_a_vanished_hard_link_causes_another_scan(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "a").write_bytes(b"x")
@@ -94,22 +94,20 @@ def test_one_of_several_names_is_looked_for_again(
         look(root, Pins(), root / "a")
 
 
-def test_what_is_too_large_is_read_when_it_is_sent(root: Path) -> None:
+def test_large_files_are_read_when_they_are_sent(root: Path) -> None:
     (root / "large").write_bytes(b"x" * ((4 << 20) + 1))
     found = look(root, Pins())
     assert paths(found) == ["large"]
     assert found.pinned == {}
 
 
-def test_only_so_much_is_held_in_all(root: Path) -> None:
+def test_the_total_size_in_memory_is_limited(root: Path) -> None:
     for number in range(17):
         (root / f"{number:02}").write_bytes(b"x" * (4 << 20))
     assert sorted(look(root, Pins()).pinned) == [f"{number:02}" for number in range(16)]
 
 
-def test_the_content_that_is_sent_is_the_one_that_was_searched_for_secrets(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sent_content_is_the_searched_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = root / "state.txt"
     file.write_bytes(b"nothing yet")
     listed = os.open
@@ -126,7 +124,7 @@ def test_the_content_that_is_sent_is_the_one_that_was_searched_for_secrets(
     assert found.entries == ()
 
 
-def test_one_file_alone_is_held_too(root: Path) -> None:
+def test_a_single_file_is_held_too(root: Path) -> None:
     (root / "log").write_bytes(b"line\n")
     pins = Pins()
     found = index.look(root, "", lambda _: scan_file(root / "log", pins), pins=pins)
@@ -134,7 +132,7 @@ def test_one_file_alone_is_held_too(root: Path) -> None:
     assert found.pinned == {"log": b"line\n"}
 
 
-def test_a_file_that_may_not_be_read_is_reported(root: Path) -> None:
+def test_an_unreadable_file_is_reported(root: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     (root / "locked").write_bytes(b"x")

@@ -79,7 +79,7 @@ def test_an_empty_context_has_no_entries(tmp_path: Path) -> None:
     assert (found.entries, found.secrets, found.skipped) == ((), (), ())
 
 
-def test_a_file_is_found_with_what_the_disk_says_of_it(tmp_path: Path) -> None:
+def test_a_file_is_found_with_its_status(tmp_path: Path) -> None:
     file = write(tmp_path, "a.txt", b"12345")
     file.chmod(0o640)
     status = file.stat()
@@ -100,7 +100,7 @@ def test_an_empty_folder_is_kept(tmp_path: Path) -> None:
     assert (only(tmp_path).path, only(tmp_path).kind, only(tmp_path).size) == ("empty", "dir", 0)
 
 
-def test_a_folder_comes_before_what_is_in_it_and_names_are_in_the_order_of_their_bytes(
+def test_folders_precede_their_contents_and_names_are_sorted_by_bytes(
     tmp_path: Path,
 ) -> None:
     for path in ("b/z", "b/a", "b-c", "a", "\u00e9", "Z", "\U0001f600", "\uffee"):
@@ -124,12 +124,12 @@ def test_a_folder_comes_before_what_is_in_it_and_names_are_in_the_order_of_their
 @pytest.mark.parametrize(
     "name", ["new\nline", "-rf", "a b", "quo'te\"s", "$HOME", "back\\slash", "*"]
 )
-def test_a_hostile_name_is_a_name(tmp_path: Path, name: str) -> None:
+def test_a_hostile_name_is_found(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
     assert paths(tmp_path) == [name]
 
 
-def test_the_root_may_be_given_with_a_final_slash_or_relative(
+def test_the_root_may_be_relative_or_end_with_a_slash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, "sub/a")
@@ -143,7 +143,7 @@ def test_the_root_may_be_a_link(tmp_path: Path) -> None:
     assert paths(tmp_path / "link") == ["a"]
 
 
-def test_further_names_of_a_file_refer_to_the_first_that_travels(tmp_path: Path) -> None:
+def test_hard_links_refer_to_the_first_included_name(tmp_path: Path) -> None:
     first = write(tmp_path, "a-ignored")
     os.link(first, tmp_path / "b")
     (tmp_path / "sub").mkdir()
@@ -156,7 +156,7 @@ def test_further_names_of_a_file_refer_to_the_first_that_travels(tmp_path: Path)
     ]
 
 
-def test_what_is_excluded_by_path_is_left_out_with_all_in_it(tmp_path: Path) -> None:
+def test_paths_are_excluded_with_their_contents(tmp_path: Path) -> None:
     write(tmp_path, "out/a")
     write(tmp_path, "b")
     write(tmp_path, "sub/b")
@@ -176,7 +176,7 @@ def test_a_fifo_and_a_socket_are_skipped_and_named(tmp_path: Path) -> None:
     assert found.skipped == (Skipped("fifo", "a FIFO"), Skipped("sock", "a socket"))
 
 
-def test_a_fifo_by_the_name_of_a_key_is_not_opened(tmp_path: Path) -> None:
+def test_a_fifo_named_like_a_key_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "server.pem")
     assert scan(tmp_path, rules=NO_RULES).skipped == (Skipped("server.pem", "a FIFO"),)
 
@@ -195,14 +195,14 @@ def test_an_ignored_fifo_is_not_mentioned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".wh.a", ".wh..wh..opq"])
-def test_a_name_that_engines_take_for_a_deletion_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_whiteout_name_is_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path, f"sub/{name}")
     with pytest.raises(ContextError, match=r"sub/\.wh\.") as caught:
         scan(tmp_path, rules=NO_RULES)
     assert ".containerignore" in caught.value.hint or ".dockerignore" in caught.value.hint
 
 
-def test_an_ignored_name_of_that_kind_is_not_an_error(tmp_path: Path) -> None:
+def test_an_ignored_whiteout_name_is_not_an_error(tmp_path: Path) -> None:
     write(tmp_path, ".wh.a")
     assert paths(tmp_path, ".wh.*") == []
 
@@ -225,7 +225,7 @@ def test_an_ignored_name_of_that_kind_is_not_an_error(tmp_path: Path) -> None:
         ("link", "..a"),
     ],
 )
-def test_a_link_within_the_context_is_kept_as_it_stands(
+def test_a_link_within_the_context_is_kept_unchanged(
     tmp_path: Path, link: str, target: str
 ) -> None:
     write(tmp_path, "a.txt")
@@ -245,7 +245,7 @@ def test_a_link_within_the_context_is_kept_as_it_stands(
         ("sub/way-out", "top/../other"),
     ],
 )
-def test_a_link_that_leads_out_of_the_context_is_kept_as_it_stands(
+def test_a_link_out_of_the_context_is_kept_unchanged(
     tmp_path: Path, link: str, target: str
 ) -> None:
     (tmp_path / "sub").mkdir()
@@ -291,7 +291,9 @@ def test_a_link_that_climbs_above_the_context_is_left_out(
         ),
     ],
 )  # fmt: skip
-def test_all_of_them_are_reported_in_one_line(sent: list[str], left: list[str], said: str) -> None:
+def test_links_out_of_the_context_are_reported_in_one_line(
+    sent: list[str], left: list[str], said: str
+) -> None:
     assert describe_links(sent, left) == said
 
 
@@ -311,7 +313,7 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path: Path, entered: list[str]) 
 # Ignore rules on the way
 
 
-def test_folders_that_are_left_out_are_never_entered(tmp_path: Path, entered: list[str]) -> None:
+def test_excluded_folders_are_never_entered(tmp_path: Path, entered: list[str]) -> None:
     for number in range(300):
         write(tmp_path, f".git/objects/{number:03x}/{number}")
         write(tmp_path, f".venv/lib/{number}/{number}.py")
@@ -320,7 +322,7 @@ def test_folders_that_are_left_out_are_never_entered(tmp_path: Path, entered: li
     assert entered == [str(tmp_path)]
 
 
-def test_an_exception_elsewhere_does_not_open_a_folder_that_is_left_out(
+def test_an_unrelated_exception_does_not_open_an_excluded_folder(
     tmp_path: Path, entered: list[str]
 ) -> None:
     write(tmp_path, ".git/objects/a")
@@ -329,19 +331,19 @@ def test_an_exception_elsewhere_does_not_open_a_folder_that_is_left_out(
     assert entered == [str(tmp_path), str(tmp_path / "src")]
 
 
-def test_what_an_exception_brings_back_comes_with_the_folders_above_it(tmp_path: Path) -> None:
+def test_a_reincluded_file_includes_its_parents(tmp_path: Path) -> None:
     write(tmp_path, "a/b/c/keep.py")
     write(tmp_path, "a/b/drop.py")
     write(tmp_path, "a/d/drop.py")
     assert paths(tmp_path, "a\n!a/b/c/keep.py") == ["a", "a/b", "a/b/c", "a/b/c/keep.py"]
 
 
-def test_an_exception_that_finds_nothing_brings_back_no_folder(tmp_path: Path) -> None:
+def test_an_exception_without_a_match_includes_no_folder(tmp_path: Path) -> None:
     write(tmp_path, "a/b/drop.py")
     assert paths(tmp_path, "a\n!a/b/keep.py") == []
 
 
-def test_ignore_files_travel_as_any_file_does(tmp_path: Path) -> None:
+def test_ignore_files_travel_like_any_file(tmp_path: Path) -> None:
     write(tmp_path, ".dockerignore", b"a")
     write(tmp_path, ".containerignore", b"a")
     assert paths(tmp_path, "a") == [".containerignore", ".dockerignore"]
@@ -349,9 +351,7 @@ def test_ignore_files_travel_as_any_file_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("marker", ["pyvenv.cfg", "conda-meta/history"])
-def test_without_an_ignore_file_environments_are_known_by_what_is_in_them(
-    tmp_path: Path, marker: str
-) -> None:
+def test_virtual_environments_are_recognized_by_their_contents(tmp_path: Path, marker: str) -> None:
     write(tmp_path, f"sub/my env/{marker}")
     write(tmp_path, "sub/my env/lib/x.py")
     write(tmp_path, "sub/a.py")
@@ -364,7 +364,7 @@ def test_a_context_that_is_an_environment_itself_travels(tmp_path: Path) -> None
     assert paths(tmp_path, None) == ["app.py", "pyvenv.cfg"]
 
 
-def test_with_an_ignore_file_only_it_applies(tmp_path: Path) -> None:
+def test_an_ignore_file_replaces_the_defaults(tmp_path: Path) -> None:
     write(tmp_path, ".idea/workspace.xml")
     write(tmp_path, "venv/pyvenv.cfg")
     expected = [".idea", ".idea/workspace.xml", "venv", "venv/pyvenv.cfg"]
@@ -374,7 +374,7 @@ def test_with_an_ignore_file_only_it_applies(tmp_path: Path) -> None:
 # What cannot be read
 
 
-def test_a_context_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_context_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ContextError, match=r"context .*gone cannot be read: No such file"):
         scan(tmp_path / "gone", rules=None)
 
@@ -384,7 +384,7 @@ def test_a_context_that_is_a_file_is_an_error(tmp_path: Path) -> None:
         scan(write(tmp_path, "a"), rules=None)
 
 
-def test_a_file_that_may_not_be_read_is_an_error_that_names_it(plain_user_root: Path) -> None:
+def test_an_unreadable_file_is_an_error_that_names_it(plain_user_root: Path) -> None:
     write(plain_user_root, "sub/a").chmod(0o000)
     with pytest.raises(ContextError, match=r"sub/a in the context .* cannot be read") as caught:
         scan(plain_user_root, rules=None)
@@ -392,14 +392,14 @@ def test_a_file_that_may_not_be_read_is_an_error_that_names_it(plain_user_root: 
     assert ".containerignore" in caught.value.hint
 
 
-def test_a_file_that_only_its_group_may_read_is_readable_to_the_group(
+def test_a_file_readable_only_by_its_group_is_included(
     plain_user_root: Path,
 ) -> None:
     write(plain_user_root, "a").chmod(0o440)
     assert paths(plain_user_root) == ["a"]
 
 
-def test_a_folder_that_may_not_be_listed_is_an_error_that_names_it(plain_user_root: Path) -> None:
+def test_an_unreadable_folder_is_an_error_that_names_it(plain_user_root: Path) -> None:
     write(plain_user_root, "sub/a")
     (plain_user_root / "sub").chmod(0o300)
     try:
@@ -409,7 +409,7 @@ def test_a_folder_that_may_not_be_listed_is_an_error_that_names_it(plain_user_ro
         (plain_user_root / "sub").chmod(0o700)
 
 
-def test_a_folder_that_may_not_be_entered_is_an_error(plain_user_root: Path) -> None:
+def test_an_inaccessible_folder_is_an_error(plain_user_root: Path) -> None:
     write(plain_user_root, "sub/a")
     (plain_user_root / "sub").chmod(0o600)
     try:
@@ -420,9 +420,7 @@ def test_a_folder_that_may_not_be_entered_is_an_error(plain_user_root: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["sub", "*\n!**/*.py"])
-def test_what_may_not_be_read_and_is_ignored_is_not_an_error(
-    plain_user_root: Path, text: str
-) -> None:
+def test_unreadable_ignored_files_are_not_an_error(plain_user_root: Path, text: str) -> None:
     write(plain_user_root, "sub/a")
     (plain_user_root / "sub").chmod(0o000)
     try:
@@ -431,13 +429,13 @@ def test_what_may_not_be_read_and_is_ignored_is_not_an_error(
         (plain_user_root / "sub").chmod(0o700)
 
 
-def test_a_key_that_may_not_be_read_is_an_error(plain_user_root: Path) -> None:
+def test_an_unreadable_key_is_an_error(plain_user_root: Path) -> None:
     write(plain_user_root, "server.pem").chmod(0o000)
     with pytest.raises(ContextError, match=r"server\.pem in the context .* cannot be read"):
         scan(plain_user_root, rules=None)
 
 
-def test_a_file_that_vanishes_during_the_walk_was_not_there(
+def test_a_file_that_vanishes_during_the_scan_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, "a")
@@ -456,7 +454,7 @@ def test_a_file_that_vanishes_during_the_walk_was_not_there(
     assert paths(tmp_path) == ["a", "sub"]
 
 
-def test_no_content_is_read_of_source_nor_of_what_is_large_or_known(
+def test_source_files_large_files_and_known_types_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a.py", "b.json", "c.pem", "known.json"):

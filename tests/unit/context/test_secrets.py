@@ -64,7 +64,7 @@ def travelling(root: Path, rules: IgnoreRules = NO_RULES) -> list[str]:
         ".streamlit/secrets.toml",
     ],
 )
-def test_a_likely_secret_is_not_sent_and_is_named(tmp_path: Path, path: str) -> None:
+def test_a_likely_secret_is_left_out_and_named(tmp_path: Path, path: str) -> None:
     write(tmp_path, path)
     write(tmp_path, "app.py")
     found = scan(tmp_path, rules=NO_RULES)
@@ -94,7 +94,7 @@ def test_a_likely_secret_is_not_sent_and_is_named(tmp_path: Path, path: str) -> 
         "monkey",
     ],
 )
-def test_a_file_that_only_looks_a_little_like_a_secret_travels(tmp_path: Path, path: str) -> None:
+def test_a_file_that_only_resembles_a_secret_travels(tmp_path: Path, path: str) -> None:
     write(tmp_path, path)
     assert travelling(tmp_path) == [path]
 
@@ -116,7 +116,9 @@ def test_a_file_that_only_looks_a_little_like_a_secret_travels(tmp_path: Path, p
     ids=range(9),
 )
 @pytest.mark.parametrize("name", ["server.pem", "server.key"])
-def test_a_private_key_is_known_by_its_first_bytes(tmp_path: Path, name: str, data: bytes) -> None:
+def test_a_private_key_is_recognized_by_its_first_bytes(
+    tmp_path: Path, name: str, data: bytes
+) -> None:
     write(tmp_path, name, data)
     assert scan(tmp_path, rules=NO_RULES).secrets == (name,)
 
@@ -156,7 +158,7 @@ def test_a_registry_setting_is_a_secret_only_with_a_token(
 
 
 @pytest.mark.parametrize("folder", [".ssh", ".gnupg", ".aws", ".azure", ".config/gcloud", "x/.aws"])
-def test_a_folder_of_secrets_is_held_back_as_a_whole(tmp_path: Path, folder: str) -> None:
+def test_a_folder_of_secrets_is_left_out_completely(tmp_path: Path, folder: str) -> None:
     write(tmp_path, f"{folder}/deep/config")
     write(tmp_path, f"{folder}/known")
     found = scan(tmp_path, rules=NO_RULES)
@@ -164,13 +166,13 @@ def test_a_folder_of_secrets_is_held_back_as_a_whole(tmp_path: Path, folder: str
     assert not any(entry.path.startswith(folder) for entry in found.entries)
 
 
-def test_links_to_secrets_are_held_back_by_their_own_name(tmp_path: Path) -> None:
+def test_links_are_left_out_by_their_own_name(tmp_path: Path) -> None:
     (tmp_path / ".env").symlink_to("/etc/app.env")
     (tmp_path / ".ssh").symlink_to("/root/.ssh")
     assert scan(tmp_path, rules=NO_RULES).secrets == (".env", ".ssh")
 
 
-def test_a_link_to_what_may_be_a_key_travels_since_the_key_is_judged_itself(
+def test_a_link_to_a_possible_key_travels_since_the_key_itself_is_checked(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, "real.pem", PEM_KEY)
@@ -180,7 +182,7 @@ def test_a_link_to_what_may_be_a_key_travels_since_the_key_is_judged_itself(
     assert [entry.path for entry in found.entries] == ["link.pem"]
 
 
-def test_all_secrets_travel_when_asked_for_by_option(tmp_path: Path) -> None:
+def test_an_option_includes_all_secrets(tmp_path: Path) -> None:
     write(tmp_path, ".env")
     write(tmp_path, ".aws/config")
     write(tmp_path, "k.pem", PEM_KEY)
@@ -202,7 +204,7 @@ def test_all_secrets_travel_when_asked_for_by_option(tmp_path: Path) -> None:
         ("!client*.json", "client_secret_1.json"),
     ],
 )
-def test_an_exception_that_names_a_secret_asks_for_it(tmp_path: Path, text: str, path: str) -> None:
+def test_an_exception_that_names_a_secret_includes_it(tmp_path: Path, text: str, path: str) -> None:
     write(tmp_path, path, PEM_KEY)
     write(tmp_path, ".netrc")
     assert travelling(tmp_path, IgnoreRules.parse(text)) == [path]
@@ -223,7 +225,7 @@ def test_an_exception_that_names_a_secret_asks_for_it(tmp_path: Path, text: str,
         ("*\n!.ssh/[k]ept", ".ssh/kept"),
     ],
 )
-def test_an_exception_that_only_happens_to_match_asks_for_no_secret(
+def test_an_exception_that_only_happens_to_match_includes_no_secret(
     tmp_path: Path, text: str, path: str
 ) -> None:
     write(tmp_path, path)
@@ -232,7 +234,7 @@ def test_an_exception_that_only_happens_to_match_asks_for_no_secret(
     assert [entry for entry in found.entries if entry.kind != "dir"] == []
 
 
-def test_a_folder_of_secrets_that_is_left_out_anyway_is_not_mentioned(tmp_path: Path) -> None:
+def test_an_excluded_folder_of_secrets_is_not_mentioned(tmp_path: Path) -> None:
     write(tmp_path, ".ssh/id_rsa")
     write(tmp_path, "app.py")
     found = scan(tmp_path, rules=IgnoreRules.parse("*\n!**/*.py"))
@@ -240,7 +242,7 @@ def test_a_folder_of_secrets_that_is_left_out_anyway_is_not_mentioned(tmp_path: 
     assert [entry.path for entry in found.entries] == ["app.py"]
 
 
-def test_one_file_of_a_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> None:
+def test_an_exception_can_include_one_file_of_a_folder_of_secrets(tmp_path: Path) -> None:
     write(tmp_path, ".aws/config")
     write(tmp_path, ".aws/credentials")
     write(tmp_path, ".aws/sso/cache/token")
@@ -250,7 +252,7 @@ def test_one_file_of_a_folder_of_secrets_can_be_asked_for(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["!.ssh", "*\n!.ssh", "!.ssh/*", "*\n!.ssh/**", "!**/.ssh"])
-def test_a_whole_folder_of_secrets_can_be_asked_for(tmp_path: Path, text: str) -> None:
+def test_an_exception_can_include_a_whole_folder_of_secrets(tmp_path: Path, text: str) -> None:
     write(tmp_path, ".ssh/id_rsa")
     write(tmp_path, ".ssh/deep/.env")
     write(tmp_path, ".aws/config")
@@ -260,14 +262,16 @@ def test_a_whole_folder_of_secrets_can_be_asked_for(tmp_path: Path, text: str) -
 
 
 @pytest.mark.parametrize("text", ["!.ssh/public", "!.ssh/public/*"])
-def test_a_folder_within_a_folder_of_secrets_can_be_asked_for(tmp_path: Path, text: str) -> None:
+def test_an_exception_can_include_a_subfolder_of_a_folder_of_secrets(
+    tmp_path: Path, text: str
+) -> None:
     write(tmp_path, ".ssh/id_rsa")
     write(tmp_path, ".ssh/public/id_rsa")
     assert travelling(tmp_path, IgnoreRules.parse(text)) == [".ssh/public/id_rsa"]
     assert scan(tmp_path, rules=IgnoreRules.parse(text)).secrets == (".ssh/id_rsa",)
 
 
-def test_what_the_rules_leave_out_is_not_a_held_back_secret(tmp_path: Path) -> None:
+def test_excluded_files_are_not_reported_as_secrets(tmp_path: Path) -> None:
     write(tmp_path, ".env")
     write(tmp_path, ".ssh/id_rsa")
     found = scan(tmp_path, rules=IgnoreRules.parse(".env\n.ssh\n!.sshx"))
@@ -275,13 +279,13 @@ def test_what_the_rules_leave_out_is_not_a_held_back_secret(tmp_path: Path) -> N
     assert found.entries == ()
 
 
-def test_a_folder_by_the_name_of_a_secret_file_travels(tmp_path: Path) -> None:
+def test_a_folder_named_like_a_secret_file_travels(tmp_path: Path) -> None:
     write(tmp_path, "fixtures.key/a.txt")
     assert travelling(tmp_path) == ["fixtures.key/a.txt"]
 
 
 @given(st.text(alphabet="as./*!\\[]\n", max_size=20))
-def test_whatever_the_exceptions_are_they_can_be_asked(text: str) -> None:
+def test_any_exceptions_are_accepted(text: str) -> None:
     try:
         rules = IgnoreRules.parse(text)
     except ContextError:
@@ -299,7 +303,7 @@ def test_an_odd_exception_does_no_harm(text: str) -> None:
 # Other names of held files
 
 
-def test_hard_links_to_a_held_file_are_held_back_and_named(tmp_path: Path) -> None:
+def test_hard_links_to_a_secret_are_left_out_and_named(tmp_path: Path) -> None:
     write(tmp_path, "m/.env")
     for name in ("a-copy", "z-copy", "m/b-copy"):
         (tmp_path / name).hardlink_to(tmp_path / "m" / ".env")
@@ -309,13 +313,13 @@ def test_hard_links_to_a_held_file_are_held_back_and_named(tmp_path: Path) -> No
     assert sorted(found.secrets) == ["a-copy", "m/.env", "m/b-copy", "z-copy"]
 
 
-def test_hard_links_to_files_of_a_held_folder_are_held_back(tmp_path: Path) -> None:
+def test_hard_links_into_a_folder_of_secrets_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, ".ssh/deep/mine", b"x")
     (tmp_path / "mine").hardlink_to(tmp_path / ".ssh" / "deep" / "mine")
     assert travelling(tmp_path) == []
 
 
-def test_hard_links_to_a_secret_that_the_ignore_file_leaves_out_are_held_back(
+def test_hard_links_to_an_ignored_secret_are_left_out(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, ".env")
@@ -325,7 +329,7 @@ def test_hard_links_to_a_secret_that_the_ignore_file_leaves_out_are_held_back(
     assert scan(tmp_path, rules=rules).secrets == ("copy",)
 
 
-def test_a_hard_link_that_is_asked_for_travels_alone_as_a_file(tmp_path: Path) -> None:
+def test_an_included_hard_link_travels_as_a_separate_file(tmp_path: Path) -> None:
     write(tmp_path, ".env", b"TOKEN=x")
     for name in ("a", "b", "c"):
         (tmp_path / name).hardlink_to(tmp_path / ".env")
@@ -337,7 +341,7 @@ def test_a_hard_link_that_is_asked_for_travels_alone_as_a_file(tmp_path: Path) -
     assert sorted(found.secrets) == [".env", "a"]
 
 
-def test_hard_links_travel_as_ever_when_all_secrets_do(tmp_path: Path) -> None:
+def test_hard_links_travel_if_all_secrets_do(tmp_path: Path) -> None:
     write(tmp_path, ".env")
     (tmp_path / "copy").hardlink_to(tmp_path / ".env")
     found = scan(tmp_path, rules=NO_RULES, include_secrets=True)
@@ -356,7 +360,7 @@ LOGIN = b'[remote "origin"]\n\turl = https://me:abcdefgh@git.example.org/x\n'
     "name", [".git", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS", "sub/.git"]
 )
 @pytest.mark.parametrize("text", ["", "*.log\n", "!src\n", "!**/*\n"])
-def test_a_history_does_not_travel_because_the_ignore_file_forgot_it(
+def test_a_history_is_left_out_even_if_the_ignore_file_forgets_it(
     tmp_path: Path, name: str, text: str
 ) -> None:
     write(tmp_path, f"{name}/config", LOGIN)
@@ -367,15 +371,13 @@ def test_a_history_does_not_travel_because_the_ignore_file_forgot_it(
     assert scan(tmp_path, rules=rules, include_secrets=True).histories == (name,)
 
 
-def test_the_file_that_names_the_history_of_a_worktree_stays_too(tmp_path: Path) -> None:
+def test_the_git_file_of_a_worktree_is_left_out_too(tmp_path: Path) -> None:
     write(tmp_path, ".git", b"gitdir: /home/me/x/.git/worktrees/y\n")
     assert travelling(tmp_path) == []
 
 
 @pytest.mark.parametrize("text", [".git", "**/.git", "*\n!app.py"])
-def test_a_history_that_the_ignore_file_leaves_out_is_not_mentioned(
-    tmp_path: Path, text: str
-) -> None:
+def test_an_ignored_history_is_not_mentioned(tmp_path: Path, text: str) -> None:
     write(tmp_path, ".git/config", LOGIN)
     write(tmp_path, "app.py")
     found = scan(tmp_path, rules=IgnoreRules.parse(text))
@@ -384,7 +386,7 @@ def test_a_history_that_the_ignore_file_leaves_out_is_not_mentioned(
 
 
 @pytest.mark.parametrize("text", ["!.git", "*\n!.git", "!.git/**", "!**/.git"])
-def test_a_history_that_is_asked_for_travels_without_logins(tmp_path: Path, text: str) -> None:
+def test_an_included_history_travels_without_logins(tmp_path: Path, text: str) -> None:
     token = LOGIN.replace(b"me:abcdefgh", b"abcdefghijkl")
     header = b'[http "https://git.example.org/"]\n\textraheader = AUTHORIZATION: basic eDp5\n'
     held = {
@@ -403,7 +405,7 @@ def test_a_history_that_is_asked_for_travels_without_logins(tmp_path: Path, text
     assert set(scan(tmp_path, rules=rules).secrets) == {f".git/{path}" for path in held}
 
 
-def test_logins_in_a_long_log_of_git_and_of_other_systems_stay(tmp_path: Path) -> None:
+def test_logins_in_long_logs_of_version_control_are_left_out(tmp_path: Path) -> None:
     clone = b"0 1 Me <me@example.org> 1 +0000\tclone: from https://me:hunter2@git.example.org/x\n"
     held = {
         ".git/logs/HEAD": clone + b"1 2 Me <me@example.org> 1 +0000\tcommit: x\n" * 5000,
@@ -416,7 +418,7 @@ def test_logins_in_a_long_log_of_git_and_of_other_systems_stay(tmp_path: Path) -
     assert set(scan(tmp_path, rules=rules).secrets) == set(held)
 
 
-def test_several_histories_make_one_line() -> None:
+def test_several_histories_are_one_line() -> None:
     assert describe_histories(()) == ""
     assert describe_histories((".git", "a/.git", "b/.git", "c/.git")) == (
         "left out, since it is the history of a version control system: .git, a/.git, b/.git and 1 more"
@@ -428,7 +430,9 @@ def test_several_histories_make_one_line() -> None:
 
 
 @pytest.mark.parametrize("include_secrets", [False, True])
-def test_a_private_file_travels_by_none_of_its_names(tmp_path: Path, include_secrets: bool) -> None:
+def test_a_private_file_is_left_out_under_all_its_names(
+    tmp_path: Path, include_secrets: bool
+) -> None:
     write(tmp_path, "token")
     (tmp_path / "copy").hardlink_to(tmp_path / "token")
     write(tmp_path, "app.py")
@@ -446,18 +450,18 @@ def test_a_private_file_travels_by_none_of_its_names(tmp_path: Path, include_sec
 # The line that the build says
 
 
-def test_nothing_held_back_is_nothing_to_say() -> None:
+def test_without_secrets_there_is_no_note() -> None:
     assert describe(()) == ""
 
 
-def test_one_secret_is_named_with_how_to_send_it() -> None:
+def test_the_note_says_how_to_send_a_secret() -> None:
     assert describe((".env",)) == (
         "left out, since it looks like a secret: .env"
         " (to send one, name it in the ignore file: !.env; for its variables alone, name it in env_file)"
     )
 
 
-def test_many_secrets_make_one_line() -> None:
+def test_many_secrets_are_one_line() -> None:
     line = describe(("a.key", "b.key", "c\n.key", "d.key", "e.key"))
     assert "a.key, b.key, 'c\\n.key' and 2 more" in line
     assert "\n" not in line

@@ -38,22 +38,22 @@ def needs_holes(path: Path) -> None:
         pytest.skip("no sparse files here")
 
 
-def test_a_file_without_holes_is_one_stretch(tmp_path: Path) -> None:
+def test_a_file_without_holes_is_one_extent(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 10_000)
     assert extents(tmp_path / "a") == [Extent(0, 10_000)]
 
 
-def test_an_empty_file_has_no_stretch(tmp_path: Path) -> None:
+def test_an_empty_file_has_no_extent(tmp_path: Path) -> None:
     assert extents(make(tmp_path / "a", 0)) == []
 
 
-def test_a_file_that_is_one_hole_has_no_stretch(tmp_path: Path) -> None:
+def test_a_file_of_one_hole_has_no_extent(tmp_path: Path) -> None:
     file = make(tmp_path / "a", 1_000_000)
     needs_holes(file)
     assert extents(file) == []
 
 
-def test_stretches_are_those_that_were_written(tmp_path: Path) -> None:
+def test_extents_are_the_written_ranges(tmp_path: Path) -> None:
     file = make(tmp_path / "a", 1_000_001, [0, 10 * BLOCK, 11 * BLOCK, 1_000_001 - BLOCK])
     needs_holes(file)
     last = 1_000_001 - BLOCK
@@ -65,13 +65,13 @@ def test_stretches_are_those_that_were_written(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_appended_later_is_not_looked_at(tmp_path: Path) -> None:
+def test_later_appended_data_is_ignored(tmp_path: Path) -> None:
     file = make(tmp_path / "a", 1_000_000, [0, 500_000])
     needs_holes(file)
     assert extents(file, 100_000) == [Extent(0, BLOCK)]
 
 
-def test_a_long_list_is_shortened_by_taking_small_holes_for_data(tmp_path: Path) -> None:
+def test_a_long_list_is_shortened_by_merging_small_holes(tmp_path: Path) -> None:
     close = [number * 2 * BLOCK for number in range(10_100)]
     far = 400 * 1024 * 1024
     file = make(tmp_path / "a", far + BLOCK, [*close, far])
@@ -79,7 +79,7 @@ def test_a_long_list_is_shortened_by_taking_small_holes_for_data(tmp_path: Path)
     assert extents(file) == [Extent(0, close[-1] + BLOCK), Extent(far, BLOCK)]
 
 
-def test_where_the_file_system_cannot_tell_all_is_data(
+def test_without_support_of_the_file_system_all_is_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = make(tmp_path / "a", 1_000_000)
@@ -92,9 +92,7 @@ def test_where_the_file_system_cannot_tell_all_is_data(
     assert extents(file) == [Extent(0, 1_000_000)]
 
 
-def test_stretches_begin_and_end_at_blocks_of_a_tar_archive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_extents_are_aligned_to_tar_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = make(tmp_path / "a", 100_000)
     needs_holes(file)
     # A file system that knows holes to the byte: data at 700-1500, 5000-5001 and 99000-99999.

@@ -33,11 +33,11 @@ def test_a_project_without_any_source_has_none(tmp_path: Path) -> None:
     assert find_dependencies(project(tmp_path)) is None
 
 
-def test_a_project_without_a_script_is_fine(tmp_path: Path) -> None:
+def test_a_project_may_have_no_script(tmp_path: Path) -> None:
     assert find_dependencies(project(tmp_path)) is None
 
 
-def test_requirements_come_before_inline_metadata(tmp_path: Path) -> None:
+def test_requirements_precede_inline_metadata(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(BLOCK)
     (tmp_path / "requirements.txt").write_text("requests\n")
 
@@ -48,7 +48,7 @@ def test_requirements_come_before_inline_metadata(tmp_path: Path) -> None:
     assert found.files == (StagedFile(path="requirements.txt", data=b"requests\n"),)
 
 
-def test_the_scripts_python_is_known_whichever_source_is_taken(tmp_path: Path) -> None:
+def test_the_script_s_python_does_not_depend_on_the_source(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(BLOCK)
     (tmp_path / "requirements.txt").write_text("requests\n")
 
@@ -72,7 +72,7 @@ def test_a_named_file_comes_first(tmp_path: Path) -> None:
         assert found.install == ("-r", "deps/dev.txt")
 
 
-def test_a_named_script_gives_its_inline_metadata(tmp_path: Path) -> None:
+def test_a_named_script_is_read_for_its_inline_metadata(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(BLOCK)
 
     found = find_dependencies(project(tmp_path, "other.py"))
@@ -93,7 +93,7 @@ def test_a_named_script_gives_its_inline_metadata(tmp_path: Path) -> None:
         ("plain.py", "no inline metadata"),
     ],
 )
-def test_a_named_file_that_does_not_do_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+def test_an_unsuitable_named_file_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     context = tmp_path / "context"
     (context / "folder.txt").mkdir(parents=True)
     (context / "Gemfile.lock").touch()
@@ -105,7 +105,7 @@ def test_a_named_file_that_does_not_do_is_refused(tmp_path: Path, name: str, rea
         find_dependencies(project(context, name))
 
 
-def test_the_arguments_of_pip_name_the_staged_files_where_they_lie() -> None:
+def test_the_arguments_of_pip_name_the_staged_files() -> None:
     found = Dependencies(
         source="x",
         files=(StagedFile(path="a/b.txt", data=b""),),

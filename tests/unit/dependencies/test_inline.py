@@ -26,7 +26,7 @@ def block(*lines: str) -> str:
     return "\n".join(["# /// script", *(f"# {line}" for line in lines), "# ///", ""])
 
 
-def test_a_block_names_dependencies_and_the_python(tmp_path: Path) -> None:
+def test_a_block_has_dependencies_and_a_python_version(tmp_path: Path) -> None:
     script = """#!/usr/bin/env python
 \"\"\"A script.\"\"\"
 
@@ -83,7 +83,7 @@ def test_a_block_without_dependencies_installs_nothing(
         '"""\n    # /// script\n    # dependencies = []\n"""\n',
     ],
 )
-def test_what_is_not_a_block_is_ignored(tmp_path: Path, script: str) -> None:
+def test_other_comments_are_ignored(tmp_path: Path, script: str) -> None:
     assert read(tmp_path, script) is None
 
 
@@ -132,7 +132,7 @@ def test_a_block_of_another_type_is_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
-def test_every_kind_of_line_end_is_read(tmp_path: Path, end: str) -> None:
+def test_every_line_ending_is_read(tmp_path: Path, end: str) -> None:
     found = read(tmp_path, block("dependencies = ['a']").replace("\n", end))
 
     assert found is not None
@@ -189,7 +189,7 @@ def test_a_block_that_is_not_valid_is_refused(
         read(tmp_path, block(*lines))
 
 
-def test_a_script_that_is_not_in_its_encoding_is_an_error(tmp_path: Path) -> None:
+def test_a_script_with_invalid_encoding_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match=r"app\.py is not encoded in utf-8"):
         read(tmp_path, b"# \xff\n" + block("dependencies = []").encode())
 
@@ -246,7 +246,7 @@ def test_credentials_are_never_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["a", "a==1", "a >= 1.2, < 2", "a[x,y]~=1.0", "a!=1.*", "a == 1.0.post1", "a<2;x>'3'"]
 )
-def test_plain_requirements_are_judged_as_the_parser_judges_them(text: str) -> None:
+def test_plain_requirements_are_read_like_the_parser_does(text: str) -> None:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -260,8 +260,8 @@ def test_plain_requirements_are_judged_as_the_parser_judges_them(text: str) -> N
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab1.,<>=~!*[]- ;", max_size=10))
-def test_any_text_is_judged_as_the_parser_judges_it(text: str) -> None:
-    test_plain_requirements_are_judged_as_the_parser_judges_them(text)
+def test_any_text_is_read_like_the_parser_does(text: str) -> None:
+    test_plain_requirements_are_read_like_the_parser_does(text)
 
 
 def test_plain_requirements_need_no_parser(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def installed(dependencies: Dependencies, python: str) -> dict[str, str]:
     return versions
 
 
-def test_uv() -> None:
+def test_a_uv_lock_is_read() -> None:
     lock = found(DATA / "uv")
     assert lock.source == "uv.lock"
     assert lock.install == ("--no-deps", "--require-hashes", "-r", "locked.txt")
@@ -104,7 +104,7 @@ def test_uv() -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_what_uv_exports_is_what_is_read_from_its_lock(python: str) -> None:
+def test_a_uv_lock_equals_the_export_of_uv(python: str) -> None:
     lock = found(DATA / "uv", extras=("cli",), groups=("dev", "lint"))
     exported = found(DATA / "uv", "pylock.all.toml")
     assert installed(lock, python) == installed(exported, python)
@@ -117,7 +117,7 @@ def test_what_uv_exports_is_what_is_read_from_its_lock(python: str) -> None:
     }
 
 
-def test_poetry() -> None:
+def test_a_poetry_lock_is_read() -> None:
     lock = found(DATA / "poetry")
     assert lock.source == "poetry.lock"
     assert lock.requires_python == ">=3.9,<4"
@@ -137,7 +137,7 @@ def poetry(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_poetrys_main_group_is_taken_by_default(poetry: Path) -> None:
+def test_the_main_group_of_poetry_is_the_default(poetry: Path) -> None:
     lock = found(poetry)
     main = {
         "linkify-it-py": "==2.0.3",
@@ -152,14 +152,14 @@ def test_poetrys_main_group_is_taken_by_default(poetry: Path) -> None:
     assert installed(lock, "3.10") == {**main, "iniconfig": "==2.1.0"}
 
 
-def test_poetrys_groups_and_extras(poetry: Path) -> None:
+def test_groups_and_extras_of_poetry_are_added(poetry: Path) -> None:
     lock = found(poetry, extras=("cli",), groups=("dev", "lint"))
     assert {"click", "pytest", "pyflakes", "iniconfig"} <= installed(lock, "3.12").keys()
     assert "colorama" not in installed(lock, "3.12")
     assert "exceptiongroup" in installed(lock, "3.10")
 
 
-def test_pipenv() -> None:
+def test_a_pipfile_lock_is_read() -> None:
     lock = found(DATA / "pipenv")
     assert lock.requires_python == "==3.12.*"
     assert staged(lock, "unhashed.txt") == {"colorama": []}
@@ -178,7 +178,7 @@ def test_pipenv() -> None:
     assert {"pytest", "pyflakes"} <= installed(more, "3.12").keys()
 
 
-def test_pip() -> None:
+def test_a_pylock_is_read() -> None:
     lock = found(DATA / "pip")
     assert lock.source == "pylock.toml"
     assert lock.requires_python is None
@@ -308,7 +308,7 @@ def test_a_repository_is_fetched_at_its_commit(tmp_path: Path, kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_repository_by_ssh_gets_the_url_that_pip_knows(tmp_path: Path, kind: str) -> None:
+def test_an_ssh_repository_gets_a_url_for_pip(tmp_path: Path, kind: str) -> None:
     write_all(tmp_path, kind, SSH)
     line = f"x @ git+ssh://git@git.example.org/me/x@{COMMIT}"
     assert staged(found(tmp_path), "unhashed.txt") == {line: []}
@@ -331,7 +331,7 @@ def test_an_archive_is_installed_from_the_source(tmp_path: Path, kind: str) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_lies_outside_the_context_is_refused(tmp_path: Path, kind: str) -> None:
+def test_paths_outside_the_context_are_refused(tmp_path: Path, kind: str) -> None:
     context = tmp_path / "context"
     context.mkdir()
     (tmp_path / "x").mkdir()
@@ -341,13 +341,13 @@ def test_what_lies_outside_the_context_is_refused(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path, kind: str) -> None:
     write_all(tmp_path, kind, FOLDER)
     with pytest.raises(DependencyError, match="there is no"):
         found(tmp_path)
 
 
-def test_a_folder_with_a_condition_is_not_editable_since_pip_reads_no_marker_there(
+def test_a_folder_with_a_marker_is_not_editable(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "x").mkdir()
@@ -362,7 +362,7 @@ def test_a_folder_with_a_condition_is_not_editable_since_pip_reads_no_marker_the
 REGISTRY = f'name = "x"\nversion = "1"\nsource = {{ registry = "https://index.example.org/simple" }}\nwheels = [{{ url = "x", hash = "{HASH}" }}]'
 
 
-def test_an_index_that_the_project_declares_is_passed_to_pip(tmp_path: Path) -> None:
+def test_a_declared_index_is_passed_to_pip(tmp_path: Path) -> None:
     uv_lock(tmp_path, REGISTRY)
     assert list(staged(found(tmp_path))) == ["x==1"]
 
@@ -380,7 +380,7 @@ def test_an_index_that_the_project_declares_is_passed_to_pip(tmp_path: Path) -> 
     assert list(staged(found(tmp_path))) == ["x==1"]
 
 
-def test_a_password_of_an_index_is_noted(tmp_path: Path) -> None:
+def test_a_password_in_an_index_url_is_noted(tmp_path: Path) -> None:
     uv_lock(tmp_path, REGISTRY)
     (tmp_path / "pyproject.toml").write_text(
         '[[tool.uv.index]]\nurl = "https://me:opensesame@index.example.org/simple"\n'
@@ -393,7 +393,7 @@ def test_a_password_of_an_index_is_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["../wheels", "https://a b", "https://a#x", "https://a\\\\", "https://a\\nb"]
 )
-def test_an_index_that_pip_cannot_ask_is_refused(tmp_path: Path, url: str) -> None:
+def test_an_index_that_pip_does_not_support_is_refused(tmp_path: Path, url: str) -> None:
     text = f'name = "x"\nversion = "1"\nsource = {{ registry = "{url}" }}\nsdist = {{ hash = "{HASH}" }}'
     uv_lock(tmp_path, text)
     (tmp_path / "pyproject.toml").write_text(f'[[tool.uv.index]]\nurl = "{url}"\n')
@@ -403,7 +403,7 @@ def test_an_index_that_pip_cannot_ask_is_refused(tmp_path: Path, url: str) -> No
         found(tmp_path)
 
 
-def test_pipenvs_other_indexes_are_passed_to_pip(tmp_path: Path) -> None:
+def test_further_indexes_of_pipenv_are_passed_to_pip(tmp_path: Path) -> None:
     pipfile_lock(tmp_path, x={"version": "==1", "hashes": [HASH], "index": "mine"})
     data = json.loads((tmp_path / "Pipfile.lock").read_text())
     data["_meta"]["sources"].append({"name": "mine", "url": "https://mine.example.org/simple"})
@@ -412,7 +412,7 @@ def test_pipenvs_other_indexes_are_passed_to_pip(tmp_path: Path) -> None:
     assert list(staged(found(tmp_path))) == [extra, "x==1"]
 
 
-def test_pipenvs_usual_index_is_passed_to_pip_where_another_one_comes_first(tmp_path: Path) -> None:
+def test_pypi_is_passed_to_pip_if_pipenv_has_another_first_index(tmp_path: Path) -> None:
     pipfile_lock(
         tmp_path,
         x={"version": "==1", "hashes": [HASH], "index": "mine"},
@@ -434,9 +434,7 @@ PRIVATE = "https://mine.example.org/simple"
 
 
 @pytest.mark.parametrize("beside", ["", "explicit = true", "default = true"])
-def test_a_package_without_a_hash_comes_from_its_own_index_or_not_at_all(
-    tmp_path: Path, beside: str
-) -> None:
+def test_a_package_without_a_hash_comes_only_from_its_index(tmp_path: Path, beside: str) -> None:
     uv_lock(tmp_path, f'name = "x"\nversion = "1"\nsource = {{ registry = "{PRIVATE}" }}')
     (tmp_path / "pyproject.toml").write_text(
         f'[[tool.uv.index]]\nname = "mine"\nurl = "{PRIVATE}"\n{beside}\n'
@@ -448,7 +446,7 @@ def test_a_package_without_a_hash_comes_from_its_own_index_or_not_at_all(
         found(tmp_path)
 
 
-def test_poetrys_package_without_a_hash_comes_from_its_own_index_or_not_at_all(
+def test_a_poetry_package_without_a_hash_comes_only_from_its_index(
     tmp_path: Path,
 ) -> None:
     private = f'name = "x"\nversion = "1"\n[package.source]\ntype = "legacy"\nurl = "{PRIVATE}"'
@@ -459,7 +457,7 @@ def test_poetrys_package_without_a_hash_comes_from_its_own_index_or_not_at_all(
         found(tmp_path)
 
 
-def test_a_package_of_pipenvs_private_index_without_a_hash_is_refused(tmp_path: Path) -> None:
+def test_a_pipenv_package_of_a_private_index_without_a_hash_is_refused(tmp_path: Path) -> None:
     pipfile_lock(tmp_path, x={"version": "==1", "index": "mine"})
     data = json.loads((tmp_path / "Pipfile.lock").read_text())
     data["_meta"]["sources"].append({"name": "mine", "url": PRIVATE})
@@ -468,7 +466,7 @@ def test_a_package_of_pipenvs_private_index_without_a_hash_is_refused(tmp_path: 
         found(tmp_path)
 
 
-def test_buildr_and_what_it_needs_are_left_out(tmp_path: Path) -> None:
+def test_buildr_and_its_dependencies_are_left_out(tmp_path: Path) -> None:
     uv_lock(
         tmp_path,
         REGISTRY,
@@ -494,7 +492,7 @@ def test_a_lock_without_packages_installs_nothing(tmp_path: Path, kind: str) -> 
 # uv ---------------------------------------------------------------------------------------------------
 
 
-def test_a_package_in_a_circle_is_needed_once(tmp_path: Path) -> None:
+def test_a_package_in_a_cycle_is_installed_once(tmp_path: Path) -> None:
     source = f'source = {{ registry = "https://index.example.org/simple" }}\nsdist = {{ hash = "{HASH}" }}'
     (tmp_path / "uv.lock").write_text(
         'version = 1\n[[package]]\nname = "demo"\nsource = { virtual = "." }\n'
@@ -527,7 +525,7 @@ def test_conflicting_extras_are_distinguished(tmp_path: Path) -> None:
     assert list(staged(found(tmp_path, extras=("gpu",)))) == ["t==2"]
 
 
-def test_the_members_of_a_workspace_without_a_project_at_its_top_are_installed(
+def test_members_of_a_virtual_workspace_are_installed(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a").mkdir()
@@ -543,7 +541,7 @@ def test_the_members_of_a_workspace_without_a_project_at_its_top_are_installed(
     assert list(staged(lock, "local.txt")) == ["-e file:///app/a"]
 
 
-def test_a_project_that_is_not_a_package_has_no_folder_to_import_from(tmp_path: Path) -> None:
+def test_a_project_without_a_package_has_no_import_path(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "pyproject.toml").write_text("[build-system]\n")
     uv_lock(tmp_path, root='virtual = "."')
@@ -582,7 +580,7 @@ def test_a_broken_uv_lock_is_refused(tmp_path: Path, text: str, reason: str) -> 
         'name = "x"\nversion = "1"\nsource = { teleport = "y" }',
     ],
 )
-def test_what_pip_cannot_be_told_is_refused(tmp_path: Path, package: str) -> None:
+def test_settings_that_pip_does_not_have_are_refused(tmp_path: Path, package: str) -> None:
     uv_lock(tmp_path, package)
     with pytest.raises(DependencyError):
         found(tmp_path)
@@ -591,7 +589,7 @@ def test_what_pip_cannot_be_told_is_refused(tmp_path: Path, package: str) -> Non
 # PEP 751 ----------------------------------------------------------------------------------------------
 
 
-def test_default_groups_are_taken_and_named_ones_beside_them(tmp_path: Path) -> None:
+def test_default_and_named_groups_are_installed(tmp_path: Path) -> None:
     pylock(
         tmp_path,
         'name = "a"\nversion = "1"\nmarker = "\'default\' in dependency_groups"\n'
@@ -633,13 +631,13 @@ def test_an_invalid_pylock_is_refused(tmp_path: Path, text: str, reason: str) ->
         'name = "a"\nwheels = [{ url = "https://f.example.org/a-1-py3-none-any.whl", hashes = { sha256 = "aa" } }]',
     ],
 )
-def test_what_pip_would_have_to_choose_by_itself_is_refused(tmp_path: Path, package: str) -> None:
+def test_ambiguous_packages_are_refused(tmp_path: Path, package: str) -> None:
     pylock(tmp_path, package)
     with pytest.raises(DependencyError, match=r"a is a choice of files|a has no version"):
         found(tmp_path)
 
 
-def test_an_older_packaging_has_to_be_upgraded(
+def test_an_old_packaging_library_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pylock(tmp_path)
@@ -698,7 +696,7 @@ def test_a_pipfile_of_another_specification_is_refused(tmp_path: Path) -> None:
         found(tmp_path)
 
 
-def test_a_pipfile_that_names_the_project_itself_makes_it_importable(tmp_path: Path) -> None:
+def test_a_pipfile_with_the_project_itself_makes_it_importable(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     pipfile_lock(tmp_path, demo={"path": ".", "editable": True})
     assert list(staged(found(tmp_path), "local.txt")) == ["-e file:///app"]
@@ -716,7 +714,7 @@ def script(directory: Path) -> Dependencies:
     return dependencies
 
 
-def test_the_lock_of_a_script_goes_before_its_inline_metadata(tmp_path: Path) -> None:
+def test_the_lock_of_a_script_precedes_its_inline_metadata(tmp_path: Path) -> None:
     shutil.copytree(DATA / "script", tmp_path, dirs_exist_ok=True)
     lock = script(tmp_path)
     assert lock.source == "app.py.lock"
@@ -730,13 +728,13 @@ def test_the_lock_of_a_script_goes_before_its_inline_metadata(tmp_path: Path) ->
     assert script(tmp_path).source == "the inline metadata of app.py"
 
 
-def test_a_lock_beside_a_script_without_metadata_is_somebody_elses(tmp_path: Path) -> None:
+def test_a_lock_beside_a_script_without_metadata_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "app.py.lock").write_text("pid 12\n")
     (tmp_path / "app.py").write_text("print()\n")
     assert find_dependencies(ProjectFiles(context=tmp_path, script=Path("app.py"))) is None
 
 
-def test_what_inline_metadata_tells_uv_is_passed_to_pip_or_refused(tmp_path: Path) -> None:
+def test_uv_settings_of_inline_metadata_are_passed_to_pip_or_refused(tmp_path: Path) -> None:
     head = '# /// script\n# dependencies = ["x"]\n'
     index = '# [[tool.uv.index]]\n# url = "https://mine.example.org/simple"\n'
     (tmp_path / "app.py").write_text(f"{head}{index}# ///\n")

@@ -35,7 +35,7 @@ WANTED = Wanted(extras=("cli",), groups=("dev",))
         ('platform_version == "it\'s"', 'platform_version == "it\'s"'),
     ],
 )
-def test_what_depends_on_the_image_is_left(marker: str, left: str) -> None:
+def test_markers_that_depend_on_the_image_are_kept(marker: str, left: str) -> None:
     assert text(read(marker, WANTED)) == left
 
 
@@ -53,7 +53,7 @@ def test_what_depends_on_the_image_is_left(marker: str, left: str) -> None:
         "sys_platform == 'linux' or python_version < '3.9'",
     ],
 )
-def test_what_always_holds_needs_no_marker(marker: str) -> None:
+def test_markers_that_are_always_true_are_dropped(marker: str) -> None:
     assert read(marker, WANTED) == ALWAYS
     assert text(ALWAYS) == ""
 
@@ -69,7 +69,7 @@ def test_what_always_holds_needs_no_marker(marker: str) -> None:
         "python_version < '3.9' and sys_platform == 'darwin'",
     ],
 )
-def test_what_never_holds_is_known(marker: str) -> None:
+def test_markers_that_are_always_false_are_recognized(marker: str) -> None:
     assert read(marker, WANTED) == NEVER
 
 
@@ -92,7 +92,7 @@ def test_what_never_holds_is_known(marker: str) -> None:
         "python_version ; x",
     ],
 )
-def test_what_is_not_a_marker_is_refused(marker: str) -> None:
+def test_an_invalid_marker_is_refused(marker: str) -> None:
     with pytest.raises(ValueError):
         read(marker, WANTED)
 
@@ -123,7 +123,7 @@ def holds(marker: str, version: str) -> bool:
 
 @settings(deadline=None)
 @given(MARKERS, MARKERS)
-def test_it_means_the_same_in_every_python(first: str, second: str) -> None:
+def test_a_reduced_marker_is_equivalent(first: str, second: str) -> None:
     one, other = read(first, WANTED), read(second, WANTED)
     for version in VERSIONS:
         expected = holds(first, version), holds(second, version)
@@ -135,7 +135,7 @@ def test_it_means_the_same_in_every_python(first: str, second: str) -> None:
             assert (condition != NEVER and holds(text(condition), version)) == joined
 
 
-def test_conditions_that_would_grow_without_bound_are_given_up() -> None:
+def test_conditions_that_grow_too_large_are_kept() -> None:
     pairs = [
         read(f"platform_release == '{n}' or platform_version == '{n}'", WANTED) for n in range(20)
     ]

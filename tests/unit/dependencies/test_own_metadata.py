@@ -77,7 +77,7 @@ DYNAMIC = PACKAGE.format(version='dynamic = ["version"]')
         ({}, "0+unknown"),
     ],
 )
-def test_a_version_that_is_not_written_in_the_file_is_looked_for(
+def test_a_dynamic_version_is_looked_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], wanted: str
 ) -> None:
     dependencies = found(tmp_path, DYNAMIC, **files)
@@ -115,11 +115,13 @@ two = "demo.two"
         '[build-system]\nrequires = []\n[project]\nname = "a\\nb"\nversion = "1"\n',
     ],
 )
-def test_what_is_not_a_package_or_has_no_proper_name_has_none(tmp_path: Path, text: str) -> None:
+def test_projects_without_a_package_or_valid_name_have_no_metadata(
+    tmp_path: Path, text: str
+) -> None:
     assert found(tmp_path, text).own == ()
 
 
-def test_no_line_of_another_gets_in(tmp_path: Path) -> None:
+def test_values_cannot_add_lines_to_the_metadata(tmp_path: Path) -> None:
     text = """\
 [build-system]
 requires = []

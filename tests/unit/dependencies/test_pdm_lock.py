@@ -62,7 +62,7 @@ def test_the_default_group_is_locked_with_its_hashes(tmp_path: Path) -> None:
     assert found.requires_python == ">=3.9"
 
 
-def test_it_comes_before_pyproject(tmp_path: Path) -> None:
+def test_the_lock_precedes_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["six"]\n[tool.pdm]\n')
     assert find(tmp_path, package("six", 'groups = ["default"]')).source == "pdm.lock"
 
@@ -77,7 +77,7 @@ def test_extras_and_groups_are_added(tmp_path: Path, option: str) -> None:
         find(tmp_path, *packages, **more)
 
 
-def test_an_entry_for_extras_is_not_a_package_of_its_own(tmp_path: Path) -> None:
+def test_an_entry_for_extras_is_not_a_separate_package(tmp_path: Path) -> None:
     found = find(
         tmp_path,
         package(
@@ -90,7 +90,7 @@ def test_an_entry_for_extras_is_not_a_package_of_its_own(tmp_path: Path) -> None
     assert staged(found) == ["requests==1.0"]
 
 
-def test_packages_from_elsewhere(tmp_path: Path) -> None:
+def test_packages_from_other_sources_are_read(tmp_path: Path) -> None:
     (tmp_path / "libs" / "x").mkdir(parents=True)
     (tmp_path / "y-1-py3-none-any.whl").touch()
     groups = 'groups = ["default"]'
@@ -122,7 +122,7 @@ def test_the_projects_indexes_are_passed_to_pip(tmp_path: Path) -> None:
         find(tmp_path, package("six", 'groups = ["default"]', hashed=False))
 
 
-def test_a_lock_that_does_not_say_what_a_package_is_for(tmp_path: Path) -> None:
+def test_a_lock_without_groups_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="which group needs a package") as refused:
         find(tmp_path, package("six"))
     assert refused.value.hint == "run: pdm lock --strategy inherit_metadata"
@@ -141,6 +141,6 @@ def test_a_lock_that_does_not_say_what_a_package_is_for(tmp_path: Path) -> None:
         ("[metadata\n", "not valid TOML"),
     ],
 )
-def test_a_lock_that_cannot_be_read_is_refused(tmp_path: Path, head: str, reason: str) -> None:
+def test_an_unreadable_lock_is_refused(tmp_path: Path, head: str, reason: str) -> None:
     with pytest.raises(DependencyError, match=rf"(?s)^pdm\.lock.*{reason}"):
         find(tmp_path, head=head)

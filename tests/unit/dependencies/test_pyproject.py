@@ -45,7 +45,7 @@ def lines(directory: Path, text: str, **more: Any) -> list[str]:
     return file.data.decode().splitlines()
 
 
-def test_the_projects_dependencies_are_taken(tmp_path: Path) -> None:
+def test_the_project_s_dependencies_are_installed(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     found = find(tmp_path)
     assert found is not None
@@ -106,7 +106,7 @@ def test_an_index_of_the_project_is_passed_to_pip(tmp_path: Path) -> None:
     )
 
 
-def test_a_requirement_that_uv_would_get_from_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_a_requirement_with_a_uv_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match=r"tool\.uv\.sources\.Requests") as caught:
         lines(tmp_path, f'{PROJECT}[tool.uv.sources]\nRequests = {{ path = "x" }}\n')
     assert caught.value.hint == "run: uv lock"
@@ -148,7 +148,7 @@ TIED = "[tool.uv.sources]\nrequests = "
         ),
     ],
 )
-def test_a_name_that_is_tied_to_an_index_is_refused_without_a_lock(
+def test_a_package_tied_to_an_index_is_refused_without_a_lock(
     tmp_path: Path, tables: str, where: str, command: str
 ) -> None:
     with pytest.raises(DependencyError, match=rf"tool\.{where}.* ties the package to") as caught:
@@ -156,13 +156,13 @@ def test_a_name_that_is_tied_to_an_index_is_refused_without_a_lock(
     assert caught.value.hint.startswith(f"run: {command}")
 
 
-def test_blanks_around_a_requirement_do_not_untie_it(tmp_path: Path) -> None:
+def test_blanks_around_a_requirement_do_not_matter(tmp_path: Path) -> None:
     project = '[project]\nname = "x"\nversion = "1"\ndependencies = [" requests >= 2 "]\n'
     with pytest.raises(DependencyError, match="ties the package to"):
         lines(tmp_path, f'{project}{UV_INDEX}{TIED}{{ index = "mine" }}\n')
 
 
-def test_a_name_in_a_file_that_the_project_names_is_tied_as_well(tmp_path: Path) -> None:
+def test_a_package_in_a_referenced_file_is_tied_too(tmp_path: Path) -> None:
     project = '[project]\nname = "x"\nversion = "1"\ndynamic = ["dependencies"]\n'
     read = '[tool.setuptools.dynamic]\ndependencies = {file = ["needs.in"]}\n'
     (tmp_path / "needs.in").write_text("# ours\nRequests>=2\n")
@@ -180,7 +180,7 @@ def test_a_name_in_a_file_that_the_project_names_is_tied_as_well(tmp_path: Path)
         ('[tool.pdm.resolution.overrides]\nidna = "3"\n', "pdm.resolution.overrides", "pdm"),
     ],
 )
-def test_a_setting_that_only_a_lock_holds_is_said(
+def test_a_setting_that_only_applies_to_locks_is_reported(
     tmp_path: Path, tables: str, named: str, command: str
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT + tables)
@@ -190,12 +190,12 @@ def test_a_setting_that_only_a_lock_holds_is_said(
     assert found.notes == (expected,)
 
 
-def test_a_name_that_is_tied_to_the_only_index_comes_from_there(tmp_path: Path) -> None:
+def test_a_package_tied_to_the_only_index_is_installed_from_it(tmp_path: Path) -> None:
     tables = f'{UV_INDEX}default = true\n{TIED}{{ index = "mine" }}\n'
     assert lines(tmp_path, PROJECT + tables)[0] == "--index-url https://mine.example.org/simple"
 
 
-def test_an_index_for_certain_names_is_not_asked_for_others(tmp_path: Path) -> None:
+def test_an_explicit_index_is_not_used_for_other_packages(tmp_path: Path) -> None:
     tables = f'{UV_INDEX}explicit = true\n[tool.uv.sources]\nother = {{ index = "mine" }}\n'
     assert lines(tmp_path, PROJECT + tables)[0] == "requests>=2.31"
 
@@ -231,7 +231,7 @@ def test_indexes_of_every_tool_are_passed_to_pip(
     assert any("pip takes each package from" in note for note in notes) == ("extra" in expected)
 
 
-def test_a_uv_file_goes_before_the_table(tmp_path: Path) -> None:
+def test_uv_toml_precedes_the_table(tmp_path: Path) -> None:
     (tmp_path / "uv.toml").write_text('[[index]]\nurl = "https://b.example.org"\n')
     assert lines(tmp_path, PROJECT + UV_INDEX)[0] == "--extra-index-url https://b.example.org"
     with pytest.raises(DependencyError, match=r"tool\.uv\.sources\.requests"):
@@ -258,7 +258,7 @@ def test_dependencies_that_setuptools_reads_from_files_are_read(tmp_path: Path) 
     assert found.install == ("-r", "deps/a.txt", "-r", "b.txt")
 
 
-def test_other_dynamic_dependencies_are_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_other_dynamic_dependencies_are_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(DependencyError, match="dynamic") as caught:
         lines(tmp_path, '[project]\nname = "x"\ndynamic = ["dependencies"]\n')
     assert "-e ." in caught.value.hint
@@ -283,7 +283,7 @@ def test_other_dynamic_dependencies_are_refused_with_what_to_do(tmp_path: Path) 
         ("[project]\n[dependency-groups]\ng = [{include-group='x'}]\n", "has no 'x'"),
     ],
 )
-def test_what_does_not_have_the_form_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_invalid_tables_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(DependencyError, match=reason):
         lines(tmp_path, text, groups=("g",) if "groups" in text else ())
 
@@ -311,7 +311,7 @@ PACKAGE = '[build-system]\nrequires = ["x"]\n[project]\nname = "demo"\nversion =
         ([], '[tool.hatch.build.targets.wheel]\npackages = ["x"]\n', (".",)),
     ],
 )
-def test_where_the_projects_own_packages_are_imported_from(
+def test_the_import_path_of_the_project_is_found(
     tmp_path: Path, folders: list[str], more: str, roots: tuple[str, ...]
 ) -> None:
     for folder in folders:
@@ -331,7 +331,7 @@ def test_a_project_that_is_not_built_is_not_a_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["..", "../x", "/usr", "a:b", "a$b", 'a"b', "a\\\\b", "a\\nb"])
-def test_a_folder_that_cannot_be_imported_from_is_refused(tmp_path: Path, folder: str) -> None:
+def test_an_invalid_import_path_is_refused(tmp_path: Path, folder: str) -> None:
     (tmp_path / "pyproject.toml").write_text(
         f'{PACKAGE}[tool.setuptools.packages.find]\nwhere = ["{folder.replace(chr(34), chr(92) + chr(34))}"]\n'
     )
@@ -339,7 +339,7 @@ def test_a_folder_that_cannot_be_imported_from_is_refused(tmp_path: Path, folder
         find(tmp_path)
 
 
-def test_the_dependencies_of_old_flit_are_taken(tmp_path: Path) -> None:
+def test_dependencies_of_old_flit_projects_are_installed(tmp_path: Path) -> None:
     text = """\
 [tool.flit.metadata]
 module = "demo"
@@ -355,7 +355,7 @@ cli = ["click"]
 # The decorator's list ---------------------------------------------------------------------------------
 
 
-def test_a_list_comes_before_every_file(tmp_path: Path) -> None:
+def test_a_list_precedes_every_file(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a\n")
     found = find(tmp_path, listed=("httpx>=0.27", "buildr"))
     assert found is not None
@@ -375,7 +375,7 @@ def test_an_empty_list_installs_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "item", ["requirements.txt", "reqs/base.in", "-r x.txt", "pyproject.toml", "environment.yml"]
 )
-def test_a_file_in_the_list_is_recognized_as_one(tmp_path: Path, item: str) -> None:
+def test_a_file_name_in_the_list_is_recognized(tmp_path: Path, item: str) -> None:
     with pytest.raises(DependencyError, match=rf"{item}' is a file, and not a package") as caught:
         find(tmp_path, listed=(item,))
     assert "dependencies_file" in caught.value.hint
@@ -383,9 +383,7 @@ def test_a_file_in_the_list_is_recognized_as_one(tmp_path: Path, item: str) -> N
 
 
 @pytest.mark.parametrize("item", ["a b", "--pre", "./x", "a # b", "a \\"])
-def test_an_item_of_the_list_that_is_not_a_requirement_is_refused(
-    tmp_path: Path, item: str
-) -> None:
+def test_an_invalid_requirement_in_the_list_is_refused(tmp_path: Path, item: str) -> None:
     with pytest.raises(DependencyError, match=r"^package\.dependencies: .* is not a requirement"):
         find(tmp_path, listed=(item,))
 

@@ -50,7 +50,7 @@ def staged(found: Dependencies) -> dict[str, bytes]:
         "a\n".encode("utf-16"),
     ],
 )
-def test_a_file_is_staged_byte_for_byte(tmp_path: Path, content: str | bytes) -> None:
+def test_a_file_is_staged_unchanged(tmp_path: Path, content: str | bytes) -> None:
     found = read(tmp_path, {"requirements.txt": content})
 
     expected = content.encode() if isinstance(content, str) else content
@@ -153,7 +153,7 @@ def test_a_nested_file_may_be_named_twice(tmp_path: Path) -> None:
         ("-r codec.txt", r"codec.txt is not encoded"),
     ],
 )
-def test_a_nested_file_that_does_not_do_is_refused(tmp_path: Path, line: str, reason: str) -> None:
+def test_an_invalid_nested_file_is_refused(tmp_path: Path, line: str, reason: str) -> None:
     context = tmp_path / "context"
     write(
         context,
@@ -267,7 +267,7 @@ def test_buildr_itself_is_left_out_with_a_note(tmp_path: Path, line: str) -> Non
         "x[buildr]",
     ],
 )
-def test_what_only_resembles_buildr_stays(line: str) -> None:
+def test_similar_names_are_kept(line: str) -> None:
     assert not is_buildr(line)
 
 
@@ -290,7 +290,7 @@ def test_leaving_out_is_noted_once(tmp_path: Path) -> None:
     assert len(found.notes) == 1
 
 
-def test_a_file_of_buildr_alone_installs_nothing(tmp_path: Path) -> None:
+def test_a_file_with_only_buildr_installs_nothing(tmp_path: Path) -> None:
     found = read(tmp_path, {"requirements.txt": "buildr-oci==0.1.0\n"})
 
     assert found.install == ()
@@ -326,9 +326,7 @@ def test_a_requirement_that_points_into_the_source_needs_it(tmp_path: Path, line
 
 
 @pytest.mark.parametrize("line", ["-e ../pkg", "../pkg", "./a/../../pkg[x]", "-f ../wheels"])
-def test_a_path_that_leads_out_of_the_context_is_refused_with_what_to_set(
-    tmp_path: Path, line: str
-) -> None:
+def test_a_path_outside_the_context_is_refused_with_advice(tmp_path: Path, line: str) -> None:
     context = tmp_path / "app"
     with pytest.raises(
         DependencyError, match=r"^requirements\.txt:1 .*outside the conte"
@@ -369,9 +367,7 @@ def test_a_path_that_leads_out_of_the_context_is_refused_with_what_to_set(
         ("-e /opt/demo", "-e /opt/demo"),
     ],
 )
-def test_paths_mean_in_the_image_what_they_mean_on_the_host(
-    tmp_path: Path, line: str, in_image: str
-) -> None:
+def test_paths_have_the_same_meaning_in_the_image(tmp_path: Path, line: str, in_image: str) -> None:
     for folder in ("reqs/wheels", "reqs/my wheels", "top"):
         (tmp_path / folder).mkdir(parents=True)
     text, wanted = (words.replace("{here}", str(tmp_path)) for words in (line, in_image))
@@ -398,7 +394,7 @@ def test_paths_mean_in_the_image_what_they_mean_on_the_host(
         "--unknown ./x",
     ],
 )
-def test_any_other_requirement_does_not(tmp_path: Path, line: str) -> None:
+def test_other_requirements_do_not_need_the_source(tmp_path: Path, line: str) -> None:
     assert not read(tmp_path, {"requirements.txt": f"b\n{line}\n"}).needs_source
 
 
@@ -427,7 +423,7 @@ def test_credentials_are_noted_and_never_shown(tmp_path: Path, line: str) -> Non
         "https://example.org/a@1.whl",
     ],
 )
-def test_what_is_not_a_credential_is_not_noted(tmp_path: Path, line: str) -> None:
+def test_other_values_are_not_noted_as_credentials(tmp_path: Path, line: str) -> None:
     assert read(tmp_path, {"requirements.txt": f"a\n{line}\n"}).notes == ()
 
 

@@ -29,7 +29,7 @@ def containerfile(directory: Path, requirements: str) -> str:
     "name",
     [NAME, f"{NAME}_FOR_MY_DEMO", "PBR_VERSION", "PDM_BUILD_SCM_VERSION"],
 )
-def test_a_version_that_the_host_says_reaches_pip(
+def test_a_version_from_git_on_the_host_reaches_pip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "1.2.dev3+gabc")
@@ -37,7 +37,7 @@ def test_a_version_that_the_host_says_reaches_pip(
     assert f" {name}=1.2.dev3+gabc python -m pip install" in step
 
 
-def test_only_what_is_installed_from_the_source_has_one(
+def test_only_packages_of_the_source_have_a_version_from_git(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(NAME, "1.2")
@@ -45,5 +45,5 @@ def test_only_what_is_installed_from_the_source_has_one(
 
 
 @pytest.mark.parametrize("value", ["", "1 2", "1;rm", "$(x)", "1\n", "1" * 200])
-def test_what_is_not_a_version_is_not_taken(value: str) -> None:
+def test_an_invalid_version_is_ignored(value: str) -> None:
     assert scm_versions({NAME: value, "OTHER_VERSION": "1"}) == ()

@@ -43,7 +43,7 @@ def lines(found: Dependencies) -> list[str]:
     return file.data.decode().splitlines()
 
 
-def test_the_projects_requirements_are_taken(tmp_path: Path) -> None:
+def test_the_project_s_requirements_are_installed(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     found = find(tmp_path, OPTIONS)
     assert found.source == "setup.cfg"
@@ -69,14 +69,14 @@ def test_extras_are_added(tmp_path: Path) -> None:
     assert refused.value.hint == "accepted: CLI"
 
 
-def test_files_that_it_names_are_read(tmp_path: Path) -> None:
+def test_referenced_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "reqs.txt").write_text("idna\n")
     found = find(tmp_path, "[options]\ninstall_requires = file: reqs.txt\n")
     assert found.source == "reqs.txt, named by setup.cfg"
     assert lines(found) == ["idna"]
 
 
-def test_settings_of_other_tools_name_no_dependencies(tmp_path: Path) -> None:
+def test_settings_of_other_tools_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "setup.cfg").write_text("[flake8]\nmax-line-length = 100\n")
     assert find_dependencies(ProjectFiles(context=tmp_path)) is None
     with pytest.raises(DependencyError, match="has no install_requires"):
@@ -94,7 +94,7 @@ def test_settings_of_other_tools_name_no_dependencies(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_not_valid_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(DependencyError, match=rf"(?s)^setup\.cfg.*{reason}"):
         find(tmp_path, text, extras=("x",) if "extras" in text else ())
 

@@ -57,7 +57,7 @@ files = [{file = "idna-3.4.tar.gz", hash = "sha256:HASH"}]
         ("Pipfile", PIPFILE, "Pipfile.lock", PIPFILE_LOCK % '"idna": {"version": "==3.4"}', "pipenv lock"),
     ],
 )  # fmt: skip
-def test_a_package_that_was_added_since_the_lock_was_made_is_named(
+def test_a_package_missing_from_the_lock_is_named(
     tmp_path: Path, file: str, text: str, lock: str, locked: str, command: str
 ) -> None:
     (tmp_path / file).write_text(text)
@@ -70,7 +70,7 @@ def test_a_package_that_was_added_since_the_lock_was_made_is_named(
     )
 
 
-def test_a_lock_that_has_them_all_is_not_remarked_on(tmp_path: Path) -> None:
+def test_a_complete_lock_is_not_mentioned(tmp_path: Path) -> None:
     (tmp_path / "Pipfile").write_text(PIPFILE)
     both = '"idna": {"version": "==3.4"},\n    "rich": {"version": "==13"}'
     (tmp_path / "Pipfile.lock").write_text(PIPFILE_LOCK % both)
@@ -82,7 +82,7 @@ def test_a_lock_that_has_them_all_is_not_remarked_on(tmp_path: Path) -> None:
 INLINE = '# /// script\n# dependencies = ["rich"]\n# ///\n'
 
 
-def test_inline_metadata_beside_requirements_are_said_not_to_count(tmp_path: Path) -> None:
+def test_ignored_inline_metadata_is_reported(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("idna\n")
     (tmp_path / "app.py").write_text(INLINE)
     project = ProjectFiles(context=tmp_path, script=Path("app.py"))
@@ -96,7 +96,7 @@ def test_inline_metadata_beside_requirements_are_said_not_to_count(tmp_path: Pat
 
 
 @pytest.mark.parametrize("script", ["print(1)\n", "# /// script\n# dependencies = []\n# ///\n"])
-def test_a_script_without_any_is_not_remarked_on(tmp_path: Path, script: str) -> None:
+def test_a_script_without_metadata_is_not_mentioned(tmp_path: Path, script: str) -> None:
     (tmp_path / "requirements.txt").write_text("idna\n")
     (tmp_path / "app.py").write_text(script)
     found = find_dependencies(ProjectFiles(context=tmp_path, script=Path("app.py")))

@@ -46,7 +46,7 @@ def notes(directory: Path, **options: object) -> tuple[str, ...]:
         ("pyproject.toml", "[tool.hatch.envs.default]\n", r"[project] dependencies"),
     ],
 )
-def test_what_is_not_read_is_named_with_what_to_do(
+def test_unsupported_files_are_named_with_advice(
     tmp_path: Path, name: str, text: str, advice: str
 ) -> None:
     path = tmp_path / name
@@ -66,13 +66,13 @@ def test_what_is_not_read_is_named_with_what_to_do(
     ("name", "text"),
     [("docker-env.yml", CONDA), ("env.yml", "variables: {}\n"), ("setup.cfg", "[flake8]\n")],
 )
-def test_files_of_other_kinds_are_not_named(tmp_path: Path, name: str, text: str) -> None:
+def test_other_files_are_not_named(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
 
     assert len(notes(tmp_path)) == 1
 
 
-def test_beside_what_is_installed_only_other_environments_are_named(tmp_path: Path) -> None:
+def test_with_dependencies_only_other_environments_are_named(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("idna\n")
     for name in ("environment.yml", "setup.py", "requirements-dev.txt", "requirements.lock"):
         (tmp_path / name).write_text(CONDA)
@@ -82,7 +82,7 @@ def test_beside_what_is_installed_only_other_environments_are_named(tmp_path: Pa
     assert said == ["environment.yml", "requirements.lock"]
 
 
-def test_nothing_is_named_beside_what_the_user_chose(tmp_path: Path) -> None:
+def test_nothing_is_named_if_the_user_chose_a_file(tmp_path: Path) -> None:
     (tmp_path / "environment.yml").write_text(CONDA)
 
     assert not any("environment" in line for line in notes(tmp_path, dependencies=["idna"]))
@@ -97,7 +97,7 @@ def test_a_conda_environment_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert "packages that pip cannot install" in refused.value.hint
 
 
-def test_ryes_lock_is_read_when_it_is_named(tmp_path: Path) -> None:
+def test_a_lock_of_rye_is_read_if_it_is_named(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").write_text("idna==3.4\n-e file:.\n")
 
     found = find_dependencies(ProjectFiles(context=tmp_path, explicit="requirements.lock"))
@@ -107,7 +107,7 @@ def test_ryes_lock_is_read_when_it_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["poetry.lock", "requirements.txt", "pyproject.toml"])
-def test_a_file_beside_the_script_below_the_top_is_named(tmp_path: Path, file: str) -> None:
+def test_a_file_beside_the_script_is_named(tmp_path: Path, file: str) -> None:
     (tmp_path / "app" / "bin").mkdir(parents=True)
     (tmp_path / "app" / file).write_text('dependencies = ["idna"]\n')
     (line,) = beside_script(tmp_path, Path("app/bin/run.py"))
@@ -115,7 +115,7 @@ def test_a_file_beside_the_script_below_the_top_is_named(tmp_path: Path, file: s
     assert line.endswith(f"--dependencies-file app/{file} names it")
 
 
-def test_settings_of_other_tools_beside_the_script_are_not(tmp_path: Path) -> None:
+def test_other_settings_beside_the_script_are_not_named(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "pyproject.toml").write_text("[tool.ruff]\n")
     assert list(beside_script(tmp_path, tmp_path / "app" / "run.py")) == []

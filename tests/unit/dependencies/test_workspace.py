@@ -98,7 +98,7 @@ def test_a_member_can_be_named(workspace: Path, name: str) -> None:
     assert names(found(workspace, "app.py", name)) == {"y", "z"}
 
 
-def test_a_name_that_no_member_has_is_refused_with_the_members(workspace: Path) -> None:
+def test_an_unknown_member_is_refused_with_the_known_ones(workspace: Path) -> None:
     with pytest.raises(
         DependencyError, match=r"package\.member: uv\.lock has no member 'wbe'"
     ) as error:
@@ -106,14 +106,14 @@ def test_a_name_that_no_member_has_is_refused_with_the_members(workspace: Path) 
     assert error.value.hint == "accepted: lib, top, web"
 
 
-def test_a_member_cannot_be_named_where_there_is_no_lock(workspace: Path) -> None:
+def test_a_member_cannot_be_named_without_a_lock(workspace: Path) -> None:
     (workspace / "uv.lock").unlink()
     with pytest.raises(DependencyError, match=r"package\.member has no effect") as error:
         found(workspace, "packages/web/app.py", "web")
     assert error.value.hint == "run: uv lock"
 
 
-def test_editable_members_are_imported_from_where_they_are(workspace: Path) -> None:
+def test_editable_members_are_imported_from_the_source(workspace: Path) -> None:
     web = found(workspace, "packages/web/app.py")
     assert web.local == ()
     assert web.roots == ("packages/web/src", "packages/lib/src")
@@ -132,7 +132,7 @@ def test_editable_members_are_imported_from_where_they_are(workspace: Path) -> N
         "[tool.setuptools]\next-modules = [{ name = 'x', sources = ['x.c'] }]\n",
     ],
 )
-def test_what_only_an_installer_makes_is_installed(workspace: Path, more: str) -> None:
+def test_members_that_need_an_installer_are_installed(workspace: Path, more: str) -> None:
     file = workspace / "packages" / "lib" / "pyproject.toml"
     file.write_text(file.read_text() + more)
     web = found(workspace, "packages/web/app.py")
@@ -141,7 +141,7 @@ def test_what_only_an_installer_makes_is_installed(workspace: Path, more: str) -
 
 
 @pytest.mark.parametrize("build", ["setup.py", "setup.cfg", "another back end"])
-def test_what_may_have_to_be_built_is_installed(workspace: Path, build: str) -> None:
+def test_members_that_may_need_a_build_are_installed(workspace: Path, build: str) -> None:
     folder = workspace / "packages" / "lib"
     if build.startswith("setup"):
         (folder / build).touch()
@@ -151,7 +151,7 @@ def test_what_may_have_to_be_built_is_installed(workspace: Path, build: str) -> 
     assert found(workspace, "packages/web/app.py").local == ("--no-deps", "-r", "local.txt")
 
 
-def test_without_a_lock_a_script_has_what_its_members_file_names(workspace: Path) -> None:
+def test_without_a_lock_a_script_has_the_dependencies_of_its_member(workspace: Path) -> None:
     (workspace / "uv.lock").unlink()
     web = found(workspace, "packages/web/app.py")
     assert web.source == "packages/web/pyproject.toml"
@@ -172,7 +172,7 @@ url = "https://private.example.org/simple"
 """
 
 
-def test_the_sources_of_a_workspace_tie_the_names_of_its_members(workspace: Path) -> None:
+def test_sources_of_a_workspace_apply_to_its_members(workspace: Path) -> None:
     (workspace / "uv.lock").unlink()
     (workspace / "pyproject.toml").write_text(TOP)
     with pytest.raises(DependencyError, match=r"sources\.web-needs ties the package to the index"):

@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("call", None)
 
 
-def test_the_function_of_the_page_is_the_examples() -> None:
+def test_the_function_of_the_page_is_that_of_the_example() -> None:
     assert BLOCKS[0].split("\n", 1)[1].strip() in EXAMPLE
 
 
@@ -49,7 +49,7 @@ def test_the_example_runs() -> None:
     ], result.stderr.decode()
 
 
-def test_the_limits_of_the_page_are_those_of_the_code() -> None:
+def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     from buildr.guest.transfer import DEPTH
     from buildr.options import runtime_options
 

@@ -59,7 +59,7 @@ def test_every_example_of_the_table_is_valid(tmp_path: Path) -> None:
         assert layer.backend or layer.package or layer.runtime
 
 
-def test_the_page_names_every_top_key_and_variable_that_the_help_names() -> None:
+def test_the_page_names_every_key_and_variable_of_the_help() -> None:
     for key in KEYS:
         assert f"`{key}`" in PAGE
     for name in re.findall(r"BUILDR_[A-Z_]+", CliRunner().invoke(app, ["--help"]).output):

@@ -21,7 +21,7 @@ READ = [row[1].strip("`") for row in ROWS if row[1].startswith("`")]
 OF_CLICK = "No such command 'rnu'. Did you mean 'run'?"
 
 
-def test_every_row_says_what_is_read_and_what_to_do() -> None:
+def test_every_row_has_a_message_and_advice() -> None:
     assert len(READ) > 15
     assert all(len(row) == 3 for row in ROWS)
     assert [row[0] for row in ROWS if not row[2].strip(" |")] == [
@@ -30,17 +30,17 @@ def test_every_row_says_what_is_read_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("text", [text for text in READ if text != OF_CLICK])
-def test_what_is_read_is_a_message_of_the_code(text: str) -> None:
+def test_the_messages_on_the_page_are_those_of_the_code(text: str) -> None:
     assert is_said(text, messages())
     longest = max(re.findall(r"[a-z]+", text), key=len)
     assert not is_said(text.replace(longest, f"{longest}x"), messages())
 
 
-def test_a_mistyped_command_gets_the_nearest_name() -> None:
+def test_a_mistyped_command_gets_a_suggestion() -> None:
     assert OF_CLICK in CliRunner().invoke(app, ["rnu", "hello.py"]).output
 
 
-def test_the_steps_are_those_that_are_timed() -> None:
+def test_the_steps_are_the_timed_ones() -> None:
     script = (ROOT / "scripts" / "first-steps").read_text()
     timed = re.findall(r'(?m)^step "(.+?)"', script)
     table = PAGE.partition("| step |")[2].partition("\n\n")[0]

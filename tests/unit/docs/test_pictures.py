@@ -58,7 +58,7 @@ def after(name: str, command: str) -> list[str]:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=NAMES)
-def test_a_picture_shows_the_commands_it_is_made_of(picture: Picture) -> None:
+def test_a_picture_shows_its_commands(picture: Picture) -> None:
     typed = [line for line in shown(picture.name) if line.startswith(PROMPT)]
     assert typed == [f"{PROMPT}{command}" for command in picture.commands]
 
@@ -74,18 +74,18 @@ def test_a_page_shows_the_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_needs_nothing_from_elsewhere(name: str) -> None:
+def test_a_picture_has_no_external_references(name: str) -> None:
     text = (PLACE / f"{name}.svg").read_text().replace("http://www.w3.org/2000/svg", "")
     assert "//" not in re.sub(r"<text.*?</text>", "", text)
 
 
-def test_the_error_is_the_one_of_today(tmp_path: Path) -> None:
+def test_the_error_is_the_current_one(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(WRONG)
     assert after("error", "python wrong.py") == printed("wrong.py", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("words", ["run helo.py", "rnu hello.py"])
-def test_errors_of_the_command_are_those_of_today(words: str, tmp_path: Path) -> None:
+def test_errors_of_the_command_are_the_current_ones(words: str, tmp_path: Path) -> None:
     (tmp_path / "hello.py").touch()  # the name that is meant
     assert after("error", f"buildr {words}") == printed("-c", BUILDR, *words.split(), cwd=tmp_path)
 
@@ -105,13 +105,13 @@ def test_the_steps_are_those_of_the_containerfile() -> None:
     assert steps == instructions
 
 
-def test_the_moving_line_is_the_only_one_beside_what_is_reported() -> None:
+def test_the_progress_line_is_the_only_additional_one() -> None:
     said, moving = after("progress", "buildr build --no-cache packages.py")
     assert said == "buildr: dependencies from the inline metadata of packages.py"
     assert re.match(r"\S building packages: step \d+/\d+ RUN ", moving)
 
 
-def test_the_second_run_says_nothing_of_its_own() -> None:
+def test_the_second_run_prints_no_message() -> None:
     lines = shown("run")
     assert [line.startswith("buildr: ") for line in lines].count(True) == 1
     assert (
@@ -120,7 +120,7 @@ def test_the_second_run_says_nothing_of_its_own() -> None:
     assert lines[1].startswith("buildr: ")
 
 
-def test_the_doctor_examines_what_it_does_today(tmp_path: Path) -> None:
+def test_the_doctor_shows_its_current_checks(tmp_path: Path) -> None:
     lines = after("doctor", "buildr doctor")
     assert re.sub(r"[\d.]+", "", lines[0]).startswith(
         re.sub(r"[\d.]+", "", f"buildr {__version__}, Python , ")
@@ -131,7 +131,7 @@ def test_the_doctor_examines_what_it_does_today(tmp_path: Path) -> None:
     assert lines[-1].startswith("Scripts can run in containers here")
 
 
-def test_a_picture_reads_as_the_screen_did() -> None:
+def test_a_picture_has_the_text_of_the_screen() -> None:
     screen = "$ ls  -l\n\n\x1b[1;31merror:\x1b[0m <&> it's \x1b[32mgreen\x1b[0m\n    fix"
     drawn = draw("x", screen)
     assert read(drawn) == ["$ ls  -l", "", "error: <&> it's green", "    fix"]
@@ -140,7 +140,7 @@ def test_a_picture_reads_as_the_screen_did() -> None:
     ET.fromstring(drawn)  # noqa: S314 - our own
 
 
-def test_what_is_this_machines_alone_is_never_drawn() -> None:
+def test_private_facts_of_the_machine_are_never_drawn() -> None:
     check(["a line", "of host"], {"hostname"})
     with pytest.raises(ScreenError, match="would show 'me'"):
         check(["a line", "by me"], {"me", "you"})

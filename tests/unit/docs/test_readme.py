@@ -15,5 +15,5 @@ def test_the_first_script_is_the_one_in_examples() -> None:
     assert len([line for line in script.splitlines() if line]) <= 12
 
 
-def test_it_is_read_in_a_few_minutes() -> None:
+def test_the_readme_is_short() -> None:
     assert len(TEXT.split()) <= 900

@@ -22,7 +22,7 @@ PAGE = (Path(__file__).resolve().parents[3] / "docs" / "rootless.md").read_text(
         ("Alpine", "alpine"),
     ],
 )
-def test_packages_are_those_of_the_doctor(row: str, name: str, tmp_path: Path) -> None:
+def test_the_packages_are_those_of_doctor(row: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "os-release").write_text(f"ID={name}\n")
     host = Host(root=str(tmp_path), environ={}, uid=1000, user="me")

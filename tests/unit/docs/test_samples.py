@@ -134,12 +134,12 @@ def run(words: list[str], sample: Sample, monkeypatch: pytest.MonkeyPatch) -> No
     [sample for found in ALL.values() for sample in found if sample.mark == "not run"],
     ids=lambda sample: sample.name,
 )
-def test_what_is_not_run_says_why(sample: Sample) -> None:
+def test_samples_that_are_not_run_say_why(sample: Sample) -> None:
     assert len(sample.said.split()) > 2
     pytest.skip(sample.said)
 
 
-def test_every_sample_has_a_language_and_a_test_that_is_there() -> None:
+def test_every_sample_has_a_language_and_an_existing_test() -> None:
     for found in ALL.values():
         for sample in found:
             assert sample.language in (*RUN, *SHOWN), sample.name

@@ -49,14 +49,14 @@ def of_defaults() -> str:
 
 
 @pytest.mark.parametrize(("mark", "made"), [("secrets", of_secrets), ("defaults", of_defaults)])
-def test_the_page_lists_what_is_held_back(mark: str, made: object) -> None:
+def test_the_page_lists_the_files_that_are_left_out(mark: str, made: object) -> None:
     assert callable(made)
     wanted = made()
     assert f"<!-- {mark} -->\n\n{wanted}\n\n" in DOCS.read_text(), f"the table should be:\n{wanted}"
 
 
 @pytest.mark.parametrize("command", ["run", "build"])
-def test_sending_secrets_is_asked_for_by_a_flag(command: str) -> None:
+def test_a_flag_sends_secrets(command: str) -> None:
     assert (
         "--include-secrets"
         in CliRunner().invoke(app, [command, "--help-all" if command == "run" else "--help"]).output

@@ -53,17 +53,17 @@ def is_said(quoted: str, said: tuple[str, ...]) -> bool:
 
 
 @pytest.mark.parametrize("quoted", QUOTED)
-def test_the_quoted_text_is_one_of_the_code(quoted: str) -> None:
+def test_the_quoted_text_is_in_the_code(quoted: str) -> None:
     assert is_said(quoted, messages())
 
 
 @pytest.mark.parametrize("quoted", QUOTED)
-def test_another_word_in_it_would_be_seen(quoted: str) -> None:
+def test_a_different_word_would_be_noticed(quoted: str) -> None:
     longest = max(re.findall(r"[a-z]+", quoted), key=len)
     assert not is_said(quoted.replace(longest, f"{longest}x"), messages())
 
 
-def test_a_page_without_quotations_would_be_seen() -> None:
+def test_a_page_without_quotations_would_be_noticed() -> None:
     assert len(QUOTED) > 20
     assert len(set(QUOTED)) == len(QUOTED)
 

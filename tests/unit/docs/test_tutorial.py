@@ -18,7 +18,7 @@ def test_a_script_of_the_page_is_the_example(sample: Sample) -> None:
     assert sample.text == (ROOT / "examples" / sample.said).read_text()
 
 
-def test_what_is_printed_is_what_the_tests_of_the_examples_expect() -> None:
+def test_the_output_on_the_page_is_what_the_example_tests_expect() -> None:
     shown = [
         line
         for sample in SAMPLES
@@ -33,7 +33,7 @@ def test_what_is_printed_is_what_the_tests_of_the_examples_expect() -> None:
         assert reported in TESTS, line
 
 
-def test_nothing_is_shown_that_the_page_does_not_have() -> None:
+def test_every_expected_output_is_on_the_page() -> None:
     run = {
         word
         for sample in SAMPLES

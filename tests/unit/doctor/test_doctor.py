@@ -148,14 +148,14 @@ def by_name(findings: Findings) -> dict[str, Check]:
         (ALPINE, "sudo apk add podman"),
     ],
 )
-def test_packages_are_installed_as_the_distribution_does_it(
+def test_packages_are_installed_with_the_distribution_s_command(
     machine: Machine, text: str, command: str
 ) -> None:
     machine.write("etc/os-release", text)
     assert distribution.install(machine.host, ("podman",)) == (command,)
 
 
-def test_for_an_unknown_distribution_no_command_is_made_up(machine: Machine) -> None:
+def test_an_unknown_distribution_gets_no_command(machine: Machine) -> None:
     machine.write("etc/os-release", UNKNOWN)
     machine.remove("bin/newuidmap")
     check = rootless.id_mapping(machine.host, "fail")
@@ -163,7 +163,7 @@ def test_for_an_unknown_distribution_no_command_is_made_up(machine: Machine) -> 
     assert "newuidmap" in check.advice
 
 
-def test_the_release_may_lie_below_usr(machine: Machine) -> None:
+def test_os_release_may_be_in_usr(machine: Machine) -> None:
     machine.remove("etc/os-release")
     machine.write("usr/lib/os-release", FEDORA)
     assert distribution.release(machine.host)["PRETTY_NAME"] == "Fedora Linux 42"
@@ -172,7 +172,7 @@ def test_the_release_may_lie_below_usr(machine: Machine) -> None:
 # What rootless Podman needs -----------------------------------------------------------------------
 
 
-def test_a_machine_with_all_that_is_needed_passes(machine: Machine) -> None:
+def test_a_complete_machine_passes(machine: Machine) -> None:
     checks = list(rootless.checks(machine.host, bad="fail"))
     assert [check for check in checks if check.status != "ok"] == []
     assert len(checks) == 5
@@ -207,12 +207,12 @@ def test_only_the_file_that_lacks_the_user_is_fixed(machine: Machine) -> None:
 @pytest.mark.parametrize(
     "line", ["me:100000:100", "me", "me:x:65536", "me:100000", "", "me::65536"]
 )
-def test_a_range_that_is_small_or_no_range_does_not_count(machine: Machine, line: str) -> None:
+def test_a_small_or_invalid_range_does_not_count(machine: Machine, line: str) -> None:
     machine.write("etc/subuid", f"{line}\n")
     assert rootless.subordinate_ids(machine.host, "fail").status == "fail"
 
 
-def test_ids_that_the_engine_has_from_elsewhere_count(machine: Machine) -> None:
+def test_ids_reported_by_the_engine_count(machine: Machine) -> None:
     machine.remove("etc/subuid", "etc/subgid")
     assert rootless.subordinate_ids(machine.host, "fail", user_ids=65537).status == "ok"
     assert rootless.subordinate_ids(machine.host, "fail", user_ids=1).status == "fail"
@@ -254,7 +254,7 @@ def test_a_tun_device_that_cannot_be_opened_is_made_accessible(
 @pytest.mark.parametrize(
     ("program", "package"), [("slirp4netns", "slirp4netns"), ("pasta", "passt")]
 )
-def test_the_network_program_is_the_one_that_the_engine_uses(
+def test_the_network_program_is_that_of_the_engine(
     machine: Machine, program: str, package: str
 ) -> None:
     assert program in rootless.network(machine.host, "fail", program).text
@@ -264,7 +264,7 @@ def test_the_network_program_is_the_one_that_the_engine_uses(
     assert check.fix == (f"sudo apt-get install -y {package}",)
 
 
-def test_one_network_program_does_where_the_engine_is_not_known(machine: Machine) -> None:
+def test_one_network_program_is_enough_for_an_unknown_engine(machine: Machine) -> None:
     machine.remove("bin/slirp4netns")
     assert rootless.network(machine.host, "fail").status == "ok"
     machine.remove("bin/pasta")
@@ -272,9 +272,7 @@ def test_one_network_program_does_where_the_engine_is_not_known(machine: Machine
 
 
 @pytest.mark.parametrize("key", ["user/max_user_namespaces", "kernel/unprivileged_userns_clone"])
-def test_user_namespaces_that_are_forbidden_are_allowed_for_good(
-    machine: Machine, key: str
-) -> None:
+def test_forbidden_user_namespaces_are_enabled_permanently(machine: Machine, key: str) -> None:
     machine.write(f"proc/sys/{key}", "0\n")
     check = rootless.user_namespaces(machine.host, "fail")
     assert check.status == "fail"
@@ -282,7 +280,7 @@ def test_user_namespaces_that_are_forbidden_are_allowed_for_good(
     assert check.fix[1] == "sudo sysctl --system"
 
 
-def test_a_runtime_directory_that_is_not_named_is_found(machine: Machine) -> None:
+def test_a_runtime_directory_without_a_variable_is_found(machine: Machine) -> None:
     del machine.environ["XDG_RUNTIME_DIR"]
     assert rootless.runtime_directory(machine.host).status == "ok"
 
@@ -301,7 +299,7 @@ def test_without_a_runtime_directory_systemd_makes_one(machine: Machine) -> None
     assert check.fix[0] == "sudo loginctl enable-linger me"
 
 
-def test_without_systemd_a_runtime_directory_is_made_by_hand(machine: Machine) -> None:
+def test_without_systemd_a_runtime_directory_is_created_by_command(machine: Machine) -> None:
     (machine.root / machine.runtime.strip("/")).rmdir()
     assert rootless.runtime_directory(machine.host).fix[0].startswith("mkdir -p -m 700 ")
 
@@ -309,12 +307,12 @@ def test_without_systemd_a_runtime_directory_is_made_by_hand(machine: Machine) -
 # Control groups -----------------------------------------------------------------------------------
 
 
-def test_limits_hold_where_all_controllers_are_delegated(machine: Machine) -> None:
+def test_limits_apply_if_all_controllers_are_delegated(machine: Machine) -> None:
     check = cgroups.check(machine.host, rootless=True)
     assert (check.status, check.text) == ("ok", "version 2, delegated to you: limits hold")
 
 
-def test_controllers_that_are_not_delegated_are_named(machine: Machine) -> None:
+def test_missing_controllers_are_named(machine: Machine) -> None:
     machine.write(machine.controllers, "memory pids\n")
     check = cgroups.check(machine.host, rootless=True)
     assert check.status == "warn"
@@ -347,7 +345,9 @@ def test_version_1_does_not_limit_rootless_containers(
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
-def test_a_rootful_engine_s_limits_hold_with_either_version(machine: Machine, version: str) -> None:
+def test_limits_of_a_rootful_engine_apply_with_either_version(
+    machine: Machine, version: str
+) -> None:
     check = cgroups.check(machine.host, rootless=False, engine_says=version)
     assert (check.status, check.text) == ("ok", f"version {version}: limits hold")
 
@@ -362,7 +362,7 @@ def test_a_machine_without_control_groups_has_no_limits(machine: Machine) -> Non
 # Engines ------------------------------------------------------------------------------------------
 
 
-def test_a_machine_that_is_well_has_no_warning(machine: Machine) -> None:
+def test_a_healthy_machine_has_no_warning(machine: Machine) -> None:
     findings = examined(machine, {"podman": Podman(), "docker": ABSENT})
     assert [check for check in findings.checks if check.status != "ok"] == []
     assert findings.usable
@@ -380,7 +380,7 @@ def test_the_other_engine_s_state_is_shown_too(machine: Machine) -> None:
     assert by_name(findings)["docker"].text == "1.0, rootful, not used; memory:fake"
 
 
-def test_docker_in_the_place_of_a_broken_podman_is_a_warning(machine: Machine) -> None:
+def test_docker_instead_of_a_broken_podman_is_a_warning(machine: Machine) -> None:
     findings = examined(machine, {"podman": BROKEN, "docker": FakeBackend(name="docker")})
     checks = by_name(findings)
     assert findings.engine == "docker"
@@ -389,7 +389,7 @@ def test_docker_in_the_place_of_a_broken_podman_is_a_warning(machine: Machine) -
 
 
 @pytest.mark.parametrize("origin", ["--backend", "BUILDR_BACKEND"])
-def test_a_named_engine_that_cannot_be_used_is_a_failure(
+def test_an_unusable_named_engine_is_a_failure(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, origin: str
 ) -> None:
     flag = "docker" if origin == "--backend" else None
@@ -412,7 +412,7 @@ def test_a_login_in_an_address_is_not_shown(machine: Machine) -> None:
     assert "hunter2" not in repr(check)
 
 
-def test_a_backend_of_an_unknown_name_is_an_error(machine: Machine) -> None:
+def test_an_unknown_backend_is_an_error(machine: Machine) -> None:
     with pytest.raises(OptionError, match="no backend 'nope'"):
         examine(flag="nope", host=machine.host)
 
@@ -426,33 +426,33 @@ def test_without_any_engine_everything_that_is_missing_is_a_failure(machine: Mac
     assert not findings.usable
 
 
-def test_where_an_engine_works_what_is_missing_is_a_warning(machine: Machine) -> None:
+def test_with_a_working_engine_missing_parts_are_warnings(machine: Machine) -> None:
     machine.remove("dev/net/tun")
     findings = examined(machine, {"podman": Podman()})
     assert by_name(findings)["network"].status == "warn"
     assert findings.usable
 
 
-def test_what_rootless_podman_needs_is_not_asked_of_a_machine_for_docker(machine: Machine) -> None:
+def test_requirements_of_rootless_podman_are_not_checked_for_docker(machine: Machine) -> None:
     machine.remove("bin/podman", "dev/net/tun")
     findings = examined(machine, {"docker": FakeBackend(name="docker")}, flag="docker")
     assert "network" not in by_name(findings)
 
 
-def test_what_rootless_podman_needs_is_not_asked_of_root(machine: Machine) -> None:
+def test_requirements_of_rootless_podman_are_not_checked_for_root(machine: Machine) -> None:
     machine.uid = 0
     findings = examined(machine, {"podman": Podman(rootless=False)})
     assert "subordinate ids" not in by_name(findings)
 
 
-def test_a_remote_engine_s_machine_is_not_this_one(machine: Machine) -> None:
+def test_this_machine_is_not_checked_for_a_remote_engine(machine: Machine) -> None:
     machine.remove("dev/net/tun")
     checks = by_name(examined(machine, {"podman": Podman(remote=True)}))
     assert "remote" in checks["engine"].text
     assert not {"network", "cgroups"} & set(checks)
 
 
-def test_the_engine_knows_its_control_groups_best(machine: Machine) -> None:
+def test_control_groups_reported_by_the_engine_have_precedence(machine: Machine) -> None:
     checks = by_name(examined(machine, {"podman": Podman(cgroup_version="1")}))
     assert "version 1" in checks["cgroups"].text
 
@@ -502,7 +502,7 @@ def test_crun_on_cgroups_of_both_versions_fails_and_the_command_fixes_it(
 @pytest.mark.parametrize(
     ("runtime", "controllers"), [("runc", "hugetlb\n"), ("crun", ""), ("crun", "\n")]
 )
-def test_another_runtime_or_one_version_of_cgroups_is_fine(
+def test_another_runtime_or_a_single_cgroup_version_is_accepted(
     machine: Machine, runtime: str, controllers: str
 ) -> None:
     machine.remove("sys/fs/cgroup/cgroup.controllers")
@@ -512,13 +512,13 @@ def test_another_runtime_or_one_version_of_cgroups_is_fine(
     assert findings.usable
 
 
-def test_vfs_on_an_old_kernel_wants_a_program_too(machine: Machine) -> None:
+def test_vfs_on_an_old_kernel_needs_a_program_too(machine: Machine) -> None:
     podman = Podman(storage_driver="vfs", kernel="5.10.0-8-amd64")
     check = by_name(examined(machine, {"podman": podman}))["storage"]
     assert check.fix[0] == "sudo apt-get install -y fuse-overlayfs"
 
 
-def test_vfs_of_the_system_s_podman_is_fixed_by_root(machine: Machine) -> None:
+def test_vfs_of_rootful_podman_is_fixed_by_root(machine: Machine) -> None:
     podman = Podman(storage_driver="vfs", rootless=False)
     check = by_name(examined(machine, {"podman": podman}))["storage"]
     assert check.fix[0] == "sudo podman system reset"
@@ -526,7 +526,7 @@ def test_vfs_of_the_system_s_podman_is_fixed_by_root(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("engine", [FakeBackend(name="docker"), Podman(remote=True)])
-def test_vfs_elsewhere_is_named_as_slow(
+def test_vfs_elsewhere_is_reported_as_slow(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, engine: FakeBackend
 ) -> None:
     monkeypatch.setattr(engine, "details", lambda: EngineDetails(storage_driver="vfs"))
@@ -566,7 +566,7 @@ def test_every_engine_is_closed(machine: Machine) -> None:
 # Detection ----------------------------------------------------------------------------------------
 
 
-def test_inside_a_container_the_evidence_and_the_way_out_are_shown(machine: Machine) -> None:
+def test_inside_a_container_the_evidence_and_the_override_are_shown(machine: Machine) -> None:
     machine.environ["container"] = "podman"
     check = by_name(examined(machine, {"podman": Podman()}))["detection"]
     assert check.status == "warn"
@@ -608,14 +608,14 @@ def test_the_report_has_marks_texts_commands_and_a_verdict() -> None:
 @pytest.mark.parametrize(
     ("checks", "end"), [(CHECKS[:1], "podman."), (CHECKS[:2], "podman, with 1 warning.")]
 )
-def test_warnings_keep_no_script_from_running(checks: tuple[Check, ...], end: str) -> None:
+def test_warnings_do_not_make_the_verdict_a_failure(checks: tuple[Check, ...], end: str) -> None:
     findings = Findings(host="Debian", engine="podman", checks=checks)
     assert findings.usable
     verdict = list(report.lines(findings, width=80))[-1]
     assert verdict == f"Scripts can run in containers here, by {end}"
 
 
-def test_no_text_is_wider_than_the_terminal_and_no_command_is_broken() -> None:
+def test_text_fits_the_terminal_and_commands_are_not_wrapped() -> None:
     lines = list(report.lines(FINDINGS, width=60))
     assert "      fix: sudo " + "x" * 90 in lines
     assert max(len(line) for line in lines if "fix:" not in line and line is not lines[-1]) <= 60
@@ -632,7 +632,7 @@ def test_the_json_has_every_check_and_the_verdict() -> None:
     assert found["checks"][1]["fix"][1] == "then this"
 
 
-def test_a_cache_that_is_refused_is_said_and_any_other_is_not(
+def test_a_refused_cache_folder_is_reported(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))

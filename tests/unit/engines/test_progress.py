@@ -69,7 +69,7 @@ print("done")
 """
 
 
-def test_on_a_terminal_one_line_moves_and_is_gone_in_the_end(tmp_path: Path) -> None:
+def test_on_a_terminal_one_line_is_updated_and_finally_erased(tmp_path: Path) -> None:
     code = MOVING.format(quick=-1, verbosity="normal")
     with OnTerminal("-c", code, cwd=tmp_path, columns=60) as terminal:
         terminal.wait_for(b"building hello")
@@ -83,9 +83,7 @@ def test_on_a_terminal_one_line_moves_and_is_gone_in_the_end(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("quick", "verbosity"), [(3600, "normal"), (-1, "quiet")])
-def test_what_is_done_quickly_or_shall_be_quiet_is_not_shown(
-    tmp_path: Path, quick: int, verbosity: str
-) -> None:
+def test_quick_or_quiet_steps_are_not_shown(tmp_path: Path, quick: int, verbosity: str) -> None:
     with OnTerminal(
         "-c", MOVING.format(quick=quick, verbosity=verbosity), cwd=tmp_path
     ) as terminal:
@@ -95,7 +93,7 @@ def test_what_is_done_quickly_or_shall_be_quiet_is_not_shown(
         assert b"building" not in terminal.all
 
 
-def test_a_line_of_a_build_cannot_steer_the_terminal(tmp_path: Path) -> None:
+def test_a_line_of_a_build_cannot_control_the_terminal(tmp_path: Path) -> None:
     code = MOVING.format(quick=-1, verbosity="normal").replace(
         "RUN make", "[red]\\x1b]0;title\\x07\\x1b[1;31m\\x08\\x9b5A"
     )
@@ -120,7 +118,7 @@ print("rich" in sys.modules)
     assert done.stdout == "False\n"
 
 
-def test_what_is_said_meanwhile_has_a_line_of_its_own(tmp_path: Path) -> None:
+def test_messages_during_progress_have_separate_lines(tmp_path: Path) -> None:
     code = """\
 from buildr.host import console
 from buildr.engines.records import Event
@@ -146,7 +144,7 @@ print("done")
         assert b"building hello" in after
 
 
-def test_a_build_that_fails_leaves_no_line_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_erases_the_progress_line(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped: list[bool] = []
 
     class Status:
@@ -178,7 +176,7 @@ print("done")
 """
 
 
-def test_what_is_silent_is_shown_too(tmp_path: Path) -> None:
+def test_silent_steps_are_shown_too(tmp_path: Path) -> None:
     with OnTerminal("-c", SILENT, cwd=tmp_path) as terminal:
         terminal.wait_for(b"reading many files")
         terminal.type(b"\n")

@@ -49,23 +49,23 @@ def test_the_decorator_decides() -> None:
     assert choose(option="docker") == Choice(name="docker", origin="the decorator")
 
 
-def test_the_variable_comes_before_the_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_precedes_the_decorator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_BACKEND", "podman")
     assert choose(option="docker") == Choice(name="podman", origin="BUILDR_BACKEND")
 
 
-def test_the_builder_of_the_command_line_comes_first() -> None:
+def test_the_builder_flag_has_precedence() -> None:
     assert choose(flag="docker", option="x", builder="Podman") == Choice(
         name="podman", origin="--builder"
     )
 
 
-def test_the_flag_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_flag_precedes_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_BACKEND", "podman")
     assert choose(flag="docker", option="podman") == Choice(name="docker", origin="--backend")
 
 
-def test_an_empty_variable_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_BACKEND", "")
     assert choose(option="docker").name == "docker"
 
@@ -81,7 +81,7 @@ def test_case_and_blanks_around_a_name_do_not_matter(
 # Auto -------------------------------------------------------------------------------------------------
 
 
-def test_auto_takes_podman_silently() -> None:
+def test_auto_chooses_podman_silently() -> None:
     podman, said = FakeBackend(name="podman"), Said()
     with using({"podman": podman, "docker": FakeBackend(name="docker")}):
         assert connect(choose(), said) is podman
@@ -112,7 +112,7 @@ def test_without_any_engine_the_error_says_what_was_tried_and_what_to_do() -> No
     )
 
 
-def test_auto_does_not_fall_back_because_of_another_error() -> None:
+def test_auto_does_not_fall_back_on_other_errors() -> None:
     lost = EngineLostError("the answer broke off")
     with (
         using({"podman": lost, "docker": FakeBackend()}),
@@ -147,7 +147,7 @@ def test_the_built_in_engines_are_entry_points_too(name: str) -> None:
     assert point.load() is registry.load(Choice(name=name, origin="test"))
 
 
-def test_all_names_are_listed_the_built_in_ones_first() -> None:
+def test_built_in_names_are_listed_first() -> None:
     assert registry.names()[:2] == ("podman", "docker")
 
 
@@ -165,7 +165,7 @@ print("importlib.metadata" in sys.modules)
 # The seam of the tests --------------------------------------------------------------------------------
 
 
-def test_a_substitute_is_asked_for_every_name() -> None:
+def test_a_substitute_replaces_every_name() -> None:
     asked: list[str] = []
     backend = FakeBackend()
 

@@ -51,20 +51,18 @@ def run(
     return python("app.py", "a b", cwd=directory, env=env)
 
 
-def test_a_variable_chooses_it(tmp_path: Path, installed: Path) -> None:
+def test_a_variable_chooses_the_backend(tmp_path: Path, installed: Path) -> None:
     done = run(tmp_path, installed, "thirdparty")
     assert done.stdout == b"python -u /app/app.py a b\n"
     assert done.returncode == 7
 
 
-def test_the_decorator_chooses_it(tmp_path: Path, installed: Path) -> None:
+def test_the_decorator_chooses_the_backend(tmp_path: Path, installed: Path) -> None:
     done = run(tmp_path, installed, None, '(runtime={"executor": "ThirdParty"})')
     assert done.returncode == 7
 
 
-def test_an_unknown_name_is_refused_with_all_that_there_are(
-    tmp_path: Path, installed: Path
-) -> None:
+def test_an_unknown_name_is_refused_with_all_known_ones(tmp_path: Path, installed: Path) -> None:
     done = run(tmp_path, installed, "thrdparty")
     assert done.returncode == 125
     assert done.stderr.decode().endswith(
@@ -81,7 +79,7 @@ def test_an_unknown_name_is_refused_with_all_that_there_are(
         ("broken", "is not a function"),
     ],
 )
-def test_a_broken_one_is_reported_as_the_fault_of_its_distribution(
+def test_a_broken_backend_is_reported_with_its_distribution(
     tmp_path: Path, installed: Path, name: str, reason: str
 ) -> None:
     done = run(tmp_path, installed, name)
@@ -107,7 +105,9 @@ def command(
     return lambda *words: CliRunner().invoke(app, words, prog_name="buildr")
 
 
-def test_auto_takes_it_where_no_built_in_engine_is_usable(tmp_path: Path, installed: Path) -> None:
+def test_auto_chooses_the_backend_if_no_built_in_engine_is_usable(
+    tmp_path: Path, installed: Path
+) -> None:
     done = run(tmp_path, installed, None)
     said = done.stderr.decode()
     assert done.returncode == 7
@@ -121,7 +121,7 @@ def test_auto_takes_it_where_no_built_in_engine_is_usable(tmp_path: Path, instal
 
 @pytest.mark.parametrize("option", ["--backend", "--builder"])
 @pytest.mark.usefixtures("command")
-def test_shells_complete_its_name(option: str) -> None:
+def test_shells_complete_the_name_of_the_backend(option: str) -> None:
     words = {"COMP_WORDS": f"buildr run {option} third", "COMP_CWORD": "3"}
     result = CliRunner().invoke(
         app, (), prog_name="buildr", env={"_BUILDR_COMPLETE": "bash_complete", **words}
@@ -129,7 +129,7 @@ def test_shells_complete_its_name(option: str) -> None:
     assert result.output == "plain,thirdparty\n"
 
 
-def test_the_doctor_finds_it(command: Callable[..., Result]) -> None:
+def test_doctor_finds_the_backend(command: Callable[..., Result]) -> None:
     found = json.loads(command("doctor", "--json").stdout)
     checks = {check["name"]: check for check in found["checks"]}
     assert found["engine"] == "thirdparty"
@@ -139,7 +139,7 @@ def test_the_doctor_finds_it(command: Callable[..., Result]) -> None:
     assert "RuntimeError: libengine.so was not found" in checks["raising"]["text"]
 
 
-def test_what_is_left_on_it_is_listed_and_pruned(command: Callable[..., Result]) -> None:
+def test_leftovers_of_the_backend_are_listed_and_pruned(command: Callable[..., Result]) -> None:
     done = run_script("../command/tool.py", "run", "--keep", "app.py")
     assert done.status == 7
     assert "app" in command("ps").stdout

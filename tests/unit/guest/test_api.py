@@ -51,12 +51,14 @@ def in_guest(root: Path, code: str, *, variable: str = "true") -> Any:
 
 
 @pytest.mark.parametrize(("path", "data"), guest_files())
-def test_it_is_valid_for_the_oldest_python(path: str, data: bytes) -> None:
+def test_the_guest_part_is_valid_for_the_oldest_python(path: str, data: bytes) -> None:
     ast.parse(data, filename=path, feature_version=OLDEST)
 
 
 @pytest.mark.parametrize(("path", "data"), guest_files())
-def test_it_imports_nothing_but_the_standard_library_and_itself(path: str, data: bytes) -> None:
+def test_the_guest_part_imports_only_the_standard_library_and_itself(
+    path: str, data: bytes
+) -> None:
     imported: set[str] = set()
     for node in ast.walk(ast.parse(data, filename=path)):
         if isinstance(node, ast.Import):
@@ -73,11 +75,11 @@ def test_it_imports_nothing_but_the_standard_library_and_itself(path: str, data:
     } <= own
 
 
-def test_it_is_small() -> None:
+def test_the_guest_part_is_small() -> None:
     assert sum(len(data) for _, data in guest_files()) < SMALL
 
 
-def test_it_is_only_what_is_needed() -> None:
+def test_the_guest_part_has_only_the_needed_modules() -> None:
     assert [path for path, _ in guest_files()] == [
         "buildr/__init__.py",
         "buildr/guest/__init__.py",
@@ -109,7 +111,7 @@ def test_it_is_only_what_is_needed() -> None:
 # What it means ----------------------------------------------------------------------------------------
 
 
-def test_every_public_name_of_the_host_is_there(guest_root: Path) -> None:
+def test_every_public_name_of_the_host_exists(guest_root: Path) -> None:
     code = """\
 import buildr
 print(json.dumps([sorted(buildr.__all__), [name for name in buildr.__all__ if not hasattr(buildr, name)]]))
@@ -117,7 +119,7 @@ print(json.dumps([sorted(buildr.__all__), [name for name in buildr.__all__ if no
     assert in_guest(guest_root, code) == [sorted(buildr.__all__), []]
 
 
-def test_a_star_import_gives_them_too(guest_root: Path) -> None:
+def test_a_star_import_imports_the_public_names(guest_root: Path) -> None:
     code = "from buildr import *\nprint(json.dumps([BuildrError.__name__, __version__]))"
     assert in_guest(guest_root, code) == ["BuildrError", buildr.__version__]
 
@@ -127,12 +129,12 @@ def test_importing_it_loads_no_other_module(guest_root: Path) -> None:
     assert in_guest(guest_root, code) == ["buildr"]
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error(guest_root: Path) -> None:
+def test_an_unknown_name_is_an_attribute_error(guest_root: Path) -> None:
     code = "import buildr\nprint(json.dumps(hasattr(buildr, 'nothing')))"
     assert in_guest(guest_root, code) is False
 
 
-def test_all_errors_can_be_caught_there(guest_root: Path) -> None:
+def test_all_errors_can_be_caught_in_the_guest(guest_root: Path) -> None:
     code = "import buildr.errors as e\nprint(json.dumps([sorted(e.__all__), issubclass(e.OptionError, e.BuildrError)]))"
     assert in_guest(guest_root, code) == [sorted(errors.__all__), True]
 
@@ -181,7 +183,7 @@ print(json.dumps([App().run(), App.go(), Containerize(len)("six")]))
     assert in_guest(guest_root, code) == [4, 5, 3]
 
 
-def test_what_the_host_calls_in_containers_just_runs(guest_root: Path) -> None:
+def test_remote_calls_just_run_in_the_guest(guest_root: Path) -> None:
     code = """\
 import asyncio
 from buildr import Containerize
@@ -246,7 +248,7 @@ a, b = App(), Sub()
         ("[Containerize(len).local('six'), list(Containerize(len).map(['a', 'bb']))]", [3, [1, 2]]),
     ],
 )  # fmt: skip
-def test_decorated_methods_have_what_they_have_on_the_host(
+def test_decorated_methods_have_the_attributes_of_the_host(
     guest_root: Path, tmp_path: Path, inside: str, code: str, value: object
 ) -> None:
     if inside == "guest":
@@ -280,12 +282,14 @@ print(json.dumps([first, list(results), asyncio.run(all_of_it())]))
 
 
 @pytest.mark.parametrize(("variable", "inside"), [("true", True), ("false", False)])
-def test_a_script_can_ask_where_it_is(guest_root: Path, variable: str, inside: bool) -> None:
+def test_a_script_can_ask_whether_it_is_in_a_container(
+    guest_root: Path, variable: str, inside: bool
+) -> None:
     code = "import buildr; print(json.dumps(buildr.is_in_docker_container()))"
     assert in_guest(guest_root, code, variable=variable) is inside
 
 
-def test_the_type_of_a_decorated_function_can_stand_in_annotations(guest_root: Path) -> None:
+def test_the_type_of_a_decorated_function_can_be_used_in_annotations(guest_root: Path) -> None:
     code = "from buildr import Containerized\ndef f(x: Containerized[[int], str]): pass\nprint(json.dumps(1))"
     assert in_guest(guest_root, code) == 1
 
@@ -317,7 +321,7 @@ print(json.dumps({{name: getattr(options, name) for name in {list(host)!r}}}))
         ("PackageOptions(name='x')", {"name": "x", "tag": "latest"}),
     ],
 )
-def test_options_keep_what_they_were_given(
+def test_options_keep_their_values(
     guest_root: Path, call: str, attributes: dict[str, object]
 ) -> None:
     code = f"import buildr; o = buildr.{call}\nprint(json.dumps({{n: getattr(o, n) for n in {list(attributes)!r}}}))"

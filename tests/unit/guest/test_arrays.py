@@ -39,7 +39,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_an_array_arrives_as_it_is_and_can_be_written(value: Any) -> None:
+def test_an_array_arrives_unchanged_and_writable(value: Any) -> None:
     found = arrived(value)
     assert (type(found), found.dtype, found.shape) == (type(value), value.dtype, value.shape)
     assert found.tobytes() == value.tobytes()
@@ -51,7 +51,7 @@ def test_an_array_arrives_as_it_is_and_can_be_written(value: Any) -> None:
     [np.array([object()]), np.zeros(2, dtype=[("a", "i4")]), np.zeros(1).view(Derived)],
     ids=repr,
 )
-def test_what_is_not_plain_bytes_is_refused(value: Any) -> None:
+def test_arrays_of_objects_are_refused(value: Any) -> None:
     with pytest.raises(TransferError, match=r"result\[0\] cannot travel: it is of the type "):
         arrived(value)
 
@@ -70,7 +70,7 @@ def test_what_is_not_plain_bytes_is_refused(value: Any) -> None:
     ],
     ids=lambda described: repr(described)[:40],
 )
-def test_what_no_array_is_packed_as_is_not_read(described: Any) -> None:
+def test_an_invalid_array_is_refused(described: Any) -> None:
     data = json.dumps({"$": "array", "v": 8, **described}).encode()
     with pytest.raises((ValueError, LookupError, TypeError)):
         transfer.decode({"json": len(data)}, data + bytes(8))

@@ -157,7 +157,7 @@ def guest(tmp_path: Path) -> Guest:
     return Guest(tmp_path)
 
 
-def test_a_script_is_imported_from_its_place_without_running_what_its_guard_keeps(
+def test_a_script_is_imported_without_its_main_guard(
     guest: Guest,
 ) -> None:
     app = guest.root / "app"
@@ -174,7 +174,7 @@ def test_a_folder_with_a_main_is_a_script(guest: Guest) -> None:
     assert (kind, seen[2:4]) == ("value", [[str(folder / "__main__.py")], str(folder)])
 
 
-def test_a_module_that_ran_by_its_name_knows_its_package(guest: Guest) -> None:
+def test_a_module_run_by_name_knows_its_package(guest: Guest) -> None:
     app = guest.root / "app"
     file = str(app / "pkg" / "mod.py")
     assert guest.call("where", path="", spec="pkg.mod") == (
@@ -207,7 +207,7 @@ def test_every_kind_of_function_is_found(
     assert (answer["kind"], json.loads(data)) == ("value", result)
 
 
-def test_classes_of_the_script_are_pickled_as_the_hosts(guest: Guest) -> None:
+def test_classes_of_the_script_are_pickled_with_the_host_s_module(guest: Guest) -> None:
     head, _ = request(guest.root, "moved", pickled=True)
     sent = b"\x80\x05c__main__\nPoint\n)\x81}\x8c\x01xK\x01sb\x85}\x86."  # (Point with x=1,), {}
     answer, data = guest.ask(head, sent)
@@ -244,7 +244,7 @@ def test_an_exception_is_described_so_that_a_built_in_one_can_be_rebuilt(
     assert "__mp_main__" not in report["traceback"]
 
 
-def test_what_cannot_travel_is_refused_there(guest: Guest) -> None:
+def test_unsupported_results_are_refused_in_the_guest(guest: Guest) -> None:
     assert guest.call("failing", "complex")[1][0].startswith(
         "result cannot travel: it is of the type complex"
     )
@@ -264,7 +264,7 @@ def test_a_child_that_the_function_forked_does_not_answer(guest: Guest) -> None:
         ({"path": "", "spec": "nothing"}, "the module nothing is not in the container"),
     ],
 )
-def test_what_is_not_in_the_image_is_reported(
+def test_a_missing_module_or_function_is_reported(
     guest: Guest, changes: dict[str, Any], what: str
 ) -> None:
     kind, (reported, _) = guest.call(changes.pop("function", "where"), **changes)
@@ -272,14 +272,14 @@ def test_what_is_not_in_the_image_is_reported(
     assert reported.startswith(what)
 
 
-def test_what_the_scripts_own_import_raises_is_reported(guest: Guest) -> None:
+def test_an_exception_during_the_import_of_the_script_is_reported(guest: Guest) -> None:
     guest.write("app/tool.py", b"import no_such_module")
     kind, report = guest.call("where")
     assert (kind, report["type"]) == ("error", "ModuleNotFoundError")
     assert report["state"] == {"name": "no_such_module"}
 
 
-def test_exceptions_that_cannot_be_shown_are_reported_all_the_same(guest: Guest) -> None:
+def test_exceptions_that_cannot_be_shown_are_still_reported(guest: Guest) -> None:
     guest.write(
         "app/tool.py",
         b"class Bad(Exception):\n def __str__(self): raise RuntimeError\ndef f(): raise Bad",
@@ -288,7 +288,7 @@ def test_exceptions_that_cannot_be_shown_are_reported_all_the_same(guest: Guest)
     assert (kind, report["type"], report["text"]) == ("error", "Bad", "(it cannot be shown)")
 
 
-def test_a_long_traceback_is_cut_in_the_middle(guest: Guest) -> None:
+def test_a_long_traceback_is_shortened_in_the_middle(guest: Guest) -> None:
     guest.write("app/tool.py", b"def f(): raise ValueError('a' + 'x' * 1000000 + 'z')")
     _, report = guest.call("f")
     assert report["arguments"] is None
@@ -297,7 +297,7 @@ def test_a_long_traceback_is_cut_in_the_middle(guest: Guest) -> None:
     assert report["text"].endswith("z")
 
 
-def test_a_request_that_broke_off_is_not_an_answer(guest: Guest) -> None:
+def test_a_truncated_request_has_no_answer(guest: Guest) -> None:
     runner = guest.root / "guest" / "buildr" / "guest" / "call.py"
     done = subprocess.run(
         [sys.executable, str(runner), str(guest.root / "result")],
@@ -310,7 +310,7 @@ def test_a_request_that_broke_off_is_not_an_answer(guest: Guest) -> None:
     assert not (guest.root / "result").exists()
 
 
-def test_pickles_from_here_are_read_there(guest: Guest) -> None:
+def test_pickles_of_the_host_are_read_in_the_guest(guest: Guest) -> None:
     head, _ = request(guest.root, "later", pickled=True)
     answer, data = guest.ask(head, pickle.dumps((((1, 2),), {}), protocol=5))
     assert answer["kind"] == "value"

@@ -74,7 +74,7 @@ def _bind(source: str, point: str, kind: str = "ext4") -> str:
 
 @pytest.mark.parametrize("view", ["root", "plain user"])
 @pytest.mark.parametrize("name", _CAPTURES)
-def test_a_recorded_environment_is_recognised(tmp_path: Path, name: str, view: str) -> None:
+def test_a_recorded_environment_is_recognized(tmp_path: Path, name: str, view: str) -> None:
     capture = _CAPTURES[name]
     hidden = capture["unreadable_to_plain_user"] if view == "plain user" else []
     files = {path: "\n".join(lines) for path, lines in capture["files"].items()}
@@ -89,7 +89,7 @@ def test_a_recorded_environment_is_recognised(tmp_path: Path, name: str, view: s
     assert found.warnings == ()
 
 
-def test_the_recordings_hold_containers_and_hosts_of_all_kinds() -> None:
+def test_the_recordings_cover_containers_and_hosts_of_all_kinds() -> None:
     engines = {capture["engine"] for capture in _CAPTURES.values() if capture["inside"]}
 
     assert engines == {
@@ -190,7 +190,7 @@ def test_a_host_process_in_the_cgroup_of_a_container_is_not_inside(tmp_path: Pat
     assert detect(root, {}).inside is False
 
 
-def test_with_the_pid_namespace_of_the_host_our_own_cgroup_tells(tmp_path: Path) -> None:
+def test_with_the_host_s_pid_namespace_our_own_cgroup_decides(tmp_path: Path) -> None:
     root = _a_process(
         tmp_path,
         _OVERLAY_ROOT,
@@ -229,7 +229,7 @@ def test_with_the_pid_namespace_of_the_host_our_own_cgroup_tells(tmp_path: Path)
         ("/systemd/nspawn/propagate/web", "/run/systemd/nspawn/incoming", "systemd-nspawn"),
     ],
 )
-def test_what_an_engine_mounts_for_one_container_names_it(
+def test_mounts_of_an_engine_for_a_container_identify_it(
     tmp_path: Path, source: str, point: str, engine: str
 ) -> None:
     # Neither the root nor the pid namespace tells: what engines put on those places is enough.
@@ -263,7 +263,7 @@ def test_other_mounts_are_not_a_container(tmp_path: Path, source: str, point: st
     assert detect(root, {}).inside is False
 
 
-def test_the_service_account_of_a_pod_is_a_mount_in_memory(tmp_path: Path) -> None:
+def test_the_service_account_of_a_pod_is_a_tmpfs(tmp_path: Path) -> None:
     point = "/run/secrets/kubernetes.io/serviceaccount"
     root = _a_process(tmp_path, _OVERLAY_ROOT, _bind("/", point, "tmpfs"))
 
@@ -278,7 +278,7 @@ def test_the_service_account_of_a_pod_is_a_mount_in_memory(tmp_path: Path) -> No
         ("devtmpfs", _OWN_PIDS, "buildah"),
     ],
 )
-def test_only_isolation_by_chroot_tells_buildah_from_podman_build(
+def test_chroot_isolation_distinguishes_buildah_from_podman_build(
     tmp_path: Path, devices: str, pids: str, engine: str
 ) -> None:
     mounts = (_bind("/var/tmp/buildah42/hosts", "/etc/hosts"), _bind("/", "/dev", devices))
@@ -345,7 +345,7 @@ def test_a_root_in_the_storage_of_an_engine_is_a_container(
         "/ / rw - xfs /dev/mapper/vg-root rw",
     ],
 )
-def test_a_left_over_marker_on_a_host_is_not_a_container(tmp_path: Path, root_mount: str) -> None:
+def test_a_leftover_marker_on_a_host_is_not_a_container(tmp_path: Path, root_mount: str) -> None:
     mount = "22 1 0:20 " + root_mount.format(id=_ID)
     files = {"/.dockerenv": "", "/run/.containerenv": ""}
     root = _a_process(tmp_path, mount, cgroup="0::/init.scope", pids=_HOST_PIDS, files=files)
@@ -364,7 +364,7 @@ def test_a_left_over_marker_on_a_host_is_not_a_container(tmp_path: Path, root_mo
         "1 0 0:2 /ostree/deploy/os/deploy/0.0 / rw - xfs /dev/sda4 rw",
     ],
 )
-def test_a_left_over_marker_in_a_pid_namespace_on_the_host_root_is_not_a_container(
+def test_a_leftover_marker_in_a_pid_namespace_on_the_host_root_is_not_a_container(
     tmp_path: Path, root_mount: str
 ) -> None:
     mount = _bind("/run/generated/resolv.conf", "/etc/resolv.conf")
@@ -373,7 +373,7 @@ def test_a_left_over_marker_in_a_pid_namespace_on_the_host_root_is_not_a_contain
     assert detect(root, {}).inside is False
 
 
-def test_a_left_over_marker_in_a_sandbox_on_an_exported_tree_is_not_a_container(
+def test_a_leftover_marker_in_a_sandbox_on_an_exported_tree_is_not_a_container(
     tmp_path: Path,
 ) -> None:
     root = _a_process(tmp_path, _DIRECTORY_ROOT, files={"/.dockerenv": ""})
@@ -381,7 +381,7 @@ def test_a_left_over_marker_in_a_sandbox_on_an_exported_tree_is_not_a_container(
     assert detect(root, {}).inside is False
 
 
-def test_a_left_over_marker_in_a_chroot_is_not_a_container(tmp_path: Path) -> None:
+def test_a_leftover_marker_in_a_chroot_is_not_a_container(tmp_path: Path) -> None:
     root = _write(tmp_path, {"/.dockerenv": "", "/run/.containerenv": ""}, {})
 
     assert detect(root, {}).inside is False
@@ -430,7 +430,7 @@ def test_the_mount_that_covers_the_root_is_the_root(tmp_path: Path) -> None:
         "9 2 0:41 / /dev/.lxd-mounts rw - tmpfs tmpfs rw",
     ],
 )
-def test_the_mounts_of_lxc_tell_without_any_variable(tmp_path: Path, mount: str) -> None:
+def test_lxc_is_recognized_by_its_mounts(tmp_path: Path, mount: str) -> None:
     assert detect(_a_process(tmp_path, _DIRECTORY_ROOT, mount), {}).engine == "lxc"
 
 
@@ -442,7 +442,7 @@ def test_lxcfs_on_the_host_is_not_a_container(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "engine"), [("rw,nosuid", "runc"), ("ro,nosuid", "crun")])
-def test_a_masked_proc_tells_a_bare_bundle_from_a_sandbox(
+def test_a_masked_proc_distinguishes_a_bare_bundle_from_a_sandbox(
     tmp_path: Path, options: str, engine: str
 ) -> None:
     mask = f"9 2 0:43 /null /proc/keys {options} - tmpfs tmpfs rw"
@@ -453,7 +453,7 @@ def test_a_masked_proc_tells_a_bare_bundle_from_a_sandbox(
 
 
 @pytest.mark.parametrize("path", ["/run/host/container-manager", "/run/systemd/container"])
-def test_a_file_of_the_init_or_the_manager_inside_tells(tmp_path: Path, path: str) -> None:
+def test_a_file_of_the_init_or_the_manager_is_evidence(tmp_path: Path, path: str) -> None:
     root = _a_process(tmp_path, _HOST_ROOT, files={path: "lxc\n"})
 
     assert detect(root, {}).engine == "lxc"
@@ -488,7 +488,7 @@ def test_a_known_container_variable_is_enough(
     assert (of_process_1.inside, of_process_1.engine) == (inside, engine)
 
 
-def test_the_mounts_know_the_engine_better_than_a_variable_of_the_image(tmp_path: Path) -> None:
+def test_mounts_precede_a_variable_of_the_image(tmp_path: Path) -> None:
     mount = _bind(f"/containers/storage/overlay-containers/{_ID}/userdata/hosts", "/etc/hosts")
 
     assert (
@@ -497,14 +497,14 @@ def test_the_mounts_know_the_engine_better_than_a_variable_of_the_image(tmp_path
     )
 
 
-def test_the_service_account_tells_only_with_the_variable_of_a_pod(tmp_path: Path) -> None:
+def test_the_service_account_counts_only_with_the_variable_of_a_pod(tmp_path: Path) -> None:
     root = _write(tmp_path, {"/var/run/secrets/kubernetes.io/serviceaccount/token": ""}, {})
 
     assert detect(root, {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}).engine == "kubernetes"
     assert detect(root, {}).inside is False
 
 
-def test_apptainer_is_its_variable_and_its_directory(tmp_path: Path) -> None:
+def test_apptainer_is_recognized_by_its_variable_and_directory(tmp_path: Path) -> None:
     environ = {"APPTAINER_CONTAINER": "/images/a.sif"}
 
     assert detect(tmp_path, environ).inside is False
@@ -521,7 +521,7 @@ def test_apptainer_is_its_variable_and_its_directory(tmp_path: Path) -> None:
     ("value", "inside"),
     [("true", True), ("1", True), ("True", True), ("false", False), ("0", False), ("FALSE", False)],
 )
-def test_a_variable_decides_against_all_evidence(
+def test_a_variable_overrides_all_evidence(
     tmp_path: Path, name: str, value: str, inside: bool
 ) -> None:
     evidence = f"0::/docker/{_ID}" if not inside else "0::/init.scope"
@@ -553,7 +553,7 @@ def test_another_value_is_ignored_with_a_warning(tmp_path: Path, value: str) -> 
     assert f"BUILDR_IN_CONTAINER is {value!r}" in found.warnings[0]
 
 
-def test_an_ignored_variable_leaves_the_word_to_the_other(tmp_path: Path) -> None:
+def test_an_ignored_variable_does_not_override_the_other(tmp_path: Path) -> None:
     environ = {"BUILDR_IN_CONTAINER": "maybe", "METAPARTICLE_IN_CONTAINER": "true"}
 
     found = detect(tmp_path, environ)
@@ -562,7 +562,7 @@ def test_an_ignored_variable_leaves_the_word_to_the_other(tmp_path: Path) -> Non
     assert "BUILDR_IN_CONTAINER" in found.warnings[0]
 
 
-def test_a_warning_is_short_and_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
+def test_a_warning_is_short_and_has_no_control_characters(tmp_path: Path) -> None:
     found = detect(tmp_path, {"BUILDR_IN_CONTAINER": "\x1b[2J\udcff" + "x" * 10_000})
 
     assert found.warnings[0].isprintable()
@@ -570,7 +570,7 @@ def test_a_warning_is_short_and_cannot_speak_to_the_terminal(tmp_path: Path) -> 
     assert len(found.warnings[0]) < 200
 
 
-def test_without_an_environment_the_one_of_the_process_is_taken(
+def test_the_default_environment_is_that_of_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "1")
@@ -589,7 +589,7 @@ def test_an_empty_root_is_not_a_container(tmp_path: Path) -> None:
     assert found.reason
 
 
-def test_a_root_that_is_absent_or_impossible_is_not_a_container(tmp_path: Path) -> None:
+def test_an_absent_or_invalid_root_is_not_a_container(tmp_path: Path) -> None:
     assert detect(tmp_path / "absent", {}).inside is False
     assert detect(f"{tmp_path}\0", {}).inside is False
     assert detect("x" * 5000, {}).inside is False
@@ -603,7 +603,7 @@ def test_directories_and_loops_in_place_of_files_are_not_a_container(tmp_path: P
     assert detect(tmp_path, {}).inside is False
 
 
-def test_lines_that_are_not_whole_are_not_evidence(tmp_path: Path) -> None:
+def test_incomplete_lines_are_not_evidence(tmp_path: Path) -> None:
     source = f"/var/lib/docker/containers/{_ID}/hostname"
     files = {
         "/proc/1/cgroup": f"docker/{_ID}\n0:/docker/{_ID}\n",
@@ -613,7 +613,7 @@ def test_lines_that_are_not_whole_are_not_evidence(tmp_path: Path) -> None:
     assert detect(_write(tmp_path, files, {}), {}).inside is False
 
 
-def test_a_file_without_end_is_given_up(tmp_path: Path) -> None:
+def test_an_endless_file_is_abandoned(tmp_path: Path) -> None:
     _write(tmp_path, {}, {"/proc/self/mountinfo": "/dev/zero", "/proc/1/cgroup": "/dev/zero"})
 
     assert detect(tmp_path, {}).inside is False
@@ -631,7 +631,7 @@ def test_a_fifo_in_place_of_a_file_does_not_block(tmp_path: Path) -> None:
     assert [each.inside for each in found] == [False]
 
 
-def test_the_reason_is_fit_for_a_terminal(tmp_path: Path) -> None:
+def test_the_reason_has_no_control_characters(tmp_path: Path) -> None:
     root = _a_process(tmp_path, _OVERLAY_ROOT, cgroup=f"0::/a\x1b[2J\xff/docker-{_ID}.scope")
 
     found = detect(root, {})
@@ -662,7 +662,7 @@ _FILES = (
 
 @given(st.fixed_dictionaries({name: st.binary(max_size=400) for name in _FILES}))
 @settings(max_examples=100, deadline=None)
-def test_no_bytes_make_it_raise(contents: dict[str, bytes]) -> None:
+def test_detection_never_raises_on_any_bytes(contents: dict[str, bytes]) -> None:
     assert isinstance(_replay(contents), Detection)
 
 
@@ -679,7 +679,7 @@ _TEXTS = st.lists(_WORDS, max_size=40).flatmap(
 
 @given(st.fixed_dictionaries({name: _TEXTS.map(str.encode) for name in _FILES}))
 @settings(max_examples=150, deadline=None)
-def test_no_mixture_of_meaningful_words_makes_it_raise(contents: dict[str, bytes]) -> None:
+def test_detection_never_raises_on_meaningful_words(contents: dict[str, bytes]) -> None:
     assert isinstance(_replay(contents), Detection)
 
 

@@ -45,7 +45,7 @@ def test_the_host_is_the_gateway_of_each_network(routes: list[str], expected: se
     assert gate.hosts([HEADING, *routes, "", "garbage"]) == expected
 
 
-def test_a_connection_is_passed_on_both_ways_to_its_end() -> None:
+def test_a_connection_is_forwarded_in_both_directions() -> None:
     ours, theirs = socket.socketpair()
     with socket.create_server(("127.0.0.1", 0)) as target:
 
@@ -64,7 +64,7 @@ def test_a_connection_is_passed_on_both_ways_to_its_end() -> None:
     ours.close()
 
 
-def test_a_target_that_has_gone_ends_the_connection() -> None:
+def test_a_missing_target_ends_the_connection() -> None:
     ours, theirs = socket.socketpair()
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

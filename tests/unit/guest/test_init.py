@@ -54,18 +54,18 @@ def code(*lines: str) -> tuple[str, str, str]:
         ("os.abort()", 134),
     ],
 )
-def test_it_ends_as_its_command_ends(tmp_path: Path, last: str, status: int) -> None:
+def test_the_first_process_ends_like_its_command(tmp_path: Path, last: str, status: int) -> None:
     assert under_init(tmp_path, *code(last)).returncode == status
 
 
-def test_a_command_that_is_not_there_is_127(tmp_path: Path) -> None:
+def test_a_missing_command_is_127(tmp_path: Path) -> None:
     done = under_init(tmp_path, "no-such-command", "argument")
     assert done.returncode == 127
     assert done.stderr == b"buildr: cannot run no-such-command: No such file or directory\n"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o755])
-def test_a_command_that_cannot_be_executed_is_126(tmp_path: Path, mode: int) -> None:
+def test_a_command_that_is_not_executable_is_126(tmp_path: Path, mode: int) -> None:
     (tmp_path / "app").write_bytes(b"neither a program nor a script")
     (tmp_path / "app").chmod(mode)
     done = under_init(tmp_path, "./app")
@@ -73,7 +73,7 @@ def test_a_command_that_cannot_be_executed_is_126(tmp_path: Path, mode: int) -> 
     assert done.stderr.startswith(b"buildr: cannot run ./app: ")
 
 
-def test_without_a_command_there_is_nothing_to_run(tmp_path: Path) -> None:
+def test_a_command_is_required(tmp_path: Path) -> None:
     done = under_init(tmp_path)
     assert (done.returncode, done.stderr) == (127, b"buildr: there is no command to run\n")
 
@@ -81,14 +81,16 @@ def test_without_a_command_there_is_nothing_to_run(tmp_path: Path) -> None:
 # What the command gets --------------------------------------------------------------------------------
 
 
-def test_arguments_environment_and_streams_pass_through(tmp_path: Path) -> None:
+def test_arguments_environment_and_streams_are_passed_through(tmp_path: Path) -> None:
     command = code("print(sys.argv[1:], os.environ['A'], sys.stdin.read())")
     done = under_init(tmp_path, *command, "-x", "a b", "", stdin=b"input", env={"A": "1"})
     assert done.stdout == b"['-x', 'a b', ''] 1 input\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGPIPE, signal.SIGXFSZ])
-def test_what_python_ignores_is_not_ignored_in_the_command(tmp_path: Path, number: int) -> None:
+def test_signals_ignored_by_python_are_not_ignored_in_the_command(
+    tmp_path: Path, number: int
+) -> None:
     (tmp_path / "show").write_text("#!/bin/sh\nexec grep SigIgn /proc/self/status\n")
     (tmp_path / "show").chmod(0o755)
     ignored = int(under_init(tmp_path, "./show").stdout.split()[1], 16)
@@ -142,7 +144,7 @@ def test_signals_are_forwarded(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_command_that_does_not_care_dies_of_a_forwarded_signal(
+def test_a_command_without_a_handler_dies_of_a_forwarded_signal(
     tmp_path: Path, number: int
 ) -> None:
     command = ("sh", "-c", "echo ready; exec sleep 1000")
@@ -152,7 +154,7 @@ def test_a_command_that_does_not_care_dies_of_a_forwarded_signal(
         assert process.wait(SECONDS) == 128 + number
 
 
-def test_a_stopped_command_goes_on(tmp_path: Path) -> None:
+def test_a_stopped_command_continues(tmp_path: Path) -> None:
     """Learning of a child that has stopped does not end it."""
     command = code(
         "print(os.getpid(), flush=True)",
@@ -166,7 +168,7 @@ def test_a_stopped_command_goes_on(tmp_path: Path) -> None:
         assert process.wait(SECONDS) == 9
 
 
-def test_it_works_where_its_parent_ignores_the_end_of_children(tmp_path: Path) -> None:
+def test_the_first_process_works_with_an_ignored_sigchld(tmp_path: Path) -> None:
     with running(
         "-IS",
         INIT,
@@ -194,7 +196,7 @@ def subreaper() -> None:
         os._exit(1)
 
 
-def test_orphans_are_reaped_and_their_status_does_not_count(tmp_path: Path) -> None:
+def test_orphans_are_reaped_and_their_status_is_ignored(tmp_path: Path) -> None:
     command = code(
         "if os.fork() == 0:",
         "    if os.fork() == 0:",
@@ -227,7 +229,7 @@ def parent(pid: int) -> int:
 # Terminals --------------------------------------------------------------------------------------------
 
 
-def test_on_a_terminal_the_command_is_the_foreground(tmp_path: Path) -> None:
+def test_on_a_terminal_the_command_is_in_the_foreground(tmp_path: Path) -> None:
     command = code("print(os.tcgetpgrp(0) == os.getpgrp() == os.getpid())")
     with OnTerminal("-IS", INIT, *command, cwd=tmp_path) as terminal:
         terminal.wait_for(b"True")
@@ -264,7 +266,7 @@ def test_a_terminal_of_another_session_is_not_an_error(tmp_path: Path) -> None:
 SIZE = code("print('size', *os.get_terminal_size(0))")
 
 
-def test_the_command_starts_when_the_terminal_has_a_size(tmp_path: Path) -> None:
+def test_the_command_starts_once_the_terminal_has_a_size(tmp_path: Path) -> None:
     with OnTerminal("-IS", INIT, *SIZE, cwd=tmp_path, rows=0, columns=0) as terminal:
         until(lambda: waits_for(terminal.process.pid, signal.SIGWINCH))
         terminal.resize(33, 111)
@@ -272,7 +274,7 @@ def test_the_command_starts_when_the_terminal_has_a_size(tmp_path: Path) -> None
         assert terminal.end() == 0
 
 
-def test_a_terminal_that_never_gets_a_size_does_not_keep_the_command_from_starting(
+def test_the_command_starts_even_if_the_terminal_never_gets_a_size(
     tmp_path: Path,
 ) -> None:
     with OnTerminal("-IS", INIT, *SIZE, cwd=tmp_path, rows=0, columns=0) as terminal:
@@ -295,7 +297,7 @@ def unblocked() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unblocked")
-def test_a_size_that_came_before_the_wait_is_not_missed(
+def test_a_size_set_before_the_wait_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(init, "_SIZE_SECONDS", SECONDS)
@@ -327,7 +329,7 @@ def listening(family: socket.AddressFamily, address: str, port: int = 0) -> sock
         (socket.AF_INET6, "::ffff:127.0.0.1", True),
     ],
 )
-def test_who_listens_on_loopback_alone_listens_unreachable(
+def test_a_server_on_loopback_only_is_unreachable(
     family: socket.AddressFamily, address: str, *, unreachable: bool
 ) -> None:
     with listening(family, address) as server:
@@ -335,7 +337,7 @@ def test_who_listens_on_loopback_alone_listens_unreachable(
         assert init._unreachable({port, 1}) == ({port} if unreachable else set())
 
 
-def test_who_listens_elsewhere_too_does_not_listen_unreachable() -> None:
+def test_a_server_on_other_addresses_too_is_reachable() -> None:
     with listening(socket.AF_INET, "127.0.0.1") as server:
         port = server.getsockname()[1]
         with listening(socket.AF_INET, "127.0.0.2", port):
@@ -366,7 +368,7 @@ def test_a_server_that_is_unreachable_from_outside_is_reported_once(tmp_path: Pa
     assert reported.endswith(b"let it listen on 0.0.0.0\n")
 
 
-def test_a_command_that_ends_before_the_first_look_ends_with_its_status(tmp_path: Path) -> None:
+def test_a_command_that_ends_before_the_first_check_has_its_status(tmp_path: Path) -> None:
     command = code("sys.stdout.write(str('BUILDR_PUBLISHED_PORTS' in os.environ))", "sys.exit(3)")
     done = under_init(tmp_path, *command, env={init.PUBLISHED: "1"})
     assert (done.returncode, done.stdout, done.stderr) == (3, b"False", b"")

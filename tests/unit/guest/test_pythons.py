@@ -167,7 +167,7 @@ def test_a_single_function_runs_and_answers(
         ),
     ],
 )
-def test_detection_reads_what_it_is_shown(
+def test_detection_reads_recordings(
     python: str, guest: Path, tmp_path: Path, capture: str, inside: bool
 ) -> None:
     (tmp_path / "proc" / "1").mkdir(parents=True)

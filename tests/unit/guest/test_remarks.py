@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         ({}, ""),
     ],
 )
-def test_a_kill_for_want_of_memory_is_reported(
+def test_an_out_of_memory_kill_is_reported(
     tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
     for name, text in files.items():
@@ -47,7 +47,7 @@ def test_a_kill_for_want_of_memory_is_reported(
 # Files ------------------------------------------------------------------------------------------------
 
 
-def test_files_that_were_made_or_changed_are_found(tmp_path: Path) -> None:
+def test_created_and_changed_files_are_found(tmp_path: Path) -> None:
     for name in ("old", "changed", "sub/deep/old"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
@@ -64,7 +64,7 @@ def test_files_that_were_made_or_changed_are_found(tmp_path: Path) -> None:
     assert remarks.written(0, str(tmp_path / "absent")) == []
 
 
-def test_another_file_system_is_passed_by() -> None:
+def test_other_file_systems_are_skipped() -> None:
     assert remarks.written(0, "/proc") == []
 
 
@@ -82,12 +82,12 @@ def test_another_file_system_is_passed_by() -> None:
         ),
     ],
 )
-def test_they_are_named(paths: list[str], said: str) -> None:
+def test_written_files_are_named(paths: list[str], said: str) -> None:
     assert remarks.of_files(paths) == said
 
 
 @pytest.mark.parametrize("asked", ["always", "success"])
-def test_the_command_does_not_see_that_it_is_asked_for(tmp_path: Path, asked: str) -> None:
+def test_the_command_does_not_see_the_request(tmp_path: Path, asked: str) -> None:
     command = ("sh", "-c", "echo ${BUILDR_NOT_KEPT-none}")
     done = python("-IS", init.__file__, *command, cwd=tmp_path, env={init.NOT_KEPT: asked})
     assert (done.stdout, done.returncode) == (b"none\n", 0)

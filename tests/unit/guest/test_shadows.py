@@ -56,7 +56,7 @@ def populate(folder: Path, names: Collection[str] = EVERYTHING) -> None:
         (folder / f"{name}.py").write_text("MINE = True\n")
 
 
-def test_every_name_of_the_standard_library_and_of_libraries_at_once(tmp_path: Path) -> None:
+def test_all_names_of_standard_modules_and_libraries_together(tmp_path: Path) -> None:
     populate(tmp_path / "project")
     (tmp_path / "project" / "app.py").write_text(HOST)
     environ = {"PATH": os.defpath, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -85,7 +85,7 @@ with using(FakeBackend(lambda container: 3)):
 @pytest.mark.parametrize(
     "name", ["types", "msgspec", "enum", "datetime", "json", "signal", "threading"]
 )
-def test_a_single_name(tmp_path: Path, name: str) -> None:
+def test_a_single_shadowing_name(tmp_path: Path, name: str) -> None:
     populate(tmp_path / "project", [name])
     (tmp_path / "project" / "app.py").write_text(SINGLE.format(name=name))
     environ = {"PATH": os.defpath, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -94,7 +94,7 @@ def test_a_single_name(tmp_path: Path, name: str) -> None:
     assert (done.stdout, done.returncode) == ("True\n", 3), done.stderr
 
 
-def test_the_command_from_a_folder_of_such_files(tmp_path: Path) -> None:
+def test_the_command_runs_in_a_folder_with_shadowing_files(tmp_path: Path) -> None:
     code = "import runpy, pkgutil, sys; print(*sys.modules)"
     at_start = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     populate(tmp_path / "project", set(EVERYTHING) - set(at_start))  # Python itself would fail
@@ -169,7 +169,7 @@ def test_the_public_names_in_the_guest(tmp_path: Path) -> None:
     assert done.stdout == "True BuildrError True\n", done.stderr
 
 
-def test_without_such_files_imports_are_pythons_own(tmp_path: Path) -> None:
+def test_without_shadowing_files_imports_are_unchanged(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import builtins; before = builtins.__import__; import buildr; print(before is builtins.__import__)"
     )
@@ -177,7 +177,7 @@ def test_without_such_files_imports_are_pythons_own(tmp_path: Path) -> None:
     assert found == "True\n"
 
 
-def test_the_libraries_are_those_that_are_required() -> None:
+def test_the_libraries_are_the_required_ones() -> None:
     wanted, found = ["buildr-oci"], set()
     while wanted:
         name = wanted.pop()

@@ -30,7 +30,7 @@ def variables(directory: Path, given: dict[str, str], *names: str) -> tuple[list
         ({"LANG": ""}, ["", "-"]),
     ],
 )
-def test_a_locale_that_the_image_lacks_is_replaced(
+def test_a_missing_locale_is_replaced(
     tmp_path: Path, given: dict[str, str], seen: list[str]
 ) -> None:
     environ = {**given, surroundings.LOCALE: " ".join(given)}
@@ -38,7 +38,7 @@ def test_a_locale_that_the_image_lacks_is_replaced(
     assert (found, said) == ([*seen, "-"], b"")
 
 
-def test_a_locale_that_is_not_the_hosts_stays_as_the_user_named_it(tmp_path: Path) -> None:
+def test_a_locale_set_by_the_user_is_kept(tmp_path: Path) -> None:
     given = {"LANG": "xx_YY.UTF-8", "LC_TIME": "zz_ZZ", surroundings.LOCALE: "LC_TIME"}
     assert variables(tmp_path, given, "LANG", "LC_TIME")[0] == ["xx_YY.UTF-8", "C.UTF-8"]
 
@@ -60,7 +60,7 @@ def test_a_time_zone_without_data_becomes_a_rule(
     assert variables(tmp_path, given, "TZ", surroundings.TIME_ZONE) == ([seen, "-"], b"")
 
 
-def test_a_time_zone_of_which_nothing_is_known_is_reported(tmp_path: Path) -> None:
+def test_an_unknown_time_zone_is_reported(tmp_path: Path) -> None:
     given = {"TZ": "No/Where", surroundings.TIME_ZONE: ""}
     found, said = variables(tmp_path, given, "TZ")
     assert found == ["No/Where"]

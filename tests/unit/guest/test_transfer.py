@@ -70,7 +70,7 @@ def arrived(value: Any, function: object = None) -> Any:
 
 
 @given(VALUES)
-def test_a_value_arrives_as_it_is_or_is_refused(value: Any) -> None:
+def test_a_value_arrives_unchanged_or_is_refused(value: Any) -> None:
     try:
         found = arrived(value)
     except TransferError:
@@ -123,7 +123,7 @@ TRAVELLERS = [
 
 
 @pytest.mark.parametrize("value", TRAVELLERS, ids=lambda value: type(value).__name__)
-def test_what_json_does_not_have_arrives_as_it_is(value: Any) -> None:
+def test_types_beyond_json_arrive_unchanged(value: Any) -> None:
     found = arrived(value)
     assert same(value, found)
     assert repr(value) == repr(found) or isinstance(value, set | frozenset)
@@ -161,7 +161,7 @@ def annotated(orders: dict[str, Order | Picky | None]) -> list[Plain]:
     raise NotImplementedError
 
 
-def test_classes_that_annotations_name_arrive_and_others_are_refused() -> None:
+def test_only_classes_in_annotations_arrive() -> None:
     order = Order(1, Plain.RED, [Inner(date(2026, 1, 1), ("a", "b"))])
     for value in ({"a": order, "b": None}, [Plain.GREEN], (order, order)):
         assert arrived(value, annotated) == value
@@ -202,24 +202,24 @@ def test_classes_that_annotations_name_arrive_and_others_are_refused() -> None:
     ],
     ids=lambda packed: repr(packed)[:60],
 )
-def test_what_no_packer_makes_is_not_unpacked(packed: Any) -> None:
+def test_invalid_packed_values_are_refused(packed: Any) -> None:
     data = json.dumps(packed).encode()
     with pytest.raises((ValueError, LookupError, TypeError)):
         transfer.decode({"json": len(data)}, data, function=annotated)
 
 
 @pytest.mark.parametrize("size", [-1, 100, None, "1", True])
-def test_the_length_of_the_json_is_that_of_a_part(size: Any) -> None:
+def test_an_invalid_length_is_refused(size: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         transfer.decode({"json": size}, b"[]")
 
 
-def test_bytes_that_belong_to_nothing_are_refused() -> None:
+def test_surplus_bytes_are_refused() -> None:
     with pytest.raises(ValueError, match="belong to nothing"):
         transfer.decode({"json": 2}, b"[]x")
 
 
-def test_large_bytes_are_not_copied_on_their_way_out() -> None:
+def test_large_bytes_are_not_copied_when_they_are_sent() -> None:
     value = bytes(1 << 20)
     _, parts = transfer.encode([value], "result", 2 << 20)
     assert isinstance(parts[1], memoryview)
@@ -245,7 +245,9 @@ def test_large_bytes_are_not_copied_on_their_way_out() -> None:
         (range(3), "result", "of the type range"),
     ],
 )
-def test_what_json_would_change_is_refused_by_its_place(value: Any, place: str, why: str) -> None:
+def test_values_that_json_would_change_are_refused_with_their_place(
+    value: Any, place: str, why: str
+) -> None:
     with pytest.raises(TransferError) as caught:
         transfer.encode(value, "result", LIMIT)
     assert caught.value.what.startswith(f"{place} cannot travel: ")
@@ -253,7 +255,7 @@ def test_what_json_would_change_is_refused_by_its_place(value: Any, place: str, 
     assert "pickle" in caught.value.hint
 
 
-def test_a_value_that_holds_itself_is_refused_and_one_that_comes_twice_is_not() -> None:
+def test_recursive_values_are_refused_and_repeated_ones_accepted() -> None:
     inner: list[Any] = [1]
     assert json.loads(encoded([inner, {"a": inner}])) == [[1], {"a": [1]}]
     inner.append([inner])
@@ -261,7 +263,7 @@ def test_a_value_that_holds_itself_is_refused_and_one_that_comes_twice_is_not() 
         transfer.encode(inner, "result", LIMIT)
 
 
-def test_values_are_as_deep_as_any_reader_can_follow() -> None:
+def test_the_nesting_of_values_is_limited() -> None:
     def nested(depth: int) -> Any:
         value: Any = 1
         for _ in range(depth):
@@ -275,7 +277,7 @@ def test_values_are_as_deep_as_any_reader_can_follow() -> None:
 
 
 @pytest.mark.parametrize("pickled", [False, True])
-def test_a_value_has_a_limit(pickled: bool) -> None:
+def test_the_size_of_a_value_is_limited(pickled: bool) -> None:
     value = "x" * 1000
     size = len(encoded(value, pickled=pickled))
     assert encoded(value, size, pickled=pickled)
@@ -283,7 +285,7 @@ def test_a_value_has_a_limit(pickled: bool) -> None:
         transfer.encode(value, "result", size - 1, pickled=pickled)
 
 
-def test_pickle_takes_the_rest_and_says_what_it_does_not() -> None:
+def test_pickle_accepts_other_values_and_reports_unsupported_ones() -> None:
     value = {1: (2, math.inf, Point(1, 2))}
     assert pickle.loads(encoded(value, pickled=True)) == value  # noqa: S301 - our own
     with pytest.raises(TransferError, match="result cannot be pickled: "):
@@ -291,7 +293,7 @@ def test_pickle_takes_the_rest_and_says_what_it_does_not() -> None:
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text()), st.binary())
-def test_a_message_is_whole_or_none(head: dict[str, Any], data: bytes) -> None:
+def test_a_truncated_message_is_none(head: dict[str, Any], data: bytes) -> None:
     head.pop("length", None)
     message = transfer.message(head, data)
     assert transfer.parse(message) == ({**head, "length": len(data)}, data)
@@ -305,5 +307,5 @@ def test_any_bytes_can_be_parsed(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"[]", b"1", b"{}", b'{"length": "1"}', b"[" * 100_000, b"\xff"])
-def test_a_line_that_is_not_a_head_is_not_a_message(line: bytes) -> None:
+def test_an_invalid_head_is_not_a_message(line: bytes) -> None:
     assert transfer.parse(line + b"\n") is None

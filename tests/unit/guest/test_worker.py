@@ -138,7 +138,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
             os.close(found.ended)
 
 
-def test_it_answers_one_call_after_the_other_and_keeps_the_state_of_its_modules(
+def test_a_worker_answers_calls_and_keeps_module_state(
     worker: Worker,
 ) -> None:
     assert [worker.call("counted") for _ in range(3)] == [(frames.ANSWER, n) for n in (1, 2, 3)]
@@ -146,7 +146,7 @@ def test_it_answers_one_call_after_the_other_and_keeps_the_state_of_its_modules(
     assert worker.end() == 0
 
 
-def test_what_a_function_writes_can_be_read_when_its_answer_is_there(
+def test_output_of_a_function_is_written_before_its_answer(
     worker: Worker, capfd: pytest.CaptureFixture[str]
 ) -> None:
     worker.call("spoken", "hello")
@@ -157,14 +157,14 @@ def test_what_a_function_writes_can_be_read_when_its_answer_is_there(
     assert len(capfd.readouterr().out) > 500_000
 
 
-def test_sys_exit_ends_it_and_an_exception_does_not(worker: Worker) -> None:
+def test_sys_exit_ends_a_worker_and_an_exception_does_not(worker: Worker) -> None:
     assert worker.call("same")[0] == frames.ANSWER  # a TypeError
     kind, report = worker.call("left", 3)
     assert (kind, report["builtin"], report["arguments"]) == (frames.LAST, "SystemExit", [3])
     assert worker.process.wait() == 1
 
 
-def test_a_function_that_is_not_there_ends_it(worker: Worker) -> None:
+def test_a_missing_function_ends_a_worker(worker: Worker) -> None:
     kind, (what, _) = worker.call("nothing")
     assert kind == frames.LAST
     assert what.startswith("there is no nothing in ")
@@ -175,7 +175,7 @@ def test_a_child_that_a_function_forked_takes_no_calls(worker: Worker) -> None:
     assert worker.call("forked") == (frames.ANSWER, "parent")
 
 
-def test_an_answer_that_is_read_no_more_is_a_line_and_no_traceback(
+def test_an_unread_answer_is_one_line_without_a_traceback(
     worker: Worker, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert worker.call("filled", worker.answers) == (b"", None)
@@ -187,7 +187,7 @@ def test_an_answer_that_is_read_no_more_is_a_line_and_no_traceback(
     )
 
 
-def test_an_interrupt_ends_one_that_is_idle_without_a_traceback(worker: Worker) -> None:
+def test_an_interrupt_ends_an_idle_worker_without_a_traceback(worker: Worker) -> None:
     worker.call("counted")
     worker.process.send_signal(signal.SIGINT)
     assert worker.process.wait() == 130
@@ -195,7 +195,7 @@ def test_an_interrupt_ends_one_that_is_idle_without_a_traceback(worker: Worker) 
     worker._pipes.show()
 
 
-def test_many_calls_leave_nothing(worker: Worker) -> None:
+def test_many_calls_leave_nothing_behind(worker: Worker) -> None:
     before = [worker.call("used")[1] for _ in range(20)][-1]
     for number in range(1000):
         assert worker.call("same", [number, "x" * 10_000])[0] == frames.ANSWER

@@ -28,23 +28,23 @@ def found() -> list[bytes] | None:
 
 
 @pytest.mark.parametrize("parts", [(), (b"",), (b"one",), (b"one", b"", b"\0" * 5_000_000)])
-def test_what_was_stored_comes_back(parts: tuple[bytes, ...]) -> None:
+def test_stored_content_is_returned(parts: tuple[bytes, ...]) -> None:
     cache.store("kind", NAME, *parts)
     assert found() == list(parts)
 
 
-def test_what_was_not_stored_is_absent() -> None:
+def test_other_content_is_absent() -> None:
     assert found() is None
 
 
-def test_the_last_one_stored_counts(folder: Path) -> None:
+def test_the_last_stored_content_wins(folder: Path) -> None:
     cache.store("kind", NAME, b"old")
     cache.store("kind", NAME, b"new")
     assert found() == [b"new"]
     assert os.listdir(folder) == [NAME]
 
 
-def test_the_folder_is_closed_to_other_users(folder: Path) -> None:
+def test_the_folder_is_private(folder: Path) -> None:
     cache.store("kind", NAME, b"x")
     assert (folder / NAME).stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -62,7 +62,7 @@ def test_a_damaged_file_is_absent(folder: Path) -> None:
     assert found() == [b"some", b"text"]
 
 
-def test_a_file_that_others_may_write_is_absent(folder: Path) -> None:
+def test_a_file_writable_by_others_is_absent(folder: Path) -> None:
     cache.store("kind", NAME, b"x")
     (folder / NAME).chmod(0o660)
     assert found() is None
@@ -82,7 +82,7 @@ def test_a_file_of_another_user_is_absent(folder: Path) -> None:
     assert found() is None
 
 
-def test_where_nothing_can_be_written_nothing_is_kept(
+def test_nothing_is_kept_in_a_read_only_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -91,7 +91,7 @@ def test_where_nothing_can_be_written_nothing_is_kept(
     assert found() is None
 
 
-def test_a_full_disk_leaves_the_old_one_and_nothing_else(
+def test_a_full_disk_leaves_only_the_old_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.store("kind", NAME, b"old")
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_the_old_one_and_nothing_else(
     assert os.listdir(folder) == [NAME]
 
 
-def test_unused_files_are_removed_when_something_new_is_stored(folder: Path) -> None:
+def test_unused_files_are_removed_at_the_next_write(folder: Path) -> None:
     names = [cache.key(str(number)) for number in range(3)]
     for name in names:
         cache.store("kind", name, b"x")
@@ -120,7 +120,7 @@ def test_unused_files_are_removed_when_something_new_is_stored(folder: Path) -> 
     assert sorted(os.listdir(folder)) == sorted([names[1], names[2], NAME])
 
 
-def test_half_written_files_of_killed_processes_are_removed_when_something_new_is_stored(
+def test_partial_files_of_killed_processes_are_removed_at_the_next_write(
     folder: Path,
 ) -> None:
     cache.store("kind", NAME, b"x")
@@ -135,7 +135,7 @@ def test_half_written_files_of_killed_processes_are_removed_when_something_new_i
     "name",
     ["thesis.txt", "a" * 31, "a" * 33, "A" * 32, "a" * 32, f"{'a' * 32}.x", f"{'a' * 32}.1-2-3"],
 )
-def test_a_file_of_somebody_else_stays_however_old(folder: Path, name: str) -> None:
+def test_an_old_file_of_another_user_is_kept(folder: Path, name: str) -> None:
     folder.mkdir(mode=0o700, parents=True)
     (folder.parent).chmod(0o700)
     (folder / name).write_bytes(b"precious")
@@ -145,7 +145,7 @@ def test_a_file_of_somebody_else_stays_however_old(folder: Path, name: str) -> N
     assert (folder / name).read_bytes() == b"precious"
 
 
-def test_a_link_by_one_of_our_names_stays_and_so_does_what_it_leads_to(folder: Path) -> None:
+def test_a_link_with_one_of_our_names_and_its_target_are_kept(folder: Path) -> None:
     cache.store("kind", "0" * 32, b"x")
     target = folder.parent.parent / "target"
     (folder / ("0" * 32)).rename(target)
@@ -161,9 +161,7 @@ def test_a_link_by_one_of_our_names_stays_and_so_does_what_it_leads_to(folder: P
 
 @pytest.mark.parametrize("level", ["buildr", "buildr/kind"])
 @pytest.mark.parametrize("how", ["link", "another user's", 0o770, 0o702, 0o1777])
-def test_a_folder_that_is_not_this_user_s_alone_is_refused(
-    tmp_path: Path, level: str, how: str | int
-) -> None:
+def test_a_shared_folder_is_refused(tmp_path: Path, level: str, how: str | int) -> None:
     cache.store("kind", NAME, b"x")
     folder = tmp_path / level
     if how == "link":
@@ -183,7 +181,7 @@ def test_a_folder_that_is_not_this_user_s_alone_is_refused(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.parametrize("place", ["home", "home/.cache"])
-def test_no_folder_is_made_in_another_user_s(
+def test_no_folder_is_created_in_another_user_s_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     (tmp_path / place).mkdir(parents=True)
@@ -195,7 +193,7 @@ def test_no_folder_is_made_in_another_user_s(
     assert not os.listdir(tmp_path / place)
 
 
-def test_locks_lie_elsewhere_where_the_folder_is_refused(
+def test_locks_are_elsewhere_if_the_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
@@ -212,7 +210,7 @@ def test_locks_lie_elsewhere_where_the_folder_is_refused(
     assert cache.lock_directory() == elsewhere
 
 
-def test_the_place_is_that_of_the_environment_or_below_the_home(
+def test_the_folder_is_that_of_the_environment_or_below_home(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")

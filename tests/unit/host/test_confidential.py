@@ -50,7 +50,7 @@ from buildr_backends.shared.build_log import follow_build
         "KEY",
     ],
 )
-def test_a_name_that_says_secret(name: str) -> None:
+def test_a_secret_name_is_recognized(name: str) -> None:
     assert is_confidential(name)
 
 
@@ -83,7 +83,7 @@ def test_a_name_that_says_secret(name: str) -> None:
         "_",
     ],
 )
-def test_a_name_that_does_not(name: str) -> None:
+def test_other_names_are_not_secret(name: str) -> None:
     assert not is_confidential(name)
 
 
@@ -113,13 +113,13 @@ def test_a_name_that_does_not(name: str) -> None:
         ("me@example.org", "me@example.org"),
     ],
 )
-def test_of_a_login_in_a_url_what_is_secret_is_hidden(text: str, shown: str) -> None:
+def test_secrets_of_a_login_in_a_url_are_hidden(text: str, shown: str) -> None:
     assert without_logins(text) == shown
     assert holds_login(text) is (text != shown)
 
 
 @given(st.text(alphabet="ab:/@ h.tps%", max_size=60))
-def test_whatever_the_text_no_found_login_is_left(text: str) -> None:
+def test_no_login_is_left_in_any_text(text: str) -> None:
     shown = without_logins(text)
     assert without_logins(shown) == shown
     assert all(set(word) <= {"*"} or word in text for word in logins(shown))

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
         (console.error, "buildr: error: text\n"),
     ],
 )
-def test_a_line_says_whose_it_is_and_stays_off_standard_output(
+def test_a_line_has_a_prefix_and_goes_to_standard_error(
     tell: Callable[[str], None], line: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tell("text")
     assert capfd.readouterr() == ("", line)
 
 
-def test_what_the_script_wrote_before_comes_first(
+def test_earlier_output_of_the_script_comes_first(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with open(2, "w", closefd=False) as buffered:
@@ -61,21 +61,21 @@ def test_a_closed_stderr_of_the_script_changes_nothing(
     assert capfd.readouterr().err == "buildr: text\n"
 
 
-def test_text_that_is_not_valid_unicode_is_shown_all_the_same(
+def test_text_that_is_not_valid_unicode_is_still_shown(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     console.say("caf\udce9")
     assert capfd.readouterr().err == "buildr: caf\\udce9\n"
 
 
-def test_without_standard_error_nothing_is_said_and_nothing_breaks(tmp_path: Path) -> None:
+def test_without_standard_error_messages_are_dropped(tmp_path: Path) -> None:
     code = "import os; os.close(2); from buildr.host import console; console.say('x'); print(console.is_terminal())"
     done = python("-c", code, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"False\n")
 
 
 @pytest.mark.parametrize(("term", "answer"), [("xterm", b"True"), ("dumb", b"False")])
-def test_a_terminal_is_one_unless_it_is_dumb(tmp_path: Path, term: str, answer: bytes) -> None:
+def test_a_dumb_terminal_does_not_count(tmp_path: Path, term: str, answer: bytes) -> None:
     code = f"import os; os.environ['TERM'] = {term!r}; from buildr.host import console; print(console.is_terminal())"
     with OnTerminal("-c", code, cwd=tmp_path) as terminal:
         terminal.wait_for(answer)
@@ -102,7 +102,7 @@ SAY = "import os; {environ}; from buildr.host import console; console.{kind}('te
         ("os.environ['TERM'] = 'dumb'", "error", b"buildr: error: text\r\n"),
     ],
 )
-def test_colours_are_for_terminals_whose_user_wants_them(
+def test_colours_depend_on_the_terminal_and_the_user(
     tmp_path: Path, environ: str, kind: str, written: bytes
 ) -> None:
     with OnTerminal("-c", SAY.format(environ=environ, kind=kind), cwd=tmp_path) as terminal:
@@ -120,7 +120,7 @@ console.say("more")
 """
 
 
-def test_on_a_terminal_that_a_guest_uses_each_line_begins_at_the_left(tmp_path: Path) -> None:
+def test_on_a_terminal_in_raw_mode_each_line_begins_at_the_left(tmp_path: Path) -> None:
     with OnTerminal("-c", RAW, cwd=tmp_path) as terminal:
         terminal.wait_for(b"more\r\n")
         assert terminal.all.count(b"\n") == terminal.all.count(b"\r\n") == 3
@@ -131,7 +131,7 @@ HOSTILE = "\x1b]0;pwned\x07\x1b[2J\r\x9b31m\u202egnp.exe\u2028\x00\x7f"
 
 
 @pytest.mark.parametrize("tell", [console.say, console.warn, console.error])
-def test_what_others_wrote_controls_no_terminal(
+def test_text_of_others_cannot_control_the_terminal(
     tell: Callable[[str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     tell(f"a file named {HOSTILE}, and\n\ta second line with ü, 漢 and 👩‍💻")
@@ -143,7 +143,7 @@ def test_what_others_wrote_controls_no_terminal(
     assert said.endswith("\n\ta second line with ü, 漢 and 👩‍💻\n")
 
 
-def test_neither_does_the_text_of_an_unhandled_error(tmp_path: Path) -> None:
+def test_text_of_an_unhandled_error_cannot_control_the_terminal(tmp_path: Path) -> None:
     code = (
         "from buildr.errors import EngineError\n"
         f"raise EngineError('refused: ' + {HOSTILE!r}, message={HOSTILE!r}, hint='a\\nb')"

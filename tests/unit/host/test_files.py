@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_a_file_is_read_whole_also_behind_a_link(tmp_path: Path) -> None:
+def test_a_file_is_read_completely_even_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * SMALL_BYTES)
     (tmp_path / "link").symlink_to("file")
     assert read_file(tmp_path / "link") == b"x" * SMALL_BYTES
     assert read_head(tmp_path / "link", 3) == b"xxx"
 
 
-def test_what_the_kernel_makes_up_has_no_size_and_is_read() -> None:
+def test_kernel_files_without_a_size_are_read() -> None:
     assert read_file("/proc/self/status").startswith(b"Name:")
 
 
@@ -67,7 +67,7 @@ def loop(path: Path) -> None:
         (loop, "Too many levels of symbolic links"),
     ],
 )
-def test_anything_else_is_an_error_with_its_reason(
+def test_other_kinds_of_files_are_an_error_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: object, reason: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path is short
@@ -77,7 +77,7 @@ def test_anything_else_is_an_error_with_its_reason(
         read_file("named")
 
 
-def test_a_pipe_that_a_shell_hands_over_is_read() -> None:
+def test_a_pipe_passed_by_a_shell_is_read() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"A=1\n")
     os.close(writing)
@@ -161,6 +161,6 @@ def opened() -> Iterator[str]:
                     break
 
 
-def test_all_that_opens_files_itself_is_known() -> None:
+def test_all_modules_that_open_files_are_known() -> None:
     known = {module for modules in ELSEWHERE.values() for module in modules}
     assert set(opened()) - known == set(), "read by buildr.host.files, or say here what it opens"

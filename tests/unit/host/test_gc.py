@@ -19,7 +19,7 @@ def _as_it_was() -> object:
 
 
 @pytest.mark.parametrize("collects", [True, False])
-def test_the_collector_is_as_it_was_afterwards(*, collects: bool) -> None:
+def test_the_collector_is_restored_afterwards(*, collects: bool) -> None:
     gc.enable() if collects else gc.disable()
     meanwhile = []
 
@@ -34,7 +34,7 @@ def test_the_collector_is_as_it_was_afterwards(*, collects: bool) -> None:
 
 
 @pytest.mark.parametrize("first", ["", "import gc; gc.disable()\n"])
-def test_an_import_freezes_what_it_makes_and_goes_on_collecting(first: str) -> None:
+def test_an_import_freezes_its_objects_and_keeps_collecting(first: str) -> None:
     code = (
         first + "import gc; was = gc.isenabled(); import buildr\n"
         "assert gc.isenabled() is was\n"

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
         ("-W", "-W "),
     ],
 )
-def test_those_that_change_how_a_script_runs_are_kept(words: str, kept: str) -> None:
+def test_options_that_affect_the_script_are_kept(words: str, kept: str) -> None:
     found = interpreter_options(("python", *words.split(" ")))
     assert found == tuple(kept.split(" ") if kept else ())
 
 
 @pytest.mark.parametrize("options", ["-O", "-OO -X dev", "-W error::UserWarning -bb"])
-def test_they_mean_what_python_itself_takes_them_for(tmp_path: Path, options: str) -> None:
+def test_options_have_the_meaning_of_python(tmp_path: Path, options: str) -> None:
     code = (
         "import sys; from buildr.host.interpreter import interpreter_options as options;"
         "f = sys.flags; print([f.optimize, f.dev_mode, f.bytes_warning, sys.warnoptions, sys._xoptions]);"
@@ -64,7 +64,7 @@ def test_a_python_is_recognized_by_its_name(program: str, python: bool) -> None:
 @pytest.mark.parametrize(
     "command", [["app.py"], ["./app.py"], ["-O", "{folder}/app.py"], ["-m", "app"], ["-Om", "app"]]
 )
-def test_arguments_are_those_of_the_start_whatever_the_script_does(
+def test_arguments_are_those_of_the_start_even_if_the_script_changes_them(
     tmp_path: Path, command: list[str]
 ) -> None:
     (tmp_path / "app.py").write_text(

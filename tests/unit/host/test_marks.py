@@ -29,21 +29,21 @@ def killed(kind: str, engine: str, name: str = "x") -> None:
     subprocess.run([sys.executable, "-c", code], check=False)
 
 
-def test_one_that_is_left_names_its_kind_and_its_engine() -> None:
+def test_a_leftover_mark_has_its_kind_and_engine() -> None:
     killed("run", "docker")
     assert len(marks.left("run", "docker")) == 1
     assert not marks.left("build", "docker")
     assert not marks.left("run", "podman")
 
 
-def test_what_goes_on_is_not_left_and_what_has_ended_leaves_nothing() -> None:
+def test_live_processes_have_no_leftover_marks_and_finished_ones_none() -> None:
     mark = marks.Mark("run", "docker", "x")
     assert not marks.left("run", "docker")
     mark.remove()
     assert not os.listdir(f"{cache.directory()}/marks")
 
 
-def test_two_who_look_at_once_see_the_same() -> None:
+def test_parallel_readers_see_the_same_marks() -> None:
     killed("run", "docker")
     (path,) = marks.left("run", "docker")
     with open(path) as file:
@@ -53,7 +53,7 @@ def test_two_who_look_at_once_see_the_same() -> None:
         assert marks.left("run", "docker") == [path]
 
 
-def test_in_another_pid_namespace_what_goes_on_is_seen_to_go_on() -> None:
+def test_live_processes_are_recognized_in_another_pid_namespace() -> None:
     mark = marks.Mark("build", "docker", "x")
     code = "from buildr.host import marks; print(marks.left('build', 'docker'))"
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
@@ -64,7 +64,7 @@ def test_in_another_pid_namespace_what_goes_on_is_seen_to_go_on() -> None:
     mark.remove()
 
 
-def test_each_machine_sees_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_machine_sees_its_own_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
     killed("run", "docker")
     assert marks.left("run", "docker")
@@ -73,7 +73,7 @@ def test_each_machine_sees_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("cache_home", ["/proc", "/dev/null"])
-def test_where_none_can_be_made_nothing_fails(
+def test_without_a_writable_folder_nothing_fails(
     cache_home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", cache_home)
@@ -83,7 +83,7 @@ def test_where_none_can_be_made_nothing_fails(
     mark.remove()
 
 
-def test_a_run_is_marked_while_it_goes_on_and_leaves_no_mark() -> None:
+def test_a_run_is_marked_and_leaves_no_mark() -> None:
     seen: list[int] = []
 
     def guest(_container: FakeContainer) -> int:
@@ -108,7 +108,7 @@ def test_a_watchdog_that_finishes_the_work_keeps_the_mark_until_it_has_ended() -
     assert len(marks.left("run", "docker")) == 1
 
 
-def test_threads_that_mark_at_once_do_not_disturb_each_other() -> None:
+def test_parallel_threads_have_separate_marks() -> None:
     def mark(number: int) -> None:
         marks.Mark("run", "docker", f"{number}").remove()
 

@@ -52,7 +52,7 @@ def handlers_stay() -> Iterator[None]:
 # Handlers ---------------------------------------------------------------------------------------------
 
 
-def test_previous_handlers_come_back() -> None:
+def test_previous_handlers_are_restored() -> None:
     def own(_number: int, _frame: object) -> None:
         pass
 
@@ -65,14 +65,14 @@ def test_previous_handlers_come_back() -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_previous_handlers_come_back_after_an_error() -> None:
+def test_previous_handlers_are_restored_after_an_error() -> None:
     with pytest.raises(ValueError, match="broken"), Signals():
         raise ValueError("broken")
     # handlers_stay looks
 
 
 @pytest.mark.parametrize("number", HANDLED)
-def test_a_signal_that_was_ignored_stays_ignored(number: int) -> None:
+def test_an_ignored_signal_stays_ignored(number: int) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
         with Signals() as signals:
@@ -102,20 +102,20 @@ def test_off_the_main_thread_nothing_is_installed() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_termination_before_a_container_exists_ends_at_once(number: int) -> None:
+def test_termination_before_a_container_exists_is_immediate(number: int) -> None:
     with pytest.raises(Terminated) as ended, Signals() as signals, signals.raising():
         signal.raise_signal(number)
     assert ended.value.exit_code == 128 + number
 
 
-def test_an_interrupt_before_a_container_exists_ends_at_once() -> None:
+def test_an_interrupt_before_a_container_exists_is_immediate() -> None:
     signals = Signals()
     with pytest.raises(KeyboardInterrupt), signals, signals.raising():
         signal.raise_signal(signal.SIGINT)
     assert signals.interrupts == 1
 
 
-def test_what_the_first_signal_ends_the_next_one_does_not_break_off() -> None:
+def test_a_second_signal_does_not_interrupt_the_unwinding() -> None:
     unwound: list[bool] = []
 
     def unwind() -> None:
@@ -133,7 +133,7 @@ def test_what_the_first_signal_ends_the_next_one_does_not_break_off() -> None:
     assert signals.interrupts == 2
 
 
-def test_a_signal_before_anything_may_be_ended_ends_it_when_it_begins() -> None:
+def test_an_early_signal_takes_effect_at_the_start() -> None:
     begun: list[bool] = []
     with Signals() as signals:
         signal.raise_signal(signal.SIGTERM)
@@ -155,7 +155,7 @@ class Destroyed:
 @pytest.mark.parametrize(
     ("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 3)]
 )
-def test_an_exception_that_python_cannot_raise_is_raised_afterwards_silently(
+def test_an_exception_that_python_drops_is_raised_afterwards(
     number: int, times: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def destroy(signals: Signals) -> None:
@@ -172,7 +172,7 @@ def test_an_exception_that_python_cannot_raise_is_raised_afterwards_silently(
 
 
 @pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGUSR1, signal.SIGUSR2])
-def test_what_only_a_guest_understands_is_dropped_before_there_is_one(number: int) -> None:
+def test_signals_for_the_guest_are_dropped_before_it_exists(number: int) -> None:
     with Signals() as signals:
         signal.raise_signal(number)
         assert signals.received.empty()
@@ -189,7 +189,7 @@ def test_once_a_container_exists_signals_are_collected(number: int) -> None:
         assert signals.received.get_nowait() == number
 
 
-def test_stops_that_come_while_one_waits_are_one_stop() -> None:
+def test_several_pending_stops_are_one_stop() -> None:
     with Signals() as signals:
         signals.collect()
         for _ in range(5):
@@ -199,7 +199,7 @@ def test_stops_that_come_while_one_waits_are_one_stop() -> None:
 
 
 @pytest.mark.parametrize("later", [True, False], ids=["later", "at the same time"])
-def test_a_stop_that_the_user_has_taken_back_is_none(later: bool) -> None:
+def test_a_stop_followed_by_sigcont_is_ignored(later: bool) -> None:
     both = {signal.SIGTSTP, signal.SIGCONT}
     with Signals() as signals:
         signals.collect()
@@ -213,7 +213,7 @@ def test_a_stop_that_the_user_has_taken_back_is_none(later: bool) -> None:
         assert signals.take_stop()
 
 
-def test_a_third_interrupt_gives_up_even_an_orderly_end() -> None:
+def test_a_third_interrupt_aborts_even_a_clean_end() -> None:
     signals = Signals()
     with signals, signals.raising():
         signals.collect()
@@ -284,12 +284,12 @@ def waiting(number: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_interrupts_no_system_call_is_heard_nevertheless(number: int) -> None:
+def test_a_signal_that_interrupts_no_system_call_is_noticed(number: int) -> None:
     with pytest.raises((Terminated, KeyboardInterrupt)), ending_signals(), waiting(number):
         pass
 
 
-def test_another_wakeup_descriptor_hears_of_signals_too() -> None:
+def test_another_wakeup_descriptor_is_notified_too() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer)
@@ -430,7 +430,7 @@ backend = Slow(guest)
 """
 
 
-def test_a_third_interrupt_ends_what_does_not_unwind(tmp_path: Path) -> None:
+def test_a_third_interrupt_ends_a_process_that_does_not_unwind(tmp_path: Path) -> None:
     with ready(tmp_path, app(faults=UNWINDING)) as process:
         process.send_signal(signal.SIGINT)
         assert line(process) == b"unwinding\n"
@@ -452,7 +452,7 @@ finally:
 """
 
 
-def test_an_interrupt_of_a_program_that_leaves_after_one_ends_it_with_its_status(
+def test_an_interrupted_program_ends_with_its_own_status(
     tmp_path: Path,
 ) -> None:
     with ready(tmp_path, app(OBEDIENT, call=LEAVING)) as process:
@@ -475,7 +475,7 @@ threading.Event().wait()
 """
 
 
-def test_a_program_that_goes_on_after_an_interrupt_is_interrupted_as_before(
+def test_a_program_that_continues_after_an_interrupt_can_be_interrupted_again(
     tmp_path: Path,
 ) -> None:
     with ready(tmp_path, app(OBEDIENT, call=CATCHING)) as process:
@@ -546,7 +546,7 @@ def test_a_script_off_the_main_thread_leaves_signals_as_they_are(tmp_path: Path)
         assert end(process).returncode == -signal.SIGTERM
 
 
-def test_cancel_from_another_thread_does_what_ctrl_c_does(tmp_path: Path) -> None:
+def test_cancel_from_another_thread_acts_like_ctrl_c(tmp_path: Path) -> None:
     guest = """\
 container.signals.catch(signal.SIGINT)
 threading.Thread(target=main.cancel).start()
@@ -564,7 +564,7 @@ def test_cancel_without_a_container_does_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_reader_that_has_gone_ends_the_script_by_sigpipe_silently(tmp_path: Path) -> None:
+def test_a_closed_reader_ends_the_script_silently_by_sigpipe(tmp_path: Path) -> None:
     guest = f"""\
 container.signals.catch(signal.SIGUSR1)
 {READY}

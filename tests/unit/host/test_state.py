@@ -29,7 +29,7 @@ def elsewhere() -> str:
     return subprocess.check_output([sys.executable, "-c", code], text=True).strip()
 
 
-def test_it_is_private_and_the_same_for_all() -> None:
+def test_the_key_is_private_and_the_same_for_all_processes() -> None:
     found = state.machine()
     assert len(found) == 32
     assert elsewhere() == found
@@ -39,7 +39,7 @@ def test_it_is_private_and_the_same_for_all() -> None:
     assert os.listdir(state.directory()) == ["key"]
 
 
-def test_processes_that_make_it_at_once_agree() -> None:
+def test_parallel_processes_create_one_key() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert len({*pool.map(lambda _number: elsewhere(), range(8))}) == 1
 
@@ -53,7 +53,7 @@ def test_another_directory_is_another_user(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "damage", ["short", "long", "open", "link", "fifo", "folder", "writable folder"]
 )
-def test_one_that_others_may_know_is_none(home: Path, tmp_path: Path, damage: str) -> None:
+def test_a_key_readable_by_others_is_not_used(home: Path, tmp_path: Path, damage: str) -> None:
     home.mkdir(parents=True)
     key = home / "key"
     if damage == "link":
@@ -84,7 +84,7 @@ def test_a_home_that_cannot_be_written_is_not_an_error(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a folder of another user's takes root")
-def test_under_sudo_nothing_is_made_in_the_user_s_home(
+def test_under_sudo_nothing_is_created_in_the_user_s_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -95,9 +95,7 @@ def test_under_sudo_nothing_is_made_in_the_user_s_home(
     assert not list(home.iterdir())
 
 
-def test_a_home_that_is_not_there_is_not_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_home_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "nobody" / "here"))
     assert state.machine()

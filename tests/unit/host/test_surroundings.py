@@ -31,7 +31,7 @@ def limit(which: int, most: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(which, (most, most))
 
 
-def test_without_another_thread_the_script_says_so_and_ends(tmp_path: Path) -> None:
+def test_a_missing_thread_is_reported(tmp_path: Path) -> None:
     """As with `ulimit -u`, which does not hold for root."""
     (tmp_path / "app.py").write_text(app("return 3", faults=NO_THREADS))
     done = python("app.py", cwd=tmp_path)
@@ -41,7 +41,7 @@ def test_without_another_thread_the_script_says_so_and_ends(tmp_path: Path) -> N
     assert b"Traceback" not in done.stderr
 
 
-def test_few_open_files_are_named_as_what_is_missing(tmp_path: Path) -> None:
+def test_too_few_open_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(app("return 3"))
     done = python("app.py", cwd=tmp_path, preexec_fn=limit(resource.RLIMIT_NOFILE, 8))
     assert done.returncode == 125
@@ -55,7 +55,7 @@ def test_few_open_files_are_named_as_what_is_missing(tmp_path: Path) -> None:
     [("app.py",), ("-m", "buildr", "run", "app.py"), ("-m", "buildr", "containerfile", "app.py")],
     ids=["python", "run", "containerfile"],
 )
-def test_a_directory_that_was_removed_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_removed_directory_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
     script = tmp_path / "app.py"
     script.write_text(app("return 3"))
     gone = tmp_path / "gone"
@@ -70,9 +70,7 @@ def test_a_directory_that_was_removed_is_named(tmp_path: Path, words: tuple[str,
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_pythoninspect_asks_for_no_prompt_when_the_script_has_ended_in_its_container(
-    tmp_path: Path, status: int
-) -> None:
+def test_pythoninspect_opens_no_prompt_after_a_run(tmp_path: Path, status: int) -> None:
     call = "import atexit; atexit.register(print, 'exit function'); main()"
     (tmp_path / "app.py").write_text(app(f"return {status}", call=call))
     done = python("app.py", cwd=tmp_path, env={"PYTHONINSPECT": "1"}, stdin=b"print('prompt')\n")
@@ -99,7 +97,7 @@ def test_pythoninspect_asks_for_no_prompt_when_the_script_has_ended_in_its_conta
         (OSError(errno.EROFS, os.strerror(errno.EROFS), "/ro"), "/ro: Read-only file system"),
     ],
 )
-def test_an_error_of_the_surroundings_is_one_message_and_125(
+def test_an_error_of_the_environment_is_one_message_and_125(
     error: Exception, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def action(_signals: Signals) -> int:
@@ -119,5 +117,5 @@ def test_an_error_of_the_surroundings_is_one_message_and_125(
         KeyError(),
     ],
 )
-def test_a_fault_of_ours_is_none_of_the_surroundings(error: Exception) -> None:
+def test_an_internal_error_is_not_an_error_of_the_environment(error: Exception) -> None:
     assert explained(error) is None

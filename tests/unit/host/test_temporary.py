@@ -48,7 +48,7 @@ def name(*, namespace: str = "", pid: str = "4194305", start: str = "1") -> str:
     return f"{temporary.PREFIX}{namespace or pid_namespace()}-{pid}-{start}-x"
 
 
-def test_a_folder_is_the_user_s_alone_and_goes_at_the_end(place: Path) -> None:
+def test_a_folder_is_private_and_removed_at_the_end(place: Path) -> None:
     with temporary.folder() as path:
         assert Path(path).parent == place
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
@@ -70,7 +70,7 @@ def test_the_next_run_removes_the_folder_of_a_killed_process(place: Path) -> Non
     assert os.listdir(place) == []
 
 
-def test_a_process_that_its_parent_has_not_collected_has_ended(place: Path) -> None:
+def test_a_zombie_counts_as_ended(place: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         start = start_time(str(process.pid))
         (place / name(pid=str(process.pid), start=start)).mkdir()
@@ -79,7 +79,7 @@ def test_a_process_that_its_parent_has_not_collected_has_ended(place: Path) -> N
         assert os.listdir(place) == []
 
 
-def test_what_is_not_certainly_left_behind_stays(place: Path) -> None:
+def test_doubtful_folders_are_kept(place: Path) -> None:
     kept = [
         name(namespace="1"),
         f"{temporary.PREFIX}x",
@@ -97,14 +97,16 @@ def test_what_is_not_certainly_left_behind_stays(place: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_another_user_s_folder_stays(place: Path) -> None:
+def test_another_user_s_folder_is_kept(place: Path) -> None:
     (place / name()).mkdir()
     os.chown(place / name(), 65534, 65534)
     temporary.sweep()
     assert os.listdir(place) == [name()]
 
 
-def test_a_place_that_is_not_there_is_none(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_temporary_directory_is_skipped(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TMPDIR", str(place / "nowhere"))
     monkeypatch.setenv("TMP", str(place))
     (place / name()).mkdir()

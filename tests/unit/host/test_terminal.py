@@ -59,7 +59,7 @@ def test_on_a_terminal_the_guest_gets_one_and_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", ["0</dev/null", "1>/dev/null", "2>/dev/null"])
-def test_a_stream_that_is_not_a_terminal_keeps_the_terminal_from_the_guest(
+def test_a_redirected_stream_disables_the_terminal_of_the_guest(
     tmp_path: Path, stream: str
 ) -> None:
     write(tmp_path, "return 10 + container.spec.tty")
@@ -91,7 +91,7 @@ def test_a_stream_that_is_not_a_terminal_has_no_size() -> None:
 # Keys -------------------------------------------------------------------------------------------------
 
 
-def test_keys_reach_the_guest_one_by_one_and_as_they_are(tmp_path: Path) -> None:
+def test_keys_reach_the_guest_immediately_and_unchanged(tmp_path: Path) -> None:
     write(tmp_path, ECHO)
     with OnTerminal("app.py", cwd=tmp_path) as script:
         script.wait_for(b"ready")
@@ -101,14 +101,14 @@ def test_keys_reach_the_guest_one_by_one_and_as_they_are(tmp_path: Path) -> None
         assert script.end() == 3
 
 
-def test_output_is_not_changed_on_its_way(tmp_path: Path) -> None:
+def test_output_is_passed_through_unchanged(tmp_path: Path) -> None:
     write(tmp_path, 'container.stdout.write(b"one\\ntwo\\r\\nthree")\nreturn 0')
     with OnTerminal("app.py", cwd=tmp_path) as script:
         script.wait_for(b"one\ntwo\r\nthree")
         assert script.end() == 0
 
 
-def test_the_terminal_is_put_back_at_the_end(tmp_path: Path) -> None:
+def test_the_terminal_is_restored_at_the_end(tmp_path: Path) -> None:
     write(tmp_path, ECHO)
     with OnTerminal("app.py", cwd=tmp_path) as script:
         before = script.modes()
@@ -126,7 +126,7 @@ def test_the_terminal_is_put_back_at_the_end(tmp_path: Path) -> None:
         'backend.fail("resize", EngineLostError("gone"))\nbackend.fail("state", EngineLostError("gone"))',
     ],
 )
-def test_the_terminal_is_put_back_after_an_error(tmp_path: Path, faults: str) -> None:
+def test_the_terminal_is_restored_after_an_error(tmp_path: Path, faults: str) -> None:
     write(tmp_path, "container.signals.wait()", faults=faults)
     with OnTerminal("app.py", cwd=tmp_path) as script:
         before = script.modes()
@@ -160,7 +160,7 @@ backend = Deaf(guest)
     ],
     ids=["SIGTERM", "SIGHUP", "two interrupts", "three interrupts"],
 )
-def test_the_terminal_is_put_back_whatever_signal_ends_the_run(
+def test_the_terminal_is_restored_after_any_signal(
     tmp_path: Path, number: int, faults: str, times: int, status: int
 ) -> None:
     write(tmp_path, STUBBORN, faults=faults)
@@ -179,7 +179,7 @@ def test_the_terminal_is_put_back_whatever_signal_ends_the_run(
 # Interrupts -------------------------------------------------------------------------------------------
 
 
-def test_the_interrupt_key_stays_the_hosts(tmp_path: Path) -> None:
+def test_the_interrupt_key_belongs_to_the_host(tmp_path: Path) -> None:
     write(tmp_path, WAIT)
     with OnTerminal("app.py", cwd=tmp_path) as script:
         before = script.modes()
@@ -199,7 +199,7 @@ def test_an_option_passes_the_interrupt_key_to_the_guest(tmp_path: Path) -> None
         assert script.end() == 3
 
 
-def test_the_suspend_key_stops_the_host_with_its_terminal_put_back(tmp_path: Path) -> None:
+def test_the_suspend_key_stops_the_host_with_its_terminal_restored(tmp_path: Path) -> None:
     write(tmp_path, ECHO)
     with OnTerminal("app.py", cwd=tmp_path) as script:
         before = script.modes()
@@ -220,7 +220,7 @@ def test_the_suspend_key_stops_the_host_with_its_terminal_put_back(tmp_path: Pat
 # Size -------------------------------------------------------------------------------------------------
 
 
-def test_the_guests_terminal_has_the_hosts_size_from_its_start(tmp_path: Path) -> None:
+def test_the_guest_s_terminal_starts_with_the_host_s_size(tmp_path: Path) -> None:
     guest = """\
 container.signals.catch(signal.SIGWINCH)
 if container.terminal_size is None:

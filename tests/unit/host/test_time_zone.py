@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
         ("../../etc/passwd", TimeZone("../../etc/passwd", "")),
     ],
 )
-def test_a_variable_is_handed_on_with_its_rule(value: str, zone: TimeZone) -> None:
+def test_a_variable_is_passed_on_with_its_rule(value: str, zone: TimeZone) -> None:
     assert time_zone.time_zone({"TZ": value}) == zone
 
 
@@ -46,7 +46,7 @@ def test_a_variable_is_handed_on_with_its_rule(value: str, zone: TimeZone) -> No
         (None, None),
     ],
 )
-def test_without_one_it_is_the_machines_own(
+def test_the_default_time_zone_is_that_of_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str | None, zone: TimeZone | None
 ) -> None:
     local = tmp_path / "localtime"
@@ -57,14 +57,14 @@ def test_without_one_it_is_the_machines_own(
     assert found == zone or (zone is None and found is None)
 
 
-def test_a_copy_without_a_name_is_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unnamed_copy_becomes_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "localtime").write_bytes((ZONES / "Asia/Kolkata").read_bytes())
     monkeypatch.setattr(time_zone, "LOCAL", str(tmp_path / "localtime"))
     assert time_zone.time_zone({}) == TimeZone("IST-5:30")
 
 
 @pytest.mark.parametrize("data", [b"", b"text\n", b"TZif2", b"TZif\0\n"])
-def test_a_file_that_is_not_one_of_a_zone_has_no_rule(
+def test_an_invalid_zone_file_has_no_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     (tmp_path / "localtime").write_bytes(data)
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_one_of_a_zone_has_no_rule(
     assert time_zone.time_zone({}) is None
 
 
-def test_every_zone_has_a_rule_or_none_at_all() -> None:
+def test_every_zone_has_a_valid_rule_or_none() -> None:
     for name in sorted(zoneinfo.available_timezones()):
         rule = time_zone.named(name).rule
         assert rule is None or "\n" not in rule

@@ -205,7 +205,7 @@ def test_without_the_cache_it_is_built_again() -> None:
     assert backend.image(first) is None
 
 
-def test_an_image_that_somebody_removed_is_built_again() -> None:
+def test_a_removed_image_is_built_again() -> None:
     backend = FakeBackend()
     image = backend.image(ensure(backend))
     assert image is not None

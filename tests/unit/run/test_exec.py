@@ -84,9 +84,7 @@ def test_options_say_what_it_finds(backend: FakeBackend, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("words", [(), ("hello",), ("-e", "=1", "hello", "true")])
-def test_a_command_line_that_makes_no_sense_is_refused(
-    backend: FakeBackend, words: tuple[str, ...]
-) -> None:
+def test_an_invalid_command_line_is_refused(backend: FakeBackend, words: tuple[str, ...]) -> None:
     assert command(backend, *words).exit_code == 2
     assert backend.executed == []
 

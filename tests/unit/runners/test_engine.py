@@ -603,7 +603,7 @@ def test_an_image_that_vanishes_again_is_an_error() -> None:
         (CommandNotFoundError("no"), 127),
     ],
 )
-def test_an_error_is_reported_and_gives_its_status(
+def test_an_error_is_reported_and_determines_the_status(
     error: BuildrError, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def action(_signals: Signals) -> int:

@@ -332,7 +332,7 @@ def test_variables_that_podman_reads_otherwise_are_named_without_their_values(
 
 
 @given(st.lists(TEXT.filter(lambda text: text not in ("", ";")), min_size=1, max_size=4))
-def test_arguments_come_back_as_they_were(words: list[str]) -> None:
+def test_arguments_survive_a_round_trip(words: list[str]) -> None:
     [line] = values(container(tuple(words)), "Exec")
     assert [systemd.expand(word) for word in systemd.split(line)] == words
 

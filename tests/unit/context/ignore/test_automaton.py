@@ -27,7 +27,7 @@ paths = st.text(st.sampled_from("ab/1é\n"), max_size=12)
 
 
 @given(st.lists(patterns, min_size=1, max_size=3), paths)
-def test_it_matches_what_re_matches(texts: list[str], path: str) -> None:
+def test_the_automaton_agrees_with_re(texts: list[str], path: str) -> None:
     found = []
     for text in texts:
         try:
@@ -49,11 +49,11 @@ def test_it_matches_what_re_matches(texts: list[str], path: str) -> None:
         ("a/*/*.o", False),
     ],
 )
-def test_a_pattern_with_one_wildcard_of_a_kind_is_left_to_re(text: str, simple: bool) -> None:
+def test_simple_patterns_are_left_to_re(text: str, simple: bool) -> None:
     assert is_simple(Pattern(text).pieces) is simple
 
 
-def test_an_anchor_stands_beside_one_wildcard_alone() -> None:
+def test_an_anchor_requires_a_single_wildcard() -> None:
     assert not is_certain(Pattern("a*\\b").pieces)
     with pytest.raises(ContextError, match="cannot be combined with several wildcards"):
         IgnoreRules.parse("*a*\\b\n")
@@ -80,7 +80,7 @@ print(rules.excludes(sys.argv[2]), rules.may_reinclude(sys.argv[2]))
 
 
 @pytest.mark.parametrize(("pattern", "path"), HOSTILE)
-def test_no_pattern_takes_for_ever(pattern: str, path: str) -> None:
+def test_no_pattern_takes_forever(pattern: str, path: str) -> None:
     """In a process of its own: ``re`` cannot be interrupted."""
     command = [sys.executable, "-c", JUDGE, pattern, path]
     assert subprocess.run(command, check=True, timeout=SECONDS, capture_output=True).stdout

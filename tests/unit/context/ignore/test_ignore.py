@@ -200,9 +200,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("text", "path", "out"), VERDICTS + OUR_VERDICTS)
-def test_a_path_is_left_out_exactly_where_docker_leaves_it_out(
-    text: str, path: str, out: bool
-) -> None:
+def test_a_path_is_excluded_exactly_as_by_docker(text: str, path: str, out: bool) -> None:
     assert IgnoreRules.parse(text).excludes(path) is out
 
 
@@ -218,13 +216,13 @@ def test_an_invalid_pattern_is_reported_with_file_line_and_pattern() -> None:
     assert "/p/.dockerignore, line 4: 'a[b' is not a valid pattern" in caught.value.what
 
 
-def test_the_context_itself_is_never_left_out() -> None:
+def test_the_context_itself_is_never_excluded() -> None:
     rules = IgnoreRules.parse("**\n*\n.")
     assert not rules.excludes(".")
     assert not rules.excludes("")
 
 
-def test_no_warning_of_pythons_re_escapes_from_a_class() -> None:
+def test_character_classes_cause_no_warnings_of_re() -> None:
     assert IgnoreRules.parse("[[a&&~~||]").excludes("&")
 
 
@@ -234,7 +232,7 @@ def test_bytes_that_are_not_utf8_match_themselves() -> None:
     assert not rules.excludes(os.fsdecode(b"\xfex"))
 
 
-def test_a_very_deep_path_is_judged() -> None:
+def test_a_very_deep_path_is_matched() -> None:
     assert IgnoreRules.parse("a/a").excludes("/".join("a" * 3000))
 
 
@@ -274,7 +272,7 @@ def test_a_very_deep_path_is_judged() -> None:
         ("*\n!s\\rc/a.py", "src", True),
     ],
 )
-def test_an_excluded_folder_is_entered_only_where_something_may_come_back(
+def test_an_excluded_folder_is_entered_only_if_an_exception_may_match(
     text: str, folder: str, entered: bool
 ) -> None:
     rules = IgnoreRules.parse(text)
@@ -301,7 +299,7 @@ def judged(patterns: list[str], path: str) -> bool:
 
 
 @given(st.lists(st.lists(PARTS, min_size=1, max_size=3).map("/".join), max_size=4), PATHS)
-def test_without_exceptions_docker_py_judges_the_same(patterns: list[str], path: str) -> None:
+def test_docker_py_agrees_without_exceptions(patterns: list[str], path: str) -> None:
     # docker-py looks at one folder above only, hence the loop; and it has no "**" for folders alone.
     expected = any(judged(patterns, prefix) for prefix in prefixes(path))
     assert IgnoreRules.parse("\n".join(patterns)).excludes(path) is expected
@@ -311,9 +309,7 @@ FLAT = PARTS.filter(lambda part: "**" not in part)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "!"]), FLAT).map("".join), max_size=5), NAMES)
-def test_at_the_top_of_the_context_docker_py_judges_exceptions_the_same(
-    patterns: list[str], name: str
-) -> None:
+def test_docker_py_agrees_about_exceptions_at_the_top_level(patterns: list[str], name: str) -> None:
     expected = judged(patterns, name)
     assert IgnoreRules.parse("\n".join(patterns)).excludes(name) is expected
 
@@ -327,7 +323,7 @@ LINES = st.lists(
 
 
 @given(LINES, PATHS)
-def test_nothing_that_travels_lies_in_a_folder_that_is_not_entered(text: str, path: str) -> None:
+def test_folders_that_are_not_entered_contain_no_included_file(text: str, path: str) -> None:
     rules = IgnoreRules.parse(text)
     if not rules.excludes(path):
         above = prefixes(path)[:-1]
@@ -335,7 +331,7 @@ def test_nothing_that_travels_lies_in_a_folder_that_is_not_entered(text: str, pa
 
 
 @given(LINES, st.lists(PATHS, max_size=6))
-def test_the_order_of_questions_changes_no_verdict(text: str, paths: list[str]) -> None:
+def test_results_do_not_depend_on_the_order_of_queries(text: str, paths: list[str]) -> None:
     rules = IgnoreRules.parse(text)
     first = [rules.excludes(path) for path in paths]
     for path in reversed(paths):
@@ -345,7 +341,7 @@ def test_the_order_of_questions_changes_no_verdict(text: str, paths: list[str]) 
 
 
 @given(st.text(alphabet="ab*?/.![]^-\\# \n\t\u00e9:d", max_size=30), PATHS)
-def test_any_text_gives_rules_or_one_clear_error(text: str, path: str) -> None:
+def test_any_text_is_parsed_or_one_clear_error(text: str, path: str) -> None:
     try:
         verdict = str(IgnoreRules.parse(text).excludes(path))
     except ContextError as error:
@@ -365,7 +361,7 @@ def test_any_text_gives_rules_or_one_clear_error(text: str, path: str) -> None:
         (["[]a]"], "]", None),
     ],
 )
-def test_these_are_the_differences_from_docker_py(
+def test_the_differences_from_docker_py_are_known(
     patterns: list[str], path: str, docker: bool | None
 ) -> None:
     """docs/decisions.md lists them, too."""
@@ -390,7 +386,7 @@ def test_without_an_ignore_file_there_are_no_rules(tmp_path: Path) -> None:
     assert find_rules(tmp_path) is None
 
 
-def test_containerignore_goes_before_dockerignore(tmp_path: Path) -> None:
+def test_containerignore_precedes_dockerignore(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_text("a")
     (tmp_path / ".containerignore").write_text("b")
     rules = find_rules(tmp_path)
@@ -399,7 +395,7 @@ def test_containerignore_goes_before_dockerignore(tmp_path: Path) -> None:
     assert rules.source == str(tmp_path / ".containerignore")
 
 
-def test_dockerignore_alone_applies(tmp_path: Path) -> None:
+def test_dockerignore_applies_without_containerignore(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_text("a")
     rules = find_rules(tmp_path)
     assert rules is not None
@@ -407,7 +403,7 @@ def test_dockerignore_alone_applies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".dockerignore", ".containerignore"])
-def test_the_ignore_file_of_a_containerfile_goes_before_those_of_the_context(
+def test_the_ignore_file_of_a_containerfile_precedes_those_of_the_context(
     tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / ".containerignore").write_text("a")
@@ -418,7 +414,7 @@ def test_the_ignore_file_of_a_containerfile_goes_before_those_of_the_context(
     assert (rules.excludes("a"), rules.excludes("b")) == (False, True)
 
 
-def test_of_both_beside_a_containerfile_the_engines_take_dockerignore(tmp_path: Path) -> None:
+def test_beside_a_containerfile_dockerignore_has_precedence(tmp_path: Path) -> None:
     (tmp_path / "Containerfile.containerignore").write_text("a")
     (tmp_path / "Containerfile.dockerignore").write_text("b")
     rules = find_rules(tmp_path, tmp_path / "Containerfile")
@@ -426,14 +422,14 @@ def test_of_both_beside_a_containerfile_the_engines_take_dockerignore(tmp_path: 
     assert (rules.excludes("a"), rules.excludes("b")) == (False, True)
 
 
-def test_an_empty_ignore_file_is_one_and_leaves_nothing_out(tmp_path: Path) -> None:
+def test_an_empty_ignore_file_excludes_nothing(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_bytes(b"")
     rules = find_rules(tmp_path)
     assert rules is not None
     assert not rules.excludes(".git")
 
 
-def test_a_file_of_exceptions_alone_keeps_the_defaults(tmp_path: Path) -> None:
+def test_an_ignore_file_with_only_exceptions_keeps_the_defaults(tmp_path: Path) -> None:
     (tmp_path / ".containerignore").write_text("\ufeff# asked for\n!tests/server.key\n!.venv\n")
     found = read_ignore_file(tmp_path)
     assert found is not None
@@ -445,7 +441,7 @@ def test_a_file_of_exceptions_alone_keeps_the_defaults(tmp_path: Path) -> None:
     assert rules.markers
 
 
-def test_eject_writes_the_defaults_beside_exceptions_alone() -> None:
+def test_eject_adds_the_defaults_to_a_file_with_only_exceptions() -> None:
     text = ignore_text("!tests/server.key\n", sent=["app.py"], held_back=[], secrets=False)
     rules = IgnoreRules.parse(text)
     assert rules.excludes("context/node_modules")
@@ -487,7 +483,7 @@ def test_an_ignore_file_that_is_a_folder_is_an_error_that_names_it(tmp_path: Pat
         ".#app.py",
     ],
 )
-def test_the_defaults_leave_out_what_no_program_needs(path: str) -> None:
+def test_the_defaults_exclude_files_that_no_program_needs(path: str) -> None:
     assert default_rules().excludes(path)
 
 
@@ -511,5 +507,5 @@ def test_the_defaults_leave_out_what_no_program_needs(path: str) -> None:
         ".cache/model.bin",
     ],
 )
-def test_the_defaults_let_travel_what_a_program_may_need(path: str) -> None:
+def test_the_defaults_include_files_that_a_program_may_need(path: str) -> None:
     assert not default_rules().excludes(path)
