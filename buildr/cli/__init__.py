@@ -21,8 +21,10 @@ from buildr.cli.doctor import doctor
 from buildr.cli.eject import eject
 from buildr.cli.exec import exec_
 from buildr.cli.help import help_
+from buildr.cli.images import images
 from buildr.cli.init import init
 from buildr.cli.logs import logs
+from buildr.cli.port import port
 from buildr.cli.prune import prune
 from buildr.cli.ps import ps
 from buildr.cli.push import push
@@ -82,7 +84,7 @@ def app() -> None:
 
 _COMMANDS = (
     *(init, run, shell, build, push, containerfile, eject, quadlet),
-    *(ps, logs, exec_, stop, prune),
+    *(ps, logs, exec_, port, stop, images, prune),
     *(config, doctor, base, completion, help_),
 )
 for _command in _COMMANDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,11 +22,13 @@ from buildr.cli.options import (
 )
 from buildr.cli.target import Target, function_option
 from buildr.cli.values import in_words_of
+from buildr.host.documents import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from buildr.engines.containers import Containers
+    from buildr.engines.images import Images
     from buildr.engines.protocol import Backend
     from buildr.host.signals import Signals
     from buildr.plan.project import Project
@@ -39,6 +42,14 @@ no_cache_option = (
     ),
 )
 
+json_option = (
+    option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print id, digest, reference, layers and seconds as JSON; the digest is that of a push.",
+    ),
+)
 _sbom = (
     option(
         "--sbom",
@@ -56,6 +67,7 @@ _sbom = (
     function_option,
     build_options,
     no_cache_option,
+    json_option,
     _sbom,
     image_options,
     publish_option,
@@ -71,6 +83,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     module: str | None,
     function: str | None,
     no_cache: bool,
+    as_json: bool,
     sbom: str | None,
     backend: str | None,
     **values: Any,
@@ -84,6 +97,8 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
 
     target = Target(context, values, script=script, module=module, function=function)
     request = Request(backend=backend, cache=not no_cache)
+    if as_json and sbom == "-":
+        raise click.UsageError("--json and --sbom - both write to standard output: name a file.")
 
     def build_image(_signals: Signals) -> int:
         if sbom:
@@ -94,10 +109,19 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
             context,
             target,
             request,
-            lambda engine, project, image: _report(engine, project, image, sbom),
+            lambda engine, project, built: _report(engine, project, built, sbom, as_json),
         )
 
     context.exit(exit_status_of(build_image))
+
+
+class Built(Struct, frozen=True, kw_only=True):
+    """An image, and how it came about."""
+
+    image: str
+    digest: str
+    """That of a push; empty: not known, or not pushed."""
+    seconds: float
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -113,7 +137,7 @@ def build_target(
     context: click.Context,
     target: Target,
     request: Request,
-    report: Callable[[Backend, Project, str], None],
+    report: Callable[[Backend, Project, Built], None],
 ) -> int:
     """Build, and publish if asked for; return the command's status.
 
@@ -121,7 +145,7 @@ def build_target(
         context: of the command.
         target: what to build.
         request: how.
-        report: called with the engine, the project and the image's id.
+        report: called with the engine, the project and the image.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -156,18 +180,40 @@ def build_target(
         )
         engine = registry.connect(choices.builder, say)
         try:
-            report(engine, project, build_and_publish(engine, project, say, cache=request.cache))
+            started = time.monotonic()
+            made = build_and_publish(engine, project, say, cache=request.cache)
+            seconds = time.monotonic() - started
+            report(engine, project, Built(image=made.image, digest=made.digest, seconds=seconds))
         finally:
             engine.close()
     return 0
 
 
-def _report(engine: Containers, project: Project, image: str, sbom: str | None) -> None:
+def print_json(engine: Images, project: Project, built: Built) -> None:
+    """Print what was built as a document."""
+    stored = engine.image(built.image)
+    document = {
+        "id": built.image,
+        "digest": built.digest or None,
+        "reference": project.reference,
+        "layers": stored.layers if stored else None,
+        "seconds": round(built.seconds, 3),
+    }
+    click.echo(json_text(document))
+
+
+def _report(
+    engine: Backend, project: Project, built: Built, sbom: str | None, as_json: bool
+) -> None:
+    image = built.image
     listed = _sbom_of(engine, project.reference, image) if sbom else ""
     if sbom and sbom != "-":
         _write(sbom, listed)
     elif sbom:
         click.echo(listed)
+        return
+    if as_json:
+        print_json(engine, project, built)
         return
     click.echo(image if project.package.quiet else f"{project.reference} {image}")
 

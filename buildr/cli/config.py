@@ -10,6 +10,7 @@ import click
 
 from buildr.cli.command import Command, completing, option
 from buildr.cli.options import ignore_option, module_option, options
+from buildr.cli.output import echo
 from buildr.cli.table import table
 from buildr.cli.target import function_option
 from buildr.cli.values import file_use
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from buildr.config import FileUse, Settings
     from buildr.host.signals import Signals
     from buildr.options import Mount
+    from buildr.plan.entry import Entry
+    from buildr.plan.project import Project
 
 _HIDDEN = "…"
 _own_options = (
-    option("--json", "as_json", is_flag=True, help="Print the options as JSON."),
+    option("-a", "--all", "everything", is_flag=True, help="Also show what has its default."),
+    option("--json", "as_json", is_flag=True, help="Print every option as JSON."),
     option("--show-env", is_flag=True, help="Also show the values of runtime.env."),
 )
 
@@ -41,19 +45,23 @@ def config(
     function: str | None,
     **values: Any,
 ) -> None:
-    """Show each option, its value, and where it comes from.
+    """Show the options that are set, and what follows from them.
 
-    That is the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and not run, so
-    that computed values are not shown), [tool.buildr] in pyproject.toml, the default. Flags of other
-    commands take precedence over all of them. What the project asks for beyond its own folder and
-    a private network is listed below them.
+    Each option says where it comes from, the first of: a BUILDR_… variable, the decorator of SCRIPT (which is read and
+    not run, so that computed values are not shown), [tool.buildr] in pyproject.toml, the default. Flags
+    of other commands take precedence over all of them. What the project asks for beyond its own
+    folder and a private network is listed below them.
+
+    For a SCRIPT the base image with its Python, the source of its dependencies and the root of its
+    project are shown, too.
     """
+    from buildr.config.layers import DEFAULT
     from buildr.host import console
     from buildr.host.exit_status import exit_status_of
 
     def action(_signals: Signals) -> int:
         file = file_use(values)
-        settings, notes = _settings((script, module, function), file)
+        entry, settings, notes = _settings((script, module, function), file)
         for note in notes:
             console.say(note)
         rows = [
@@ -69,10 +77,14 @@ def config(
             ]
             click.echo(json_text(documents))
         else:
-            for line in table([("OPTION", "VALUE", "FROM"), *map(_shown, rows)]):
-                click.echo(line)
-            for line in _asks(settings):
-                click.echo(line)
+            shown = [row for row in rows if values["everything"] or row[2] != DEFAULT]
+            if shown:
+                for line in table([("OPTION", "VALUE", "FROM"), *map(_shown, shown)]):
+                    click.echo(line)
+            else:
+                click.echo("No option is set: --all shows their defaults.")
+            for line in (*_outcome(entry, settings), *_asks(settings)):
+                echo(line)
         return 0
 
     context.exit(exit_status_of(action))
@@ -80,8 +92,8 @@ def config(
 
 def _settings(
     named: tuple[str | None, str | None, str | None], file: FileUse
-) -> tuple[Settings, tuple[str, ...]]:
-    """Return the options that hold, and what is not known of the decorator's.
+) -> tuple[Entry | None, Settings, tuple[str, ...]]:
+    """Return the program, the options that hold, and what is not known of the decorator's.
 
     Args:
         named: a script, a module, a decorated function.
@@ -93,10 +105,43 @@ def _settings(
 
     script, module, function = named
     if script is None and module is None:
-        return settle_here(Layer(origin=""), file), ()
+        return None, settle_here(Layer(origin=""), file), ()
     entry = target.find(script, module)
     found = read_decorator_of(entry, function)
-    return settle(entry, found.layer, file=file), found.notes
+    return entry, settle(entry, found.layer, file=file), found.notes
+
+
+def _outcome(entry: Entry | None, settings: Settings) -> Iterator[str]:
+    """Yield the lines that say what follows from the options, as far as that is known without an engine."""
+    from buildr.config.trust import is_allowed
+    from buildr.errors import BuildrError
+    from buildr.plan.project import plan
+
+    if entry is None:
+        yield f"\nroot          {settings.project}"
+        return
+    if settings.asks and not is_allowed(settings):
+        return  # no file is read that the project names and the user has not agreed to
+    try:
+        found = plan(entry, settings.package, env_files=settings.runtime.env_file)
+    except BuildrError as error:
+        yield f"\nNo image can be made: {error}"
+        return
+    installs = found.dependencies is not None and found.dependencies.files
+    source = found.recipe.dependencies_source if installs else "nothing is installed"
+    yield f"\nroot          {found.context}"
+    yield f"image         {found.reference}"
+    yield f"python        {_python(found)}"
+    yield f"base image    {found.dockerfile or found.recipe.base_image}"
+    yield f"dependencies  {source}"
+
+
+def _python(project: Project) -> str:
+    """Return the version of Python that an image of a project has."""
+    name, _, tag = project.recipe.base_image.rpartition(":")
+    if project.dockerfile or not name.endswith("/library/python"):
+        return "that of the base image"
+    return tag.partition("-")[0]
 
 
 def _asks(settings: Settings) -> Iterator[str]:

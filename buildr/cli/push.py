@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.build import Request, build_target, no_cache_option
+from buildr.cli.build import Built, Request, build_target, json_option, no_cache_option, print_json
 from buildr.cli.command import Command, completing
 from buildr.cli.options import (
     backend_option,
@@ -32,19 +32,21 @@ if TYPE_CHECKING:
     function_option,
     build_options,
     no_cache_option,
+    json_option,
     image_options,
     backend_option,
     output_options,
     project_options,
 )
 @click.pass_context
-def push(
+def push(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     context: click.Context,
     /,
     script: str | None,
     module: str | None,
     function: str | None,
     no_cache: bool,
+    as_json: bool,
     backend: str | None,
     **values: Any,
 ) -> None:
@@ -59,10 +61,10 @@ def push(
     request = Request(backend=backend, cache=not no_cache, publish=True)
 
     def push_image(_signals: Signals) -> int:
-        return build_target(context, target, request, _report)
+        return build_target(context, target, request, print_json if as_json else _report)
 
     context.exit(exit_status_of(push_image))
 
 
-def _report(_engine: Engine, project: Project, _image: str) -> None:
+def _report(_engine: Engine, project: Project, _built: Built) -> None:
     click.echo(project.reference)

@@ -118,13 +118,23 @@ class Containers(Engine, Protocol):
         """
         ...
 
-    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+    def logs(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+    ) -> Attachment:
         """Read what the container has written so far; go on with new output if ``follow``.
 
         Args:
             container: its id.
             follow: whether to wait for more.
             tail: how many of the last lines are enough; ``None``: all of it.
+            since: only what was written from then on, in seconds since the epoch; ``None``: all of it.
+            timestamps: whether each line begins with its time, by RFC 3339, and a blank.
         """
         ...
 

@@ -129,6 +129,8 @@ class Image(Struct, frozen=True, kw_only=True):
     workdir: str = ""
     volumes: tuple[str, ...] = ()
     """Paths for which each container gets a volume of its own."""
+    layers: int = 0
+    """How many layers it has; 0: not known, as in lists."""
     triggers: tuple[str, ...] = ()
     """Instructions that every build on top of it runs (``ONBUILD``)."""
     size: int = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from buildr.engines.progress import Progress
 from buildr.engines.records import PushRequest
 from buildr.errors import Message, OptionError, OptionName
@@ -19,19 +21,29 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 
+class Published(Struct, frozen=True):
+    """An image that was built, and pushed if its options say so."""
+
+    image: str
+    """Its id."""
+    digest: str = ""
+    """Under which the registry has it; empty: it was not pushed, or the engine does not report that."""
+
+
 def build_and_publish(
     backend: Backend, project: Project, say: Callable[[str], None], *, cache: bool = True
-) -> str:
-    """Return the id of the project's image, pushed if its options say so."""
+) -> Published:
+    """Build the project's image, and push it if its options say so."""
     package = project.package
     shown = verbosity(package)
     image = ensure_image(backend, project, say, verbosity=shown, cache=cache)
+    digest = ""
     if package.publish:
         with Progress(f"pushing {project.reference}", shown) as progress:
             request = PushRequest(image=image, reference=project.reference)
             digest = backend.push(request, progress)
         say(f"pushed {project.reference}" + (f" ({digest})" if digest else ""))
-    return image
+    return Published(image, digest)
 
 
 def build_elsewhere(
@@ -56,7 +68,7 @@ def build_elsewhere(
                     ", or name one engine for both.",
                 ),
             )
-        image = build_and_publish(builder, project, say, cache=cache)
+        image = build_and_publish(builder, project, say, cache=cache).image
         if builder.info.backend == executor.info.backend:
             return image
     finally:

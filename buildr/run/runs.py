@@ -55,6 +55,13 @@ class Run(Struct, frozen=True, kw_only=True):
         return self.host != "another machine"
 
     @property
+    def owner(self) -> str:
+        """Whom it belongs to, for users: a host process that is alive, gone or unknown, or nobody, as it is detached or kept."""
+        if self.detached or self.kept:
+            return "detached" if self.detached else "kept"
+        return self.host
+
+    @property
     def engine(self) -> str:
         """The backend's name."""
         return self.backend.info.backend

@@ -89,7 +89,8 @@ class EngineSession:
                 image=build_elsewhere(backend, project, elsewhere, say, cache=self.plan.cache)
             )
         if project.package.publish:
-            return Ready(image=build_and_publish(backend, project, say, cache=self.plan.cache))
+            published = build_and_publish(backend, project, say, cache=self.plan.cache)
+            return Ready(image=published.image)
         return make_ready(
             backend,
             project,

@@ -35,6 +35,7 @@ class FakeBackend(FakeImages, FakeContainers, FakeVolumes):
         pushed: what was pushed.
         command: what runs as one more command in a running container (`buildr exec`); may be changed at any time.
         executed: every such command, with its streams and signals, like a container of its own.
+        log_times: since when logs were asked for, in seconds since the epoch or ``None``, and whether with timestamps.
         runs: every container that was created, removed ones too.
         closed: whether the last user has closed it; it can be used again nevertheless.
     """

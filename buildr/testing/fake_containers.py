@@ -47,6 +47,7 @@ class FakeContainers(FakeEngine):
         self._guest: Guest = nothing
         self.command: Guest = nothing
         self.executed: list[FakeContainer] = []
+        self.log_times: list[tuple[float | None, bool]] = []
         self._ports = itertools.count(_FIRST_PORT)
 
     @property
@@ -193,8 +194,17 @@ class FakeContainers(FakeEngine):
         self._called("shows")
         return not self._info.remote
 
-    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
-        """See `buildr.engines.containers.Containers.logs`; a piece that the guest has written counts as a line."""
+    def logs(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+    ) -> Attachment:
+        """See `buildr.engines.containers.Containers.logs`; a piece that the guest has written counts as a line, and has no time."""
+        self.log_times.append((since, timestamps))
         self._called("logs")
         return self._container(container).attach(from_start=True, follow=follow, tail=tail)
 

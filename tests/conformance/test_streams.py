@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +81,20 @@ def test_logs_can_be_read_after_the_end(backend: Backend, containers: Containers
     logs.close()
     logs = backend.logs(made, tail=1)
     assert b"".join(collect(logs)) in (b"three\n", b"two\n")  # they may swap within a millisecond
+    logs.close()
+    logs = backend.logs(made, timestamps=True)
+    stamped = b"".join(collect(logs)).splitlines()
+    assert len(stamped) == 3
+    assert all(
+        re.match(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) \w+$", line)
+        for line in stamped
+    )
+    logs.close()
+    logs = backend.logs(made, since=time.time() + 3600)
+    assert collect(logs) == (b"", b"")
+    logs.close()
+    logs = backend.logs(made, since=time.time() - 3600.5)
+    assert collect(logs) == (b"one\nthree\n", b"two\n")
     logs.close()
 
 

@@ -116,7 +116,7 @@ def test_an_exited_run_keeps_its_status_until_it_is_removed(site: Site) -> None:
     attached = buildr(site, "run", "-q", "attached.py")
     assert attached.returncode == 4
     (run,) = runs(site)
-    assert (run["status"], run["exit_code"], run["host"]) == ("exited", 3, "gone")
+    assert (run["status"], run["exit_code"], run["host"]) == ("exited", 3, "detached")
     logs = buildr(site, "logs", run["run"])
     assert (logs.stdout, logs.stderr) == (b"out '' False\n", b"err\n")
     assert f"container {run['container'][:12]} ({site.name}; detached, and it has ended)" in (

@@ -41,7 +41,7 @@ def test_a_kept_run_can_be_inspected_until_it_is_stopped(engine: Engine, project
         for run in json.loads(buildr("ps", "--json", "--backend", engine.backend)[1])
         if run["kept"] and reported["remove it"].endswith(run["run"][:12])
     ]
-    assert (run["status"], run["host"]) == ("exited", "gone")
+    assert (run["status"], run["host"]) == ("exited", "kept")
 
     assert "A /app/FILE" in engine.cli(*reported["what it changed"].split()[1:])
     command = reported["a file of it"].split()

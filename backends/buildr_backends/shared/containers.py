@@ -16,7 +16,6 @@ from buildr.errors import (
 )
 from buildr_backends.http.client import ANSWER_SECONDS
 from buildr_backends.http.request import json_content, tar_content
-from buildr_backends.shared.attach import ResponseStreams
 from buildr_backends.shared.attach import attach as attach_streams
 from buildr_backends.shared.engine import SOON_SECONDS, HttpEngine, found, label_filter
 from buildr_backends.shared.find_image import find_image
@@ -117,11 +116,9 @@ class HttpContainers(HttpEngine):
 
     def remove(self, container: str, *, volumes: bool = False) -> None:
         """See `buildr.engines.containers.Containers.remove`."""
-        query = self._remove_query(volumes=volumes)
+        path, query = f"/containers/{container}", self._remove_query(volumes=volumes)
         try:
-            self._client.request(
-                "DELETE", f"/containers/{container}", query=query, ok=(200, 204, 404)
-            ).read()
+            self._client.request("DELETE", path, query=query, ok=(200, 204, 404)).read()
         except EngineError as error:
             # 409: it is being removed already.
             if error.status != 409 or not self._is_being_removed(container):
@@ -159,18 +156,20 @@ class HttpContainers(HttpEngine):
 
         return shows(self._client, container, mount)
 
-    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+    def logs(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+    ) -> Attachment:
         """See `buildr.engines.containers.Containers.logs`."""
-        framed = self._logs_are_framed(container)
-        query = {"stdout": "1", "stderr": "1", "follow": "1" if follow else "0"}
-        if tail is not None:
-            query["tail"] = str(tail)
-        path = f"/containers/{container}/logs"
-        if follow:
-            response = self._client.request("GET", path, query=query, seconds=None)
-        else:
-            response = self._client.expect(SOON_SECONDS, "GET", path, query=query)
-        return ResponseStreams(response, framed=framed)
+        from buildr_backends.shared.logs import read_logs
+
+        query = {"follow": follow, "tail": tail, "since": since, "timestamps": timestamps}
+        return read_logs(self._client, container, query, framed=self._logs_are_framed(container))
 
     def execute(self, container: str, spec: CommandSpec) -> Execution:
         """See `buildr.engines.containers.Containers.execute`."""

@@ -50,6 +50,7 @@ def read_image(found: Any) -> Image:
         user=config.get("User") or "",
         workdir=config.get("WorkingDir") or "",
         volumes=tuple(config.get("Volumes") or ()),
+        layers=len((found.get("RootFS") or {}).get("Layers") or ()),
         triggers=tuple(config.get("OnBuild") or ()),
         size=found.get("Size") or 0,
     )

@@ -34,7 +34,20 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("init", "run", "shell", "build", "push", "containerfile", "eject", "quadlet"),
-    *("ps", "logs", "exec", "stop", "prune", "config", "doctor", "base", "completion", "help"),
+    *(
+        "ps",
+        "logs",
+        "exec",
+        "port",
+        "stop",
+        "images",
+        "prune",
+        "config",
+        "doctor",
+        "base",
+        "completion",
+        "help",
+    ),
 )
 
 

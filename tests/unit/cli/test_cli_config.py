@@ -56,6 +56,53 @@ def test_every_option_is_shown_with_its_default() -> None:
     assert found["package.tag"][0] == "latest"
 
 
+def test_only_what_is_set_is_shown_unless_all_is_asked_for(project: Path) -> None:
+    (project / "app.py").write_text(SCRIPT)
+    shown = run("app.py").stdout
+    assert "package.tag" in shown
+    assert "runtime.cpus" not in shown
+    everything = run("--all", "app.py").stdout
+    assert "runtime.cpus" in everything
+    assert run("--no-project-config").stdout.startswith("No option is set: --all shows")
+
+
+def outcome(*words: str) -> dict[str, str]:
+    found = run(*words).stdout.partition("\n\n")[2].splitlines()
+    return {line[:14].strip(): line[14:] for line in found}
+
+
+def test_what_follows_from_the_options_of_a_script_is_shown(project: Path) -> None:
+    (project / "app.py").write_text("print()\n")
+    (project / ".python-version").write_text("3.12\n")
+    (project / "requirements.txt").write_text("requests\n")
+    assert outcome("app.py") == {
+        "root": str(project),
+        "image": "localhost/buildr/app:latest",
+        "python": "3.12",
+        "base image": "docker.io/library/python:3.12-alpine",
+        "dependencies": "requirements.txt",
+    }
+    (project / "requirements.txt").write_text("")
+    assert outcome("app.py")["dependencies"] == "nothing is installed"
+
+
+def test_a_base_image_of_ones_own_has_its_own_python(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "app.py").write_text("print()\n")
+    monkeypatch.setenv("BUILDR_BASE_IMAGE", "localhost/base:3.12")
+    assert outcome("app.py")["python"] == "that of the base image"
+
+
+def test_why_no_image_can_be_made_is_shown_beside_the_options(project: Path) -> None:
+    (project / "app.py").write_text("print()\n")
+    (project / "requirements.txt").write_text("-r missing.txt\n")
+    result = run("app.py")
+    assert result.exit_code == 0
+    assert "No image can be made: " in result.stdout
+    assert "missing.txt" in result.stdout
+
+
 def test_each_value_has_its_origin(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "pyproject.toml").write_text(
         "[tool.buildr]\nbackend = 'docker'\n[tool.buildr.package]\ntag = 'v1'\nvariant = 'slim'\n"
@@ -166,7 +213,7 @@ def test_the_default_output_has_columns(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.buildr.package]\ntag = 'v1'\n")
     lines = run().stdout.splitlines()
     assert lines[0].split() == ["OPTION", "VALUE", "FROM"]
-    assert f'package.tag                "v1"      {Path.cwd()}/pyproject.toml' in lines
+    assert f'package.tag  "v1"   {Path.cwd()}/pyproject.toml' in lines
 
 
 def test_logins_in_urls_are_hidden_in_both_forms(project: Path) -> None:

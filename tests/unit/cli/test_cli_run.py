@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -166,6 +167,34 @@ def test_a_quiet_build_prints_only_the_id(engine: FakeBackend) -> None:
     result = buildr("build", "--quiet", "app.py")
     assert result.stdout.decode().strip() in {image.id for image in engine.images({})}
     assert result.stderr == b""
+
+
+def test_a_build_is_described_as_json(engine: FakeBackend) -> None:
+    found = json.loads(buildr("build", "--json", "app.py").stdout)
+    assert engine.image("localhost/buildr/app:latest") is not None
+    assert found["reference"] == "localhost/buildr/app:latest"
+    assert found["id"] in {image.id for image in engine.images({})}
+    assert found["digest"] is None
+    assert found["seconds"] >= 0
+    assert list(found) == ["id", "digest", "reference", "layers", "seconds"]
+
+
+def test_a_push_is_described_with_its_digest(
+    engine: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = f"sha256:{64 * 'a'}"
+    monkeypatch.setattr(engine, "push", lambda _request, _on_event: digest)
+    words = ("--json", "--repository", "registry.example.org/me", "app.py")
+    for found in (buildr("push", *words), buildr("build", "--push", *words)):
+        document = json.loads(found.stdout)
+        assert document["reference"] == "registry.example.org/me/app:latest"
+        assert document["digest"] == digest
+
+
+def test_two_documents_do_not_share_standard_output(engine: FakeBackend) -> None:
+    result = buildr("build", "--json", "--sbom", "-", "app.py")
+    assert result.status == 2
+    assert not engine.builds
 
 
 def test_a_stored_image_is_only_rebuilt_on_request(engine: FakeBackend) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from buildr import labels
 from buildr.cli import app
 from buildr.context.index import Snapshot
 from buildr.engines import ownership
-from buildr.engines.container_spec import ContainerSpec
+from buildr.engines.container_spec import ContainerSpec, Port
 from buildr.engines.records import BuildRequest, Image, short_id
 from buildr.errors import EngineError, EngineNotFoundError, EngineUnavailableError
 from buildr.labels import PROJECT
@@ -50,14 +51,19 @@ def labels_of_a_dead_process() -> dict[str, str]:
     return found
 
 
-def create(backend: FakeBackend, given: dict[str, str], name: str = "hello") -> str:
+def create(
+    backend: FakeBackend, given: dict[str, str], name: str = "hello", ports: tuple[Port, ...] = ()
+) -> str:
     image = backend.add_image("localhost/test:latest")
     given = {labels.NAME: name, PROJECT: "0123456789abcdef", **given}
-    return backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given)))
+    spec = ContainerSpec(image=image.id, labels=given, ports=ports)
+    return backend.create(ownership.signed(spec))
 
 
-def start(backend: FakeBackend, labels: dict[str, str], name: str = "hello") -> str:
-    container = create(backend, labels, name)
+def start(
+    backend: FakeBackend, labels: dict[str, str], name: str = "hello", ports: tuple[Port, ...] = ()
+) -> str:
+    container = create(backend, labels, name, ports)
     backend.start(container)
     return container
 
@@ -80,33 +86,63 @@ def test_runs_are_listed_the_newest_first_with_their_host_processes() -> None:
     dead, live = labels_of_a_dead_process(), ownership.labels(1)
     dead[labels.CREATED] = str(int(live[labels.CREATED]) - 7200)
     create(docker, dead, "old")
-    start(podman, live, "new")
+    start(podman, live, "new", ports=(Port("127.0.0.1", 8080, 80), Port("::1", 0, 53, "udp")))
     create(podman, {labels.UID: "4242", labels.RUN: "of somebody else"})
     create(podman, {"somebody": "else"})
     result = command({"podman": podman, "docker": docker}, "ps", "--backend", "auto")
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.stdout.splitlines()]
-    assert rows[0][:4] == ["RUN", "ENGINE", "NAME", "STATUS"]
-    assert rows[1][:4] == [live[labels.RUN][:12], "podman", "new", "running"]
+    assert rows[0] == [
+        *("RUN", "ENGINE", "NAME", "IMAGE", "STATUS", "PORTS", "AGE"),
+        "HOST",
+        "PROCESS",
+    ]
+    image = "localhost/test:latest"
+    assert rows[1][:5] == [live[labels.RUN][:12], "podman", "new", image, "running"]
+    assert rows[1][5:7] == ["127.0.0.1:8080->80/tcp,", "[::1]:49152->53/udp"]
     assert rows[1][-1] == str(os.getpid())
-    assert rows[2] == [dead[labels.RUN][:12], "docker", "old", "created", "2", "h", "gone"]
+    assert rows[2] == [
+        *(dead[labels.RUN][:12], "docker", "old", image, "created"),
+        *("-", "2", "h", "gone"),
+    ]
     assert len(rows) == 3
+
+
+def test_quiet_lists_the_ids_alone_and_all_is_taken_as_with_docker() -> None:
+    backend = FakeBackend(until_signalled)
+    given = ownership.labels(1)
+    start(backend, given)
+    for words in (("-q",), ("--quiet", "--all"), ("-aq",)):
+        assert command(backend, "ps", *words).stdout == f"{given[labels.RUN][:12]}\n"
+
+
+def test_an_image_that_only_buildr_looks_for_is_shown_by_its_id() -> None:
+    backend = FakeBackend(until_signalled)
+    image = backend.add_image(f"localhost/buildr/hello:{32 * '0'}").id
+    labelled = {labels.NAME: "hello", PROJECT: "0123456789abcdef", **ownership.labels(1)}
+    backend.create(ownership.signed(ContainerSpec(image=image, labels=labelled)))
+    assert short_id(image) in command(backend, "ps").stdout.split()
 
 
 def test_json_output_has_one_document_per_run() -> None:
     backend = FakeBackend(name="docker")
     given = labels_of_a_dead_process() | {labels.CREATED: "86400"}
     container = create(backend, given)
-    assert json.loads(command(backend, "ps", "--json").stdout) == [
+    documents = json.loads(command(backend, "ps", "--json").stdout)
+    assert documents[0].pop("age_seconds") > 86400
+    assert documents == [
         {
             "run": given[labels.RUN],
             "engine": "docker",
             "name": "hello",
             "project": "0123456789abcdef",
             "container": container,
+            "image": "localhost/test:latest",
+            "image_id": backend.runs[0].image.id,
             "status": "created",
             "running": False,
             "exit_code": None,
+            "ports": [],
             "created": "1970-01-02T00:00:00+00:00",
             "host": "gone",
             "kept": False,
@@ -302,6 +338,101 @@ def test_followed_logs_last_until_the_end(capfdbinary: pytest.CaptureFixture[byt
     assert command(backend, "logs", "--follow", "hello").exit_code == 0
     asked.join()
     assert capfdbinary.readouterr().out == b"first second"
+
+
+def test_the_end_of_a_log_is_enough_where_that_is_asked_for(
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    def guest(container: FakeContainer) -> int:
+        for line in (b"one\n", b"two\n", b"three\n"):
+            container.stdout.write(line)
+        return 0
+
+    backend = FakeBackend(guest)
+    backend.wait(start(backend, ownership.labels(1)))
+    assert command(backend, "logs", "--tail", "2", "hello").exit_code == 0
+    assert command(backend, "logs", "-n", "0", "hello").exit_code == 0
+    assert capfdbinary.readouterr().out == b"two\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("10m", 600), ("1h30m", 5400), ("2d", 172800), ("1.5s", 1.5), ("1d1h1m1s", 90061)],
+)
+def test_logs_begin_so_long_ago(
+    monkeypatch: pytest.MonkeyPatch, given: str, seconds: float
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e6)
+    backend = FakeBackend()
+    backend.wait(start(backend, ownership.labels(1)))
+    assert command(backend, "logs", "--since", given, "-t", "hello").exit_code == 0
+    assert backend.log_times == [(1e6 - seconds, True)]
+
+
+def test_logs_begin_at_a_time() -> None:
+    backend = FakeBackend()
+    backend.wait(start(backend, ownership.labels(1)))
+    command(backend, "logs", "--since", "2026-01-31T08:00:00+00:00", "hello")
+    assert backend.log_times == [(1769846400.0, False)]
+
+
+@pytest.mark.parametrize("given", ["", "soon", "10", "m", "-5m"])
+def test_a_time_that_is_none_is_a_wrong_command_line(given: str) -> None:
+    result = command(FakeBackend(), "logs", "--since", given, "hello")
+    assert result.exit_code == 2
+    assert "1h30m" in result.output
+
+
+# port, images -------------------------------------------------------------------------------------
+
+
+def test_ports_of_a_run_are_shown_with_their_addresses_here() -> None:
+    backend = FakeBackend(until_signalled)
+    ports = (Port("127.0.0.1", 8080, 80), Port("::1", 0, 53, "udp"))
+    start(backend, ownership.labels(1), ports=ports)
+    assert command(backend, "port", "hello").stdout.splitlines() == [
+        "80/tcp -> 127.0.0.1:8080",
+        "53/udp -> [::1]:49152",
+    ]
+    assert command(backend, "port", "hello", "80").stdout == "127.0.0.1:8080\n"
+    assert command(backend, "port", "hello", "53/udp").stdout == "[::1]:49152\n"
+
+
+def test_a_port_that_is_not_published_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    backend = FakeBackend(until_signalled)
+    start(backend, ownership.labels(1), ports=(Port("127.0.0.1", 8080, 80),))
+    assert command(backend, "port", "hello", "53").exit_code == 125
+    assert "publishes no port 53\nIt publishes: 80/tcp." in capfd.readouterr().err
+
+
+def image_of(backend: FakeBackend, name: str, project: str) -> str:
+    return backend.add_image(name, Image(id="", labels={PROJECT: project}, size=1_500_000)).id
+
+
+def test_images_of_projects_are_listed_by_the_names_that_people_know() -> None:
+    backend = FakeBackend(name="docker")
+    backend.add_image("localhost/other:latest")
+    old = image_of(backend, f"localhost/buildr/app:{32 * 'a'}", "one")
+    new = image_of(backend, f"localhost/buildr/app:{32 * 'b'}", "one")
+    backend.tag(new, "localhost/buildr/app:latest")
+    rows = [line.split() for line in command(backend, "images").stdout.splitlines()]
+    assert rows == [
+        ["IMAGE", "ID", "SIZE", "ENGINE"],
+        ["localhost/buildr/app:latest", short_id(new), "1.5", "MB", "docker"],
+    ]
+    assert command(backend, "images", "-a").stdout.splitlines()[-1].split()[:2] == [
+        "-",
+        short_id(old),
+    ]
+    assert command(backend, "images", "-qa").stdout.split() == [new, old]
+    [document] = json.loads(command(backend, "images", "--json").stdout)
+    assert (document["id"], document["project"], document["size"]) == (new, "one", 1_500_000)
+
+
+def test_images_of_other_users_of_an_engine_are_not_listed() -> None:
+    backend = FakeBackend(rootless=False)
+    image_of(backend, "localhost/buildr/theirs:latest", "theirs")
+    assert command(backend, "images", "-q").stdout == ""
 
 
 # prune --------------------------------------------------------------------------------------------

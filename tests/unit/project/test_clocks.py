@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today"}
 ALLOWED = {
+    "buildr/cli/logs.py": "since when a log is printed, for people",
     "buildr/engines/ownership.py": "when a container was created, for people",
     "buildr/guest/init.py": "which files a script has written, for people",
     "buildr/image/offline_base.py": "when an image was made, for people",

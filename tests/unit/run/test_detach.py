@@ -287,11 +287,12 @@ def test_ps_says_detached_and_the_status() -> None:
     detached(backend, more={labels.CREATED: "2"})
     ended(backend, 3, {labels.CREATED: "1"})
     rows = [line.split() for line in command(backend, "ps").stdout.splitlines()[1:]]
-    assert [row[3] for row in rows] == ["running", "exited"]
-    assert rows[1][4] == "(3)"
+    assert [row[4] for row in rows] == ["running", "exited"]
+    assert rows[1][5] == "(3)"
     assert [row[-1] for row in rows] == ["detached", "detached"]
     documents = json.loads(command(backend, "ps", "--json").stdout)
     assert [(one["detached"], one["exit_code"]) for one in documents] == [(True, None), (True, 3)]
+    assert [one["host"] for one in documents] == ["detached", "detached"]
 
 
 def test_the_status_is_asked_for_where_the_list_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,7 +376,7 @@ def test_the_sweep_leaves_one_that_is_just_started_again(
 def test_a_run_that_is_followed_is_never_started_again() -> None:
     backend = FakeBackend()
     done = run(backend, "--restart", "always")
-    assert done.status == 125
+    assert done.status == 2
     assert b"--restart='always' needs --detach" in done.stderr
     assert backend.operations == []
 
@@ -435,7 +436,7 @@ def test_keep_and_detach_exclude_each_other() -> None:
 def test_watch_and_detach_exclude_each_other() -> None:
     backend = FakeBackend()
     done = run(backend, "--watch", "-d")
-    assert done.status == 125
+    assert done.status == 2
     assert b"--watch and --detach cannot be combined" in done.stderr
     assert backend.runs == []
 

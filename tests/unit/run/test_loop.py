@@ -503,11 +503,9 @@ def test_output_that_is_lost_for_good_never_ends_with_0(
     status: str, lost: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Forgetful(KnowsTheEnd):
-        def logs(
-            self, container: str, *, follow: bool = False, tail: int | None = None
-        ) -> Attachment:
+        def logs(self, container: str, **given: Any) -> Attachment:
             self.runs[0]._plumbing.output[:] = [(1, lost)] if lost else []
-            return super().logs(container, follow=follow, tail=tail)
+            return super().logs(container, **given)
 
     backend = Forgetful(cut_short)
     image = backend.add_image("base").id

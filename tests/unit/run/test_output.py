@@ -52,9 +52,19 @@ class Engine(FakeBackend):
     def attach(self, container: str, *, tty: bool) -> Attachment:
         return Cut(super().attach(container, tty=tty), self.cut)
 
-    def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Attachment:
+    def logs(
+        self,
+        container: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+    ) -> Attachment:
         self.tails.append(tail)
-        found = super().logs(container, follow=follow, tail=tail)
+        found = super().logs(
+            container, follow=follow, tail=tail, since=since, timestamps=timestamps
+        )
         return found if self.log is None else Log(self.log[-tail:] if tail else self.log)
 
 

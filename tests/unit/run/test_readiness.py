@@ -127,14 +127,14 @@ def test_a_port_that_is_not_published_is_refused(ports: list[str]) -> None:
 def test_a_run_that_is_followed_has_nothing_to_wait_for() -> None:
     with using(FakeBackend()):
         done = run_script(TOOL, "run", "--wait-for", "log:x", "app.py")
-    assert done.status == 125
+    assert done.status == 2
     assert "--wait-for='log:x' needs --detach" in done.stderr.decode()
 
 
 def test_ports_of_an_engine_on_another_machine_are_not_here() -> None:
     backend = FakeBackend(until_asked, remote=True)
     done = run(backend, "-p", "80", "--wait-for", "port:80")
-    assert done.status == 125
+    assert done.status == 2
     assert "that engine is on another machine" in done.stderr.decode()
     assert backend.runs == []
 
