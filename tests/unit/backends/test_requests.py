@@ -197,7 +197,7 @@ def test_every_option_has_docker_s_form(serve: Serve) -> None:
 
 
 @ENGINES
-def test_what_is_not_asked_for_is_left_to_the_image(name: str, serve: Serve) -> None:
+def test_unset_options_are_left_to_the_image(name: str, serve: Serve) -> None:
     body, query = created(name, serve, ContainerSpec(image=IMAGE))
     assert query == {}
     text = json.dumps(body).lower()

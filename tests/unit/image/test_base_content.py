@@ -70,13 +70,13 @@ FOLDER, FILE, LINK = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE
         (b"", "other"),
     ],
 )
-def test_only_an_empty_folder_is_free(archive: bytes, expected: str) -> None:
+def test_only_an_empty_folder_has_no_content(archive: bytes, expected: str) -> None:
     backend = Holding(archive)
     assert place_in(backend, BASE) == expected
     assert backend.containers({}) == []
 
 
-def test_where_there_is_no_folder_it_is_free() -> None:
+def test_a_missing_folder_has_no_content() -> None:
     backend = FakeBackend()
     backend.add_image(BASE.tags[0], BASE)
     assert place_in(backend, BASE) == "free"
@@ -86,7 +86,7 @@ def test_where_there_is_no_folder_it_is_free() -> None:
 @pytest.mark.parametrize(
     "archive", [app(("app/", FOLDER)), app(("app/", FOLDER), ("app/x", FILE)), app(("app", LINK))]
 )
-def test_it_is_asked_once(archive: bytes) -> None:
+def test_the_engine_is_asked_once(archive: bytes) -> None:
     backend = Holding(archive)
     first = place_in(backend, BASE)
     backend.operations.clear()
@@ -105,19 +105,19 @@ def test_it_is_asked_once(archive: bytes) -> None:
         ("/var/app", "free"),
     ],
 )
-def test_a_volume_that_holds_any_of_the_source_is_not_a_folder(volume: str, expected: str) -> None:
+def test_a_volume_at_the_place_of_the_source_is_not_a_folder(volume: str, expected: str) -> None:
     backend = Holding(app(("app/", FOLDER)))
     assert place_in(backend, replace(BASE, volumes=("/data", volume))) == expected
 
 
-def test_the_official_images_are_known_to_have_nothing() -> None:
+def test_official_images_are_known_to_be_empty() -> None:
     backend = FakeBackend()
     image = Image(id="sha256:2", tags=("docker.io/library/python:3-alpine",))
     assert place_in(backend, image) == "free"
     assert backend.operations == []
 
 
-def test_an_engine_that_cannot_tell_is_asked_again() -> None:
+def test_a_failed_lookup_is_repeated() -> None:
     backend = Holding(app(("app/", FOLDER)))
     backend.fail("get_archive", EngineError("no", status=500, message="no"))
     assert place_in(backend, BASE) == "other"

@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> Project:
         (("/set up.sh", "-x"), "ENTRYPOINT, '/set up.sh' -x, does not run"),
     ],
 )
-def test_an_entrypoint_of_its_own_is_reported(
+def test_an_entrypoint_of_the_base_is_reported(
     project: Project, entrypoint: tuple[str, ...], said: str
 ) -> None:
     notes = list(base_notes(project, [Image(id="sha256:1", entrypoint=entrypoint)]))
@@ -51,7 +51,7 @@ def test_an_entrypoint_of_its_own_is_reported(
         ("RUN true", False),
     ],
 )
-def test_instructions_of_a_base_that_look_for_the_project_are_said(
+def test_onbuild_instructions_that_need_project_files_are_reported(
     project: Project, trigger: str, said: bool
 ) -> None:
     notes = list(base_notes(project, [Image(id="sha256:1", triggers=(trigger,))]))

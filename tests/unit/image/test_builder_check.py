@@ -39,7 +39,7 @@ FETCHING = replace(OLD, builder=Builder(name="BuildKit", lacks=OLD.builder.lacks
         ),
     ],
 )
-def test_what_a_builder_does_not_know_is_reported(text: bytes, message: str, hint: str) -> None:
+def test_features_that_a_builder_lacks_are_reported(text: bytes, message: str, hint: str) -> None:
     with pytest.raises(BuildError, match=re.escape(message)) as error:
         check(text, "/x/Dockerfile", OLD)
     assert str(error.value.hint) == hint
@@ -53,7 +53,7 @@ def test_everything_else_passes(text: bytes) -> None:
     check(HEREDOC, "/x/Dockerfile", replace(OLD, builder=Builder()))
 
 
-def test_a_builder_that_the_file_names_is_trusted_to_know_it() -> None:
+def test_a_frontend_named_by_the_file_is_trusted() -> None:
     check(b"# syntax=docker/dockerfile:1\n" + HEREDOC, "/x/Dockerfile", FETCHING)
     with pytest.raises(BuildError, match="BuildKit does not know here-documents") as error:
         check(HEREDOC, "/x/Dockerfile", FETCHING)

@@ -48,7 +48,7 @@ def ensure(backend: FakeBackend, project: Project | None = None, **options: Any)
 # Building ---------------------------------------------------------------------------------------------
 
 
-def test_a_first_build_pulls_its_base_and_gives_the_image_its_names() -> None:
+def test_a_first_build_pulls_its_base_and_tags_the_image() -> None:
     backend = FakeBackend()
     identity = ensure(backend)
     image = backend.image(identity)
@@ -65,7 +65,7 @@ def test_a_stored_base_is_not_pulled() -> None:
     assert backend.pulled == []
 
 
-def test_a_newer_base_is_asked_for_only_if_that_is_wanted() -> None:
+def test_a_newer_base_is_pulled_only_on_request() -> None:
     class Renewed(FakeBackend):
         """An engine whose registry has another image each time."""
 
@@ -86,14 +86,14 @@ def test_a_newer_base_is_asked_for_only_if_that_is_wanted() -> None:
 @pytest.mark.parametrize(
     "reference", ["localhost/mine:1", "sha256:" + "0" * 64, "r.example/x@sha256:" + "0" * 64]
 )
-def test_what_no_registry_can_renew_is_left_as_it_is(reference: str) -> None:
+def test_a_local_base_is_kept(reference: str) -> None:
     backend = FakeBackend()
     backend.add_image(reference)
     ensure(backend, planned(base_image=reference, pull=True))
     assert backend.pulled == []
 
 
-def test_the_bases_of_an_own_containerfile_are_renewed_too(project_directory: Path) -> None:
+def test_bases_of_the_user_s_containerfile_are_pulled_too(project_directory: Path) -> None:
     backend = FakeBackend()
     backend.add_image("docker.io/library/debian:12")
     (project_directory / "Dockerfile").write_text('FROM debian:12\nCMD ["x"]\n')
@@ -106,7 +106,7 @@ def test_the_bases_of_an_own_containerfile_are_renewed_too(project_directory: Pa
 @pytest.mark.parametrize(
     ("stored", "said"), [(True, "An older one is stored here"), (False, "It is not stored here")]
 )
-def test_a_base_that_cannot_be_pulled_says_whether_there_is_one(*, stored: bool, said: str) -> None:
+def test_a_failed_pull_says_whether_the_base_is_stored(*, stored: bool, said: str) -> None:
     backend = FakeBackend()
     if stored:
         backend.add_image(BASE)
@@ -117,7 +117,7 @@ def test_a_base_that_cannot_be_pulled_says_whether_there_is_one(*, stored: bool,
     assert caught.value.hint.endswith("\nAsk again.")
 
 
-def test_the_stream_holds_the_context_the_guest_part_and_the_containerfile(
+def test_the_stream_has_the_context_the_guest_part_and_the_containerfile(
     project_directory: Path,
 ) -> None:
     (project_directory / "data").mkdir()
@@ -136,7 +136,7 @@ def test_the_stream_holds_the_context_the_guest_part_and_the_containerfile(
     assert (extra.data, extra.mode) == (b"{}", 0o400)
 
 
-def test_an_additional_directory_travels_with_all_that_is_in_it(project_directory: Path) -> None:
+def test_an_additional_directory_travels_with_its_contents(project_directory: Path) -> None:
     (project_directory / ".git").mkdir()
     (project_directory / ".git" / "config").write_text("x")
     backend = FakeBackend()
@@ -145,13 +145,13 @@ def test_an_additional_directory_travels_with_all_that_is_in_it(project_director
     assert not any(name.startswith("context/.git") for name in backend.builds[0].files)
 
 
-def test_the_users_files_stay_as_they_are(project_directory: Path) -> None:
+def test_the_user_s_files_are_not_changed(project_directory: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in project_directory.rglob("*")}
     ensure(FakeBackend())
     assert {path: path.stat().st_mtime_ns for path in project_directory.rglob("*")} == before
 
 
-def test_what_the_user_should_know_is_said_when_something_is_built(project_directory: Path) -> None:
+def test_notes_are_printed_when_an_image_is_built(project_directory: Path) -> None:
     (project_directory / ".env").write_text("SECRET=1\n")
     said: list[str] = []
     backend = FakeBackend()
@@ -162,7 +162,7 @@ def test_what_the_user_should_know_is_said_when_something_is_built(project_direc
     assert "context/.env" not in backend.builds[0].files
 
 
-def test_what_cannot_travel_is_reported(project_directory: Path) -> None:
+def test_files_that_cannot_travel_are_reported(project_directory: Path) -> None:
     import os
 
     os.mkfifo(project_directory / "pipe")
@@ -171,9 +171,7 @@ def test_what_cannot_travel_is_reported(project_directory: Path) -> None:
     assert "left out: pipe is a FIFO" in said
 
 
-def test_an_upload_is_shown_as_it_goes(
-    project_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_is_shown_live(project_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project_directory / "large").write_bytes(bytes(range(256)) * 4000)
     seen: list[Event] = []
     monkeypatch.setattr(Progress, "__call__", lambda _self, event: seen.append(event))
@@ -186,7 +184,7 @@ def test_an_upload_is_shown_as_it_goes(
 # Not building -----------------------------------------------------------------------------------------
 
 
-def test_what_has_not_changed_is_not_built_again() -> None:
+def test_an_unchanged_project_is_not_rebuilt() -> None:
     backend = FakeBackend()
     first = ensure(backend)
     backend.operations.clear()
@@ -195,7 +193,7 @@ def test_what_has_not_changed_is_not_built_again() -> None:
     assert "pull" not in backend.operations
 
 
-def test_without_the_cache_it_is_built_again() -> None:
+def test_without_the_cache_it_is_rebuilt() -> None:
     backend = FakeBackend()
     first = ensure(backend)
     second = ensure(backend, cache=False)
@@ -215,7 +213,7 @@ def test_a_removed_image_is_built_again() -> None:
     assert len(backend.builds) == 2
 
 
-def test_going_back_to_an_earlier_state_builds_nothing_and_moves_the_name(
+def test_an_earlier_state_is_only_retagged(
     project_directory: Path,
 ) -> None:
     backend = FakeBackend()
@@ -244,7 +242,7 @@ def touch(path: Path) -> None:
         lambda directory: (directory / "__pycache__").mkdir(),
     ],
 )
-def test_what_does_not_decide_the_content_builds_nothing(
+def test_irrelevant_changes_build_nothing(
     project_directory: Path, change: Callable[[Path], None]
 ) -> None:
     backend = FakeBackend()
@@ -280,7 +278,7 @@ def write(path: Path, text: str) -> None:
         lambda directory: write(directory / "extra.json", "[]"),
     ],
 )
-def test_a_change_of_the_files_changes_it(
+def test_a_change_of_the_files_changes_the_fingerprint(
     project_directory: Path, change: Callable[[Path], None]
 ) -> None:
     write(project_directory / "extra.json", "{}")
@@ -290,7 +288,7 @@ def test_a_change_of_the_files_changes_it(
     assert digest(planned(**options)) != before
 
 
-def test_a_change_of_an_additional_file_elsewhere_changes_it(tmp_path: Path) -> None:
+def test_a_change_of_an_additional_file_changes_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "tree").mkdir()
     options: dict[str, Any] = {
@@ -329,7 +327,7 @@ def test_a_change_of_an_additional_file_elsewhere_changes_it(tmp_path: Path) -> 
         {"dockerfile": "Dockerfile"},
     ],
 )
-def test_an_option_that_decides_the_content_changes_it(
+def test_an_option_of_the_content_changes_the_fingerprint(
     project_directory: Path, options: dict[str, Any]
 ) -> None:
     write(project_directory / "Dockerfile", "FROM debian:12\n")
@@ -340,11 +338,11 @@ def test_an_option_that_decides_the_content_changes_it(
 
 
 @pytest.mark.parametrize("options", [{"verbose": True}, {"quiet": True}, {"builder": "podman"}])
-def test_an_option_that_decides_nothing_of_the_content_does_not(options: dict[str, Any]) -> None:
+def test_other_options_do_not_change_the_fingerprint(options: dict[str, Any]) -> None:
     assert digest(planned(**options)) == digest(planned())
 
 
-def test_a_cache_in_the_context_does_not(
+def test_a_cache_in_the_context_does_not_change_the_fingerprint(
     project_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(project_directory / ".cache"))
@@ -357,12 +355,12 @@ def test_a_cache_in_the_context_does_not(
     assert sent == ["context/.cache", "context/.cache/other"]
 
 
-def test_the_script_that_runs_changes_it(project_directory: Path) -> None:
+def test_the_script_changes_the_fingerprint(project_directory: Path) -> None:
     write(project_directory / "other.py", "")
     assert digest(planned("other.py")) != digest(planned())
 
 
-def test_the_base_images_change_it() -> None:
+def test_the_base_images_change_the_fingerprint() -> None:
     project = planned()
     seen = {
         digest(project, bases)
@@ -371,7 +369,7 @@ def test_the_base_images_change_it() -> None:
     assert len(seen) == 4
 
 
-def test_buildr_itself_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buildr_itself_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     project = planned()
     seen = {digest(project)}
     monkeypatch.setattr(fingerprint, "__version__", "99")
@@ -385,7 +383,9 @@ def test_buildr_itself_changes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == 5
 
 
-def test_a_users_own_containerfile_changes_it_by_its_text(project_directory: Path) -> None:
+def test_the_text_of_a_user_s_containerfile_changes_the_fingerprint(
+    project_directory: Path,
+) -> None:
     write(project_directory / ".dockerignore", "Dockerfile\n")
     seen = set()
     for text in ("FROM debian:12\n", "FROM debian:12\nRUN true\n"):
@@ -394,7 +394,7 @@ def test_a_users_own_containerfile_changes_it_by_its_text(project_directory: Pat
     assert len(seen) == 2
 
 
-def test_it_is_of_the_text_that_is_built(tmp_path: Path) -> None:
+def test_the_fingerprint_is_that_of_the_built_text(tmp_path: Path) -> None:
     path = tmp_path / "Dockerfile"  # not in the context
     write(path, 'FROM debian:12\nRUN one\nCMD ["it"]\n')
     backend = SlowPull(path, 'FROM debian:12\nRUN another\nCMD ["it"]\n')
@@ -416,7 +416,7 @@ def test_a_failed_build_leaves_no_name_and_the_next_run_builds() -> None:
     assert len(backend.builds) == 2
 
 
-def test_a_base_image_that_cannot_be_had_is_an_error_before_anything_is_sent() -> None:
+def test_a_missing_base_image_is_an_error_before_the_upload() -> None:
     backend = FakeBackend()
     backend.fail("pull", ImageNotFoundError("no such tag"))
     with pytest.raises(ImageNotFoundError, match="no such tag"):
@@ -445,7 +445,7 @@ class SlowPull(FakeBackend):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_an_additional_file_that_changes_meanwhile_is_sent_as_it_is_then(
+def test_an_additional_file_that_changes_meanwhile_is_sent_with_its_new_content(
     tmp_path: Path, kind: str
 ) -> None:
     file = tmp_path / "extra" / "a.json"
@@ -473,14 +473,16 @@ def states(backend: FakeBackend, directory: Path, count: int) -> list[str]:
     return found
 
 
-def test_old_images_of_a_project_go_and_the_last_few_stay(project_directory: Path) -> None:
+def test_old_images_of_a_project_are_removed_except_for_the_last_few(
+    project_directory: Path,
+) -> None:
     backend = FakeBackend()
     images = states(backend, project_directory, 7)
     kept = [backend.image(image) is not None for image in images]
     assert kept == [False, False, False, True, True, True, True]
 
 
-def test_images_of_other_projects_stay(project_directory: Path) -> None:
+def test_images_of_other_projects_are_kept(project_directory: Path) -> None:
     backend = FakeBackend()
     write(project_directory / "other.py", "")
     other = ensure(backend, planned("other.py"))
@@ -488,7 +490,7 @@ def test_images_of_other_projects_stay(project_directory: Path) -> None:
     assert backend.image(other) is not None
 
 
-def test_an_image_with_a_name_of_somebody_elses_stays(project_directory: Path) -> None:
+def test_an_image_with_a_foreign_name_is_kept(project_directory: Path) -> None:
     backend = FakeBackend()
     first = ensure(backend)
     backend.tag(first, "registry.example.org/keep:1")
@@ -496,7 +498,7 @@ def test_an_image_with_a_name_of_somebody_elses_stays(project_directory: Path) -
     assert backend.image(first) is not None
 
 
-def test_an_image_in_use_stays_and_is_not_an_error(project_directory: Path) -> None:
+def test_an_image_in_use_is_kept_without_an_error(project_directory: Path) -> None:
     backend = FakeBackend()
     first = ensure(backend)
     backend.create(ContainerSpec(image=first))
@@ -504,7 +506,7 @@ def test_an_image_in_use_stays_and_is_not_an_error(project_directory: Path) -> N
     assert backend.image(first) is not None
 
 
-def test_images_without_a_name_go() -> None:
+def test_untagged_images_are_removed() -> None:
     backend = FakeBackend()
     first = ensure(backend)
     project = planned()
@@ -515,9 +517,7 @@ def test_images_without_a_name_go() -> None:
 
 
 @pytest.mark.parametrize("operation", ["images", "remove_image"])
-def test_a_collection_that_fails_takes_nothing_of_the_run(
-    project_directory: Path, operation: Any
-) -> None:
+def test_a_failed_collection_does_not_fail_the_run(project_directory: Path, operation: Any) -> None:
     backend = FakeBackend()
     states(backend, project_directory, 4)
     backend.fail(operation, EngineError("reading image: image not known"), times=None)
@@ -527,7 +527,7 @@ def test_a_collection_that_fails_takes_nothing_of_the_run(
     assert backend.image(last) is not None
 
 
-def test_an_engine_that_has_gone_fails_the_run() -> None:
+def test_a_lost_engine_fails_the_run() -> None:
     backend = FakeBackend()
     backend.fail("tag", EngineLostError("the engine went away"))
     with pytest.raises(EngineLostError):
@@ -574,7 +574,7 @@ def own(directory: Path, text: str) -> Project:
     return planned(dockerfile="Dockerfile")
 
 
-def test_a_users_own_containerfile_is_built_as_it_is_with_the_guest_part_on_top(
+def test_a_user_s_containerfile_is_built_unchanged_with_the_guest_part_on_top(
     project_directory: Path,
 ) -> None:
     text = 'FROM debian:12\nENTRYPOINT ["run"]\nCMD ["it"]\nUSER www\n'

@@ -59,7 +59,7 @@ def members(data: bytes) -> dict[str, tarfile.TarInfo]:
         return {member.name: member for member in tar}
 
 
-def test_the_source_is_a_layer_on_top_of_all_else() -> None:
+def test_the_source_is_the_top_layer() -> None:
     backend = Appending()
     image = backend.image(ensure(backend))
     (built,) = backend.builds
@@ -77,7 +77,7 @@ def test_the_source_is_a_layer_on_top_of_all_else() -> None:
     assert "localhost/buildr/app:latest" in image.tags
 
 
-def test_what_is_below_the_source_is_built_once(project_directory: Path) -> None:
+def test_everything_below_the_source_is_built_once(project_directory: Path) -> None:
     backend = Appending()
     first = ensure(backend)
     (project_directory / "app.py").write_text("print('changed')\n")
@@ -85,20 +85,20 @@ def test_what_is_below_the_source_is_built_once(project_directory: Path) -> None
     assert (len(backend.builds), len(backend.layers)) == (1, 2)
 
 
-def test_without_a_cache_all_is_built_again() -> None:
+def test_without_a_cache_everything_is_rebuilt() -> None:
     backend = Appending()
     ensure(backend)
     ensure(backend, cache=False)
     assert [build.cache for build in backend.builds] == [True, False]
 
 
-def test_it_is_found_again() -> None:
+def test_a_layered_image_is_found_again() -> None:
     backend = Appending()
     assert ensure(backend) == ensure(backend)
     assert len(backend.layers) == 1
 
 
-def test_an_engine_that_refuses_the_layer_builds_it_all() -> None:
+def test_an_engine_that_refuses_the_layer_builds_everything() -> None:
     backend = Appending()
     backend.fail("append", EngineError("no", status=500, message="not like this"))
     ensure(backend)
@@ -107,7 +107,7 @@ def test_an_engine_that_refuses_the_layer_builds_it_all() -> None:
     assert 'COPY --chown=1000:0 ["context/", "/app/"]' in whole.containerfile
 
 
-def test_an_engine_that_takes_no_layers_builds_only_once() -> None:
+def test_an_engine_without_layers_builds_only_once() -> None:
     backend = FakeBackend()
     ensure(backend)
     (whole,) = backend.builds
@@ -115,7 +115,7 @@ def test_an_engine_that_takes_no_layers_builds_only_once() -> None:
     assert "append" not in backend.operations
 
 
-def test_an_engine_that_is_lost_meanwhile_is_not_asked_again() -> None:
+def test_a_lost_engine_is_not_asked_again() -> None:
     backend = Appending()
     backend.fail("append", EngineLostError("gone"))
     with pytest.raises(EngineLostError):
@@ -123,7 +123,7 @@ def test_an_engine_that_is_lost_meanwhile_is_not_asked_again() -> None:
     assert len(backend.builds) == 1
 
 
-def test_a_file_that_cannot_be_read_is_an_error(project_directory: Path) -> None:
+def test_an_unreadable_file_is_an_error(project_directory: Path) -> None:
     class Slow(Appending):
         def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
             (project_directory / "app.py").unlink()
@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_read_is_an_error(project_directory: Path) -> None
         ensure(Slow())
 
 
-def test_holes_are_left_to_a_build(project_directory: Path) -> None:
+def test_sparse_files_need_a_build(project_directory: Path) -> None:
     with (project_directory / "disk").open("wb") as file:
         file.truncate(2 << 20)
     if (project_directory / "disk").stat().st_blocks:
@@ -147,7 +147,7 @@ def test_holes_are_left_to_a_build(project_directory: Path) -> None:
 
 
 @pytest.mark.parametrize("requirement", ["-e .", "./local"])
-def test_a_requirement_that_points_into_the_source_is_left_to_a_build(
+def test_a_requirement_in_the_source_needs_a_build(
     project_directory: Path, requirement: str
 ) -> None:
     (project_directory / "local").mkdir()
@@ -160,7 +160,7 @@ def test_a_requirement_that_points_into_the_source_is_left_to_a_build(
 
 
 @pytest.mark.parametrize("volume", ["/app", "/app/data"])
-def test_a_base_with_a_volume_there_is_left_to_a_build(volume: str) -> None:
+def test_a_base_with_a_volume_at_the_source_needs_a_build(volume: str) -> None:
     backend = Appending()
     base = Image(id=f"sha256:{1:064x}", command=("python3",), volumes=(volume,))
     backend.add_image("docker.io/library/python:3-alpine", base)
@@ -169,7 +169,7 @@ def test_a_base_with_a_volume_there_is_left_to_a_build(volume: str) -> None:
     assert "context/app.py" in backend.builds[0].files
 
 
-def test_old_images_go_and_what_is_below_the_newest_stays(project_directory: Path) -> None:
+def test_old_images_are_removed_and_parents_of_the_newest_kept(project_directory: Path) -> None:
     backend = Appending()
     for number in range(6):
         (project_directory / "app.py").write_text(f"print({number})\n")
@@ -209,7 +209,7 @@ class Edited(Appending):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_what_is_saved_during_a_long_build_comes_into_the_image_of_the_state_after(
+def test_edits_during_a_long_build_are_in_the_image_of_the_later_state(
     project_directory: Path, times: int
 ) -> None:
     script = project_directory / "app.py"
@@ -232,7 +232,7 @@ def sent(backend: Appending, path: str) -> bytes:
         return content.read()
 
 
-def test_a_file_that_is_written_to_all_the_time_is_sent_as_it_was_read(
+def test_a_constantly_changing_file_is_sent_as_it_was_read(
     project_directory: Path,
 ) -> None:
     backend = Edited(project_directory / "app.py", 3)
@@ -240,7 +240,7 @@ def test_a_file_that_is_written_to_all_the_time_is_sent_as_it_was_read(
     assert sent(backend, "app/app.py") == b"print('1 more edits follow this one')\n"
 
 
-def test_a_large_file_that_is_written_to_all_the_time_is_an_error(project_directory: Path) -> None:
+def test_a_large_constantly_changing_file_is_an_error(project_directory: Path) -> None:
     class Rewritten(Appending):
         def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
             save(project_directory / "database", f"{len(self.operations):9}" * (1 << 20))
@@ -253,7 +253,7 @@ def test_a_large_file_that_is_written_to_all_the_time_is_an_error(project_direct
     assert backend.layers == []
 
 
-def test_files_that_come_and_go_all_the_time_do_no_harm(project_directory: Path) -> None:
+def test_files_that_come_and_go_do_no_harm(project_directory: Path) -> None:
     class Busy(Appending):
         def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
             for file in project_directory.glob("*.tmp"):
@@ -282,7 +282,7 @@ def test_files_that_come_and_go_all_the_time_do_no_harm(project_directory: Path)
         ("", "status 1", ADVICE),
     ],
 )
-def test_where_pip_failed_the_reason_comes_first_and_advice_last(
+def test_a_failure_of_pip_begins_with_the_reason_and_ends_with_advice(
     project_directory: Path, log: str, reason: str, advice: str
 ) -> None:
     (project_directory / "requirements.txt").write_text("humanize\n")
@@ -299,7 +299,7 @@ def test_where_pip_failed_the_reason_comes_first_and_advice_last(
     assert failed.value.step == step
 
 
-def test_another_step_that_failed_has_no_such_advice() -> None:
+def test_other_failed_steps_have_no_such_advice() -> None:
     backend = FakeBackend()
     backend.fail("build", BuildError("the build failed", step="RUN make", hint="no"))
     with pytest.raises(BuildError) as failed:

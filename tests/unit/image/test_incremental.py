@@ -75,7 +75,7 @@ def is_clean(backend: FakeBackend) -> bool:
 # Put into the container -------------------------------------------------------------------------------
 
 
-def test_a_changed_file_is_put_into_a_container_of_the_same_image(
+def test_a_changed_file_is_copied_into_a_container_of_the_same_image(
     backend: FakeBackend, directory: Path
 ) -> None:
     first = ready(backend)
@@ -87,7 +87,7 @@ def test_a_changed_file_is_put_into_a_container_of_the_same_image(
     assert members(second.files)["app.py"].uid == 1000
 
 
-def test_what_is_put_is_what_differs_from_the_image_and_not_from_the_last_run(
+def test_copied_files_are_those_that_differ_from_the_image(
     backend: FakeBackend, directory: Path
 ) -> None:
     ready(backend)
@@ -97,9 +97,7 @@ def test_what_is_put_is_what_differs_from_the_image_and_not_from_the_last_run(
     assert list(members(ready(backend).files)) == ["app.py", "sub", "sub/new"]
 
 
-def test_back_at_the_state_of_the_image_nothing_is_put(
-    backend: FakeBackend, directory: Path
-) -> None:
+def test_nothing_is_copied_in_the_state_of_the_image(backend: FakeBackend, directory: Path) -> None:
     first = ready(backend)
     (directory / "app.py").write_text("print(2)\n")
     ready(backend)
@@ -108,7 +106,9 @@ def test_back_at_the_state_of_the_image_nothing_is_put(
     assert (again.image, again.files) == (first.image, b"")
 
 
-def test_a_root_users_files_belong_to_root(backend: FakeBackend, directory: Path) -> None:
+def test_files_of_an_image_that_runs_as_root_belong_to_root(
+    backend: FakeBackend, directory: Path
+) -> None:
     ready(backend, user="root")
     (directory / "app.py").write_text("print(2)\n")
     assert members(ready(backend, user="root").files)["app.py"].uid == 0
@@ -117,9 +117,7 @@ def test_a_root_users_files_belong_to_root(backend: FakeBackend, directory: Path
 # On top of the last image -----------------------------------------------------------------------------
 
 
-def test_a_removed_file_is_removed_on_top_of_the_last_image(
-    backend: FakeBackend, directory: Path
-) -> None:
+def test_a_removed_file_is_removed_in_a_new_layer(backend: FakeBackend, directory: Path) -> None:
     first = ready(backend)
     (directory / "sub" / "old").unlink()
     second = ready(backend)
@@ -133,7 +131,7 @@ def test_a_removed_file_is_removed_on_top_of_the_last_image(
     assert second.files == b""
 
 
-def test_with_a_base_that_has_files_in_app_a_removal_is_built_clean(
+def test_a_removal_with_a_base_that_has_files_in_app_is_a_clean_build(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file of the base may come to light.
@@ -146,7 +144,7 @@ def test_with_a_base_that_has_files_in_app_a_removal_is_built_clean(
     assert is_clean(backend)
 
 
-def test_with_a_volume_in_app_all_is_built_clean(backend: FakeBackend, directory: Path) -> None:
+def test_a_volume_in_app_requires_clean_builds(backend: FakeBackend, directory: Path) -> None:
     # Podman fills a volume from the image only while nothing has been put there, and what a step removes in one comes back.
     volumes = ("/var/lib/x", "/app/sub")
     base = Image(id=f"sha256:{1:064x}", command=("python3",), volumes=volumes)
@@ -159,7 +157,7 @@ def test_with_a_volume_in_app_all_is_built_clean(backend: FakeBackend, directory
     assert [("ENTRYPOINT" in build.containerfile) for build in backend.builds] == [True] * 3
 
 
-def test_what_may_not_be_put_goes_on_top_of_the_last_image(
+def test_changes_that_cannot_be_copied_become_a_new_layer(
     backend: FakeBackend, directory: Path
 ) -> None:
     first = ready(backend)
@@ -188,7 +186,9 @@ def test_a_file_that_becomes_a_folder_is_removed_first(
     ]
 
 
-def test_the_grown_image_is_found_again_and_grows_on(backend: FakeBackend, directory: Path) -> None:
+def test_the_incremental_image_is_found_again_and_extended(
+    backend: FakeBackend, directory: Path
+) -> None:
     ready(backend)
     (directory / "sub" / "old").unlink()
     grown = ready(backend)
@@ -198,9 +198,7 @@ def test_the_grown_image_is_found_again_and_grows_on(backend: FakeBackend, direc
     assert len(backend.builds) == 2
 
 
-def test_a_grown_image_is_not_the_one_that_has_a_name(
-    backend: FakeBackend, directory: Path
-) -> None:
+def test_an_incremental_image_is_not_the_tagged_one(backend: FakeBackend, directory: Path) -> None:
     first = ready(backend)
     (directory / "sub" / "old").unlink()
     ready(backend)
@@ -209,7 +207,7 @@ def test_a_grown_image_is_not_the_one_that_has_a_name(
     assert named.id == first.image
 
 
-def test_more_than_a_run_should_put_every_time_becomes_an_image(
+def test_large_changes_become_an_image(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(backend)
@@ -228,7 +226,7 @@ def test_more_than_a_run_should_put_every_time_becomes_an_image(
 # Without asking ---------------------------------------------------------------------------------------
 
 
-def test_the_last_image_is_run_without_asking_for_it(backend: FakeBackend) -> None:
+def test_the_last_image_is_run_without_a_lookup(backend: FakeBackend) -> None:
     first = ready(backend)
     backend.operations.clear()
     again = ready(backend, trust=True)
@@ -236,7 +234,9 @@ def test_the_last_image_is_run_without_asking_for_it(backend: FakeBackend) -> No
     assert operations(backend) == ["image"]  # the base: somebody may have pulled a newer one
 
 
-def test_so_is_one_that_has_grown(backend: FakeBackend, directory: Path) -> None:
+def test_an_incremental_image_is_run_without_a_lookup(
+    backend: FakeBackend, directory: Path
+) -> None:
     ready(backend)
     (directory / "sub" / "old").unlink()
     grown = ready(backend)
@@ -245,7 +245,7 @@ def test_so_is_one_that_has_grown(backend: FakeBackend, directory: Path) -> None
     assert operations(backend) == ["image"]
 
 
-def test_a_grown_one_is_none_where_a_clean_one_is_wanted(
+def test_an_incremental_image_does_not_count_as_clean(
     backend: FakeBackend, directory: Path
 ) -> None:
     ready(backend)
@@ -254,9 +254,7 @@ def test_a_grown_one_is_none_where_a_clean_one_is_wanted(
     assert ready(backend, "clean", trust=True).image != grown.image
 
 
-def test_after_any_change_the_last_image_is_not_run_as_it_was(
-    backend: FakeBackend, directory: Path
-) -> None:
+def test_after_a_change_the_last_image_is_not_reused(backend: FakeBackend, directory: Path) -> None:
     first = ready(backend)
     change(directory)
     assert ready(backend, trust=True).files
@@ -264,7 +262,7 @@ def test_after_any_change_the_last_image_is_not_run_as_it_was(
     assert ready(backend, trust=True).image != first.image
 
 
-def test_a_newer_base_is_seen(backend: FakeBackend) -> None:
+def test_a_newer_base_is_noticed(backend: FakeBackend) -> None:
     ready(backend)
     backend.remove_image("docker.io/library/base:1")
     newer = Image(id=f"sha256:{1:064x}", command=("python3",))
@@ -280,14 +278,14 @@ def change(directory: Path) -> None:
     (directory / "app.py").write_text("print(2)\n")
 
 
-def test_what_is_to_be_clean_is(backend: FakeBackend, directory: Path) -> None:
+def test_a_requested_clean_image_is_clean(backend: FakeBackend, directory: Path) -> None:
     ready(backend)
     change(directory)
     assert ready(backend, "clean").files == b""
     assert is_clean(backend)
 
 
-def test_a_clean_image_does_not_come_of_a_grown_one_of_the_same_state(
+def test_a_clean_image_is_not_an_incremental_one_of_the_same_state(
     backend: FakeBackend, directory: Path
 ) -> None:
     ready(backend)
@@ -311,7 +309,7 @@ def test_after_twenty_deltas_an_image_is_built_clean(backend: FakeBackend, direc
     assert kinds == [False] * 20 + [True, False]
 
 
-def test_a_delta_as_large_as_half_of_the_context_is_built_clean(
+def test_a_delta_of_half_the_context_is_built_clean(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incremental, "_FREE_BYTES", 0)
@@ -326,7 +324,7 @@ def test_a_delta_as_large_as_half_of_the_context_is_built_clean(
 @pytest.mark.parametrize(
     "destination", ["/app/extra", "/app/", "/app"], ids=["below", "folder", "in place"]
 )
-def test_with_other_files_in_app_all_is_built_clean(
+def test_other_files_in_app_require_clean_builds(
     backend: FakeBackend, directory: Path, destination: str
 ) -> None:
     (directory / "extra").write_text("")
@@ -345,7 +343,7 @@ def test_files_elsewhere_do_not_matter(backend: FakeBackend, directory: Path) ->
     assert ready(backend, **options).files
 
 
-def test_a_change_of_anything_else_is_built_clean(backend: FakeBackend, directory: Path) -> None:
+def test_other_changes_are_built_clean(backend: FakeBackend, directory: Path) -> None:
     ready(backend)
     change(directory)
     (directory / "requirements.txt").write_text("six\n")
@@ -353,9 +351,7 @@ def test_a_change_of_anything_else_is_built_clean(backend: FakeBackend, director
     assert is_clean(backend)
 
 
-def test_a_requirement_that_points_into_the_source_is_built_clean(
-    backend: FakeBackend, directory: Path
-) -> None:
+def test_a_requirement_in_the_source_is_built_clean(backend: FakeBackend, directory: Path) -> None:
     (directory / "requirements.txt").write_text("./sub\n")
     ready(backend)
     change(directory)
@@ -376,7 +372,7 @@ def test_a_lock_with_a_package_of_the_source_is_built_clean(
     assert is_clean(backend)
 
 
-def test_an_own_containerfile_is_built_clean(backend: FakeBackend, directory: Path) -> None:
+def test_a_user_s_containerfile_is_built_clean(backend: FakeBackend, directory: Path) -> None:
     (directory / "Dockerfile").write_text('FROM base:1\nCOPY . /app\nCMD ["python", "app.py"]\n')
     ready(backend, dockerfile="Dockerfile")
     change(directory)
@@ -431,7 +427,7 @@ def know_nonsense(_backend: FakeBackend) -> None:
 @pytest.mark.parametrize(
     "loss", [forget, lose_the_state, lose_the_last, know_another_state, know_nonsense]
 )
-def test_where_anything_of_the_last_image_is_lost_it_is_built_clean(
+def test_lost_state_of_the_last_image_requires_a_clean_build(
     backend: FakeBackend, directory: Path, loss: Callable[[FakeBackend], None]
 ) -> None:
     ready(backend)
@@ -441,7 +437,7 @@ def test_where_anything_of_the_last_image_is_lost_it_is_built_clean(
     assert is_clean(backend)
 
 
-def test_a_state_that_another_process_rebuilt_is_not_grown_from(
+def test_an_image_rebuilt_by_another_process_is_not_extended(
     backend: FakeBackend, directory: Path
 ) -> None:
     first = backend.image(ready(backend).image)
@@ -458,7 +454,7 @@ def test_a_state_that_another_process_rebuilt_is_not_grown_from(
     assert is_clean(backend)
 
 
-def test_each_engine_has_a_last_image_of_its_own(directory: Path) -> None:
+def test_each_engine_has_its_own_last_image(directory: Path) -> None:
     podman, docker = FakeBackend(name="podman"), FakeBackend(name="docker")
     ready(podman)
     change(directory)
@@ -467,7 +463,7 @@ def test_each_engine_has_a_last_image_of_its_own(directory: Path) -> None:
     assert ready(podman).files
 
 
-def test_an_image_that_cannot_grow_is_built_clean(
+def test_an_image_that_cannot_be_extended_is_built_clean(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready(backend)
@@ -486,7 +482,7 @@ def test_an_image_that_cannot_grow_is_built_clean(
 
 
 @pytest.mark.parametrize("name", ["x" * 200, "\udcff"])
-def test_names_that_no_instruction_takes_are_built_clean(
+def test_names_that_do_not_fit_an_instruction_are_built_clean(
     backend: FakeBackend, directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(incremental, "_MOST_REMOVED", 100)
@@ -500,7 +496,7 @@ def test_names_that_no_instruction_takes_are_built_clean(
 # The Containerfile ------------------------------------------------------------------------------------
 
 
-def test_names_are_arguments_and_nothing_else() -> None:
+def test_names_are_only_arguments() -> None:
     name = 'a"b\\c $HOME\n${x} é'
     lines = render_growth("sha256:1", "1000", (name,), put=False).splitlines()
     assert len(lines) == 5

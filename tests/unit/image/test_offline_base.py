@@ -50,7 +50,7 @@ def base(*words: str, backend: FakeBackend | None = None) -> Result:
         return CliRunner().invoke(app, ["base", "--mirror", MIRROR, *words], prog_name="buildr")
 
 
-def test_an_engine_gets_it_and_its_name_is_printed(
+def test_the_image_is_loaded_and_its_name_printed(
     reported: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     backend = FakeBackend(name="docker")
@@ -66,7 +66,7 @@ def test_an_engine_gets_it_and_its_name_is_printed(
     assert words[-1].endswith(f"{MIRROR} trixie main")
 
 
-def test_what_an_engine_has_is_made_again_only_by_force(reported: Path) -> None:
+def test_a_stored_image_is_made_again_only_by_force(reported: Path) -> None:
     backend = FakeBackend()
     name = base("-q", backend=backend).stdout.strip()
     once = reported.read_text()
@@ -77,7 +77,7 @@ def test_what_an_engine_has_is_made_again_only_by_force(reported: Path) -> None:
 
 
 @pytest.mark.usefixtures("reported")
-def test_an_archive_is_one_that_engines_load(tmp_path: Path) -> None:
+def test_the_archive_has_the_format_of_engines(tmp_path: Path) -> None:
     with using({}):  # no engine is needed
         words = ["base", "--release", "bookworm", "--tag", "example.org/base:1", "-o", "base.tar"]
         result = CliRunner().invoke(app, [*words, "--mirror", MIRROR], prog_name="buildr")
@@ -126,7 +126,7 @@ def test_a_failure_names_the_mirror_and_shows_the_end_of_the_log(
 
 
 @pytest.mark.usefixtures("reported")
-def test_a_place_that_cannot_be_written_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_destination_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     assert base("-o", "nowhere/base.tar").exit_code == 125
     assert "nowhere/base.tar cannot be written: No such file" in capfd.readouterr().err
 
@@ -168,7 +168,7 @@ def test_a_signal_interrupts_mmdebstrap_and_waits_for_its_end(
     assert not list(tmp_path.glob("buildr-base-*"))
 
 
-def test_an_interrupt_reaches_mmdebstrap_that_starts_at_the_same_moment(
+def test_an_interrupt_during_the_start_reaches_mmdebstrap(
     reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Interrupted(threading.Thread):

@@ -50,7 +50,7 @@ def send(project: Path, env_files: tuple[str, ...] = (), **options: Any) -> None
         {"env_files": ("../variables",)},
     ],
 )
-def test_a_file_with_the_value_of_a_secret_is_named_and_not_sent(
+def test_a_file_with_the_value_of_a_secret_is_left_out_and_named(
     project: Path, options: dict[str, Any]
 ) -> None:
     (project / "plain").write_text("MODE=quick-and-dirty-1 12")
@@ -62,13 +62,13 @@ def test_a_file_with_the_value_of_a_secret_is_named_and_not_sent(
     assert VALUE not in str(caught.value)
 
 
-def test_a_common_value_is_not_looked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_common_value_is_not_searched_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "postgres")
     (project / "compose.yaml").write_text("image: postgres\n")
     send(project, secrets=["id=TOKEN"])
 
 
-def test_pip_s_settings_are_looked_for_and_pip_is_not_asked(
+def test_secrets_of_pip_s_settings_are_searched_for_without_running_pip(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(*_: object, **__: object) -> None:
@@ -83,7 +83,7 @@ def test_pip_s_settings_are_looked_for_and_pip_is_not_asked(
         send(project, secrets=["pip"])
 
 
-def test_a_secret_that_is_not_there_is_not_needed(project: Path) -> None:
+def test_a_missing_secret_is_ignored(project: Path) -> None:
     send(project, secrets=["id=x,src=gone", "id=NOT_SET"], env_files=("gone",))
 
 
@@ -101,13 +101,13 @@ def test_a_value_is_found_anywhere_in_a_large_file(tmp_path: Path, at: int, whol
             pass
 
 
-def test_a_made_up_file_is_looked_into_as_well() -> None:
+def test_a_generated_file_is_searched_too() -> None:
     member = Member(path="dependencies/requirements.txt", data=f"--index-url {VALUE}".encode())
     with pytest.raises(ContextError, match=r"requirements\.txt has the value"):
         list(pack([member], lookout=Lookout({VALUE: "x"})))
 
 
-def test_an_archive_is_the_same_with_a_lookout(tmp_path: Path) -> None:
+def test_searching_does_not_change_the_archive(tmp_path: Path) -> None:
     for name, size in (("empty", 0), ("small", 9), ("large", 2 * MIB)):
         (tmp_path / name).write_bytes(b"y" * size)
     tree = Tree(entries=scan(tmp_path, rules=None).entries, root=tmp_path)

@@ -68,7 +68,7 @@ def sent(request: BuildRequest) -> bytes:
     return text
 
 
-def test_only_the_users_own_file_goes_to_the_best_builder(project: Path) -> None:
+def test_only_the_user_s_own_file_uses_the_best_builder(project: Path) -> None:
     backend = Recording()
     build(backend, project, "FROM x\nCMD run")
     [request] = backend.requests
@@ -76,7 +76,7 @@ def test_only_the_users_own_file_goes_to_the_best_builder(project: Path) -> None
     assert len(backend.builds) == 2, "the guest part is a build of its own"
 
 
-def test_a_builder_that_cannot_be_pulled_is_left_out(project: Path) -> None:
+def test_a_frontend_that_cannot_be_pulled_is_left_out(project: Path) -> None:
     failure = BuildError("x", step="resolve image config for docker.io/docker/dockerfile:1")
     backend = Recording(failure)
     said = build(backend, project, "# syntax=docker/dockerfile:1\nFROM x\nCMD run")
@@ -94,21 +94,21 @@ def test_a_builder_that_cannot_be_pulled_is_left_out(project: Path) -> None:
         ("me/own:1", "resolve image config for docker.io/me/own:1"),
     ],
 )
-def test_any_other_failure_is_the_last_word(project: Path, syntax: str, step: str) -> None:
+def test_other_failures_are_final(project: Path, syntax: str, step: str) -> None:
     backend = Recording(BuildError("no", step=step))
     with pytest.raises(BuildError, match="no"):
         build(backend, project, f"# syntax={syntax}\nFROM x\nCMD run")
     assert len(backend.requests) == 1
 
 
-def test_what_only_the_builder_that_cannot_be_pulled_knows_is_reported(project: Path) -> None:
+def test_features_of_a_missing_frontend_are_reported(project: Path) -> None:
     backend = Recording(BuildError("x", step="resolve image config for docker/dockerfile:1"))
     with pytest.raises(BuildError, match="line 3: BuildKit does not know here-documents") as error:
         build(backend, project, "# syntax=docker/dockerfile:1\nFROM x\nRUN <<E\ntrue\nE\n")
     assert "# syntax=" not in str(error.value.hint)
 
 
-def test_secrets_go_with_the_build_and_are_hidden_in_all_it_says(
+def test_secrets_reach_the_build_and_are_hidden_in_its_output(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TOKEN", VALUE)
@@ -124,7 +124,7 @@ def test_secrets_go_with_the_build_and_are_hidden_in_all_it_says(
     assert "no ****" in str(error.value.what)
 
 
-def test_a_secret_that_is_not_there_is_said_before_the_build(
+def test_a_missing_secret_is_reported_before_the_build(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TOKEN", raising=False)
@@ -135,7 +135,7 @@ def test_a_secret_that_is_not_there_is_said_before_the_build(
 
 
 @pytest.mark.parametrize("all_stages", [True, False])
-def test_only_images_that_the_builder_needs_are_pulled(project: Path, all_stages: bool) -> None:
+def test_only_needed_images_are_pulled(project: Path, all_stages: bool) -> None:
     backend = Recording(builder=Builder(all_stages=all_stages))
     (project / "Own").write_text("FROM unneeded AS test\nFROM x\nCMD run")
     with Progress("pulling") as progress:
@@ -144,9 +144,7 @@ def test_only_images_that_the_builder_needs_are_pulled(project: Path, all_stages
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_a_base_image_that_asks_for_more_in_each_build_on_top_of_it_is_refused(
-    project: Path, own: bool
-) -> None:
+def test_a_base_image_with_onbuild_requests_is_refused(project: Path, own: bool) -> None:
     backend = Recording()
     triggers = ("COPY . /src", "RUN --network=host curl -s localhost")
     backend.add_image("docker.io/library/y:latest", Image(id="", triggers=triggers))

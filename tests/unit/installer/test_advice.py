@@ -168,7 +168,7 @@ def test_the_advice_fits_the_failure(log: str, reason: str, hint: str) -> None:
     assert found.hint != ADVICE
 
 
-def test_the_names_are_those_of_the_base_images_distribution() -> None:
+def test_package_names_are_those_of_the_base_image_s_distribution() -> None:
     log = "error: command 'gcc' failed: No such file or directory"
     debian = '{"system_packages": ["gcc", "libc6-dev"]}'
     assert debian in advise(log, SLIM).hint
@@ -179,7 +179,7 @@ def test_the_names_are_those_of_the_base_images_distribution() -> None:
     assert "musl-dev" in both
 
 
-def test_a_failure_that_is_not_known_has_pips_last_words() -> None:
+def test_an_unknown_failure_has_the_last_lines_of_pip() -> None:
     found = advise(
         "ERROR: one\nERROR: \x1b[31mstrange\x1b[0m things\nERROR: Failed to build installable wheels"
     )
@@ -216,7 +216,7 @@ def test_the_error_of_a_step_begins_with_the_reason() -> None:
         ("strange", "status 100"),
     ],
 )
-def test_packages_of_the_system_have_reasons_of_their_own(log: str, reason: str) -> None:
+def test_system_packages_have_their_own_reasons(log: str, reason: str) -> None:
     step = "RUN if command -v apk > /dev/null; then apk add libfoo"
     reported = advised(BuildError(f"the build failed in `{step}`: status 100", step=step, hint=log))
     assert reported.what.startswith("system_packages cannot be installed: ")
@@ -224,7 +224,7 @@ def test_packages_of_the_system_have_reasons_of_their_own(log: str, reason: str)
     assert ADVICE not in reported.hint
 
 
-def test_another_step_has_no_such_advice() -> None:
+def test_other_steps_have_no_such_advice() -> None:
     failed = BuildError(
         "the build failed", step="RUN make", hint="error: command 'gcc' failed: No such file"
     )
@@ -239,7 +239,7 @@ def test_another_step_has_no_such_advice() -> None:
         'runc create failed: exec: "/bin/sh": executable file not found in $PATH',
     ],
 )
-def test_a_base_image_without_a_shell_is_said(log: str) -> None:
+def test_a_base_image_without_a_shell_is_reported(log: str) -> None:
     for error in (
         BuildError(f"the build failed in `RUN true`: {log}", step="RUN true"),
         BuildError("failed", step="RUN true", hint=log),

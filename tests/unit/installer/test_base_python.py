@@ -51,7 +51,7 @@ def with_variable(version: str) -> FakeBackend:
     return backend
 
 
-def test_another_python_is_refused_before_anything_is_built(directory: Path) -> None:
+def test_another_python_is_refused_before_the_build(directory: Path) -> None:
     asks(directory, 'requires-python = ">=3.13"')
     backend = with_variable("3.11.9")
     with pytest.raises(
@@ -64,19 +64,19 @@ def test_another_python_is_refused_before_anything_is_built(directory: Path) -> 
 
 
 @pytest.mark.parametrize("version", ["3.13.0", "3.14.0rc1", "4.0.0"])
-def test_one_that_fits_is_taken(directory: Path, version: str) -> None:
+def test_a_matching_python_is_accepted(directory: Path, version: str) -> None:
     asks(directory, 'requires-python = ">=3.13"')
     assert build(with_variable(version))
 
 
-def test_a_script_may_ask_for_one(directory: Path) -> None:
+def test_inline_metadata_may_require_a_python(directory: Path) -> None:
     (directory / "requirements.txt").unlink()
     (directory / "app.py").write_text('# /// script\n# requires-python = "<3.11"\n# ///\nprint()\n')
     with pytest.raises(DependencyError, match=r"in the script's inline metadata asks for <3\.11"):
         build(with_variable("3.11.9"))
 
 
-def test_an_image_that_does_not_say_it_is_asked_once(directory: Path) -> None:
+def test_an_image_without_a_version_variable_is_asked_once(directory: Path) -> None:
     asks(directory, 'requires-python = ">=3.13"')
     backend = FakeBackend(Answer("3.11.2"))
     backend.add_image(BASE)
@@ -89,14 +89,14 @@ def test_an_image_that_does_not_say_it_is_asked_once(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("said", ["", "sh: python: not found", "3.11"])
-def test_what_cannot_be_found_out_is_left_to_the_build(directory: Path, said: str) -> None:
+def test_an_unknown_version_is_left_to_the_build(directory: Path, said: str) -> None:
     asks(directory, 'requires-python = ">=3.13"')
     backend = FakeBackend(Answer(said))
     backend.add_image(BASE)
     assert build(backend)
 
 
-def test_an_engine_that_runs_nothing_is_no_reason_not_to_build(directory: Path) -> None:
+def test_a_failed_check_does_not_prevent_the_build(directory: Path) -> None:
     asks(directory, 'requires-python = ">=3.13"')
     backend = FakeBackend(Answer("3.11.2"))
     backend.add_image(BASE)
@@ -104,7 +104,7 @@ def test_an_engine_that_runs_nothing_is_no_reason_not_to_build(directory: Path) 
     assert build(backend)
 
 
-def test_a_project_that_asks_for_none_costs_no_look() -> None:
+def test_a_project_without_a_requirement_needs_no_check() -> None:
     backend = FakeBackend(Answer("3.11.2"))
     backend.add_image(BASE)
     assert build(backend)

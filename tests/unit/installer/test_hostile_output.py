@@ -47,7 +47,7 @@ def received(stream: int, piece: bytes, times: int, file: Any = None) -> bytes:
     return output.receive(cast("Any", Streams(stream, piece, times)), file or io.BytesIO(), log())
 
 
-def test_a_line_without_an_end_is_not_kept() -> None:
+def test_an_endless_line_is_not_kept() -> None:
     shown = log()
     for _ in range(1000):
         shown.add(b"x" * LINE)
@@ -56,14 +56,14 @@ def test_a_line_without_an_end_is_not_kept() -> None:
     assert [len(line) for line in shown._tail] == [LINE_CHARACTERS]
 
 
-def test_many_small_pieces_of_a_line_are_put_together_once() -> None:
+def test_many_pieces_of_a_line_are_joined_once() -> None:
     shown = log()
     for _ in range(3 * LINE):
         shown.add(b"x")
     assert len(shown._partial) == LINE
 
 
-def test_the_first_line_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_line_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "INSTALLATION_ANSWER", 1 << 16)
     with pytest.raises(BuildError, match="writes into what the installation answers"):
         received(STDOUT, b"x" * 1000, 10_000)
@@ -90,7 +90,7 @@ def test_an_answer_of_another_form_is_a_build_error(answer: bytes) -> None:
         installation._run(cast("Any", Backend()), "c", (), "/dev/null", log())
 
 
-def test_what_is_installed_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_an_installation_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "INSTALLED", 1 << 20)
     file = io.BytesIO(b"{}\n")
     with pytest.raises(BuildError, match="they take more than"):
@@ -98,7 +98,7 @@ def test_what_is_installed_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(file.getvalue()) <= 1 << 20
 
 
-def test_a_disk_that_is_full_is_an_error_of_ours() -> None:
+def test_a_full_disk_is_one_of_our_errors() -> None:
     with (
         open("/dev/full", "wb", buffering=0) as full,
         pytest.raises(BuildError, match="No space left"),
@@ -134,14 +134,14 @@ WORDS = (
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_what_is_looked_at_of_a_line_has_an_end(word: str) -> None:
+def test_only_the_beginning_of_a_line_is_searched(word: str) -> None:
     line = word * (LINE_CHARACTERS // len(word))
     assert len(advice._short(line)) <= ADVISED_CHARACTERS + 100
     found = advice.advise("\n".join([line] * 40))
     assert len(found.reason) <= 400
 
 
-def test_a_long_list_of_versions_still_gives_the_newest() -> None:
+def test_the_newest_of_many_versions_is_found() -> None:
     versions = ", ".join(f"1.{number}.0" for number in range(900))
     text = f"ERROR: Could not find a version that satisfies the requirement x==9 (from versions: {versions})"
     assert "the newest version is 1.899.0" in advice.advise(text).reason
@@ -160,12 +160,12 @@ def bomb() -> Iterator[bytes]:
         yield bytes(1 << 16)
 
 
-def test_an_inventory_is_read_of_no_bomb() -> None:
+def test_an_inventory_of_an_archive_bomb_is_refused() -> None:
     with pytest.raises(EngineLostError, match="extended header"):
         read_archive(bomb())
 
 
-def test_an_inventory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_an_inventory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildr.sbom.inventory.PACKAGES", 10)
     data = b"".join(b"P:p%d\nV:1\n\n" % number for number in range(11))
     info = tarfile.TarInfo("lib/apk/db/installed")
@@ -174,7 +174,7 @@ def test_an_inventory_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         read_archive([info.tobuf(), data, bytes(-len(data) % 512)])
 
 
-def test_metadata_of_any_length_is_read_at_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_beginning_of_long_metadata_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildr.sbom.inventory.PACKAGE_HEADERS", 30)
     data = b"Name: x\nVersion: 1\n" + b"a:\n" * 100_000
     info = tarfile.TarInfo("x.dist-info/METADATA")
@@ -183,7 +183,7 @@ def test_metadata_of_any_length_is_read_at_its_beginning(monkeypatch: pytest.Mon
     assert [(one.name, one.version) for one in found.packages] == [("x", "1")]
 
 
-def test_secrets_are_not_searched_for_in_what_is_not_a_plain_archive(tmp_path: Path) -> None:
+def test_secrets_are_searched_for_in_plain_archives_only(tmp_path: Path) -> None:
     import gzip
 
     path = tmp_path / "archive"
@@ -196,5 +196,5 @@ def test_secrets_are_not_searched_for_in_what_is_not_a_plain_archive(tmp_path: P
 
 
 @given(st.binary(max_size=300))
-def test_any_log_is_shown_as_lines(data: bytes) -> None:
+def test_any_log_is_shown_as_plain_lines(data: bytes) -> None:
     logs(data)

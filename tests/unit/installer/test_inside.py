@@ -74,7 +74,7 @@ def test_a_change_is_found(tree: Path, action: str, changed: set[str], removed: 
     assert [path for path in gone if os.path.dirname(path) not in gone] == removed
 
 
-def test_what_is_mounted_or_apart_is_not_a_change(tree: Path) -> None:
+def test_mounts_and_separate_file_systems_are_not_changes(tree: Path) -> None:
     found = snapshot(str(tree), {str(tree / "lib/pkg")})
     assert sorted(found) == [str(tree / name) for name in ("lib", "lib/link", "lib/other")]
 
@@ -106,7 +106,7 @@ echo new > lib/new.py; : > lib/empty; mkdir lib/folder
 """
 
 
-def test_what_was_found_is_sent_with_modes_and_links(tree: Path) -> None:
+def test_changes_are_sent_with_modes_and_links(tree: Path) -> None:
     archive, members = sent(tree, CHANGES)
     assert list(members) == sorted(members)
     a = members["lib/pkg/a.py"]
@@ -116,7 +116,7 @@ def test_what_was_found_is_sent_with_modes_and_links(tree: Path) -> None:
     assert members["lib/pkg/hard.py"].linkname == "lib/pkg/a.py"
 
 
-def test_times_are_those_of_the_contents_as_in_the_archives_of_the_host(tree: Path) -> None:
+def test_times_are_content_based_as_in_archives_of_the_host(tree: Path) -> None:
     big = bytes(1 << 20) + b"x" * (3 << 20) + bytes(1 << 20) + b"y"
     (tree / "big").write_bytes(big)
     _, members = sent(tree, f"{CHANGES}cp big lib/big")
@@ -127,7 +127,7 @@ def test_times_are_those_of_the_contents_as_in_the_archives_of_the_host(tree: Pa
         assert members[name].mtime == MTIME
 
 
-def test_the_same_changes_are_the_same_bytes_at_another_time(tmp_path: Path) -> None:
+def test_archives_of_changes_are_reproducible(tmp_path: Path) -> None:
     archives = []
     for number in range(2):
         top = tmp_path / str(number)
@@ -138,7 +138,7 @@ def test_the_same_changes_are_the_same_bytes_at_another_time(tmp_path: Path) -> 
     assert archives[0] == archives[1]
 
 
-def test_a_file_of_the_image_below_keeps_its_time_where_only_its_mode_has_changed(
+def test_a_file_with_only_a_changed_mode_keeps_its_time(
     tree: Path,
 ) -> None:
     os.utime(tree / "lib/pkg/a.py", (1_000_000, 1_000_000.7))
@@ -147,9 +147,7 @@ def test_a_file_of_the_image_below_keeps_its_time_where_only_its_mode_has_change
 
 
 @pytest.mark.parametrize("options", [[], ["-O"], ["-OO"]])
-def test_bytecode_is_valid_for_the_time_that_its_source_gets(
-    tree: Path, options: list[str]
-) -> None:
+def test_bytecode_is_valid_for_the_new_time_of_its_source(tree: Path, options: list[str]) -> None:
     python = " ".join([sys.executable, *options])
     archive, members = sent(
         tree, f"echo 'x = 1' > lib/pkg/m.py && {python} -m compileall -q lib/pkg"
@@ -163,7 +161,7 @@ def test_bytecode_is_valid_for_the_time_that_its_source_gets(
     assert content(archive, below)[8:12] == time.to_bytes(4, "little")
 
 
-def test_bytecode_by_hash_and_bytecode_of_another_source_stay_as_they_are(tree: Path) -> None:
+def test_hash_based_and_foreign_bytecode_is_unchanged(tree: Path) -> None:
     compile_all = f"{sys.executable} -m compileall -q --invalidation-mode"
     archive, members = sent(
         tree,
@@ -188,7 +186,7 @@ def test_logs_and_caches_of_an_installation_are_left_out(
     assert f"{path}ger" in members or path.startswith(("root", "var/log/apt/"))
 
 
-def test_the_program_runs_where_nothing_of_ours_is(tmp_path: Path) -> None:
+def test_the_program_runs_without_buildr(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-BIS", "-c", program("buildr.installer.changes")],
         cwd=tmp_path,
@@ -199,7 +197,7 @@ def test_the_program_runs_where_nothing_of_ours_is(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {}
 
 
-def test_secrets_are_files_that_no_other_user_can_read(tmp_path: Path) -> None:
+def test_secrets_are_private_files(tmp_path: Path) -> None:
     folder, links = tmp_path / "shm/buildr", tmp_path / "run/secrets"
     variables = place_files(
         {"netrc": "machine\udcff", "other": "x"}, {"netrc": "NETRC"}, str(folder), str(links)
@@ -211,7 +209,7 @@ def test_secrets_are_files_that_no_other_user_can_read(tmp_path: Path) -> None:
     assert (folder / "netrc").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_place_that_is_read_only_leaves_the_variable(tmp_path: Path) -> None:
+def test_a_read_only_folder_leaves_the_variable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = place_files(
         {"netrc": "x"}, {"netrc": "NETRC"}, str(tmp_path / "a"), str(tmp_path / "file/b")
@@ -232,7 +230,7 @@ def test_downloads_are_shared_and_wheels_are_not(tmp_path: Path) -> None:
     assert cache_options({"root": root, "key": "one"}) == first  # it is there already
 
 
-def test_wheels_that_are_no_longer_needed_are_removed(tmp_path: Path) -> None:
+def test_unused_wheels_are_removed(tmp_path: Path) -> None:
     root = str(tmp_path)
     for key in ("old", "young"):
         cache_options({"root": root, "key": key})
@@ -246,16 +244,14 @@ def test_wheels_that_are_no_longer_needed_are_removed(tmp_path: Path) -> None:
     assert (tmp_path / "http/page").exists()
 
 
-def test_a_cache_that_cannot_be_used_is_none(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unusable_cache_is_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cache_options(None) == ["--no-cache-dir"]
     (tmp_path / "file").write_text("")
     assert cache_options({"root": str(tmp_path / "file"), "key": "x"}) == ["--no-cache-dir"]
     assert "the cache of wheels cannot be used" in capsys.readouterr().err
 
 
-def test_what_is_removed_has_the_folders_above_it() -> None:
+def test_a_removed_path_includes_its_parents() -> None:
     assert folders_above(["/usr/lib/a", "/b", "/usr/c"]) == {"/usr/lib", "/usr"}
 
 
@@ -275,14 +271,14 @@ def test_the_source_belongs_to_the_user_and_the_rest_to_root(tmp_path: Path) -> 
     assert (tmp_path / "usr/file").stat().st_uid == 0
 
 
-def test_mount_points_are_those_of_the_kernel() -> None:
+def test_mount_points_are_read_from_the_kernel() -> None:
     found = mount_points()
     assert "/proc" in found
     assert "/" not in found
     assert all(point.startswith("/") for point in found)
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_the_program_needs_only_the_standard_library() -> None:
     code = program().replace(
         "module.main()", "print(*sorted(name.split('.')[0] for name in sys.modules))"
     )

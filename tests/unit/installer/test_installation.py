@@ -76,7 +76,7 @@ def build(backend: FakeBackend, **options: Any) -> str:
     )
 
 
-def test_what_was_installed_becomes_an_image_from_which_the_project_is_built() -> None:
+def test_an_installation_becomes_the_base_of_the_project_s_image() -> None:
     guest = Installer()
     backend = FakeBackend(guest)
     build(backend)
@@ -94,7 +94,7 @@ def test_what_was_installed_becomes_an_image_from_which_the_project_is_built() -
     assert guest.read[-1] == "usr/local/share/buildr/dependencies/requirements.txt"
 
 
-def test_the_project_still_knows_its_own_version(directory: Path) -> None:
+def test_the_project_still_has_its_own_version(directory: Path) -> None:
     (directory / "requirements.txt").unlink()
     (directory / "pyproject.toml").write_text(
         '[project]\nname = "own"\nversion = "1.2"\ndependencies = ["rich"]\n'
@@ -107,7 +107,7 @@ def test_the_project_still_knows_its_own_version(directory: Path) -> None:
     assert b"Version: 1.2" in backend.builds[-1].files["guest/own-1.2.dist-info/METADATA"].data
 
 
-def test_all_calls_of_pip_for_a_lock_know_the_secrets(directory: Path) -> None:
+def test_all_calls_of_pip_get_the_secrets(directory: Path) -> None:
     (directory / "requirements.txt").unlink()
     (directory / "sub").mkdir()
     (directory / "pylock.toml").write_text(
@@ -133,7 +133,7 @@ def test_all_calls_of_pip_for_a_lock_know_the_secrets(directory: Path) -> None:
     assert len(guest.orders) == 2
 
 
-def test_packages_of_the_system_are_there_before_pip_needs_them() -> None:
+def test_system_packages_are_installed_before_pip_runs() -> None:
     guest = Installer()
     backend = FakeBackend(guest)
     build(backend, system_packages=["git"])
@@ -147,7 +147,7 @@ def test_packages_of_the_system_are_there_before_pip_needs_them() -> None:
     assert len(backend.builds) == 3
 
 
-def test_a_secret_is_passed_by_standard_input_alone() -> None:
+def test_a_secret_is_passed_only_by_standard_input() -> None:
     guest = Installer()
     backend = FakeBackend(guest)
     build(backend)
@@ -170,7 +170,7 @@ def test_a_change_of_the_source_reinstalls_nothing(directory: Path) -> None:
     assert len(guest.orders) == 3
 
 
-def test_an_image_that_is_stored_needs_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_image_needs_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = FakeBackend(Installer())
     image = build(backend)
     monkeypatch.delenv("TOKEN")
@@ -179,7 +179,7 @@ def test_an_image_that_is_stored_needs_no_secret(monkeypatch: pytest.MonkeyPatch
         build(backend, cache=False)
 
 
-def test_a_requirement_in_the_source_brings_the_source_and_follows_it(directory: Path) -> None:
+def test_a_requirement_in_the_source_includes_the_source(directory: Path) -> None:
     (directory / "requirements.txt").write_text("./lib\n")
     (directory / "lib").mkdir()
     (directory / "lib/pyproject.toml").write_text("")
@@ -193,7 +193,7 @@ def test_a_requirement_in_the_source_brings_the_source_and_follows_it(directory:
     assert len(guest.orders) == 2
 
 
-def test_what_the_installation_removed_is_removed_first() -> None:
+def test_removed_files_are_removed_first() -> None:
     backend = FakeBackend(Installer(removed=("/usr/lib/old one.py", "/usr/lib/b")))
     build(backend)
     made = backend.builds[0]
@@ -209,7 +209,7 @@ def test_what_the_installation_removed_is_removed_first() -> None:
         ({f"usr/lib/{TOKEN}.py": b""}, "the name of a file"),
     ],
 )
-def test_a_secret_in_what_was_installed_ends_the_build(files: dict[str, bytes], where: str) -> None:
+def test_a_secret_in_an_installed_file_ends_the_build(files: dict[str, bytes], where: str) -> None:
     backend = FakeBackend(Installer(files))
     with pytest.raises(BuildError, match=f"wrote the secret 'TOKEN' into {where}") as refused:
         build(backend)
@@ -217,7 +217,7 @@ def test_a_secret_in_what_was_installed_ends_the_build(files: dict[str, bytes], 
     assert backend.builds == []
 
 
-def test_a_failure_is_reported_in_pips_words_without_the_secret() -> None:
+def test_a_failure_shows_pip_s_message_without_the_secret() -> None:
     guest = Installer()
     guest.says, guest.status = f"ERROR: no way with {TOKEN}\nlast".encode(), 1
     backend = FakeBackend(guest)
@@ -229,7 +229,7 @@ def test_a_failure_is_reported_in_pips_words_without_the_secret() -> None:
     assert backend.runs[0].removed
 
 
-def test_what_a_package_writes_moves_no_cursor_and_sets_no_title() -> None:
+def test_output_of_a_package_cannot_control_the_terminal() -> None:
     guest = Installer()
     guest.says = b"\x1b]0;TITLE\x07\x1b[2J\x1b]8;;http://x/\x07click\x1b]8;;\x07 \xc2\x9b31m\nERROR: \x1b[8mno\n"
     guest.status = 1
@@ -239,7 +239,7 @@ def test_what_a_package_writes_moves_no_cursor_and_sets_no_title() -> None:
     assert failed.value.hint.splitlines()[:2] == ["click 31m", "ERROR: no"]
 
 
-def test_a_line_without_an_end_takes_no_memory() -> None:
+def test_an_endless_line_takes_bounded_memory() -> None:
     guest = Installer()
     guest.says, guest.status = b"A" * (8 << 20) + b"\nERROR: last\n", 1
     with pytest.raises(BuildError, match="cannot be installed: last") as failed:
@@ -247,7 +247,7 @@ def test_a_line_without_an_end_takes_no_memory() -> None:
     assert len(failed.value.hint) < 1 << 14
 
 
-def test_an_answer_that_a_package_has_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_written_by_a_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildr.installer.output.INSTALLATION_ANSWER", 1 << 10)
 
     def write(container: FakeContainer) -> int:
@@ -261,7 +261,7 @@ def test_an_answer_that_a_package_has_written_is_refused(monkeypatch: pytest.Mon
     assert backend.runs[0].removed
 
 
-def test_an_end_without_an_answer_is_a_failure() -> None:
+def test_a_missing_answer_is_a_failure() -> None:
     backend = FakeBackend(lambda container: 0)  # noqa: ARG005 - a guest's signature
     with pytest.raises(
         BuildError, match="dependencies cannot be installed: pip ended with status 0"
@@ -290,7 +290,7 @@ def test_a_broken_stream_leaves_no_container() -> None:
     assert backend.runs[0].removed
 
 
-def test_the_newest_images_of_dependencies_stay(directory: Path) -> None:
+def test_the_newest_images_of_dependencies_are_kept(directory: Path) -> None:
     guest = Installer()
     backend = FakeBackend(guest)
     for version in range(4):
@@ -302,7 +302,7 @@ def test_the_newest_images_of_dependencies_stay(directory: Path) -> None:
     assert len([tag for tag in tags if ":deps-" in tag]) == 2
 
 
-def test_nothing_to_install_asks_for_no_secret(directory: Path) -> None:
+def test_without_dependencies_no_secret_is_read(directory: Path) -> None:
     (directory / "requirements.txt").unlink()
     backend = FakeBackend(Installer())
     said: list[str] = []
@@ -313,7 +313,7 @@ def test_nothing_to_install_asks_for_no_secret(directory: Path) -> None:
     assert any("package.secrets: nothing is installed" in line for line in said)
 
 
-def test_secrets_do_not_travel_to_an_engine_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_not_sent_over_plain_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "")
     guest = Installer()
     backend = FakeBackend(guest)

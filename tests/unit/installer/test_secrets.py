@@ -54,18 +54,18 @@ def test_a_variable_keeps_its_value_under_its_id(monkeypatch: pytest.MonkeyPatch
     assert found.hide("with s3cret-token in it") == "with **** in it"
 
 
-def test_a_variable_that_is_not_set_is_an_error() -> None:
+def test_a_missing_variable_is_an_error() -> None:
     with pytest.raises(OptionError, match="TOKEN is the variable NO_SUCH, which is not set"):
         read(BuildSecret("TOKEN", env="NO_SUCH"))
 
 
-def test_files_start_from_the_context_and_the_home(tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_context_or_home(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"one\xff")
     found = read(BuildSecret("x", src="a"), BuildSecret("y", src="~/a"), context=tmp_path)
     assert found.files == {"x": "one\udcff", "y": "one\udcff"}
 
 
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(
         OptionError, match=r"package.secrets: x is the file .*/none, which cannot be read"
     ):
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_words_of_a_file_that_do_not_appear_by_chance_are_hidden(
+def test_distinctive_words_of_a_secret_file_are_hidden(
     tmp_path: Path, name: str, text: str, hidden: list[str]
 ) -> None:
     (tmp_path / "a").write_text(text)
@@ -119,7 +119,7 @@ def test_the_words_of_a_file_that_do_not_appear_by_chance_are_hidden(
     assert sorted(found.hidden) == sorted(hidden)
 
 
-def test_what_may_stand_anywhere_by_chance_is_hidden_and_not_looked_for(tmp_path: Path) -> None:
+def test_common_words_are_hidden_but_not_searched_for(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("hunter2\nMIIabcdefghijklmnop\npassword = swordfish\n")
     found = read(BuildSecret("x", src="a"), context=tmp_path)
     assert sorted(found.hidden) == ["MIIabcdefghijklmnop", "hunter2", "swordfish"]
@@ -132,12 +132,12 @@ def test_every_line_of_a_value_is_hidden(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.hide("a first-line\nb second-line") == "a ****\nb ****"
 
 
-def test_nothing_of_a_value_is_in_the_repr(tmp_path: Path) -> None:
+def test_the_repr_does_not_show_the_value(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("hunter22")
     assert repr(read(BuildSecret("x", src="a"), context=tmp_path)) == "Secrets(x)"
 
 
-def test_ids_that_pip_knows_name_their_file_to_it(tmp_path: Path) -> None:
+def test_ids_known_to_pip_set_its_variable(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     found = read(BuildSecret("pip.conf", src="a"), BuildSecret("other", src="a"), context=tmp_path)
     assert found.meanings == {"pip.conf": "PIP_CONFIG_FILE"}
@@ -174,7 +174,7 @@ def pip_install_is_told(environ: dict[str, str]) -> object:
         ("", "[install]\nindex-url = https://a\n[global]\nextra-index-url = https://e\n", {}),
     ],
 )
-def test_files_are_merged_as_pip_merges_them(
+def test_configuration_files_are_merged_like_in_pip(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     system: str,
@@ -195,7 +195,7 @@ def test_files_are_merged_as_pip_merges_them(
     assert indexes == pip_install_is_told(environ)
 
 
-def test_what_pip_cannot_read_is_reported_in_its_words(
+def test_an_invalid_configuration_is_reported_with_pip_s_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", PYTHON)
@@ -213,7 +213,7 @@ def without_pip(folder: Path) -> str:
     return str(program)
 
 
-def test_only_what_leads_to_an_index_is_taken(tmp_path: Path) -> None:
+def test_only_index_settings_are_used(tmp_path: Path) -> None:
     conf = tmp_path / ".config/pip/pip.conf"
     conf.parent.mkdir(parents=True)
     conf.write_text(
@@ -229,7 +229,7 @@ def test_only_what_leads_to_an_index_is_taken(tmp_path: Path) -> None:
     assert files == {}
 
 
-def test_a_variable_goes_before_a_file_and_a_named_file_replaces_the_users(tmp_path: Path) -> None:
+def test_a_variable_precedes_a_file_and_a_named_file_replaces_the_user_s(tmp_path: Path) -> None:
     (tmp_path / ".pip").mkdir()
     (tmp_path / ".pip/pip.conf").write_text(
         "[global]\nindex-url=https://user\ntimeout=1\nproxy=p\n"
@@ -241,25 +241,25 @@ def test_a_variable_goes_before_a_file_and_a_named_file_replaces_the_users(tmp_p
     assert variables == {"PIP_INDEX_URL": "https://named", "PIP_TIMEOUT": "3"}
 
 
-def test_a_named_file_that_is_not_there_replaces_nothing(tmp_path: Path) -> None:
+def test_a_missing_named_file_replaces_nothing(tmp_path: Path) -> None:
     (tmp_path / ".pip").mkdir()
     (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url=https://user\n")
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(tmp_path / "gone")}
     assert settings(environ, ask=False) == ({"PIP_INDEX_URL": "https://user"}, {})
 
 
-def test_no_file_is_read_where_pip_reads_none(tmp_path: Path) -> None:
+def test_no_file_is_read_if_pip_reads_none(tmp_path: Path) -> None:
     (tmp_path / ".pip").mkdir()
     (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url=https://user\n")
     assert settings({"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null"}) == ({}, {})
 
 
-def test_a_folder_of_wheels_on_this_host_means_nothing_there(tmp_path: Path) -> None:
+def test_a_local_folder_of_wheels_is_ignored(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "PIP_FIND_LINKS": "/opt/wheels https://wheels"}
     assert settings(environ)[0] == {"PIP_FIND_LINKS": "https://wheels"}
 
 
-def test_logins_of_netrc_go_to_the_hosts_of_indexes_alone(tmp_path: Path) -> None:
+def test_netrc_logins_are_used_for_index_hosts_only(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text(
         "machine index login me password p@ss/word\nmachine elsewhere login me password other\n"
         "default login anyone password anything\n"
@@ -278,11 +278,11 @@ def test_logins_of_netrc_go_to_the_hosts_of_indexes_alone(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT"]
 )
-def test_certificates_are_found_where_pip_finds_them(tmp_path: Path, name: str) -> None:
+def test_certificates_are_found_like_in_pip(tmp_path: Path, name: str) -> None:
     assert settings({"HOME": str(tmp_path), name: "/ca.pem"})[1] == {"PIP_CERT": "/ca.pem"}
 
 
-def test_of_the_hosts_settings_only_passwords_are_secrets(
+def test_only_passwords_of_the_host_s_settings_are_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIabcdefghijklmnop\n")
@@ -294,7 +294,7 @@ def test_of_the_hosts_settings_only_passwords_are_secrets(
     assert found.meanings == {"PIP_CERT": "PIP_CERT"}
 
 
-def test_what_is_named_goes_before_what_the_host_is_set_to(
+def test_named_secrets_precede_settings_of_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "host.pem").write_text("host")

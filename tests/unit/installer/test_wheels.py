@@ -52,7 +52,7 @@ def by_pip(backend: FakeBackend) -> list[bool]:
     return ["pip install" in made.containerfile for made in backend.builds]
 
 
-def test_a_run_installs_in_a_container_with_a_volume_of_the_users() -> None:
+def test_a_run_installs_in_a_container_with_the_user_s_volume() -> None:
     guest = Installer()
     backend = engine(guest)
     image = backend.image(run(backend))
@@ -75,7 +75,7 @@ def test_a_run_installs_in_a_container_with_a_volume_of_the_users() -> None:
     assert WHEELS in image.labels
 
 
-def test_what_comes_before_and_after_the_installation_is_the_whole_recipe(directory: Path) -> None:
+def test_the_parts_before_and_after_the_installation_are_the_whole_recipe(directory: Path) -> None:
     (directory / "requirements.txt").write_text("rich\n")
     backend = engine()
     run(backend, system_packages=["git"])
@@ -97,7 +97,7 @@ def test_what_comes_before_and_after_the_installation_is_the_whole_recipe(direct
     assert steps(ground)[-1] == 'LABEL buildr.ground="true"'
 
 
-def test_a_second_script_with_the_same_needs_installs_nothing(directory: Path) -> None:
+def test_a_second_script_with_the_same_dependencies_installs_nothing(directory: Path) -> None:
     (directory / "worker.py").write_text("print()\n")
     guest = Installer()
     backend = engine(guest)
@@ -109,7 +109,7 @@ def test_a_second_script_with_the_same_needs_installs_nothing(directory: Path) -
     assert len(guest.orders) == 2
 
 
-def test_a_run_after_a_build_and_a_build_after_a_run_install_nothing(directory: Path) -> None:
+def test_runs_and_builds_reuse_each_other_s_installation(directory: Path) -> None:
     backend = engine()
     assert build(backend) == run(backend)
     assert backend.runs == []
@@ -118,7 +118,7 @@ def test_a_run_after_a_build_and_a_build_after_a_run_install_nothing(directory: 
     assert len(backend.runs) == 1
 
 
-def test_what_is_published_is_never_made_from_the_cache() -> None:
+def test_published_images_never_use_the_cache() -> None:
     backend = engine()
     options: dict[str, Any] = {"repository": "registry.example.org/me"}
     ran = run(backend, **options)
@@ -132,7 +132,7 @@ def test_what_is_published_is_never_made_from_the_cache() -> None:
 
 
 @pytest.mark.parametrize(("options", "wheels"), [({"secrets": ["id=TOKEN"]}, True), ({}, False)])
-def test_without_it_nothing_asks_for_a_volume(
+def test_without_the_option_there_is_no_volume(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wheels: bool
 ) -> None:
     monkeypatch.setenv("TOKEN", "hunter2-hunter2")
@@ -143,7 +143,7 @@ def test_without_it_nothing_asks_for_a_volume(
 
 
 @pytest.mark.parametrize("operation", ["make_volume", "create"])
-def test_where_the_engine_refuses_a_build_installs(operation: Any) -> None:
+def test_a_build_installs_if_the_engine_refuses_the_volume(operation: Any) -> None:
     backend = engine()
     error: Any = (
         ContainerError("no such container")
@@ -157,7 +157,7 @@ def test_where_the_engine_refuses_a_build_installs(operation: Any) -> None:
     assert WHEELS not in image.labels
 
 
-def test_a_requirement_in_the_source_is_left_to_a_build(directory: Path) -> None:
+def test_a_requirement_in_the_source_is_installed_by_a_build(directory: Path) -> None:
     (directory / "requirements.txt").write_text("./lib\n")
     (directory / "lib").mkdir()
     (directory / "lib/pyproject.toml").write_text("")
@@ -167,7 +167,7 @@ def test_a_requirement_in_the_source_is_left_to_a_build(directory: Path) -> None
     assert backend.runs == []
 
 
-def test_of_a_lock_a_build_installs_only_what_lies_in_the_source(directory: Path) -> None:
+def test_a_build_installs_only_the_locked_packages_of_the_source(directory: Path) -> None:
     (directory / "requirements.txt").unlink()
     (directory / "sub").mkdir()
     (directory / "pylock.toml").write_text(
@@ -185,7 +185,7 @@ def test_of_a_lock_a_build_installs_only_what_lies_in_the_source(directory: Path
     assert "locked.txt" not in last
 
 
-def test_what_pip_says_is_the_error_and_a_damaged_cache_can_be_removed() -> None:
+def test_the_error_shows_pip_s_message_and_how_to_remove_a_damaged_cache() -> None:
     guest = Installer()
     guest.status = 2
     guest.says = b"ERROR: Wheel at /run/buildr-wheels/for-1/x.whl is invalid.\n"
@@ -201,7 +201,7 @@ def test_what_pip_says_is_the_error_and_a_damaged_cache_can_be_removed() -> None
     assert "prune" not in failed.value.hint
 
 
-def test_images_with_other_libraries_have_wheels_of_their_own() -> None:
+def test_base_images_with_other_libraries_have_separate_wheels() -> None:
     guest = Installer()
     backend = engine(guest)
     run(backend)
@@ -213,7 +213,7 @@ def test_images_with_other_libraries_have_wheels_of_their_own() -> None:
     assert keys[3] == keys[0]
 
 
-def test_old_images_of_what_was_installed_go(directory: Path) -> None:
+def test_old_images_of_installations_are_removed(directory: Path) -> None:
     guest = Installer()
     backend = engine(guest)
     for version in range(4):
@@ -235,7 +235,7 @@ def test_the_cache_of_this_user_is_listed() -> None:
     assert [found.name for found in cache_volumes(backend)] == [f"buildr-wheels-{os.getuid()}"]
 
 
-def test_a_layer_removes_what_is_gone_and_not_what_is_there_again() -> None:
+def test_a_layer_removes_only_paths_that_are_gone() -> None:
     installed = Installed(removed=("/top", "/usr/b\udcff", "/usr/lib/a"), replaced=("/usr/lib/a",))
     stream = io.BytesIO(installed.whiteouts + bytes(1024))
     with tarfile.open(fileobj=stream) as archive:

@@ -23,12 +23,12 @@ def test_several_builds_share_the_lock() -> None:
         pass
 
 
-def test_during_a_build_the_lock_cannot_be_taken_alone() -> None:
+def test_a_build_prevents_an_exclusive_lock() -> None:
     with building(), alone() as nobody_builds:
         assert not nobody_builds
 
 
-def test_after_the_build_it_can() -> None:
+def test_after_the_build_the_lock_can_be_exclusive() -> None:
     with building():
         pass
     with alone() as nobody_builds:
@@ -40,7 +40,7 @@ def test_only_one_removes_at_a_time() -> None:
         assert not again
 
 
-def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(
+def test_without_a_folder_for_the_lock_builds_work_and_nothing_is_removed(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.write_text("a file in the way")
@@ -50,7 +50,7 @@ def test_without_a_place_for_the_lock_one_builds_and_removes_nothing(
         assert not nobody_builds
 
 
-def test_a_build_that_was_killed_is_known_afterwards() -> None:
+def test_a_killed_build_is_recorded() -> None:
     code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     (mark,) = killed("docker")
@@ -59,13 +59,13 @@ def test_a_build_that_was_killed_is_known_afterwards() -> None:
     assert killed("docker") == []
 
 
-def test_a_build_that_lives_and_one_that_has_ended_are_not_killed_ones() -> None:
+def test_live_and_finished_builds_are_not_killed_ones() -> None:
     with building("docker"):
         assert killed("docker") == []
     assert killed("docker") == []
 
 
-def test_the_lock_works_where_nothing_may_be_cached(
+def test_the_lock_works_without_a_cache_folder(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cache / "buildr").mkdir(parents=True)

@@ -75,7 +75,7 @@ def break_off(container: FakeContainer) -> int:
 
 
 @pytest.mark.parametrize(("guest", "status"), [(fail, 3), (succeed, 0), (break_off, 5)])
-def test_the_end_of_a_run_asks_the_engine_for_nothing(
+def test_the_end_of_a_run_does_not_list_objects(
     guest: Callable[[FakeContainer], int], status: int
 ) -> None:
     killed("run", "fake")
@@ -85,7 +85,9 @@ def test_the_end_of_a_run_asks_the_engine_for_nothing(
     assert backend.asked == []
 
 
-def test_nor_does_the_end_of_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_a_call_does_not_list_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     killed("run", "fake")
     killed("build", "fake")
     with using(Stuck(nothing)) as backend, imported(tmp_path, monkeypatch) as work:
@@ -119,14 +121,14 @@ def processes() -> Iterator[set[int]]:
     children.collect()
 
 
-def test_nothing_to_do_starts_no_process(tmp_path: Path, processes: set[int]) -> None:
+def test_without_work_no_process_is_started(tmp_path: Path, processes: set[int]) -> None:
     with housekeeping.afterwards(engine_here(tmp_path)):
         pass
     assert not started(processes)
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, EngineError("gone")])
-def test_what_is_left_starts_one_at_every_end(
+def test_leftovers_start_a_process_at_every_end(
     error: BaseException | None, tmp_path: Path, processes: set[int]
 ) -> None:
     killed("run", "docker")
@@ -139,9 +141,7 @@ def test_what_is_left_starts_one_at_every_end(
     assert len(started(processes)) == 1
 
 
-def test_the_process_holds_nothing_of_the_one_that_started_it(
-    tmp_path: Path, processes: set[int]
-) -> None:
+def test_the_process_inherits_no_locks_or_descriptors(tmp_path: Path, processes: set[int]) -> None:
     with open_socket(tmp_path) as never_answers:
         killed("run", "docker")
         read, write = os.pipe()
@@ -187,7 +187,7 @@ def dead_labels() -> dict[str, str]:
     return found
 
 
-def test_what_a_killed_run_has_left_goes_with_its_mark() -> None:
+def test_leftovers_of_a_killed_run_are_removed_with_its_mark() -> None:
     backend = FakeBackend()
     image = backend.add_image("x")
     left = backend.create(ownership.signed(ContainerSpec(image=image.id, labels=dead_labels())))
@@ -208,7 +208,7 @@ def pause() -> tuple[Path, int, float]:
     return path, int(failures), float(until) - time.time()
 
 
-def test_after_each_failure_it_waits_twice_as_long_up_to_a_bound() -> None:
+def test_the_pause_doubles_after_each_failure_up_to_a_limit() -> None:
     killed("run", "fake")
     backend = FakeBackend()
     backend.fail("containers", EngineError("busy"), times=None)
@@ -226,7 +226,7 @@ def test_after_each_failure_it_waits_twice_as_long_up_to_a_bound() -> None:
     assert marks.left("run", "fake")
 
 
-def test_a_success_forgets_the_failures() -> None:
+def test_a_success_resets_the_pause() -> None:
     killed("run", "fake")
     backend = FakeBackend()
     backend.fail("containers", EngineError("busy"))
@@ -239,7 +239,7 @@ def test_a_success_forgets_the_failures() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x y", "1", f"3 {1 << 62}", "nan inf", "-5 -5"])
-def test_a_pause_that_makes_no_sense_is_none(text: str) -> None:
+def test_an_invalid_pause_is_ignored(text: str) -> None:
     killed("run", "fake")
     backend = FakeBackend()
     backend.fail("containers", EngineError("busy"))
@@ -250,7 +250,7 @@ def test_a_pause_that_makes_no_sense_is_none(text: str) -> None:
     assert not marks.left("run", "fake")
 
 
-def test_one_kind_of_work_does_not_wait_for_the_failures_of_another() -> None:
+def test_each_kind_of_work_has_its_own_pause() -> None:
     killed("build", "fake")
     backend = FakeBackend()
     backend.fail("images", EngineError("busy"))
@@ -261,7 +261,7 @@ def test_one_kind_of_work_does_not_wait_for_the_failures_of_another() -> None:
     assert marks.left("build", "fake")
 
 
-def test_an_attempt_that_is_killed_counts_as_a_failure() -> None:
+def test_a_killed_attempt_counts_as_a_failure() -> None:
     killed("run", "fake")
 
     class Ending(FakeBackend):
@@ -288,7 +288,7 @@ def old_images_of(backend: FakeBackend) -> list[str]:
     return [tag for image in backend.images({PROJECT: "p"}) for tag in image.tags]
 
 
-def test_during_a_build_no_image_is_removed_and_nothing_waits() -> None:
+def test_during_a_build_housekeeping_removes_no_image_and_does_not_wait() -> None:
     backend = FakeBackend()
     tags = old_images_of(backend)
     tasks.note(backend.info, OLD)
@@ -301,7 +301,7 @@ def test_during_a_build_no_image_is_removed_and_nothing_waits() -> None:
     assert len(backend.images({})) < len(tags)
 
 
-def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
+def test_a_build_waits_for_at_most_one_removal() -> None:
     """The process that lists does not hold the lock: another process could begin a build at once."""
     free: list[bool] = []
 
@@ -321,7 +321,7 @@ def test_a_build_waits_for_one_removal_and_never_for_a_list() -> None:
     assert not list(tasks.due("fake"))
 
 
-def test_a_note_that_is_damaged_goes() -> None:
+def test_a_damaged_note_is_removed() -> None:
     tasks.note(FakeBackend().info, OLD)
     (path,) = Path(cache.directory(), "housekeeping").iterdir()
     path.write_bytes(b"{")
@@ -329,7 +329,7 @@ def test_a_note_that_is_damaged_goes() -> None:
     assert not list(tasks.due("fake"))
 
 
-def test_where_nothing_can_be_written_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_writable_folder_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
     backend = FakeBackend()
     tasks.note(backend.info, OLD)

@@ -81,7 +81,7 @@ def untouched(backend: FakeBackend, container: str) -> bool:
     return backend.state(container) is not None and container not in listed
 
 
-def test_what_is_left_of_a_run_is_ours() -> None:
+def test_leftovers_of_a_run_are_ours() -> None:
     backend = FakeBackend()
     left = ours(backend)
     assert ownership.is_ours(left)
@@ -91,9 +91,7 @@ def test_what_is_left_of_a_run_is_ours() -> None:
 
 @pytest.mark.parametrize("name", ["their-shell", None, "the same"])
 @pytest.mark.parametrize("given", ["web", None])
-def test_a_container_of_a_committed_image_belongs_to_nobody(
-    name: str | None, given: str | None
-) -> None:
+def test_a_container_of_a_committed_image_is_not_ours(name: str | None, given: str | None) -> None:
     backend = FakeBackend()
     origin = ours(backend, name=given)
     image = derived(backend, origin)
@@ -105,7 +103,7 @@ def test_a_container_of_a_committed_image_belongs_to_nobody(
 
 
 @pytest.mark.parametrize("entrypoint", [ENTRYPOINT, ("sh",)])
-def test_an_image_that_was_committed_stays_though_it_has_no_name(
+def test_a_committed_image_is_kept_even_without_a_name(
     entrypoint: tuple[str, ...],
 ) -> None:
     """Neither `buildr prune`, nor what follows a killed build, nor a new image of the project takes it away."""
@@ -127,14 +125,14 @@ def test_an_image_that_was_committed_stays_though_it_has_no_name(
     assert backend.image(committed) is not None
 
 
-def test_a_clone_of_a_container_belongs_to_nobody() -> None:
+def test_a_clone_of_a_container_is_not_ours() -> None:
     backend = FakeBackend()
     origin = ours(backend)
     spec = ContainerSpec(image=origin.image, labels=origin.labels, name=f"{origin.name}-clone")
     assert untouched(backend, backend.create(spec))
 
 
-def test_a_container_that_was_renamed_belongs_to_nobody() -> None:
+def test_a_renamed_container_is_not_ours() -> None:
     backend = FakeBackend()
     origin = ours(backend)
     backend.runs[0].spec = replace(backend.runs[0].spec, name="mine now")
@@ -153,7 +151,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("proof", ["", "0" * 32, None])
-def test_labels_that_an_image_sets_prove_nothing(proof: str | None) -> None:
+def test_labels_of_an_image_prove_nothing(proof: str | None) -> None:
     backend = FakeBackend()
     given = {**HOSTILE, labels.UID: str(os.getuid())}
     if proof is None:
@@ -164,7 +162,7 @@ def test_labels_that_an_image_sets_prove_nothing(proof: str | None) -> None:
     assert untouched(backend, backend.create(ContainerSpec(image=image.id, labels=given)))
 
 
-def test_where_nothing_is_known_of_this_machine_an_empty_proof_is_none(
+def test_an_empty_proof_is_not_valid_on_an_unknown_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc")
@@ -178,7 +176,7 @@ def test_where_nothing_is_known_of_this_machine_an_empty_proof_is_none(
     state._secret.cache_clear()
 
 
-def test_an_image_cannot_switch_clean_up_off() -> None:
+def test_an_image_cannot_disable_clean_up() -> None:
     switches = dict.fromkeys((labels.KEEP, labels.DETACH, labels.RESTART), "1")
     spec = ownership.signed(ContainerSpec(image="x", labels=ownership.labels(1)))
     # Engines put an image's labels below those that are given at the creation.
@@ -218,7 +216,7 @@ def shared(tmp_path: Path) -> tuple[FakeBackend, str]:
     return backend, container
 
 
-def test_a_run_of_another_machine_is_shown_as_one_and_never_touched(
+def test_a_run_of_another_machine_is_listed_and_never_touched(
     shared: tuple[FakeBackend, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     backend, container = shared
@@ -237,7 +235,7 @@ def test_a_run_of_another_machine_is_shown_as_one_and_never_touched(
     assert capfd.readouterr().err.count("nothing shows that it is yours") == 3
 
 
-def test_where_both_machines_have_one_key_and_id_a_live_run_of_another_boot_stays() -> None:
+def test_a_live_run_of_another_boot_with_the_same_key_and_id_is_kept() -> None:
     """A home on the network, and machines from one image."""
     backend = FakeBackend(lambda container: container.signals.wait())
     live = ours(backend, labels={labels.BOOT: "another"})
@@ -249,7 +247,7 @@ def test_where_both_machines_have_one_key_and_id_a_live_run_of_another_boot_stay
     assert sweep(backend) == 1  # it had ended with that machine
 
 
-def test_after_the_key_was_lost_nothing_of_before_is_touched(
+def test_after_the_key_was_lost_earlier_runs_are_not_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = FakeBackend()
@@ -262,7 +260,7 @@ def test_after_the_key_was_lost_nothing_of_before_is_touched(
     assert "another machine" in command(backend, "ps").stdout
 
 
-def test_what_another_user_has_started_is_neither_shown_nor_touched(tmp_path: Path) -> None:
+def test_runs_of_another_user_are_neither_listed_nor_touched(tmp_path: Path) -> None:
     backend = FakeBackend()
     given = elsewhere(tmp_path / "another")
     name = given.pop("the_name")
@@ -274,7 +272,7 @@ def test_what_another_user_has_started_is_neither_shown_nor_touched(tmp_path: Pa
 # Helpers --------------------------------------------------------------------------------------------------
 
 
-def test_a_helper_is_not_a_run_and_is_swept_when_it_was_left() -> None:
+def test_a_leftover_helper_is_swept_and_is_not_a_run() -> None:
     backend = FakeBackend()
     left = ours(backend, labels={labels.ROLE: labels.HELPER_ROLE})
     assert runs.find([backend]) == []
@@ -284,7 +282,7 @@ def test_a_helper_is_not_a_run_and_is_swept_when_it_was_left() -> None:
     assert backend.state(left.id) is None
 
 
-def test_a_look_at_an_image_shows_as_no_run() -> None:
+def test_a_helper_that_inspects_an_image_is_not_listed_as_a_run() -> None:
     listed: list[str] = []
 
     class Listed(FakeBackend):

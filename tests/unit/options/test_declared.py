@@ -37,7 +37,7 @@ def test_classes_and_dicts_have_the_declared_options(group: str) -> None:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_other_keys_of_the_dicts_are_accepted_names_of_options(group: str) -> None:
+def test_other_keys_of_the_dicts_are_accepted_aliases(group: str) -> None:
     known = {name for option in GROUPS[group].values() for name in (option.name, *option.aliases)}
     others = {key for key in DICTS[group].__annotations__ if snake_case(key) != key}
     assert {snake_case(key) for key in others} <= known
@@ -52,7 +52,7 @@ def test_a_guest_has_the_hosts_default(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", OPTIONS)
-def test_a_flag_has_what_its_help_needs(key: str) -> None:
+def test_a_flag_has_everything_for_its_help(key: str) -> None:
     option = OPTIONS[key]
     assert bool(option.flags) == bool(option.help) == bool(option.flag_set)
     assert bool(option.metavar) == (bool(option.flags) and option.form != "switch")
@@ -63,7 +63,7 @@ def test_a_flag_has_what_its_help_needs(key: str) -> None:
         assert "repeatable" in option.help
 
 
-def test_each_name_is_given_once() -> None:
+def test_names_are_unique() -> None:
     for names in (
         [option.variable for option in OPTIONS.values()],
         [flag for option in OPTIONS.values() for flag in option.flags],
@@ -71,7 +71,7 @@ def test_each_name_is_given_once() -> None:
         assert len(set(names)) == len(names)
 
 
-def test_declarations_need_no_command_line() -> None:
+def test_declarations_do_not_import_the_command_line() -> None:
     code = (
         "import sys; before = set(sys.modules); import buildr.options;"
         " print({'click', 'json', 'tomllib'} & set(sys.modules) - before)"

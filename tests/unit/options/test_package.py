@@ -23,7 +23,7 @@ def test_every_field_of_the_typed_options_is_read() -> None:
     assert tuple(GROUPS["package"]) == PackageOptions.__struct_fields__ == Package.__struct_fields__
 
 
-def test_a_dict_and_typed_options_give_the_same() -> None:
+def test_a_dict_and_typed_options_are_equivalent() -> None:
     given: dict[str, Any] = {
         "repository": "registry.example.org/me",
         "name": "hello",
@@ -104,7 +104,7 @@ def test_an_unknown_option_is_refused(unknown: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["hello", 5, [("name", "x")], PackageFile("a", "/a")])
-def test_options_that_are_not_options_are_refused(value: Any) -> None:
+def test_options_of_another_type_are_refused(value: Any) -> None:
     with pytest.raises(OptionError, match="package cannot be") as caught:
         package_options(value)
 
@@ -223,7 +223,7 @@ WRONG: list[tuple[str, object]] = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_a_wrong_value_is_refused_with_the_options_name(name: str, value: object) -> None:
+def test_an_invalid_value_is_refused_with_the_option_s_name(name: str, value: object) -> None:
     with pytest.raises(OptionError) as caught:
         package_options({name: value})
 
@@ -233,7 +233,7 @@ def test_a_wrong_value_is_refused_with_the_options_name(name: str, value: object
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_typed_options_with_a_wrong_value_are_refused_alike(name: str, value: object) -> None:
+def test_typed_options_with_an_invalid_value_are_refused_too(name: str, value: object) -> None:
     typed: PackageOptions = structs.replace(PackageOptions(), **{name: value})
 
     with pytest.raises(OptionError, match=rf"^package\.{name}"):
@@ -258,7 +258,7 @@ def test_typed_options_with_a_wrong_value_are_refused_alike(name: str, value: ob
         (PackageFile("a", "/a", 400), "mode"),  # type: ignore[arg-type] # as above
     ],
 )
-def test_a_wrong_additional_file_is_refused_with_its_place(file: PackageFile, part: str) -> None:
+def test_an_invalid_additional_file_is_refused_with_its_index(file: PackageFile, part: str) -> None:
     with pytest.raises(OptionError, match=rf"^package\.additional_files\[1\]\.{part} cannot be"):
         package_options({"additional_files": [PackageFile("x", "/x"), file]})
 
@@ -268,13 +268,13 @@ def test_two_additional_files_cannot_have_one_destination() -> None:
         package_options({"additional_files": [PackageFile("a", "/a"), PackageFile("b", "//a/")]})
 
 
-def test_files_that_go_into_a_directory_may_share_it() -> None:
+def test_files_may_share_a_destination_directory() -> None:
     files = (PackageFile("a", "/etc/app/"), PackageFile("b", "//etc/./app/"))
     found = package_options({"additional_files": files}).additional_files
     assert [file.dest for file in found] == ["/etc/app/", "/etc/app/"]
 
 
-def test_a_destination_that_means_a_deletion_is_refused() -> None:
+def test_a_whiteout_destination_is_refused() -> None:
     with pytest.raises(OptionError, match=r"dest cannot be .*a file is deleted"):
         package_options({"additional_files": [PackageFile("a", "/etc/.wh.passwd")]})
 
@@ -295,7 +295,7 @@ def test_paths_may_be_path_objects() -> None:
 @pytest.mark.parametrize(
     "value", ["3", "3.8", "3.12", "3.12.4", "3.15-rc", "3.15.0a1", "3.15.0rc2", 3]
 )
-def test_a_version_of_python_is_taken(value: str | int) -> None:
+def test_a_python_version_is_accepted(value: str | int) -> None:
     assert package_options({"py_version": value}).py_version == str(value)
 
 
@@ -307,18 +307,18 @@ def test_a_version_as_a_number_is_refused_with_the_reason() -> None:
 @pytest.mark.parametrize(
     "name", ["git", "g++", "libstdc++6", "python3.11", "curl=8.5.0-r0", "a=1:2~3"]
 )
-def test_a_package_of_the_system_is_taken(name: str) -> None:
+def test_a_system_package_is_accepted(name: str) -> None:
     assert package_options({"system_packages": [name]}).system_packages == (name,)
 
 
-def test_no_dependencies_are_other_than_none_given() -> None:
+def test_an_empty_list_of_dependencies_differs_from_none() -> None:
     assert package_options({"dependencies": []}).dependencies == ()
     assert package_options(None).dependencies is None
     assert package_options({"dependencies": [" httpx "]}).dependencies == ("httpx",)
 
 
 @pytest.mark.parametrize("value", ["slim", "slim-bookworm", "alpine3.20", ""])
-def test_a_variant_is_taken(value: str) -> None:
+def test_a_variant_is_accepted(value: str) -> None:
     assert package_options({"variant": value}).variant == value
 
 
@@ -326,7 +326,7 @@ def test_a_variant_is_taken(value: str) -> None:
     "value",
     ["python", "debian:12", "localhost/base:1", "[::1]:5000/a/b:c", "sha256:" + "0" * 64],
 )
-def test_a_base_image_is_taken_as_it_was_written(value: str) -> None:
+def test_a_base_image_is_kept_as_written(value: str) -> None:
     package = package_options({"base_image": value})
 
     assert package.base_image == value
@@ -336,7 +336,7 @@ def test_a_base_image_is_taken_as_it_was_written(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["me", "localhost:5000", "registry.example.org:5000/team", "[::1]:5000/team"]
 )
-def test_a_repository_is_taken(value: str) -> None:
+def test_a_repository_is_accepted(value: str) -> None:
     assert package_options({"repository": value}).repository == value
 
 
@@ -358,7 +358,7 @@ def test_a_repository_is_taken(value: str) -> None:
         {"verbose": True, "quiet": True},
     ],
 )
-def test_options_without_effect_beside_one_another_are_refused(given: dict[str, Any]) -> None:
+def test_conflicting_options_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(OptionError) as caught:
         package_options(given)
 
@@ -383,7 +383,7 @@ def test_a_long_value_is_shortened() -> None:
     assert len(caught.value.what) < 100
 
 
-def test_a_value_that_cannot_show_itself_is_named_by_its_type() -> None:
+def test_a_value_without_a_repr_is_shown_by_its_type() -> None:
     class Shy:
         def __repr__(self) -> str:
             raise RuntimeError
@@ -392,7 +392,7 @@ def test_a_value_that_cannot_show_itself_is_named_by_its_type() -> None:
         package_options({"tag": Shy()})
 
 
-def test_an_error_stays_on_its_line() -> None:
+def test_an_error_is_a_single_line() -> None:
     class Loud:
         def __repr__(self) -> str:
             return "a\nb\x1b[31m"
@@ -403,7 +403,7 @@ def test_an_error_stays_on_its_line() -> None:
     assert caught.value.what.isprintable()
 
 
-def test_a_path_object_that_is_invalid_is_refused() -> None:
+def test_an_invalid_path_object_is_refused() -> None:
     class Odd:
         def __fspath__(self) -> str:
             return 5  # type: ignore[return-value] # what the test is about

@@ -49,7 +49,7 @@ SHA = "sha256:" + "f" * 64
         ("a@sha512:" + "0" * 128, "", "a", "", "sha512:" + "0" * 128),
     ],
 )
-def test_a_reference_has_its_parts(
+def test_a_reference_is_split_into_its_parts(
     text: str, domain: str, path: str, tag: str, digest: str
 ) -> None:
     reference = parse_reference(text)
@@ -94,7 +94,7 @@ def test_a_reference_has_its_parts(
         "a" * 5000,
     ],
 )
-def test_what_is_not_a_reference_is_refused(text: str) -> None:
+def test_an_invalid_reference_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="cannot be"):
         parse_reference(text)
 
@@ -131,7 +131,7 @@ def test_a_bare_id_is_not_a_name() -> None:
     st.from_regex(r"(?:[a-z0-9.:-]{1,12}/)?[a-z0-9._/-]{1,20}(?::[\w.-]{1,5})?", fullmatch=True)
     | st.text(alphabet="aB9._-/:@[]\n", max_size=20)
 )
-def test_what_parses_is_written_back_as_it_was(text: str) -> None:
+def test_references_survive_a_round_trip(text: str) -> None:
     try:
         reference = parse_reference(text)
     except OptionError:
@@ -162,7 +162,7 @@ def test_an_image_is_named_after_a_file(text: str, name: str) -> None:
 
 
 @given(st.text())
-def test_any_text_gives_a_valid_name(text: str) -> None:
+def test_any_text_becomes_a_valid_name(text: str) -> None:
     name = image_name_from(text)
 
     assert package_options({"name": name}).name == name

@@ -131,7 +131,7 @@ NAMES = st.from_regex(
 @example("a.-b")
 @example("a___b")
 @example("a---b")
-def test_both_readings_agree(text: str) -> None:
+def test_both_parsers_agree(text: str) -> None:
     try:
         parse_reference(text)
         found = True

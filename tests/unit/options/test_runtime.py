@@ -40,7 +40,7 @@ def test_every_field_of_the_typed_options_is_read() -> None:
     assert tuple(GROUPS["runtime"]) == RuntimeOptions.__struct_fields__ == Runtime.__struct_fields__
 
 
-def test_a_dict_and_typed_options_give_the_same() -> None:
+def test_a_dict_and_typed_options_are_equivalent() -> None:
     given: dict[str, Any] = {
         "executor": "docker",
         "ports": [8080],
@@ -114,9 +114,7 @@ def test_metaparticles_names_work(other: str, name: str, value: object) -> None:
         (Port("", 65535, 1), [Port("", 65535, 1)]),
     ],
 )
-def test_a_port_is_bound_to_loopback_unless_it_says_otherwise(
-    given: int | str | Port, ports: list[Port]
-) -> None:
+def test_a_port_is_bound_to_loopback_by_default(given: int | str | Port, ports: list[Port]) -> None:
     assert list(runtime_options({"ports": [given]}).ports) == ports
 
 
@@ -130,14 +128,12 @@ def test_a_port_is_bound_to_loopback_unless_it_says_otherwise(
         ("[::1]:7000", Port("::1", 7000, 7000)),
     ],
 )
-def test_a_debugger_attaches_on_loopback_unless_an_address_is_named(
-    given: int | str, port: Port
-) -> None:
+def test_a_debugger_listens_on_loopback_by_default(given: int | str, port: Port) -> None:
     assert runtime_options({"debug": given, "public": True}).debug == port
 
 
 @pytest.mark.parametrize(("debug", "ports"), [(5678, [5678]), (0, ["9:5678"]), (7000, ["7000:80"])])
-def test_a_debugger_and_a_published_port_cannot_be_one(debug: int, ports: list[Any]) -> None:
+def test_a_debugger_and_a_published_port_must_differ(debug: int, ports: list[Any]) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.debug and runtime\.ports both have"):
         runtime_options({"debug": debug, "ports": ports})
     runtime_options({"debug": debug, "ports": ["8:80", "5678:5678/udp"]})
@@ -149,7 +145,7 @@ def test_public_binds_ports_without_an_address_to_every_interface() -> None:
     assert runtime.ports == (Port("", 80, 80), Port("127.0.0.1", 81, 81))
 
 
-def test_a_dict_of_ports_goes_from_container_to_host() -> None:
+def test_a_dict_maps_container_ports_to_host_ports() -> None:
     runtime = runtime_options({"ports": {80: 8080, "53/udp": "5353", 90: None}})
 
     assert runtime.ports == (
@@ -171,13 +167,13 @@ def test_a_port_given_twice_is_published_once() -> None:
         ["127.0.0.1:80:1", Port("", 80, 2)],
     ],
 )
-def test_one_port_of_the_host_cannot_stand_for_two(ports: list[str | Port]) -> None:
+def test_a_host_port_can_be_used_once(ports: list[str | Port]) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.ports cannot be .* two of the container"):
         runtime_options({"ports": ports})
 
 
 @pytest.mark.parametrize("ports", [["80:80", "80:80/udp"], ["127.0.0.1:80:1", "[::1]:80:1"]])
-def test_ports_that_differ_in_protocol_or_address_stand_side_by_side(ports: list[str]) -> None:
+def test_ports_with_different_protocols_or_addresses_coexist(ports: list[str]) -> None:
     assert len(runtime_options({"ports": ports}).ports) == 2
 
 
@@ -230,7 +226,7 @@ def test_ports_that_differ_in_protocol_or_address_stand_side_by_side(ports: list
         Port("", 80, 80, "icmp"),  # type: ignore[arg-type] # as above
     ],
 )
-def test_a_wrong_port_is_refused_with_its_place(port: Any) -> None:
+def test_an_invalid_port_is_refused_with_its_index(port: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.ports\[1\].* cannot be ") as caught:
         runtime_options({"ports": [1, port]})
 
@@ -255,7 +251,7 @@ def test_a_number_too_long_to_be_shown_is_refused(wrap: Callable[[int], Any]) ->
 # Environment --------------------------------------------------------------------------------------
 
 
-def test_the_environment_takes_any_text_and_none() -> None:
+def test_the_environment_accepts_any_text_and_none() -> None:
     env = {"A": "b c\n$'\"", "ü-1": "ü", "HOST": None, "EMPTY": ""}
 
     assert runtime_options({"env": env}).env == env
@@ -286,7 +282,7 @@ def test_the_environment_may_be_a_list_as_toml_has_no_none() -> None:
         "A=x",
     ],
 )
-def test_a_wrong_variable_is_refused(env: Any) -> None:
+def test_an_invalid_variable_is_refused(env: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.env"):
         runtime_options({"env": env})
 
@@ -319,7 +315,7 @@ def test_no_error_shows_a_value_of_the_environment(env: Any) -> None:
         (Mount("..", "/up"), Mount("..", "/up")),
     ],
 )
-def test_a_mount_is_taken(given: Any, mount: Mount) -> None:
+def test_a_mount_is_accepted(given: Any, mount: Mount) -> None:
     assert runtime_options({"mounts": [given]}).mounts == (mount,)
 
 
@@ -355,7 +351,7 @@ def test_a_mount_is_taken(given: Any, mount: Mount) -> None:
         Mount("/a", "/b", read_only=1),  # type: ignore[arg-type] # users are not checked by mypy
     ],
 )
-def test_a_wrong_mount_is_refused_with_its_place(mount: Any) -> None:
+def test_an_invalid_mount_is_refused_with_its_index(mount: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.mounts\[1\].* cannot be "):
         runtime_options({"mounts": ["/x:/x", mount]})
 
@@ -437,7 +433,7 @@ def test_memory_is_in_bytes(given: str | int, size: int) -> None:
         b"1g",
     ],
 )
-def test_a_wrong_size_of_memory_is_refused(memory: Any) -> None:
+def test_an_invalid_memory_size_is_refused(memory: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.memory cannot be ") as caught:
         runtime_options({"memory": memory})
 
@@ -498,7 +494,7 @@ def test_a_wrong_size_of_memory_is_refused(memory: Any) -> None:
         ("job_spec", []),
     ],
 )
-def test_a_wrong_value_is_refused_with_the_options_name(name: str, value: object) -> None:
+def test_an_invalid_value_is_refused_with_the_option_s_name(name: str, value: object) -> None:
     for given in ({name: value}, structs.replace(RuntimeOptions(), **{name: value})):
         with pytest.raises(OptionError, match=rf"^runtime\.{name}\S* cannot be ") as caught:
             runtime_options(given)
@@ -514,12 +510,12 @@ def test_a_wrong_value_is_refused_with_the_options_name(name: str, value: object
         ("jobSpec", {"iterations": 4}),
     ],
 )
-def test_what_needs_a_cluster_is_refused_as_not_supported(name: str, value: object) -> None:
+def test_options_for_clusters_are_refused(name: str, value: object) -> None:
     with pytest.raises(OptionError, match="is not supported yet: one engine runs one container"):
         runtime_options({name: value})
 
 
-def test_one_replica_is_fine() -> None:
+def test_one_replica_is_accepted() -> None:
     assert runtime_options({"replicas": 1}).replicas == 1
 
 
@@ -541,7 +537,7 @@ def test_an_unknown_option_is_refused(unknown: str) -> None:
         (Tmpfs("/scratch", 5), Tmpfs("/scratch", 5)),
     ],
 )
-def test_a_directory_in_memory_has_a_target_and_perhaps_a_size(given: Any, found: Tmpfs) -> None:
+def test_a_tmpfs_has_a_target_and_an_optional_size(given: Any, found: Tmpfs) -> None:
     assert runtime_options({"tmpfs": [given]}).tmpfs == (found,)
 
 
@@ -550,7 +546,7 @@ def test_a_directory_in_memory_has_a_target_and_perhaps_a_size(given: Any, found
     ["scratch", "/", "/a/../b", "/a:", "/a:64m", "/a:size=", "/a:size=0", "/a:size=x", "/a:b:c",
      {"size": 1}, {"target": "/a", "mode": 7}, 3],
 )  # fmt: skip
-def test_a_wrong_directory_in_memory_is_refused(given: Any) -> None:
+def test_an_invalid_tmpfs_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.tmpfs\[0\]"):
         runtime_options({"tmpfs": [given]})
 
@@ -566,7 +562,7 @@ def test_a_target_is_mounted_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "host", "backend", "a", "my-net_1.x"])
-def test_a_network_is_named(name: str) -> None:
+def test_a_network_is_accepted(name: str) -> None:
     assert runtime_options({"network": name}).network == (Network(name),)
 
 
@@ -588,14 +584,14 @@ def test_a_network_is_named(name: str) -> None:
         ["none", "a"],
     ],
 )
-def test_what_is_not_a_network_on_every_engine_is_refused(given: Any) -> None:
+def test_networks_of_a_single_engine_are_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.network(\[\d\])? cannot be"):
         runtime_options({"network": given})
 
 
 @pytest.mark.parametrize("network", ["none", "host"])
 @pytest.mark.parametrize("option", ["ports", "debug"])
-def test_without_a_network_of_its_own_no_port_is_published(network: str, option: str) -> None:
+def test_ports_need_a_separate_network(network: str, option: str) -> None:
     given: dict[str, Any] = {"network": network, option: [80] if option == "ports" else 80}
     with pytest.raises(OptionError, match=rf"runtime\.{option} and runtime\.network='{network}'"):
         runtime_options(given)
@@ -612,7 +608,7 @@ def test_without_a_network_of_its_own_no_port_is_published(network: str, option:
         ([], ()),
     ],
 )
-def test_networks_have_names_for_the_container(given: Any, found: object) -> None:
+def test_networks_have_aliases_for_the_container(given: Any, found: object) -> None:
     assert runtime_options({"network": given}).network == found
 
 
@@ -628,7 +624,7 @@ def test_networks_have_names_for_the_container(given: Any, found: object) -> Non
         {"name": "a", "x": 1},
     ],
 )
-def test_what_is_not_a_name_in_a_network_is_refused(given: Any) -> None:
+def test_an_invalid_alias_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.network"):
         runtime_options({"network": given})
 
@@ -669,7 +665,7 @@ def test_a_device_may_have_a_name_of_its_interface(given: str) -> None:
         3,
     ],
 )
-def test_what_is_not_a_device_is_refused(given: Any) -> None:
+def test_an_invalid_device_is_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.devices\[0\] cannot be"):
         runtime_options({"devices": [given]})
 
@@ -693,7 +689,7 @@ def test_gpus_are_counted_or_named(given: Any, found: object, names: list[str]) 
 @pytest.mark.parametrize(
     "given", [0, -2, "0", "none", "", [], [True], ["a b"], 1.5, True, "device="]
 )
-def test_what_are_not_gpus_is_refused(given: Any) -> None:
+def test_invalid_gpus_are_refused(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.gpus"):
         runtime_options({"gpus": given})
 
@@ -729,18 +725,18 @@ def test_limits_of_processes_are_soft_and_hard(given: Any, found: object) -> Non
         ("nofile=1", "cannot be"),
     ],
 )
-def test_what_is_not_a_limit_of_processes_is_refused(given: Any, why: str) -> None:
+def test_an_invalid_process_limit_is_refused(given: Any, why: str) -> None:
     with pytest.raises(OptionError, match=rf"^runtime\.ulimits.*{why}"):
         runtime_options({"ulimits": given})
 
 
 @pytest.mark.parametrize("given", [0, -1, "many", 1.5, True])
-def test_there_is_room_for_one_process(given: Any) -> None:
+def test_at_least_one_process_is_allowed(given: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.pids_limit cannot be"):
         runtime_options({"pids_limit": given})
 
 
-def test_shared_memory_has_a_page_at_least() -> None:
+def test_shared_memory_has_at_least_one_page() -> None:
     assert runtime_options({"shm_size": "4k"}).shm_size == 4096
     with pytest.raises(OptionError, match=r"^runtime\.shm_size cannot be 4095.*less than one page"):
         runtime_options({"shm_size": 4095})

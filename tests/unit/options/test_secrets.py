@@ -24,7 +24,7 @@ from buildr.options import package_options
         (BuildSecret("TOKEN"), BuildSecret("TOKEN", env="TOKEN")),
     ],
 )
-def test_a_secret_may_be_written_in_these_ways(given: Any, secret: BuildSecret) -> None:
+def test_all_forms_of_a_secret_are_accepted(given: Any, secret: BuildSecret) -> None:
     assert package_options({"secrets": [given]}).secrets == (secret,)
 
 
@@ -53,7 +53,7 @@ def test_anything_else_is_refused(given: Any, words: str) -> None:
     assert words in refused.value.what
 
 
-def test_a_text_of_no_known_form_may_be_the_secret_itself_and_is_not_repeated() -> None:
+def test_an_invalid_secret_is_not_repeated_in_the_error() -> None:
     with pytest.raises(OptionError) as refused:
         package_options({"secrets": ["hunter2hunter2"]})
     assert "hunter2" not in str(refused.value)
@@ -64,6 +64,6 @@ def test_two_secrets_of_one_id_are_refused() -> None:
         package_options({"secrets": ["id=A", "id=A,src=b"]})
 
 
-def test_a_containerfile_of_the_users_own_may_ask_for_them() -> None:
+def test_a_user_s_containerfile_may_request_secrets() -> None:
     found = package_options({"secrets": ["id=A,src=b"], "dockerfile": "Containerfile"})
     assert found.secrets == (BuildSecret(id="A", src="b"),)

@@ -59,9 +59,7 @@ def test_the_script_waits_and_the_port_is_published() -> None:
         (7000, False, "7000"),
     ],
 )
-def test_where_others_reach_a_container_only_its_host_can_connect(
-    debug: object, routed: bool, place: str
-) -> None:
+def test_only_the_host_can_connect_to_the_debugger(debug: object, routed: bool, place: str) -> None:
     backend = FakeBackend()
     backend._info = replace(backend.info, routed=routed)
     with using(backend):
@@ -76,7 +74,7 @@ def test_a_module_waits_as_a_module(project: Path) -> None:
     assert container.argv == (*WAITING, "7000", "-m", "tool", "-x")
 
 
-def test_debugpy_is_a_layer_of_its_own_behind_the_dependencies() -> None:
+def test_debugpy_is_a_separate_layer_after_the_dependencies() -> None:
     plain, debugged = (run(debug).builds[0] for debug in (None, 7000))
     added = [
         line
@@ -93,21 +91,25 @@ def test_debugpy_is_a_layer_of_its_own_behind_the_dependencies() -> None:
     assert names == [name for name in plain.files if name.startswith("dependencies/")]
 
 
-def test_debugging_and_not_debugging_are_two_images() -> None:
+def test_debugging_uses_another_image() -> None:
     with using(FakeBackend()) as backend:
         for debug in (7000, None, 7000, None):
             run_entry(target.find("app.py", None), None, {"debug": debug} if debug else None)
     assert len(backend.builds) == 2
 
 
-def test_where_it_attaches_is_reported(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_address_of_the_debugger_is_reported(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run(7000)
     assert (
         f"a debugger attaches at 127.0.0.1:7000; {project} is /app there" in capfd.readouterr().err
     )
 
 
-def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_address_reachable_from_outside_is_warned_about(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     run("0.0.0.0:7000")
     assert "anyone who can reach 0.0.0.0 can run code in the container" in capfd.readouterr().err
     run("[::1]:7000")
@@ -123,7 +125,7 @@ def test_an_address_that_others_reach_is_warned_of(capfd: pytest.CaptureFixture[
         ({"repository": "r.example/me", "publish": True}, "cannot be combined"),
     ],
 )
-def test_where_it_cannot_be_had_that_is_reported(package: dict[str, Any], message: str) -> None:
+def test_an_unavailable_debugger_is_reported(package: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         run(7000, **package)
 

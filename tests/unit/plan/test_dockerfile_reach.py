@@ -41,7 +41,7 @@ CACHES = "caches that other builds on this engine use"
         ("ADD GitHub.com/a/b /x", "GitHub.com/a/b, which the engine gets over the network of this host"),
     ],
 )  # fmt: skip
-def test_what_reaches_further_is_named(line: str, what: str) -> None:
+def test_requests_beyond_the_build_are_named(line: str, what: str) -> None:
     before = "" if line.startswith("FROM") else "FROM a\n"
     assert reach(f"{before}{line}\n".encode()) == (what,)
 
@@ -68,22 +68,22 @@ def test_what_reaches_further_is_named(line: str, what: str) -> None:
         "FROM dir/x:1",
     ],
 )
-def test_the_rest_is_not(line: str) -> None:
+def test_other_instructions_are_not_named(line: str) -> None:
     assert reach(f"# syntax=docker/dockerfile:1-labs\nFROM a\n{line}\n".encode()) == ()
 
 
-def test_a_foreign_builder_decides_what_a_file_means() -> None:
+def test_a_foreign_frontend_is_named() -> None:
     what = "example.org/x as its builder, which decides what its lines mean"
     assert reach(b"# syntax=example.org/x\nFROM a\n") == (what,)
 
 
-def test_each_thing_is_named_once() -> None:
+def test_each_request_is_named_once() -> None:
     assert reach(b"FROM a\n" + 3 * b"RUN --network=host --security=insecure true\n") == (
         NETWORK,
         UNCONFINED,
     )
 
 
-def test_an_image_can_ask_in_each_build_on_top_of_it() -> None:
+def test_onbuild_requests_are_named() -> None:
     assert triggers_reach(("COPY . /src", "RUN --network=host true")) == (NETWORK,)
     assert triggers_reach(("COPY . /src", "RUN make")) == ()

@@ -45,7 +45,7 @@ def excluded(top: Path) -> set[str]:
     return {path for path in files(top) if rules.excludes(path)}
 
 
-def test_the_containerfile_is_the_generated_one_and_all_that_it_copies_is_there(
+def test_the_generated_containerfile_is_ejected_with_all_copied_files(
     project: Path, tmp_path: Path
 ) -> None:
     (project / "settings.toml").write_text("x = 1\n")
@@ -65,7 +65,7 @@ def test_the_containerfile_is_the_generated_one_and_all_that_it_copies_is_there(
     assert not excluded(out)
 
 
-def test_files_links_and_modes_are_those_that_travel(project: Path, tmp_path: Path) -> None:
+def test_files_links_and_modes_are_those_of_a_build(project: Path, tmp_path: Path) -> None:
     (project / "run.sh").write_text("#!/bin/sh\n")
     (project / "run.sh").chmod(0o755)
     (project / "empty").mkdir()
@@ -83,9 +83,7 @@ def test_files_links_and_modes_are_those_that_travel(project: Path, tmp_path: Pa
     assert (context / "second.py").samefile(context / "app.py")
 
 
-def test_what_does_not_travel_is_not_there_and_would_not_travel_later(
-    project: Path, tmp_path: Path
-) -> None:
+def test_excluded_files_are_not_ejected_and_stay_excluded(project: Path, tmp_path: Path) -> None:
     for name in (".env", "server.key", ".git/config", "id_rsa", "a/__pycache__/x.pyc"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("-----BEGIN PRIVATE KEY-----\n")
@@ -98,7 +96,7 @@ def test_what_does_not_travel_is_not_there_and_would_not_travel_later(
     assert len(excluded(out)) == 5
 
 
-def test_the_own_ignore_file_holds_where_the_source_is_now(project: Path, tmp_path: Path) -> None:
+def test_the_ignore_file_applies_to_the_ejected_source(project: Path, tmp_path: Path) -> None:
     (project / ".containerignore").write_text(
         "# mine\n*.log\n/data\n**/tmp\n!keep.log\n!.env\nout[1]\n"
     )
@@ -116,14 +114,14 @@ def test_the_own_ignore_file_holds_where_the_source_is_now(project: Path, tmp_pa
     assert len(excluded(out)) == 5
 
 
-def test_secrets_that_are_sent_on_purpose_are_not_left_out(project: Path, tmp_path: Path) -> None:
+def test_secrets_that_are_included_on_purpose_are_ejected(project: Path, tmp_path: Path) -> None:
     (project / ".env").write_text("")
     assert eject("--include-secrets").exit_code == 0
     assert "context/.env" in files(tmp_path / "out")
     assert not excluded(tmp_path / "out")
 
 
-def test_a_directory_that_holds_something_is_left_alone(
+def test_a_directory_with_files_is_left_alone(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -133,7 +131,7 @@ def test_a_directory_that_holds_something_is_left_alone(
     assert files(tmp_path / "out") == {"mine"}
 
 
-def test_by_force_an_earlier_one_is_replaced_and_other_files_stay(
+def test_force_replaces_an_earlier_eject_and_keeps_other_files(
     project: Path, tmp_path: Path
 ) -> None:
     (project / "old.py").write_text("")
@@ -157,7 +155,7 @@ def snapshot(top: Path) -> dict[str, object]:
     }
 
 
-def test_by_force_files_of_somebody_else_stay_where_a_build_copies_from_and_are_named(
+def test_force_keeps_and_names_foreign_files(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert eject().exit_code == 0
@@ -173,7 +171,7 @@ def test_by_force_files_of_somebody_else_stay_where_a_build_copies_from_and_are_
 
 
 @pytest.mark.parametrize("name", ["Containerfile", ".dockerignore", "context/app.py", "guest"])
-def test_by_force_nothing_is_written_where_a_file_of_somebody_else_is_in_the_way(
+def test_force_writes_nothing_if_a_foreign_file_is_in_the_way(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     mine = tmp_path / "out" / name
@@ -188,7 +186,7 @@ def test_by_force_nothing_is_written_where_a_file_of_somebody_else_is_in_the_way
 
 
 @pytest.mark.parametrize("name", ["Containerfile", ".dockerignore", "context/app.py"])
-def test_by_force_nothing_is_written_where_a_file_was_changed_since(
+def test_force_writes_nothing_if_a_file_was_changed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert eject().exit_code == 0
@@ -199,7 +197,7 @@ def test_by_force_nothing_is_written_where_a_file_was_changed_since(
     assert snapshot(tmp_path / "out") == before
 
 
-def test_by_force_a_changed_file_that_the_source_no_longer_has_stays(
+def test_force_keeps_a_changed_file_that_was_removed_from_the_source(
     project: Path, tmp_path: Path
 ) -> None:
     (project / "old.py").write_text("")
@@ -213,7 +211,7 @@ def test_by_force_a_changed_file_that_the_source_no_longer_has_stays(
 @pytest.mark.parametrize(
     "record", ["{", "[]", '{"version": 2}', '{"version": 1, "written": {"a": 1}}']
 )
-def test_a_record_that_cannot_be_used_is_reported(
+def test_an_unusable_record_is_reported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], record: str
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -239,7 +237,7 @@ def test_a_record_does_not_lead_out_of_the_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["context", "guest/buildr", "Containerfile", ".dockerignore"])
-def test_by_force_no_link_is_followed_out_of_the_directory(
+def test_force_follows_no_link_out_of_the_directory(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert eject().exit_code == 0
@@ -253,7 +251,7 @@ def test_by_force_no_link_is_followed_out_of_the_directory(
     assert (snapshot(out), elsewhere.is_file() or snapshot(elsewhere)) == before
 
 
-def test_by_force_kinds_change(project: Path, tmp_path: Path) -> None:
+def test_force_changes_types_of_files(project: Path, tmp_path: Path) -> None:
     (project / "a").mkdir()
     (project / "a" / "x").write_text("x")
     (project / "b").write_text("b")
@@ -274,7 +272,7 @@ def test_by_force_kinds_change(project: Path, tmp_path: Path) -> None:
     assert files(context) == {"app.py", "requirements.txt", "a", "b/y", "c/y", "d/y"}
 
 
-def test_by_force_a_folder_with_a_file_of_somebody_else_does_not_become_a_file(
+def test_force_does_not_replace_a_folder_with_foreign_files(
     project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (project / "a").mkdir()
@@ -290,7 +288,7 @@ def test_by_force_a_folder_with_a_file_of_somebody_else_does_not_become_a_file(
     assert snapshot(tmp_path / "out") == before
 
 
-def test_what_cannot_be_read_leaves_an_earlier_one_whole(project: Path, tmp_path: Path) -> None:
+def test_an_unreadable_file_leaves_an_earlier_eject_complete(project: Path, tmp_path: Path) -> None:
     assert eject().exit_code == 0
     before = snapshot(tmp_path / "out")
     (project / "app.py").write_text("print('new')\n")
@@ -299,7 +297,7 @@ def test_what_cannot_be_read_leaves_an_earlier_one_whole(project: Path, tmp_path
     assert snapshot(tmp_path / "out") == before
 
 
-def test_one_that_was_killed_is_replaced(
+def test_a_killed_eject_is_replaced(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert eject().exit_code == 0
@@ -364,7 +362,7 @@ def test_source_files_beside_an_earlier_one_travel(project: Path) -> None:
         assert context == {"app.py", "requirements.txt", "src/lib.py"}
 
 
-def test_an_additional_folder_around_it_does_not_hold_an_earlier_one(project: Path) -> None:
+def test_an_additional_folder_does_not_include_an_earlier_eject(project: Path) -> None:
     (project / "around").mkdir()
     (project / "around" / "x").write_text("")
     words = ["eject", "--force", "-o", "around/out", "app.py", "--additional-file", "around:/srv"]
@@ -373,7 +371,7 @@ def test_an_additional_folder_around_it_does_not_hold_an_earlier_one(project: Pa
     assert files(project / "around" / "out" / "files") == {"0/x"}
 
 
-def test_below_the_source_it_does_not_eject_itself(project: Path) -> None:
+def test_an_eject_below_the_source_does_not_include_itself(project: Path) -> None:
     for _ in range(2):
         words = ["eject", "--force", "-o", "out", "app.py"]
         assert CliRunner().invoke(app, words).exit_code == 0
@@ -391,7 +389,7 @@ def test_below_the_source_it_does_not_eject_itself(project: Path) -> None:
         (("-o", "out", "--dockerfile", "own"), "--dockerfile is a Containerfile of your own"),
     ],
 )
-def test_what_cannot_be_ejected_is_reported(
+def test_projects_that_cannot_be_ejected_are_reported(
     project: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...], problem: str
 ) -> None:
     (project / "own").write_text("FROM scratch\n")
@@ -399,14 +397,14 @@ def test_what_cannot_be_ejected_is_reported(
     assert problem in capfd.readouterr().err
 
 
-def test_the_commands_that_build_it_are_printed() -> None:
+def test_the_build_commands_are_printed() -> None:
     assert eject().stdout.splitlines() == [
         "podman build -t localhost/buildr/app:latest ../out",
         "docker build -t localhost/buildr/app:latest -f ../out/Containerfile ../out",
     ]
 
 
-def test_the_decorator_s_options_are_ejected_below_flags(
+def test_the_decorator_s_options_are_ejected_after_flags(
     project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (project / "app.py").write_text(

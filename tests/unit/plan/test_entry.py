@@ -60,9 +60,7 @@ def started(*words: str, cwd: Path, stdin: bytes = b"", **env: str) -> Any:
         ("no_suffix", "no_suffix"),
     ],
 )
-def test_a_script_is_found_by_the_path_it_was_started_with(
-    tmp_path: Path, word: str, name: str
-) -> None:
+def test_a_script_is_found_by_its_start_path(tmp_path: Path, word: str, name: str) -> None:
     write(tmp_path / name)
     (tmp_path / "sub").mkdir(exist_ok=True)
     found = started(word, cwd=tmp_path)
@@ -75,7 +73,7 @@ def test_a_script_is_found_by_its_absolute_path(tmp_path: Path) -> None:
     assert started(str(script), cwd=tmp_path)["script"] == str(script)
 
 
-def test_arguments_are_kept_as_they_are(tmp_path: Path) -> None:
+def test_arguments_are_kept(tmp_path: Path) -> None:
     write(tmp_path / "app.py")
     arguments = ["-x", "--long=1", "a b", "", "--", "$HOME", "ü", "'\""]
     assert started("app.py", *arguments, cwd=tmp_path)["arguments"] == arguments
@@ -89,7 +87,7 @@ def test_a_directory_with_a_main_is_a_script(tmp_path: Path, word: str) -> None:
     assert (found["kind"], found["script"]) == ("script", str(tmp_path / "tool"))
 
 
-def test_an_interpreter_that_stays_is_noticed(tmp_path: Path) -> None:
+def test_an_interactive_interpreter_is_noticed(tmp_path: Path) -> None:
     write(tmp_path / "app.py")
     assert started("-i", "app.py", cwd=tmp_path)["interactive"] is True
     assert started("app.py", cwd=tmp_path)["interactive"] is False
@@ -198,7 +196,7 @@ def test_a_console_script_cannot_move(tmp_path: Path, monkeypatch: pytest.Monkey
         running_entry()
 
 
-def test_a_script_that_has_gone_cannot_move(tmp_path: Path) -> None:
+def test_a_removed_script_cannot_move(tmp_path: Path) -> None:
     write(tmp_path / "app.py", "import os\nos.remove(__file__)\n" + TELL)
     assert "app.py cannot be found any more" in refused(started("app.py", cwd=tmp_path))
 
@@ -221,7 +219,7 @@ def test_a_named_directory_needs_a_main(tmp_path: Path) -> None:
     assert script_entry(str(tmp_path)).script == str(tmp_path)
 
 
-def test_a_named_script_must_be_there(tmp_path: Path) -> None:
+def test_a_named_script_must_exist(tmp_path: Path) -> None:
     with pytest.raises(EntryError, match="there is no script"):
         script_entry(str(tmp_path / "app.py"))
 
@@ -230,9 +228,7 @@ def test_a_named_script_must_be_there(tmp_path: Path) -> None:
     ("given", "asked"),
     [("helo.py", "; did you mean 'hello.py'?"), ("other.py", ""), ("no/x.py", "")],
 )
-def test_the_script_of_nearly_that_name_is_asked_for(
-    tmp_path: Path, given: str, asked: str
-) -> None:
+def test_a_similar_script_is_suggested(tmp_path: Path, given: str, asked: str) -> None:
     write(tmp_path / "hello.py")
     (tmp_path / "helo.txt").touch()
     with pytest.raises(EntryError) as caught:
@@ -257,7 +253,7 @@ def test_a_named_archive_cannot_move(tmp_path: Path) -> None:
         (Entry(kind="module", script="/x/a/b.py", module="a.b"), "a.b"),
     ],
 )
-def test_an_image_is_named_for_what_runs(entry: Entry, stem: str) -> None:
+def test_an_image_is_named_after_the_program(entry: Entry, stem: str) -> None:
     assert entry.stem == stem
 
 
@@ -278,7 +274,7 @@ def test_an_argument_that_is_not_utf_8_is_refused_by_name(tmp_path: Path) -> Non
         script_entry(str(script), (os.fsdecode(b"a\xff"),))
 
 
-def test_a_script_that_changes_its_directory_first_is_found_where_it_was_started(
+def test_a_script_that_changes_its_directory_is_found(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "tool").mkdir()

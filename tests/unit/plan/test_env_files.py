@@ -44,11 +44,11 @@ def read(text: str) -> dict[str, str | None]:
         ("", {}),
     ],
 )
-def test_a_file_is_read_as_python_programs_read_it(text: str, found: dict[str, str | None]) -> None:
+def test_a_file_is_read_like_python_dotenv_does(text: str, found: dict[str, str | None]) -> None:
     assert read(text) == found
 
 
-def test_of_two_files_the_later_one_decides(project: Path) -> None:
+def test_the_later_of_two_files_wins(project: Path) -> None:
     (project / "a").write_text("A=1\nB=1\n")
     (project / "b").write_text("B=2\n")
     assert read_env_files(["a", "b"]) == {"A": "1", "B": "2"}
@@ -66,14 +66,14 @@ def test_of_two_files_the_later_one_decides(project: Path) -> None:
         ),
     ],
 )
-def test_a_line_that_says_nothing_is_an_error_that_shows_no_value(text: str, problem: str) -> None:
+def test_an_invalid_line_is_an_error_without_its_value(text: str, problem: str) -> None:
     with pytest.raises(ContainerError) as caught:
         read(text)
     assert caught.value.what.startswith(problem)
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_named(project: Path) -> None:
+def test_a_missing_file_is_named(project: Path) -> None:
     with pytest.raises(ContainerError, match=r"the env_file \.env cannot be read: No such file"):
         read_env_files([".env"])
     (project / ".env").write_bytes(b"A=\xff\n")
@@ -81,9 +81,7 @@ def test_a_file_that_is_not_there_is_named(project: Path) -> None:
         read_env_files([".env"])
 
 
-def test_what_env_names_comes_before_the_file(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_env_precedes_the_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOST", "of the host")
     (project / ".env").write_text("A=file\nB=file\nHOST\n")
     runtime = {"env": {"B": "option"}, "env_file": ".env"}
@@ -109,7 +107,7 @@ def test_another_value_is_refused(given: object) -> None:
         runtime_options({"env_file": given})
 
 
-def test_in_pyproject_a_path_starts_at_the_file(project: Path) -> None:
+def test_a_path_in_pyproject_is_relative_to_it(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.buildr.runtime]\nenv_file = ['.env', '/x']\n")
     layer = read_project_file(str(project))
     assert layer is not None
@@ -121,7 +119,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_name() -> None:
     assert read_env_files([".env"]) == {"A": "1", "B": "2"}
 
 
-def test_a_relative_file_starts_at_the_named_directory(tmp_path: Path) -> None:
+def test_a_path_is_relative_to_the_given_directory(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / ".env").write_text("A=1\n")
     assert read_env_files([".env"], str(tmp_path / "there")) == {"A": "1"}

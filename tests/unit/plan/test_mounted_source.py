@@ -43,7 +43,7 @@ def test_the_guest_gets_the_context_and_the_image_does_not(directory: Path) -> N
     assert '"/app/"' not in backend.builds[0].containerfile
 
 
-def test_with_selinux_it_gets_the_label_of_what_containers_share(
+def test_with_selinux_the_mount_has_the_shared_label(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "enforce").write_text("1")
@@ -53,7 +53,7 @@ def test_with_selinux_it_gets_the_label_of_what_containers_share(
     assert backend.runs[0].spec.mounts[0].relabel == "z"
 
 
-def test_a_change_of_the_source_builds_and_puts_nothing(directory: Path) -> None:
+def test_a_change_of_the_source_builds_and_copies_nothing(directory: Path) -> None:
     backend = FakeBackend()
     run(backend)
     (directory / "app.py").write_text("print(2)\n")
@@ -71,7 +71,7 @@ def test_a_change_of_the_dependencies_builds(directory: Path) -> None:
     assert len(backend.builds) == 2
 
 
-def test_the_files_that_the_guest_writes_are_the_users() -> None:
+def test_files_written_by_the_guest_are_the_user_s() -> None:
     import os
 
     rootless, rootful = FakeBackend(), FakeBackend(rootless=False)
@@ -81,7 +81,7 @@ def test_the_files_that_the_guest_writes_are_the_users() -> None:
     assert rootful.runs[0].spec.user == f"{os.getuid()}:0"
 
 
-def test_other_mounts_lie_on_top_of_it() -> None:
+def test_other_mounts_are_on_top_of_the_source() -> None:
     backend = FakeBackend()
     run(backend, {"mounts": ["./package:/app/other"]})
     targets = [mount.target for mount in backend.runs[0].spec.mounts]
@@ -89,7 +89,7 @@ def test_other_mounts_lie_on_top_of_it() -> None:
 
 
 @pytest.mark.parametrize("requirement", ["./package", "-e ./package"])
-def test_where_the_installation_needs_the_source_it_is_in_the_image_too(
+def test_the_image_has_the_source_if_the_installation_needs_it(
     directory: Path, requirement: str
 ) -> None:
     (directory / "requirements.txt").write_text(f"{requirement}\n")
@@ -107,7 +107,7 @@ def test_where_the_installation_needs_the_source_it_is_in_the_image_too(
         ({"additional_files": [PackageFile("app.py", "/app/x")]}, "covers"),
     ],
 )
-def test_what_makes_no_sense_beside_it_is_an_error(
+def test_incompatible_options_are_an_error(
     directory: Path, package: dict[str, Any], what: str
 ) -> None:
     (directory / "Dockerfile").write_text("FROM base\n")

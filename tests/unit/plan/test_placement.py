@@ -31,7 +31,7 @@ def script(path: Path) -> Entry:
 
 
 @pytest.mark.parametrize("name", ["app.py", "my app.py", "größe.py", "-x.py", "a'b\"$c.py"])
-def test_without_a_project_the_scripts_own_directory_is_the_context(
+def test_without_a_project_the_script_s_directory_is_the_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     assert placed(script(tmp_path / name), tmp_path, monkeypatch) == Placement(
@@ -39,7 +39,7 @@ def test_without_a_project_the_scripts_own_directory_is_the_context(
     )
 
 
-def test_elsewhere_the_scripts_own_directory_is_the_context(
+def test_from_elsewhere_the_script_s_directory_is_the_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -49,7 +49,7 @@ def test_elsewhere_the_scripts_own_directory_is_the_context(
     )
 
 
-def test_a_directory_whose_name_only_begins_alike_is_elsewhere(
+def test_a_directory_with_the_same_prefix_is_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "app").mkdir()
@@ -57,7 +57,7 @@ def test_a_directory_whose_name_only_begins_alike_is_elsewhere(
     assert found.context == str(tmp_path / "app2")
 
 
-def test_a_named_context_decides_and_the_current_directory_is_found_in_it(
+def test_a_named_context_is_used_and_contains_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = script(tmp_path / "src" / "pkg" / "app.py")
@@ -69,7 +69,7 @@ def test_a_named_context_decides_and_the_current_directory_is_found_in_it(
     )
 
 
-def test_a_directory_that_runs_is_its_own_context(
+def test_a_directory_with_a_main_is_its_own_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "there" / "tool" / "__main__.py")
@@ -117,7 +117,7 @@ def test_a_script_that_is_a_link_keeps_its_name(
     assert placed(entry, tmp_path, monkeypatch).command[-1] == "/app/app.py"
 
 
-def test_a_context_that_does_not_hold_the_script_is_refused(
+def test_a_context_without_the_script_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -135,7 +135,7 @@ def test_a_context_that_is_not_a_directory_is_refused(
 
 
 @pytest.mark.parametrize("above", [".", "..", "../.."])
-def test_home_and_what_is_above_it_is_not_a_context(
+def test_home_and_its_parents_are_not_a_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: str
 ) -> None:
     home = tmp_path / "home" / "user"
@@ -147,9 +147,7 @@ def test_home_and_what_is_above_it_is_not_a_context(
     assert f"--context {cwd}" in wide.value.hint
 
 
-def test_home_is_a_context_when_it_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home_can_be_named_as_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for context in (".", "~", str(tmp_path)):
         found = placed(script(tmp_path / "app.py"), tmp_path, monkeypatch, context)
@@ -223,7 +221,7 @@ def test_the_root_is_not_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 @pytest.mark.parametrize("cwd", [".", "src", "src/deep", "elsewhere", ".."])
-def test_the_nearest_directory_with_a_marker_is_the_root_from_everywhere(
+def test_the_nearest_directory_with_a_marker_is_the_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str, cwd: str
 ) -> None:
     project = tmp_path / "project"
@@ -237,7 +235,7 @@ def test_the_nearest_directory_with_a_marker_is_the_root_from_everywhere(
     assert found.workdir == inside
 
 
-def test_a_project_in_a_repository_is_nearer_than_its_top(
+def test_a_project_in_a_repository_precedes_the_top_of_the_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".git").mkdir()
@@ -247,7 +245,7 @@ def test_a_project_in_a_repository_is_nearer_than_its_top(
     assert placed(entry, tmp_path, monkeypatch).context == str(tmp_path / "services" / "api")
 
 
-def test_neighbours_never_travel_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sibling_directories_never_travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "neighbour" / "large.bin")
     entry = script(tmp_path / "mine" / "app.py")
     assert placed(entry, tmp_path, monkeypatch).context == str(tmp_path / "mine")
@@ -261,7 +259,7 @@ def test_the_search_ends_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert placed(entry, tmp_path, monkeypatch).context == str(tmp_path / "work")
 
 
-def test_what_the_script_does_after_its_start_changes_nothing(
+def test_later_changes_of_directory_do_not_matter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "project" / "pyproject.toml")
@@ -274,16 +272,14 @@ def test_what_the_script_does_after_its_start_changes_nothing(
 
 
 @pytest.mark.parametrize("wide", ["/tmp", "/etc", "/var/tmp", "/usr"])
-def test_a_directory_of_the_system_is_not_a_context(
-    monkeypatch: pytest.MonkeyPatch, wide: str
-) -> None:
+def test_a_system_directory_is_not_a_context(monkeypatch: pytest.MonkeyPatch, wide: str) -> None:
     monkeypatch.setenv("HOME", "/nonexistent/home")
     entry = Entry(kind="script", script=f"{wide}/app.py")
     with pytest.raises(ContextError, match=f"^{wide} would be sent"):
         placed(entry, Path("/"), monkeypatch)
 
 
-def test_a_script_with_inline_metadata_is_a_project_of_its_own(
+def test_a_script_with_inline_metadata_is_a_separate_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "pyproject.toml")

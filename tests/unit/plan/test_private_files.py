@@ -48,7 +48,7 @@ def sent(found: Sources) -> set[str]:
     ],
 )
 @pytest.mark.parametrize("include_secrets", [False, True])
-def test_the_file_of_an_option_stays_and_is_named(
+def test_the_file_of_an_option_is_left_out_and_named(
     project: Path, options: dict[str, Any], include_secrets: bool
 ) -> None:
     (project / ".containerignore").write_text("!plain\n")
@@ -60,14 +60,14 @@ def test_the_file_of_an_option_stays_and_is_named(
     )
 
 
-def test_it_stays_by_all_of_its_names(project: Path) -> None:
+def test_a_private_file_is_left_out_under_all_names(project: Path) -> None:
     (project / "link").symlink_to("plain")
     (project / "copy").hardlink_to(project / "plain")
     found = sources(project, secrets=["id=x,src=link"])
     assert sent(found) == {"app.py", "second", "third"}
 
 
-def test_a_link_that_leads_to_one_elsewhere_stays(project: Path, tmp_path: Path) -> None:
+def test_a_link_to_an_outside_private_file_is_left_out(project: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("x")
     (project / "link").symlink_to(tmp_path / "elsewhere")
     assert "link" not in sent(sources(project, env_files=("link",)))
@@ -77,14 +77,16 @@ def test_a_link_that_leads_to_one_elsewhere_stays(project: Path, tmp_path: Path)
     "variable",
     ["PIP_CONFIG_FILE", "NETRC", "KUBECONFIG", "GOOGLE_APPLICATION_CREDENTIALS", "PGPASSFILE"],
 )
-def test_what_a_variable_of_this_host_names_for_logins_stays(
+def test_login_files_named_by_variables_are_left_out(
     project: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, str(project / "plain"))
     assert sent(sources(project)) == {"app.py", "second", "third"}
 
 
-def test_what_pip_s_settings_name_stays(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_named_by_pip_s_settings_are_left_out(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (project.parent / ".pip").mkdir()
     (project.parent / ".pip" / "pip.conf").write_text(
         f"[global]\ncert = {project}/plain\nclient-cert = {project}/second\n"
@@ -95,13 +97,13 @@ def test_what_pip_s_settings_name_stays(project: Path, monkeypatch: pytest.Monke
     assert sent(sources(project, secrets=["pip"])) == {"app.py"}
 
 
-def test_an_option_that_changes_changes_what_travels(project: Path) -> None:
+def test_a_changed_option_changes_the_context(project: Path) -> None:
     assert "plain" not in sent(sources(project, env_files=("plain",)))
     assert "plain" in sent(sources(project))
     assert "plain" not in sent(sources(project, env_files=("plain",)))
 
 
-def test_a_new_file_in_its_place_stays_too(project: Path) -> None:
+def test_a_replaced_private_file_is_left_out_too(project: Path) -> None:
     assert "plain" not in sent(sources(project, env_files=("plain",)))
     (project / "new").write_text("other")
     (project / "new").rename(project / "plain")
@@ -116,7 +118,9 @@ def extra(found: Sources) -> set[str]:
     return {entry.path for entry in tree.scan.entries if entry.kind != "dir"}
 
 
-def test_secrets_of_an_additional_folder_stay_and_are_named(project: Path, tmp_path: Path) -> None:
+def test_secrets_of_an_additional_folder_are_left_out_and_named(
+    project: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "shared"
     (folder / ".git").mkdir(parents=True)
     (folder / ".git" / "config").write_text("x")
@@ -136,14 +140,14 @@ def test_secrets_of_an_additional_folder_stay_and_are_named(project: Path, tmp_p
     }
 
 
-def test_a_folder_of_secrets_that_is_named_itself_travels(project: Path, tmp_path: Path) -> None:
+def test_an_explicitly_named_folder_of_secrets_travels(project: Path, tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text("x")
     found = sources(project, additional_files=[{"src": "~/.aws", "dest": "/root/.aws"}])
     assert extra(found) == {"credentials"}
 
 
-def test_a_secret_that_is_named_itself_travels(project: Path) -> None:
+def test_an_explicitly_named_secret_travels(project: Path) -> None:
     (project / ".env").write_text("A=1\n")
     found = sources(project, additional_files=[{"src": ".env", "dest": "/srv/.env"}])
     assert extra(found) == {".env"}

@@ -34,7 +34,7 @@ def planned(script: str = "app.py", text: str = "", **options: Any) -> Project:
 # Names ------------------------------------------------------------------------------------------------
 
 
-def test_the_image_is_named_for_the_script_and_stays_local() -> None:
+def test_the_image_is_named_after_the_script_and_stays_local() -> None:
     project = planned("hello.py")
     assert project.name == "hello"
     assert project.reference == "localhost/buildr/hello:latest"
@@ -50,7 +50,7 @@ def test_options_name_the_image() -> None:
 @pytest.mark.parametrize(
     "script", ["My App.py", "größe.py", "-x.py", "☃.py", "_.py", "A" * 200 + ".py"]
 )
-def test_any_scripts_name_makes_an_image_name(script: str) -> None:
+def test_any_script_name_becomes_an_image_name(script: str) -> None:
     reference = planned(script).reference
     assert reference.isascii()
     assert reference == reference.lower()
@@ -58,7 +58,7 @@ def test_any_scripts_name_makes_an_image_name(script: str) -> None:
     assert reference.endswith(":latest")
 
 
-def test_a_project_has_a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_project_has_its_own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = planned().key
     assert planned().key == first
     others = {planned("other.py").key, planned(name="x").key, planned(tag="1").key}
@@ -92,27 +92,27 @@ def test_options_choose_the_base_image(options: dict[str, Any], base: str) -> No
     assert planned(**options).recipe.base_image == base
 
 
-def test_a_variable_stands_in_for_every_base_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_replaces_every_base_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_BASE_IMAGE", "localhost/base:1")
     assert planned(py_version="3.12").recipe.base_image == "localhost/base:1"
     assert planned(base_image="debian:12").recipe.base_image == "localhost/base:1"
 
 
-def test_the_project_says_which_python_and_that_is_reported(tmp_path: Path) -> None:
+def test_the_python_version_of_the_project_is_used_and_reported(tmp_path: Path) -> None:
     (tmp_path / ".python-version").write_text("3.12\n")
     project = planned()
     assert project.recipe.base_image == "docker.io/library/python:3.12-alpine"
     assert "Python 3.12, from .python-version" in project.notes
 
 
-def test_the_option_comes_before_what_the_project_says(tmp_path: Path) -> None:
+def test_the_option_precedes_the_version_of_the_project(tmp_path: Path) -> None:
     (tmp_path / ".python-version").write_text("3.12\n")
     project = planned(py_version="3.13")
     assert project.recipe.base_image == "docker.io/library/python:3.13-alpine"
     assert not any("3.12" in note for note in project.notes)
 
 
-def test_inline_metadata_says_which_python() -> None:
+def test_inline_metadata_sets_the_python_version() -> None:
     text = '# /// script\n# requires-python = "<3.12"\n# dependencies = ["rich"]\n# ///\n'
     assert planned(text=text).recipe.base_image == "docker.io/library/python:3.11-alpine"
 
@@ -174,9 +174,7 @@ def test_the_calls_of_pip_for_a_lock_and_the_folders_to_import_from(tmp_path: Pa
         ("x @ hg+https://hg.example.org/x", "mercurial"),
     ],
 )
-def test_a_repository_needs_a_program_that_small_images_do_not_have(
-    tmp_path: Path, line: str, package: str
-) -> None:
+def test_a_vcs_requirement_installs_the_program(tmp_path: Path, line: str, package: str) -> None:
     (tmp_path / "requirements.txt").write_text(f"rich\n{line}\n")
     advice = f'{{"system_packages": ["{package}"]}}'
     assert [note for note in planned().notes if advice in note]
@@ -209,7 +207,7 @@ def test_requirements_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
 # User -------------------------------------------------------------------------------------------------
 
 
-def test_the_image_runs_as_an_ordinary_user_unless_root_is_asked_for() -> None:
+def test_the_image_runs_as_an_ordinary_user_by_default() -> None:
     assert (planned().recipe.user, planned().recipe.home) == ("1000", "/home/app")
     assert (planned(user="root").recipe.user, planned(user="root").recipe.home) == ("0", "/root")
 
@@ -221,7 +219,7 @@ def extra(*files: PackageFile) -> Project:
     return planned(additional_files=files)
 
 
-def test_an_additional_file_is_found_from_the_context_on(tmp_path: Path) -> None:
+def test_an_additional_file_is_relative_to_the_context(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.json").write_text("{}")
     (file,) = extra(PackageFile("data/a.json", "/etc/a.json", "0400")).files
@@ -255,7 +253,7 @@ def test_an_additional_file_may_be_in_the_home_directory(
 
 
 @pytest.mark.parametrize("src", ["../a.json", "link", "folder/a.json"])
-def test_an_additional_file_does_not_leave_the_context_unseen(
+def test_an_additional_file_must_not_leave_the_context(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, src: str
 ) -> None:
     (tmp_path / "a.json").write_text("{}")
@@ -268,7 +266,7 @@ def test_an_additional_file_does_not_leave_the_context_unseen(
         extra(PackageFile(src, "/etc/a.json"))
 
 
-def test_an_additional_file_must_be_there() -> None:
+def test_an_additional_file_must_exist() -> None:
     with pytest.raises(ContextError, match=r"the additional file gone\.json is not there"):
         extra(PackageFile("gone.json", "/etc/a.json"))
 
@@ -282,7 +280,7 @@ def test_a_fifo_cannot_be_an_additional_file(tmp_path: Path) -> None:
 # An own Containerfile ---------------------------------------------------------------------------------
 
 
-def test_a_users_own_containerfile_decides_all_that_is_installed(tmp_path: Path) -> None:
+def test_with_a_user_s_containerfile_nothing_else_is_installed(tmp_path: Path) -> None:
     (tmp_path / "My Dockerfile").write_text("FROM debian:12\n")
     (tmp_path / "requirements.txt").write_text("rich\n")
     project = planned(dockerfile="My Dockerfile")
@@ -292,7 +290,7 @@ def test_a_users_own_containerfile_decides_all_that_is_installed(tmp_path: Path)
     assert project.notes == ()
 
 
-def test_a_users_own_containerfile_must_be_there(tmp_path: Path) -> None:
+def test_a_user_s_containerfile_must_exist(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name, what in (("gone", "there"), ("folder", "a regular file")):
         with pytest.raises(ContextError, match=f"the dockerfile {name} is not {what}"):

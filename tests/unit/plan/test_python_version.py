@@ -17,13 +17,13 @@ from buildr.plan.python_version import infer_python_version, python_notes
 INLINE = "requires-python in the script's inline metadata"
 
 
-def test_nothing_is_reported(tmp_path: Path) -> None:
+def test_the_default_version_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
 
     assert infer_python_version(tmp_path, None) is None
 
 
-def test_the_order_of_the_places(tmp_path: Path) -> None:
+def test_the_sources_have_an_order(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = "==3.10.*"\n')
     assert infer_python_version(tmp_path, None) == ("3.10", "requires-python in pyproject.toml")
 
@@ -66,7 +66,7 @@ def test_the_order_of_the_places(tmp_path: Path) -> None:
         ("3.11.4/envs/web", "3.11.4"),
     ],
 )
-def test_a_pinned_version_is_taken(tmp_path: Path, content: str, version: str) -> None:
+def test_a_pinned_version_is_used(tmp_path: Path, content: str, version: str) -> None:
     (tmp_path / ".python-version").write_bytes(content.encode())
 
     assert infer_python_version(tmp_path, None) == (version, ".python-version")
@@ -84,7 +84,7 @@ def test_a_pinned_version_is_taken(tmp_path: Path, content: str, version: str) -
         "venv-name",
     ],
 )
-def test_an_unusable_pin_leaves_it_to_the_next_place(tmp_path: Path, content: str) -> None:
+def test_an_unusable_pin_is_skipped(tmp_path: Path, content: str) -> None:
     (tmp_path / ".python-version").write_text(content)
 
     assert infer_python_version(tmp_path, (">=3.11", INLINE)) == ("3", INLINE)
@@ -92,7 +92,7 @@ def test_an_unusable_pin_leaves_it_to_the_next_place(tmp_path: Path, content: st
 
 
 @pytest.mark.parametrize("content", ["2.7.18", "python2.7", "3.7", "3.7t"])
-def test_a_python_that_buildr_does_not_run_is_refused(tmp_path: Path, content: str) -> None:
+def test_an_unsupported_python_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / ".python-version").write_text(content)
 
     with pytest.raises(DependencyError, match=r"3\.8 or newer"):
@@ -114,9 +114,7 @@ def test_a_python_that_buildr_does_not_run_is_refused(tmp_path: Path, content: s
         ("3.12 3.11\n3.10", [r"names several versions; not taken: 3.11, 3.10"]),
     ],
 )
-def test_what_is_not_taken_as_it_is_written_is_reported(
-    tmp_path: Path, content: str, notes: list[str]
-) -> None:
+def test_adjusted_versions_are_reported(tmp_path: Path, content: str, notes: list[str]) -> None:
     (tmp_path / ".python-version").write_text(content)
 
     version, origin = infer_python_version(tmp_path, None) or ("3", None)
@@ -167,27 +165,27 @@ def test_files_of_other_tools_are_named(tmp_path: Path, file: str, content: str)
         (">=3.20,<3.22", "3.20"),
     ],
 )
-def test_the_newest_released_minor_inside_a_range_is_taken(
+def test_the_newest_released_minor_in_a_range_is_used(
     tmp_path: Path, asked: str, version: str
 ) -> None:
     assert infer_python_version(tmp_path, (asked, INLINE)) == (version, INLINE)
 
 
 @pytest.mark.parametrize("asked", ["three", ">=", ">=3.11 <4", "==3.1." + "1" * 5000])
-def test_what_is_not_a_range_is_refused(tmp_path: Path, asked: str) -> None:
+def test_an_invalid_range_is_refused(tmp_path: Path, asked: str) -> None:
     with pytest.raises(DependencyError, match=r"^requires-python"):
         infer_python_version(tmp_path, (asked, INLINE))
 
 
 @pytest.mark.parametrize("asked", ["<3", "==2.7.*", "==3.7.*", "<3.8", ">3.9,<3.9"])
-def test_a_range_without_a_python_that_buildr_runs_is_refused(tmp_path: Path, asked: str) -> None:
+def test_a_range_without_a_supported_python_is_refused(tmp_path: Path, asked: str) -> None:
     with pytest.raises(DependencyError, match=r"3\.8 or newer") as caught:
         infer_python_version(tmp_path, (asked, INLINE))
 
     assert "py_version" in caught.value.hint
 
 
-def test_a_pin_to_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
+def test_a_pin_to_an_old_python_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".python-version").write_text("3.7.17\n")
 
     with pytest.raises(DependencyError, match=r"\.python-version asks for Python 3\.7\.17"):
@@ -214,7 +212,7 @@ def test_a_project_file_that_is_not_valid_is_refused(tmp_path: Path, content: st
     "content",
     ["project = 'requires-python'", "[tool.x]\nrequires-python = '>=3'", "# requires-python\n["],
 )
-def test_requires_python_elsewhere_does_not_count(tmp_path: Path, content: str) -> None:
+def test_requires_python_in_other_tables_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / "pyproject.toml").write_text(content)
 
     if content.endswith("["):
@@ -225,7 +223,7 @@ def test_requires_python_elsewhere_does_not_count(tmp_path: Path, content: str) 
 
 
 @pytest.mark.parametrize("name", [".python-version", "pyproject.toml"])
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path, name: str) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\xff requires-python")
     with pytest.raises(DependencyError, match="not UTF-8"):
         infer_python_version(tmp_path, None)
@@ -260,7 +258,7 @@ def test_usual_ranges_need_no_parser(tmp_path: Path) -> None:
         max_size=8,
     ).map("".join)
 )
-def test_what_is_found_is_a_valid_option(text: str) -> None:
+def test_a_found_version_is_a_valid_option(text: str) -> None:
     with TemporaryDirectory() as context:
         pin = Path(context) / ".python-version"
         pin.write_bytes(text.encode("utf-8", "surrogatepass"))

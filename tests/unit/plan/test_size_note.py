@@ -24,7 +24,7 @@ def grow(path: Path, size: int) -> None:
     os.truncate(path, size)
 
 
-def test_a_context_of_more_than_100_mb_is_named_with_what_takes_the_most_space(
+def test_a_context_above_100_mb_is_reported_with_its_largest_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = one_script(tmp_path, monkeypatch)

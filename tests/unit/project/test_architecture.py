@@ -98,7 +98,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     assert graph == {}
 
 
-def test_what_lies_flat_is_known() -> None:
+def test_top_level_modules_are_known() -> None:
     top = Path(buildr.__file__ or "").parent
     assert {path.stem for path in top.glob("*.py")} == FLAT
     assert len(
@@ -109,7 +109,7 @@ def test_what_lies_flat_is_known() -> None:
 @pytest.mark.parametrize(
     "module", sorted(name for name, path in MODULES.items() if path.stem == "__init__")
 )
-def test_every_folder_says_what_it_is_for(module: str) -> None:
+def test_every_folder_says_its_purpose(module: str) -> None:
     text = ast.get_docstring(ast.parse(MODULES[module].read_bytes()))
     assert text is not None
     assert text.partition("\n")[0].endswith((".", ":"))

@@ -74,12 +74,12 @@ def test_a_percentile_is_the_nearest_rank() -> None:
 
 
 @pytest.mark.parametrize(("values", "percent"), [([], 50.0), ([1.0], 0.0), ([1.0], 101.0)])
-def test_no_percentile_is_made_up(values: list[float], percent: float) -> None:
+def test_invalid_percentiles_are_refused(values: list[float], percent: float) -> None:
     with pytest.raises(ValueError, match="no percentile"):
         figures.percentile(values, percent)
 
 
-def test_pairs_cancel_what_slows_both_down() -> None:
+def test_pairs_cancel_a_common_slowdown() -> None:
     ours, theirs = [1.2, 2.4, 12.0], [1.0, 2.0, 10.0]
     assert figures.ratio(ours, theirs) == pytest.approx(1.2)
     assert figures.median(ours) / figures.median(theirs) == pytest.approx(1.2)
@@ -108,7 +108,7 @@ def test_values_without_a_partner_are_an_error() -> None:
         ({"how": "peak", "limit": 0.35}, 0.4, False),
     ],
 )
-def test_a_target_is_about_what_the_measure_says(
+def test_a_target_limits_the_chosen_figure(
     changes: dict[str, Any], value: float, met: bool | None
 ) -> None:
     found = measure(**changes)
@@ -123,19 +123,19 @@ def test_the_fastest_runs_of_both_sides_are_compared() -> None:
     assert measure(ours=ours, theirs=theirs, how="difference").fastest is None
 
 
-def test_results_survive_their_file(tmp_path: Path) -> None:
+def test_results_survive_a_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     first = Results(machine=MACHINE, measures=[measure(), measure(case="steps", theirs=None)])
     results.write(path, first)
     assert results.read(path) == first
 
 
-def test_no_results_are_a_plain_error(tmp_path: Path) -> None:
+def test_missing_results_are_a_plain_error(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="does not exist"):
         results.read(tmp_path / "results.json")
 
 
-def test_new_results_replace_those_of_the_same_case_and_engine_alone() -> None:
+def test_new_results_replace_only_those_of_the_same_case_and_engine() -> None:
     old = Results(
         machine=MACHINE,
         measures=[measure(name="gone"), measure(engine="podman-root"), measure(case="other")],
@@ -177,7 +177,7 @@ def test_facts_of_the_machine_do_not_name_it() -> None:
         (0, "", "0"),
     ],
 )
-def test_an_amount_is_as_exact_as_it_deserves(value: float, unit: str, text: str) -> None:
+def test_an_amount_is_rounded_by_its_size(value: float, unit: str, text: str) -> None:
     assert page.amount(value, unit) == text
 
 
@@ -188,7 +188,7 @@ def test_a_measure_is_one_line() -> None:
     )
 
 
-def test_the_tables_are_renewed_and_the_text_between_them_stays() -> None:
+def test_tables_are_regenerated_and_other_text_is_kept() -> None:
     names = ("machine", "targets", "peers", "floor")
     text = "# Title\n" + "".join(
         f"before {name}\n<!-- {name}: written by `scripts/bench --report` -->\nold\n<!-- end -->\n"
@@ -212,12 +212,12 @@ def test_the_tables_are_renewed_and_the_text_between_them_stays() -> None:
     assert page.render(done, Results(machine=MACHINE, measures=measures)) == done
 
 
-def test_a_page_without_its_marks_is_an_error() -> None:
+def test_a_page_without_its_markers_is_an_error() -> None:
     with pytest.raises(ValueError, match="machine"):
         page.render("# Title\n", Results(machine=MACHINE, measures=[]))
 
 
-def test_the_page_and_the_picture_show_the_results_that_are_kept() -> None:
+def test_the_page_and_the_picture_show_the_stored_results() -> None:
     found = results.read(results.FILE)
     assert page.render(page.PAGE.read_text(), found) == page.PAGE.read_text()
     drawn = picture.draw(picture.panels(found), picture.note(found))
@@ -254,7 +254,7 @@ def test_the_note_names_the_engines_that_were_measured() -> None:
     )
 
 
-def test_a_panel_that_was_not_measured_is_left_out() -> None:
+def test_a_panel_without_results_is_left_out() -> None:
     found = picture.panels(Results(machine=MACHINE, measures=[measure()]))
     assert [panel.title for panel in found] == ["Run again, nothing changed: a small project"]
     assert [bar.label for bar in found[0].bars] == ["Buildr on Docker", "docker run --rm"]
@@ -263,7 +263,7 @@ def test_a_panel_that_was_not_measured_is_left_out() -> None:
 # Running
 
 
-def test_a_run_keeps_output_time_and_memory(engine: Engine) -> None:
+def test_a_run_records_output_time_and_memory(engine: Engine) -> None:
     script = "x = bytearray(200_000_000); x[::4096] = x[::4096]; print(len(x))"
     found = timed.run(engine, ("python3", "-c", script), cwd="/")
     assert found.output == b"200000000\n"
@@ -273,7 +273,7 @@ def test_a_run_keeps_output_time_and_memory(engine: Engine) -> None:
     assert 200_000_000 < found.peak_bytes < max(own, 300_000_000) + 100_000_000
 
 
-def test_a_command_that_fails_is_an_error_with_its_words(engine: Engine) -> None:
+def test_a_failed_command_is_an_error_with_its_output(engine: Engine) -> None:
     with pytest.raises(BenchmarkError, match=r"(?s)status 3:.*out of luck"):
         timed.run(engine, ("sh", "-c", "echo out of luck >&2; exit 3"), cwd="/")
     with pytest.raises(BenchmarkError, match="out of luck"):
@@ -300,9 +300,7 @@ def test_a_delay_is_from_the_stamp_to_the_reader() -> None:
     assert all(0 < delay <= total for delay in found)
 
 
-def test_both_sides_run_in_turn_after_a_first_run_that_does_not_count(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_both_sides_alternate_after_a_warm_up(engine: Engine, tmp_path: Path) -> None:
     calls: list[str] = []
 
     def call(side: str) -> str:
@@ -314,7 +312,7 @@ def test_both_sides_run_in_turn_after_a_first_run_that_does_not_count(
     assert found == (["A3", "A5"], ["B4", "B6"])
 
 
-def test_only_services_of_the_environment_are_ended(tmp_path: Path) -> None:
+def test_only_services_of_the_environment_are_stopped(tmp_path: Path) -> None:
     # A program whose command line is `podman system service`: a shell by that name, with that as its script's name.
     (tmp_path / "system").write_text("read -r line\n")
 
@@ -336,7 +334,7 @@ def test_only_services_of_the_environment_are_ended(tmp_path: Path) -> None:
         theirs.communicate(b"\n")
 
 
-def test_projects_have_what_their_names_say(tmp_path: Path) -> None:
+def test_projects_have_the_right_files(tmp_path: Path) -> None:
     for kind in ("small", "dependencies"):
         directory = tmp_path / kind
         directory.mkdir()
@@ -354,7 +352,7 @@ def test_a_changed_line_changes_nothing_but_that_line(tmp_path: Path) -> None:
     assert (tmp_path / "app.py").read_text() == f"{first}# round 2\n"
 
 
-def test_engines_are_those_of_the_file(tmp_path: Path) -> None:
+def test_engines_are_read_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "engines.json"
     path.write_text(
         '{"base_image": "base", "engines": {"docker": {"backend": "docker", "user": null,'
@@ -367,7 +365,7 @@ def test_engines_are_those_of_the_file(tmp_path: Path) -> None:
         engines.load(str(tmp_path / "none.json"))
 
 
-def test_cases_have_names_of_their_own() -> None:
+def test_case_names_are_unique() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
 
@@ -375,7 +373,7 @@ def test_cases_have_names_of_their_own() -> None:
 # The floor's own HTTP
 
 
-def test_answers_of_every_form_are_read(tmp_path: Path) -> None:
+def test_all_forms_of_answers_are_read(tmp_path: Path) -> None:
     import socket
 
     path = str(tmp_path / "s")

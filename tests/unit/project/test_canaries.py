@@ -43,19 +43,19 @@ def test_no_secret_travels(tmp_path: Path, rules: IgnoreRules | None) -> None:
 
 
 @pytest.mark.parametrize("rules", RULES, ids=["defaults", "ignore file"])
-def test_what_only_looks_like_a_secret_travels(tmp_path: Path, rules: IgnoreRules | None) -> None:
+def test_harmless_lookalikes_travel(tmp_path: Path, rules: IgnoreRules | None) -> None:
     scanned = found(tmp_path, HARMLESS, rules)
     assert scanned.secrets == ()
     assert travelling(scanned) == set(HARMLESS)
 
 
-def test_all_of_them_travel_when_asked_for(tmp_path: Path) -> None:
+def test_all_secrets_travel_on_request(tmp_path: Path) -> None:
     found(tmp_path, SECRET, None)
     scanned = scan(tmp_path, rules=IgnoreRules.parse(""), include_secrets=True)
     assert travelling(scanned) == set(SECRET)
 
 
-def test_the_table_of_attacks_tells_how_many_there_are() -> None:
+def test_the_table_of_attacks_has_the_right_number() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text()
     # Two of the harmless ones say what is installed, and are left out on the engines.
     for count, outcome in ((len(SECRET), "none is"), (len(HARMLESS) - 2, "all are")):

@@ -42,7 +42,7 @@ def readers_of_wall_clocks(package: Path) -> Iterator[str]:
                 assert not WALL_CLOCKS & {name.name for name in node.names}, path
 
 
-def test_all_that_goes_by_the_wall_clock_is_known() -> None:
+def test_all_uses_of_the_wall_clock_are_known() -> None:
     packages = [Path(package.__file__ or "").parent for package in (buildr, buildr_backends)]
     found = {path for package in packages for path in readers_of_wall_clocks(package)}
     assert found == set(ALLOWED)

@@ -43,24 +43,20 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     return Engine("podman", found, "base")
 
 
-def test_images_are_removed_though_a_container_vanishes_meanwhile(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_images_are_removed_even_if_a_container_vanishes(engine: Engine, tmp_path: Path) -> None:
     engine.environ["FAILURES"] = "1"
     engine.remove_images("localhost/buildr/x")
     assert not (tmp_path / "image").exists()
 
 
-def test_an_image_that_somebody_else_has_removed_is_not_missed(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_an_image_removed_by_another_process_is_ignored(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "vanishes").touch()
     engine.environ["FAILURES"] = "99"
     engine.remove_images("localhost/buildr/x")
     assert (tmp_path / "tries").read_text() == "tried\n"
 
 
-def test_a_removal_that_fails_each_time_is_a_failure(engine: Engine) -> None:
+def test_a_persistent_removal_error_is_a_failure(engine: Engine) -> None:
     engine.environ["FAILURES"] = "99"
     with pytest.raises(AssertionError, match="does not exist in database"):
         engine.remove_images("localhost/buildr/x")

@@ -52,7 +52,7 @@ def test_every_entry_is_one_version_with_hashes(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", ALL)
-def test_all_that_is_asked_for_is_pinned_as_it_is_asked_for(lock: str) -> None:
+def test_all_requirements_are_pinned(lock: str) -> None:
     found = pins(lock)
     for text in wanted({**LOCKS, **TOOLS}[lock], alone=lock in TOOLS):
         asked = Requirement(text)
@@ -61,7 +61,7 @@ def test_all_that_is_asked_for_is_pinned_as_it_is_asked_for(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", ALL)
-def test_no_place_is_named(lock: str) -> None:
+def test_no_index_or_path_is_named(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.txt").read_text()
     assert not re.search(r"://|--(?:extra-)?index|--find-links|--trusted", text)
 
@@ -71,6 +71,6 @@ def test_the_locks_agree() -> None:
     assert all(str(found[name]) == str(pin) for name, pin in pins("run").items())
 
 
-def test_what_is_not_distinguished_would_be_found() -> None:
+def test_an_unpinned_requirement_would_be_found() -> None:
     assert wanted(("lint",)) != wanted(("test",))
     assert len(pins("dev")) > len(pins("run")) > len(PYPROJECT["project"]["dependencies"])

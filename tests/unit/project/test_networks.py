@@ -33,7 +33,7 @@ def slot(root: Path, state: int) -> str:
     return done.stdout.strip()
 
 
-def test_each_state_directory_has_a_slot_of_its_own_until_it_is_given_back(root: Path) -> None:
+def test_each_state_directory_has_its_own_slot(root: Path) -> None:
     taken = [slot(root, state) for state in range(SLOTS)]
     assert len(set(taken)) == SLOTS
     assert slot(root, 7) == taken[7]
@@ -48,7 +48,7 @@ def test_each_state_directory_has_a_slot_of_its_own_until_it_is_given_back(root:
     assert slot(root, 7) == taken[9]
 
 
-def test_two_that_ask_at_the_same_time_get_two(root: Path) -> None:
+def test_parallel_requests_get_different_slots(root: Path) -> None:
     asking = "for state in $(seq 0 15); do (state=${state_of}$state && slot) & done; wait"
     done = script(root, 0, f"state_of={root}/state-; {asking}")
     assert len(set(done.stdout.split())) == 16, done.stderr

@@ -25,7 +25,7 @@ def constants(source: bytes) -> Iterator[object]:
             yield node.value
 
 
-def test_the_place_of_the_context_in_an_image() -> None:
+def test_the_path_of_the_context_is_defined_once() -> None:
     found = {name for name, path in MODULES.items() if layout.APP in constants(path.read_bytes())}
     assert found == {
         "buildr/guest/remarks.py",
@@ -36,7 +36,7 @@ def test_the_place_of_the_context_in_an_image() -> None:
 
 
 @pytest.mark.parametrize("name", ["_table", "_nothing", "_Stream"])
-def test_a_name_that_was_defined_several_times(name: str) -> None:
+def test_shared_names_are_defined_once(name: str) -> None:
     definitions = [
         module
         for module, path in MODULES.items()

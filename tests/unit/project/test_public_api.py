@@ -61,7 +61,7 @@ def test_every_public_name_is_documented(name: str) -> None:
     assert inspect.getdoc(getattr(buildr, name))
 
 
-def test_the_version_is_one() -> None:
+def test_the_version_is_defined_once() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+([a-z]+\d+)?", buildr.__version__)
 
 
@@ -71,7 +71,7 @@ def test_importing_it_loads_nothing_heavy() -> None:
     assert not HEAVY & set(done.stdout.split())
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     assert (Path(buildr.__file__).parent / "py.typed").exists()
 
 

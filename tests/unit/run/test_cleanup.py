@@ -32,20 +32,20 @@ def create(backend: FakeBackend, given: dict[str, str]) -> str:
     return backend.create(ownership.signed(ContainerSpec(image=image.id, labels=given)))
 
 
-def test_a_container_of_a_process_that_has_ended_is_left_behind() -> None:
+def test_a_container_of_an_ended_process_is_a_leftover() -> None:
     assert ownership.is_left_behind(labels_of_a_dead_process())
 
 
-def test_a_container_of_a_live_process_is_not() -> None:
+def test_a_container_of_a_live_process_is_not_a_leftover() -> None:
     assert not ownership.is_left_behind(ownership.labels(1))
 
 
-def test_a_pid_that_another_process_has_now_counts_as_ended() -> None:
+def test_a_recycled_pid_counts_as_ended() -> None:
     reused = ownership.labels(1) | {labels.STARTED: "1"}
     assert ownership.is_left_behind(reused)
 
 
-def test_everything_before_the_last_boot_has_ended() -> None:
+def test_processes_of_an_earlier_boot_have_ended() -> None:
     assert ownership.is_left_behind(ownership.labels(1) | {labels.BOOT: "another"})
 
 
@@ -62,11 +62,11 @@ def test_everything_before_the_last_boot_has_ended() -> None:
     ],
     ids=lambda doubt: next(iter(doubt)),
 )
-def test_in_doubt_a_container_stays(doubt: dict[str, str]) -> None:
+def test_doubtful_containers_are_kept(doubt: dict[str, str]) -> None:
     assert not ownership.is_left_behind(labels_of_a_dead_process() | doubt)
 
 
-def test_the_start_of_a_process_is_read_behind_any_name() -> None:
+def test_the_start_time_is_read_after_any_process_name() -> None:
     odd = subprocess.Popen(
         [sys.executable, "-c", "open('/proc/self/comm','w').write('a) R 1 2'); print(); input()"],
         stdin=subprocess.PIPE,
@@ -80,7 +80,7 @@ def test_the_start_of_a_process_is_read_behind_any_name() -> None:
     assert start_time(str(odd.pid)) == ""
 
 
-def test_a_sweep_removes_only_what_was_left_behind() -> None:
+def test_a_sweep_removes_only_leftovers() -> None:
     backend = FakeBackend()
     dead = create(backend, labels_of_a_dead_process())
     live = create(backend, ownership.labels(1))
@@ -92,7 +92,7 @@ def test_a_sweep_removes_only_what_was_left_behind() -> None:
     assert backend.state(foreign) is not None
 
 
-def test_a_sweep_goes_on_when_one_container_cannot_be_removed() -> None:
+def test_a_sweep_continues_after_a_failed_removal() -> None:
     backend = FakeBackend()
     for _ in range(2):
         create(backend, labels_of_a_dead_process())
@@ -146,7 +146,7 @@ def test_other_runs_are_not_touched() -> None:
     assert ownership.labels(1)[labels.UID] == str(os.getuid())
 
 
-def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
+def test_all_containers_of_a_run_share_one_grace_period() -> None:
     ready, together = threading.Semaphore(0), threading.Barrier(2)
 
     def guest(container: FakeContainer) -> int:
@@ -167,7 +167,7 @@ def test_all_containers_of_a_run_have_their_grace_at_the_same_time() -> None:
     assert all(run.volumes_removed for run in backend.runs)
 
 
-def test_one_container_that_cannot_be_removed_keeps_no_other_of_its_run() -> None:
+def test_a_failed_removal_does_not_keep_other_containers() -> None:
     backend = FakeBackend()
     given = ownership.labels(1)
     for _ in range(2):

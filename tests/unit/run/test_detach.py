@@ -87,7 +87,7 @@ def ended(backend: FakeBackend, status: int = 0, more: Mapping[str, str] = {}) -
 
 
 @pytest.mark.parametrize("flag", ["-d", "--detach"])
-def test_the_id_is_printed_and_the_container_runs_on(flag: str) -> None:
+def test_the_id_is_printed_and_the_container_keeps_running(flag: str) -> None:
     backend = FakeBackend(until_asked)
     done = run(backend, flag, stdin=b"nobody reads this")
     (container,) = backend.runs
@@ -100,18 +100,18 @@ def test_the_id_is_printed_and_the_container_runs_on(flag: str) -> None:
     assert "attach" not in backend.operations
 
 
-def test_it_says_no_more_than_the_id_where_quiet_is_asked_for() -> None:
+def test_with_quiet_only_the_id_is_printed() -> None:
     done = run(FakeBackend(), "-q", "-d")
     assert (len(done.stdout.splitlines()), done.stderr) == (1, b"")
 
 
-def test_a_guest_that_fails_at_once_was_started_all_the_same() -> None:
+def test_a_guest_that_fails_immediately_counts_as_started() -> None:
     backend = FakeBackend(lambda _: 3)
     assert run(backend, "-d").status == 0
     assert left(backend) == 1
 
 
-def test_the_port_that_the_engine_chose_is_reported() -> None:
+def test_the_port_chosen_by_the_engine_is_reported() -> None:
     backend = FakeBackend(until_asked)
     done = run(backend, "-d", "-p", "0:80")
     (port,) = backend.runs[0].ports
@@ -125,7 +125,7 @@ def test_a_debugger_may_attach_later() -> None:
     assert "a debugger attaches at 127.0.0.1:7000" in done.stderr.decode()
 
 
-def test_small_changes_come_into_a_detached_container_too(project: Path) -> None:
+def test_small_changes_are_copied_into_a_detached_container_too(project: Path) -> None:
     backend = FakeBackend(until_asked)
     run(backend, "-d")
     (project / "app.py").write_text("print('changed')\n")
@@ -134,7 +134,7 @@ def test_small_changes_come_into_a_detached_container_too(project: Path) -> None
     assert backend.runs[1].files["/app/app.py"] == b"print('changed')\n"
 
 
-def test_the_decorated_call_does_the_same_and_the_script_ends_with_0(tmp_path: Path) -> None:
+def test_a_decorated_call_detaches_and_the_script_exits_with_0(tmp_path: Path) -> None:
     script = processes.app("container.signals.wait()", options='runtime={"detach": True}')
     (tmp_path / "app.py").write_text(
         script.replace("with using(backend):", "with using(backend), left():").replace(
@@ -168,9 +168,7 @@ def test_the_decorated_call_does_the_same_and_the_script_ends_with_0(tmp_path: P
         ("state", EngineLostError("gone"), 125),  # when the ports are asked for
     ],
 )
-def test_a_start_that_fails_leaves_nothing(
-    operation: Any, error: BackendError, status: int
-) -> None:
+def test_a_failed_start_leaves_nothing(operation: Any, error: BackendError, status: int) -> None:
     backend = FakeBackend(until_asked)
     assert run(backend, "-d").status == 0  # builds
     backend.fail(operation, error)
@@ -179,7 +177,7 @@ def test_a_start_that_fails_leaves_nothing(
     assert left(backend) == 1
 
 
-def test_an_engine_that_is_lost_for_longer_is_left_to_the_watchdog(
+def test_the_watchdog_waits_for_a_lost_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     handed_over: list[bool] = []
@@ -220,7 +218,7 @@ def test_a_signal_before_the_id_is_printed_ends_the_run(
 
 
 @pytest.mark.parametrize(("moment", "ends"), [("start", True), ("close", False)])
-def test_until_the_id_is_printed_a_watchdog_ends_it_with_its_host_process(
+def test_a_watchdog_ends_the_run_until_the_id_is_printed(
     tmp_path: Path, moment: str, ends: bool
 ) -> None:
     """The watchdog looks at the engine if its host process is killed, and after the start no more."""
@@ -268,7 +266,7 @@ def test_until_the_id_is_printed_a_watchdog_ends_it_with_its_host_process(
 # Who removes them ---------------------------------------------------------------------------------
 
 
-def test_the_sweep_leaves_what_runs_and_what_has_ended() -> None:
+def test_the_sweep_keeps_running_and_exited_detached_runs() -> None:
     backend = FakeBackend(until_asked)
     detached(backend)
     ended(backend, 3)
@@ -276,13 +274,13 @@ def test_the_sweep_leaves_what_runs_and_what_has_ended() -> None:
     assert left(backend) == 2
 
 
-def test_the_sweep_removes_what_was_never_started() -> None:
+def test_the_sweep_removes_never_started_runs() -> None:
     backend = FakeBackend()
     detached(backend, started=False)
     assert sweep(backend) == 1
 
 
-def test_ps_says_detached_and_the_status() -> None:
+def test_ps_shows_detached_and_the_status() -> None:
     backend = FakeBackend(until_asked)
     detached(backend, more={labels.CREATED: "2"})
     ended(backend, 3, {labels.CREATED: "1"})
@@ -295,7 +293,7 @@ def test_ps_says_detached_and_the_status() -> None:
     assert [one["host"] for one in documents] == ["detached", "detached"]
 
 
-def test_the_status_is_asked_for_where_the_list_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_status_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     from msgspec.structs import replace
 
     backend = FakeBackend()
@@ -305,7 +303,7 @@ def test_the_status_is_asked_for_where_the_list_has_none(monkeypatch: pytest.Mon
     assert runs.find([backend])[0].container.exit_code == 3
 
 
-def test_prune_removes_what_has_ended_and_leaves_what_runs() -> None:
+def test_prune_removes_exited_runs_and_keeps_running_ones() -> None:
     backend = FakeBackend(until_asked)
     running = detached(backend)
     gone = ended(backend)
@@ -316,7 +314,7 @@ def test_prune_removes_what_has_ended_and_leaves_what_runs() -> None:
 
 
 @pytest.mark.parametrize("labels", [{}, ownership.labels(1)], ids=["gone", "alive"])
-def test_stop_ends_and_removes_whether_or_not_the_host_process_lives(
+def test_stop_ends_and_removes_with_or_without_a_host_process(
     labels: dict[str, str],
 ) -> None:
     backend = FakeBackend(until_asked)
@@ -345,7 +343,7 @@ def test_without_one_there_is_no_label() -> None:
 
 
 @pytest.mark.parametrize(("status", "removed"), [("stopped", False), ("exited", True)])
-def test_prune_leaves_one_that_podman_may_be_about_to_start_again(
+def test_prune_keeps_a_run_that_podman_may_restart(
     monkeypatch: pytest.MonkeyPatch, status: str, removed: bool
 ) -> None:
     from msgspec.structs import replace
@@ -359,9 +357,7 @@ def test_prune_leaves_one_that_podman_may_be_about_to_start_again(
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_the_sweep_leaves_one_that_is_just_started_again(
-    monkeypatch: pytest.MonkeyPatch, started: bool
-) -> None:
+def test_the_sweep_keeps_a_restarting_run(monkeypatch: pytest.MonkeyPatch, started: bool) -> None:
     """Podman creates the process of a container again: it is `created` in between."""
     from msgspec.structs import replace
 
@@ -373,7 +369,7 @@ def test_the_sweep_leaves_one_that_is_just_started_again(
     assert container.removed is not started
 
 
-def test_a_run_that_is_followed_is_never_started_again() -> None:
+def test_a_followed_run_is_never_restarted() -> None:
     backend = FakeBackend()
     done = run(backend, "--restart", "always")
     assert done.status == 2
@@ -382,7 +378,7 @@ def test_a_run_that_is_followed_is_never_started_again() -> None:
 
 
 @pytest.mark.parametrize("value", ["on-failure:0", "on-failure:", "always:3", "yes", "", 1])
-def test_a_word_that_is_not_a_policy_is_refused(value: object) -> None:
+def test_an_invalid_policy_is_refused(value: object) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.restart cannot be"):
         runtime_options({"restart": value})
 
@@ -414,7 +410,7 @@ def test_a_health_check_is_a_line_or_words_with_dockers_times(
         *({"command": "a", **more} for more in ({"interval": 0}, {"retries": 0}, {"wrong": 1})),
     ],
 )
-def test_what_is_not_a_health_check_is_refused(value: Any) -> None:
+def test_an_invalid_health_check_is_refused(value: Any) -> None:
     with pytest.raises(OptionError, match=r"^runtime\.healthcheck"):
         runtime_options({"healthcheck": value})
 

@@ -53,7 +53,7 @@ def command(backend: FakeBackend, *words: str) -> Result:
         return CliRunner().invoke(app, ("exec", *words), prog_name="buildr")
 
 
-def test_both_streams_are_its_own_and_so_is_the_status(
+def test_the_command_has_its_own_streams_and_status(
     backend: FakeBackend, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     def guest(container: FakeContainer) -> int:
@@ -70,7 +70,9 @@ def test_both_streams_are_its_own_and_so_is_the_status(
     assert not done.spec.tty
 
 
-def test_options_say_what_it_finds(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_set_the_environment_of_the_command(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HERE", "taken")
     monkeypatch.delenv("NOWHERE", raising=False)
     options = ("-e", "A=1=2", "-e", "HERE", "--env", "NOWHERE", "-w", "/tmp", "-u", "0")
@@ -89,7 +91,7 @@ def test_an_invalid_command_line_is_refused(backend: FakeBackend, words: tuple[s
     assert backend.executed == []
 
 
-def test_a_run_that_is_not_there_or_has_ended_is_an_error(
+def test_a_missing_or_ended_run_is_an_error(
     backend: FakeBackend, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert command(backend, "other", "true").exit_code == 125
@@ -101,7 +103,7 @@ def test_a_run_that_is_not_there_or_has_ended_is_an_error(
     assert backend.executed == []
 
 
-def test_a_command_that_is_not_there_has_the_status_of_one(
+def test_a_missing_command_has_status_127(
     backend: FakeBackend, capfd: pytest.CaptureFixture[str]
 ) -> None:
     backend.fail("execute", CommandNotFoundError("the command was not found"))
@@ -110,7 +112,7 @@ def test_a_command_that_is_not_there_has_the_status_of_one(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_reaches_the_command_and_the_status_is_its_own(
+def test_a_signal_reaches_the_command_which_sets_the_status(
     backend: FakeBackend, number: int
 ) -> None:
     def catching(container: FakeContainer) -> int:
@@ -140,7 +142,7 @@ def test_a_second_interrupt_kills_the_command(backend: FakeBackend) -> None:
     assert status == 128 + signal.SIGKILL
 
 
-def test_streams_that_break_are_not_a_success(backend: FakeBackend) -> None:
+def test_broken_streams_are_not_a_success(backend: FakeBackend) -> None:
     def guest(container: FakeContainer) -> int:
         container.cut("gone")
         container.signals.catch(signal.SIGTERM)
@@ -152,6 +154,6 @@ def test_streams_that_break_are_not_a_success(backend: FakeBackend) -> None:
         execute(found, CommandSpec(command=("x",), stdin=False), Signals())
 
 
-def test_importing_a_run_does_not_import_this() -> None:
+def test_importing_runs_does_not_import_exec() -> None:
     code = "import sys, buildr, buildr.run; sys.exit('buildr.run.exec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -52,20 +52,20 @@ def command(backend: FakeBackend, *words: str) -> Result:
 
 
 @pytest.mark.parametrize(("status", "count"), [(0, 0), (1, 1), (137, 1)])
-def test_the_container_of_a_run_stays_if_it_fails(status: int, count: int) -> None:
+def test_the_container_of_a_failed_run_is_kept(status: int, count: int) -> None:
     with using(FakeBackend(lambda _: status)) as backend:
         assert run_script("../command/tool.py", "run", "-q", "--keep", "app.py").status == status
     assert left(backend) == count
 
 
-def test_without_the_option_none_stays() -> None:
+def test_without_the_option_no_container_is_kept() -> None:
     with using(FakeBackend(lambda _: 3)) as backend:
         assert run_script("../command/tool.py", "run", "-q", "app.py").status == 3
         assert not backend.runs[0].spec.labels[labels.KEEP]
     assert left(backend) == 0
 
 
-def test_the_ways_in_are_told_and_name_the_container_and_the_run() -> None:
+def test_commands_to_inspect_a_kept_container_are_printed() -> None:
     with using(FakeBackend(lambda _: 3, name="podman")) as backend:
         said = run_script("../command/tool.py", "run", "--keep", "app.py").stderr.decode()
     container = backend.runs[0].id[:12]
@@ -85,7 +85,7 @@ def test_the_ways_in_are_told_and_name_the_container_and_the_run() -> None:
 # Who removes them ---------------------------------------------------------------------------------
 
 
-def test_neither_sweep_nor_watchdog_removes_what_is_kept() -> None:
+def test_neither_sweep_nor_watchdog_removes_kept_containers() -> None:
     backend = FakeBackend()
     ended(backend, 3, **{labels.RUN: "r"})
     assert sweep(backend) == 0
@@ -93,14 +93,14 @@ def test_neither_sweep_nor_watchdog_removes_what_is_kept() -> None:
     assert left(backend) == 1
 
 
-def test_the_sweep_removes_what_has_ended_well() -> None:
+def test_the_sweep_removes_successful_runs() -> None:
     backend = FakeBackend()
     ended(backend, 0)
     assert sweep(backend) == 1
     assert left(backend) == 0
 
 
-def test_the_sweep_removes_what_still_runs_without_a_host_process() -> None:
+def test_the_sweep_removes_runs_without_a_host_process() -> None:
     backend = FakeBackend(lambda container: container.signals.wait())
     image = backend.add_image("localhost/test:latest")
     given = {**labels_of_a_dead_process(), labels.KEEP: "1"}
@@ -109,7 +109,7 @@ def test_the_sweep_removes_what_still_runs_without_a_host_process() -> None:
     assert left(backend) == 0
 
 
-def test_ps_says_kept_and_prune_removes() -> None:
+def test_ps_shows_kept_runs_and_prune_removes_them() -> None:
     backend = FakeBackend()
     container = ended(backend, 3)
     assert command(backend, "ps").stdout.splitlines()[1].split()[-1] == "kept"
@@ -121,7 +121,7 @@ def test_ps_says_kept_and_prune_removes() -> None:
 
 
 @pytest.mark.parametrize("labels", [{}, ownership.labels(1)], ids=["gone", "alive"])
-def test_stop_removes_whether_or_not_the_host_process_lives(labels: dict[str, str]) -> None:
+def test_stop_removes_with_or_without_a_host_process(labels: dict[str, str]) -> None:
     backend = FakeBackend()
     ended(backend, 3, **labels)
     assert command(backend, "stop", "app").exit_code == 0

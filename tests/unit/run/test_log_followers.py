@@ -82,7 +82,7 @@ def test_without_followers_there_is_no_wait(place: Path) -> None:
     assert os.listdir(place) == []
 
 
-def test_who_follows_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_followers_are_awaited(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with following("r"), follower("r", monkeypatch) as ended:
         monkeypatch.setattr(log_followers, "_FINISH_SECONDS", 0)
         let_finish("r")  # for two it is too long
@@ -95,7 +95,7 @@ def test_who_follows_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_one_that_was_killed_is_not_waited_for(place: Path) -> None:
+def test_killed_followers_are_not_awaited(place: Path) -> None:
     code = (
         "import os, signal\n"
         "from buildr.run.log_followers import following\n"
@@ -110,7 +110,7 @@ def test_one_that_was_killed_is_not_waited_for(place: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pause")
-def test_where_nothing_can_be_kept_a_run_is_followed_all_the_same(
+def test_without_a_state_folder_a_run_can_still_be_followed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for variable in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
@@ -139,7 +139,7 @@ def end_by_itself(backend: FakeBackend, spec: ContainerSpec) -> None:
 
 
 @pytest.mark.parametrize("end", [end_by_stop, end_by_watchdog, end_by_itself])
-def test_no_container_goes_before_its_output_was_read_to_the_end(
+def test_no_container_is_removed_before_its_output_is_read(
     monkeypatch: pytest.MonkeyPatch, end: Callable[[FakeBackend, ContainerSpec], None]
 ) -> None:
     class Backend(FakeBackend):

@@ -87,17 +87,17 @@ def test_a_container_is_attached_before_it_starts_and_removed_at_the_end() -> No
     assert backend.operations == ["create", "attach", "start", "wait", "logs", "remove"]
 
 
-def test_its_anonymous_volumes_go_with_it() -> None:
+def test_anonymous_volumes_are_removed_with_the_container() -> None:
     backend, _ = go(nothing)
     assert backend.runs[0].volumes_removed
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 125, 255])
-def test_the_guests_status_is_the_result(status: int) -> None:
+def test_the_status_of_the_guest_is_the_result(status: int) -> None:
     assert go(lambda _container: status)[1] == status
 
 
-def test_death_by_a_signal_is_128_more() -> None:
+def test_death_by_a_signal_is_128_plus_its_number() -> None:
     def guest(container: FakeContainer) -> int:
         container.signals.send(signal.SIGKILL)
         return 0
@@ -106,7 +106,7 @@ def test_death_by_a_signal_is_128_more() -> None:
 
 
 @pytest.mark.parametrize("operation", ["attach", "start", "wait"])
-def test_a_container_is_removed_whatever_fails(operation: Operation) -> None:
+def test_a_container_is_removed_after_any_failure(operation: Operation) -> None:
     backend = FakeBackend()
     backend.fail(operation, EngineError("refused"))
     with pytest.raises(EngineError, match="refused"):
@@ -114,7 +114,7 @@ def test_a_container_is_removed_whatever_fails(operation: Operation) -> None:
     assert backend.runs[0].removed
 
 
-def test_what_keeps_it_from_starting_is_reported_as_it_is() -> None:
+def test_the_reason_of_a_failed_start_is_reported() -> None:
     backend = FakeBackend()
     backend.fail("start", CommandNotFoundError("python is not there"))
     with pytest.raises(CommandNotFoundError):
@@ -130,7 +130,7 @@ def test_a_container_that_cannot_be_created_is_not_removed() -> None:
     assert backend.operations == ["create"]
 
 
-def test_a_removal_that_fails_is_said_and_changes_nothing(
+def test_a_failed_removal_is_reported_and_does_not_change_the_status(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     backend = FakeBackend(lambda _container: 3)
@@ -142,7 +142,7 @@ def test_a_removal_that_fails_is_said_and_changes_nothing(
     )
 
 
-def test_a_callback_is_called_when_it_runs() -> None:
+def test_the_start_callback_is_called() -> None:
     seen: list[tuple[str, bool]] = []
 
     def guest(container: FakeContainer) -> int:
@@ -162,7 +162,7 @@ def test_a_callback_is_called_when_it_runs() -> None:
 # Output -----------------------------------------------------------------------------------------------
 
 
-def test_output_is_exact_and_its_streams_stay_apart(
+def test_output_is_exact_and_its_streams_separate(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     data = bytes(range(256)) * 1000
@@ -176,7 +176,7 @@ def test_output_is_exact_and_its_streams_stay_apart(
     assert capfdbinary.readouterr() == (data + b"no newline at the end", data[::-1])
 
 
-def test_what_the_script_printed_before_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_earlier_output_of_the_script_precedes_the_guest_s(monkeypatch: pytest.MonkeyPatch) -> None:
     def guest(container: FakeContainer) -> None:
         container.stdout.write(b"guest\n")
 
@@ -209,7 +209,7 @@ def test_a_slow_reader_of_a_non_blocking_descriptor_gets_everything() -> None:
     assert received == [data]
 
 
-def test_a_reader_that_has_gone_ends_the_run_and_the_container() -> None:
+def test_a_closed_reader_ends_the_run_and_the_container() -> None:
     def guest(container: FakeContainer) -> int:
         container.stdout.write(b"x")
         return container.signals.wait()
@@ -223,7 +223,7 @@ def test_a_reader_that_has_gone_ends_the_run_and_the_container() -> None:
     assert backend.runs[0].removed
 
 
-def test_an_output_that_cannot_be_written_is_an_error_and_ends_the_container() -> None:
+def test_an_output_error_ends_the_container() -> None:
     def guest(container: FakeContainer) -> int:
         container.stdout.write(b"x")
         return container.signals.wait()
@@ -255,7 +255,7 @@ def test_a_cancelled_guest_gets_sigint_and_the_run_ends_with_0() -> None:
     assert backend.runs[0].exit_code == 130
 
 
-def test_a_program_that_cancels_gets_0_whatever_the_user_wants_of_an_interrupt() -> None:
+def test_a_cancelled_run_ends_with_0_regardless_of_interrupt_status() -> None:
     signals = Signals()
     signals.interrupt_status = 130
 
@@ -294,7 +294,7 @@ def test_a_second_cancel_kills_and_the_status_says_so() -> None:
     assert backend.runs[0].signals.received == [signal.SIGINT, signal.SIGKILL]
 
 
-def test_an_interrupt_before_the_start_keeps_it_from_starting() -> None:
+def test_an_interrupt_before_the_start_prevents_it() -> None:
     signals = Signals()
 
     class Interrupted(FakeBackend):
@@ -310,7 +310,7 @@ def test_an_interrupt_before_the_start_keeps_it_from_starting() -> None:
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
 )
-def test_other_signals_are_forwarded_as_they_are(number: int) -> None:
+def test_other_signals_are_forwarded(number: int) -> None:
     signals = Signals()
 
     def guest(container: FakeContainer) -> int:
@@ -350,7 +350,7 @@ def test_a_signal_waits_until_the_first_process_has_started_the_command(
     assert sent == ["processes"] * 3 + ["kill", "kill"]
 
 
-def test_a_container_of_which_the_engine_does_not_know_the_processes_yet_has_not_started(
+def test_a_container_without_known_processes_has_not_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(control, "_START_PAUSE_SECONDS", 0)
@@ -371,7 +371,7 @@ def test_a_container_of_which_the_engine_does_not_know_the_processes_yet_has_not
     assert Starting.counts == []
 
 
-def test_a_guest_that_was_heard_has_started() -> None:
+def test_a_guest_with_output_has_started() -> None:
     signals = Signals()
 
     def guest(container: FakeContainer) -> int:
@@ -416,7 +416,7 @@ class KnowsTheEnd(FakeBackend):
         return super().state(container)
 
 
-def test_when_the_streams_are_lost_the_status_comes_from_the_engine(
+def test_after_lost_streams_the_status_comes_from_the_engine(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     def guest(container: FakeContainer) -> int:
@@ -436,7 +436,7 @@ def cut_and_wait(container: FakeContainer) -> int:
 
 
 @pytest.mark.parametrize("operation", ["state", "wait"])
-def test_an_engine_that_comes_back_still_knows_the_status(
+def test_a_returning_engine_still_has_the_status(
     operation: Operation, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def guest(container: FakeContainer) -> int:
@@ -453,7 +453,7 @@ def test_an_engine_that_comes_back_still_knows_the_status(
     assert capfd.readouterr() == ("all of it", "")
 
 
-def test_output_that_the_broken_streams_did_not_bring_is_completed_from_the_logs(
+def test_missing_output_of_broken_streams_is_read_from_the_logs(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     def guest(container: FakeContainer) -> None:
@@ -499,7 +499,7 @@ def cut_short(container: FakeContainer) -> int:
 
 @pytest.mark.parametrize("status", ["0", "3"])
 @pytest.mark.parametrize("lost", [b"", b"bad \xef\xbf\xbd byte"])
-def test_output_that_is_lost_for_good_never_ends_with_0(
+def test_lost_output_never_ends_with_0(
     status: str, lost: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Forgetful(KnowsTheEnd):
@@ -583,7 +583,7 @@ class Keeper(Watchdog):
         ("start", EngineLostError("it broke"), ["asked", "created", "removed"]),
     ],
 )
-def test_what_this_process_cannot_finish_the_watchdog_does(
+def test_the_watchdog_finishes_what_this_process_cannot(
     operation: Operation, error: BackendError, reported: list[str]
 ) -> None:
     backend = FakeBackend()
@@ -603,7 +603,7 @@ def test_what_this_process_cannot_finish_the_watchdog_does(
     ],
     ids=["create", "remove"],
 )
-def test_what_a_signal_breaks_off_the_watchdog_finishes(
+def test_the_watchdog_finishes_what_a_signal_interrupts(
     monkeypatch: pytest.MonkeyPatch, use: Any, reported: list[str]
 ) -> None:
     def come(*_: object, **__: object) -> None:
@@ -634,7 +634,7 @@ class Forced(FakeBackend):
 
 
 @pytest.mark.parametrize("raises", [True, False], ids=["raised", "swallowed"])
-def test_the_third_time_the_watchdog_removes_the_container_and_nothing_waits_for_that(
+def test_after_a_third_interrupt_the_watchdog_removes_the_container(
     raises: bool,
 ) -> None:
     backend, keeper = Forced(raises=raises), Keeper()
@@ -645,14 +645,14 @@ def test_the_third_time_the_watchdog_removes_the_container_and_nothing_waits_for
     assert keeper.reported[-1] == "take over at once"
 
 
-def test_the_third_time_the_container_is_removed_here_where_there_is_no_watchdog() -> None:
+def test_after_a_third_interrupt_without_a_watchdog_the_container_is_removed_here() -> None:
     backend = Forced()
     with pytest.raises(KeyboardInterrupt):
         go(backend, signals=backend.signals)
     assert backend.operations[-1] == "remove"
 
 
-def test_a_lost_guest_that_still_runs_is_stopped_and_no_status_is_made_up() -> None:
+def test_a_lost_running_guest_is_stopped_without_an_invented_status() -> None:
     backend = FakeBackend(cut_and_wait)
     with pytest.raises(EngineLostError, match="the connection was reset") as lost:
         go(backend)
@@ -661,7 +661,7 @@ def test_a_lost_guest_that_still_runs_is_stopped_and_no_status_is_made_up() -> N
     assert backend.runs[0].exit_code == 128 + signal.SIGKILL
 
 
-def test_an_engine_that_has_gone_is_named_as_the_reason(
+def test_a_lost_engine_is_reported_as_the_reason(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_module, "_BACK_SECONDS", 0.0)
@@ -674,7 +674,7 @@ def test_an_engine_that_has_gone_is_named_as_the_reason(
     assert "left behind" in capfd.readouterr().err
 
 
-def test_a_silent_engine_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_engine_that_does_not_answer_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "_SILENT_SECONDS", 0.0)
     monkeypatch.setattr(run_module, "_BACK_SECONDS", 0.0)
     backend = FakeBackend(until_killed)
@@ -686,7 +686,7 @@ def test_a_silent_engine_that_does_not_answer_is_given_up(monkeypatch: pytest.Mo
     assert "wait" not in backend.operations
 
 
-def test_a_silent_guest_is_waited_for_while_its_engine_answers(
+def test_a_silent_guest_is_awaited_while_its_engine_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(control, "_SILENT_SECONDS", 0.0)
@@ -704,7 +704,7 @@ def test_a_silent_guest_is_waited_for_while_its_engine_answers(
     assert go(Answering(guest))[1] == 5
 
 
-def test_a_signal_that_cannot_be_forwarded_gives_the_engine_up() -> None:
+def test_a_failed_signal_means_a_lost_engine() -> None:
     signals = Signals()
 
     def guest(container: FakeContainer) -> int:

@@ -110,14 +110,14 @@ def whole(pieces: list[tuple[int, bytes]]) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 17, 39, 40])
-def test_what_the_streams_did_not_bring_comes_from_the_log(
+def test_missing_output_is_read_from_the_log(
     cut: int, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert outcome(Engine(LINES, cut), capfdbinary) == whole(LINES)
 
 
 @pytest.mark.parametrize("cut", [0, 150, 199, 200])
-def test_of_much_output_the_end_decides(
+def test_long_output_is_compared_by_its_end(
     cut: int, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     assert outcome(Engine(MANY, cut), capfdbinary) == whole(MANY)
@@ -135,7 +135,7 @@ def test_of_much_output_the_end_decides(
         ([(1, b"a\n")], [(1, b"something else\n"), (1, b"and more\n")]),
     ],
 )
-def test_a_log_that_says_something_else_adds_nothing(
+def test_a_different_log_adds_nothing(
     pieces: list[tuple[int, bytes]],
     log: list[tuple[int, bytes]],
     capfdbinary: pytest.CaptureFixture[bytes],
@@ -143,18 +143,18 @@ def test_a_log_that_says_something_else_adds_nothing(
     assert outcome(Engine(pieces, len(pieces), log), capfdbinary) == whole(pieces)
 
 
-def test_an_empty_line_that_was_all_is_not_lost(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_single_empty_line_is_not_lost(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert outcome(Engine([(1, b"\n")], 0), capfdbinary) == (b"\n", b"")
 
 
-def test_a_last_line_without_an_end_goes_on_in_the_log(
+def test_an_incomplete_last_line_is_continued_from_the_log(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     pieces = [(1, b"no end"), (1, b"\n"), (1, b"more\n")]
     assert outcome(Engine(pieces, 1), capfdbinary) == whole(pieces)
 
 
-def test_a_log_that_cannot_be_had_is_not_an_error(
+def test_an_unavailable_log_is_not_an_error(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     engine = Engine(LINES, len(LINES))
@@ -162,7 +162,7 @@ def test_a_log_that_cannot_be_had_is_not_an_error(
     assert outcome(engine, capfdbinary) == whole(LINES)
 
 
-def test_the_whole_of_a_long_log_is_not_read_for_line_ends_that_stand_elsewhere(
+def test_different_line_ends_do_not_cause_a_full_read_of_the_log(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     """Podman moves the ends of lines that were written in pieces when it is asked for the last lines of its log."""
@@ -179,7 +179,7 @@ def test_the_whole_of_a_long_log_is_not_read_for_line_ends_that_stand_elsewhere(
     "pieces", [[(1, b"\n"), (1, b"a\n"), (2, b"\n"), (1, b"\n"), (1, b"b")], MANY]
 )
 @pytest.mark.parametrize("change", ["no blank lines", "the middle is missing", "late", "split"])
-def test_a_log_that_lags_or_drops_lines_adds_nothing_twice(
+def test_an_incomplete_log_duplicates_nothing(
     pieces: list[tuple[int, bytes]], change: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     log = {

@@ -83,7 +83,7 @@ def below(top: Path) -> dict[str, bytes]:
         (["nothing"], set()),
     ],
 )
-def test_what_matches_is_copied(project: Path, patterns: list[str], taken: set[str]) -> None:
+def test_matching_files_are_copied(project: Path, patterns: list[str], taken: set[str]) -> None:
     names = ["out/a.csv", "out/b.txt", "out/deep/c.csv", "top.csv"]
     folders = ["/app/out", "/app/out/deep", "/etc", "/etc/passwd", "/app"]
 
@@ -105,7 +105,7 @@ def test_what_matches_is_copied(project: Path, patterns: list[str], taken: set[s
     assert found.refused == []
 
 
-def test_many_are_asked_for_at_once(project: Path) -> None:
+def test_many_files_are_requested_together(project: Path) -> None:
     names = [f"out/{i}.csv" for i in range(20)]
     engine = Engine([f"/app/{n}" for n in names], *((n, b"x") for n in [*names, "out/same.csv"]))
     found = collect(project, engine, "out/*.csv")
@@ -113,7 +113,7 @@ def test_many_are_asked_for_at_once(project: Path) -> None:
     assert sorted(found.written) == sorted(names)
 
 
-def test_modes_times_and_the_umask(project: Path) -> None:
+def test_modes_times_and_the_umask_are_respected(project: Path) -> None:
     engine = Engine(["/app/a", "/app/b"], file("a", mode=0o4777), file("b", mode=0o600, mtime=5))
     before = os.umask(0o027)
     try:
@@ -126,7 +126,7 @@ def test_modes_times_and_the_umask(project: Path) -> None:
     assert ((project / "b").stat().st_mtime, (project / "b").stat().st_uid) == (5, os.getuid())
 
 
-def test_a_newer_file_stays(project: Path) -> None:
+def test_a_newer_file_is_kept(project: Path) -> None:
     (project / "a").write_bytes(b"mine")
     old = Engine(["/app/a"], file("a", mtime=1))
     assert collect(project, old, "a").refused == ["a: the file in the project is newer"]
@@ -141,7 +141,7 @@ def test_a_newer_file_stays(project: Path) -> None:
     assert (project / "a").read_bytes() == b"guest"
 
 
-def test_the_same_file_is_passed_over(project: Path) -> None:
+def test_an_identical_file_is_skipped(project: Path) -> None:
     (project / "a").write_bytes(b"same")
     found = collect(project, Engine(["/app/a"], ("a", b"same")), "a")
     assert (found.written, found.refused) == ([], [])
@@ -192,7 +192,7 @@ def test_version_control_is_out_of_reach(project: Path, path: str) -> None:
     assert found.written == []
 
 
-def test_how_much_is_bounded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_total_size_is_limited(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "MOST_BYTES", 10)
     engine = Engine(["/app/o/a", "/app/o/b", "/app/o"], ("o/a", b"123456"), ("o/b", b"123456"))
     found = collect(project, engine, "o")
@@ -201,7 +201,7 @@ def test_how_much_is_bounded(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert below(project) == {"o/a": b"123456"}
 
 
-def test_an_archive_that_breaks_off_is_an_error_and_leaves_nothing(project: Path) -> None:
+def test_a_truncated_archive_is_an_error_and_leaves_nothing(project: Path) -> None:
     class Broken(Engine):
         def get_archive(self, container: str, path: str) -> Iterator[bytes]:
             return iter((next(super().get_archive(container, path))[:600],))
@@ -211,6 +211,6 @@ def test_an_archive_that_breaks_off_is_an_error_and_leaves_nothing(project: Path
     assert below(project) == {}
 
 
-def test_a_pattern_that_is_not_valid_is_an_error(project: Path) -> None:
+def test_an_invalid_pattern_is_an_error(project: Path) -> None:
     with pytest.raises(OptionError, match=r"runtime\.outputs has a pattern that is not valid"):
         Outputs(("[",), str(project))

@@ -77,7 +77,7 @@ def listening() -> Iterator[int]:
         ("healthy", Condition("healthy")),
     ],
 )
-def test_a_condition_is_read_and_written(written: str, read: Condition) -> None:
+def test_conditions_survive_a_round_trip(written: str, read: Condition) -> None:
     ports = [read.port] if read.port else []
     assert runtime_options({"wait_for": written, "ports": ports}).wait_for == (read,)
     assert runtime_options({"waitFor": [str(read)], "ports": ports}).wait_for == (read,)
@@ -106,32 +106,32 @@ def test_a_condition_is_read_and_written(written: str, read: Condition) -> None:
         (80, ""),
     ],
 )
-def test_what_is_not_a_condition_is_refused(wrong: object, problem: str) -> None:
+def test_an_invalid_condition_is_refused(wrong: object, problem: str) -> None:
     with pytest.raises(OptionError) as caught:
         runtime_options({"wait_for": [wrong]})
     assert caught.value.what == f"runtime.wait_for[0] cannot be {wrong!r}{problem}"
     assert '"port:N"' in caught.value.hint
 
 
-def test_a_pattern_of_any_length_is_refused() -> None:
+def test_a_very_long_pattern_is_refused() -> None:
     with pytest.raises(OptionError, match="a regular expression has at most 1000 characters"):
         runtime_options({"wait_for": f"log:{'a' * 1001}"})
 
 
 @pytest.mark.parametrize("ports", [[], ["8080:8000"], ["8080/udp"]])
-def test_a_port_that_is_not_published_is_refused(ports: list[str]) -> None:
+def test_an_unpublished_port_is_refused(ports: list[str]) -> None:
     with pytest.raises(OptionError, match="needs a port that is published, and 8080 is not"):
         runtime_options({"wait_for": "port:8080", "ports": ports})
 
 
-def test_a_run_that_is_followed_has_nothing_to_wait_for() -> None:
+def test_a_followed_run_cannot_wait_for_conditions() -> None:
     with using(FakeBackend()):
         done = run_script(TOOL, "run", "--wait-for", "log:x", "app.py")
     assert done.status == 2
     assert "--wait-for='log:x' needs --detach" in done.stderr.decode()
 
 
-def test_ports_of_an_engine_on_another_machine_are_not_here() -> None:
+def test_ports_of_a_remote_engine_are_refused() -> None:
     backend = FakeBackend(until_asked, remote=True)
     done = run(backend, "-p", "80", "--wait-for", "port:80")
     assert done.status == 2
@@ -143,14 +143,14 @@ def test_ports_of_an_engine_on_another_machine_are_not_here() -> None:
 
 
 @pytest.mark.parametrize("text", [b"it is\nready: 1\n", b"ready: 2", b"\xffready: 3\n"])
-def test_a_line_of_the_output(text: bytes) -> None:
+def test_waiting_for_a_line_of_output(text: bytes) -> None:
     backend = writes(text if text.endswith(b"\n") else text + b"\n")
     done = run(backend, "--wait-for", r"log:ready: \d")
     assert done.status == 0, done.stderr.decode()
     assert backend.runs[0].running
 
 
-def test_a_line_that_comes_in_pieces_and_late() -> None:
+def test_waiting_for_a_late_line_in_pieces() -> None:
     asked = threading.Event()
 
     def guest(container: FakeContainer) -> int:
@@ -170,9 +170,7 @@ def test_a_line_that_comes_in_pieces_and_late() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", "(?:a|a)*b", r"(.*a){20}b", "(a|aa)+$"])
-def test_a_pattern_that_takes_hours_holds_nothing_up(
-    pattern: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_pattern_is_limited_in_time(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_search, "SECONDS", 1)
     backend = writes(b"a" * 5000 + b"!\nready\n")
     done = run(backend, "--wait-for", f"log:{pattern}")
@@ -183,7 +181,7 @@ def test_a_pattern_that_takes_hours_holds_nothing_up(
     assert backend.runs[0].removed
 
 
-def test_output_without_an_end_is_read_no_longer_than_is_waited_for() -> None:
+def test_endless_output_is_read_only_until_the_timeout() -> None:
     class Endless:
         def read(self) -> list[tuple[int, bytes]]:
             return [(1, b"one more line\n" * 1000)]
@@ -201,7 +199,7 @@ def test_output_without_an_end_is_read_no_longer_than_is_waited_for() -> None:
         assert "was not ready within 0.3 s" in done.stderr.decode()
 
 
-def test_the_last_line_of_a_guest_that_ended_counts_even_without_its_end() -> None:
+def test_an_incomplete_last_line_counts() -> None:
     def guest(container: FakeContainer) -> int:
         container.stdout.write(b"done")
         return 0
@@ -210,7 +208,7 @@ def test_the_last_line_of_a_guest_that_ended_counts_even_without_its_end() -> No
 
 
 @pytest.mark.parametrize("status", [0, 2, None])
-def test_a_port_where_something_listens(status: int | None) -> None:
+def test_waiting_for_a_listening_port(status: int | None) -> None:
     backend = FakeBackend(until_asked)
     asked = []
 
@@ -240,7 +238,7 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
-def test_an_answer_over_http() -> None:
+def test_waiting_for_an_http_answer() -> None:
     class Late(Answer):
         statuses = iter((503, 500, 302))
 
@@ -261,7 +259,7 @@ def test_an_answer_over_http() -> None:
         server.server_close()
 
 
-def test_a_health_check() -> None:
+def test_waiting_for_a_health_check() -> None:
     asked = []
 
     class Backend(FakeBackend):
@@ -275,7 +273,7 @@ def test_a_health_check() -> None:
     assert (done.status, len(asked)) == (0, 2)
 
 
-def test_a_check_that_runs_on_request_runs_no_more_often_than_the_interval_says() -> None:
+def test_a_health_check_on_request_respects_the_interval() -> None:
     class OnRequest(FakeBackend):
         @property
         def info(self) -> EngineInfo:
@@ -288,7 +286,7 @@ def test_a_check_that_runs_on_request_runs_no_more_often_than_the_interval_says(
     assert backend.operations.count("state") > 1
 
 
-def test_all_conditions_have_to_come_true() -> None:
+def test_all_conditions_must_be_met() -> None:
     conditions = ("--wait-for", "log:one", "--wait-for", "log:two")
     assert run(writes(b"two\none\n"), *conditions).status == 0
     done = run(writes(b"one\n"), *conditions, "--wait-seconds", SOON)
@@ -298,7 +296,7 @@ def test_all_conditions_have_to_come_true() -> None:
 # What does not ------------------------------------------------------------------------------------
 
 
-def test_in_the_end_it_is_given_up_reported_and_removed() -> None:
+def test_after_the_timeout_the_run_is_reported_and_removed() -> None:
     backend = writes(b"first\n" + b"line\n" * 9 + b"bad\x1b[1m\n")
     done = run(backend, "--wait-for", "log:never", "--wait-seconds", SOON)
     assert (done.status, done.stdout) == (125, b"")
@@ -313,7 +311,7 @@ def test_in_the_end_it_is_given_up_reported_and_removed() -> None:
     assert "runs detached" not in done.stderr.decode()
 
 
-def test_a_guest_that_ends_is_not_waited_for() -> None:
+def test_an_exited_guest_is_not_awaited() -> None:
     backend = FakeBackend(lambda _: 3)
     done = run(backend, "--wait-for", "log:x")
     assert done.status == 125
@@ -324,13 +322,13 @@ def test_a_guest_that_ends_is_not_waited_for() -> None:
     assert backend.runs[0].removed
 
 
-def test_one_that_its_engine_starts_again_is() -> None:
+def test_a_restarting_guest_is_awaited() -> None:
     backend = FakeBackend(lambda _: 3)
     options = ("--restart", "always", "--wait-for", "log:x", "--wait-seconds", SOON)
     assert "was not ready within 0.3 s" in run(backend, *options).stderr.decode()
 
 
-def test_one_that_somebody_removes_has_gone() -> None:
+def test_a_removed_guest_is_reported() -> None:
     class Backend(FakeBackend):
         def state(self, container: str) -> ContainerState | None:
             self.remove(container)
@@ -347,7 +345,9 @@ def test_one_that_somebody_removes_has_gone() -> None:
         ("healthy", (), "the container has no health check that could be waited for"),
     ],
 )
-def test_what_will_never_be_healthy(health: Health, options: tuple[str, ...], what: str) -> None:
+def test_an_impossible_health_check_is_reported(
+    health: Health, options: tuple[str, ...], what: str
+) -> None:
     class Backend(FakeBackend):
         def health(self, container: str) -> Health:
             self.runs[0].health = health
@@ -371,7 +371,7 @@ def test_a_guest_on_its_own_loopback_is_reported() -> None:
     )
 
 
-def test_output_that_cannot_be_followed_ends_it() -> None:
+def test_unreadable_output_ends_the_wait() -> None:
     backend = FakeBackend(until_asked)
     backend.fail("logs", EngineError("this log cannot be read"), times=None)
     done = run(backend, "--wait-for", "log:x")
@@ -379,7 +379,7 @@ def test_output_that_cannot_be_followed_ends_it() -> None:
     assert (done.status, backend.runs[0].removed) == (125, True)
 
 
-def test_ctrl_c_while_it_is_waited_for_removes_it() -> None:
+def test_ctrl_c_during_the_wait_removes_the_run() -> None:
     class Backend(FakeBackend):
         def state(self, container: str) -> ContainerState | None:
             os.kill(os.getpid(), signal.SIGINT)
@@ -412,7 +412,7 @@ def looked(port: int) -> int:
         (socket.AF_INET6, "::1", 2),
     ],
 )
-def test_the_kernel_tells_who_listens(family: int, address: str, status: int) -> None:
+def test_listening_sockets_are_read_from_the_kernel(family: int, address: str, status: int) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as server:
         try:
             server.bind((address, 0))

@@ -33,7 +33,7 @@ def test_a_file_reaches_the_guest(tmp_path: Path) -> None:
         assert end(process).stdout == DATA
 
 
-def test_input_reaches_the_guest_as_it_comes(tmp_path: Path) -> None:
+def test_input_reaches_the_guest_immediately(tmp_path: Path) -> None:
     guest = 'for text in container.stdin:\n    container.stdout.write(b"got " + text)\nreturn 4'
     (tmp_path / "app.py").write_text(app(guest))
     with running("app.py", cwd=tmp_path) as process:
@@ -58,7 +58,7 @@ def test_a_guest_that_ends_in_the_middle_of_its_input_is_not_an_error(tmp_path: 
     assert b"error" not in done.stderr
 
 
-def test_an_empty_input_ends_at_once(tmp_path: Path) -> None:
+def test_an_empty_input_ends_immediately(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(app("return len(container.stdin.read())"))
     with running("app.py", cwd=tmp_path, stdin=subprocess.DEVNULL) as process:
         assert process.wait(SECONDS) == 0
@@ -127,7 +127,7 @@ def test_back_in_the_foreground_the_terminal_is_read(tmp_path: Path) -> None:
         driver.wait_for(b"b'typed\\n' 0")
 
 
-def test_what_the_guest_leaves_is_there_for_the_next_reader(tmp_path: Path) -> None:
+def test_unread_input_is_left_for_the_next_reader(tmp_path: Path) -> None:
     """The pump takes what is there when it looks; what comes after the guest's end stays."""
     (tmp_path / "app.py").write_text(app("return 0"))
     read, write = os.pipe()

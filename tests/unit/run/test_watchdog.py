@@ -106,7 +106,7 @@ def wait_for_end(pid: int) -> None:
 
 
 @pytest.mark.parametrize("how", ["die", "fork and die"])
-def test_it_cleans_up_when_the_host_process_is_killed(tmp_path: Path, how: str) -> None:
+def test_the_watchdog_cleans_up_after_a_killed_host_process(tmp_path: Path, how: str) -> None:
     pid, rest, witness = host(tmp_path, how)
     wait_for_end(pid)
     assert rest == b""
@@ -114,7 +114,7 @@ def test_it_cleans_up_when_the_host_process_is_killed(tmp_path: Path, how: str) 
 
 
 @pytest.mark.parametrize("lost", [0, 10**9])
-def test_it_removes_temporary_files_whatever_becomes_of_the_engine(
+def test_the_watchdog_removes_temporary_files_without_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -151,27 +151,27 @@ def test_temporary_files_do_not_wait_for_the_engine(
 
 
 @pytest.mark.parametrize("how", ["take over", "force"])
-def test_it_cleans_up_when_the_host_process_hands_that_over(tmp_path: Path, how: str) -> None:
+def test_the_watchdog_cleans_up_on_request(tmp_path: Path, how: str) -> None:
     pid, rest, witness = host(tmp_path, how)
     wait_for_end(pid)
     assert rest == b"done\n"
     assert witness.read_text() == "unix:///some.sock\n"
 
 
-def test_it_waits_for_an_engine_that_comes_back(tmp_path: Path) -> None:
+def test_the_watchdog_waits_for_a_returning_engine(tmp_path: Path) -> None:
     pid, _, witness = host(tmp_path, "take over", lost=40)
     wait_for_end(pid)
     assert len(witness.read_text().splitlines()) == 3
 
 
-def test_it_goes_without_a_trace_when_the_host_process_has_cleaned_up(tmp_path: Path) -> None:
+def test_the_watchdog_ends_silently_after_a_clean_exit(tmp_path: Path) -> None:
     pid, rest, witness = host(tmp_path, "live")
     wait_for_end(pid)
     assert rest == b"done\n"
     assert not witness.exists()
 
 
-def test_while_it_waits_it_has_loaded_no_module_of_its_own() -> None:
+def test_the_waiting_watchdog_loads_no_modules() -> None:
     code = "import sys; before = set(sys.modules); import buildr.host.guard as g; print(g.__file__)"
     path = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -198,7 +198,7 @@ def test_while_it_waits_it_has_loaded_no_module_of_its_own() -> None:
         ("asked created removed asked", guard.CREATING_SECONDS, 1),
     ],
 )
-def test_it_knows_how_many_containers_there_may_be(
+def test_the_watchdog_knows_the_number_of_containers(
     monkeypatch: pytest.MonkeyPatch, words: str, seconds: float, count: int
 ) -> None:
     said: list[bytes] = []
@@ -239,7 +239,7 @@ class Slow(FakeBackend):
 @pytest.mark.parametrize(
     ("appear", "pending", "count"), [([100], True, 1), ([0, 100], True, 2), ([0], False, 1)]
 )
-def test_what_a_slow_engine_creates_late_goes_soon_after(
+def test_a_late_container_of_a_slow_engine_is_removed(
     monkeypatch: pytest.MonkeyPatch, appear: list[float], pending: bool, count: int
 ) -> None:
     engine = Slow(*appear)
@@ -251,6 +251,6 @@ def test_what_a_slow_engine_creates_late_goes_soon_after(
     assert engine.now <= appear[-1] + 5
 
 
-def test_it_looks_as_long_as_a_host_process_waits_for_an_answer() -> None:
+def test_the_watchdog_waits_as_long_as_a_host_process_for_an_answer() -> None:
     assert guard.CREATING_SECONDS >= client.ANSWER_SECONDS
     assert watchdog._LOST_SECONDS > client.ANSWER_SECONDS

@@ -106,7 +106,7 @@ def spec_of(
 # The container ----------------------------------------------------------------------------------------
 
 
-def test_the_image_that_was_built_runs_with_the_scripts_arguments() -> None:
+def test_the_built_image_runs_with_the_script_s_arguments() -> None:
     backend = FakeBackend(lambda _container: 3)
     assert run(backend, "-x", "a b", "") == 3
     spec = backend.runs[0].spec
@@ -146,12 +146,12 @@ def test_options_of_the_run_reach_the_container() -> None:
     assert (spec.grace_seconds, spec.hardened, spec.home) == (3, True, "/home/app")
 
 
-def test_a_device_that_is_not_there_is_reported_before_the_engine_is_asked() -> None:
+def test_a_missing_device_is_reported_before_the_engine_is_contacted() -> None:
     with pytest.raises(ContainerError, match="the device /dev/no-such is not there"):
         spec_of(devices=["/dev/no-such"])
 
 
-def test_a_hardened_container_can_write_into_the_home_that_its_image_has(
+def test_a_hardened_container_can_write_to_its_home(
     project_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class OneId(FakeBackend):
@@ -164,7 +164,7 @@ def test_a_hardened_container_can_write_into_the_home_that_its_image_has(
     assert spec_of(package={"dockerfile": "Dockerfile"}, hardened=True).home == "/srv"
 
 
-def test_what_is_not_asked_for_is_left_to_the_image() -> None:
+def test_unset_options_are_left_to_the_image() -> None:
     spec = spec_of()
     assert (spec.cpus, spec.memory, spec.user) == (None, None, None)
     assert (spec.ports, spec.mounts, spec.tty) == ((), (), False)
@@ -186,7 +186,7 @@ def test_the_containers_project_is_that_of_its_image() -> None:
     assert image.labels["buildr.project"] == backend.runs[0].spec.labels["buildr.project"]
 
 
-def test_everything_is_closed_and_removed_in_the_end() -> None:
+def test_everything_is_closed_and_removed_at_the_end() -> None:
     backend = FakeBackend()
     run(backend)
     assert backend.closed
@@ -225,37 +225,37 @@ def test_the_time_zone_and_the_locale_come_along(monkeypatch: pytest.MonkeyPatch
     assert spec_of().environment == host | reported
 
 
-def test_what_the_user_names_is_not_checked_against_the_image(
+def test_user_variables_are_not_checked_against_the_image(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LC_ALL", "de_AT.UTF-8")
     assert spec_of(env={"LC_ALL": None}).environment == {"LC_ALL": "de_AT.UTF-8"}
 
 
-def test_the_terminals_name_comes_only_with_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_term_is_set_only_with_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     assert "TERM" not in spec_of().environment
 
 
-def test_the_guest_gets_what_the_option_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guest_gets_the_variables_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PASSED", "from the host")
     monkeypatch.delenv("ABSENT", raising=False)
     env = {"A": "1 $B\n", "EMPTY": "", "PASSED": None, "ABSENT": None}
     assert spec_of(env=env).environment == {"A": "1 $B\n", "EMPTY": "", "PASSED": "from the host"}
 
 
-def test_the_option_comes_before_the_locale_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_precedes_the_locale_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "de_AT.UTF-8")
     assert spec_of(env={"LANG": "C"}).environment == {"LANG": "C"}
 
 
-def test_a_module_search_path_of_the_users_keeps_the_guest_part_in_reach() -> None:
+def test_the_user_s_pythonpath_keeps_the_guest_part_importable() -> None:
     assert spec_of(env={"PYTHONPATH": "/srv/lib"}).environment == {
         "PYTHONPATH": f"/srv/lib:{GUEST_ROOT}"
     }
 
 
-def test_options_of_the_interpreter_come_along(capfd: pytest.CaptureFixture[str]) -> None:
+def test_interpreter_options_are_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
     entry = Entry(kind="script", script=str(Path("app.py").absolute()), interpreter=("-O",))
     with using(FakeBackend()) as backend:
         run_entry(entry)
@@ -268,14 +268,14 @@ def test_options_of_the_interpreter_come_along(capfd: pytest.CaptureFixture[str]
 # Ports and mounts -------------------------------------------------------------------------------------
 
 
-def test_ports_are_bound_to_this_host_alone_unless_they_are_public() -> None:
+def test_ports_are_bound_to_loopback_by_default() -> None:
     assert spec_of(ports=[8080]).ports == (Port(host_ip="127.0.0.1", host=8080, container=8080),)
     assert spec_of(ports=["9000:80/udp"], public=True).ports == (
         Port(host_ip="", host=9000, container=80, protocol="udp"),
     )
 
 
-def test_a_port_that_the_engine_chose_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_chosen_by_the_engine_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     run(Waiting(), runtime={"ports": ["0:80", "[::1]:0:81", "8080:82"]})
     reported = [line for line in capfd.readouterr().err.splitlines() if "of the guest is" in line]
     assert reported == [
@@ -302,13 +302,13 @@ class Waiting(FakeBackend):
         return state
 
 
-def test_ports_that_were_chosen_here_are_not_asked_for() -> None:
+def test_fixed_ports_are_not_looked_up() -> None:
     backend = FakeBackend()
     run(backend, runtime={"ports": [8080]})
     assert "state" not in backend.operations
 
 
-def test_mounts_start_from_the_current_directory(project_directory: Path) -> None:
+def test_mounts_are_relative_to_the_current_directory(project_directory: Path) -> None:
     (project_directory / "data").mkdir()
     spec = spec_of(mounts=["./data:/data:ro", "cache:/cache", Mount("/srv", "/srv", relabel="Z")])
     assert spec.mounts == (
@@ -327,7 +327,7 @@ def test_mounts_start_from_the_current_directory(project_directory: Path) -> Non
         (False, "volume:/data", None),
     ],
 )
-def test_what_the_guest_writes_into_a_mount_belongs_to_the_user(
+def test_files_written_to_a_mount_belong_to_the_user(
     project_directory: Path, rootless: bool, mount: str, user: str | None
 ) -> None:
     (project_directory / "data").mkdir()
@@ -337,7 +337,7 @@ def test_what_the_guest_writes_into_a_mount_belongs_to_the_user(
 # An own Containerfile ---------------------------------------------------------------------------------
 
 
-def test_a_mount_of_nothing_is_refused_before_the_engine_makes_something_of_it(
+def test_a_missing_mount_source_is_refused_before_the_engine_creates_it(
     project_directory: Path,
 ) -> None:
     backend = FakeBackend()
@@ -398,7 +398,7 @@ def test_a_guest_in_the_network_of_the_host_is_reported_in_one_line(
         ((True, "1"), {}, False),
     ],
 )
-def test_a_port_that_neighbours_reach_is_reported_once(
+def test_a_port_reachable_from_the_local_network_is_reported_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -418,7 +418,7 @@ def test_a_port_that_neighbours_reach_is_reported_once(
         assert ("reach it at the container's own address" in said) is (told and first)
 
 
-def test_without_limits_nothing_is_reported_of_them(
+def test_without_limits_nothing_is_reported(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(warnings, "_UNIFIED_CGROUPS", "/absent")
@@ -426,7 +426,7 @@ def test_without_limits_nothing_is_reported_of_them(
     assert capfd.readouterr().err == ""
 
 
-def test_an_image_of_the_users_own_keeps_its_command_and_directory(project_directory: Path) -> None:
+def test_a_user_s_image_keeps_its_command_and_directory(project_directory: Path) -> None:
     (project_directory / "Dockerfile").write_text('FROM debian:12\nCMD ["serve", "--fast"]\n')
     spec = spec_of("-x", package={"dockerfile": "Dockerfile"})
     assert spec.command == ("serve", "--fast", "-x")
@@ -448,7 +448,7 @@ def test_a_published_image_is_pushed_before_it_runs(capfd: pytest.CaptureFixture
     assert "buildr: pushed registry.example.org/me/app:latest (sha256:" in capfd.readouterr().err
 
 
-def test_a_refused_push_keeps_it_from_running() -> None:
+def test_a_refused_push_prevents_the_run() -> None:
     backend = FakeBackend()
     backend.fail("push", PushError("access denied"))
     with pytest.raises(PushError, match="access denied"):
@@ -474,7 +474,7 @@ def engines() -> tuple[FakeBackend, FakeBackend]:
     return FakeBackend(name="podman"), FakeBackend(name="docker")
 
 
-def test_built_by_one_engine_and_run_by_another_an_image_goes_through_its_registry() -> None:
+def test_two_engines_exchange_an_image_through_the_registry() -> None:
     podman, docker = engines()
     run(
         {"podman": podman, "docker": docker},
@@ -521,7 +521,7 @@ def test_the_flag_and_the_variable_decide_both(monkeypatch: pytest.MonkeyPatch) 
         assert (len(docker.runs), len(podman.runs)) == (1, 0)
 
 
-def test_the_builder_of_the_command_line_stands_beside_the_backend_there() -> None:
+def test_the_builder_flag_can_differ_from_the_backend_flag() -> None:
     podman, docker = engines()
     with pytest.raises(OptionError, match="built by docker and run by podman"):
         run({"podman": podman, "docker": docker}, flag="podman", builder_flag="docker")
@@ -545,7 +545,7 @@ def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_fallback_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fallback_is_reported_once(capfd: pytest.CaptureFixture[str]) -> None:
     run(only_docker())
     assert capfd.readouterr().err.count("using docker, since podman is not usable here") == 1
 
@@ -570,13 +570,13 @@ class Vanishing(FakeBackend):
         return super().create(spec)
 
 
-def test_an_image_that_vanishes_before_it_runs_is_built_again() -> None:
+def test_an_image_that_vanishes_before_the_run_is_rebuilt() -> None:
     backend = Vanishing(1)
     assert run(backend) == 4
     assert len(backend.builds) == 2
 
 
-def test_an_image_that_somebody_removed_since_the_last_run_is_built_again() -> None:
+def test_an_image_removed_since_the_last_run_is_rebuilt() -> None:
     backend = FakeBackend(lambda _container: 4)
     assert run(backend) == 4
     for tag in [tag for image in backend.images({}) for tag in image.tags]:
@@ -670,7 +670,7 @@ def test_another_signal_ends_with_its_status(number: int) -> None:
     assert exit_status_of(action) == 128 + number
 
 
-def test_an_unknown_exception_is_a_fault_of_ours_and_shows_itself() -> None:
+def test_an_unknown_exception_shows_a_traceback() -> None:
     def action(_signals: Signals) -> int:
         raise ZeroDivisionError
 
@@ -692,7 +692,7 @@ class Elsewhere(FakeBackend):
 
 
 @pytest.mark.parametrize("backend", [FakeBackend(remote=True), Elsewhere()])
-def test_what_the_engine_has_something_else_for_is_not_mounted(
+def test_a_different_source_on_the_engine_s_side_is_not_mounted(
     backend: FakeBackend, tmp_path: Path
 ) -> None:
     with pytest.raises(
@@ -704,7 +704,7 @@ def test_what_the_engine_has_something_else_for_is_not_mounted(
     assert all(run.removed for run in backend.runs)
 
 
-def test_what_the_engine_sees_as_we_do_is_mounted(tmp_path: Path) -> None:
+def test_the_same_source_on_the_engine_s_side_is_mounted(tmp_path: Path) -> None:
     backend = Elsewhere()
     assert run(backend, runtime={"mounts": [f"{tmp_path}:/elsewhere", "volume:/v"]}) == 0
     assert backend.operations.count("shows") == 1
@@ -732,13 +732,13 @@ def test_outputs_are_copied_after_any_exit_status(
     assert "buildr: copied 1 file to the project: out/a.csv\n" in capfd.readouterr().err
 
 
-def test_without_outputs_the_engine_is_not_asked_what_has_changed() -> None:
+def test_without_outputs_changes_are_not_looked_up() -> None:
     backend = FakeBackend()
     run(backend)
     assert "changed" not in backend.operations
 
 
-def test_a_failure_to_copy_is_one_of_a_run_that_has_succeeded(
+def test_a_failed_copy_fails_a_successful_run(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     for status, expected in ((0, 125), (3, 3)):

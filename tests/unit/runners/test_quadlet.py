@@ -92,7 +92,7 @@ def podman_arguments(**runtime: Any) -> list[str]:
 # Options ------------------------------------------------------------------------------------------
 
 
-def test_without_an_option_it_is_the_image_with_the_defaults_of_a_run() -> None:
+def test_without_options_the_unit_has_the_defaults_of_a_run() -> None:
     assert container() == [
         ("Image", "localhost/buildr/web:latest"),
         ("RunInit", "false"),
@@ -108,7 +108,7 @@ def test_without_an_option_it_is_the_image_with_the_defaults_of_a_run() -> None:
     assert systemd.keys(text_of(), "Install") == [("WantedBy", "default.target")]
 
 
-def test_the_grace_is_podmans_and_systemd_waits_longer() -> None:
+def test_podman_has_the_grace_period_and_systemd_waits_longer() -> None:
     assert "--stop-timeout=3" in podman_arguments(grace_seconds=2.5)
     assert ("TimeoutStopSec", "13") in systemd.keys(text_of(grace_seconds=2.5), "Service")
 
@@ -117,7 +117,7 @@ def test_the_grace_is_podmans_and_systemd_waits_longer() -> None:
     ("command", "word"),
     [("test -e '/a b' && true", "test -e '/a b' && true"), (["a", "$b"], '["CMD", "a", "$b"]')],
 )
-def test_the_health_check_is_podmans(command: Any, word: str) -> None:
+def test_the_health_check_is_run_by_podman(command: Any, word: str) -> None:
     found = podman_arguments(healthcheck={"command": command, "interval": 1.5, "retries": 2})
     assert [one for one in found if one.startswith("--health")] == [
         f"--health-cmd={word}",
@@ -143,7 +143,7 @@ def test_the_health_check_is_podmans(command: Any, word: str) -> None:
         ),
     ],
 )
-def test_the_restart_policy_is_in_systemds_words(
+def test_the_restart_policy_is_that_of_systemd(
     policy: str, word: str, limit: list[tuple[str, str]]
 ) -> None:
     text = text_of(restart=policy)
@@ -151,7 +151,7 @@ def test_the_restart_policy_is_in_systemds_words(
     assert systemd.keys(text, "Unit")[1:] == limit
 
 
-def test_ports_stand_with_their_addresses() -> None:
+def test_ports_have_their_addresses() -> None:
     ports = [8080, "0:81", "[::1]:82:83/udp", "192.0.2.1::84"]
     assert values(container(ports=ports), "PublishPort") == [
         "127.0.0.1:8080:8080",
@@ -162,7 +162,7 @@ def test_ports_stand_with_their_addresses() -> None:
     assert values(container(ports=[80, "0:81"], public=True), "PublishPort") == ["80:80", "81"]
 
 
-def test_mounts_stand_with_absolute_paths_and_make_the_guest_the_user(project: Path) -> None:
+def test_mounts_have_absolute_paths_and_the_guest_is_the_user(project: Path) -> None:
     (project / "da ta$%").mkdir()
     rows = container(mounts=["./da ta$%:/data", "cache:/cache:ro"])
     volumes = [systemd.expand(value) for value in values(rows, "Volume")]
@@ -207,7 +207,7 @@ def test_limits_hardening_and_memory_directories_are_those_of_a_run() -> None:
     assert (values(rows, "DropCapability"), values(rows, "ReadOnly")) == (["all"], ["true"])
 
 
-def test_a_name_is_the_containers() -> None:
+def test_the_name_is_that_of_the_container() -> None:
     assert values(container(name="box"), "ContainerName") == ["box"]
 
 
@@ -221,13 +221,13 @@ def test_a_name_is_the_containers() -> None:
         *("PGPASSWORD", "DB_PASS", "GITHUB_PAT", "AUTH"),
     ],
 )
-def test_what_looks_like_a_secret_is_not_written(name: str) -> None:
+def test_names_that_look_like_secrets_are_not_written(name: str) -> None:
     text, notes = unit(env={name: "canary"})
     assert "canary" not in text
     assert [note for note in notes if name in note and "looks like a secret" in note]
 
 
-def test_the_hosts_values_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_the_host_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODE", "canary")
     text, notes = unit(env={"MODE": None, "MONKEY": "us"})
     assert "canary" not in text
@@ -245,7 +245,7 @@ def test_a_value_that_looks_like_a_secret_is_not_written(value: str) -> None:
     assert "podman secret create PLACE -" in notes[0]
 
 
-def test_a_secret_of_podman_s_gives_a_variable_its_value() -> None:
+def test_a_podman_secret_sets_a_variable() -> None:
     plan = structs.replace(
         planned(env={"TOKEN": "canary", "MODE": "x"}),
         stored_secrets=(("TOKEN", "my-token"), ("OTHER", "OTHER")),
@@ -287,7 +287,7 @@ def test_arguments_that_look_like_secrets_are_named(
         ({}, ("python", "a.py", "x"), 0o600),
     ],
 )
-def test_a_unit_with_values_in_it_is_its_owner_s_alone(
+def test_a_unit_with_values_is_private(
     tmp_path: Path, options: dict[str, Any], command: tuple[str, ...], mode: int
 ) -> None:
     manifest = render(planned(command, **options), "w")
@@ -309,7 +309,7 @@ def test_a_malformed_name_of_a_podman_secret_is_an_error(word: str, project: Pat
     assert "VARIABLE=NAME" in result.output
 
 
-def test_a_file_of_variables_is_named_and_never_read_into_the_unit(project: Path) -> None:
+def test_an_env_file_is_referenced_and_not_copied(project: Path) -> None:
     (project / "my .env").write_text("TOKEN=canary\n# comment\nPLAIN=a b\n")
     text, notes = unit(env_file="my .env")
     assert "canary" not in text
@@ -318,7 +318,7 @@ def test_a_file_of_variables_is_named_and_never_read_into_the_unit(project: Path
     assert notes == ()
 
 
-def test_variables_that_podman_reads_otherwise_are_named_without_their_values(
+def test_variables_that_podman_reads_differently_are_named(
     project: Path,
 ) -> None:
     (project / ".env").write_text("A=plain\nB='canary'\nC=x # canary\n")
@@ -338,19 +338,19 @@ def test_arguments_survive_a_round_trip(words: list[str]) -> None:
 
 
 @given(TEXT)
-def test_variables_come_back_as_they_were(value: str) -> None:
+def test_variables_survive_a_round_trip(value: str) -> None:
     [line] = values(container(env={"A": value}), "Environment")
     assert [systemd.expand(word) for word in systemd.split(line)] == [f"A={value}"]
 
 
 @pytest.mark.parametrize("word", ["", ";"])
-def test_what_the_generator_would_lose_is_refused(word: str) -> None:
+def test_values_that_the_generator_would_lose_are_refused(word: str) -> None:
     with pytest.raises(OptionError, match="Podman's generator would lose it"):
         container(("python", word))
 
 
 @pytest.mark.parametrize("folder", ["end\\", "colon:"])
-def test_paths_that_cannot_stand_in_a_unit_are_refused(project: Path, folder: str) -> None:
+def test_unsupported_paths_are_refused(project: Path, folder: str) -> None:
     (project / folder).mkdir()
     mount = {"source": str(project / folder), "target": "/x" if folder[-1] != "\\" else "/x\\"}
     with pytest.raises(OptionError, match=r"runtime\.mounts cannot be .* in a unit"):
@@ -380,7 +380,7 @@ def quadlet(*words: str) -> Result:
     return CliRunner().invoke(app, ["quadlet", *words], prog_name="buildr")
 
 
-def test_a_script_gives_its_image_and_the_options_of_its_decorator(project: Path) -> None:
+def test_a_script_has_its_image_and_the_decorator_s_options(project: Path) -> None:
     (project / "app.py").write_text(DECORATED)
     result = quadlet("-e", "MORE=1", "--restart", "on-failure", "app.py", "--port", "$X")
     assert result.exit_code == 0, result.output
@@ -399,7 +399,7 @@ def test_without_arguments_the_image_runs_its_own_command() -> None:
     assert values(rows, "Exec") == []
 
 
-def test_a_script_that_starts_elsewhere_starts_there(project: Path) -> None:
+def test_a_script_keeps_its_working_directory(project: Path) -> None:
     (project / "sub").mkdir()
     (project / "sub" / "tool.py").write_text("")
     result = quadlet("--context", ".", "-m", "json.tool")
@@ -409,7 +409,7 @@ def test_a_script_that_starts_elsewhere_starts_there(project: Path) -> None:
     ]
 
 
-def test_an_image_gives_a_unit_with_its_name() -> None:
+def test_the_unit_of_an_image_has_its_name() -> None:
     result = quadlet("registry.example/team/web:1", "serve", "--all")
     rows = systemd.keys(result.stdout, "Container")
     assert values(rows, "Image") == ["registry.example/team/web:1"]
@@ -417,7 +417,7 @@ def test_an_image_gives_a_unit_with_its_name() -> None:
     assert systemd.keys(result.stdout, "Unit") == [("Description", "web (buildr)")]
 
 
-def test_a_script_that_is_not_there_is_no_image() -> None:
+def test_a_missing_script_is_not_an_image() -> None:
     result = quadlet("missing.py")
     assert result.exit_code == 2
 
@@ -431,7 +431,7 @@ def test_arguments_of_an_unknown_command_are_refused(
     assert "Put the arguments into its CMD." in capfd.readouterr().err
 
 
-def test_a_file_is_written_and_written_again_but_never_over_somebody_elses(
+def test_a_unit_is_overwritten_only_if_it_is_ours(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "units"

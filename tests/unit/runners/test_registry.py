@@ -60,7 +60,7 @@ def script(
     return python(*(words or ("app.py", "a b")), cwd=project, env=env)
 
 
-def test_the_decorator_chooses_one_that_another_distribution_adds(site: Path) -> None:
+def test_the_decorator_chooses_a_third_party_runner(site: Path) -> None:
     done = script(site, executor="Elsewhere", ports=[80])
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout) == {
@@ -71,20 +71,20 @@ def test_the_decorator_chooses_one_that_another_distribution_adds(site: Path) ->
     }
 
 
-def test_the_command_runs_it_too_and_its_backend_builds(site: Path) -> None:
+def test_the_command_uses_the_runner_and_its_backend_builds(site: Path) -> None:
     words = ("-m", "buildr", "run", "--backend", "docker", "app.py")
     done = script(site, *words, executor="elsewhere")
     assert done.returncode == 7, done.stderr
     assert json.loads(done.stdout)["builder"] == "docker"
 
 
-def test_it_writes_down_what_it_would_run(entry: Entry) -> None:
+def test_a_runner_renders_the_plan(entry: Entry) -> None:
     manifest = renderer("elsewhere").render(planned_run(entry), "app")
     assert [*manifest.files] == ["app.json"]
     assert manifest.image == "localhost/buildr/app:latest"
 
 
-def test_what_it_cannot_do_is_reported(site: Path) -> None:
+def test_a_missing_feature_of_a_runner_is_reported(site: Path) -> None:
     done = script(site, call=".remote", executor="elsewhere")
     assert b"OptionError: the runner 'elsewhere' runs no single functions (.remote, .map)" in (
         done.stderr
@@ -95,7 +95,7 @@ def test_what_it_cannot_do_is_reported(site: Path) -> None:
         renderer("engine")
 
 
-def test_one_that_cannot_be_imported_is_the_fault_of_its_distribution(entry: Entry) -> None:
+def test_a_runner_that_cannot_be_imported_is_reported_with_its_distribution(entry: Entry) -> None:
     with pytest.raises(OptionError, match=r"the runner 'missing' \(thirdparty_runner_missing\)"):
         run_entry(entry, None, {"executor": "missing"})
 
@@ -128,7 +128,7 @@ def test_an_unknown_name_is_refused_with_all_known_ones(entry: Entry) -> None:
         ({"package": "docker"}, {}, ("engine", "docker", "docker")),
     ],
 )
-def test_who_runs_and_who_builds(
+def test_builder_and_executor_are_chosen(
     entry: Entry,
     options: dict[str, str],
     flags: dict[str, str],
@@ -140,14 +140,12 @@ def test_who_runs_and_who_builds(
     assert (choices.runner, choices.executor.name, choices.builder.name) == expected
 
 
-def test_the_variable_names_who_builds_for_it(
-    entry: Entry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_variable_chooses_the_builder(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_BACKEND", "docker")
     choices = planned_run(entry, None, {"executor": "elsewhere"}).choices
     assert (choices.runner, choices.builder.name) == ("elsewhere", "docker")
 
 
-def test_an_engine_that_a_test_puts_in_place_is_not_a_runner(entry: Entry) -> None:
+def test_a_fake_engine_is_not_a_runner(entry: Entry) -> None:
     with using(FakeBackend(lambda _container: 3)):
         assert run_entry(entry, None, {"executor": "mine"}) == 3

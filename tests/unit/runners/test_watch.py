@@ -101,7 +101,7 @@ def watching(project: Path, *words: str) -> Iterator[Watched]:
 # The run ------------------------------------------------------------------------------------------
 
 
-def test_a_change_ends_the_guest_by_sigterm_and_runs_it_again_without_a_build(
+def test_a_change_restarts_the_guest_with_sigterm_and_without_a_build(
     project: Path,
 ) -> None:
     with watching(project) as watched:
@@ -118,7 +118,7 @@ def test_a_guest_that_ignores_sigterm_is_killed_after_its_grace(project: Path) -
         watched.expect("second, 1 built")
 
 
-def test_a_guest_that_ends_by_itself_is_followed_by_the_next_change(project: Path) -> None:
+def test_after_a_guest_exits_the_next_change_runs_it_again(project: Path) -> None:
     rewrite(project / "app.py", "# one 3\n")
     with watching(project) as watched:
         watched.expect("one, 1 built", "app ended with status 3. It runs again when a file changes")
@@ -135,7 +135,9 @@ def test_a_failed_build_is_reported_and_the_next_change_awaited(project: Path) -
         watched.expect("one, 2 built")
 
 
-def test_options_that_become_wrong_are_reported_and_the_next_change_awaited(project: Path) -> None:
+def test_options_that_become_invalid_are_reported_and_the_next_change_awaited(
+    project: Path,
+) -> None:
     with watching(project) as watched:
         watched.expect("one, 1 built")
         rewrite(project / "pyproject.toml", "[tool.buildr.runtime]\nmemory = 'much'\n")
@@ -144,7 +146,7 @@ def test_options_that_become_wrong_are_reported_and_the_next_change_awaited(proj
         watched.expect("one, ")
 
 
-def test_what_is_wrong_from_the_start_ends_the_watch(project: Path) -> None:
+def test_an_error_at_the_start_ends_the_watch(project: Path) -> None:
     with watching(project, "--memory", "much") as watched:
         watched.expect("error: --memory")
         assert watched.process.wait(SECONDS) == 2
@@ -157,7 +159,7 @@ def test_an_interrupt_ends_the_guest_and_the_watch_with_0(project: Path) -> None
         watched.expect("one got 2")
 
 
-def test_an_interrupt_ends_a_watch_that_waits_with_0(project: Path) -> None:
+def test_an_interrupt_ends_a_waiting_watch_with_0(project: Path) -> None:
     rewrite(project / "app.py", "# one 3\n")
     with watching(project) as watched:
         watched.expect("ended with status 3")
@@ -174,7 +176,7 @@ def test_sigterm_ends_the_watch_with_the_guests_status_or_its_own(
         assert watched.end(signal.SIGTERM) == status
 
 
-def test_output_into_a_file_that_is_watched_is_refused(project: Path) -> None:
+def test_output_to_a_watched_file_is_refused(project: Path) -> None:
     with (project / "log").open("wb") as log:
         command = ("../tool.py", "run", "--watch", "app.py")
         environ = {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
@@ -203,7 +205,7 @@ def differs(view: watched.View, change: Callable[[], object]) -> tuple[str, ...]
     return None if after.is_as(before) else watched.changed(before, after, view.files)
 
 
-def test_what_does_not_travel_changes_nothing(project: Path) -> None:
+def test_excluded_files_are_not_watched(project: Path) -> None:
     (project / ".containerignore").write_text("*.log\nfolder\n")
     (project / "folder").mkdir()
     view = seen()
@@ -214,7 +216,7 @@ def test_what_does_not_travel_changes_nothing(project: Path) -> None:
         assert (path, found) == (path, None)
 
 
-def test_by_default_version_control_and_bytecode_change_nothing(project: Path) -> None:
+def test_version_control_and_bytecode_are_not_watched_by_default(project: Path) -> None:
     view = seen()
     for folder in (".git", "__pycache__", ".venv"):
         (project / folder).mkdir()
@@ -229,27 +231,27 @@ def test_files_that_come_go_or_change_their_mode_are_named(project: Path) -> Non
     assert differs(view, (project / "new.py").unlink) == ("new.py",)
 
 
-def test_an_ignore_file_counts_even_where_it_ignores_itself(project: Path) -> None:
+def test_an_ignore_file_is_watched_even_if_it_ignores_itself(project: Path) -> None:
     (project / ".dockerignore").write_text(".dockerignore\n")
     view = seen()
     change = lambda: (project / ".dockerignore").write_text(".dockerignore\n*.log\n")  # noqa: E731
     assert differs(view, change) == (".dockerignore",)
 
 
-def test_a_file_of_variables_counts_though_it_does_not_travel(project: Path) -> None:
+def test_an_env_file_is_watched_even_if_it_does_not_travel(project: Path) -> None:
     (project / ".env").write_text("A=1\n")
     assert differs(seen(env_file=".env"), lambda: (project / ".env").write_text("A=22\n")) == (
         ".env",
     )
 
 
-def test_options_count_though_an_ignore_file_leaves_them_out(project: Path) -> None:
+def test_pyproject_is_watched_even_if_it_is_ignored(project: Path) -> None:
     (project / ".containerignore").write_text("pyproject.toml\n")
     change = lambda: (project / "pyproject.toml").write_text("[tool.buildr]\n")  # noqa: E731
     assert differs(seen(), change) == ("pyproject.toml",)
 
 
-def test_so_do_files_that_a_file_of_requirements_names(project: Path) -> None:
+def test_referenced_requirements_files_are_watched(project: Path) -> None:
     (project / ".containerignore").write_text("needs\n")
     (project / "requirements.txt").write_text("-r needs/base.txt\n-c needs/constraints.txt\n")
     (project / "needs").mkdir()
@@ -261,7 +263,7 @@ def test_so_do_files_that_a_file_of_requirements_names(project: Path) -> None:
         assert differs(view, change) == (name,)
 
 
-def test_a_state_that_cannot_be_read_is_one_of_its_own(project: Path) -> None:
+def test_an_unreadable_state_counts_as_a_change(project: Path) -> None:
     view = seen()
     assert differs(view, lambda: (project / ".containerignore").write_text("[a-\n")) is not None
     assert differs(view, lambda: None) is None
@@ -271,7 +273,7 @@ def test_a_state_that_cannot_be_read_is_one_of_its_own(project: Path) -> None:
 # The watcher --------------------------------------------------------------------------------------
 
 
-def test_a_change_that_is_taken_back_while_it_settles_is_none(
+def test_a_change_reverted_while_settling_is_ignored(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = seen()
@@ -304,7 +306,7 @@ def test_several_changes_in_a_row_count_once(
     assert signals.received.empty()
 
 
-def test_a_change_after_the_guests_end_ends_no_guest(
+def test_a_change_after_the_guest_s_exit_stops_no_guest(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view, signals = seen(), Signals()

@@ -33,11 +33,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "is_terminal", lambda: True)
 
 
-def test_on_a_terminal_files_that_are_lost_are_named() -> None:
+def test_on_a_terminal_lost_files_are_named() -> None:
     assert asked() == "always"
 
 
-def test_where_the_container_of_a_failure_is_kept_only_a_success_loses_them() -> None:
+def test_kept_containers_of_failures_lose_no_files() -> None:
     assert asked(keep=True) == "success"
 
 
@@ -45,7 +45,7 @@ def test_where_the_container_of_a_failure_is_kept_only_a_success_loses_them() ->
     "runtime",
     [{"hardened": True}, {"mount_source": True}, {"detach": True}, {"outputs": "out"}],
 )
-def test_where_nothing_is_lost_or_no_user_waits_nothing_is_reported(
+def test_nothing_is_reported_if_nothing_is_lost_or_the_run_is_detached(
     runtime: dict[str, Any],
 ) -> None:
     assert asked(**runtime) is None

@@ -81,7 +81,7 @@ def test_python_packages_are_read_from_their_metadata() -> None:
     assert found.packages[-2].path == f"/{SITE}/rich-14.0.dist-info/METADATA"
 
 
-def test_of_debians_packages_those_that_are_installed_are_read() -> None:
+def test_only_installed_debian_packages_are_read() -> None:
     found = read(DEBIAN)
     assert names(found) == ["libc6 2.36-9", "tzdata 2024a"]
     assert (found.distribution, found.release) == ("debian", "12")
@@ -94,11 +94,11 @@ def test_alpines_packages_are_read() -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 512, 10**7])
-def test_it_does_not_matter_how_the_archive_is_cut(chunk: int) -> None:
+def test_the_archive_may_arrive_in_any_pieces(chunk: int) -> None:
     assert read({**PYTHON, **DEBIAN}, chunk) == read({**PYTHON, **DEBIAN})
 
 
-def test_an_archive_that_broke_off_is_an_error() -> None:
+def test_a_truncated_archive_is_an_error() -> None:
     data = archive(DEBIAN)
     with pytest.raises(EngineLostError, match="the image's files cannot be read"):
         read_archive([data[:1000]])
@@ -106,7 +106,7 @@ def test_an_archive_that_broke_off_is_an_error() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from([*PYTHON, *DEBIAN, *ALPINE]), st.binary(max_size=200)))
-def test_whatever_an_image_says_of_itself_makes_a_valid_document(files: dict[str, bytes]) -> None:
+def test_any_metadata_gives_a_valid_document(files: dict[str, bytes]) -> None:
     text = render_sbom(read(files), reference="localhost/a:1", image="sha256:" + "0" * 64)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
@@ -134,26 +134,26 @@ def test_the_document_names_the_image_and_every_package_by_its_url() -> None:
     ]
 
 
-def test_a_package_that_is_there_twice_is_listed_twice() -> None:
+def test_a_duplicate_package_is_listed_twice() -> None:
     twice = tuple(Installed(kind="pypi", name="a", version="1", path=path) for path in ("/x", "/y"))
     text = render_sbom(Inventory(packages=twice), reference="a", image="b")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert len(json.loads(text)["components"]) == 2
 
 
-def test_the_validator_would_find_something() -> None:
+def test_the_validator_finds_errors() -> None:
     text = json.dumps({**documented(), "components": [{"type": "nothing"}]})
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is not None
 
 
-def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(BuildrError, match="cyclonedx-python-lib") as missing:
         render_sbom(Inventory(packages=()), reference="a", image="b")
     assert "buildr-oci[sbom]" in missing.value.hint
 
 
-def test_the_container_that_shows_the_files_never_runs_and_goes() -> None:
+def test_the_helper_container_never_runs_and_is_removed() -> None:
     class Backend(FakeBackend):
         def get_archive(self, container: str, path: str) -> Iterator[bytes]:
             assert (path, self.runs[0].id) == ("/", container)

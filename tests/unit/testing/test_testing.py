@@ -107,7 +107,7 @@ def test_the_examples_of_the_documentation_run(
     assert result.attempted > 0
 
 
-def test_it_is_imported_without_pytest_and_without_an_engines_client() -> None:
+def test_importing_it_needs_neither_pytest_nor_an_engine_s_client() -> None:
     code = "import sys, buildr.testing; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -120,7 +120,7 @@ def test_everything_public_is_exported() -> None:
     assert all(hasattr(buildr.testing, name) for name in buildr.testing.__all__)
 
 
-def test_it_is_a_backend() -> None:
+def test_the_fake_is_a_backend() -> None:
     backend: Backend = FakeBackend(name="mine", rootless=False, remote=True)
     assert (backend.info.backend, backend.info.rootless, backend.info.remote) == (
         "mine",
@@ -150,7 +150,7 @@ def test_a_name_without_a_tag_means_latest() -> None:
     assert backend.image("localhost:5000/app:latest") == image
 
 
-def test_a_short_name_means_the_registry_of_all() -> None:
+def test_a_short_name_means_docker_hub() -> None:
     backend = FakeBackend()
     image = backend.add_image("docker.io/library/python:3")
     assert backend.image("python:3") == image
@@ -174,7 +174,7 @@ def test_a_build_can_be_read_back() -> None:
     assert build.labels == {"a": "1"}
 
 
-def test_a_build_gives_the_configuration_that_its_containerfile_asks_for() -> None:
+def test_a_build_has_the_configuration_of_its_containerfile() -> None:
     backend = FakeBackend()
     backend.add_image("python:3")
     text = """\
@@ -199,7 +199,7 @@ WORKDIR /app
     assert (image.user, image.workdir, image.tags) == ("1000:0", "/app", ("localhost/app:1",))
 
 
-def test_variables_are_put_into_variables() -> None:
+def test_variables_are_expanded() -> None:
     backend = FakeBackend()
     text = """\
 FROM scratch
@@ -211,7 +211,7 @@ ENV C="$A-${B}" D="${A:+${A}:}x" E="${Z:+${Z}:}x" F="${Z:-${B}}" G="${A:-3}"
     assert image.environment == ("A=1", "B=2", "C=1-2", "D=1:x", "E=x", "F=2", "G=1")
 
 
-def test_labels_of_the_base_stay() -> None:
+def test_labels_of_the_base_are_kept() -> None:
     backend = FakeBackend()
     base = backend.build(build_request("FROM scratch\nLABEL a=1 b=1\n"), ignore)
     image = backend.image(backend.build(build_request(f"FROM {base}\nLABEL b=2\n"), ignore))
@@ -219,14 +219,14 @@ def test_labels_of_the_base_stay() -> None:
     assert image.labels == {"a": "1", "b": "2"}
 
 
-def test_a_shell_form_runs_by_a_shell() -> None:
+def test_a_shell_form_runs_in_a_shell() -> None:
     backend = FakeBackend()
     image = backend.image(backend.build(build_request("FROM scratch\nCMD run me\n"), ignore))
     assert image is not None
     assert image.command == ("/bin/sh", "-c", "run me")
 
 
-def test_a_build_tells_its_steps() -> None:
+def test_a_build_reports_its_steps() -> None:
     events: list[Event] = []
     FakeBackend().build(build_request("FROM scratch\nUSER 1\n"), events.append)
     assert [(event.current, event.total, event.text) for event in events] == [
@@ -252,7 +252,7 @@ def test_a_context_that_is_not_an_archive_is_refused() -> None:
         FakeBackend().build(request, ignore)
 
 
-def test_the_same_build_gives_the_same_image_unless_no_cache_may_serve() -> None:
+def test_the_same_build_gives_the_same_image_unless_no_cache_is_used() -> None:
     backend = FakeBackend()
     first = backend.build(build_request("FROM scratch\n"), ignore)
     assert backend.build(build_request("FROM scratch\n"), ignore) == first
@@ -270,7 +270,7 @@ def test_a_name_moves_to_the_newest_image() -> None:
     assert [row.id for row in backend.images({"v": "1"})] == [old]
 
 
-def test_an_image_goes_with_its_last_name() -> None:
+def test_an_image_is_removed_with_its_last_name() -> None:
     backend = FakeBackend()
     image = backend.add_image("a:1")
     backend.tag(image.id, "b:1")
@@ -301,7 +301,7 @@ def test_a_push_is_recorded() -> None:
     assert backend.pushed == [request]
 
 
-def test_an_image_that_is_not_there_cannot_be_tagged() -> None:
+def test_a_missing_image_cannot_be_tagged() -> None:
     with pytest.raises(EngineError, match="no such image: a:1"):
         FakeBackend().tag("a:1", "b:1")
 
@@ -369,7 +369,7 @@ def test_an_exception_of_a_guest_is_kept_and_its_traceback_goes_to_stderr() -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGKILL])
-def test_a_signal_ends_a_guest_that_does_not_care(number: int) -> None:
+def test_a_signal_ends_a_guest_without_a_handler(number: int) -> None:
     backend, container, _ = started(lambda container: len(container.stdin.read()))
     backend.kill(container.id, number)
     assert backend.wait(container.id) == 128 + number
@@ -423,7 +423,7 @@ def test_sigkill_cannot_be_caught() -> None:
         lambda container: container.stdout.write(b"more"),
     ],
 )
-def test_what_a_killed_guest_uses_next_ends_its_thread(
+def test_the_next_operation_of_a_killed_guest_ends_its_thread(
     use: Callable[[FakeContainer], object],
 ) -> None:
     backend, container, _ = started(lambda container: container.signals.wait())
@@ -432,7 +432,7 @@ def test_what_a_killed_guest_uses_next_ends_its_thread(
         use(container)
 
 
-def test_waiting_for_a_signal_may_have_a_limit() -> None:
+def test_waiting_for_a_signal_may_have_a_timeout() -> None:
     _, container, _ = started(lambda container: len(container.stdin.read()))
     with pytest.raises(TimeoutError):
         container.signals.wait(0)
@@ -496,7 +496,7 @@ def test_containers_are_listed_by_label() -> None:
     assert backend.containers({"a": "2"}) == []
 
 
-def test_a_name_can_be_given_once() -> None:
+def test_names_of_containers_are_unique() -> None:
     backend = FakeBackend()
     image = backend.add_image("base").id
     backend.create(ContainerSpec(image=image, name="one"))
@@ -515,25 +515,25 @@ def test_a_container_has_its_images_command_and_variables() -> None:
     assert container.environment == {"LANG": "C.UTF-8", "A": "1"}
 
 
-def test_waiting_before_the_start_gives_0_at_once() -> None:
+def test_waiting_before_the_start_returns_0_immediately() -> None:
     backend = FakeBackend()
     identity = backend.create(ContainerSpec(image=backend.add_image("base").id))
     assert backend.wait(identity) == 0
 
 
-def test_what_has_gone_can_be_killed_resized_and_removed() -> None:
+def test_a_removed_container_can_be_killed_resized_and_removed() -> None:
     backend = FakeBackend()
     backend.kill("gone", signal.SIGTERM)
     backend.resize("gone", rows=1, columns=1)
     backend.remove("gone")
 
 
-def test_what_has_gone_cannot_be_started() -> None:
+def test_a_removed_container_cannot_be_started() -> None:
     with pytest.raises(EngineError, match="no such container: gone"):
         FakeBackend().start("gone")
 
 
-def test_archives_go_in_and_out() -> None:
+def test_archives_are_copied_in_and_out() -> None:
     backend, container, _ = started(lambda container: container.signals.wait())
     backend.put_archive(
         container.id, "/run/call", b"".join(context({"a/in": b"in", "a/too": b"too"}))
@@ -553,7 +553,7 @@ def test_archives_go_in_and_out() -> None:
     backend.remove(container.id)
 
 
-def test_logs_hold_what_was_written_so_far() -> None:
+def test_logs_have_the_output_so_far() -> None:
     def guest(container: FakeContainer) -> int:
         container.stdout.write(b"one")
         container.stderr.write(b"two")
@@ -573,7 +573,7 @@ def test_logs_hold_what_was_written_so_far() -> None:
     assert everything(follow) == {STDOUT: b"onethree", STDERR: b"two"}
 
 
-def test_a_cut_breaks_the_streams_after_what_was_written() -> None:
+def test_a_cut_breaks_the_streams_after_the_written_output() -> None:
     def guest(container: FakeContainer) -> int:
         container.stdout.write(b"partial")
         container.cut("the engine went away")
@@ -614,7 +614,7 @@ def test_closing_ends_a_read_in_another_thread() -> None:
 # Faults -----------------------------------------------------------------------------------------------
 
 
-def test_a_fault_happens_as_often_as_it_was_asked_for() -> None:
+def test_a_fault_happens_the_requested_number_of_times() -> None:
     backend = FakeBackend()
     backend.fail("pull", ImageNotFoundError("not there"), times=2)
     for _ in range(2):
@@ -623,7 +623,7 @@ def test_a_fault_happens_as_often_as_it_was_asked_for() -> None:
     backend.pull("a:1", ignore)
 
 
-def test_a_fault_may_last() -> None:
+def test_a_fault_may_be_permanent() -> None:
     backend = FakeBackend()
     backend.fail("ping", EngineLostError("gone"), times=None)
     for _ in range(3):
@@ -645,7 +645,7 @@ def say(_text: str) -> None:
     pass
 
 
-def test_one_backend_takes_the_place_of_all() -> None:
+def test_one_backend_replaces_all() -> None:
     with using(FakeBackend()) as backend:
         for name in ("auto", "podman", "docker", "whatever"):
             assert registry.connect(registry.Choice(name=name, origin="test"), say) is backend
@@ -659,7 +659,7 @@ def test_backends_by_name_take_part_in_the_choice() -> None:
     assert reported == ["using docker, since podman is not usable here: it sleeps"]
 
 
-def test_a_name_that_a_test_leaves_out_is_not_installed() -> None:
+def test_an_unlisted_name_is_not_installed() -> None:
     choice = registry.Choice(name="docker", origin="test")
     with (
         using({"podman": FakeBackend()}),
@@ -668,7 +668,7 @@ def test_a_name_that_a_test_leaves_out_is_not_installed() -> None:
         registry.connect(choice, say)
 
 
-def test_engines_are_back_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_are_restored_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDR_IN_CONTAINER", "true")
     with using(FakeBackend()):
         pass
@@ -699,16 +699,14 @@ def test_uses_can_be_nested() -> None:
         ("raise ValueError('broken')", 1, b"ValueError: broken\n"),
     ],
 )
-def test_a_script_ends_as_python_ends_it(
-    tmp_path: Path, code: str, status: int, stderr: bytes
-) -> None:
+def test_a_script_ends_as_in_python(tmp_path: Path, code: str, status: int, stderr: bytes) -> None:
     (tmp_path / "app.py").write_text(code)
     result = run_script(tmp_path / "app.py")
     assert result.status == status
     assert result.stderr.endswith(stderr)
 
 
-def test_a_script_has_streams_and_arguments_of_its_own(tmp_path: Path) -> None:
+def test_a_script_has_its_own_streams_and_arguments(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import os, sys\n"
         "print(sys.stdin.read(), sys.argv[1:], __name__)\n"
@@ -731,14 +729,14 @@ def test_scripts_find_the_modules_beside_them(tmp_path: Path) -> None:
     assert "helper" not in sys.modules
 
 
-def test_nothing_of_a_script_is_left_behind(tmp_path: Path) -> None:
+def test_a_script_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import sys; sys.argv.append('x'); sys.path.clear()\n")
     before = (sys.argv[:], sys.path[:], sys.stdin, sys.stdout, sys.stderr)
     run_script(tmp_path / "app.py")
     assert before == (sys.argv[:], sys.path[:], sys.stdin, sys.stdout, sys.stderr)
 
 
-def test_a_script_that_is_not_there_is_the_tests_mistake(tmp_path: Path) -> None:
+def test_a_missing_script_is_an_error_of_the_test(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no script"):
         run_script(tmp_path / "gone.py")
 
@@ -751,7 +749,7 @@ def test_a_directory_with_a_main_is_a_script(tmp_path: Path) -> None:
     assert backend.runs[0].argv == ("python", "-u", "/app")
 
 
-def test_an_engine_s_failure_is_reported_as_to_a_user(tmp_path: Path) -> None:
+def test_an_engine_s_failure_is_reported_like_to_a_user(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(SCRIPT)
     backend = FakeBackend()
     backend.fail("create", ContainerError("no room", hint="Make some."))
