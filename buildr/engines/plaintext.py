@@ -37,7 +37,7 @@ def refuse_plaintext(url: str, what: str) -> None:
         return
     raise OptionError(
         f"{url} is plain TCP: {what} would travel there in clear, to whatever listens",
-        hint="Use TLS (DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or a context with TLS), or forward the engine's socket by ssh:"
-        " ssh -nNT -L /tmp/engine.sock:/var/run/docker.sock HOST, and DOCKER_HOST=unix:///tmp/engine.sock."
+        hint="Use TLS (DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or a context with TLS), or reach it by ssh:"
+        " DOCKER_HOST=ssh://user@host."
         f" To send them all the same: {FLAG}, or {VARIABLE}=1.",
     )

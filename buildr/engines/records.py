@@ -63,6 +63,8 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     """Why this endpoint was chosen, for users, e.g. ``a transient service, as no socket answered``."""
     plaintext: bool = False
     """Whether what is sent to it is not encrypted on its way, over TCP without TLS: no build secrets and logins then."""
+    forwards_ports: bool = False
+    """Whether the published ports of an engine on another machine are reached at 127.0.0.1 of this one."""
     routed: bool = False
     """Whether its host routes packets to the containers' own addresses: where that host forwards, other machines reach a published
     port there, whatever address of the host it is bound to."""

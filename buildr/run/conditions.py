@@ -80,7 +80,8 @@ def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
     for binding in state.ports if state else ():
         if binding.container == port and binding.protocol == "tcp":
             everywhere = binding.host_ip in ("", "0.0.0.0", "::")  # noqa: S104 - what it is published on
-            return (LOOPBACK if everywhere else binding.host_ip), binding.host
+            here = everywhere or backend.info.forwards_ports
+            return (LOOPBACK if here else binding.host_ip), binding.host
     return LOOPBACK, 0  # it has ended already, which the wait reports
 
 

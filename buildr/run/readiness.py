@@ -28,7 +28,8 @@ def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
     Raises:
         OptionError: one is to be waited for.
     """
-    if backend.info.remote and any(condition.port for condition in runtime.wait_for):
+    elsewhere = backend.info.remote and not backend.info.forwards_ports
+    if elsewhere and any(condition.port for condition in runtime.wait_for):
         raise OptionError(
             Message(
                 OptionName("runtime.wait_for"),

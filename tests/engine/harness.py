@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -136,6 +137,41 @@ def retry(operation: Callable[[], T]) -> T:
         with contextlib.suppress(AssertionError, OSError):
             return operation()
     return operation()
+
+
+_ACTIVATED = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp("podman", ["podman", "system", "service", "--time=0"])
+"""
+
+
+@contextlib.contextmanager
+def podman_service(engine: Engine, path: Path, inside: Sequence[str] = ()) -> Iterator[None]:
+    """Run a service of Podman's at a socket, which all users may open; it listens at once, as systemd's sockets do.
+
+    Args:
+        engine: whose user runs it.
+        path: of the socket.
+        inside: words before the command.
+    """
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen()
+        words = (sys.executable, "-c", _ACTIVATED, str(listener.fileno()))
+        with subprocess.Popen(
+            [*inside, *engine.command(*words)],
+            cwd="/",
+            env=engine.environ,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(listener.fileno(),),
+        ) as service:
+            try:
+                yield
+            finally:
+                service.kill()
 
 
 class Guest:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engine.harness import give
+from tests.engine.machines import network_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,28 +111,9 @@ except OSError as error:
 
 @pytest.fixture
 def neighbour() -> Iterator[list[str]]:
-    """A machine of the local network: a network namespace; yields the prefix of commands that run in it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can create a network namespace")
-    name = f"b{uuid.uuid4().hex[:8]}"
-    inside = ["ip", "netns", "exec", name]
-    made = [
-        ["ip", "netns", "add", name],
-        ["ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b"],
-        ["ip", "link", "set", f"{name}b", "netns", name],
-        ["ip", "addr", "add", "198.51.100.1/30", "dev", f"{name}a"],
-        ["ip", "link", "set", f"{name}a", "up"],
-        [*inside, "ip", "addr", "add", "198.51.100.2/30", "dev", f"{name}b"],
-        [*inside, "ip", "link", "set", f"{name}b", "up"],
-        [*inside, "ip", "route", "add", "default", "via", "198.51.100.1"],
-    ]
-    try:
-        for command in made:
-            subprocess.run(command, check=True)
+    """A machine of the local network; yields the prefix of commands that run there."""
+    with network_namespace("198.51.100.1", "198.51.100.2") as inside:
         yield inside
-    finally:
-        subprocess.run(["ip", "link", "del", f"{name}a"], check=False)
-        subprocess.run(["ip", "netns", "del", name], check=False)
 
 
 def knock(address: str, port: int, *inside: str) -> str:

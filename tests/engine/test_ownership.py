@@ -9,20 +9,20 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from tests.engine.harness import give
+from tests.engine.harness import give, podman_service
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.engine.harness import Engine
 
@@ -251,17 +251,8 @@ def serving(engine: Engine, path: Path) -> Iterator[str]:
             "unix://"
         )
         return
-    command = ("podman", "system", "service", "--time=0", f"unix://{path}")
-    with engine.popen(*command, cwd=Path("/"), stdin=subprocess.DEVNULL) as service:
-        try:
-            deadline = time.monotonic() + SECONDS
-            while not path.exists():
-                assert service.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            yield str(path)
-        finally:
-            service.kill()
+    with podman_service(engine, path):
+        yield str(path)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="creating a socket as another user needs root")

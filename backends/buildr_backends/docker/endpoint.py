@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from buildr.errors import EngineUnavailableError
 from buildr.host.files import read_file
-from buildr_backends.http.endpoint import Endpoint, parse_endpoint
+from buildr_backends.http.endpoint import Endpoint, parse_endpoint, with_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,9 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
         EngineUnavailableError: the named context does not exist, or its address has a scheme that Buildr does not support.
     """
     if endpoint:
-        return _with_tls(parse_endpoint(endpoint)), "named explicitly"
+        return _with_tls(_read(endpoint)), "named explicitly"
     if url := os.environ.get("DOCKER_HOST"):
-        return _with_tls(parse_endpoint(url)), "DOCKER_HOST"
+        return _with_tls(_read(url)), "DOCKER_HOST"
     if (name := _current_context()) and name != "default":
         return _context(name), f"the Docker context {name!r}"
     return None
@@ -44,10 +44,15 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
             yield Endpoint(url=f"unix://{path}", path=path), why
 
 
+def _read(url: str) -> Endpoint:
+    """Read an engine's URL; on another machine Docker is at its usual socket, unless the URL names one."""
+    return with_socket(parse_endpoint(url), SYSTEM_SOCKET)
+
+
 def _with_tls(found: Endpoint) -> Endpoint:
     """Add the TLS settings of the environment, as Docker's own command reads them."""
     verify = bool(os.environ.get("DOCKER_TLS_VERIFY"))
-    if found.path or not (verify or os.environ.get("DOCKER_TLS")):
+    if found.path or found.ssh or not (verify or os.environ.get("DOCKER_TLS")):
         return found
     directory = os.environ.get("DOCKER_CERT_PATH") or _config_directory()
     return replace(found, tls=True, tls_directory=directory, tls_verify=verify)
@@ -79,7 +84,7 @@ def _context(name: str) -> Endpoint:
     try:
         content = json.loads(read_file(f"{contexts}/meta/{digest}/meta.json"))
         endpoint: Any = content["Endpoints"]["docker"]
-        found = parse_endpoint(endpoint["Host"])
+        found = _read(endpoint["Host"])
         verify = not endpoint.get("SkipTLSVerify")
     except FileNotFoundError:
         raise EngineUnavailableError(
@@ -92,6 +97,6 @@ def _context(name: str) -> Endpoint:
             hint="`docker context use default` goes back to the default one.",
         ) from None
     directory = f"{contexts}/tls/{digest}/docker"
-    if found.path or not (found.tls or not verify or os.path.isdir(directory)):
+    if found.path or found.ssh or not (found.tls or not verify or os.path.isdir(directory)):
         return found
     return replace(found, tls=True, tls_directory=directory, tls_verify=verify)

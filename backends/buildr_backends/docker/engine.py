@@ -106,6 +106,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float) -> Docker:
         endpoint=endpoint.url,
         found=why,
         plaintext=endpoint.plaintext,
+        forwards_ports=endpoint.ssh is not None,
         routed=not facts.rootless and _major(version) < _NOT_ROUTED_SINCE,
         command="docker",
         # By everyone who may open the socket, or connect to the port.

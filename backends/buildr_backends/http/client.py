@@ -8,23 +8,22 @@ to use from several threads; a `Response` belongs to one, though any may close i
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from buildr.errors import EngineLostError, EngineUnavailableError
+from buildr_backends.http.connections import Connections
 from buildr_backends.http.refusal import is_transient, refusal
 from buildr_backends.http.request import Content, request_head, send
 from buildr_backends.http.response import Response, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from buildr_backends.http.endpoint import Connection, Endpoint
 
-_CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
 """How long an ordinary request may take: creating a container on a cold disk is the slowest of them."""
 _SUSPECT_SECONDS = 4.0
@@ -49,12 +48,8 @@ class Client:
     def __init__(self, endpoint: Endpoint, prefix: str = "") -> None:
         self.endpoint = endpoint
         self.prefix = prefix
-        self._idle: list[Connection] = []
-        self._lock = threading.Lock()
-        self._closed = False
+        self.connections = Connections(endpoint)
         self._suspect = False
-        self.revive: Callable[[], object] | None = None
-        """Starts the engine again when connections are refused; may raise `EngineUnavailableError`."""
 
     def expect(
         self,
@@ -129,14 +124,8 @@ class Client:
         return self.request("POST", path, query=query, content=asks, ok=_UPGRADED)
 
     def close(self) -> None:
-        """Close the idle connections; those in use close when they come back."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-
-    # Connections ----------------------------------------------------------------------------------
+        """See `buildr_backends.http.connections.Connections.close`."""
+        self.connections.close()
 
     def _exchange(
         self, method: str, head: bytes, body: bytes | Iterable[bytes] | None, seconds: float | None
@@ -145,7 +134,7 @@ class Client:
             seconds = min(seconds or _SUSPECT_SECONDS, _SUSPECT_SECONDS)
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
-            connection, fresh = self._take(deadline)
+            connection, fresh = self.connections.take(deadline)
             try:
                 delivered, refused = send(connection, head, body)
             except BaseException:
@@ -183,7 +172,7 @@ class Client:
                 connection,
                 method,
                 deadline,
-                give_back=self._give_back,
+                give_back=self.connections.give_back,
                 keep=refused is None,
             )
         except EngineLostError:
@@ -196,55 +185,3 @@ class Client:
         except BaseException:
             connection.close()
             raise
-
-    def _take(self, deadline: float | None) -> tuple[Connection, bool]:
-        """Return a connection, and whether it is a fresh one."""
-        left = None if deadline is None else max(0.001, deadline - time.monotonic())
-        while True:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                break
-            if not _hung_up(connection):
-                connection.settimeout(left)
-                return connection, False
-            connection.close()
-        timeout = _CONNECT_SECONDS if left is None else min(left, _CONNECT_SECONDS)
-        try:
-            connection = self._connect(timeout)
-        except OSError as error:
-            raise EngineUnavailableError(
-                f"the engine at {self.endpoint.url} cannot be reached: {error.strerror or error}",
-                hint="Is it running? `buildr doctor` shows what answers.",
-            ) from None
-        left = None if deadline is None else max(0.001, deadline - time.monotonic())
-        connection.settimeout(left)
-        return connection, True
-
-    def _connect(self, timeout: float) -> Connection:
-        try:
-            return self.endpoint.connect(timeout)
-        except (ConnectionRefusedError, FileNotFoundError):
-            if self.revive is None:
-                raise
-            self.revive()
-            return self.endpoint.connect(timeout)
-
-    def _give_back(self, connection: Connection, keep: bool) -> None:
-        with self._lock:
-            if keep and not self._closed:
-                self._idle.append(connection)
-                return
-        connection.close()
-
-
-def _hung_up(connection: Connection) -> bool:
-    """Whether the other end of an idle connection has closed it, or has sent something unasked."""
-    connection.settimeout(0)
-    try:
-        connection.recv(1)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

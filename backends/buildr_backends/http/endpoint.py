@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from buildr.errors import EngineUnavailableError
 
@@ -17,13 +19,34 @@ if TYPE_CHECKING:
     Connection: TypeAlias = socket.socket | TlsConnection
 
 
+# Characters that mean something to ``-L`` of ssh(1) are not among those of a path. What follows a question mark is for Podman's command.
+_SSH = re.compile(
+    r"(?P<user>[^\s:/?#@-][^\s:/?#]*@)?(?P<host>\[[\w:.%]+\]|\w[\w.-]*)(?::(?P<port>\d{1,5}))?(?P<path>/[\w./+@~-]*)?(?:\?.*)?",
+    re.ASCII,
+)
+
+
+class SshAddress(Struct, frozen=True, kw_only=True):
+    """A Unix socket of another machine, for ``ssh``."""
+
+    destination: str
+    """``host`` or ``user@host``, as on the command line of ``ssh``; the host may be a name of its configuration."""
+    port: int = 0
+    """0: what its configuration says."""
+    path: str = ""
+    """Of the socket there; empty: not known."""
+    identity: str = ""
+    """The path of a key; empty: what its configuration says."""
+
+
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where an engine listens: a Unix socket, or TCP with or without TLS."""
+    """Where an engine listens: a Unix socket here or, by ``ssh``, on another machine, or TCP with or without TLS."""
 
     url: str
     """As shown to users, also in errors."""
     path: str = ""
-    """The path of a Unix socket; empty for TCP."""
+    """The path of a Unix socket of this machine; empty for all others."""
+    ssh: SshAddress | None = None
     host: str = ""
     port: int = 0
     tls: bool = False
@@ -42,10 +65,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     @property
     def plaintext(self) -> bool:
         """Whether what is sent is not encrypted on its way."""
-        return not self.path and not self.tls
+        return not self.path and not self.tls and self.ssh is None
 
     def connect(self, timeout: float) -> Connection:
-        """Open a connection.
+        """Open a connection; one by ``ssh`` needs a `buildr_backends.http.tunnel.Tunnel`.
 
         Args:
             timeout: seconds until the peer must have accepted.
@@ -93,7 +116,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 def parse_endpoint(url: str) -> Endpoint:
-    """Read an engine's URL: ``unix:///path``, ``tcp://host:port``, or ``https://host:port`` for TLS.
+    """Read an engine's URL.
+
+    It is ``unix:///path``, ``tcp://host:port``, ``https://host:port`` for TLS, or ``ssh://[user@]host[:port][/path]``.
 
     Raises:
         EngineUnavailableError: the URL has another scheme, or is incomplete.
@@ -102,30 +127,42 @@ def parse_endpoint(url: str) -> Endpoint:
     if scheme in ("unix", "http+unix") and rest.startswith("/"):
         return Endpoint(url=f"unix://{rest}", path=rest)
     if scheme in ("tcp", "http", "https"):
-        host, _, port = rest.rstrip("/").rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if host and port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16:
+        host, port = _host_and_port(rest.rstrip("/"))
+        if host and port:
             # Whether it is TLS is a field of its own; docker-py wants one scheme for both.
-            return Endpoint(url=f"tcp://{rest}", host=host, port=int(port), tls=scheme == "https")
-    hint = "Buildr speaks unix:///path/to/socket and tcp://host:port."
-    if scheme == "ssh":
-        hint += _forwarding(rest)
-    raise EngineUnavailableError(f"the engine's address {url!r} cannot be used", hint=hint)
+            return Endpoint(url=f"tcp://{rest}", host=host, port=port, tls=scheme == "https")
+    if scheme == "ssh" and (address := _ssh_address(rest)):
+        return Endpoint(url=url, ssh=address)
+    from buildr.host.confidential import without_logins
 
-
-def _forwarding(address: str) -> str:
-    """Say how ssh forwards the socket of ``[user@]host[:port][/path]``; Docker's addresses have no path."""
-    from shlex import join
-
-    place, _, path = address.partition("/")
-    host, colon, port = place.rpartition(":")
-    if not colon or not port.isdecimal():
-        host, port = place, ""
-    socket_there = f"/{path}" if path else "/var/run/docker.sock"
-    words = ["ssh", "-nNT", "-L", f"/tmp/engine.sock:{socket_there}"]  # noqa: S108 - for people
-    words += ["-p", port] if port else []
-    variable = "CONTAINER_HOST" if "podman" in path else "DOCKER_HOST"
-    return (
-        f"\nForward the socket first: {join([*words, host or 'HOST'])}"
-        f"\nthen set {variable}=unix:///tmp/engine.sock"
+    raise EngineUnavailableError(
+        f"the engine's address {without_logins(url)!r} cannot be used",
+        hint="Buildr speaks unix:///path/to/socket, tcp://host:port and ssh://user@host/path/to/socket.",
     )
+
+
+def with_socket(endpoint: Endpoint, path: str) -> Endpoint:
+    """Return an endpoint by ``ssh`` with the path of the socket on the other machine, where it has none."""
+    if endpoint.ssh is None or endpoint.ssh.path:
+        return endpoint
+    url = f"{endpoint.url.partition('?')[0].rstrip('/')}{path}"
+    return replace(endpoint, url=url, ssh=replace(endpoint.ssh, path=path))
+
+
+def _ssh_address(rest: str) -> SshAddress | None:
+    """Read what follows ``ssh://``; ``None`` where it cannot be right. A password has no place there: ``ssh`` takes none."""
+    match = _SSH.fullmatch(rest)
+    if match is None or int(match["port"] or 0) >= 1 << 16:
+        return None
+    user, host, path = match["user"] or "", match["host"].strip("[]"), match["path"] or ""
+    return SshAddress(
+        destination=f"{user}{host}", port=int(match["port"] or 0), path=path if path != "/" else ""
+    )
+
+
+def _host_and_port(place: str) -> tuple[str, int]:
+    """Split ``host:port``; the port is 0 where there is none, or none that can be right."""
+    host, _, port = place.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    right = port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16
+    return host, int(port) if right else 0

@@ -43,9 +43,11 @@ def ping(client: Client, deadline: float) -> Mapping[str, str]:
         response = client.request("GET", "/_ping", seconds=seconds)
         response.read()
     except (EngineError, EngineLostError) as error:
+        tunnel = client.connections.tunnel
+        hint = error.hint or (tunnel.hint() if tunnel else "")
         raise EngineUnavailableError(
             f"{error.what} (no container engine seems to be at {client.endpoint.url})",
-            hint=error.hint or "`buildr doctor` shows what answers.",
+            hint=hint or "`buildr doctor` shows what answers.",
         ) from None
     return response.headers
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildr.errors import EngineUnavailableError
 from buildr.host.files import read_file
-from buildr_backends.http.endpoint import Endpoint, parse_endpoint
+from buildr_backends.http.endpoint import Endpoint, parse_endpoint, with_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,19 +23,30 @@ def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
         EngineUnavailableError: there is no such connection, or the address has a scheme that Buildr does not support.
     """
     if endpoint:
-        return parse_endpoint(endpoint), "named explicitly"
+        return _named(endpoint), "named explicitly"
     if url := os.environ.get("CONTAINER_HOST"):
         variables = {file: os.environ.get(f"CONTAINER_TLS_{file.upper()}") for file in _TLS_FILES}
-        return _with_tls(parse_endpoint(url), variables), "CONTAINER_HOST"
+        found = _with_tls(parse_endpoint(url), variables)
+        return _with_socket(found, os.environ.get("CONTAINER_SSHKEY", "")), "CONTAINER_HOST"
     if name := os.environ.get("CONTAINER_CONNECTION"):
-        found = _connection(name)
-        if found is None:
+        connection = _connection(name)
+        if connection is None:
             raise EngineUnavailableError(
                 f"there is no Podman connection {name!r} (from CONTAINER_CONNECTION)",
                 hint="`podman system connection list` shows what there is.",
             )
-        return found.endpoint(), f"the Podman connection {name!r}"
+        return connection.endpoint(), f"the Podman connection {name!r}"
     return None
+
+
+def _named(url: str) -> Endpoint:
+    """Return the endpoint of a URL; its key is that of Podman's connection with this URL, if that was chosen."""
+    found = parse_endpoint(url)
+    if found.ssh is None:
+        return found
+    key = os.environ.get("CONTAINER_SSHKEY", "")
+    chosen = _connection(os.environ.get("CONTAINER_CONNECTION", ""))
+    return _with_socket(found, chosen.identity if chosen and chosen.endpoint().url == url else key)
 
 
 def discovered() -> Iterator[tuple[Endpoint, str]]:
@@ -59,12 +70,13 @@ def discovered() -> Iterator[tuple[Endpoint, str]]:
 
 
 def default_connection() -> tuple[Endpoint, str] | None:
-    """Return the default of ``podman system connection``, if it is one that needs no ssh."""
-    if (found := _connection("")) and found.url.startswith(("unix://", "tcp://")):
-        try:
-            return found.endpoint(), f"the Podman connection {found.name!r}"
-        except EngineUnavailableError:
-            return None  # it was not asked for
+    """Return the default of ``podman system connection``.
+
+    Raises:
+        EngineUnavailableError: its address cannot be used, or the path of a socket on another machine cannot be found.
+    """
+    if found := _connection(""):
+        return found.endpoint(), f"the Podman connection {found.name!r}"
     return None
 
 
@@ -75,19 +87,37 @@ class _Connection(NamedTuple):
     url: str
     tls_files: Mapping[str, object]
     """Paths by the names of `Endpoint.tls_files`; ``None`` where there is none."""
+    identity: str
+    """The path of a key for ``ssh``; empty where there is none."""
 
     def endpoint(self) -> Endpoint:
-        return _with_tls(parse_endpoint(self.url), self.tls_files)
+        return _with_socket(_with_tls(parse_endpoint(self.url), self.tls_files), self.identity)
 
 
 def _with_tls(endpoint: Endpoint, files: Mapping[str, object]) -> Endpoint:
     """Return an endpoint with TLS if it has a file for that, as Podman 5.7 and later do."""
     found = tuple((name, os.path.expanduser(str(path))) for name, path in files.items() if path)
-    if endpoint.path or not found:
+    if endpoint.path or endpoint.ssh or not found:
         return endpoint
     from msgspec.structs import replace
 
     return replace(endpoint, tls=True, tls_files=found)
+
+
+def _with_socket(endpoint: Endpoint, identity: str = "") -> Endpoint:
+    """Return an endpoint with the path of the socket on another machine, which Podman itself reports where the address has none."""
+    if endpoint.ssh is None:
+        return endpoint
+    from msgspec.structs import replace
+
+    address = replace(endpoint.ssh, identity=os.path.expanduser(identity))
+    endpoint = replace(endpoint, ssh=address)
+    if address.path:
+        return endpoint
+    from buildr_backends.http.ssh import output
+
+    path = output(address, "podman", "info", "--format", "{{.Host.RemoteSocket.Path}}")
+    return with_socket(endpoint, path.removeprefix("unix://"))
 
 
 def _connection(name: str) -> _Connection | None:
@@ -105,7 +135,7 @@ def _connections_json(directory: str, name: str) -> _Connection | None:
         label = name or table["Default"]
         entry = table["Connections"][label]
         files = {"ca": entry.get("TLSCA"), "cert": entry.get("TLSCert"), "key": entry.get("TLSKey")}
-        return _Connection(label, str(entry["URI"]), files)
+        return _Connection(label, str(entry["URI"]), files, str(entry.get("Identity") or ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # absent or not what Podman writes: Podman's own command says so better
 
@@ -123,6 +153,6 @@ def _containers_conf(directory: str, name: str) -> _Connection | None:
         label = name or engine["active_service"]
         entry = engine["service_destinations"][label]
         files = {file: entry.get(f"tls_{file}") for file in _TLS_FILES}
-        return _Connection(label, str(entry["uri"]), files)
+        return _Connection(label, str(entry["uri"]), files, str(entry.get("identity") or ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

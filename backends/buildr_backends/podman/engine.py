@@ -120,6 +120,7 @@ def _reach(endpoint: Endpoint, why: str, deadline: float, program: str | None = 
         endpoint=endpoint.url,
         found=why,
         plaintext=endpoint.plaintext,
+        forwards_ports=endpoint.ssh is not None,
         routed=not facts.rootless,
         command="podman",
         # Root's Podman is root's alone; a rootful one whose socket this user may open has images of all who may.
@@ -148,7 +149,7 @@ class Podman(PodmanImages, PodmanContainers, HttpVolumes):
         self._program = program
         if program is not None:
             # Containers outlive the service: one that is killed, or has gone idle, can be started again.
-            client.revive = lambda: podman_service.service(program)
+            client.connections.revive = lambda: podman_service.service(program)
 
     def shows(self, container: str, mount: MountSpec) -> bool:
         """See `buildr.engines.containers.Containers.shows`."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from buildr.errors import (
     ContainerError,
     EngineError,
-    EngineLostError,
     EngineUnavailableError,
     ImageNotFoundError,
 )
 from buildr_backends.http.client import ANSWER_SECONDS
 from buildr_backends.http.request import json_content, tar_content
+from buildr_backends.shared.archives import not_empty
 from buildr_backends.shared.attach import attach as attach_streams
 from buildr_backends.shared.engine import SOON_SECONDS, HttpEngine, found, label_filter
 from buildr_backends.shared.find_image import find_image
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from buildr.engines.streams import Attachment, Execution
 
 _WAIT_SECONDS = 10.0  # between two checks that the engine is still there, while a container runs
-_ARCHIVE_ATTEMPTS, _ARCHIVE_PAUSE = 5, 0.05  # seconds, longer each time
 
 
 class HttpContainers(HttpEngine):
@@ -68,6 +66,9 @@ class HttpContainers(HttpEngine):
             self._client.request("POST", f"/containers/{container}/start").read()
         except EngineError as error:
             raise self._start_error(container, error) from None
+        if (tunnel := self._client.connections.tunnel) is not None:
+            state = self.state(container)
+            tunnel.forward(container, state.ports if state is not None else ())
 
     def state(self, container: str) -> ContainerState | None:
         """See `buildr.engines.containers.Containers.state`."""
@@ -123,6 +124,8 @@ class HttpContainers(HttpEngine):
             # 409: it is being removed already.
             if error.status != 409 or not self._is_being_removed(container):
                 raise
+        if (tunnel := self._client.connections.tunnel) is not None:
+            tunnel.end(container)
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
         """See `buildr.engines.containers.Containers.containers`."""
@@ -144,7 +147,7 @@ class HttpContainers(HttpEngine):
         def ask() -> Iterator[bytes]:
             return self._client.request("GET", path, query=query, seconds=None).chunks()
 
-        return _not_empty(ask(), ask)
+        return not_empty(ask(), ask)
 
     def changed(self, container: str) -> Sequence[str]:
         """See `buildr.engines.containers.Containers.changed`."""
@@ -229,21 +232,3 @@ class HttpContainers(HttpEngine):
 
     def _start_error(self, container: str, error: EngineError) -> ContainerError:
         return start_error(error, self._start_status(container, error))
-
-
-def _not_empty(chunks: Iterator[bytes], ask: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
-    """Yield an archive, and ask again while it is empty.
-
-    Podman 5.8 sends nothing, and no error, of a container that it is just unmounting, since its command has ended.
-    """
-    for attempt in range(1, _ARCHIVE_ATTEMPTS + 1):
-        empty = True
-        for chunk in chunks:
-            empty = False
-            yield chunk
-        if not empty:
-            return
-        if attempt < _ARCHIVE_ATTEMPTS:
-            time.sleep(_ARCHIVE_PAUSE * attempt)
-            chunks = ask()
-    raise EngineLostError("the engine sent no data of an archive")

@@ -13,7 +13,7 @@ from docker.tls import TLSConfig
 
 from buildr.errors import EngineUnavailableError
 from buildr_backends.docker import endpoint as docker_endpoint
-from buildr_backends.http.endpoint import Endpoint, parse_endpoint
+from buildr_backends.http.endpoint import Endpoint, SshAddress, parse_endpoint
 from buildr_backends.podman import endpoint as podman_endpoint
 
 if TYPE_CHECKING:
@@ -101,31 +101,46 @@ def test_addresses_that_are_supported(url: str, endpoint: Endpoint) -> None:
         "npipe:////./pipe/docker_engine",
         "fd://",
         "nonsense",
+        "ssh://",
+        "ssh:///run/x.sock",
+        "ssh://-oProxyCommand=x/run/x.sock",
+        "ssh://-l@host/run/x.sock",
+        "ssh://a b@host",
+        "ssh://host:99999",
+        "ssh://host:/run/x.sock",
+        "ssh://host/run/x.sock:/etc",
+        "ssh://host/a b",
     ],
 )
 def test_unsupported_addresses_are_refused_with_the_supported_ones(url: str) -> None:
     with pytest.raises(EngineUnavailableError, match="cannot be used") as caught:
         parse_endpoint(url)
     assert repr(url) in caught.value.what
-    assert "unix:///path/to/socket and tcp://host:port" in caught.value.hint
+    assert "unix:///path/to/socket, tcp://host:port and ssh://user@host" in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    ("address", "command", "variable"),
+    ("url", "destination", "port", "path"),
     [
-        ("me@host/run/podman/podman.sock", ":/run/podman/podman.sock me@host", "CONTAINER_HOST"),
-        ("core@127.0.0.1:4711/run/user/1/podman.sock", ":/run/user/1/podman.sock -p 4711 core@127.0.0.1", "CONTAINER_HOST"),
-        ("host", ":/var/run/docker.sock host", "DOCKER_HOST"),
-        ("me@host:22", ":/var/run/docker.sock -p 22 me@host", "DOCKER_HOST"),
-        ("", ":/var/run/docker.sock HOST", "DOCKER_HOST"),
+        ("ssh://host", "host", 0, ""),
+        ("ssh://host/", "host", 0, ""),
+        ("ssh://me@host/run/podman/podman.sock", "me@host", 0, "/run/podman/podman.sock"),
+        ("ssh://core@127.0.0.1:4711/run/user/1/p.sock", "core@127.0.0.1", 4711, "/run/user/1/p.sock"),
+        ("ssh://me@example.com@host:22", "me@example.com@host", 22, ""),
+        ("ssh://me@[2001:db8::1]:22/x", "me@2001:db8::1", 22, "/x"),
+        ("ssh://host/x?secure=True", "host", 0, "/x"),
     ],
 )  # fmt: skip
-def test_ssh_is_refused_with_advice(address: str, command: str, variable: str) -> None:
-    with pytest.raises(EngineUnavailableError) as caught:
-        parse_endpoint(f"ssh://{address}")
-    lines = caught.value.hint.splitlines()
-    assert lines[1] == f"Forward the socket first: ssh -nNT -L /tmp/engine.sock{command}"
-    assert lines[2] == f"then set {variable}=unix:///tmp/engine.sock"
+def test_addresses_for_ssh(url: str, destination: str, port: int, path: str) -> None:
+    found = parse_endpoint(url)
+    assert found.ssh == SshAddress(destination=destination, port=port, path=path)
+    assert (found.url, found.path, found.remote, found.plaintext) == (url, "", True, False)
+
+
+def test_a_password_in_an_address_for_ssh_is_refused_and_not_shown() -> None:
+    with pytest.raises(EngineUnavailableError, match="cannot be used") as caught:
+        parse_endpoint("ssh://me:hunter2@host/run/x.sock")
+    assert "hunter2" not in str(caught.value)
 
 
 # Podman -------------------------------------------------------------------------------------------
@@ -162,7 +177,7 @@ CONNECTIONS = {
         "Connections": {
             "main": {"URI": "unix:///main.sock"},
             "other": {"URI": "unix:///other.sock"},
-            "far": {"URI": "ssh://me@host:22/run/podman.sock"},
+            "far": {"URI": "ssh://me@host:22/run/podman.sock", "Identity": "/me/key"},
         },
     }
 }
@@ -190,8 +205,13 @@ def test_a_named_connection_is_used_or_fails(home: Path, monkeypatch: pytest.Mon
     assert found[0].url == "unix:///conf-old.sock"
 
     monkeypatch.setenv("CONTAINER_CONNECTION", "far")
-    with pytest.raises(EngineUnavailableError, match="ssh://"):
-        podman_endpoint.explicit(None)
+    found = podman_endpoint.explicit(None)
+    assert found is not None
+    far = SshAddress(destination="me@host", port=22, path="/run/podman.sock", identity="/me/key")
+    assert found[0].ssh == far
+    named = podman_endpoint.explicit(found[0].url)  # as the watchdog does
+    assert named is not None
+    assert named[0].ssh == far
 
     monkeypatch.setenv("CONTAINER_CONNECTION", "unknown")
     with pytest.raises(EngineUnavailableError, match="no Podman connection 'unknown'") as caught:
@@ -296,13 +316,12 @@ def test_the_connection_of_an_older_podman_is_read(
     assert urls(podman_endpoint.discovered()) == []
 
 
-@pytest.mark.parametrize(
-    "uri", ["ssh://me@host/run/podman.sock", "tcp://", "tcp://host:99999", "nonsense", ""]
-)
-def test_an_unsupported_default_connection_is_skipped(home: Path, uri: str) -> None:
+@pytest.mark.parametrize("uri", ["tcp://", "tcp://host:99999", "nonsense", ""])
+def test_a_default_connection_that_cannot_be_used_is_an_error(home: Path, uri: str) -> None:
     connection = {"Default": "x", "Connections": {"x": {"URI": uri}}}
     write(home / ".config/containers/podman-connections.json", {"Connection": connection})
-    assert urls(podman_endpoint.discovered()) == []
+    with pytest.raises(EngineUnavailableError, match="cannot be used"):
+        podman_endpoint.default_connection()
 
 
 @pytest.mark.parametrize(
@@ -399,8 +418,9 @@ def test_an_unreadable_context_is_an_error(
 def test_a_context_over_ssh_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context(home, "far", {"Host": "ssh://host"})
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
-    with pytest.raises(EngineUnavailableError, match="ssh://host"):
-        docker_endpoint.explicit(None)
+    found = docker_endpoint.explicit(None)
+    assert found is not None
+    assert found[0].ssh == SshAddress(destination="host", path=docker_endpoint.SYSTEM_SOCKET)
 
 
 @pytest.mark.parametrize(

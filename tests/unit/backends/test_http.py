@@ -285,7 +285,7 @@ def test_a_closed_client_keeps_no_connection(serve: Serve) -> None:
     client.request("GET", "/").read()
     client.close()
     assert busy.read() == b"x"
-    assert client._idle == []
+    assert client.connections._idle == []
 
 
 class Stale(Pieces):
@@ -315,7 +315,7 @@ class Stale(Pieces):
 def test_an_idempotent_request_is_retried_on_a_stale_connection(serve: Serve, method: str) -> None:
     server = serve(always(answer()))
     client = server.client()
-    client._idle.append(cast("Connection", Stale(sends=True)))
+    client.connections._idle.append(cast("Connection", Stale(sends=True)))
     with contextlib.closing(client.request(method, "/")) as found:
         assert found.status == 200
     assert server.connections == 1
@@ -327,7 +327,7 @@ def test_a_non_idempotent_request_that_may_have_arrived_is_not_retried(
 ) -> None:
     server = serve(always(answer()))
     client = server.client()
-    client._idle.append(cast("Connection", Stale(sends=True)))
+    client.connections._idle.append(cast("Connection", Stale(sends=True)))
     with pytest.raises(EngineLostError):
         client.request(method, "/")
     assert server.connections == 0
@@ -336,7 +336,7 @@ def test_a_non_idempotent_request_that_may_have_arrived_is_not_retried(
 def test_a_non_idempotent_request_that_was_not_sent_uses_a_new_connection(serve: Serve) -> None:
     server = serve(always(answer()))
     client = server.client()
-    client._idle.append(cast("Connection", Stale(sends=False)))
+    client.connections._idle.append(cast("Connection", Stale(sends=False)))
     client.request("POST", "/build", content=Content(data=iter([b"tar"]))).read()
     assert [request.body for request in server.requests] == [b"tar"]
 
@@ -502,7 +502,7 @@ def test_an_early_refusal_of_a_body_is_read(serve: Serve, said: bytes, *, reused
         client.request("POST", "/build", content=Content(data=body()))
     assert caught.value.status == 400
     assert server.connections == 1
-    assert client._idle == []
+    assert client.connections._idle == []
 
 
 def test_an_engine_that_disappears_during_a_body_is_lost(serve: Serve) -> None:

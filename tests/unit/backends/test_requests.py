@@ -33,7 +33,7 @@ from buildr.errors import (
     ImageNotFoundError,
     NotExecutableError,
 )
-from buildr_backends.shared import containers as shared_containers
+from buildr_backends.shared import archives
 from tests.unit.backends.engines import PREFIX, REAL, engine, reach, with_routes
 from tests.unit.backends.server import (
     always,
@@ -686,7 +686,7 @@ def test_an_empty_archive_is_requested_again(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Podman 5.8 sends one of a container that has just ended."""
-    monkeypatch.setattr(shared_containers, "_ARCHIVE_PAUSE", 0)
+    monkeypatch.setattr(archives, "_ARCHIVE_PAUSE", 0)
     nothing = answer(200, b"")
     backend = engine(name, serve, always(nothing, nothing, answer(200, b"tar")))
     assert b"".join(backend.get_archive(ID, "/a")) == b"tar"

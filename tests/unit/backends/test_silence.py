@@ -44,7 +44,7 @@ def test_a_lost_engine_is_restarted_if_possible(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError):
         client.request("GET", "/")
     with Server(always(answer(body=b"back"))) as server:
-        client.revive = lambda: (tmp_path / "engine.sock").symlink_to(server.path)
+        client.connections.revive = lambda: (tmp_path / "engine.sock").symlink_to(server.path)
         assert client.request("GET", "/").read() == b"back"
         client.close()
 

@@ -70,12 +70,12 @@ def directory_with(tmp_path: Path, **files: str) -> Path:
 def test_both_sides_authenticate_and_reuse_the_connection(serve: Serve) -> None:
     client = client_of(serve, always(answer(200, b"one"), answer_chunked(b"x" * 300_000, b"y")))
     assert client.request("GET", "/_ping").read() == b"one"
-    (kept,) = client._idle
+    (kept,) = client.connections._idle
     assert (
         client.request("POST", "/", content=Content(data=[b"z" * 300_000])).read()
         == b"x" * 300_000 + b"y"
     )
-    assert client._idle == [kept]
+    assert client.connections._idle == [kept]
     client.close()
 
 
