@@ -16,7 +16,7 @@ import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, Set
+    from typing import Iterable, Set, Tuple
 
 _BUFFER = 1 << 16
 _ROUTES = "/proc/net/route"
@@ -39,7 +39,7 @@ def main(port: int) -> None:
     while True:
         connection, (address, *_) = listener.accept()
         if address in allowed:
-            pass_on(connection, target)
+            pass_on(connection, ("127.0.0.1", target))
         else:
             connection.close()
 
@@ -59,18 +59,26 @@ def hosts(routes: Iterable[str]) -> Set[str]:
     return found
 
 
-def pass_on(connection: socket.socket, target: int) -> None:
-    """Connect it to a port of the container, in the background."""
-    try:
-        other = socket.create_connection(("127.0.0.1", target))
-    except OSError:
-        connection.close()
-        return
-    threading.Thread(target=_both_ways, args=(connection, other), daemon=True).start()
+def pass_on(connection: socket.socket, target: Tuple[str, int]) -> None:
+    """Connect it to an address of the container, in the background.
+
+    Raises:
+        RuntimeError: no more threads are allowed.
+    """
+    threading.Thread(target=_both_ways, args=(connection, target), daemon=True).start()
 
 
-def _both_ways(one: socket.socket, other: socket.socket) -> None:
-    with one, other:
+def _both_ways(one: socket.socket, target: Tuple[str, int]) -> None:
+    with one:
+        try:
+            other = socket.create_connection(target)
+        except OSError:
+            return
+        _join(one, other)
+
+
+def _join(one: socket.socket, other: socket.socket) -> None:
+    with other:
         back = threading.Thread(target=_pump, args=(other, one), daemon=True)
         back.start()
         _pump(one, other)

@@ -37,18 +37,16 @@ _FAULTS = {
 # How long to wait for the size of a terminal; it comes within a few hundredths of a second, if at all.
 _SIZE_SECONDS = 0.5
 
-# Names the published TCP ports of the container, separated by commas; the command does not see it.
+# Names the published TCP ports of the container, separated by commas; the command does not see it. The word RELAY among them
+# asks for connections to be passed on to servers that listen on loopback alone.
 PUBLISHED = "BUILDR_PUBLISHED_PORTS"
+RELAY = "relay"
 
 # Asks for a line about the files that are lost with the container: ``always``, or ``success``, where a failed one is kept; likewise.
 NOT_KEPT = "BUILDR_NOT_KEPT"
 
 # The kernel's clock for files lags behind by up to one of its ticks, in seconds.
 _TICK = 0.02
-
-# When to look whether a server listens on one of them on loopback only, in seconds from the last look: a server that
-# starts slowly is seen, too.
-_LOOKS = (0.5, 1, 2, 4, 8, 16)
 
 
 def main(command: list[str]) -> int:
@@ -64,16 +62,17 @@ def main(command: list[str]) -> int:
     # If the parent process ignores it, no child would be reported.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _await_size()
-    ports = {int(port) for port in os.environ.pop(PUBLISHED, "").split(",") if port.isdigit()}
+    published = os.environ.pop(PUBLISHED, "").split(",")
+    ports = {int(port) for port in published if port.isdigit()}
     about_files = os.environ.pop(NOT_KEPT, "")
     since = time.time() - _TICK
     _beside("surroundings").settle()
     child = os.fork()
     if child == 0:
         _become(command)
-    status = _watch(child, waited, ports) if ports else None
-    if status is None:
-        status = _serve(child, waited)
+    if ports:
+        _look_after(ports, relay=RELAY in published)
+    status = _serve(child, waited)
     if status or about_files:
         _remark(status, since if about_files == "always" or not status else None)
     return status
@@ -161,59 +160,28 @@ def _take(number: int, child: int) -> int | None:
     return None
 
 
-def _watch(child: int, waited: set[signal.Signals], ports: set[int]) -> int | None:
-    """Serve while a server starts, and warn once if it is unreachable; return the command's status if it ends."""
-    for seconds in _LOOKS:
-        while True:
-            # A signal starts the wait again: they are few, and the time need not be exact.
-            found = signal.sigtimedwait(waited, seconds)
-            if found is None:
-                break
-            status = _take(found.si_signo, child)
-            if status is not None:
-                return status
-        for port in sorted(_unreachable(ports)):
-            sys.stderr.write(
-                "buildr: port %d is published, but the script listens on the container's loopback address, which is"
-                " unreachable from outside: let it listen on 0.0.0.0\n" % port
-            )
-            sys.stderr.flush()
-            ports.discard(port)
-    return None
+def _look_after(ports: set[int], *, relay: bool) -> None:
+    """Start the process that looks after the published ports; it ends when this one ends.
 
-
-def _unreachable(ports: set[int]) -> set[int]:
-    """Return those of the ports that are listened on at loopback addresses alone."""
-    reached, found = listening()
-    return ports & (found - reached)
-
-
-def listening() -> tuple[set[int], set[int]]:
-    """Return the TCP ports that are listened on at an address that is reachable from outside, and at a loopback one."""
-    reached: set[int] = set()
-    found: set[int] = set()
-    for name in ("tcp", "tcp6"):
-        try:
-            with open("/proc/net/" + name, "rb", buffering=0) as file:
-                lines = file.read(1 << 20).split(b"\n")[1:]
-        except OSError:
-            continue
-        for line in lines:
-            # proc(5): sl, local_address as hexadecimal words in host byte order, rem_address, state, ...
-            fields = line.split()
-            if len(fields) > 3 and fields[3] == b"0A":  # listens
-                address, _, number = fields[1].partition(b":")
-                port = int(number, 16)
-                (found if _is_loopback(address) else reached).add(port)
-    return reached, found
-
-
-def _is_loopback(address: bytes) -> bool:
-    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-    packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
-    if packed == b"\0" * 15 + b"\1":
-        return True  # ::1
-    return packed[:-4] in (b"", b"\0" * 10 + b"\xff\xff") and packed[-4] == 127
+    Args:
+        ports: the ports.
+        relay: whether connections are passed on to servers that listen on loopback alone.
+    """
+    end, ours = os.pipe()
+    if os.fork():
+        os.close(end)
+        return  # what is ours stays open as long as this process is there
+    try:
+        os.close(ours)
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1):
+            os.dup2(null, stream)
+        if relay:
+            _beside("ports").relay(ports, _beside("gate").pass_on, end)
+        else:
+            _beside("ports").report(ports, end)
+    finally:
+        os._exit(0)
 
 
 def _reap(child: int) -> int | None:

@@ -31,6 +31,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         ports: published ports: ``8080``, ``"8080:80"``, ``"127.0.0.1:8080:80/udp"``, ranges, or a dict
             ``{container: host}``.
         public: whether ports without an address are bound to every address of the host, rather than to 127.0.0.1.
+        loopback_relay: whether connections to published ports are passed on to a server that listens on the container's 127.0.0.1 or
+            ``::1`` alone, as many do by default; otherwise a line says that it cannot be reached. TCP only.
         env: environment variables; ``None`` as a value passes on the host's. Also a list, ``["NAME=value", "NAME"]``.
         env_file: files of variables (``.env``), one or a list; ``env`` takes precedence.
         mounts: ``"source:/target[:ro]"``, dicts, or `Mount` objects.
@@ -83,6 +85,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     executor: str | None = None
     ports: Sequence[int | str | Port] | Mapping[Any, int | str | None] = ()
     public: bool = False
+    loopback_relay: bool = True
     env: Mapping[str, str | None] | Sequence[str] = {}
     env_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     mounts: Sequence[str | Mount | Mapping[str, Any]] = ()

@@ -55,6 +55,13 @@ _DECLARED = (
         flags=("--public",),
         help="Publish ports on every address of this machine.",
     ),
+    _local(
+        name="loopback_relay",
+        read=flag,
+        form="switch",
+        flag_set="",
+        confined=True,
+    ),
     _container(
         name="env",
         read=environment,

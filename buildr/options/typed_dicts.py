@@ -70,6 +70,7 @@ class RuntimeDict(_MetaparticleRuntime, total=False):
     executor: str | None
     ports: Sequence[int | str | Port] | Mapping[Any, int | str | None] | None
     public: bool | None
+    loopback_relay: bool | None
     env: Mapping[str, str | None] | Sequence[str] | None
     env_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     mounts: Sequence[str | Mount | Mapping[str, Any]] | None

@@ -33,12 +33,12 @@ _ON_LOOPBACK, _NOWHERE = 2, 3
 _LISTENERS = f"""\
 import sys
 sys.path.insert(0, sys.argv[1])
-import init
-outside, loopback = init.listening()
+import ports
+outside, loopback = ports.listening()
 port = int(sys.argv[2])
 sys.exit(0 if port in outside else {_ON_LOOPBACK} if port in loopback else {_NOWHERE})
 """
-"""A program that runs in the container, with `buildr.guest.init`; its status says where something listens on the port."""
+"""A program that runs in the container, with `buildr.guest.ports`; its status says where something listens on the port."""
 
 Check: TypeAlias = Callable[[bool], bool]
 """Checks whether a condition is met; its argument says whether the guest is still running."""

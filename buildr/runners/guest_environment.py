@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildr.guest.init import PUBLISHED
+from buildr.guest.init import PUBLISHED, RELAY
 from buildr.guest.surroundings import LOCALE, TIME_ZONE
 from buildr.host.time_zone import named, time_zone
 from buildr.layout import GUEST_ROOT
@@ -51,13 +51,14 @@ def guest_environment(runtime: Runtime, directory: str, *, tty: bool) -> dict[st
         found[LOCALE] = " ".join(handed_on)
     if zone is not None and zone.rule is not None:
         found[TIME_ZONE] = zone.rule
-    return found | _published(runtime)
+    return found | published(runtime)
 
 
-def _published(runtime: Runtime) -> dict[str, str]:
-    """Name the published ports for the guest's first process, so that it can warn of unreachable servers."""
+def published(runtime: Runtime) -> dict[str, str]:
+    """Name the published ports for the guest's first process, so that it can look after servers that listen on loopback alone."""
     ports = dict.fromkeys(str(p.container) for p in runtime.ports if p.protocol == "tcp")
-    return {PUBLISHED: ",".join(ports)} if ports else {}
+    relay = (RELAY,) if runtime.loopback_relay else ()
+    return {PUBLISHED: ",".join((*relay, *ports))} if ports else {}
 
 
 def _named(runtime: Runtime, directory: str) -> Mapping[str, str | None]:

@@ -23,6 +23,7 @@ from buildr.guest.init import PUBLISHED
 from buildr.host.files import read_file
 from buildr.layout import APP
 from buildr.runners.container import find_mount, user_of
+from buildr.runners.guest_environment import published
 from buildr.runners.manifest import MARK
 from buildr.runners.protocol import Manifest
 from buildr.runners.quadlet_options import Service, grace, podman_arguments, port_text, volume_text
@@ -171,9 +172,7 @@ def _start_limit(runtime: Runtime) -> list[tuple[str, str]]:
 def _variables(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     runtime = service.runtime
     yield from written_variables(runtime.env, dict(service.secrets), notes)
-    ports = dict.fromkeys(str(port.container) for port in runtime.ports if port.protocol == "tcp")
-    if ports:
-        yield PUBLISHED, ",".join(ports)
+    yield from published(runtime).items()
 
 
 def _files(runtime: Runtime, notes: list[str]) -> Iterator[str]:

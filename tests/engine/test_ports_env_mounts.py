@@ -11,6 +11,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,17 @@ def free_port() -> int:
     return port
 
 
+def answered(port: int) -> bytes:
+    """Return the answer on a port of this host, as soon as there is one."""
+    deadline, pause = time.monotonic() + SECONDS, threading.Event()
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if found := answer(LOOPBACK, port):
+                return found
+        pause.wait(0.05)
+    return b""
+
+
 def answer(address: str, port: int) -> bytes:
     with socket.create_connection((address, port), timeout=SECONDS) as connection:
         return connection.makefile("rb").read()
@@ -179,9 +191,57 @@ def test_a_port_chosen_by_the_engine_is_shown(site: Site) -> None:
         assert answer(LOOPBACK, int(match[1])) == b"hello from the guest"
 
 
-def test_a_server_on_the_loopback_of_the_guest_is_reported(site: Site) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1"])
+def test_a_server_on_the_loopback_of_the_guest_is_reached(site: Site, address: str) -> None:
+    family = "socket.AF_INET6" if ":" in address else "socket.AF_INET"
+    server = SERVE.replace('("", 8080)', f'("{address}", 8080), family={family}')
+    port = free_port()
+    with running(site, server, {"ports": [f"{port}:{PORT}"]}):
+        assert answered(port) == b"hello from the guest"
+
+
+def test_a_server_that_moves_from_loopback_to_all_addresses_finds_its_port_free(site: Site) -> None:
+    server = SERVE.replace(
+        'server = socket.create_server(("", 8080))',
+        """\
+with socket.create_server(("127.0.0.1", 8080)) as first:
+    print("ready", flush=True)
+    first.accept()[0].close()
+while True:
+    try:
+        server = socket.create_server(("", 8080))
+        break
+    except OSError:
+        pass
+""",
+    )
+    port = free_port()
+    with running(site, server, {"ports": [f"{port}:{PORT}"]}):
+        assert answered(port) == b"hello from the guest"
+
+
+def test_waiting_for_a_port_that_is_listened_on_on_loopback_succeeds(
+    engine: Engine, site: Site, name: str
+) -> None:
     server = SERVE.replace('""', '"127.0.0.1"')
-    with running(site, server, {"ports": [f"0:{PORT}"]}) as process:
+    options = {"ports": [f"0:{PORT}"], "name": name, "detach": True, "wait_for": f"port:{PORT}"}
+    done = run(site, server, options)
+    try:
+        assert done.returncode == 0, done.stderr.decode()
+    finally:
+        engine.cli("rm", "--force", "--volumes", name)
+
+
+def test_localhost_has_an_ipv6_address_in_the_guest(site: Site) -> None:
+    code = "import socket; print(socket.create_server(('::1', 0), family=socket.AF_INET6).fileno() > 0)"
+    assert run(site, code).stdout == b"True\n"
+
+
+def test_a_server_on_the_loopback_of_the_guest_is_reported(
+    site: Site,
+) -> None:
+    server = SERVE.replace('""', '"127.0.0.1"')
+    with running(site, server, {"ports": [f"0:{PORT}"], "loopback_relay": False}) as process:
         assert process.stderr is not None
         process.stderr.readline()  # the line with the port that the engine chose
         reported = process.stderr.readline().decode()

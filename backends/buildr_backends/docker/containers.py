@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from buildr import labels
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from buildr.engines.records import EngineInfo, Health
     from buildr.engines.streams import Attachment
     from buildr_backends.http.client import Client
+
+_IPV6 = "/proc/sys/net/ipv6"  # where the kernel has IPv6
 
 
 class DockerContainers(HttpContainers):
@@ -140,7 +143,16 @@ class DockerContainers(HttpContainers):
         return status if status in (126, 127) else None
 
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:
-        return create_body(spec)
+        body = create_body(spec)
+        if (
+            all(network.name != "host" for network in spec.networks)
+            and not self.info.remote
+            and os.path.isdir(_IPV6)
+        ):
+            # As on Podman: without it there is no ::1, which many a server and client takes for "localhost". On the loopback
+            # device alone: on others, neighbours could announce routes.
+            body["HostConfig"]["Sysctls"] = {"net.ipv6.conf.lo.disable_ipv6": "0"}
+        return body
 
 
 def read_wait(answer: Any) -> int:

@@ -76,6 +76,7 @@ SAMPLES = {
         Sample({"80/udp": 8080}, flags=("8080:80/udp",)),
     ],
     "runtime.public": [ON],
+    "runtime.loopback_relay": [Sample(value=False)],
     "runtime.env": [
         Sample({"A": "b=c", "D": ""}, flags=("A=b=c", "D=")),
         Sample(["A=b", "HOST"], flags=("A=b", "HOST")),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OLDEST = (3, 8)
-SMALL = 120 << 10
+SMALL = 124 << 10
 """Bytes: all of the guest part is less."""
 
 
@@ -96,6 +96,7 @@ def test_the_guest_part_has_only_the_needed_modules() -> None:
         "buildr/guest/here.py",
         "buildr/guest/init.py",
         "buildr/guest/loading.py",
+        "buildr/guest/ports.py",
         "buildr/guest/remarks.py",
         "buildr/guest/scalars.py",
         "buildr/guest/shadows.py",

@@ -56,7 +56,7 @@ def test_a_connection_is_forwarded_in_both_directions() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        gate.pass_on(theirs, target.getsockname()[1])
+        gate.pass_on(theirs, target.getsockname())
         ours.sendall(b"hello")
         ours.shutdown(socket.SHUT_WR)
         assert ours.makefile("rb").read() == b"got hello"
@@ -68,6 +68,6 @@ def test_a_missing_target_ends_the_connection() -> None:
     ours, theirs = socket.socketpair()
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    gate.pass_on(theirs, port)
+    gate.pass_on(theirs, ("127.0.0.1", port))
     assert ours.recv(1) == b""
     ours.close()

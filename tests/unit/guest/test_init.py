@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -310,65 +309,15 @@ def test_a_size_set_before_the_wait_is_noticed(
 # Published ports --------------------------------------------------------------------------------------
 
 
-def listening(family: socket.AddressFamily, address: str, port: int = 0) -> socket.socket:
-    try:
-        both = address.startswith("::ffff:")  # an address of IPv4 on a socket of IPv6
-        return socket.create_server((address, port), family=family, dualstack_ipv6=both)
-    except OSError as error:  # of IPv6, which a machine may lack
-        pytest.skip(f"{address}: {error}")
-
-
-@pytest.mark.parametrize(
-    ("family", "address", "unreachable"),
-    [
-        (socket.AF_INET, "127.0.0.1", True),
-        (socket.AF_INET, "127.1.2.3", True),
-        (socket.AF_INET, "0.0.0.0", False),
-        (socket.AF_INET6, "::1", True),
-        (socket.AF_INET6, "::", False),
-        (socket.AF_INET6, "::ffff:127.0.0.1", True),
-    ],
-)
-def test_a_server_on_loopback_only_is_unreachable(
-    family: socket.AddressFamily, address: str, *, unreachable: bool
-) -> None:
-    with listening(family, address) as server:
-        port = server.getsockname()[1]
-        assert init._unreachable({port, 1}) == ({port} if unreachable else set())
-
-
-def test_a_server_on_other_addresses_too_is_reachable() -> None:
-    with listening(socket.AF_INET, "127.0.0.1") as server:
-        port = server.getsockname()[1]
-        with listening(socket.AF_INET, "127.0.0.2", port):
-            assert init._unreachable({port}) == {port}
-        with listening(socket.AF_INET6, "::", port):
-            assert init._unreachable({port}) == set()
-
-
-LISTEN = code(
-    "import socket",
-    "server = socket.create_server(('127.0.0.1', 0))",
-    "print(server.getsockname()[1], flush=True)",
-    "signal.pause()",
-)
-
-
-def test_a_server_that_is_unreachable_from_outside_is_reported_once(tmp_path: Path) -> None:
-    with listening(socket.AF_INET, "127.0.0.1") as known:
-        port = known.getsockname()[1]
-        environ = {init.PUBLISHED: f"1,{port}"}
-        with running("-IS", INIT, *LISTEN, cwd=tmp_path, env=environ) as process:
-            assert process.stderr is not None
-            reported = process.stderr.readline()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(SECONDS) == 128 + signal.SIGTERM
-            assert process.stderr.read() == b""
-    assert reported.startswith(b"buildr: port %d is published, but" % port)
-    assert reported.endswith(b"let it listen on 0.0.0.0\n")
-
-
-def test_a_command_that_ends_before_the_first_check_has_its_status(tmp_path: Path) -> None:
+def test_the_command_does_not_see_the_ports_and_has_its_status(tmp_path: Path) -> None:
     command = code("sys.stdout.write(str('BUILDR_PUBLISHED_PORTS' in os.environ))", "sys.exit(3)")
-    done = under_init(tmp_path, *command, env={init.PUBLISHED: "1"})
-    assert (done.returncode, done.stdout, done.stderr) == (3, b"False", b"")
+    for ports in ("1", "relay,1"):
+        done = under_init(tmp_path, *command, env={init.PUBLISHED: ports})
+        assert (done.returncode, done.stdout, done.stderr) == (3, b"False", b"")
+
+
+def test_without_published_ports_there_is_no_process_beside_the_command(tmp_path: Path) -> None:
+    command = code("print(open(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read())")
+    assert len(under_init(tmp_path, *command).stdout.split()) == 1
+    published = under_init(tmp_path, *command, env={init.PUBLISHED: "relay,1"})
+    assert len(published.stdout.split()) <= 2
