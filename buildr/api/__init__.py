@@ -1,4 +1,4 @@
-"""What a script imports: the decorator, and the errors of its misuse.
+"""The decorator, and the errors for its misuse.
 
 It may import everything below it; only the package itself and `buildr.testing` import it.
 """

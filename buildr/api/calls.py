@@ -1,4 +1,4 @@
-"""The calls of a decorated function: one by one, for many inputs, or later. Each is documented in docs/call-mode.md."""
+"""The call methods of a decorated function: `remote`, `map`, `spawn` and others; see docs/call-mode.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T_co = TypeVar("T_co", covariant=True)
 if TYPE_CHECKING:
 
     class _TakesOne(Protocol[S_contra, T_co]):
-        """A decorated function that one argument is enough for."""
+        """A decorated function that can be called with one argument."""
 
         @property
         def local(self) -> Callable[[S_contra], T_co]: ...
@@ -37,7 +37,7 @@ class Calls(Generic[P, R]):
     """A function that can be called in a container.
 
     Attributes:
-        local: the function itself, which runs here and now.
+        local: the function itself, which runs in this process.
     """
 
     def __init__(self, function: Callable[P, R], decoration: Decoration) -> None:
@@ -45,10 +45,10 @@ class Calls(Generic[P, R]):
         self._decoration = decoration
 
     def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run this function alone in a container, with these arguments; return what it returns.
+        """Run only this function in a container, with these arguments; return its result.
 
-        What would arrive changed is refused: docs/call-mode.md says what can travel. For an ``async def`` it returns
-        a coroutine. Inside a container the function just runs.
+        Values that would arrive changed are refused: docs/call-mode.md says what can travel. For an ``async def`` it
+        returns a coroutine. Inside a container the function just runs.
 
         Raises:
             EntryError: the container could not find the function: it is in no file, or inside another function.
@@ -67,7 +67,7 @@ class Calls(Generic[P, R]):
         return cast("R", begin(callee_of(self.local, self._decoration), args, kwargs))
 
     @overload
-    def map(  # type: ignore[overload-overlap] # an `async def` is a case of the next one, too, and the first match counts
+    def map(  # type: ignore[overload-overlap] # an `async def` matches the next overload, too; the first match counts
         self: _TakesOne[S, Coroutine[Any, Any, T]],
         inputs: Iterable[S],
         /,
@@ -89,7 +89,7 @@ class Calls(Generic[P, R]):
     ) -> Results[T]: ...
 
     @overload
-    def map(  # type: ignore[overload-overlap] # likewise
+    def map(  # type: ignore[overload-overlap] # as above
         self: Calls[..., Coroutine[Any, Any, T]],
         inputs: Iterable[Any],
         second: Iterable[Any],
@@ -121,7 +121,7 @@ class Calls(Generic[P, R]):
         ordered: bool = True,
         return_exceptions: bool = False,
     ) -> Any:
-        """Run this function in a container for each input; give the results in the order of the inputs.
+        """Run this function in a container for each input; return the results in the order of the inputs.
 
         As with the built-in `map`, several inputs give several arguments, and the shortest ends it. Inputs are taken as they
         are needed. The first exception is raised where its result is due and ends the iteration: the other calls are
@@ -149,7 +149,7 @@ class Calls(Generic[P, R]):
         return self._many(zip(inputs, *more, strict=False), manner)
 
     @overload
-    def starmap(  # type: ignore[overload-overlap] # likewise
+    def starmap(  # type: ignore[overload-overlap] # as above
         self: Calls[..., Coroutine[Any, Any, T]],
         inputs: Iterable[Iterable[Any]],
         /,
@@ -179,7 +179,7 @@ class Calls(Generic[P, R]):
         ordered: bool = True,
         return_exceptions: bool = False,
     ) -> Any:
-        """Do as `map` does, with all arguments of a call in one input, as `itertools.starmap` has it."""
+        """Like `map`, but each input is a tuple with all arguments of a call, as for `itertools.starmap`."""
         from buildr.call.callee import Manner
 
         manner = Manner(
@@ -206,10 +206,10 @@ class Calls(Generic[P, R]):
     def spawn(self: Calls[Q, T], /, *args: Q.args, **kwargs: Q.kwargs) -> Future[T]: ...
 
     def spawn(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Begin a call in a container; return a future, whose ``result()`` is what `remote` returns or raises.
+        """Start a call in a container; return a future, whose ``result()`` returns or raises the same as `remote`.
 
-        As many calls run at a time as with `map`; the others wait. The future's ``cancel()`` ends a call that runs, too. Calls that
-        have not ended when the program ends are cancelled.
+        As with `map`, only some calls run at a time; the others wait. The future's ``cancel()`` also ends a running
+        call. Calls that are still running when the program ends are cancelled.
 
         Raises:
             TypeError: the function does not take such arguments.
@@ -225,7 +225,7 @@ class Calls(Generic[P, R]):
         return spawn(callee_of(self.local, self._decoration), args, kwargs)
 
     def executor(self, max_workers: int | None = None) -> Executor:
-        """Return an executor of this function, for libraries that take one; a context manager as others are.
+        """Return an executor of this function, for libraries that accept one; like other executors, it is a context manager.
 
         Its ``submit`` calls this function; with ``call_format="pickle"`` every other one that can be pickled, too.
 

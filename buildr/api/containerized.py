@@ -1,4 +1,4 @@
-"""`Containerized`: what the decorator makes of a function."""
+"""`Containerized`, the type of decorated functions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ T = TypeVar("T")
 class Containerized(Calls[P, R]):
     """A function whose call moves the whole script into a container.
 
-    On the host, calling it builds and runs; the process then ends with the guest's exit status. In the
-    container, calling it just runs the function. `remote` and `map` run this function alone in a container, and its
-    result comes back: docs/call-mode.md.
+    On the host, calling it builds and runs; the process then ends with the guest's exit status. In the container,
+    calling it just runs the function. `remote` and `map` run only this function in a container and return its result:
+    docs/call-mode.md.
 
     Attributes:
-        local: the function itself, which runs here and now.
+        local: the function itself, which runs in this process.
     """
 
     def __init__(self, function: Callable[P, R], decoration: Decoration) -> None:
@@ -35,7 +35,7 @@ class Containerized(Calls[P, R]):
         super().__init__(function, decoration)
 
     def __dir__(self) -> list[str]:
-        """Return the names that a prompt completes: those that are documented."""
+        """Return only the documented names, for completion at a prompt."""
         return [name for name in super().__dir__() if name[0] != "_" or name[:2] == "__"]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -83,7 +83,7 @@ class Containerized(Calls[P, R]):
     ) -> Containerized[Q, T]: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Containerized[..., Any]:
-        """Bind as the callable itself would, so that methods can be decorated, static and class methods too."""
+        """Bind like the callable itself, so that methods can be decorated, including static and class methods."""
         bind = getattr(self.local, "__get__", None)
         bound = self.local if bind is None else bind(instance, owner)
         return self if bound is self.local else Containerized(bound, self._decoration)

@@ -1,4 +1,4 @@
-"""A decorated function's options, and what calling it does: run the whole script, run the function alone, or just call it."""
+"""The options of a decorated function, and the effects of calling it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Decoration:
 
     Args:
         package: the options of the image, each valid by itself.
-        runtime: the options of the run, likewise.
+        runtime: the options of the run, each valid by itself.
         within: replaces the option ``call_timeout``.
         running: the runs and calls of the function that are in progress; shared by all objects for this function.
     """
@@ -87,7 +87,7 @@ def _move(function: Callable[..., Any], decoration: Decoration) -> Any:
 
 
 def callee_of(function: Callable[..., Any], decoration: Decoration) -> Callee:
-    """Return what a call needs to know about a decorated function, which now counts as called."""
+    """Return what a call needs to know about a decorated function; mark the function as called."""
     from buildr.call import Callee
 
     never_called.clear()
@@ -101,7 +101,7 @@ def callee_of(function: Callable[..., Any], decoration: Decoration) -> Callee:
 
 
 def settings_for(decoration: Decoration, entry: Entry) -> Settings:
-    """Return the options that hold for a program: the decorator's with those of all other places."""
+    """Return the effective options of a program: those of the decorator merged with all other places."""
     from buildr.config import settle
     from buildr.config.layers import DECORATOR, Layer
 
@@ -117,13 +117,13 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def is_inside() -> bool:
-    """Whether this is already a container; say so if only indirect evidence shows it."""
+    """Whether this is already a container; print a message if only indirect evidence shows it."""
     found = detect()
     for warning in found.warnings:
         console.warn(warning)
     if found.inside and not found.explicit:
         console.say(
-            f"this is a container already ({found.reason}), so the script runs here;"
+            f"this is already a container ({found.reason}), so the script runs here;"
             " BUILDR_IN_CONTAINER=0 says otherwise"
         )
     return found.inside

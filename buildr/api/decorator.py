@@ -43,7 +43,7 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
     runtime: RuntimeOptions | RuntimeDict | None = None,
     **others: Any,
 ) -> Any:
-    """Let a call of this function run the whole script in a container.
+    """Make a call of this function run the whole script in a container.
 
     ::
 
@@ -55,7 +55,7 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
         function: when used without parentheses.
         package: how the image is built; see `buildr.PackageOptions`.
         runtime: how the container runs; see `buildr.RuntimeOptions`.
-        others: none is accepted; the error says in which of the two groups each belongs.
+        others: not accepted; the error names the group to which each belongs.
 
     Raises:
         OptionError: an option has a wrong name, type or value, or belongs to neither group. When the decorated function is in the script
@@ -68,7 +68,7 @@ def Containerize(  # noqa: N802 - Metaparticle's name, which scripts know
 
             raise misplaced(function, others)
         valid_package, valid_runtime = read_package(package), read_runtime(runtime)
-        # What they lack may be given elsewhere; options that exclude each other here are an error in any case.
+        # Required options may be given elsewhere, but options that exclude each other are always an error.
         complete_package(valid_package, alone=False)
         complete_runtime(valid_runtime)
     except BuildrError as error:
@@ -91,16 +91,16 @@ def _can_be_decorated(given: object) -> bool:
 
 
 def _expect_a_call(function: Callable[..., Any]) -> None:
-    """Have a script that ends without calling anything that it decorates say so."""
+    """Report a script that ends without calling any decorated function."""
     script = sys.modules["__main__"]
 
     def report() -> None:
-        # By then it is another module if a program ran the script, as `runpy` does.
+        # It may be another module by then, if `runpy` or the like runs the script.
         if never_called and sys.modules.get("__main__") is script:
             from buildr.api import missing_call
 
             missing_call.report(never_called)
-            never_called.clear()  # once, though this may have been registered again after a call
+            never_called.clear()  # only once, even if this was registered again after a call
 
     if not never_called:
         import atexit
@@ -110,4 +110,4 @@ def _expect_a_call(function: Callable[..., Any]) -> None:
 
 
 def _caller_module() -> str:
-    return str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - as warnings does it
+    return str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - like the module warnings

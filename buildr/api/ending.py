@@ -1,4 +1,4 @@
-"""How a decorated script ends: with the guest's status, or with that of an error."""
+"""The end of a decorated script, with the guest's status or that of an error."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def fail(error: BuildrError) -> NoReturn:
 
 
 def _leave_without_prompt() -> None:
-    """Let a SystemExit end the process under ``PYTHONINSPECT``, too.
+    """Make a SystemExit end the process even under ``PYTHONINSPECT``.
 
-    Python would print it as an exception and wait for input. That is meant for scripts that fail, and this one ended in
-    its container as intended; `python -i` asks for a prompt in any case.
+    Python would print the exception and open a prompt. That is meant for scripts that fail, and this one ended in its
+    container as intended. `python -i` still opens a prompt.
     """
     previous = sys.excepthook
 
@@ -73,9 +73,9 @@ def _end_with(status: int) -> None:
     import os
 
     def end() -> None:
-        # Exit functions cannot set a status otherwise; the remaining ones run first, as they would have.
+        # Exit functions cannot set the status in another way. Run the remaining ones first.
         atexit.unregister(end)
-        atexit._run_exitfuncs()  # noqa: SLF001 - the documented module has no other way to run them
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way to run them
         _flush()
         os._exit(status)
 

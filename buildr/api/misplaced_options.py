@@ -1,4 +1,4 @@
-"""The error for arguments of the decorator that belong in one of its two groups of options."""
+"""The error for arguments of the decorator that belong in one of its two option groups."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ACCEPTED = "accepted: package={…} for the image, runtime={…} for the run"
 
 
 def misplaced(function: object, others: Mapping[str, object]) -> OptionError:
-    """Return the error of arguments that `buildr.Containerize` does not take.
+    """Return the error for arguments that `buildr.Containerize` does not accept.
 
     Args:
-        function: what was given without a name.
-        others: what was given by another name than those of the groups.
+        function: the positional argument.
+        others: the other named arguments.
     """
     if not others:
         return OptionError(

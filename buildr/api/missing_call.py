@@ -1,6 +1,7 @@
-"""A script whose decorated function is never called: said when the script ends, since nothing else would be seen.
+"""Reports at the end of a script that it never called its decorated function.
 
-Only if that is certain: the script ran to its end, and its text mentions the function only in its definition.
+It does so only if that is certain: the script ran to its end, and its source mentions the function only in its
+definition.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def report(functions: Sequence[Callable[..., object]]) -> None:
-    """Report a decorated function that the script never called, if that cannot have been intended.
+    """Report a decorated function that the script never called, unless that may be intended.
 
     Args:
-        functions: those that the script decorates, at least one; none was called.
+        functions: the decorated functions, at least one, none of which was called.
     """
-    # It ended with an exception, or a prompt follows (`python -i`).
+    # The script ended with an exception, or a prompt follows (`python -i`).
     if hasattr(sys, "last_value") or sys.flags.interactive or detect().inside:
         return
     files = {_file_of(function) for function in functions}
@@ -43,15 +44,15 @@ def report(functions: Sequence[Callable[..., object]]) -> None:
 
 
 def never_named(source: bytes, names: Iterable[str]) -> list[str]:
-    """Return the functions that a script's text mentions only in their definitions.
+    """Return the functions that a script's source mentions only in their definitions.
 
     Args:
-        source: the script's text, in the encoding that it declares.
-        names: of functions that are decorated.
+        source: the source of the script, in its declared encoding.
+        names: the names of the decorated functions.
 
     Raises:
         SyntaxError: it is not valid Python.
-        ValueError: likewise.
+        ValueError: it has a NUL character.
     """
     import ast
 
@@ -67,7 +68,7 @@ def never_named(source: bytes, names: Iterable[str]) -> list[str]:
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and len(node.decorator_list) > 1
         ):
-            named.add(node.name)  # the other decorator may register it
+            named.add(node.name)  # another decorator may register it
     return [name for name in names if name not in named]
 
 

@@ -1,4 +1,4 @@
-"""Tar streams, written and read: headers, sparse files, bounded memory, the same bytes each time.
+"""Writes reproducible tar streams and reads foreign ones, both in bounded memory.
 
-It imports `buildr.context`, whose files it packs, and `buildr.host`.
+It may import `buildr.context`, whose files it packs, and `buildr.host`.
 """

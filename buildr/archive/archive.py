@@ -1,4 +1,4 @@
-"""A scanned directory with made-up files beside it: sent as a tar stream, or file by file where an engine asks for files."""
+"""A scanned directory with generated files beside it, sent as a tar stream or file by file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class Archive(Struct, frozen=True, kw_only=True):
-    """What is sent to a build from the user's own Containerfile. Iterating gives the tar stream."""
+    """The content of a build from the user's own Containerfile. Iterating yields the tar stream."""
 
     tree: Tree
     members: tuple[Member, ...] = ()
-    """Files at the top that are not of the directory, and come before it."""
+    """Generated files at the top, which precede those of the directory."""
     lookout: Lookout | None = None
-    """Looks into all files."""
+    """Searches all files for secrets."""
     on_sent: Callable[[int], None]
     """Called with the size of each piece that is sent, in bytes."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the tar stream; see `buildr.archive.tar.pack`."""
+        """Yield the tar stream; see `buildr.archive.tar.pack`."""
         for chunk in pack([*self.members, self.tree], lookout=self.lookout):
             yield chunk
             self.on_sent(len(chunk))
 
 
 def ahead(members: Iterable[Member], archive: Iterable[bytes]) -> Iterator[bytes]:
-    """Give a tar stream with made-up files before its own."""
+    """Yield a tar stream with generated files before its own members."""
     stream = ArchiveStream(CHUNK_BYTES, owner=0)
     for member in members:
         yield from stream.member(member)

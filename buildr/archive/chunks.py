@@ -1,4 +1,4 @@
-"""A stream of chunks: closed at the end, or as the file object that `tarfile` reads from."""
+"""Streams of chunks: closing their source, and reading them like a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def closing(chunks: Iterable[bytes]) -> Iterator[Iterable[bytes]]:
-    """Close the source of the chunks at the end, if it can be closed, as a generator with more of them can."""
+    """Close the source of the chunks at the end of the block, if it can be closed, as a generator can."""
     try:
         yield chunks
     finally:
@@ -27,7 +27,7 @@ class ChunkReader:
         self._left = b""
 
     def read(self, size: int) -> bytes:
-        """Return as many bytes as are asked for, fewer at the end."""
+        """Return the requested number of bytes, fewer at the end."""
         parts = [self._left]
         length = len(self._left)
         while length < size and (chunk := next(self._chunks, None)) is not None:
@@ -38,6 +38,6 @@ class ChunkReader:
         return joined[:size]
 
     def close(self) -> None:
-        """Close the source of the chunks, if it can be closed, as a generator with more of them can."""
+        """Close the source of the chunks, if it can be closed."""
         if close := getattr(self._chunks, "close", None):
             close()

@@ -1,4 +1,4 @@
-"""The files of an archive one by one, for an engine that asks only for those that it does not have yet."""
+"""The files of an archive one by one, for an engine that requests only missing ones."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CHUNK_BYTES = 32 << 10
 
 
 class ArchiveFile(Struct, frozen=True, kw_only=True):
-    """What an archive's tar stream would hold at one path."""
+    """One entry of an archive."""
 
     path: str
     kind: Literal["file", "dir", "symlink"]
     mode: int
     """Permission bits."""
     size: int = 0
-    """Bytes of a file."""
+    """The size of a file, in bytes."""
     time: int = MTIME
-    """Of the last change, in seconds since the epoch."""
+    """The time of the last change, in seconds since the epoch."""
     link: str = ""
     """The target of a symbolic link; for a hard link, the path of the file's first name."""
     read: Callable[[], Iterator[bytes]] = lambda: iter(())
@@ -43,7 +43,7 @@ class ArchiveFiles:
     """The files of an archive, as long as its directory is open.
 
     Args:
-        archive: has a tree without a prefix, which keeps the modes of its files.
+        archive: an archive whose tree has no prefix and keeps the modes of its files.
 
     Raises:
         ContextError: the directory cannot be opened.
@@ -58,7 +58,7 @@ class ArchiveFiles:
         self._reader.close()
 
     def member(self, path: str) -> list[ArchiveFile]:
-        """Return the made-up file at a path at the top, and nothing where there is none."""
+        """Return the generated file at a top-level path, or ``None``."""
         return [
             ArchiveFile(
                 path=member.path,
@@ -73,13 +73,13 @@ class ArchiveFiles:
         ]
 
     def tree(self) -> list[ArchiveFile]:
-        """Return the files of the directory, depth first, with the names in the order of their bytes."""
+        """Yield the files of the directory, depth first, sorted by the bytes of their names."""
         entries = sorted(
             self._archive.tree.entries,
             key=lambda entry: os.fsencode(entry.path).replace(b"/", b"\0"),
         )
         contents = {entry.path: entry for entry in entries if entry.kind == "file"}
-        first: dict[str, str] = {}  # of a file with several names, the first in this order
+        first: dict[str, str] = {}  # the first name of a hard link in this order
         files = []
         for entry in entries:
             if entry.kind == "dir":

@@ -1,4 +1,4 @@
-"""The headers of a tar stream: ustar blocks, and PAX records for what does not fit in one.
+"""The headers of a tar stream: ustar blocks, and PAX records for values that do not fit in one.
 
 POSIX.1-2001, "pax": https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html
 """
@@ -32,7 +32,8 @@ _EXTENDED: Final = b"x"
 MTIME: Final = 315_619_200
 """1980-01-02T00:00:00Z, in seconds since the epoch: the time of folders, links and empty files in an archive.
 
-No earlier, since a zip file (a wheel that is built in the image, say) can hold nothing before 1980, whatever the time zone.
+It is not earlier, since a zip file (such as a wheel that is built in the image) cannot hold times before 1980 in any
+time zone.
 """
 _TIMES: Final = 1 << 29  # two seconds apart, as zip files count; the last is in January 2014
 
@@ -50,12 +51,12 @@ _CONSTANT_SUM: Final = sum(_GROUP) + sum(_BLANK_SUM) + sum(_TAIL)
 def content_time(digest: bytes) -> int:
     """Return the time of a file with this content, in seconds since the epoch.
 
-    The same content has the same time on every host, so the same files give the same layer. Another content has another
-    time (except one pair in 2**29), so a cache that knows a file by its time and size, such as Python's bytecode,
-    notices an edit. All of them are after 1980, which zip files need, and past, whatever the clock of a machine says.
+    The same content has the same time on every host, so the same files give the same layer. Different contents have
+    different times (except one pair in 2**29), so a cache keyed by time and size, such as Python's bytecode, notices an
+    edit. All times are after 1980, as zip files need, and in the past.
 
     Args:
-        digest: of the content; empty for an empty file.
+        digest: the digest of the content; empty for an empty file.
     """
     return MTIME + 2 * (int.from_bytes(digest[:4], "big") % _TIMES)
 
@@ -70,13 +71,13 @@ def header(  # noqa: PLR0913 - the fields of a header; a record of them costs ti
     owner: int = 0,
     time: int = MTIME,
 ) -> bytes:
-    """Write the header of one member, with an extended one before it where that is needed.
+    """Return the header of one member, preceded by an extended one if necessary.
 
     Args:
-        name: as in the archive; a folder's ends with ``/``.
+        name: the name in the archive; that of a folder ends with ``/``.
         kind: one of the constants of this module.
         mode: permission bits, 0 to 0o7777.
-        size: bytes that follow, without padding.
+        size: the number of bytes that follow, without padding.
         link: target of a link.
         owner: uid, 0 to 0o7777777; the group is 0.
         time: of the last change, in seconds since the epoch.
@@ -99,7 +100,7 @@ def sparse_header(
     owner: int = 0,
     time: int = MTIME,
 ) -> bytes:
-    """Write the header of a sparse file, whose own name and size are among its PAX records.
+    """Return the header of a sparse file, whose own name and size are among its PAX records.
 
     Args:
         name: for readers that do not support sparse files.
@@ -118,18 +119,18 @@ def sparse_header(
 
 
 def header_size(name: bytes, *, size: int = 0, link: bytes = b"") -> int:
-    """Return how many bytes `header` writes."""
+    """Return the length of what `header` returns."""
     extended = _what_extends(name, size, link)
     return BLOCK + (len(_extended(extended)) if extended else 0)
 
 
 def padding(size: int) -> bytes:
-    """Give the zeros that fill ``size`` bytes up to a whole block."""
+    """Return the zeros that fill ``size`` bytes up to a whole block."""
     return _ZEROS[: -size % BLOCK]
 
 
 def _what_extends(name: bytes, size: int, link: bytes) -> dict[bytes, bytes]:
-    """Return the PAX records that a header needs beside its block; few do."""
+    """Return the PAX records that a header needs beside its block, usually none."""
     extended: dict[bytes, bytes] = {}
     if len(name) > _MOST_NAME or not name.isascii():
         extended[b"path"] = name
@@ -141,7 +142,7 @@ def _what_extends(name: bytes, size: int, link: bytes) -> dict[bytes, bytes]:
 
 
 def _extended(records: dict[bytes, bytes]) -> bytes:
-    # Values are UTF-8 unless this says otherwise; it has to come before them.
+    # Values are UTF-8 unless this record, which has to precede them, says otherwise.
     head = b"" if all(map(_is_utf8, records.values())) else _record(b"hdrcharset", b"BINARY")
     data = head + b"".join(_record(key, value) for key, value in records.items())
     plain = _ustar(b"././@PaxHeader", _EXTENDED, 0o644, len(data), b"")

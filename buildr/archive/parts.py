@@ -1,4 +1,4 @@
-"""What goes into an archive: a scanned directory, a generated file, a file from anywhere."""
+"""The parts of an archive: scanned directories, generated files, and single files from anywhere."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     """A scanned directory, or some of its entries.
 
     Attributes:
-        entries: from a scan, a folder before what is in it.
+        entries: the entries of a scan; folders precede their contents.
         root: the directory that was scanned.
-        prefix: the folder of the archive that they go into; empty for its top.
-        mode: permission bits for every file; folders get them too, with the right to enter where there is
-            one to read. None keeps those of the files, normalised.
-        contents: digests of files by their paths, as `buildr.context.digest.ContentReader` gives them. What is sent of
-            these files has that content, or is an error: they may have changed since they were scanned.
-        pinned: contents that are sent in place of those on the disk, by the files' paths.
+        prefix: the destination folder in the archive; empty for its top.
+        mode: permission bits for every file; folders get them too, plus execute bits for those who can read. None keeps
+            the bits of the files, normalized.
+        contents: digests of files by path, as returned by `buildr.context.digest.ContentReader`. If the content of such
+            a file has changed since the scan, sending it is an error.
+        pinned: contents, by path, that are sent instead of those on the disk.
     """
 
     entries: Iterable[Entry]
@@ -47,11 +47,11 @@ class Copy(msgspec.Struct, frozen=True, kw_only=True):
     """One regular file from anywhere.
 
     Attributes:
-        path: in the archive.
-        source: the file; not followed if it is a link, so the caller resolves it and judges where it leads.
-        mode: permission bits, taken as they are; None for those of the file, normalised.
-        size: how much of it is sent, in bytes; None: all that it has then.
-        content: the digest of what is sent, as in `Tree`; empty: anything.
+        path: the path in the archive.
+        source: the file; links are not followed, so the caller resolves and checks them.
+        mode: permission bits; None for those of the file, normalized.
+        size: how many bytes are sent; None: the whole file.
+        content: the digest of the content, as in `Tree`; empty: any content.
     """
 
     path: str

@@ -1,7 +1,7 @@
-"""Read a tar archive that somebody else wrote: as a stream, in bounded memory, and nothing but plain tar.
+"""Reads foreign tar archives as a stream, in bounded memory; only plain tar is accepted.
 
-POSIX.1-2001 with its extended headers ("pax"), and GNU's long names. tarfile reads extended headers of any length into
-memory, keeps every member, fills the holes of sparse files, and takes what is compressed for an archive, too.
+POSIX.1-2001 with its extended headers ("pax"), and GNU's long names. tarfile, in contrast, reads extended headers of
+any length into memory, keeps every member, fills the holes of sparse files, and accepts compressed archives.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class Found(Struct, frozen=True, kw_only=True):
     """One member of an archive."""
 
     path: str
-    """As in the archive, without ``./`` and ``/`` at its beginning; bytes that are not UTF-8 as surrogates."""
+    """The path without a leading ``./`` or ``/``; bytes that are not UTF-8 are surrogates."""
     kind: bytes
     """The type flag; ``0`` for every regular file."""
     size: int
     """Bytes that follow."""
     link: str = ""
     mode: int = 0
-    """Permission bits, and those above them."""
+    """Permission bits, including set-uid, set-gid and sticky."""
     mtime_ns: int = 0
     """Nanoseconds since the epoch; 0 if unknown."""
     sparse: bool = False
-    """Whether it is a file with holes, and what follows is not its content."""
+    """Whether it is a sparse file, so that the following data is not its content."""
 
     @property
     def is_file(self) -> bool:
@@ -56,16 +56,16 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class TarReader:
-    """The members of an archive, one after the other; an iterator.
+    """An iterator over the members of an archive.
 
     Args:
-        chunks: the archive, cut anywhere.
+        chunks: the bytes of the archive in arbitrary pieces.
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
         self._held = memoryview(b"")
-        self._left = 0  # bytes of the member's content that have not been read
+        self._left = 0  # unread bytes of the member's content
         self._padding = 0
         self._ended = False
 
@@ -73,23 +73,23 @@ class TarReader:
         """Yield the members.
 
         Raises:
-            ArchiveError: see there; also where an end is followed by something else.
+            ArchiveError: the archive is invalid, or data follows its end.
         """
         while not self._ended:
             if (found := self._next()) is not None:
                 yield found
 
     def content(self) -> Iterator[bytes]:
-        """Yield the rest of the content of the member that was yielded last.
+        """Yield the remaining content of the last yielded member.
 
         Raises:
-            ArchiveError: it broke off.
+            ArchiveError: the archive ends early.
         """
         while self._left:
             yield bytes(self._piece())
 
     def read(self, most: int) -> bytes | None:
-        """Return the content of the member that was yielded last; ``None`` where it has more than ``most`` bytes."""
+        """Return the content of the last yielded member; ``None`` if it has more than ``most`` bytes."""
         return None if self._left > most else b"".join(self.content())
 
     def _next(self) -> Found | None:
@@ -110,7 +110,7 @@ class TarReader:
             data = b"".join(self.content())
             if kind == _LOCAL:
                 records.update(_records(data))
-            elif kind != _GLOBAL:  # global headers set nothing that is read here
+            elif kind != _GLOBAL:  # global headers do not matter here
                 records[b"path" if kind == _LONG_NAME else b"linkpath"] = data.rstrip(b"\0")
         raise ArchiveError("a member has too many extended headers")
 
@@ -133,10 +133,10 @@ class TarReader:
         )
 
     def _block(self) -> bytes | None:
-        """Return the next header; ``None`` at the end of the archive, behind which only zeros may stand."""
+        """Return the next header; ``None`` at the end of the archive, which only zeros may follow."""
         block = self._exactly(BLOCK)
         if not block:
-            return None  # without the two blocks of zeros, as some write it
+            return None  # some writers omit the two blocks of zeros
         if block == _ZEROS:
             while piece := self._some(1 << 30):
                 if any(piece):
@@ -159,7 +159,7 @@ class TarReader:
         return b"".join(parts)
 
     def _some(self, most: int) -> memoryview:
-        """Return the next bytes, at most so many; none at the end."""
+        """Return at most this many of the next bytes; none at the end."""
         while not self._held:
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -185,7 +185,7 @@ class TarReader:
 
 def _path(block: bytes) -> bytes:
     name, prefix = _field(block[:100]), _field(block[345:500])
-    # GNU's own format has other things in the place of the prefix.
+    # GNU's format has other fields in place of the prefix.
     return b"/".join((prefix, name)) if prefix and block[257:263] == b"ustar\0" else name
 
 
@@ -205,7 +205,7 @@ def _mtime_ns(block: bytes, records: dict[bytes, bytes]) -> int:
 
 
 def _number_or_0(field: bytes) -> int:
-    """Read a number on which nothing else depends; 0 if it is malformed, such as a time before 1970."""
+    """Read an unimportant number; 0 if it is malformed, such as a time before 1970."""
     try:
         return _number(field)
     except ArchiveError:
@@ -213,7 +213,7 @@ def _number_or_0(field: bytes) -> int:
 
 
 def _number(field: bytes) -> int:
-    """Read a number: in octal digits, or where these are too few, in GNU's base 256."""
+    """Read a number in octal digits or in GNU's base-256 encoding."""
     if field[0] == 0x80:
         number = int.from_bytes(field[1:], "big")
     else:

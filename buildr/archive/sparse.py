@@ -11,11 +11,11 @@ from buildr.archive.header import padding
 from buildr.context.sparse import Extent
 
 SPARSE_NAME: Final = b"GNUSparseFile.0"
-"""The name of all sparse files to readers that do not support them; the others take the name from a record."""
+"""The name of all sparse files for readers that do not support them; other readers use the name in a record."""
 
 
 def sparse_map(extents: list[Extent], size: int) -> bytes:
-    """Write the list of extents that comes before the data; an empty one at the end gives the size."""
+    """Return the list of extents that precedes the data; an empty one at the end marks the size."""
     if not extents or extents[-1].offset + extents[-1].length < size:
         extents = [*extents, Extent(size, 0)]
     numbers = [len(extents), *(number for extent in extents for number in extent)]

@@ -1,6 +1,6 @@
-"""An archive while it is written: headers and contents, passed on in chunks.
+"""An archive being written: headers and contents, returned in chunks.
 
-Longer than 250 lines: one stream, whose buffer its parts share.
+Longer than 250 lines: all parts share the buffer of one stream.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ if TYPE_CHECKING:
     from buildr.context.lookout import Lookout
 
 CHUNK_BYTES: Final = 256 * 1024
-"""Size of the chunks that a stream comes in; a small file and its header may make one larger by a quarter."""
-# A smaller saving is not worth the longer header; files below it are read in one piece.
+"""The size of a stream's chunks; a small file and its header may make one larger by a quarter."""
+# A smaller saving is not worth the longer header. Smaller files are read in one piece.
 _HOLES_BYTES: Final = 64 * 1024
 _FOLDER_MODE: Final = 0o755
 _TREE_MODE: Final = 0o775
 
 
 class _Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A regular file that is open."""
+    """An open regular file."""
 
     file: int
     path: str
     """For errors."""
     status: os.stat_result
     size: int
-    """How many bytes of it are sent."""
+    """How many of its bytes are sent."""
 
 
 class ArchiveStream:
-    """What was written and not yet passed on."""
+    """Collects what is written until it is taken."""
 
     def __init__(
         self, chunk_bytes: int, owner: int, *, holes: bool = True, lookout: Lookout | None = None
@@ -63,7 +63,7 @@ class ArchiveStream:
         self._lookout = lookout
         self._chunk = chunk_bytes
         self._owner = owner
-        self._holes = holes  # whether those of sparse files are left out
+        self._holes = holes  # whether holes of sparse files are left out
         self._held: list[bytes] = []
         self._size = 0
         self._folders = {""}
@@ -87,14 +87,14 @@ class ArchiveStream:
         self.put(header(name, kind, mode=mode, size=size, link=link, owner=self._owner, time=time))
 
     def take(self) -> bytes:
-        """Return what was written since the last call."""
+        """Return what has been written since the last call."""
         data = b"".join(self._held)
         self._held.clear()
         self._size = 0
         return data
 
     def tree(self, part: Tree) -> Iterator[bytes]:
-        """Write a directory; yield what is large enough to be passed on."""
+        """Write a directory; yield chunks."""
         prefix = part.prefix.rstrip("/")
         if prefix:
             self._parents(prefix)
@@ -120,20 +120,20 @@ class ArchiveStream:
                     hard = entry.kind == "hardlink"
                     target = os.fsencode(prefix + entry.target if hard else entry.target)
                     kind = HARDLINK if hard else SYMLINK
-                    # Engines give the time of a hard link to the file that it names.
+                    # Engines apply the time of a hard link to its target.
                     time = content_time(part.contents.get(entry.target, b"")) if hard else MTIME
                     self.put_header(os.fsencode(path), kind, mode=mode, link=target, time=time)
                 if self._size >= self._chunk:
                     yield self.take()
 
     def member(self, part: Member) -> Iterator[bytes]:
-        """Write a generated file, likewise."""
+        """Write a generated file; yield chunks."""
         self._look(part.path, part.data)
         self._parents(_checked(part.path))
         yield from self._held_file(os.fsencode(part.path), part.mode, part.data)
 
     def copy(self, part: Copy) -> Iterator[bytes]:
-        """Write one regular file, likewise."""
+        """Write one regular file; yield chunks."""
         self._parents(_checked(part.path))
         source = os.fspath(part.source)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

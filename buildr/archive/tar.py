@@ -1,7 +1,7 @@
-"""Write the tar stream that an engine builds from: no temporary file, bounded memory, the same bytes each time.
+"""Writes the tar stream for a build: reproducible, in bounded memory, and without a temporary file.
 
-Everything belongs to one uid and gid 0 without names, and a file's time is made of its content
-(`buildr.archive.header.content_time`), so that the same files give the same stream on every host.
+Everything belongs to one uid and to gid 0, without names, and a file's time depends on its content
+(`buildr.archive.header.content_time`). So the same files give the same stream on every host.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def pack(
     chunk_bytes: int = CHUNK_BYTES,
     lookout: Lookout | None = None,
 ) -> Iterator[bytes]:
-    """Give the archive of ``parts``, in their order, as a stream.
+    """Yield the archive of ``parts``, in their order, as a stream.
 
-    Folders that a prefix or a member's path needs are added with mode 0755 (the last one of a prefix: 0775),
-    so that no engine has to invent them, each in its own way. Files are read while the stream is consumed.
+    Parents of a prefix or a member are added with mode 0755 (the last folder of a prefix: 0775); otherwise each engine
+    would create them in its own way. Files are read while the stream is consumed.
 
     Args:
         parts: what goes in.
-        owner: uid that everything belongs to, with gid 0.
-        chunk_bytes: about how large a chunk is.
-        lookout: looks into all files.
+        owner: the uid of all entries, with gid 0.
+        chunk_bytes: the approximate size of a chunk.
+        lookout: searches all files for secrets.
 
     Raises:
         ContextError: a file cannot be read, is no longer the one that was scanned, or contains what the lookout looks for.
@@ -65,13 +65,13 @@ def pack_tree(
     chunk_bytes: int = CHUNK_BYTES,
     lookout: Lookout | None = None,
 ) -> Iterator[bytes]:
-    """Give the archive of one tree as a stream whose length `tree_size` tells: holes of files are written out.
+    """Yield the archive of one tree as a stream of the length `tree_size`; holes of files are written as zeros.
 
     Args:
         tree: what goes in.
-        owner: uid that everything belongs to, with gid 0.
-        chunk_bytes: about how large a chunk is.
-        lookout: looks into all files.
+        owner: the uid of all entries, with gid 0.
+        chunk_bytes: the approximate size of a chunk.
+        lookout: searches all files for secrets.
 
     Raises:
         ContextError: a file cannot be read, is no longer the one that was scanned, or contains what the lookout looks for.
@@ -85,16 +85,16 @@ def pack_tree(
 def tree_size(tree: Tree) -> int:
     """Return how many bytes `pack_tree` yields, without opening any file."""
     stream = _Measure()
-    for _ in stream.tree(replace(tree, pinned={})):  # the entries have the sizes of what is held
+    for _ in stream.tree(replace(tree, pinned={})):  # entries have the sizes of pinned contents
         pass
     return stream.total + 2 * BLOCK
 
 
 class _Measure(ArchiveStream):
-    """The lengths of what would be written; no file is opened.
+    """Measures what would be written, without opening files.
 
     Attributes:
-        total: bytes so far.
+        total: the number of bytes so far.
     """
 
     def __init__(self) -> None:
@@ -104,12 +104,12 @@ class _Measure(ArchiveStream):
     def put_header(
         self,
         name: bytes,
-        kind: bytes,  # noqa: ARG002 - of all kinds the same
+        kind: bytes,  # noqa: ARG002 - does not affect the length
         *,
-        mode: int,  # noqa: ARG002 - likewise
+        mode: int,  # noqa: ARG002 - does not affect the length
         size: int = 0,
         link: bytes = b"",
-        time: int = MTIME,  # noqa: ARG002 - likewise
+        time: int = MTIME,  # noqa: ARG002 - does not affect the length
     ) -> None:
         self.total += header_size(name, size=size, link=link)
 

@@ -1,7 +1,8 @@
-"""Call mode: one function runs in a container, with arguments of the caller's, and its result comes back.
+"""Call mode: run one function in a container, with the caller's arguments, and return its result.
 
-`target` finds the function, `session` the engine and the image, `invocation` is one call, `map` many of them, `result` reads the
-outcome; the guest's side is `buildr.guest.call` and `buildr.guest.transfer`. It may import `buildr.runners` and what is below it.
+`target` finds the function, `session` the engine and the image; `invocation` is one call, `map` many calls; `result`
+reads the outcome. The guest's side is `buildr.guest.call` and `buildr.guest.transfer`. It may import `buildr.runners`
+and everything below.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def call(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Call a function in a container; return what it returns.
+    """Call a function in a container; return its result.
 
     Args:
         callee: the function.
@@ -35,13 +36,13 @@ def call(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> An
         try:
             one.start()
             return one.result()
-        except BaseException:  # a signal's may come anywhere between
+        except BaseException:  # a signal handler may raise anywhere in between
             one.finish()
             raise
 
 
 async def call_async(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Call a coroutine function in a container, as `call` does; other tasks go on meanwhile."""
+    """Call a coroutine function in a container, as `call` does, without blocking other tasks."""
     import asyncio
 
     session = Session(callee)

@@ -1,4 +1,4 @@
-"""What is called: a decorated function, and how its options are found."""
+"""The callee: a decorated function, and how to find its options."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Cancelled(Protocol):
-    """What can be cancelled."""
+    """An object that can be cancelled."""
 
     def request_cancel(self) -> None:
-        """Ask for the end."""
+        """Request the end."""
 
 
 class Callee(Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class Callee(Struct, frozen=True, kw_only=True):
     function: Any
     """The function itself; a bound method stays bound."""
     settle: Callable[[Entry], Settings]
-    """Returns the options that hold for a program."""
+    """Returns the effective options of a program."""
     named: bool
     """Whether the decorator names a context."""
     within: tuple[float | None] | None
@@ -36,7 +36,7 @@ class Callee(Struct, frozen=True, kw_only=True):
     """The calls in progress."""
 
     def settings(self, entry: Entry) -> Settings:
-        """Return the options that hold for a call.
+        """Return the effective options of a call.
 
         Raises:
             OptionError: one of them is not valid.
@@ -48,11 +48,11 @@ class Callee(Struct, frozen=True, kw_only=True):
 
 
 class Manner(Struct, frozen=True, kw_only=True):
-    """How many inputs are worked through."""
+    """How many inputs are processed."""
 
     concurrency: int | None = None
-    """How many calls run at a time; ``None``: as many as the options and the CPUs allow."""
+    """The number of concurrent calls; ``None``: as many as the options and the CPUs allow."""
     ordered: bool = True
-    """Whether results come in the order of the inputs, not as they are there."""
+    """Whether results are in the order of the inputs, not in that of completion."""
     return_exceptions: bool = False
-    """Whether what a call raises is its result, in place of the end of all."""
+    """Whether exceptions are returned as results instead of ending the map."""

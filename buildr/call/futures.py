@@ -1,4 +1,4 @@
-"""Calls that are begun now, and whose results are due later: ``spawn``, and the executor of a function."""
+"""Calls in the background: ``spawn``, and the executor of a function."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["CallExecutor", "CallFuture", "spawn"]
 
 
 class CallFuture(concurrent.futures.Future[Any]):
-    """The result of a call. Unlike those of other pools it can be cancelled while it runs.
+    """The future of a call. Unlike futures of other pools, it can be cancelled while the call runs.
 
     Args:
         call: the call, not yet started.
-        when_over: called when it has ended, before its result is there.
+        when_over: called at the end, before the result is set.
     """
 
     def __init__(self, call: Call, when_over: Callable[[], None]) -> None:
@@ -35,10 +35,10 @@ class CallFuture(concurrent.futures.Future[Any]):
         call.on_end(self._settle)
 
     def cancel(self) -> bool:
-        """Cancel the call, also one that runs: its worker gets SIGINT and, after the grace, SIGKILL.
+        """Cancel the call, even a running one: its worker gets SIGINT and, after the grace period, SIGKILL.
 
         Returns:
-            Whether it will have been cancelled; `result` raises `concurrent.futures.CancelledError` then.
+            Whether it is cancelled; then `result` raises `concurrent.futures.CancelledError`.
         """
         if self.done():
             return self.cancelled()
@@ -47,7 +47,7 @@ class CallFuture(concurrent.futures.Future[Any]):
         return True
 
     def _settle(self) -> None:
-        with contextlib.suppress(Exception):  # what could not be released is not the call's
+        with contextlib.suppress(Exception):  # a failed release is not an error of the call
             self._when_over()
         try:
             value = self._call.result()
@@ -57,7 +57,7 @@ class CallFuture(concurrent.futures.Future[Any]):
                 self.set_running_or_notify_cancel()
             else:
                 self.set_exception(error)
-        except BaseException as error:  # noqa: BLE001 - raised where the result is due
+        except BaseException as error:  # noqa: BLE001 - raised by `result`
             self.set_exception(error)
         else:
             self.set_result(value)
@@ -86,12 +86,12 @@ def spawn(callee: Callee, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> C
 class CallExecutor(concurrent.futures.Executor):
     """An executor whose workers are containers of a function.
 
-    It calls this function; and with ``call_format="pickle"`` every other one that can be pickled, which the container has to
-    be able to import.
+    It calls this function; with ``call_format="pickle"`` also others that can be pickled and that the container can
+    import.
 
     Args:
         callee: the function.
-        names: what stands for it: itself, and its ``local``.
+        names: the objects that stand for it: itself and its ``local``.
         max_workers: how many calls run at a time; ``None``: as many as the options and the CPUs allow.
     """
 
@@ -118,7 +118,7 @@ class CallExecutor(concurrent.futures.Executor):
             call = self._session.new_other(fn, args, kwargs)
         else:
             raise TransferError(
-                f"the executor of {self._session.target.name} calls that function alone, not {fn!r}",
+                f"the executor of {self._session.target.name} calls only that function, not {fn!r}",
                 hint='With call_format="pickle" in runtime it calls others, too; docs/call-mode.md says why that is dangerous.',
             )
         future = CallFuture(call, lambda: None)
@@ -128,7 +128,7 @@ class CallExecutor(concurrent.futures.Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT002 - the signature of Executor
-        """Take no more calls; see `concurrent.futures.Executor.shutdown`. The workers stay for other calls, as long as they may."""
+        """Accept no more calls; see `concurrent.futures.Executor.shutdown`. Workers stay for other calls."""
         if self._is_down:
             return
         self._is_down = True

@@ -1,4 +1,4 @@
-"""What the report of an exception does not show: values of variables that hold secrets, and logins in URLs."""
+"""Hides secrets in the report of an exception: values of secret variables, and logins in URLs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["hider"]
 
 _HIDDEN: Final = "****"
-_COMMON: Final = re.compile(r"[a-z]{0,7}|[0-9]{0,3}")  # "true" and "local" stand anywhere
+_COMMON: Final = re.compile(r"[a-z]{0,7}|[0-9]{0,3}")  # short values such as "true" occur anywhere
 
 
 def hider(runtime: Runtime, directory: str) -> Callable[[Any], Any]:
@@ -29,7 +29,7 @@ def hider(runtime: Runtime, directory: str) -> Callable[[Any], Any]:
 
     Args:
         runtime: the options, with the variables.
-        directory: the one that relative paths of env files start at.
+        directory: the directory of relative paths of env files.
     """
     found = {word for word in _words(runtime, directory) if not _COMMON.fullmatch(word)}
     words = re.compile("|".join(map(_pattern, sorted(found, key=len, reverse=True))))
@@ -48,7 +48,7 @@ def hider(runtime: Runtime, directory: str) -> Callable[[Any], Any]:
 
 def _words(runtime: Runtime, directory: str) -> Iterator[str]:
     named = dict(runtime.env)
-    with contextlib.suppress(BuildrError):  # they were there when the guest started
+    with contextlib.suppress(BuildrError):  # they were readable when the guest started
         named = {**read_env_files(runtime.env_file, directory), **named}
     for name, given in named.items():
         value = os.environ.get(name) if given is None else given
@@ -60,7 +60,7 @@ def _words(runtime: Runtime, directory: str) -> Iterator[str]:
 
 
 def _pattern(word: str) -> str:
-    """Return an expression for a word in a text, and in representations of texts (Python's or JSON's, one in the other)."""
+    """Return a regular expression that matches a word in plain text and in (nested) Python or JSON string literals."""
     return "".join(map(_character, word))
 
 

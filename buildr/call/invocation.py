@@ -1,7 +1,7 @@
-"""One call: a thread that runs its container, and the ways to wait for it and to end it.
+"""One call: a thread that runs its container, and ways to wait for it and to cancel it.
 
-No signal handler is installed. A wait on the main thread is interrupted there as in any other wait, by whatever the
-program's own handlers raise: then the guest is asked to end, and the exception goes on when it has ended.
+It installs no signal handler. An exception from the program's own handlers interrupts a wait on the main thread: the
+guest is then asked to end, and the exception propagates after its end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Request = tuple[dict[str, Any], list[bytes | bytearray | memoryview]]
 
     class Calls(Protocol):
-        """What the calls of one function share; a `buildr.call.session.Session` is one."""
+        """The resources that calls of one function share, such as `buildr.call.session.Session`."""
 
         target: Target
         running: list[Any]
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         turns: Turns
 
         def prepare(self) -> object:
-            """Reach the engine and find or build the image."""
+            """Connect to the engine, and find or build the image."""
             ...
 
         def run(self, call: Call, request: Request) -> Any:
@@ -42,25 +42,25 @@ if TYPE_CHECKING:
             ...
 
         def give_up(self) -> None:
-            """Leave what still runs to the watchdog."""
+            """Leave running containers to the watchdog."""
             ...
 
 
 LOOK_SECONDS = 1.0
-"""Between two looks of a wait: a signal that came just before it began is seen after that, at the latest."""
-_PATIENCE = 3  # interrupts until even an orderly end is given up
+"""The interval at which a wait wakes up: a signal just before the wait is noticed after at most this time."""
+_PATIENCE = 3  # the number of interrupts that abandons even a clean end
 
 
 class Call:
-    """One call, which `start` begins.
+    """One call, begun by `start`.
 
     Args:
         session: its engine and image.
         request: the arguments, as `buildr.guest.transfer.encode` returns them.
-        failure: raised where the result is due, in place of a call.
+        failure: an exception to raise as the result, instead of a call.
 
     Attributes:
-        cancellation: asks the worker for an end.
+        cancellation: requests the end of the worker.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Call:
 
     @property
     def ended(self) -> bool:
-        """Whether all is over; of a call that was cancelled the container's removal, too."""
+        """Whether everything is over, including the container's removal after a cancel."""
         return self._ended.is_set()
 
     @property
     def unwanted(self) -> bool:
-        """Whether the end has been asked for already."""
+        """Whether the end has already been requested."""
         return bool(self._why)
 
     def start(self) -> None:
-        """Begin, in a thread of the session's."""
+        """Begin, in a thread of the session."""
         if self._failure is not None:
             self._end()
             return
@@ -97,7 +97,7 @@ class Call:
         self._begun = True
 
     def started(self) -> None:
-        """Note that the function is about to run: from now on its time counts."""
+        """Note that the function is about to run, which starts its timeout."""
         if self._session.timeout is not None:
             self._timer = threading.Timer(self._session.timeout, self.cancel, ("timeout",))
             self._timer.daemon = True
@@ -108,7 +108,7 @@ class Call:
         self.cancel()
 
     def cancel(self, why: str = "cancelled") -> None:
-        """Ask for the end: SIGINT and, after the grace or when asked once more, SIGKILL; from any thread."""
+        """Request the end: SIGINT and, after the grace period or at a second request, SIGKILL; from any thread."""
         if self.ended or (why == "timeout" and self._why):
             return
         self._why = self._why or why
@@ -118,17 +118,17 @@ class Call:
         """Wait for the end.
 
         Args:
-            cancel: called when the wait is interrupted; by default this call's own.
+            cancel: called when the wait is interrupted; by default that of this call.
 
         Raises:
-            BaseException: what interrupted it, after the end; the third time at once.
+            BaseException: what interrupted it, after the end; the third time immediately.
         """
         raised: list[BaseException] = []
         while not self.ended:
             try:
                 self._ended.wait(LOOK_SECONDS)
                 if not self._begun:
-                    break  # a signal came before it could begin
+                    break  # a signal came before the wait
             except BaseException as error:
                 raised.append(error)
                 if len(raised) >= _PATIENCE:
@@ -150,13 +150,13 @@ class Call:
         """Wait for the end; return the result.
 
         Raises:
-            BaseException: what the function raised, or why there is no result.
+            BaseException: the exception of the function, or the reason why there is no result.
         """
         self.wait(cancel)
         return self._result()
 
     def on_end(self, notify: Callable[[], None]) -> None:
-        """Call something, in any thread, when all is over; at once if it is."""
+        """Call a function, in any thread, at the end of the call; immediately if it has ended."""
         self._listeners.append(notify)
         if self.ended:
             self._tell()
@@ -173,7 +173,7 @@ class Call:
         over = asyncio.Event()
 
         def notify() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(over.set)
 
         self.on_end(notify)
@@ -217,11 +217,14 @@ class Call:
         try:
             if not self.unwanted:
                 self._session.prepare()
-            block_signals()  # they are for the thread that waits
+            block_signals()  # the waiting thread handles signals
             if not self.unwanted:
-                request, self._request = self._request, ({}, [])  # it may be large
+                request, self._request = (
+                    self._request,
+                    ({}, []),
+                )  # it may be large, so do not keep it
                 self._value = self._session.run(self, request)
-        except BaseException as error:  # noqa: BLE001 - raised where the result is due
+        except BaseException as error:  # noqa: BLE001 - raised by `result`
             self._failure = error
         finally:
             if self._timer is not None:
@@ -234,6 +237,6 @@ class Call:
         self._tell()
 
     def _tell(self) -> None:
-        with contextlib.suppress(IndexError):  # each listener once, whichever thread comes first
+        with contextlib.suppress(IndexError):  # each listener is called once, by the first thread
             while True:
                 self._listeners.pop()()

@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AHEAD = 2  # calls that are begun, or done and not yet asked for, as a multiple of `concurrency`
+_AHEAD = 2  # started calls whose results were not consumed yet, as a multiple of `concurrency`
 
 
 class _Many(Generic[T]):
-    """What the two kinds of iterators share: calls that are begun ahead of the results that are asked for."""
+    """The base of both iterators: calls are started ahead of the consumed results."""
 
     def __init__(self, callee: Callee, inputs: Iterable[Iterable[Any]], manner: Manner) -> None:
         self._pending: deque[Call] = deque()
-        self._over = True  # until all of it is there
+        self._over = True  # until the iterator is set up
         self._inputs: Iterator[Iterable[Any]] = iter(inputs)
         self._manner = manner
-        self._ended: SimpleQueue[Call] = SimpleQueue()  # those whose results may come in any order
+        self._ended: SimpleQueue[Call] = SimpleQueue()  # for unordered results
         self._session = Session(callee, manner.concurrency)
         self._ahead = self._session.concurrency * _AHEAD
         self._over = False
 
     def _begin(self) -> None:
-        """Begin as many calls as there may be."""
+        """Start as many calls as allowed."""
         while len(self._pending) < self._ahead:
             args = next(self._inputs, None)
             if args is None:
@@ -60,7 +60,7 @@ class _Many(Generic[T]):
         """Return the exception of a call as its result.
 
         Raises:
-            Exception: itself, where exceptions are not asked for.
+            Exception: the exception itself, unless exceptions are to be returned.
         """
         if not self._manner.return_exceptions:
             raise error
@@ -71,19 +71,19 @@ class _Many(Generic[T]):
             call.cancel()
 
     def _end(self) -> None:
-        """Cancel what was begun. A call that is cancelled already keeps its grace period; asking again would cut it short."""
+        """Cancel all started calls, except for cancelled ones: a second request would cut their grace period short."""
         self._over = True
         for call in tuple(self._pending):
             if not call.unwanted:
                 call.cancel()
 
     def _settle(self) -> None:
-        """Wait until all calls that were begun have ended."""
+        """Wait until all started calls have ended."""
         raised: list[BaseException] = []
         while self._pending and not self._session.given_up:
             try:
                 self._pending[0].wait(self._cancel)
-            except BaseException as error:  # noqa: BLE001 - raised when all is settled
+            except BaseException as error:  # noqa: BLE001 - raised after all calls have ended
                 raised.append(error)
             self._pending.popleft()
         self._session.close()
@@ -91,11 +91,11 @@ class _Many(Generic[T]):
             raise raised[0]
 
     def __del__(self) -> None:
-        """Cancel what was begun; its results are no longer wanted."""
+        """Cancel the started calls, whose results are no longer wanted."""
         if self._over:
             return
         self._end()
-        with contextlib.suppress(RuntimeError):  # the interpreter ends, and the watchdog sees to it
+        with contextlib.suppress(RuntimeError):  # the interpreter ends; the watchdog cleans up
             threading.Thread(target=self._settle, name="buildr-calls", daemon=True).start()
 
 
@@ -119,7 +119,7 @@ class Results(_Many[T]):
         """Wait for the next result.
 
         Raises:
-            BaseException: what the function raised for this input; the other calls are cancelled then.
+            BaseException: the exception of the function for this input; the other calls are then cancelled.
         """
         if self._over:
             raise StopIteration
@@ -141,7 +141,7 @@ class Results(_Many[T]):
             value: Any = call.result(self._cancel)
         except Exception as error:
             if isinstance(error, StopIteration) and not self._manner.return_exceptions:
-                # It would look as if there were no more results: PEP 479.
+                # It would look like the end of the results: PEP 479.
                 raise RuntimeError("the function raised StopIteration") from error
             value = self._kept(error)
         self._take(call)
@@ -151,11 +151,11 @@ class Results(_Many[T]):
         """Wait for the first call that ends; return it."""
         while True:
             with contextlib.suppress(Empty):
-                # A signal that came just before the wait is seen after that, at the latest.
+                # A signal just before the wait is noticed after at most this time.
                 return self._ended.get(timeout=LOOK_SECONDS)
 
     def close(self) -> None:
-        """Cancel what has not been asked for, and wait until it has ended."""
+        """Cancel the remaining calls, and wait until they have ended."""
         if self._over:
             return
         self._end()
@@ -186,7 +186,7 @@ class AsyncResults(_Many[T]):
         """Wait for the next result.
 
         Raises:
-            BaseException: what the function raised for this input; the other calls are cancelled then.
+            BaseException: the exception of the function for this input; the other calls are then cancelled.
         """
         if self._over:
             raise StopAsyncIteration
@@ -206,7 +206,7 @@ class AsyncResults(_Many[T]):
         call = self._pending[0] if self._manner.ordered else await self._first()
         try:
             value: Any = await call.promised()
-        except Exception as error:  # noqa: BLE001 - whatever the function raises
+        except Exception as error:  # noqa: BLE001 - any exception of the function
             value = self._kept(error)
         self._take(call)
         return cast("T", value)
@@ -224,7 +224,7 @@ class AsyncResults(_Many[T]):
         return next(call for call in self._pending if call.ended)
 
     async def aclose(self) -> None:
-        """Cancel what has not been asked for, and wait until it has ended."""
+        """Cancel the remaining calls, and wait until they have ended."""
         import asyncio
 
         if self._over:

@@ -1,7 +1,7 @@
-"""The workers that stay after a call: a pool for each decorated function and its options, until it has been idle for long.
+"""Workers that stay after a call: a pool for each decorated function and its options, until it has been idle for some time.
 
-A pool has the project as it was when the pool was made. It ends, too, when the interpreter does; when this process is killed, its
-watchdog sees to that. A child that this process forks has none of them.
+A pool has the state of the project when it was created. It ends with the interpreter; if this process is killed, its
+watchdog ends the pool. A forked child has no pools.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class Pool:
     """The workers of one function.
 
     Args:
-        owner: by which the function is known: what all that stand for it share.
-        key: by which it is known that other calls may use them.
-        workers: themselves.
-        keep_seconds: how long one may be idle.
-        concurrency: how many calls run at a time that share turns.
+        owner: the identity of the function, shared by all objects that stand for it.
+        key: calls with the same key can share the workers.
+        workers: the workers.
+        keep_seconds: how long a worker may be idle.
+        concurrency: the number of concurrent calls that share turns.
 
     Attributes:
         turns: the threads of calls that share turns.
-        users: how many have acquired it.
-        replaced: whether no more calls come.
+        users: how many sessions have acquired it.
+        replaced: whether no more calls will use it.
     """
 
     def __init__(
@@ -63,21 +63,21 @@ class Pool:
         self.replaced = False
 
     def look(self) -> float | None:
-        """End the workers that have been idle for long; return in how many seconds to look again, ``None`` if it is over."""
+        """End workers that have been idle for too long; return the seconds until the next check, ``None`` if none is left."""
         left = None if self.replaced else self.workers.trim(self.keep_seconds)
         if left is None and not self.users:
             return None
         return max(self.keep_seconds if left is None else left, _LEAST_SECONDS)
 
 
-_LEAST_SECONDS = 0.05  # between two looks
+_LEAST_SECONDS = 0.05  # between two checks
 _changed = threading.Condition()
 _pools: list[Pool] = []
-_registered: list[int] = []  # the processes that look for idle pools
+_registered: list[int] = []  # the processes that check for idle pools
 
 
 def acquire(callee: Callee, target: Target, settings: Settings) -> Pool:
-    """Return the workers of a function, which must be released; made if there are none for these options.
+    """Return the workers of a function, created if necessary. They must be released.
 
     Raises:
         BuildrError: see `buildr.runners.plan.plan_run`.
@@ -108,7 +108,7 @@ def acquire(callee: Callee, target: Target, settings: Settings) -> Pool:
 
 
 def release(pool: Pool) -> None:
-    """Note that these calls are no longer waited for; the workers stay for others, as long as they may."""
+    """Note that these calls are over; the workers stay for others."""
     with _changed:
         pool.users -= 1
         over = not pool.users and pool.look() is None
@@ -121,7 +121,7 @@ def release(pool: Pool) -> None:
 
 
 def discard(pool: Pool | None) -> None:
-    """Use it for no further call: it could not be made ready, or has been given up."""
+    """Use it for no further call, since it failed to start or was abandoned."""
     with _changed:
         if pool in _pools:
             _pools.remove(pool)
@@ -130,7 +130,7 @@ def discard(pool: Pool | None) -> None:
 
 
 def end_idle() -> None:
-    """End all workers that are idle; without waiting for their end."""
+    """End all idle workers, without waiting."""
     with _changed:
         for pool in _pools:
             pool.workers.trim(0)
@@ -149,7 +149,7 @@ def close_all() -> None:
 def _close(pool: Pool) -> None:
     with contextlib.suppress(
         BuildrError
-    ):  # it has no caller to be reported to, and the other workers have to be ended
+    ):  # there is no caller to report it to, and other workers must still be ended
         pool.workers.__exit__(None, None, None)
 
 
@@ -160,7 +160,7 @@ def _is_replaced(other: Pool, pool: Pool) -> bool:
 def _key(target: Target, settings: Settings) -> tuple[Any, ...]:
     """Return what calls must have in common to use the same workers."""
     runtime = settings.runtime
-    # The values of this process's variables that the guest gets; and a file that was edited is another one.
+    # The values of variables that the guest gets from this process; and an edited file makes another key.
     handed_on = {name: os.environ.get(name) for name, value in runtime.env.items() if value is None}
     return (
         (target.module, target.name, target.of_class),
@@ -171,7 +171,7 @@ def _key(target: Target, settings: Settings) -> tuple[Any, ...]:
 
 
 def _without_calls(runtime: Runtime) -> Runtime:
-    """Return options without those that each call can have for itself."""
+    """Return the options without those that can differ between calls."""
     return replace(runtime, call_timeout=None, call_limit=0, call_format="json")
 
 
@@ -184,7 +184,7 @@ def _stamp(path: str | None) -> tuple[int, int] | None:
 
 
 def _register() -> None:
-    """Let somebody look for idle pools, in this process."""
+    """Start the check for idle pools in this process."""
     if os.getpid() in _registered:
         return
     if not _registered:
@@ -195,7 +195,7 @@ def _register() -> None:
 
 
 def _forget() -> None:
-    global _changed  # noqa: PLW0603 - another thread of the parent may hold it
+    global _changed  # noqa: PLW0603 - another thread of the parent may hold the lock
     _changed = threading.Condition()
     _pools.clear()
 

@@ -1,7 +1,7 @@
-"""The outcome of a call: the guest's message, read as a value or an exception.
+"""Reads the outcome of a call, a value or an exception, from the guest's message.
 
-Nothing here trusts the container more than necessary: a malformed message is an error, and only built-in exceptions, with
-arguments that are plain values, are rebuilt. pickle is used where the user opted in, and nowhere else.
+The container is not trusted: a malformed message is an error, and only built-in exceptions with plain arguments are
+rebuilt. pickle is used only if the user opted in.
 """
 
 from __future__ import annotations
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from buildr.call.target import Target
 
 HEAD_BYTES = CALL_HEAD + CALL_REPORT
-"""What a message has at most beyond a value: its first line, or the report of an exception."""
-_DEPTH = (
-    40  # of lists in a report; its arguments have up to 20, each in a list that says what it is
-)
+"""The maximum size of a message beyond its value: the first line, or the report of an exception."""
+_DEPTH = 40  # of lists in a report; arguments have up to 20, each tagged by a list
 
 
 def read(
@@ -40,16 +38,16 @@ def read(
     """Return the value that a message holds.
 
     Args:
-        message: what came back.
+        message: the received message.
         target: the function.
-        pickled: whether its value is unpickled, in place of JSON.
-        limit: how many bytes the value may have.
-        hide: takes secrets out of the report of an exception.
+        pickled: whether its value is a pickle, not JSON.
+        limit: the maximum size of the value, in bytes.
+        hide: removes secrets from the report of an exception.
 
     Raises:
-        Exception: what the function raised, if it is built in.
-        RemoteError: it raised something else, or what ends a program: SystemExit, KeyboardInterrupt.
-        TransferError: what it returned cannot travel.
+        Exception: the exception of the function, if it is built in.
+        RemoteError: it raised another exception, or one that ends a program: SystemExit, KeyboardInterrupt.
+        TransferError: its result cannot travel.
         EntryError: the guest could not find it.
     """
     has_head = message.find(b"\n", 0, CALL_HEAD) >= 0
@@ -60,7 +58,7 @@ def read(
     try:
         if kind == "value":
             return _value(parsed[0], parsed[1], target, pickled=pickled, limit=limit)
-        # One that is too long is cut off, and so cannot be read.
+        # A message that is too long was truncated and cannot be read.
         report = hide(read_json(bytes(parsed[1][:CALL_REPORT]), most_values=CALL_REPORT_VALUES))
         if kind == "error":
             error = _exception(report, target)
@@ -115,14 +113,14 @@ def _unpickle(head: dict[str, Any], data: transfer.Bytes, target: Target) -> Any
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
-            # What the guest's script defines is what this one defines.
+            # Classes of the guest's script are those of this one.
             return super().find_class(home if module == target.module else module, name)
 
     first, beside = transfer.divided(head, data)
     buffers = transfer.buffers(head, beside)
     return Unpickler(
         io.BytesIO(first), buffers=buffers
-    ).load()  # the user asked for it: docs/call-mode.md
+    ).load()  # the user opted in: docs/call-mode.md
 
 
 def _exception(report: dict[str, Any], target: Target) -> Exception:
@@ -132,7 +130,7 @@ def _exception(report: dict[str, Any], target: Target) -> Exception:
     builtin = _builtin(str(report["builtin"]))
     said = f": {text}" if text else ""
     if builtin is SystemExit:
-        # A function can end its container, never the program that called it.
+        # A function can end its container, but not the calling program.
         what, said = (
             "ended its program by sys.exit",
             f" ({said.removeprefix(': ')})" if text else "",
@@ -162,7 +160,7 @@ def _builtin(name: str) -> type[BaseException] | None:
 
 
 def _status(values: tuple[Any, ...] | None) -> int:
-    """Return the status that a program would have ended with, by what it gave to ``sys.exit``."""
+    """Return the exit status of a program for an argument of ``sys.exit``."""
     code = values[0] if values else None
     if code is None:
         return 0
@@ -172,7 +170,7 @@ def _status(values: tuple[Any, ...] | None) -> int:
 def _rebuilt(
     kind: type[BaseException] | None, values: tuple[Any, ...] | None, state: dict[str, Any]
 ) -> Exception | None:
-    """Return a built-in exception; ``None`` where it is not built in, would end the program, or holds what did not travel."""
+    """Return a built-in exception; ``None`` if it is not built in, would end the program, or has arguments that did not travel."""
     if kind is None or not issubclass(kind, Exception) or values is None:
         return None
     try:
@@ -180,7 +178,7 @@ def _rebuilt(
     except (TypeError, ValueError):
         return None
     for name, value in state.items():
-        # Nothing that the class has as a method, nor what Python itself keeps there.
+        # Skip methods of the class and attributes of Python itself.
         if isinstance(value, str) and name != "args" and not callable(getattr(kind, name, None)):
             with contextlib.suppress(AttributeError, TypeError):
                 if not name.startswith("__"):

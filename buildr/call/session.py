@@ -1,4 +1,4 @@
-"""What the calls of one function share: the runner's workers, the arguments' form, and how many run at a time."""
+"""The shared state of calls of one function: workers, argument encoding, and concurrency."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Session:
 
     Args:
         callee: the function.
-        concurrency: how many run at a time; ``None``: as many as the options and the CPUs allow.
+        concurrency: the number of concurrent calls; ``None``: as many as the options and the CPUs allow.
 
     Attributes:
-        target: the function, and where it is.
-        running: has each call in it while it runs.
-        concurrency: how many run at a time.
-        timeout: how long a guest may run, in seconds; ``None``: for ever.
+        target: the function and its location.
+        running: the running calls.
+        concurrency: the number of concurrent calls.
+        timeout: the time limit of a guest, in seconds; ``None``: no limit.
         turns: the threads in which the calls run.
-        given_up: whether what still runs is no longer waited for.
+        given_up: whether running calls are no longer awaited.
     """
 
     def __init__(self, callee: Callee, concurrency: int | None = None) -> None:
@@ -63,7 +63,7 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End; all calls must have ended, unless they were given up."""
+        """End; all calls must have ended or been given up."""
         self.close()
 
     def new(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
@@ -98,14 +98,14 @@ class Session:
 
     @functools.cached_property
     def _names(self) -> tuple[str, ...]:
-        """What the first arguments are called in errors."""
+        """The names of the first arguments, for errors."""
         function = self.target.function
         code = getattr(getattr(function, "__func__", function), "__code__", None)
         names = code.co_varnames[: code.co_argcount] if code is not None else ()
         return names[1:] if self.target.of_class else names
 
     def new_other(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
-        """Return a call of another function, which is pickled, in this one's workers.
+        """Return a call of another, pickled function in the same workers.
 
         Raises:
             TransferError: it or its arguments cannot travel.
@@ -122,7 +122,7 @@ class Session:
         return self._pickled
 
     def prepare(self) -> None:
-        """Make ready what the calls share, the image above all; only the first time.
+        """Prepare the shared resources, above all the image; only the first time.
 
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
@@ -144,7 +144,7 @@ class Session:
         """Run a call; return the value.
 
         Raises:
-            BaseException: what the function raised, if it is built in.
+            BaseException: the exception of the function, if it is built in.
             BuildrError: of any kind; see `buildr.errors`.
         """
         limit, workers = self._runtime.call_limit, self._opened()
@@ -168,7 +168,7 @@ class Session:
             )
         )
         if call.unwanted:
-            return None  # whatever came of it
+            return None  # with any outcome
         if not answer.message or (answer.status and transfer.parse(answer.message) is None):
             result.absent(answer.status, self.target)
         return result.read(
@@ -181,14 +181,14 @@ class Session:
         return hider(self._runtime, self.target.entry.directory or os.getcwd())(report)
 
     def give_up(self) -> None:
-        """Stop waiting; the runner ends what is still running."""
+        """Stop waiting; the runner ends running calls."""
         self.given_up = True
         if self._pool is not None:
             pools.discard(self._pool)
             self._pool.workers.give_up()
 
     def share_turns(self) -> None:
-        """Let calls wait for others of the function that do not belong to this session, rather than run beside all of them.
+        """Share the concurrency limit with calls of the function that do not belong to this session.
 
         Raises:
             BuildrError: see `buildr.call.pools.acquire`.
@@ -199,7 +199,7 @@ class Session:
         self._owns_turns = False
 
     def close(self) -> None:
-        """Release what the calls shared; the workers stay for other calls."""
+        """Release the shared resources; the workers stay for other calls."""
         if self._owns_turns:
             self.turns.close()
         with self._lock:
@@ -209,5 +209,5 @@ class Session:
 
 
 def refused(error: Exception) -> bool:
-    """Whether an error says that arguments are wrong, and so belongs to one call of many."""
+    """Whether an error is about the arguments, and so concerns only one call of many."""
     return isinstance(error, TransferError | TypeError)

@@ -1,4 +1,4 @@
-"""Where a function is defined: the file or module that the guest imports to find it."""
+"""Finds the file or module that the guest imports to get a function."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Target(Struct, frozen=True, kw_only=True):
     """A function, as the guest finds it."""
 
     entry: Entry
-    """The program whose image has it."""
+    """The program whose image contains the function."""
     module: str
-    """The name that its module has in the guest."""
+    """The name of its module in the guest."""
     name: str
-    """Of the function in its module: ``Class.method``."""
+    """The name of the function in its module: ``Class.method``."""
     function: Any
     """The function itself; a bound method stays bound."""
     of_class: bool = False
@@ -39,19 +39,19 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 def find(function: Callable[..., Any], *, named: bool) -> Target:
-    """Find out where a function is defined.
+    """Find the definition of a function.
 
     Args:
         function: the function.
         named: whether the user named a context.
 
     Raises:
-        EntryError: in no file, or where it cannot be found by its name.
+        EntryError: it is not defined in a file, or cannot be found by name.
     """
     plain = getattr(function, "__func__", function)
     owner = getattr(function, "__self__", None)
     of_class = plain is not function and isinstance(owner, type)
-    # A class method may be one that another class, in another module, hands down.
+    # A class method may be inherited from a class in another module.
     module = str(getattr(owner if of_class else plain, "__module__", None) or "")
     name = str(getattr(plain, "__qualname__", ""))
     if isinstance(owner, type) and of_class:
@@ -78,7 +78,7 @@ def find(function: Callable[..., Any], *, named: bool) -> Target:
 
 
 def _imported(module: str, function: str, *, named: bool) -> Entry:
-    """Return the program that a module is, or would be.
+    """Return a module as a program.
 
     Args:
         module: its name.
@@ -101,7 +101,7 @@ def _imported(module: str, function: str, *, named: bool) -> Entry:
         os.path.dirname(path) if os.path.basename(path) == "__init__.py" else path[: -len(".py")]
     )
     tail = "/" + module.replace(".", "/")
-    # Where names and folders do not agree, as pytest's importmode=importlib has it, the file alone counts.
+    # If names and folders do not match, as with pytest's importmode=importlib, only the file counts.
     if inner.endswith(tail) and (inner != path[: -len(".py")] or "." in module):
         root = inner.removesuffix(tail) or "/"
         return Entry(

@@ -1,4 +1,4 @@
-"""The threads of a session: each runs one call at a time, and there are no more of them than may run at a time."""
+"""The threads of a session, one per concurrent call."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _MOST = 4  # containers at a time, by default
 
 
 class Turns:
-    """Runs what it is given, in the order in which it comes.
+    """Runs functions in the order of submission.
 
     Args:
-        most: how many threads there may be; they are started when they are needed.
+        most: the maximum number of threads, which are started on demand.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._given: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._free = 0  # threads, less what waits for one
+        self._free = 0  # idle threads minus waiting functions
         self._threads = 0
 
     def give(self, run: Callable[[], None]) -> None:
-        """Let a thread run something, which raises nothing."""
+        """Run a function that raises nothing in a thread."""
         with self._lock:
             self._given.put(run)
             self._free -= 1
@@ -43,7 +43,7 @@ class Turns:
         threading.Thread(target=self._serve, name="buildr-call", daemon=True).start()
 
     def close(self) -> None:
-        """Let the threads end when they have done what they were given."""
+        """End the threads after all submitted functions."""
         with self._lock:
             for _ in range(self._threads):
                 self._given.put(None)
@@ -51,16 +51,16 @@ class Turns:
     def _serve(self) -> None:
         while (run := self._given.get()) is not None:
             run()
-            del run  # while it waits it keeps nothing alive
+            del run  # do not keep it alive while waiting
             with self._lock:
                 self._free += 1
 
 
 def at_a_time(runtime: Runtime, asked: int | None) -> int:
-    """Return how many containers run at a time.
+    """Return the number of concurrent containers.
 
     Raises:
-        OptionError: not so many, or none.
+        OptionError: the number is invalid or not allowed by the options.
     """
     alone = [
         option

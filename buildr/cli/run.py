@@ -198,7 +198,7 @@ def _run_here_inside(entry: Entry) -> None:
     if not found.inside:
         return
     way_out = "" if found.explicit else "; BUILDR_IN_CONTAINER=0 says otherwise"
-    console.say(f"this is a container already ({found.reason}), so the script runs here{way_out}")
+    console.say(f"this is already a container ({found.reason}), so the script runs here{way_out}")
     program = ("-m", entry.module) if entry.module else (entry.script,)
     command = (sys.executable, *program, *entry.arguments)
     os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted: the script takes this process's place

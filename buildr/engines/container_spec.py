@@ -1,7 +1,7 @@
-"""The specification that an engine creates a container from, and its parts.
+"""The specification of a container to create, and its parts.
 
-Parts that an engine takes as the user wrote them are the records of `buildr.options`. Mounts and devices have records of their own: the
-options name sources that may be relative, these hold the absolute paths that were found.
+Parts that need no processing are the records of `buildr.options`. Mounts and devices have separate records, since
+sources in options may be relative, and these records have resolved absolute paths.
 """
 
 from __future__ import annotations
@@ -48,13 +48,15 @@ class MountSpec(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_PIDS = 2048
-"""How many processes and threads a container may have, on engines that have no limit by default."""
+"""The default limit of processes and threads, for engines without one."""
 
 DROPPED_CAPABILITIES = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
-"""Capabilities that no guest gets, not even as root: Docker and older versions of Podman grant these by default, newer versions of Podman do not."""
+"""Capabilities that no guest gets, not even as root: Docker and older versions of Podman grant these by default,
+newer versions of Podman do not.
+"""
 
 _TMPFS = ("rw", "nosuid", "nodev", "noexec", "mode=1777")
-"""Mount options of directories in memory; all are given, since the engines' defaults differ."""
+"""Mount options of tmpfs directories; all are given, since the engines' defaults differ."""
 
 
 class DeviceSpec(Struct, frozen=True, kw_only=True):
@@ -69,7 +71,7 @@ class DeviceSpec(Struct, frozen=True, kw_only=True):
 
 
 class ContainerSpec(Struct, frozen=True, kw_only=True):
-    """A container to create. What is ``None`` or empty is left as the image has it."""
+    """A container to create. Fields that are ``None`` or empty are left to the image."""
 
     image: str
     command: tuple[str, ...] = ()
@@ -87,13 +89,14 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     ports: tuple[Port, ...] = ()
     mounts: tuple[MountSpec, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
-    """Directories in memory. Anybody in the container may write to one, unless the image has a directory there: then its
-    permissions hold."""
+    """Tmpfs directories. They are world-writable, unless the image has a directory there, whose permissions then
+    apply.
+    """
     cpus: float | None = None
     memory: int | None = None
     """Bytes."""
     shm_size: int | None = None
-    """Bytes of ``/dev/shm``; ``None``: 64 MiB."""
+    """The size of ``/dev/shm`` in bytes; ``None``: 64 MiB."""
     pids_limit: int | None = None
     """Processes and threads; ``None``: `DEFAULT_PIDS`, or the engine's own default limit."""
     ulimits: tuple[Ulimit, ...] = ()
@@ -101,16 +104,16 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     gpus: int | tuple[str, ...] | None = None
     """How many GPUs, -1 for all; or which, by number or UUID."""
     networks: tuple[Network, ...] = ()
-    """A single one named ``none`` or ``host`` is that mode; empty: the engine's default, a private network."""
+    """A single ``none`` or ``host`` is a mode; empty: the engine's default, a private network."""
     health: HealthCheck | None = None
     """``None``: the image's own."""
     restart: str = "no"
     """Whether the engine starts it again when it has ended: ``no``, ``always``, ``unless-stopped``, ``on-failure``, or
     ``on-failure:3`` with the greatest number of restarts."""
     grace_seconds: float = 10
-    """Between the engine's SIGTERM and its SIGKILL, when the engine itself stops the container."""
+    """The time between SIGTERM and SIGKILL if the engine itself stops the container."""
     logged: bool = True
-    """Whether the engine keeps its output as a log; otherwise it need not write all of it to a disk."""
+    """Whether the engine keeps the output as a log on disk."""
     hardened: bool = False
     """Drop every capability and mount the root read-only, ``/tmp`` and the home as tmpfs."""
     home: str = ""
@@ -120,9 +123,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
 
 
 def tmpfs_options(spec: ContainerSpec) -> dict[str, list[str]]:
-    """Return the directories in memory, each with its options: those asked for, and what a hardened container needs.
+    """Return the tmpfs directories with their options: the requested ones, and those of a hardened container.
 
-    The latter are ``/tmp`` and the home directory, where nothing is mounted anyway.
+    The latter are ``/tmp`` and the home directory, unless something else is mounted there.
     """
     found = {
         item.target: [*_TMPFS, *([] if item.size is None else [f"size={item.size}"])]
@@ -142,7 +145,7 @@ def dropped_capabilities(spec: ContainerSpec) -> list[str]:
 
 
 def health_config(health: HealthCheck) -> dict[str, object]:
-    """Return a health check as both engines take it: times are in nanoseconds, and all are given, since Podman has no defaults here."""
+    """Return a health check in the form of both engines, with all times, in nanoseconds, since Podman has no defaults."""
     return {
         "Test": list(health.test),
         "Interval": round(health.interval * 1e9),
@@ -153,6 +156,6 @@ def health_config(health: HealthCheck) -> dict[str, object]:
 
 
 def restart_policy(spec: ContainerSpec) -> tuple[str, int]:
-    """Return the name of a container's restart policy, and how often it may be restarted; 0: no limit."""
+    """Return the name of a container's restart policy and the maximum number of restarts; 0: no limit."""
     name, _, tries = spec.restart.partition(":")
     return name, int(tries or 0)

@@ -1,4 +1,4 @@
-"""The containers of an engine, from creation to removal, and the data that passes between them and the host."""
+"""The protocol for containers: life cycle, streams, files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Containers(Engine, Protocol):
-    """An engine, as far as its containers are concerned. For what each method may raise see `Engine`, too."""
+    """The containers of an engine. `Engine` lists the errors that every method may raise."""
 
     def create(self, spec: ContainerSpec) -> str:
         """Create a container; return its id.
@@ -30,7 +30,7 @@ class Containers(Engine, Protocol):
         """Attach to all three streams of a created container.
 
         Raises:
-            ContainerError: it cannot start, as with `start`: some engines do part of that here.
+            ContainerError: it cannot start; some engines find that out here and not in `start`.
         """
         ...
 
@@ -38,39 +38,39 @@ class Containers(Engine, Protocol):
         """Start a created container.
 
         Raises:
-            CommandNotFoundError: its command is not there.
+            CommandNotFoundError: its command does not exist.
             NotExecutableError: its command cannot be executed.
-            ContainerError: it cannot start, e.g. since a port is taken.
+            ContainerError: it cannot start, for example because a port is taken.
         """
         ...
 
     def wait(self, container: str) -> int:
-        """Wait for the end of a *started* container; return its exit status, 128 + n when signal n killed it."""
+        """Wait for the end of a *started* container; return its exit status, 128 + n if signal n killed it."""
         ...
 
     def state(self, container: str) -> ContainerState | None:
-        """Look up a container; ``None`` when it does not exist."""
+        """Look up a container; ``None`` if it does not exist."""
         ...
 
     def health(self, container: str) -> Health:
-        """Look up a container's health; empty where it has no health check, or does not exist.
+        """Look up a container's health; empty if it has no health check or does not exist.
 
-        Some engines report the last check; others run it now: see `EngineInfo.health_on_request`.
+        Some engines report the last check, others run one now: see `EngineInfo.health_on_request`.
         """
         ...
 
     def kill(self, container: str, signal: int) -> None:
-        """Send a signal to the container's first process; one that has ended already is fine."""
+        """Send a signal to the container's first process, unless it has ended."""
         ...
 
     def stop(self, container: str, grace_seconds: float) -> None:
-        """Stop a container as its engine does: SIGTERM, the grace, SIGKILL; an absent one or one that has ended is fine.
+        """Stop a container as its engine does: SIGTERM, the grace period, SIGKILL. An absent or exited one is not an error.
 
-        Unlike one that `kill` has ended, it is not started again by its restart policy.
+        Unlike with `kill`, its restart policy does not start it again.
 
         Args:
             container: its id.
-            grace_seconds: between the two signals; engines take whole seconds, and get the next greater number.
+            grace_seconds: the time between the signals, rounded up to whole seconds.
         """
         ...
 
@@ -79,21 +79,21 @@ class Containers(Engine, Protocol):
         ...
 
     def resize(self, container: str, *, rows: int, columns: int) -> None:
-        """Tell a container's terminal its size; one that has ended already is fine."""
+        """Set the size of a container's terminal, unless it has ended."""
         ...
 
     def remove(self, container: str, *, volumes: bool = False) -> None:
-        """Kill and remove a container; an absent one is fine.
+        """Kill and remove a container; an absent one is not an error.
 
         Args:
             container: its id.
-            volumes: whether the anonymous volumes that were made for it go, too; only for a container that is certainly the
-                caller's own. Named volumes stay, and so do those that another container has, or was made for.
+            volumes: whether to remove its own anonymous volumes, too; only for a container that certainly belongs to
+                the caller. Named volumes, and those of other containers, are kept.
         """
         ...
 
     def containers(self, labels: Mapping[str, str]) -> Sequence[ContainerState]:
-        """List containers, ended ones too, that carry all these labels; an empty value matches any."""
+        """List containers with all these labels, including exited ones; an empty value matches any."""
         ...
 
     def put_archive(self, container: str, path: str, tar: bytes) -> None:
@@ -101,15 +101,15 @@ class Containers(Engine, Protocol):
         ...
 
     def get_archive(self, container: str, path: str) -> Iterator[bytes]:
-        """Stream a path of a container as a tar archive."""
+        """Yield a path of a container as a tar archive."""
         ...
 
     def changed(self, container: str) -> Sequence[str]:
-        """List the absolute paths of files and folders in a container that are not in its image, or differ from it."""
+        """List the absolute paths of files and folders in a container that its image lacks or has differently."""
         ...
 
     def shows(self, container: str, mount: MountSpec) -> bool:
-        """Return whether a container that has not been started shows the files of this machine at the source of a bind mount.
+        """Return whether the source of a bind mount of a created container is the same as on this machine.
 
         An engine on another machine, or in another container, may have something else at that path.
 
@@ -127,26 +127,26 @@ class Containers(Engine, Protocol):
         since: float | None = None,
         timestamps: bool = False,
     ) -> Attachment:
-        """Read what the container has written so far; go on with new output if ``follow``.
+        """Read the container's output so far; with ``follow``, continue with new output.
 
         Args:
             container: its id.
             follow: whether to wait for more.
-            tail: how many of the last lines are enough; ``None``: all of it.
-            since: only what was written from then on, in seconds since the epoch; ``None``: all of it.
+            tail: the number of last lines; ``None``: all lines.
+            since: only output since this time, in seconds since the epoch; ``None``: all output.
             timestamps: whether each line begins with its time, by RFC 3339, and a blank.
         """
         ...
 
     def execute(self, container: str, spec: CommandSpec) -> Execution:
-        """Start one more command in a running container, attached to all three streams.
+        """Start a command in a running container, attached to all three streams.
 
-        Some engines find out that a command does not exist only when they run it: then `Attachment.read` of the returned
-        object raises as `start` does.
+        Some engines find out that a command does not exist only when they run it. Then `Attachment.read` of the
+        returned object raises the same errors.
 
         Raises:
-            CommandNotFoundError: the command is not there.
+            CommandNotFoundError: the command does not exist.
             NotExecutableError: the command cannot be executed.
-            ContainerError: it cannot be started, e.g. since the container does not run.
+            ContainerError: it cannot be started, for example because the container is not running.
         """
         ...

@@ -1,4 +1,4 @@
-"""What every engine offers: its identity, and whether it still answers."""
+"""The base protocol of engines: identity and liveness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import EngineDetails, EngineInfo
 
 IN_MEMORY = "memory:"
-"""The prefix of endpoints of engines that live in this process, such as fakes for tests: no other process can reach them."""
+"""The prefix of endpoints of engines in this process, such as fakes for tests, which other processes cannot reach."""
 
 
 class Engine(Protocol):
@@ -23,15 +23,15 @@ class Engine(Protocol):
 
     @property
     def info(self) -> EngineInfo:
-        """What the engine reported about itself when it was reached; costs no request."""
+        """The engine's facts about itself, read when it was connected."""
         ...
 
     def details(self) -> EngineDetails:
-        """Ask for what ``buildr doctor`` shows."""
+        """Request the details for ``buildr doctor``."""
         ...
 
     def ping(self) -> None:
-        """Return when the engine answers.
+        """Wait until the engine answers.
 
         Raises:
             EngineUnavailableError: it does not answer within a few seconds.

@@ -1,13 +1,13 @@
-"""GPUs, for engines that know them by names of the Container Device Interface alone."""
+"""GPUs for engines that only support names of the Container Device Interface."""
 
 from __future__ import annotations
 
 
 def cdi_names(gpus: int | tuple[str, ...] | None) -> list[str]:
-    """Return the names that NVIDIA's specification for the Container Device Interface gives to GPUs.
+    """Return the names of GPUs in NVIDIA's specification for the Container Device Interface.
 
     Args:
-        gpus: as `buildr.engines.container_spec.ContainerSpec.gpus`: how many, -1 for all; or which; ``None``: none.
+        gpus: as `buildr.engines.container_spec.ContainerSpec.gpus`: a number, -1 for all; or a list; ``None``: none.
     """
     if gpus is None:
         return []

@@ -1,4 +1,4 @@
-"""The images of an engine: look-up, build, transfer, removal."""
+"""The protocol for images: lookup, build, transfer, removal."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Images(Engine, Protocol):
-    """An engine, as far as its images are concerned. For what each method may raise see `Engine`, too."""
+    """The images of an engine. `Engine` lists the errors that every method may raise."""
 
     # Looking up -----------------------------------------------------------------------------------
 
     def image(self, reference: str) -> Image | None:
-        """Look up a stored image by reference or id; ``None`` when it is not stored."""
+        """Look up a stored image by reference or id; ``None`` if it is not stored."""
         ...
 
     def images(self, labels: Mapping[str, str], *, unnamed: bool = False) -> Sequence[Image]:
-        """List the stored images that carry all these labels, newest first (without their configuration).
+        """List the stored images with all these labels, newest first, without their configuration.
 
-        Ask for no more than is needed: Podman takes up to a tenth of a second for each image that it lists.
+        Keep the list short: Podman takes up to a tenth of a second for each listed image.
 
         Args:
             labels: an empty value matches any.
-            unnamed: only those that have no name and that no other image is made from.
+            unnamed: list only untagged images without child images.
         """
         ...
 
@@ -38,20 +38,20 @@ class Images(Engine, Protocol):
         """Build an image; return its id.
 
         Raises:
-            BuildError: a step failed; nothing of the build is left behind but the cache.
+            BuildError: a step failed; the build leaves nothing behind except the cache.
         """
         ...
 
     def left_builds(self) -> Sequence[str]:
-        """List this user's builds that continue although their host processes have certainly ended, as far as that is known."""
+        """List builds of this user whose host processes have certainly ended."""
         ...
 
     def end_build(self, build: str) -> None:
-        """End a build that `left_builds` has listed, and remove what it works in; one that has ended is fine."""
+        """End a build that `left_builds` has listed, and remove its working files; an ended one is not an error."""
         ...
 
     def appends(self) -> bool:
-        """Whether `append` is worth trying: not every engine accepts a layer without the layers below it."""
+        """Whether `append` is worth trying. Not every engine accepts a layer without the layers below."""
         ...
 
     def append(self, image: str, layer: Layer, on_event: OnEvent) -> str:
@@ -65,7 +65,7 @@ class Images(Engine, Protocol):
         ...
 
     def tag(self, image: str, reference: str) -> None:
-        """Give a stored image one more name."""
+        """Add a name to a stored image."""
         ...
 
     # Moving ---------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class Images(Engine, Protocol):
         ...
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
-        """Push an image; return the digest under which the registry has it, empty where the engine does not report it.
+        """Push an image; return its digest in the registry, empty if the engine does not report it.
 
         Raises:
             PushError: the registry refused, or cannot be reached.
@@ -87,11 +87,11 @@ class Images(Engine, Protocol):
         ...
 
     def save(self, image: str) -> Iterator[bytes]:
-        """Stream a stored image as an archive in the format of ``docker save``."""
+        """Yield a stored image as an archive in the format of ``docker save``."""
         ...
 
     def load(self, archive: Iterable[bytes], reference: str) -> Image:
-        """Store the image of an archive in the format of ``docker save``, under the one name that it has there.
+        """Store the image of an archive in the format of ``docker save``, with its single name in the archive.
 
         Raises:
             EngineError: the engine does not accept it.
@@ -101,7 +101,7 @@ class Images(Engine, Protocol):
     # Removing -------------------------------------------------------------------------------------
 
     def remove_image(self, image: str) -> None:
-        """Remove an image and its names; an absent one is fine.
+        """Remove an image and its names; an absent one is not an error.
 
         Raises:
             EngineError: a container uses it.

@@ -1,4 +1,4 @@
-"""Which user and process a container belongs to: enough for a later run to tell a live one from one that was left behind."""
+"""Labels of containers: the owning user and process, so that later runs can distinguish live containers from leftovers."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
     from buildr.engines.records import ContainerState
 
 Host: TypeAlias = Literal["alive", "gone", "unknown", "another machine"]
-"""What has become of the process that a container belongs to."""
+"""The state of the process that owns a container."""
 
 _UNSET = dict.fromkeys((NAME, KEEP, DETACH, RESTART), "")
-_PROVEN = (RUN, MACHINE, UID, ROLE)  # what the proof covers, beside the container
+_PROVEN = (RUN, MACHINE, UID, ROLE)  # covered by the proof, in addition to the container
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-_NONCE_BYTES = 4  # calls of one function share a run
+_NONCE_BYTES = 4  # several calls of a function share a run
 
 
 def labels(grace_seconds: float, role: str = RUN_ROLE) -> dict[str, str]:
-    """Return the labels of a container that this process is about to create.
+    """Return the labels for a container of this process.
 
     Args:
-        grace_seconds: between SIGTERM and SIGKILL.
+        grace_seconds: the time between SIGTERM and SIGKILL.
         role: `RUN_ROLE` or `HELPER_ROLE`.
     """
     return {
@@ -69,13 +69,13 @@ def labels(grace_seconds: float, role: str = RUN_ROLE) -> dict[str, str]:
 
 
 def signed(spec: ContainerSpec) -> ContainerSpec:
-    """Return a container with a name and a proof that it is ours.
+    """Return the specification with a name and a proof of ownership.
 
-    A label alone proves nothing: engines copy a container's labels into images that are committed, and an image's into
-    containers. But what is copied comes to a container with another name, or with another image: an image that held the
-    proof among its labels would have to know its own digest.
+    A label alone proves nothing: engines copy a container's labels into committed images, and an image's labels into
+    containers. But a container with copied labels has another name or another image: an image whose labels contain a
+    valid proof would have to contain its own digest.
 
-    All labels are set: what an image says in one that is left out would be said of its containers.
+    All labels are set, since containers inherit missing ones from the image.
     """
     run = spec.labels.get(RUN, "")
     name = spec.name or f"buildr-{short_id(run)}-{os.urandom(_NONCE_BYTES).hex()}"
@@ -84,20 +84,20 @@ def signed(spec: ContainerSpec) -> ContainerSpec:
 
 
 def is_ours(found: ContainerState) -> bool:
-    """Whether this user has created a container on this machine: see `signed`."""
+    """Whether this user created a container on this machine; see `signed`."""
     proof = _proof(found.labels, found.name, found.image)
     return bool(proof) and found.labels.get(PROOF) == proof
 
 
 def is_run(found: ContainerState) -> bool:
-    """Whether a container of Buildr's belongs to a run, and is not a helper for a build or for inspecting an image."""
+    """Whether a container of Buildr belongs to a run, and is not a helper for a build or for inspecting an image."""
     return found.labels.get(ROLE) == RUN_ROLE
 
 
 def is_of_another_machine(found: ContainerState) -> bool:
-    """Whether a container looks like one of a run of this user's on another machine, or before the key here was lost.
+    """Whether a container seems to belong to a run of this user on another machine, or from before the key was lost.
 
-    Nothing else proves it: anybody can set labels.
+    This is not proven, since anybody can set labels.
     """
     made_by = found.labels.get(MACHINE, "")
     run = found.labels.get(RUN, "")
@@ -117,35 +117,35 @@ def _proof(found: Mapping[str, str], name: str, image: str) -> str:
 
 
 def is_left_behind(found: Mapping[str, str], *, running: bool = False) -> bool:
-    """Whether a container's host process, one of this user's, is certainly gone.
+    """Whether a container's host process, a process of this user, is certainly gone.
 
     Args:
         found: the container's labels.
-        running: whether it runs.
+        running: whether it is running.
 
     Returns:
-        ``False`` in every case of doubt: see `host`.
+        ``False`` in case of doubt: see `host`.
     """
     return host(found, running=running) == "gone"
 
 
 def host(found: Mapping[str, str], *, running: bool = False) -> Host:
-    """Return what has become of a container's host process.
+    """Return the state of a container's host process.
 
     Args:
         found: the labels of a container that is ours.
         running: whether it runs.
 
     Returns:
-        ``unknown`` in every case of doubt: another user's, another pid namespace's, or labels that are not ours.
+        ``unknown`` in case of doubt: another user, another pid namespace, or labels that are not ours.
     """
     if found.get(UID) != str(os.getuid()) or not found.get(RUN):
         return "unknown"
     if not found.get(BOOT) or not found.get(PID, "").isdecimal() or not found.get(STARTED):
         return "unknown"
     if found[BOOT] != boot_id():
-        # That process ended with the machine, and so did the guest. One that runs is another machine's, with a copy
-        # of this one's id and key; or its engine is elsewhere.
+        # The process ended at the last shutdown, and so did the guest. A running guest belongs to another machine with
+        # a copy of this one's id and key, or its engine is elsewhere.
         return "unknown" if running else "gone"
     if found.get(NAMESPACE) != pid_namespace():
         return "unknown"

@@ -1,7 +1,8 @@
-"""Engines over plain TCP: everything travels in clear, and nothing proves that it is the engine that listens.
+"""Engines over plain TCP: the traffic is not encrypted, and the engine is not authenticated.
 
-The latter holds for 127.0.0.1, too: while no engine runs, any user of the machine may listen on its port. Docker's daemon likewise wants
-a word for plain TCP at any address: https://docs.docker.com/engine/security/protect-access/.
+The latter also applies to 127.0.0.1: while no engine is running, any user of the machine can listen on its port.
+Docker's daemon also requires a flag for plain TCP at any address:
+https://docs.docker.com/engine/security/protect-access/.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _YES: Final = ("1", "true")
 
 
 def allow_plaintext() -> None:
-    """Allow secrets over plain TCP, as the flag says."""
+    """Allow secrets over plain TCP, for the flag."""
     os.environ[VARIABLE] = _YES[0]
 
 
@@ -27,8 +28,8 @@ def refuse_plaintext(url: str, what: str) -> None:
     """Refuse to send a secret over plain TCP.
 
     Args:
-        url: of the engine, to which nothing is encrypted.
-        what: the secret that would be sent: ``the build secrets``.
+        url: the URL of the engine.
+        what: the secret in question, such as ``the build secrets``.
 
     Raises:
         OptionError: the user has not allowed it.

@@ -1,4 +1,4 @@
-"""Progress of pulls, builds and pushes on standard error: moving on a terminal and gone when done, silent elsewhere."""
+"""Progress of pulls, builds and pushes on standard error: a transient line on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 Verbosity: TypeAlias = Literal["quiet", "normal", "verbose"]
 
-_QUICK_SECONDS = 0.5  # anything faster is not worth a moving line, nor the import of its library
-_WIDTH = 100  # columns of a moving line, where the terminal has them
+_QUICK_SECONDS = 0.5  # shorter waits are not worth a progress line and the import of its library
+_WIDTH = 100  # the maximum width of a progress line, in columns
 # Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6.
 _SEQUENCES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"
 
 
 class Progress:
-    """Shows events as they come; a context manager.
+    """Shows events live; a context manager.
 
     Attributes:
-        on_image: called with the images that the steps of a build make.
+        on_image: called with the images of build steps.
 
     Args:
-        title: what is going on, e.g. ``building hello``.
-        verbosity: ``verbose`` prints every line of a build, ``normal`` shows a moving line on a terminal,
+        title: the current activity, such as ``building hello``.
+        verbosity: ``verbose`` prints every line of a build, ``normal`` shows a progress line on a terminal,
             ``quiet`` shows nothing.
     """
 
@@ -53,12 +53,12 @@ class Progress:
     def __enter__(self) -> Self:
         """Begin."""
         if self._moving:
-            # Silent work shows, too: a scan of many files, or a step that prints nothing.
+            # Shows silent work, too: a scan of many files, or a step without output.
             threading.Thread(target=self._on_time, name="buildr-progress", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Clear the moving line."""
+        """Clear the progress line."""
         self._over.set()
         with self._lock:
             if self._status is not None:
@@ -66,7 +66,7 @@ class Progress:
                 self._status = None
 
     def __call__(self, event: Event) -> None:
-        """Show one event; one about an image is passed to `on_image`."""
+        """Show one event; pass an image to `on_image`."""
         if event.kind == "image":
             self.on_image(event.text)
             return
@@ -80,7 +80,7 @@ class Progress:
                     self._show(self._text_now)
 
     def beside(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """Return a function that prints a message while progress is shown: the moving line is cleared, and redrawn below it.
+        """Return a function that prints messages during progress: it clears the progress line and redraws it below.
 
         Args:
             say: prints lines.
@@ -105,7 +105,7 @@ class Progress:
                 self._show(self._text_now)
 
     def _text(self, event: Event) -> str:
-        assert event.kind != "image"  # noqa: S101 - handled elsewhere
+        assert event.kind != "image"  # noqa: S101 - the caller handles these
         if event.kind == "step":
             self._step = f"step {event.current}/{event.total} {event.text}"
             return self._step
@@ -123,7 +123,7 @@ class Progress:
         assert_never(event.kind)
 
     def _show(self, text: str) -> None:
-        # Imported when something takes long enough to be shown: half a second hides it.
+        # Imported only when something takes long enough, so that the import delays nothing else.
         from rich.console import Console
         from rich.text import Text
 
@@ -131,13 +131,13 @@ class Progress:
             self._status = Console(stderr=True).status("")
             self._status.start()
         shown = Text(_plain(text))
-        room = self._status.console.width - 2  # beside the spinner
+        room = self._status.console.width - 2  # minus the spinner
         shown.truncate(min(_WIDTH, room), overflow="ellipsis")
         self._status.update(shown)
 
 
 def _plain(text: str) -> str:
-    """Return a build's output as one line that cannot move the cursor, without logins."""
+    """Return build output as one line without control characters and logins."""
     from buildr.host.confidential import without_logins
 
     line = without_logins(" ".join(re.sub(_SEQUENCES, "", text).split()))

@@ -1,4 +1,4 @@
-"""The records that cross the interface between Buildr and an engine: requests, answers and progress; all are frozen.
+"""The records of the interface between Buildr and an engine: requests, answers and progress; all are frozen.
 
 Sizes are bytes and durations seconds. An image id is ``sha256:`` and 64 hexadecimal digits; a container id is 64
 hexadecimal digits.
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 
 
 _ID_DIGITS = 12
-"""Digits of an id as it is shown to users."""
+"""The number of digits of an id that are shown to users."""
 
 
 def short_id(found: str) -> str:
-    """Return the id of an image, a container or a run as it is shown to users."""
+    """Return the short form of the id of an image, a container or a run."""
     return found.removeprefix("sha256:")[:_ID_DIGITS]
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Which engine a backend is to reach."""
+    """The engine to which a backend connects."""
 
     endpoint: str | None = None
-    """A URL such as ``unix:///run/podman/podman.sock``; ``None``: look where the engine's own command looks."""
+    """A URL such as ``unix:///run/podman/podman.sock``; ``None``: the same places as the engine's own command."""
     deadline: float | None = None
-    """When it must have been reached, on the clock of `time.monotonic`; ``None``: within the backend's own limit."""
+    """The deadline, on the clock of `time.monotonic`; ``None``: the backend's own limit."""
 
 
 class Builder(Struct, frozen=True, kw_only=True):
     """How an engine builds a user's own Containerfile."""
 
     name: str = ""
-    """Name of the builder, for messages; empty: the engine's name serves."""
+    """The name of the builder, for messages; empty: the engine's name."""
     lacks: Mapping[str, str] = {}
-    """Features that it lacks, as `buildr.plan.dockerfile.needs` names them, each with the first version of the engine that has it."""
+    """Features that it lacks, as in `buildr.plan.dockerfile.needs`, each with the first engine version that has it."""
     frontends: bool = False
-    """Whether it fetches the builder that a line ``# syntax=`` names, which may support more."""
+    """Whether it pulls the frontend of a line ``# syntax=``, which may support more."""
     all_stages: bool = False
-    """Whether it builds all stages, not only those that the last one is made of."""
+    """Whether it builds all stages, not only those that the last one needs."""
 
 
 class EngineInfo(Struct, frozen=True, kw_only=True):
@@ -60,33 +60,39 @@ class EngineInfo(Struct, frozen=True, kw_only=True):
     """Whether the engine runs on another machine, a virtual one on this host included: no bind mounts then."""
     endpoint: str
     found: str
-    """Why this endpoint was chosen, for users, e.g. ``a transient service, as no socket answered``."""
+    """Why this endpoint was chosen, for users, such as ``a transient service, as no socket answered``."""
     plaintext: bool = False
-    """Whether what is sent to it is not encrypted on its way, over TCP without TLS: no build secrets and logins then."""
+    """Whether the connection is TCP without TLS: then no build secrets and logins are sent."""
     forwards_ports: bool = False
     """Whether the published ports of an engine on another machine are reached at 127.0.0.1 of this one."""
     routed: bool = False
-    """Whether its host routes packets to the containers' own addresses: where that host forwards, other machines reach a published
-    port there, whatever address of the host it is bound to."""
+    """Whether its host routes packets to the containers' addresses: if the host forwards packets, other machines
+    reach published ports there, regardless of the host address to which they are bound.
+    """
     command: str = ""
-    """The engine's own command, for hints such as ``podman cp …``; empty: no hint names one. It takes the words that
-    ``podman`` and ``docker`` have in common."""
+    """The engine's own command, for hints such as ``podman cp …``; empty: none. It supports the subcommands that
+    ``podman`` and ``docker`` share.
+    """
     shared: bool = True
-    """Whether other users may have images on the engine: then only those that are certainly this user's are cleaned up."""
+    """Whether other users may have images on the engine: then clean-up is limited to images that certainly belong to
+    this user.
+    """
     daemonless: bool = False
-    """Whether its containers are processes of this user, so that what they need of this machine is checked by ``buildr doctor``."""
+    """Whether its containers are processes of this user, so that ``buildr doctor`` checks what they need on this
+    machine.
+    """
     network_program: str = ""
-    """What connects rootless containers of a daemonless engine to the network: ``pasta``, ``slirp4netns``; empty: not known."""
+    """The network program for rootless containers of a daemonless engine: ``pasta``, ``slirp4netns``; empty: unknown."""
     health_on_request: bool = False
     """Whether a health check runs only when `buildr.engines.containers.Containers.health` is called."""
     proxies: Literal["environment", "docker"] = "environment"
-    """Where its builds get their proxies from: the environment and containers.conf(5), or Docker's ``config.json``."""
+    """The source of proxies for its builds: the environment and containers.conf(5), or Docker's ``config.json``."""
     builder: Builder = Builder()
     """How it builds a user's own Containerfile."""
 
 
 class EngineDetails(Struct, frozen=True, kw_only=True):
-    """What ``buildr doctor`` shows beyond `EngineInfo`; empty where the engine does not report it."""
+    """Further facts for ``buildr doctor``; empty if the engine does not report them."""
 
     storage_driver: str = ""
     cgroup_version: str = ""
@@ -94,34 +100,37 @@ class EngineDetails(Struct, frozen=True, kw_only=True):
     network: str = ""
     kernel: str = ""
     user_ids: int = 0
-    """How many user ids its containers have; 1 where a rootless user has no subordinate ids; 0: not known."""
+    """The number of user ids of its containers; 1 if a rootless user has no subordinate ids; 0: unknown."""
     configuration: Literal["", "containers", "docker"] = ""
-    """Which files configure it: those of containers.conf(5) and containers-storage.conf(5), or Docker's ``daemon.json``;
-    empty: others."""
+    """The kind of its configuration files: containers.conf(5) and containers-storage.conf(5), or Docker's
+    ``daemon.json``; empty: others.
+    """
 
 
 class Event(Struct, frozen=True, kw_only=True):
     """One piece of progress of a pull, a build or a push."""
 
     kind: Literal["step", "log", "image", "upload", "transfer"]
-    """``step``: a build step begins; ``log``: output of a step; ``image``: a step has made one, and the text is its id, or
-    the beginning of it; ``upload``: the context on its way to the engine; ``transfer``: layers between engine and registry."""
+    """``step``: a build step begins; ``log``: output of a step; ``image``: a step has made an image, and the text is
+    its id or a prefix; ``upload``: sending the context to the engine; ``transfer``: layers between engine and
+    registry.
+    """
     text: str = ""
     current: int = 0
     """Bytes so far, with ``upload`` and ``transfer``; the number of the step with ``step``."""
     total: int = 0
-    """Bytes in all, or steps in all; 0: not known."""
+    """The total number of bytes or steps; 0: unknown."""
 
 
 OnEvent: TypeAlias = Callable[[Event], None]
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """An image that an engine stores."""
+    """A stored image."""
 
     id: str
     tags: tuple[str, ...] = ()
-    """Its names, ``repository:tag`` each."""
+    """Its names, each ``repository:tag``."""
     labels: Mapping[str, str] = {}
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -130,16 +139,16 @@ class Image(Struct, frozen=True, kw_only=True):
     user: str = ""
     workdir: str = ""
     volumes: tuple[str, ...] = ()
-    """Paths for which each container gets a volume of its own."""
+    """Paths at which each container gets an anonymous volume."""
     layers: int = 0
-    """How many layers it has; 0: not known, as in lists."""
+    """The number of layers; 0: unknown, as in lists."""
     triggers: tuple[str, ...] = ()
-    """Instructions that every build on top of it runs (``ONBUILD``)."""
+    """Instructions for every build on top of it (``ONBUILD``)."""
     size: int = 0
 
 
 class BuildSecrets(Struct, frozen=True):
-    """Secrets that only the build steps that ask for them can see (``RUN --mount=type=secret``)."""
+    """Secrets for build steps that request them (``RUN --mount=type=secret``)."""
 
     values: Mapping[str, bytes] = {}
     """Values by id."""
@@ -150,19 +159,19 @@ class BuildSecrets(Struct, frozen=True):
 
 
 class BuildRequest(Struct, frozen=True, kw_only=True):
-    """A build. The base image must be stored already: only a user's own Containerfile may need another, too."""
+    """A build. The base image must already be stored, except for further images of a user's own Containerfile."""
 
     context: Iterable[bytes]
-    """A tar stream; consumed once, sent as it comes. A `buildr.archive.archive.Archive` can also be asked for its files."""
+    """A tar stream; consumed once. A `buildr.archive.archive.Archive` also provides single files."""
     containerfile: str
-    """Path of the Containerfile inside the tar stream."""
+    """The path of the Containerfile in the tar stream."""
     labels: Mapping[str, str] = {}
-    """Labels beyond those that the Containerfile sets; engines make a step of each."""
+    """Labels in addition to those of the Containerfile; engines make a step of each."""
     tags: tuple[str, ...] = ()
     cache: bool = True
     """Whether layers of earlier builds may be used."""
     own: bool = False
-    """Whether the Containerfile is a user's own, which may use everything that the engine's best builder supports."""
+    """Whether the Containerfile is a user's own, which may use all features of the engine's best builder."""
     secrets: BuildSecrets = BuildSecrets()
 
 
@@ -170,28 +179,28 @@ class Layer(Struct, frozen=True, kw_only=True):
     """A layer of an image."""
 
     content: Iterable[bytes]
-    """A tar stream, not compressed; consumed once, sent as it comes."""
+    """An uncompressed tar stream; consumed once."""
     size: int
-    """Bytes of the whole stream."""
+    """The length of the stream in bytes."""
     created_by: str
     """How it was made, for the image's history."""
     labels: Mapping[str, str] = {}
-    """Labels of the new image, beyond those of the image below."""
+    """Labels of the new image, in addition to those of the image below."""
 
 
 class PushRequest(Struct, frozen=True, kw_only=True):
-    """A push of a stored image under a full reference ``registry/path:tag``."""
+    """A push of a stored image to a full reference ``registry/path:tag``."""
 
     image: str
     reference: str
 
 
 class CommandSpec(Struct, frozen=True, kw_only=True):
-    """One more command in a running container. What is ``None`` or empty is taken from the container."""
+    """A command in a running container. Fields that are ``None`` or empty are taken from the container."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = {}
-    """Variables beyond the container's own."""
+    """Variables in addition to the container's own."""
     workdir: str | None = None
     user: str | None = None
     tty: bool = False
@@ -209,25 +218,25 @@ class Volume(Struct, frozen=True, kw_only=True):
 
 
 class ContainerState(Struct, frozen=True, kw_only=True):
-    """A container as the engine sees it now."""
+    """The current state of a container."""
 
     id: str
     status: str
     """The engine's term: ``created``, ``running``, ``exited``, …"""
     running: bool
     started: bool | None = None
-    """Whether it has ever been started; ``None``: not known, as in lists."""
+    """Whether it has ever been started; ``None``: unknown, as in lists."""
     exit_code: int | None
     """``None`` until the container has ended."""
     error: str = ""
-    """Why it could not start, in the engine's words."""
+    """The engine's message about a failed start."""
     labels: Mapping[str, str] = {}
     name: str = ""
     image: str = ""
     """The id of its image; empty if the engine does not report it."""
     ports: tuple[Port, ...] = ()
-    """Ports as they are bound now, with the host ports that the engine chose."""
+    """Bound ports, with the host ports that the engine chose."""
 
 
 Health: TypeAlias = Literal["", "starting", "healthy", "unhealthy"]
-"""What an engine reports about a container's health; empty: there is no health check."""
+"""The health of a container as reported by the engine; empty: there is no health check."""

@@ -1,7 +1,7 @@
-"""Which engine: the names of the backends, the choice between them, and the fallback.
+"""The registry of backends: their names, the choice between them, and the fallback.
 
-The built-in backends come from a table, since reading entry points costs 40 ms; entry points are read for any other name,
-to list what there is, and by ``auto`` where no built-in engine is usable.
+Built-in backends are in a table, since reading entry points takes 40 ms. Entry points are read for other names, for
+lists of names, and by ``auto`` if no built-in engine is usable.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ BUILT_IN = {
     "podman": "buildr_backends.podman.engine:connect",
     "docker": "buildr_backends.docker.engine:connect",
 }
-"""The backends that are part of Buildr, in the order in which ``auto`` tries them; those of other distributions come later."""
-_AUTO_SECONDS = 9.0  # for the built-in engines together, if they exist and do not answer
-_LAST_SECONDS = 2.0  # for each engine that is still to be tried: a live one answers in less
+"""The backends of Buildr, in the order in which ``auto`` tries them; those of other distributions follow."""
+_AUTO_SECONDS = 9.0  # for all built-in engines together, if they do not answer
+_LAST_SECONDS = 2.0  # for each remaining engine: a live one answers faster
 _REPORT = "Report it to the authors of the distribution that it comes from."
 _ABSENT_OR_BROKEN = (EngineNotFoundError, EngineUnavailableError, EngineTooOldError)
 
 substitute: Callable[[str], Connect] | None = None
-"""Returns the backend for each name while it is set: the seam for `buildr.testing`."""
+"""If set, returns the backend for each name: the seam for `buildr.testing`."""
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """A backend's name and where it was chosen."""
+    """The name of a backend, and where it was chosen."""
 
     name: str
     origin: str
@@ -65,10 +65,10 @@ def choose(
     """Decide on a backend's name: the command's flag, ``BUILDR_BACKEND``, the options, ``auto``.
 
     Args:
-        flag: of the command line.
+        flag: the value of the command-line flag.
         option: ``executor`` or ``builder``, from the decorator or ``[tool.buildr]``.
-        builder: of the command line, for the engine that builds: it comes before all others.
-        option_origin: where the option is set.
+        builder: the value of the flag for the engine that builds, which has precedence.
+        option_origin: the place where the option is set.
     """
     for name, origin in (
         (builder, "--builder"),
@@ -89,12 +89,12 @@ def choose_both(
     flag: str | None = None,
     builder: str | None = None,
 ) -> tuple[Choice, Choice]:
-    """Decide which backend runs and which one builds; where the options name one of them, it is both.
+    """Decide which backend runs and which one builds; if the options name only one, it does both.
 
     Args:
         package: with ``builder``.
         runtime: with ``executor``.
-        origins: where options are set, by ``package.builder``; others are set by the decorator.
+        origins: the places of options such as ``package.builder``; by default the decorator.
         flag: see `choose`.
         builder: see `choose`.
     """
@@ -116,12 +116,12 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
 
     Args:
         choice: a backend's name, or ``auto``: the first of `names` that is usable.
-        say: called with one line when ``auto`` falls back.
+        say: called with one line if ``auto`` falls back.
 
     Raises:
         OptionError: there is no backend of that name.
-        EngineNotFoundError: no engine at all, or not the named one; known within ten seconds, and two more for each engine
-            that is not built in.
+        EngineNotFoundError: there is no engine, or not the named one. This takes at most ten seconds, plus two for each
+            third-party backend.
         EngineUnavailableError: the named engine does not answer.
         EngineTooOldError: the named engine is too old.
     """
@@ -141,7 +141,7 @@ def connect(choice: Choice, say: Callable[[str], None]) -> Backend:
 
 
 def _attempts() -> Iterator[tuple[str, Target]]:
-    """Yield what ``auto`` tries, each with its deadline; the entry points are read only if no built-in engine is usable."""
+    """Yield the names that ``auto`` tries, with their deadlines. Entry points are read only if no built-in engine is usable."""
     deadline = time.monotonic() + _AUTO_SECONDS
     for index, name in enumerate(BUILT_IN, start=1):
         kept = (len(BUILT_IN) - index) * _LAST_SECONDS
@@ -151,10 +151,10 @@ def _attempts() -> Iterator[tuple[str, Target]]:
 
 
 def attempt(name: str, target: Target) -> Backend:
-    """Reach an engine that was not named; a backend that is broken counts as an engine that is unusable.
+    """Connect to an engine that was not explicitly named; a broken backend counts as an unusable engine.
 
     Raises:
-        BackendError: it is absent, or does not answer, or its backend fails.
+        BackendError: it is absent or does not answer, or its backend fails.
     """
     try:
         return load(Choice(name=name, origin=AUTO))(target)
@@ -171,15 +171,15 @@ def attempt(name: str, target: Target) -> Backend:
 
 
 def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
-    """Reach the chosen engine, or with ``auto`` every one that answers.
+    """Connect to the chosen engine, or with ``auto`` to every one that answers.
 
     Args:
         choice: a backend's name, or ``auto``.
-        say: called with one line about each engine that is present and does not answer.
+        say: called with one line about each engine that exists but does not answer.
 
     Raises:
         OptionError: there is no backend of that name.
-        EngineNotFoundError: no engine at all, or not the named one.
+        EngineNotFoundError: there is no engine, or not the named one.
         EngineUnavailableError: the named engine does not answer.
         EngineTooOldError: the named engine is too old.
     """
@@ -194,7 +194,7 @@ def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
             failures.append((name, error))
             continue
         if any(other.info.endpoint == backend.info.endpoint for other in reached):
-            backend.close()  # one engine under two names
+            backend.close()  # one engine with two names
         else:
             reached.append(backend)
     if not reached:
@@ -207,7 +207,7 @@ def reach(choice: Choice, say: Callable[[str], None]) -> list[Backend]:
 
 def _none(failures: list[tuple[str, BackendError]]) -> EngineNotFoundError:
     tried = "\n".join(f"  {name}: {why.what}" for name, why in failures)
-    # Each with its name: one may say "Install it" and another "Start it".
+    # Each hint with its engine: one may say "Install it" and another "Start it".
     hints = "\n".join(f"{name}: {why.hint}" for name, why in failures if why.hint)
     return EngineNotFoundError(f"no container engine can be used; tried\n{tried}", hint=hints)
 
@@ -239,12 +239,12 @@ def load(choice: Choice) -> Connect:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all installed backends, the built-in ones first."""
+    """Return the names of all installed backends, built-in ones first."""
     from buildr.host.plugins import plugin_names
 
     return (*BUILT_IN, *sorted(plugin_names(ENTRY_POINTS) - set(BUILT_IN)))
 
 
 def is_built_in(name: str) -> bool:
-    """Whether a name is ``auto`` or that of a backend of Buildr's own, which no entry point has to be read for."""
+    """Whether a name is ``auto`` or that of a built-in backend, which needs no entry points."""
     return name == AUTO or name in BUILT_IN

@@ -1,4 +1,4 @@
-"""The standard streams of a container, or of one more command in it."""
+"""The standard streams of a container or of a command in it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Attachment(Protocol):
         """Wait for output.
 
         Returns:
-            Pieces in the order in which they came, valid until the next call; empty at the end of the streams.
+            Pieces in the order of arrival, valid until the next call; empty at the end of the streams.
 
         Raises:
-            EngineLostError: the stream broke off inside a frame, or is not one of frames.
+            EngineLostError: the stream ended inside a frame, or has no valid frames.
         """
         ...
 
@@ -32,7 +32,7 @@ class Attachment(Protocol):
         """Send standard input.
 
         Raises:
-            EngineLostError: nothing reads it any more.
+            EngineLostError: the other side no longer reads it.
         """
         ...
 
@@ -41,25 +41,25 @@ class Attachment(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the connection; the container goes on. May be called twice, and from any thread to end a `read`."""
+        """Close the connection; the container keeps running. May be called twice, and from any thread to end a `read`."""
         ...
 
 
 class Execution(Attachment, Protocol):
-    """A command that has been started in a running container: its streams, and how it ends."""
+    """A command that was started in a running container."""
 
     def status(self) -> int | None:
-        """Return the exit status, 128 + n when signal n killed it; ``None`` until it has ended.
+        """Return the exit status, 128 + n if signal n killed it; ``None`` until it has ended.
 
         Raises:
-            EngineError: the engine no longer knows it, since its container has gone.
+            EngineError: the engine no longer knows it, since its container is gone.
         """
         ...
 
     def kill(self, signal: int) -> None:
-        """Send a signal to the command; one that has ended already is fine. SIGKILL also takes what it has started."""
+        """Send a signal to the command, unless it has ended. SIGKILL also kills its children."""
         ...
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """Tell the command's terminal its size; one that has ended already is fine."""
+        """Set the size of the command's terminal, unless it has ended."""
         ...

@@ -1,4 +1,4 @@
-"""The named volumes of an engine."""
+"""The protocol for named volumes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Volumes(Engine, Protocol):
-    """An engine, as far as its volumes are concerned. For what each method may raise see `Engine`, too."""
+    """The volumes of an engine. `Engine` lists the errors that every method may raise."""
 
     def make_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a named volume; one that exists stays as it is.
+        """Create a named volume; an existing one is kept as it is.
 
         Raises:
             EngineError: the engine has no volumes, or refuses.
@@ -24,16 +24,16 @@ class Volumes(Engine, Protocol):
         ...
 
     def volumes(self, labels: Mapping[str, str], *, sizes: bool = False) -> Sequence[Volume]:
-        """List the volumes that carry all these labels.
+        """List the volumes with all these labels.
 
         Args:
             labels: an empty value matches any.
-            sizes: whether to ask how large they are, which may take seconds.
+            sizes: whether to determine their sizes, which may take seconds.
         """
         ...
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume and what is in it; an absent one is fine.
+        """Remove a volume and its contents; an absent one is not an error.
 
         Raises:
             EngineError: a container uses it.

@@ -1,4 +1,4 @@
-"""Leftovers of runs and builds, on engines and in the cache: locks, marks, old images; and their removal.
+"""Finds and removes leftovers of runs and builds: containers, images, marks.
 
-It may import `buildr.installer`, `buildr.run` and what is below them.
+It may import `buildr.installer`, `buildr.run` and everything below.
 """

@@ -1,11 +1,11 @@
-"""Builds and the removal of old images do not happen at the same time.
+"""A lock that prevents the removal of old images during builds.
 
-Podman's builds look through all stored images for layers that may serve, and fail when one vanishes meanwhile; so does a
-list of images. A user's builds share a lock; old images are removed only by a process that holds it alone, and otherwise by a
-later build. flock(2): the kernel lets go of it when a process ends, however it ends.
+Podman's builds search all stored images for cached layers, and fail if one vanishes meanwhile; so does a list of
+images. A user's builds share a lock; removing old images needs it exclusively, or waits for a later build. The kernel
+releases the lock, flock(2), when a process ends, even if it is killed.
 
-Beside the lock every build has a mark as long as it lasts (`buildr.host.marks`). A mark that is left behind shows that a build was killed,
-and that there may be images without a name. It lists those that could not be distinguished from others otherwise.
+Every build also has a mark while it lasts (`buildr.host.marks`). A leftover mark shows that a build was killed and may
+have left untagged images. It lists those that could not be recognized otherwise.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CREATE = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_SHORTEST = 11  # digits of an id as engines report it; a line that was cut off may have fewer
+_SHORTEST = 11  # digits of an id as reported by engines; a truncated line may have fewer
 
 
 @contextlib.contextmanager
 def building(engine: str = "") -> Iterator[Callable[[str], None]]:
-    """Keep old images from being removed; where no lock can be had (a read-only home) go on without.
+    """Prevent the removal of old images; without a lock (in a read-only home) continue anyway.
 
     Args:
         engine: the backend's name.
 
     Yields:
-        What is called with the images that the steps make, by their ids or how those begin.
+        A function to call with the images of steps: ids or prefixes of ids.
     """
     lock = _open(cache.lock_directory(make=True))
     mark = None
@@ -59,7 +59,7 @@ def killed(engine: str) -> list[str]:
 
 
 def images_of(mark: str) -> list[str]:
-    """Return the images that a build has recorded, by their ids or how those begin."""
+    """Return the images that a build has recorded: ids or prefixes of ids."""
     try:
         with open(mark, encoding="ascii", errors="replace") as file:
             return [line.rstrip("\n") for line in file if len(line) > _SHORTEST]
@@ -69,7 +69,7 @@ def images_of(mark: str) -> list[str]:
 
 @contextlib.contextmanager
 def alone() -> Iterator[bool]:
-    """Take the lock alone if no build is running; never waits."""
+    """Take the exclusive lock if no build is running; never waits."""
     lock = _open(cache.lock_directory(make=True))
     try:
         yield lock is not None and _exclusive(lock)

@@ -1,9 +1,9 @@
-"""Housekeeping: a process of its own removes what killed runs and builds have left, and images that are old now.
+"""Housekeeping: a background process removes leftovers of killed runs and builds, and old images.
 
-The end of a run only looks whether there is anything to do, in files of its own: it asks no engine, and does not wait.
-What runs and builds have left is known by their marks (`buildr.host.marks`), and old images by a note of the run that has built
-a new one. The process does one task after the other, and retries with growing pauses what it could not do: another process is building,
-say, or the engine is too slow. There is one at a time for each engine.
+At its end a run only checks local files for work: it sends no request to the engine, and does not wait. Leftovers are
+known by marks (`buildr.host.marks`), old images by a note of the run that built a new one. The process carries out one
+task after another, and retries failed ones with growing pauses, for example if another process is building or the
+engine is slow. There is one process at a time for each engine.
 
 Usage: python -P -m MODULE BACKEND ENDPOINT TASK…, with the lock as descriptor 3
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import EngineInfo
     from buildr.leftovers.old_images import OldImages
 
-_MOST_SECONDS = 600  # for all that one process does; an engine may never answer
+_MOST_SECONDS = 600  # for all tasks of one process; an engine may never answer
 _NICE = 10
 _LOCK_FD = 3
 
@@ -49,13 +49,13 @@ def afterwards(info: EngineInfo) -> Iterator[None]:
 
 
 def begin(info: EngineInfo) -> None:
-    """Start the process if there is anything for it to do; never waits."""
+    """Start the process if there is work for it; never waits."""
     if info.endpoint.startswith(IN_MEMORY) or not sys.executable:
         return
     with (
         contextlib.suppress(OSError),
         take(info.backend) as (lock, names),
-    ):  # or a later run does it
+    ):  # otherwise a later run does it
         if names:
             _start(lock, info, names)
 
@@ -69,7 +69,7 @@ def take(backend: str) -> Iterator[tuple[int, list[str]]]:
 
     Yields:
         The descriptor of a lock, flock(2), which the worker has to hold, and the names of the tasks: none if another
-        process is at work, or if nothing is due.
+        process is working or nothing is due.
     """
     lock = _lock(backend) if any(tasks.due(backend)) else None
     if lock is None:
@@ -85,7 +85,7 @@ def take(backend: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lock(backend: str) -> int | None:
-    """Return the descriptor of the lock; ``None`` if another process has it, or it cannot be created."""
+    """Return the descriptor of the lock; ``None`` if another process holds it or it cannot be created."""
     try:
         cache.lock_directory(tasks.FOLDER, make=True)
         lock = os.open(tasks.path_of(backend, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -125,12 +125,12 @@ def _start(lock: int, info: EngineInfo, names: list[str]) -> None:
 
 
 def run_tasks(backend: str, connect: Callable[[], Backend], names: list[str]) -> None:
-    """Run tasks that were claimed, and those that become due meanwhile.
+    """Run the claimed tasks, and those that become due meanwhile.
 
     Args:
         backend: the backend's name.
-        connect: reaches the engine.
-        names: of the tasks.
+        connect: connects to the engine.
+        names: the names of the tasks.
     """
     from buildr.errors import BackendError
 
@@ -153,9 +153,9 @@ def _main(backend: str, endpoint: str, *names: str) -> None:
     from buildr.engines.records import Target
     from buildr.engines.registry import Choice, load
 
-    signal.alarm(_MOST_SECONDS)  # its default action ends the process, whatever it waits for
+    signal.alarm(_MOST_SECONDS)  # its default action ends the process in any state
     os.nice(_NICE)
-    os.chdir("/")  # the user's may be about to be unmounted
+    os.chdir("/")  # so that the user's directory can be unmounted
     connect = load(Choice(name=backend, origin="housekeeping"))
     run_tasks(backend, lambda: connect(Target(endpoint=endpoint)), [*names])
 

@@ -1,8 +1,8 @@
-"""A record of the last image of a project on an engine, so that a run does not have to ask for it.
+"""A record of the last image of a project on an engine, so that a run need not look it up.
 
-It is kept in the cache (`buildr.host.cache`). An image is remembered by its name, which is a digest of all that is in it; so
-what is remembered wrongly is not used, or is an image that the engine does not have, and then it is looked up or
-built as if nothing were known.
+It is kept in the cache (`buildr.host.cache`). The image is recorded by its name, which is a digest of its content. A
+wrong record is therefore not used, or names an image that the engine does not have; then the image is looked up or
+built as usual.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _STATE = "state"
 
 
 class LastImage(msgspec.Struct, frozen=True, array_like=True):
-    """An image.
+    """The last image.
 
     Attributes:
         tag: its name.
-        id: as the engine has it.
-        variables: names of the variables that it sets.
+        id: its id on the engine.
+        variables: the names of the variables that it sets.
         tree: the digest of its context.
-        layers: how many deltas it has grown by.
+        layers: the number of deltas on top of the clean image.
     """
 
     tag: str
@@ -53,7 +53,7 @@ class Memory:
         self._name = cache.key(project, backend.info.backend, backend.info.endpoint)
 
     def last(self) -> LastImage | None:
-        """Return the last image; ``None`` where none is remembered."""
+        """Return the last image; ``None`` if none is recorded."""
         parts = cache.load(_LAST, self._name)
         if parts is None or len(parts) != 1:
             return None
@@ -63,7 +63,7 @@ class Memory:
             return None
 
     def state(self, tree: str) -> State | None:
-        """Return the state of a context; ``None`` where another one is remembered.
+        """Return the state of a context; ``None`` if another one is recorded.
 
         Args:
             tree: its digest.
@@ -71,7 +71,7 @@ class Memory:
         from buildr.context.delta import State
 
         parts = cache.load(_STATE, self._name)
-        # Another one, when a run beside this one was here, or was killed between the two files.
+        # It differs if a parallel run has written it, or was killed between writing the two files.
         if parts is None or len(parts) != 2 or parts[0] != tree.encode():
             return None
         try:
@@ -82,14 +82,14 @@ class Memory:
     def remember(
         self, tag: str, image: Image, tree: Snapshot, *, layers: int, with_state: bool
     ) -> None:
-        """Remember an image.
+        """Record an image.
 
         Args:
             tag: its name.
             image: the image.
             tree: its context.
-            layers: how many deltas it has grown by.
-            with_state: whether it may grow, so that the state of its context will be needed.
+            layers: the number of deltas on top of the clean image.
+            with_state: whether to record the state of its context, for later deltas.
         """
         variables = tuple(line.partition("=")[0] for line in image.environment)
         last = LastImage(tag, image.id, variables, tree.digest, layers)
@@ -101,4 +101,4 @@ class Memory:
                 cache.store(_STATE, self._name, tree.digest.encode(), state)
             cache.store(_LAST, self._name, msgspec.msgpack.encode(last))
         except UnicodeEncodeError:
-            return  # a file name that is not UTF-8: such a context is always built clean
+            return  # a file name is not UTF-8: such a context is always built clean

@@ -1,4 +1,4 @@
-"""Old images of a project: which they are, and how they are removed."""
+"""Finds and removes old images of a project."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _KEPT = 3  # images of one project, so that going back to an earlier state of th
 
 
 class OldImages(Struct, frozen=True, kw_only=True):
-    """Which project's old images are to be removed, and which image is new."""
+    """The project whose old images are to be removed, and its new image."""
 
     project: str
     """The project's key."""
     name: str
-    """Of its images on an engine, without the tag."""
+    """The name of its images, without the tag."""
     newest: str
     """The new image's id."""
     secrets: bool
@@ -35,7 +35,7 @@ class OldImages(Struct, frozen=True, kw_only=True):
 
 
 def old_images(project: Project, newest: str) -> OldImages:
-    """Return what `collect` has to know about a project.
+    """Return the argument of `collect` for a project.
 
     Args:
         project: the project.
@@ -51,34 +51,33 @@ def old_images(project: Project, newest: str) -> OldImages:
 
 
 def is_built(image: Image) -> bool:
-    """Whether an image with a project's label was made by one of Buildr's builds, not derived from such an image.
+    """Whether an image with a project's label was built by Buildr, and not derived from such an image.
 
-    An image that was committed from a container has the labels of its run; one that a Containerfile derives has another
-    command as a rule.
+    A committed image has the labels of its run; an image derived with a Containerfile usually has another command.
     """
     runs_ours = not image.entrypoint or image.entrypoint[: len(ENTRYPOINT)] == ENTRYPOINT
     return runs_ours and RUN not in image.labels
 
 
 def collect(backend: Images, old: OldImages) -> bool:
-    """Remove old images of a project; those in use, or with a name that Buildr did not give them, stay.
+    """Remove old images of a project, except for those in use or with foreign names.
 
     Args:
         backend: the engine.
         old: the project.
 
     Returns:
-        Whether it is done: nothing is removed while a build is running.
+        Whether it is done; nothing is removed while a build is running.
 
     Raises:
         BackendError: the engine cannot list its images.
     """
     for name in _names_of_old(backend, old):
-        # The lock is held for no longer than that, since builds wait for it.
+        # The lock is held only for each removal, since builds wait for it.
         with alone() as nobody_builds:
             if not nobody_builds:
                 return False
-            with contextlib.suppress(EngineError):  # a container of it still runs
+            with contextlib.suppress(EngineError):  # a container still uses it
                 backend.remove_image(name)
     return True
 

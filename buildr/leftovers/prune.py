@@ -1,10 +1,10 @@
-"""Leftovers of killed runs and builds on an engine: how they are found and removed.
+"""Finds and removes leftovers of killed runs and builds on an engine.
 
-A container is left behind when its host process is certainly gone (`buildr.labels`). An image is left behind when
-it has no name and was made by one of Buildr's builds. Before the step that sets Buildr's labels an image of a build that was
-killed has none; then the variables that every generated Containerfile begins with tell it. An image that a user
-derives from one of ours inherits both, label and variables, but runs something else, or has the labels of the run that it
-was committed from. Those of the user's own Containerfile have neither; the killed build itself has recorded them (`buildr.leftovers.build_lock`).
+A container is a leftover if its host process is certainly gone (`buildr.labels`). An image is one if it is untagged and
+was built by Buildr. Before the step that sets Buildr's labels an image of a build that was killed has none; then the
+variables that every generated Containerfile begins with tell it. An image that a user derives from one of ours inherits
+both, label and variables, but runs something else, or has the labels of the run that it was committed from. Those of
+the user's own Containerfile have neither; the killed build itself has recorded them (`buildr.leftovers.build_lock`).
 
 An engine that other users share has images of their builds, too. There only those are this user's that a build has recorded
 of, or that carry the label of a project whose image this user has run.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Leftover(Struct, frozen=True, kw_only=True):
-    """One thing that is no longer needed."""
+    """An object that is no longer needed."""
 
     kind: Literal["build", "container", "image", "volume"]
     id: str
@@ -45,20 +45,20 @@ class Leftover(Struct, frozen=True, kw_only=True):
 
 
 def builds(backend: Backend) -> Iterator[Leftover]:
-    """Yield the builds that go on without their host processes.
+    """Yield the builds that continue without their host processes.
 
     Raises:
-        BackendError: the engine cannot tell.
+        BackendError: the engine cannot list them.
     """
     for found in backend.left_builds():
         yield Leftover(kind="build", id=found, text="a build (its host process has gone)")
 
 
 def containers(backend: Backend) -> Iterator[Leftover]:
-    """Yield the containers that are left behind on an engine, those kept for inspection, and detached ones that have ended.
+    """Yield leftover containers on an engine, kept ones, and exited detached ones.
 
     Raises:
-        BackendError: the engine cannot list what it has.
+        BackendError: the engine cannot list them.
     """
     for found in left_behind(backend):
         yield _container(found, f"its host process {found.labels[labels.PID]} has gone")
@@ -75,10 +75,10 @@ def _container(found: ContainerState, why: str) -> Leftover:
 
 
 def images(backend: Backend) -> Iterator[Leftover]:
-    """Yield the images that are left behind on an engine; the caller removes them only while no build runs.
+    """Yield leftover images on an engine; the caller removes them only while no build is running.
 
     Raises:
-        BackendError: the engine cannot list what it has.
+        BackendError: the engine cannot list them.
     """
     for image in unnamed_images(backend):
         text = f"image {short_id(image.id)} (without a name)"
@@ -86,10 +86,10 @@ def images(backend: Backend) -> Iterator[Leftover]:
 
 
 def caches(backend: Backend) -> Iterator[Leftover]:
-    """Yield this user's caches of wheels, which stay useful until the user removes them.
+    """Yield this user's wheel caches, which are kept until the user removes them.
 
     Raises:
-        BackendError: the engine cannot list what it has.
+        BackendError: the engine cannot list them.
     """
     from buildr.installer.wheels import cache_volumes
 
@@ -100,7 +100,7 @@ def caches(backend: Backend) -> Iterator[Leftover]:
 
 
 def unnamed_images(backend: Backend) -> list[Image]:
-    """Return the images without a name that Buildr's builds left, and that nothing else is made from.
+    """Return the untagged images of Buildr's builds that have no child images.
 
     Raises:
         BackendError: the engine cannot list its images.
@@ -115,15 +115,15 @@ def unnamed_images(backend: Backend) -> list[Image]:
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """Why something stays."""
+    """Why an object is not removed."""
 
     why: str
     in_use: bool
-    """Whether something else on the engine still needs it, so that nothing has failed."""
+    """Whether another object still needs it, so that this is not a failure."""
 
 
 def remove(backend: Backend, found: Leftover) -> Refusal | None:
-    """Remove one; return why it stays, if it does."""
+    """Remove an object; return the reason if it cannot be removed."""
     try:
         if found.kind == "build":
             backend.end_build(found.id)
@@ -143,25 +143,25 @@ def _is_in_use(error: BackendError) -> bool:
 
 
 def sweep_images(backend: Backend) -> bool:
-    """End killed builds, if there was any, and remove the images that they left.
+    """End killed builds, and remove their leftover images.
 
     Returns:
-        Whether it is done: nothing is removed while a build is running.
+        Whether it is done; nothing is removed while a build is running.
 
     Raises:
-        BackendError: the engine cannot list its images, or not remove one.
+        BackendError: the engine cannot list its images, or cannot remove one.
     """
     if not (left := killed(backend.info.backend)):
         return True
     for build in backend.left_builds():
         backend.end_build(build)
-    refused = _remove_alone(backend, _recorded(backend))  # before the list, which can take long
+    refused = _remove_alone(backend, _recorded(backend))  # before the list, which may take long
     if refused is None:
         return False
     others = _remove_alone(backend, [row.id for row in unnamed_images(backend)])
     if others is None:
         return False
-    # What else is in use was not left by these builds, and another killed build may keep it for ever.
+    # Other images in use are not leftovers of these builds, and another killed build may use them forever.
     refused += [error for error in others if not _is_in_use(error)]
     if refused:
         raise refused[0]
@@ -170,9 +170,9 @@ def sweep_images(backend: Backend) -> bool:
 
 
 def _remove_alone(backend: Backend, images: Iterable[str]) -> list[BackendError] | None:
-    """Remove images that have no name by now; return why some stay, or ``None`` while a build is running.
+    """Remove images that are still untagged; return the reasons for those that stay, or ``None`` while a build is running.
 
-    The lock is held for no longer than each removal, since builds wait for it.
+    The lock is held only for each removal, since builds wait for it.
     """
     refused: list[BackendError] = []
     for image in images:
@@ -183,20 +183,20 @@ def _remove_alone(backend: Backend, images: Iterable[str]) -> list[BackendError]
                 stored = backend.image(image)
                 if stored is not None and not stored.tags:
                     backend.remove_image(stored.id)
-            except BackendError as error:  # its step is still running
+            except BackendError as error:  # a step is still running in it
                 refused.append(error)
     return refused
 
 
 def _recorded(backend: Backend) -> Iterator[str]:
-    """Yield the images that killed builds have recorded, each before what it was made from."""
+    """Yield the images that killed builds have recorded, children before parents."""
     for mark in killed(backend.info.backend):
         for image in reversed(images_of(mark)):
             yield image.removeprefix("sha256:")
 
 
 def _is_ours(backend: Backend, row: Image) -> bool:
-    # Listed without their configuration; few have no name.
+    # The list has no configuration; few images are untagged.
     image = backend.image(row.id)
     if image is None or image.tags:
         return False

@@ -1,6 +1,6 @@
-"""The tasks of housekeeping on an engine, how it learns about them, and when it tries again.
+"""The tasks of housekeeping on an engine, their notes, and their retries.
 
-See `buildr.leftovers.housekeeping` for the process that does them.
+See `buildr.leftovers.housekeeping` for the process.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 FOLDER = "housekeeping"
 """The folder of its files in the cache."""
-_FIRST_PAUSE_SECONDS = 30.0  # after a failure; each further one doubles it
+_FIRST_PAUSE_SECONDS = 30.0  # after a failure; doubled by each further one
 _LONGEST_PAUSE_SECONDS = 6 * 3600.0
 
 
 def note(info: EngineInfo, old: OldImages) -> None:
-    """Note that a project has a new image; if nothing can be written, the old ones are removed after a later build."""
+    """Note that a project has a new image. If that fails, old images are removed after a later build."""
     if (folder := cache.lock_directory(FOLDER, make=True)) is None:
         return
     with contextlib.suppress(OSError):
@@ -40,13 +40,13 @@ def note(info: EngineInfo, old: OldImages) -> None:
 
 
 class Task:
-    """One task on one engine, and when it is tried again after a failure.
+    """One task on one engine, with its retries.
 
     Args:
         backend: the backend's name.
-        name: of the task.
-        wanted: whether there is anything to do.
-        do: does it; returns whether everything is done.
+        name: the name of the task.
+        wanted: returns whether there is work.
+        do: carries it out; returns whether everything is done.
     """
 
     def __init__(
@@ -64,14 +64,16 @@ class Task:
 
     @property
     def due(self) -> bool:
-        """Whether there is anything to do, and it is not too early to try again."""
+        """Whether there is work, and the pause is over."""
         if not self._wanted(self._backend):
             return False
         _, until = self._pause()
-        return not 0 < until - time.time() < 2 * _LONGEST_PAUSE_SECONDS  # clocks may be set back
+        return (
+            not 0 < until - time.time() < 2 * _LONGEST_PAUSE_SECONDS
+        )  # the clock may have been set back
 
     def postpone(self) -> None:
-        """Postpone it, for longer than the last time."""
+        """Postpone it, for longer than before."""
         failures, _ = self._pause()
         failures = min(failures, 30)
         pause = min(_FIRST_PAUSE_SECONDS * 2**failures, _LONGEST_PAUSE_SECONDS)
@@ -79,12 +81,12 @@ class Task:
             file.write(f"{failures + 1} {time.time() + pause:.0f}")
 
     def succeeded(self) -> None:
-        """Forget failures."""
+        """Reset the pause."""
         with contextlib.suppress(OSError):
             os.unlink(self._path)
 
     def _pause(self) -> tuple[int, float]:
-        """Return how often it has failed, and until when it waits, in seconds since the epoch."""
+        """Return the number of failures, and the end of the pause in seconds since the epoch."""
         try:
             with open(self._path, encoding="ascii") as file:
                 failures, until = file.read(64).split()
@@ -101,7 +103,7 @@ def every(backend: str) -> Iterator[Task]:
 
 
 def due(backend: str) -> Iterator[Task]:
-    """Yield those that are due now."""
+    """Yield the tasks that are due."""
     return (task for task in every(backend) if task.due)
 
 
@@ -167,5 +169,5 @@ def _notes(backend: str) -> str:
 
 def path_of(backend: str, name: str) -> str:
     """Return the path of a file of housekeeping on an engine."""
-    folder = cache.lock_directory(FOLDER) or os.devnull  # below which nothing can be opened
+    folder = cache.lock_directory(FOLDER) or os.devnull  # a path at which nothing can be opened
     return f"{folder}/{cache.key(backend)[:8]}-{name}"

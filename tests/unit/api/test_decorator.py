@@ -56,7 +56,7 @@ def test_inside_by_evidence_the_function_runs_with_one_message(
     assert capfd.readouterr() == (
         "",
         (
-            "buildr: this is a container already (cgroup /docker/1234), so the script runs here;"
+            "buildr: this is already a container (cgroup /docker/1234), so the script runs here;"
             " BUILDR_IN_CONTAINER=0 says otherwise\n"
         ),
     )

@@ -91,7 +91,7 @@ def test_an_executor_calls_its_function(work: Any, engine: FakeBackend) -> None:
         assert isinstance(executor, concurrent.futures.Executor)
         assert executor.submit(work.give, 1).result() == 1
         assert list(executor.map(work.give.local, range(5))) == list(range(5))
-        with pytest.raises(TransferError, match="calls that function alone, not <function double"):
+        with pytest.raises(TransferError, match="calls only that function, not <function double"):
             executor.submit(double, 1)
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.submit(work.give, 1)

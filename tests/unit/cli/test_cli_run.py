@@ -134,7 +134,7 @@ def test_inside_a_container_the_script_runs_directly(project: Path) -> None:
     assert done.returncode == 4
     assert done.stdout.decode() == f"{[str(project / 'app.py'), '--help']}\n"
     assert done.stderr.decode() == (
-        "buildr: this is a container already (BUILDR_IN_CONTAINER=true), so the script runs here\n"
+        "buildr: this is already a container (BUILDR_IN_CONTAINER=true), so the script runs here\n"
     )
 
 
