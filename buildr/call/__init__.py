@@ -1,8 +1,7 @@
 """Call mode: run one function in a container, with the caller's arguments, and return its result.
 
-`target` finds the function, `session` the engine and the image; `invocation` is one call, `map` many calls; `result`
-reads the outcome. The guest's side is `buildr.guest.call` and `buildr.guest.transfer`. It may import `buildr.runners`
-and everything below.
+`target` finds the function, `session` the engine and the image; `invocation` is one call, `map` many; `result` reads the
+outcome; `buildr.guest.call` is the guest's side. It may import `buildr.runners` and everything below.
 """
 
 from __future__ import annotations
