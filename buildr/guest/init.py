@@ -72,9 +72,11 @@ def main(command: list[str]) -> int:
         _become(command)
     if ports:
         _look_after(ports, relay=RELAY in published)
-    status = _serve(child, waited)
+    ended = _serve(child, waited)
+    killed = os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else 0
+    status = 128 + killed if killed else os.WEXITSTATUS(ended)
     if status or about_files:
-        _remark(status, since if about_files == "always" or not status else None)
+        _remark(status, killed, since if about_files == "always" or not status else None)
     return status
 
 
@@ -88,16 +90,17 @@ def _beside(name: str) -> Any:
         sys.path.remove(folder)
 
 
-def _remark(status: int, since: float | None) -> None:
+def _remark(status: int, killed: int, since: float | None) -> None:
     """Report what the command's exit status does not say.
 
     Args:
         status: the command's.
+        killed: the signal that killed it; 0: none.
         since: when it was started, if files that it has written are to be named.
     """
     remarks = _beside("remarks")
     if status:
-        remarks.say(remarks.of_memory())
+        remarks.say(remarks.of_memory() or remarks.of_signal(killed))
     if since is not None:
         remarks.say(remarks.of_files(remarks.written(since)))
 
@@ -142,6 +145,7 @@ def _become(command: list[str]) -> None:
 
 
 def _serve(child: int, waited: set[signal.Signals]) -> int:
+    """Forward signals and reap until the command has ended; return its wait status."""
     while True:
         status = _take(signal.sigwait(waited), child)
         if status is not None:
@@ -149,7 +153,7 @@ def _serve(child: int, waited: set[signal.Signals]) -> int:
 
 
 def _take(number: int, child: int) -> int | None:
-    """Forward a signal; return the command's status once that is known."""
+    """Forward a signal; return the command's wait status once that is known."""
     if number == signal.SIGCHLD:
         return _reap(child)
     if number not in _OURS:
@@ -185,7 +189,7 @@ def _look_after(ports: set[int], *, relay: bool) -> None:
 
 
 def _reap(child: int) -> int | None:
-    """Reap every process that has ended; return the command's status if it is among them."""
+    """Reap every process that has ended; return the command's wait status if it is among them."""
     result: int | None = None
     while True:
         try:
@@ -195,7 +199,7 @@ def _reap(child: int) -> int | None:
         if pid == 0:
             return result
         if pid == child:
-            result = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            result = status
 
 
 if __name__ == "__main__":

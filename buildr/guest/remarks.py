@@ -1,4 +1,4 @@
-"""What the first process reports when the command has ended: that memory ran out, and which files are lost with the container.
+"""What the first process reports when the command has ended: that memory ran out, which fault killed it, and which files are lost with the container.
 
 `buildr.guest.init` loads it by its file name, which is why it imports nothing of the package.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 _APP = "/app"
@@ -15,6 +16,15 @@ _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
 _UNLIMITED = 1 << 60  # bytes; cgroup v1 says so by a very large number
 _MOST = 50000  # directory entries that are looked at
 _SHOWN = 3  # file names
+_FAULTS = (
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+)
 
 
 def of_memory(root: str = _CGROUP) -> str:
@@ -25,6 +35,30 @@ def of_memory(root: str = _CGROUP) -> str:
             if name == "oom_kill" and count.strip() not in ("", "0"):
                 return _killed(_read(os.path.join(root, limit)).strip())
     return ""
+
+
+def of_signal(number: int, shared: str = "/dev/shm") -> str:  # noqa: S108 - not a temporary file
+    """Return a message about the fault that killed the command; empty where it was no fault.
+
+    Args:
+        number: the signal that killed it; 0: none.
+        shared: where POSIX shared memory lies.
+    """
+    if number not in _FAULTS:
+        return ""
+    name = signal.Signals(number).name
+    if number == signal.SIGBUS:
+        try:
+            found = os.statvfs(shared)
+        except OSError:
+            found = None
+        if found is not None and found.f_blocks and not found.f_bavail:
+            size = found.f_blocks * found.f_frsize / (1 << 20)
+            return (
+                "the script was killed by %s, and %s is full: its size is %.0f MiB (runtime.shm_size, --shm-size)"
+                % (name, shared, size)
+            )
+    return "the script was killed by %s (%s)" % (name, signal.strsignal(number))
 
 
 def _killed(limit: str) -> str:

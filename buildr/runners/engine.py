@@ -91,7 +91,7 @@ def _run(session: EngineSession, spec: ContainerSpec, ready: Ready, signals: Sig
         def on_kept(container: str, status: int) -> None:
             session.say(ways_in(backend, container, spec, status))
 
-        return run_container(
+        status = run_container(
             backend,
             spec,
             signals,
@@ -104,6 +104,9 @@ def _run(session: EngineSession, spec: ContainerSpec, ready: Ready, signals: Sig
             ),
             watchdog=watchdog,
         )
+        if status and not (ready.is_new or signals.interrupts or session.plan.command):
+            session.repeat_notes()
+        return status
 
 
 def _detach(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from buildr import labels
@@ -103,6 +104,26 @@ class EngineSession:
             ),
             verbosity=verbosity(project.package),
         )
+
+    def repeat_notes(self) -> None:
+        """Print what was said when the image of a run that has failed was built: it may be why."""
+        from buildr.context.reading import ChangedError
+        from buildr.errors import BuildrError
+        from buildr.plan.sources import read_sources
+        from buildr.plan.staging import notes
+
+        if self.say is console.say_nothing:
+            return
+        project = self.project
+        said = [*project.notes]
+        with contextlib.suppress(BuildrError, ChangedError):
+            said += notes(read_sources(project), project.context)
+        if said:
+            self.say(
+                "\n".join(
+                    ("this was said when the image was built:", *(f"  {note}" for note in said))
+                )
+            )
 
     def watchdog(self, spec: ContainerSpec) -> Watchdog:
         """Return the watchdog of a run, not yet started."""

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import socket
 import sys
 import threading
@@ -469,6 +470,19 @@ def test_limits_apply_or_are_reported_as_ignored(engine: Engine, site: Site) -> 
         assert "cpus and memory will not hold" in said
     else:
         assert printed(site, LIMITS, options) == [0.5, 256 * MIB]
+
+
+def test_a_script_that_fills_shared_memory_is_told_which_option_makes_it_larger(site: Site) -> None:
+    code = """\
+import mmap
+size = 8 << 20
+with open("/dev/shm/full", "w+b") as file:
+    file.truncate(size)
+    mmap.mmap(file.fileno(), size)[:] = bytes([1]) * size
+"""
+    done = run(site, code, {"shm_size": "1m"})
+    assert done.returncode == 128 + signal.SIGBUS
+    assert b"/dev/shm is full: its size is 1 MiB (runtime.shm_size, --shm-size)" in done.stderr
 
 
 def test_shared_memory_has_the_requested_size(site: Site) -> None:

@@ -86,6 +86,23 @@ def test_options_reach_image_and_container(engine: FakeBackend) -> None:
     assert engine.runs[0].spec.memory == 1 << 30
 
 
+def test_notes_are_repeated_when_a_run_of_a_stored_image_fails(
+    engine: FakeBackend, project: Path
+) -> None:
+    (project / ".env").write_text("A=1\n")
+    built = buildr("run", "app.py").stderr.decode()
+    assert built.count("nothing is installed") == 1
+    assert buildr("run", "app.py").stderr == b""
+    engine.guest = lambda _container: 3
+    failed = buildr("run", "app.py").stderr.decode()
+    assert failed.startswith("buildr: this was said when the image was built:\n  ")
+    assert failed.count("nothing is installed") == 1
+    assert ".env" in failed
+    assert buildr("run", "-q", "app.py").stderr == b""
+    engine.remove_image("localhost/buildr/app:latest")
+    assert buildr("run", "--no-cache", "app.py").stderr.decode().count("nothing is installed") == 1
+
+
 @pytest.mark.parametrize(
     ("operation", "error", "status"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,52 @@ def test_an_out_of_memory_kill_is_reported(
     found = remarks.of_memory(str(tmp_path))
     assert said in found
     assert bool(found) is bool(said)
+
+
+# Faults -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGSEGV, "the script was killed by SIGSEGV (Segmentation fault)"),
+        (signal.SIGABRT, "the script was killed by SIGABRT (Aborted)"),
+        (signal.SIGBUS, "the script was killed by SIGBUS (Bus error)"),
+        (signal.SIGKILL, ""),  # of anybody
+        (signal.SIGTERM, ""),
+        (0, ""),
+    ],
+)
+def test_a_fault_is_named(tmp_path: Path, number: int, said: str) -> None:
+    assert remarks.of_signal(number, str(tmp_path)) == said
+
+
+def test_a_bus_error_with_full_shared_memory_names_the_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = os.statvfs_result((4096, 4096, 16384, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    assert remarks.of_signal(signal.SIGBUS) == (
+        "the script was killed by SIGBUS, and /dev/shm is full: its size is 64 MiB (runtime.shm_size, --shm-size)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "os.kill(os.getpid(), 11)",
+            b"buildr: the script was killed by SIGSEGV (Segmentation fault)\n",
+        ),
+        ("os._exit(139)", b""),  # its own status
+        ("os.kill(os.getpid(), 15)", b""),
+    ],
+)
+def test_a_fault_is_reported_once_and_only_if_it_was_one(
+    tmp_path: Path, code: str, said: bytes
+) -> None:
+    command = ("-IS", init.__file__, sys.executable, "-c", f"import os; {code}")
+    assert python(*command, cwd=tmp_path).stderr == said
 
 
 # Files ------------------------------------------------------------------------------------------------
