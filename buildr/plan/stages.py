@@ -52,6 +52,7 @@ def render_marker_stage(
         "# hadolint ignore=DL3006\n"
         f"FROM {image.id}\n"
         f"LABEL {PROJECT}={json_form(project)} {VERSION}={json_form(__version__)}\n"
+        "ARG PYTHONPATH\n"
         f"ENV {markers} \\\n"
         f'    PYTHONPATH="${{PYTHONPATH:+${{PYTHONPATH}}:}}{GUEST_ROOT}"\n'
         f'COPY ["guest/", "{GUEST_ROOT}/"]\n'

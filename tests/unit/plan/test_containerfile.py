@@ -145,7 +145,7 @@ def test_the_stage_on_a_user_s_image_keeps_hostile_values_too(value: str) -> Non
         copied([rest for word, rest in instructions(text) if word == "COPY"][-1])[1]
         == file.destination
     )
-    assert words(text) == ["FROM", "LABEL", "ENV", "COPY", "COPY", "ENTRYPOINT", "CMD"]
+    assert words(text) == ["FROM", "LABEL", "ARG", "ENV", "COPY", "COPY", "ENTRYPOINT", "CMD"]
 
 
 def test_the_first_line_prevents_parser_directives() -> None:
@@ -306,7 +306,7 @@ def test_the_two_parts_are_the_whole_containerfile() -> None:
     whole = instructions(render(recipe))
     ground = instructions(render_ground(recipe))
     above = instructions(render(replace(recipe, base_image="ground", on_ground=True)))
-    assert [word for word, _ in ground] == ["FROM", "USER", "ENV", "RUN", "WORKDIR", "RUN"]
+    assert [word for word, _ in ground] == ["FROM", "USER", "ARG", "ENV", "RUN", "WORKDIR", "RUN"]
     assert above[0] == ("FROM", "ground")
     assert [*ground, *above[1:]] == whole
 
