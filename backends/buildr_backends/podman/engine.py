@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from buildr.engines.records import EngineInfo
@@ -13,6 +14,7 @@ from buildr.errors import (
     EngineTooOldError,
     EngineUnavailableError,
 )
+from buildr.host import console
 from buildr_backends.http.client import Client
 from buildr_backends.http.probe import deadline_of, first_that_answers, ping, version_number
 from buildr_backends.podman import endpoint as podman_endpoint
@@ -21,6 +23,7 @@ from buildr_backends.podman.builder import builder
 from buildr_backends.podman.configuration import idle_seconds
 from buildr_backends.podman.containers import PodmanContainers
 from buildr_backends.podman.images import PodmanImages
+from buildr_backends.podman.launch import listens
 from buildr_backends.podman.working_containers import PREFIX, working_containers
 from buildr_backends.shared.facts import Facts, facts_of, is_elsewhere
 from buildr_backends.shared.volumes import HttpVolumes
@@ -32,13 +35,17 @@ if TYPE_CHECKING:
 
 OLDEST = (4, 0)
 _PASTA_SINCE = (5, 0)
+_USUAL_SECONDS = 5.0
+"""How long a transient service usually takes at most before it answers."""
+_SLOW_SECONDS = 30.0
+"""How long a service that has been started may take on a busy machine, whatever the deadline is."""
 
 
 def connect(target: Target) -> Podman:
     """Reach Podman: the named socket, else one that exists, else a transient service.
 
-    All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`; an engine that has
-    answered may take longer to report about itself, see `buildr_backends.shared.facts.facts_of`.
+    All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`; a transient service may
+    take up to 30 s longer, and an engine that has answered may take longer to report about itself, see `buildr_backends.shared.facts.facts_of`.
 
     Raises:
         EngineNotFoundError: no socket answers and there is no ``podman`` program.
@@ -78,12 +85,16 @@ def _reach_service(program: str, deadline: float) -> Podman:
     why = f"a transient service (ends by itself after {idle_seconds()} idle seconds)"
     endpoint = podman_service.service(program)
     try:
-        return _reach(endpoint, why, deadline, program)
+        return _reach(endpoint, why, min(deadline, time.monotonic() + _USUAL_SECONDS), program)
     except EngineUnavailableError:
-        # It was just ending because it was idle, or it failed; then the second attempt says why.
-        endpoint = podman_service.service(program)
+        if listens(endpoint):
+            console.say(
+                f"Podman's service is slow to start; waiting for up to {_SLOW_SECONDS:.0f} s"
+            )
+        else:  # it was just ending because it was idle, or it failed; then the second attempt says why
+            endpoint = podman_service.service(program)
     try:
-        return _reach(endpoint, why, deadline, program)
+        return _reach(endpoint, why, time.monotonic() + _SLOW_SECONDS, program)
     except EngineUnavailableError as error:
         raise EngineUnavailableError(
             f"Podman's service does not start: {error.what}",

@@ -5,6 +5,7 @@ Run by itself, with the directory for its notes in ``FAKE_NOTES``; ends when a r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -40,7 +41,8 @@ def main() -> None:
             if request.startswith(b"GET /end "):
                 return
             if request:
-                connection.sendall(ANSWER)
+                with contextlib.suppress(BrokenPipeError):  # it was asked before it was up
+                    connection.sendall(ANSWER)
 
 
 def _umask() -> int:

@@ -357,9 +357,27 @@ def test_a_program_that_never_answers_times_out(
 ) -> None:
     host.install("echo 'migrating storage'\nexec sleep 60")
     monkeypatch.setattr(probe, "REACH_SECONDS", 0.4)
+    monkeypatch.setattr(podman_engine, "_SLOW_SECONDS", 0.4)
     with pytest.raises(EngineUnavailableError, match="does not answer") as caught:
         connect()
     assert "migrating storage" in caught.value.hint
+
+
+def test_a_slow_program_is_waited_for_and_a_line_says_so(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "go")
+    host.install(f"read line < {tmp_path}/go\n{SERVES}")
+    monkeypatch.setattr(podman_engine, "_USUAL_SECONDS", 0.2)
+    said = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        (tmp_path / "go").write_text("now\n")
+
+    monkeypatch.setattr(podman_engine.console, "say", say)
+    connect()
+    assert said == ["Podman's service is slow to start; waiting for up to 30 s"]
 
 
 def test_a_program_that_cannot_be_executed_is_reported(host: Host) -> None:
