@@ -21,7 +21,7 @@ import pytest
 
 from buildr.engines.records import Target
 from buildr.errors import EngineNotFoundError, EngineUnavailableError
-from buildr.host import children, private_folders
+from buildr.host import children, console, private_folders
 from buildr_backends.http import probe
 from buildr_backends.http.endpoint import Endpoint
 from buildr_backends.podman import configuration, launch, private_directory
@@ -375,7 +375,7 @@ def test_a_slow_program_is_waited_for_and_a_line_says_so(
         said.append(text)
         (tmp_path / "go").write_text("now\n")
 
-    monkeypatch.setattr(podman_engine.console, "say", say)
+    monkeypatch.setattr(console, "say", say)
     connect()
     assert said == ["Podman's service is slow to start; waiting for up to 30 s"]
 
