@@ -294,3 +294,12 @@ def give(engine: Engine, path: Path) -> None:
         return
     for one in (path, *path.rglob("*")):
         shutil.chown(one, engine.user, engine.user)
+
+
+def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
+    """Read the standard output of a process up to a line that contains a text."""
+    assert process.stdout is not None
+    seen = b""
+    while wanted not in (line := process.stdout.readline()):
+        seen += line
+        assert line, (seen, process.stderr and process.stderr.read())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import time
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.harness import give
+from tests.engine.harness import await_line, give
 from tests.engine.images import Site, nothing_left, site
 from tests.engine.test_failures import assert_failed, closed_port
 
@@ -191,15 +191,16 @@ def test_push_builds_and_publishes_without_a_run(own: Site, registries: Registri
 
 def status_on_sigterm(engine: Engine, image: str) -> int:
     """Run an image that waits, send SIGTERM, and return its exit status."""
-    container = engine.cli("run", "--detach", "--env", "WAIT=1", image).strip()
-    try:
-        deadline = time.monotonic() + 60
-        while engine.cli("logs", container) != "waiting\n" and time.monotonic() < deadline:
-            time.sleep(0.1)
-        engine.cli("kill", "--signal", "TERM", container)
-        return int(engine.cli("wait", container))
-    finally:
-        engine.cli("rm", "--force", container)
+    name = f"sigterm-{uuid.uuid4().hex[:12]}"
+    words = ("run", "--rm", "--name", name, "--env", "WAIT=1", image)
+    with engine.popen(engine.backend, *words, cwd=Path("/")) as process:
+        try:
+            await_line(process, b"waiting")
+            engine.cli("kill", "--signal", "TERM", name)
+            return process.wait(60)
+        finally:
+            process.kill()
+            engine.run(engine.backend, "rm", "--force", name, cwd=Path("/"))
 
 
 def test_the_login_of_either_command_is_used(own: Site, registries: Registries) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.harness import give
+from tests.engine.harness import await_line, give
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,15 +23,6 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 SECONDS = 120  # longer than any expected wait
 FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM")
-
-
-def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
-    """Read standard output up to the expected line."""
-    assert process.stdout is not None
-    seen = b""
-    while wanted not in (line := process.stdout.readline()):
-        seen += line
-        assert line, (seen, process.stderr and process.stderr.read())
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.engine.harness import give
+from tests.engine.harness import await_line, give
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +28,6 @@ print("{word}", flush=True)
 while True:
     signal.pause()
 """
-
-
-def await_line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
-    """Read up to the expected line."""
-    assert process.stdout is not None
-    seen = []
-    while wanted not in (line := process.stdout.readline()):
-        seen.append(line)
-        assert line, seen
 
 
 def rewrite(path: Path, text: str) -> None:

@@ -98,7 +98,7 @@ ELSEWHERE = {
             "buildr/context/pins.py",
             "buildr/context/reading.py",
         ),
-        "buildr/context/scan.py",
+        "buildr/context/listing.py",
     ),
     "pipes of this process": ("buildr/run/line_search.py",),
     "files that Buildr writes or has written, and locks": (

@@ -14,7 +14,6 @@ MOST_LINES = 250
 LONGER = {
     "buildr/archive/stream.py",
     "buildr/config/source_values.py",
-    "buildr/context/scan.py",
     "buildr/context/secrets.py",
     "buildr/errors.py",
     "buildr/image/offline_base.py",
