@@ -97,8 +97,8 @@ ELSEWHERE = {
             "buildr/context/digest.py",
             "buildr/context/pins.py",
             "buildr/context/reading.py",
+            "buildr/context/listing.py",
         ),
-        "buildr/context/listing.py",
     ),
     "pipes of this process": ("buildr/run/line_search.py",),
     "files that Buildr writes or has written, and locks": (
@@ -116,6 +116,7 @@ ELSEWHERE = {
         *("buildr/plan/eject_manifest.py", "buildr/run/log_followers.py"),
         "buildr/run/outputs.py",
         *("buildr/runners/manifest.py", "buildr/runners/pipes.py"),
+        "buildr_backends/http/ssh.py",
         *("buildr_backends/podman/private_directory.py", "buildr_backends/podman/service.py"),
     ),
     "files of the package itself": (
