@@ -135,7 +135,7 @@ def _make_ready(
     Raises:
         ChangedError: they are no longer what they were.
     """
-    with Progress(f"building {project.name}", verbosity) as progress:
+    with Progress(project.name, verbosity) as progress:
         sources = read_sources(project, pin=pin)
         bases = find_bases(backend, project, progress)
         inputs = Inputs(sources=sources, bases=bases, frame=frame(project, sources, bases))
@@ -146,6 +146,7 @@ def _make_ready(
                 return ready
         say = progress.beside(say)
         _say_notes(project, inputs, say)
+        progress.closing = f"built {project.name}"
         image = _build(backend, project, inputs, progress, wanted, say)
         return lookup.remember(lookup.tag, image, is_new=True)
 

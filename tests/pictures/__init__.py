@@ -45,7 +45,7 @@ PICTURES = (
     Picture(
         name="progress",
         commands=("buildr build --no-cache packages.py",),
-        until=r"step \d+/\d+ RUN PIP",
+        until=r"installing packages",
     ),
     Picture(name="build", commands=("buildr build --no-cache --verbose packages.py",)),
     Picture(name="first", commands=("python sizes.py 123456789 5000",) * 2),

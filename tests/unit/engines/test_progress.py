@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from buildr.engines.build_words import BuildWords
 from buildr.engines.progress import Progress
 from buildr.engines.records import Event
 from tests.unit.processes import OnTerminal
@@ -73,7 +74,7 @@ def test_on_a_terminal_one_line_is_updated_and_finally_erased(tmp_path: Path) ->
     code = MOVING.format(quick=-1, verbosity="normal")
     with OnTerminal("-c", code, cwd=tmp_path, columns=60) as terminal:
         terminal.wait_for(b"building hello")
-        terminal.wait_for(b"step 2/7 RUN make | cc main.c")
+        terminal.wait_for("step 2/7 RUN make · cc main.c".encode())
         terminal.wait_for("…".encode())
         terminal.type(b"\n")
         terminal.wait_for(b"\x1b[2K")  # the line is erased
@@ -165,8 +166,8 @@ from buildr.engines.progress import Progress
 progress._QUICK_SECONDS = 0.01
 shown = threading.Event()
 show = Progress._show
-def showing(self, text):
-    show(self, text)
+def showing(self):
+    show(self)
     shown.set()
 Progress._show = showing
 with Progress("reading many files"):
@@ -182,3 +183,98 @@ def test_silent_steps_are_shown_too(tmp_path: Path) -> None:
         terminal.type(b"\n")
         terminal.wait_for(b"done")
         assert terminal.end() == 0
+
+
+LONG = """\
+from buildr.engines.records import Event
+from buildr.engines import progress
+from buildr.engines.progress import Progress
+progress._SLOW_SECONDS = {slow}
+with Progress("app", "{verbosity}") as shown:
+    shown.closing = "built app"
+    for number, text in enumerate(("FROM base", "RUN apk add --no-cache git", "ENV A=1", "RUN python -m pip install -r x"), 1):
+        shown(Event(kind="step", text=text, current=number, total=4))
+    shown(Event(kind="log", text="Collecting a"))
+    if {fails}:
+        raise SystemExit
+"""
+
+
+@pytest.mark.parametrize(
+    ("slow", "verbosity", "fails", "said"),
+    [
+        (
+            -1,
+            "normal",
+            False,
+            ["app: installing system packages", "app: installing packages", "built app in 0 s"],
+        ),
+        (-1, "normal", True, ["app: installing system packages", "app: installing packages"]),
+        (3600, "normal", False, []),
+        (-1, "quiet", False, []),
+    ],
+)
+def test_in_a_pipe_a_long_build_has_one_line_per_step(
+    slow: int, verbosity: str, fails: bool, said: list[str]
+) -> None:
+    code = LONG.format(slow=slow, verbosity=verbosity, fails=fails)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines() == [f"buildr: {line}" for line in said]
+
+
+def test_the_line_has_the_width_of_the_terminal_and_ends_with_the_time(tmp_path: Path) -> None:
+    code = MOVING.format(quick=-1, verbosity="normal")
+    with OnTerminal("-c", code, cwd=tmp_path, columns=130) as terminal:
+        terminal.wait_for("… · 0:0".encode())
+        terminal.type(b"\n")
+        terminal.wait_for(b"done")
+    longest = max(terminal.all.decode(errors="ignore").replace("\r", "\n").split("\n"), key=len)
+    assert len(longest) > 120
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (["Collecting requests>=2"], "installing 1 package"),
+        (
+            ["Collecting a", "  Downloading scikit_learn-1.5.0-cp312-linux.whl (9.1 MB)"],
+            "installing 1 package · downloading scikit-learn (9.1 MB)",
+        ),
+        (
+            ["Collecting a", "  Downloading a-1.0-py3-none-any.whl.metadata (5 kB)"],
+            "installing 1 package",
+        ),
+        (["Installing collected packages: a, b, c"], "installing 3 packages"),
+        (
+            ["  Building wheel for numpy (pyproject.toml): started"],
+            "installing packages · building numpy",
+        ),
+        (["WARNING: something else"], "installing packages"),
+    ],
+)
+def test_an_installation_is_described_in_words(lines: list[str], shown: str) -> None:
+    words = BuildWords()
+    words.take(Event(kind="step", text="RUN python -m pip install -r x", current=1, total=2))
+    for line in lines:
+        words.take(Event(kind="log", text=line))
+    assert " · ".join(filter(None, (words.step, words.detail))) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("(2/3) Installing libffi (3.4.4-r3)", "installing libffi"),
+        (
+            "Get:1 http://deb.debian.org/debian bookworm/main amd64 git amd64 1:2.39.5 [7,260 kB]",
+            "downloading git (7,260 kB)",
+        ),
+        ("Setting up git (1:2.39.5) ...", "installing git"),
+    ],
+)
+def test_system_packages_are_described_in_words(line: str, shown: str) -> None:
+    words = BuildWords()
+    words.take(
+        Event(kind="step", text="RUN apt-get update && apt-get install git", current=1, total=2)
+    )
+    words.take(Event(kind="log", text=line))
+    assert (words.step, words.detail) == ("installing system packages", shown)
