@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["open_workers", "run"]
 
+_UNCAUGHT = 1  # the exit status of Python after an exception, such as a missing module or file
+
 
 def run(plan: RunPlan, signals: Signals) -> int:
     """See `buildr.runners.protocol.Runner.run`."""
@@ -104,7 +106,8 @@ def _run(session: EngineSession, spec: ContainerSpec, ready: Ready, signals: Sig
             ),
             watchdog=watchdog,
         )
-        if status and not (ready.is_new or signals.interrupts or session.plan.command):
+        failed = status == _UNCAUGHT and not signals.interrupts
+        if failed and not (ready.is_new or session.plan.command):
             session.repeat_notes()
         return status
 

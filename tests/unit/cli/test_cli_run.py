@@ -93,7 +93,9 @@ def test_notes_are_repeated_when_a_run_of_a_stored_image_fails(
     built = buildr("run", "app.py").stderr.decode()
     assert built.count("nothing is installed") == 1
     assert buildr("run", "app.py").stderr == b""
-    engine.guest = lambda _container: 3
+    engine.guest = lambda _container: 3  # as the script wanted it
+    assert buildr("run", "app.py").stderr == b""
+    engine.guest = lambda _container: 1
     failed = buildr("run", "app.py").stderr.decode()
     assert failed.startswith("buildr: this was said when the image was built:\n  ")
     assert failed.count("nothing is installed") == 1
