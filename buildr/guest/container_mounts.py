@@ -24,6 +24,7 @@ _MANAGED = frozenset(
     )
 )
 _LXC_DEVICES = ("/dev/.incus-mounts", "/dev/.lxc", "/dev/.lxd-mounts")
+_KATA = "kataShared"  # the tag of its 9p and virtiofs mounts: virtcontainers/kata_agent.go
 _UNION_FILE_SYSTEMS = frozenset(("9p", "aufs", "fuse.fuse-overlayfs", "overlay", "virtiofs"))
 
 
@@ -34,6 +35,9 @@ class Mounts:
         self.managed: list[tuple[str, str, str]] = []  # engine, mount point, path of the source
         self.mask = ""  # the OCI runtime that masks files of /proc
         self.lxc = ""  # a mount point of LXC's
+        self.kata = (
+            ""  # a mount point of the file system that Kata Containers shares with its machine
+        )
         self.own_devices = False
         self.has_file_mounts = False
         self._root: list[str] = []
@@ -47,6 +51,8 @@ class Mounts:
                     self._add(fields, origin=head[3], point=head[4], kind=fields[-3])
 
     def _add(self, fields: list[str], *, origin: str, point: str, kind: str) -> None:
+        if fields[-2] == _KATA and (point == "/" or point in _MANAGED):
+            self.kata = point
         if point == "/":
             self._root = fields  # the last one covers those before it
         elif point in _MANAGED:

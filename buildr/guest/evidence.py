@@ -5,6 +5,7 @@ What counts, and how much:
 * Strong: a container's component of the cgroup path (64 hexadecimal digits, ``kubepods``); a mount on ``/etc/hostname``
   and the like from an engine's directory for one container; ``/`` on a layer of an engine's storage; a known
   ``container=``; a file that only an init or a manager inside writes.
+* Strong as well: what a runtime with a kernel of its own shows of it, as gVisor and Kata Containers do.
 * Weak: ``/.dockerenv`` and ``/run/.containerenv`` remain in an exported file system. They count only where ``/``
   looks like a container's and the pid namespace is not the machine's first.
 
@@ -37,6 +38,7 @@ _MANAGERS = {
 }
 _MARKERS = (("/.dockerenv", "docker"), ("/run/.containerenv", "podman"))
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO, the same since Linux 3.8
+_GVISOR = "BOOT_IMAGE=/vmlinuz-4.4.0-gvisor"
 _READ_LIMIT = 4 * 1024 * 1024  # bytes; a mount table of some ten thousand lines
 
 
@@ -63,6 +65,7 @@ def evidence(base: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]
     if mounts.lxc:
         yield "lxc", f"{shown(mounts.lxc)} is mounted by LXC"
     yield from _of_files(base, environ)
+    yield from _of_sandboxes(base, mounts)
     if mounts.like_a_container and foreign_pids:
         for path, engine in _MARKERS:
             if _exists(base, path) and (mounts.on_union or mounts.has_file_mounts):
@@ -120,6 +123,17 @@ def _of_files(base: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]
     for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"):
         if name in environ and _exists(base, "/.singularity.d"):
             yield "apptainer", f"{name} is set and /.singularity.d is there"
+
+
+def _of_sandboxes(base: str, mounts: Mounts) -> Iterator[tuple[str, str]]:
+    """Yield evidence of runtimes with a kernel of their own, which neither cgroups nor namespaces of this machine show."""
+    reason = ""
+    if _exists(base, "/proc/sentry-meminfo") or _GVISOR in _read(base, "/proc/cmdline"):
+        reason = "/proc is that of gVisor's kernel"
+    elif mounts.kata:
+        reason = f"{mounts.kata} is mounted from what Kata Containers shares"
+    if reason:
+        yield next((engine for path, engine in _MARKERS if _exists(base, path)), ""), reason
 
 
 def _read(base: str, path: str) -> str:

@@ -93,7 +93,7 @@ def test_the_recordings_cover_containers_and_hosts_of_all_kinds() -> None:
     engines = {capture["engine"] for capture in _CAPTURES.values() if capture["inside"]}
 
     assert engines == {
-        "buildah", "containerd", "crun", "docker", "lxc", "podman", "runc", "systemd-nspawn",
+        "buildah", "containerd", "crun", "docker", "lxc", "podman", "runc", "systemd-nspawn", None,
     }  # fmt: skip
     assert sum(not capture["inside"] for capture in _CAPTURES.values()) > 30
 
@@ -439,6 +439,48 @@ def test_lxcfs_on_the_host_is_not_a_container(tmp_path: Path) -> None:
     root = _a_process(tmp_path, _HOST_ROOT, mount, pids=_HOST_PIDS)
 
     assert detect(root, {}).inside is False
+
+
+@pytest.mark.parametrize(
+    "mounts",
+    [
+        # As in https://github.com/kata-containers/runtime/issues/2618 and kata-containers/kata-containers/issues/8170.
+        ["1 0 0:20 / / rw,nodev,relatime - 9p kataShared rw,dirsync,access=client,trans=virtio"],
+        ["1 0 0:20 / / rw,relatime - virtiofs kataShared rw"],
+        [
+            "1 0 8:0 / / rw,relatime - ext4 /dev/sda rw",
+            "2 1 0:20 /shared/hosts /etc/hosts rw - virtiofs kataShared rw",
+        ],
+    ],
+)
+@pytest.mark.parametrize(("marker", "engine"), [("", None), ("/.dockerenv", "docker")])
+def test_kata_containers_are_recognized_by_what_they_share(
+    tmp_path: Path, mounts: list[str], marker: str, engine: str | None
+) -> None:
+    files = {marker: ""} if marker else {}
+    found = detect(_a_process(tmp_path, *mounts, pids=_HOST_PIDS, files=files), {})
+    assert (found.inside, found.engine) == (True, engine)
+
+
+def test_the_machine_around_a_kata_container_is_not_one(tmp_path: Path) -> None:
+    mount = "2 1 0:20 / /run/kata-containers/shared/containers rw - virtiofs kataShared rw"
+    assert detect(_a_process(tmp_path, _HOST_ROOT, mount, pids=_HOST_PIDS), {}).inside is False
+
+
+@pytest.mark.parametrize(
+    ("files", "inside"),
+    [
+        ({"/proc/cmdline": "BOOT_IMAGE=/vmlinuz-4.4.0-gvisor quiet\n"}, True),
+        ({"/proc/sentry-meminfo": ""}, True),
+        ({"/proc/cmdline": "BOOT_IMAGE=/vmlinuz-6.1.0 root=/dev/vda hostname=gvisor\n"}, False),
+        ({"/srv/proc/sentry-meminfo": ""}, False),
+    ],
+)
+def test_the_kernel_of_gvisor_is_recognized(
+    tmp_path: Path, files: dict[str, str], inside: bool
+) -> None:
+    root = _a_process(tmp_path, _HOST_ROOT, pids=_HOST_PIDS, files=files)
+    assert detect(root, {}).inside is inside
 
 
 @pytest.mark.parametrize(("options", "engine"), [("rw,nosuid", "runc"), ("ro,nosuid", "crun")])
