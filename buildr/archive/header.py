@@ -12,6 +12,7 @@ __all__ = [
     "DIRECTORY",
     "FILE",
     "HARDLINK",
+    "LAST_TIME",
     "MTIME",
     "SYMLINK",
     "content_time",
@@ -35,7 +36,9 @@ MTIME: Final = 315_619_200
 It is not earlier, since a zip file (such as a wheel that is built in the image) cannot hold times before 1980 in any
 time zone.
 """
-_TIMES: Final = 1 << 29  # two seconds apart, as zip files count; the last is in January 2014
+_TIMES: Final = 1 << 29  # two seconds apart, as zip files count
+LAST_TIME: Final = MTIME + 2 * _TIMES
+"""In January 2014: all times that are made of contents are earlier."""
 
 _MOST_NAME: Final = 100
 _MOST_SIZE: Final = 0o77777777777

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from buildr.archive import fields
+from buildr.archive.fields import ArchiveError
 from buildr.archive.header import BLOCK
 from buildr.host.limits import EXTENDED_HEADER, EXTENDED_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["ArchiveError", "Found", "TarReader"]
 
@@ -23,13 +25,7 @@ _FILES: Final = (b"0", b"\0", b"7")
 _LOCAL, _GLOBAL, _LONG_NAME, _LONG_LINK, _SPARSE = b"x", b"g", b"L", b"K", b"S"
 _EXTENDED: Final = (_LOCAL, _GLOBAL, _LONG_NAME, _LONG_LINK)
 _SUM: Final = slice(148, 156)
-_RECORD: Final = re.compile(rb"(\d{1,9}) ")
-_MOST_SIZE: Final = 1 << 62
 _ZEROS: Final = bytes(BLOCK)
-
-
-class ArchiveError(ValueError):
-    """The data is not a plain tar archive, or ends early."""
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -48,6 +44,14 @@ class Found(Struct, frozen=True, kw_only=True):
     """Nanoseconds since the epoch; 0 if unknown."""
     sparse: bool = False
     """Whether it is a sparse file, so that the following data is not its content."""
+    uid: int = 0
+    gid: int = 0
+    device: tuple[int, int] = (0, 0)
+    """Major and minor number."""
+    attributes: Mapping[str, bytes] = {}
+    """Extended attributes."""
+    offset: int = 0
+    """Bytes of the archive before the content."""
 
     @property
     def is_file(self) -> bool:
@@ -67,6 +71,7 @@ class TarReader:
         self._held = memoryview(b"")
         self._left = 0  # unread bytes of the member's content
         self._padding = 0
+        self._at = 0  # bytes of the archive that have been read
         self._ended = False
 
     def __iter__(self) -> Iterator[Found]:
@@ -101,7 +106,7 @@ class TarReader:
             if block is None:
                 self._ended = True
                 return None
-            kind, size = block[156:157], _number(block[124:136])
+            kind, size = block[156:157], fields.number(block[124:136])
             if kind not in _EXTENDED:
                 return self._member(block, kind, records)
             if size > EXTENDED_HEADER:
@@ -109,27 +114,32 @@ class TarReader:
             self._left, self._padding = size, -size % BLOCK
             data = b"".join(self.content())
             if kind == _LOCAL:
-                records.update(_records(data))
+                records.update(fields.records(data))
             elif kind != _GLOBAL:  # global headers do not matter here
                 records[b"path" if kind == _LONG_NAME else b"linkpath"] = data.rstrip(b"\0")
         raise ArchiveError("a member has too many extended headers")
 
     def _member(self, block: bytes, kind: bytes, records: dict[bytes, bytes]) -> Found:
-        size = _number(block[124:136])
+        size = fields.number(block[124:136])
         if b"size" in records:
             if not re.fullmatch(rb"\d{1,18}", records[b"size"]):
                 raise ArchiveError("a size is not a number")
             size = int(records[b"size"])
         self._left, self._padding = size, -size % BLOCK
-        path = records.get(b"path", _path(block))
+        path = records.get(b"path", fields.path(block))
         return Found(
-            path=_text(path).removeprefix("./").lstrip("/"),
+            path=fields.text(path).removeprefix("./").lstrip("/"),
             kind=b"0" if kind in _FILES else kind,
             size=size,
-            mode=_number_or_0(block[100:108]) & 0o7777,
-            mtime_ns=_mtime_ns(block, records),
-            link=_text(records.get(b"linkpath", _field(block[157:257]))),
+            mode=fields.number_or_0(block[100:108]) & 0o7777,
+            mtime_ns=fields.mtime_ns(block, records),
+            link=fields.text(records.get(b"linkpath", fields.field(block[157:257]))),
             sparse=kind == _SPARSE or any(key.startswith(b"GNU.sparse.") for key in records),
+            uid=fields.owner(block[108:116], records.get(b"uid")),
+            gid=fields.owner(block[116:124], records.get(b"gid")),
+            device=(fields.number_or_0(block[329:337]), fields.number_or_0(block[337:345])),
+            attributes=fields.attributes(records) if records else {},
+            offset=self._at,
         )
 
     def _block(self) -> bytes | None:
@@ -143,7 +153,7 @@ class TarReader:
                     raise ArchiveError("data follows the end")
             return None
         unsigned = sum(block) - sum(block[_SUM]) + 8 * ord(" ")
-        if _number(block[_SUM]) != unsigned:
+        if fields.number(block[_SUM]) != unsigned:
             raise ArchiveError("the checksum of a header is wrong")
         return block
 
@@ -166,6 +176,7 @@ class TarReader:
                 break
             self._held = memoryview(chunk)
         piece, self._held = self._held[:most], self._held[most:]
+        self._at += len(piece)
         return piece
 
     def _piece(self) -> memoryview:
@@ -181,61 +192,3 @@ class TarReader:
             self._piece()
         self._exactly(self._padding)
         self._padding = 0
-
-
-def _path(block: bytes) -> bytes:
-    name, prefix = _field(block[:100]), _field(block[345:500])
-    # GNU's format has other fields in place of the prefix.
-    return b"/".join((prefix, name)) if prefix and block[257:263] == b"ustar\0" else name
-
-
-def _field(data: bytes) -> bytes:
-    return data.partition(b"\0")[0]
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _mtime_ns(block: bytes, records: dict[bytes, bytes]) -> int:
-    exact = re.fullmatch(rb"(\d{1,10})(?:\.(\d{1,9})\d*)?", records.get(b"mtime", b""))
-    if exact is not None:
-        return int(exact[1]) * 10**9 + int((exact[2] or b"").ljust(9, b"0"))
-    return min(_number_or_0(block[136:148]), 10**10) * 10**9
-
-
-def _number_or_0(field: bytes) -> int:
-    """Read an unimportant number; 0 if it is malformed, such as a time before 1970."""
-    try:
-        return _number(field)
-    except ArchiveError:
-        return 0
-
-
-def _number(field: bytes) -> int:
-    """Read a number in octal digits or in GNU's base-256 encoding."""
-    if field[0] == 0x80:
-        number = int.from_bytes(field[1:], "big")
-    else:
-        digits = field.strip(b" \0") or b"0"
-        if not re.fullmatch(rb"[0-7]{1,12}", digits):
-            raise ArchiveError("a number is malformed")
-        number = int(digits, 8)
-    if number > _MOST_SIZE:
-        raise ArchiveError("a size is too large")
-    return number
-
-
-def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    r"""Yield the records of an extended header: ``<length> <key>=<value>\n`` each."""
-    at = 0
-    while at < len(data):
-        match = _RECORD.match(data, at)
-        end = at + int(match[1]) if match else 0
-        if match is None or end > len(data) or data[end - 1 : end] != b"\n" or end <= match.end():
-            raise ArchiveError("a record of an extended header is malformed")
-        key, equals, value = data[match.end() : end - 1].partition(b"=")
-        if not equals:
-            raise ArchiveError("a record of an extended header has no value")
-        yield key, value
-        at = end

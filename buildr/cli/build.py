@@ -9,6 +9,7 @@ import click
 from msgspec import Struct, structs
 
 from buildr.cli.command import Command, completing, option
+from buildr.cli.documents import Built, Documents, document_options
 from buildr.cli.options import (
     BUILD,
     backend_option,
@@ -27,7 +28,6 @@ from buildr.host.documents import json_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildr.engines.containers import Containers
     from buildr.engines.images import Images
     from buildr.engines.protocol import Backend
     from buildr.host.signals import Signals
@@ -50,12 +50,13 @@ json_option = (
         help="Print id, digest, reference, layers and seconds as JSON; the digest is that of a push.",
     ),
 )
-_sbom = (
+_check_reproducible = (
     option(
-        "--sbom",
-        metavar="FILE",
+        "--check-reproducible",
+        "twice",
+        is_flag=True,
         section=BUILD,
-        help="Write what is installed in the image to FILE, as CycloneDX in JSON; - is standard output.",
+        help="Build twice, without a cache, and end with status 1 if the two images differ.",
     ),
 )
 
@@ -68,7 +69,8 @@ _sbom = (
     build_options,
     no_cache_option,
     json_option,
-    _sbom,
+    _check_reproducible,
+    document_options,
     image_options,
     publish_option,
     backend_option,
@@ -84,7 +86,9 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     function: str | None,
     no_cache: bool,
     as_json: bool,
+    twice: bool,
     sbom: str | None,
+    provenance: str | None,
     backend: str | None,
     **values: Any,
 ) -> None:
@@ -96,32 +100,26 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     from buildr.host.exit_status import exit_status_of
 
     target = Target(context, values, script=script, module=module, function=function)
-    request = Request(backend=backend, cache=not no_cache)
-    if as_json and sbom == "-":
-        raise click.UsageError("--json and --sbom - both write to standard output: name a file.")
-
-    def build_image(_signals: Signals) -> int:
-        if sbom:
-            from buildr.sbom.document import check_library
-
-            check_library()  # before a build that may take minutes
-        return build_target(
-            context,
-            target,
-            request,
-            lambda engine, project, built: _report(engine, project, built, sbom, as_json),
+    documents = Documents(sbom=sbom, provenance=provenance)
+    request = Request(backend=backend, cache=not no_cache, twice=twice)
+    if as_json and documents.on_output:
+        raise click.UsageError(
+            "--json and a document to - both write to standard output: name a file."
         )
 
+    def report(engine: Backend, project: Project, built: Built) -> None:
+        documents.write(engine, project, built, say_of(project))
+        if as_json:
+            print_json(engine, project, built)
+        elif not documents.on_output:
+            quiet = project.package.quiet
+            click.echo(built.image if quiet else f"{project.reference} {built.image}")
+
+    def build_image(_signals: Signals) -> int:
+        documents.check()
+        return build_target(context, target, request, report)
+
     context.exit(exit_status_of(build_image))
-
-
-class Built(Struct, frozen=True, kw_only=True):
-    """An image, and how it came about."""
-
-    image: str
-    digest: str
-    """That of a push; empty: not known, or not pushed."""
-    seconds: float
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -131,6 +129,8 @@ class Request(Struct, frozen=True, kw_only=True):
     cache: bool = True
     publish: bool = False
     """Whether it is pushed, whatever the options say."""
+    twice: bool = False
+    """Whether it is built twice first, to see that it is the same each time."""
 
 
 def build_target(
@@ -153,7 +153,6 @@ def build_target(
     from buildr.config.trust import allow
     from buildr.engines import registry
     from buildr.errors import OptionError
-    from buildr.host import console
     from buildr.image.publish import build_and_publish
     from buildr.plan.project import plan
     from buildr.runners.choice import choose
@@ -172,7 +171,7 @@ def build_target(
                 )
             package = structs.replace(package, publish=True)
         project = plan(resolved.entry, package, env_files=resolved.settings.runtime.env_file)
-        say = console.say_nothing if package.quiet else console.say
+        say = say_of(project)
         choices = choose(
             resolved.settings,
             backend=request.backend,
@@ -180,6 +179,8 @@ def build_target(
         )
         engine = registry.connect(choices.builder, say)
         try:
+            if request.twice and not _is_reproducible(engine, project, say):
+                return 1
             started = time.monotonic()
             made = build_and_publish(engine, project, say, cache=request.cache)
             seconds = time.monotonic() - started
@@ -202,36 +203,26 @@ def print_json(engine: Images, project: Project, built: Built) -> None:
     click.echo(json_text(document))
 
 
-def _report(
-    engine: Backend, project: Project, built: Built, sbom: str | None, as_json: bool
-) -> None:
-    image = built.image
-    listed = _sbom_of(engine, project.reference, image) if sbom else ""
-    if sbom and sbom != "-":
-        _write(sbom, listed)
-    elif sbom:
-        click.echo(listed)
-        return
-    if as_json:
-        print_json(engine, project, built)
-        return
-    click.echo(image if project.package.quiet else f"{project.reference} {image}")
+def _is_reproducible(engine: Backend, project: Project, say: Callable[[str], None]) -> bool:
+    from buildr.host import console
+    from buildr.image.publish import verbosity
+    from buildr.image.reproducible import build_twice
+
+    found = build_twice(engine, project, say, verbosity(project.package))
+    if not found.differences:
+        say(f"reproducible: two builds gave the same image, {found.image}")
+        return True
+    console.say(f"two builds of {project.reference} gave two images, which differ in:")
+    for line in found.differences:
+        console.say(f"  {line}")
+    console.say(
+        "what a step takes from elsewhere has to be the same each time: packages by a lock, the base image by its digest"
+    )
+    return False
 
 
-def _sbom_of(engine: Containers, reference: str, image: str) -> str:
-    from buildr.sbom.document import render_sbom
-    from buildr.sbom.inventory import read_inventory
+def say_of(project: Project) -> Callable[[str], None]:
+    """Return what says to the user how a build goes on."""
+    from buildr.host import console
 
-    return render_sbom(read_inventory(engine, image), reference=reference, image=image)
-
-
-def _write(path: str, text: str) -> None:
-    from buildr.errors import BuildrError
-
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-    except OSError as error:
-        raise BuildrError(
-            f"{path} cannot be written: {error.strerror}", hint="Name another file for --sbom."
-        ) from None
+    return console.say_nothing if project.package.quiet else console.say

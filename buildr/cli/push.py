@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.build import Built, Request, build_target, json_option, no_cache_option, print_json
+from buildr.cli.build import (
+    Request,
+    build_target,
+    json_option,
+    no_cache_option,
+    print_json,
+    say_of,
+)
 from buildr.cli.command import Command, completing
+from buildr.cli.documents import Built, Documents, document_options
 from buildr.cli.options import (
     backend_option,
     build_options,
@@ -20,7 +28,7 @@ from buildr.cli.options import (
 from buildr.cli.target import Target, function_option
 
 if TYPE_CHECKING:
-    from buildr.engines.engine import Engine
+    from buildr.engines.protocol import Backend
     from buildr.host.signals import Signals
     from buildr.plan.project import Project
 
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     build_options,
     no_cache_option,
     json_option,
+    document_options,
     image_options,
     backend_option,
     output_options,
@@ -47,6 +56,8 @@ def push(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     function: str | None,
     no_cache: bool,
     as_json: bool,
+    sbom: str | None,
+    provenance: str | None,
     backend: str | None,
     **values: Any,
 ) -> None:
@@ -58,13 +69,22 @@ def push(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     from buildr.host.exit_status import exit_status_of
 
     target = Target(context, values, script=script, module=module, function=function)
+    documents = Documents(sbom=sbom, provenance=provenance)
     request = Request(backend=backend, cache=not no_cache, publish=True)
+    if as_json and documents.on_output:
+        raise click.UsageError(
+            "--json and a document to - both write to standard output: name a file."
+        )
+
+    def report(engine: Backend, project: Project, built: Built) -> None:
+        documents.write(engine, project, built, say_of(project))
+        if as_json:
+            print_json(engine, project, built)
+        elif not documents.on_output:
+            click.echo(project.reference)
 
     def push_image(_signals: Signals) -> int:
-        return build_target(context, target, request, print_json if as_json else _report)
+        documents.check()
+        return build_target(context, target, request, report)
 
     context.exit(exit_status_of(push_image))
-
-
-def _report(_engine: Engine, project: Project, _built: Built) -> None:
-    click.echo(project.reference)

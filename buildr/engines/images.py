@@ -9,6 +9,7 @@ from buildr.engines.engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from buildr.engines.artifact import Artifact
     from buildr.engines.records import BuildRequest, Image, Layer, OnEvent, PushRequest
 
 
@@ -80,6 +81,19 @@ class Images(Engine, Protocol):
 
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """Push an image; return its digest in the registry, empty if the engine does not report it.
+
+        Raises:
+            PushError: the registry refused, or cannot be reached.
+        """
+        ...
+
+    def add_referrer(self, reference: str, digest: str, artifact: Artifact) -> str:
+        """Store a document in the registry of a pushed image, as an OCI referrer of it; return its digest there.
+
+        Args:
+            reference: the image's full reference.
+            digest: that `push` has returned.
+            artifact: the document.
 
         Raises:
             PushError: the registry refused, or cannot be reached.

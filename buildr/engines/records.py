@@ -145,6 +145,10 @@ class Image(Struct, frozen=True, kw_only=True):
     triggers: tuple[str, ...] = ()
     """Instructions for every build on top of it (``ONBUILD``)."""
     size: int = 0
+    digests: tuple[str, ...] = ()
+    """Under which registries have it, ``repository@sha256:…`` each."""
+    diff_ids: tuple[str, ...] = ()
+    """The digests of the uncompressed layers, the lowest first; empty: unknown, as in lists."""
 
 
 class BuildSecrets(Struct, frozen=True):

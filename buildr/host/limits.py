@@ -55,6 +55,14 @@ EXTENDED_HEADER: Final = 1 << 20
 """The extended header of one member of an archive. A path has up to 4 KiB, extended attributes up to 64 KiB each."""
 EXTENDED_HEADERS: Final = 8
 """How many of them one member can have."""
+LAYER_MEMBERS: Final = 4_000_000
+"""Paths in one layer of an image; an image for machine learning has some 100,000."""
+SAVED_IMAGE: Final = 256 << 30
+"""An image that an engine hands over as an archive."""
+SAVED_MEMBERS: Final = 10_000
+"""Files in such an archive: some for each layer, of which engines take about 125."""
+IMAGE_CONFIGURATION: Final = 16 << 20
+"""What describes an image in it."""
 INSTALLED: Final = 64 << 30
 """What an installation can write. A set of packages for machine learning on GPUs takes some 10 GiB."""
 INSTALLATION_ANSWER: Final = 16 << 20

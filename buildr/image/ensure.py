@@ -10,7 +10,7 @@ from msgspec import Struct
 from buildr.context.reading import ChangedError
 from buildr.engines.progress import Progress
 from buildr.image.base_images import base_notes, find_bases
-from buildr.image.inputs import Inputs
+from buildr.image.inputs import Inputs, Made
 from buildr.image.lookup import Lookup
 from buildr.image.subordinate_ids import fit
 from buildr.leftovers import housekeeping
@@ -43,6 +43,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     the caller must be ready for an `ImageNotFoundError`."""
     wheels: bool = False
     """Whether dependencies may be installed with the cache of wheels."""
+    finished: bool = False
+    """Whether it is for others, too: see `buildr.image.finish`."""
 
 
 def ensure_image(
@@ -52,6 +54,7 @@ def ensure_image(
     *,
     verbosity: Verbosity = "normal",
     cache: bool = True,
+    finished: bool = False,
 ) -> str:
     """Return the id of the project's image, built clean when it is not stored as it should be.
 
@@ -61,13 +64,15 @@ def ensure_image(
         say: called with each line that the user should know about a build.
         verbosity: how much progress is shown.
         cache: whether an image, or layers, of an earlier build may serve.
+        finished: see `Wanted`.
 
     Raises:
         ContextError: the files cannot be read or must not be sent.
         ImageNotFoundError: the base image can neither be found nor pulled.
         BuildError: a step failed.
     """
-    ready = make_ready(backend, project, say, Wanted(cache=cache), verbosity=verbosity)
+    wanted = Wanted(cache=cache, finished=finished)
+    ready = make_ready(backend, project, say, wanted, verbosity=verbosity)
     if ready.is_new:
         housekeeping.collect_later(backend.info, old_images(project, ready.image))
     return ready.image
@@ -140,15 +145,32 @@ def _make_ready(
         bases = find_bases(backend, project, progress)
         inputs = Inputs(sources=sources, bases=bases, frame=frame(project, sources, bases))
         lookup = Lookup(backend, project, inputs)
-        if wanted.cache:
-            ready = lookup.find(wanted.growth, progress, trust=wanted.trust)
-            if ready is not None:
-                return ready
+        ready = lookup.find(wanted.growth, progress, trust=wanted.trust) if wanted.cache else None
         say = progress.beside(say)
-        _say_notes(project, inputs, say)
-        progress.closing = f"built {project.name}"
-        image = _build(backend, project, inputs, progress, wanted, say)
-        return lookup.remember(lookup.tag, image, is_new=True)
+        if ready is None:
+            _say_notes(project, inputs, say)
+            progress.closing = f"built {project.name}"
+            image = _build(backend, project, inputs, progress, wanted, say)
+            ready = lookup.remember(lookup.tag, image, is_new=True)
+        if wanted.finished:
+            made = Made(image=ready.image, bases=bases, name=lookup.tag)
+            image = _finish(backend, project, made, say, progress)
+            if image != ready.image:
+                ready = lookup.remember(lookup.tag, image, is_new=True)
+        return ready
+
+
+def _finish(
+    backend: Backend, project: Project, made: Made, say: Callable[[str], None], progress: Progress
+) -> str:
+    from buildr.image.finish import finish
+
+    with building(backend.info.backend) as keep_account:
+        progress.on_image = keep_account
+        image = finish(backend, project, made, say, progress)
+        if image != made.image:
+            backend.tag(image, project.reference)
+    return image
 
 
 def _say_notes(project: Project, inputs: Inputs, say: Callable[[str], None]) -> None:

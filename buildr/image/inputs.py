@@ -1,4 +1,4 @@
-"""Everything that decides an image and is known before the build."""
+"""What an image is built from, and what a build has made."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The images that the build starts from."""
     frame: Frame
     """All that decides the image beside the files."""
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """An image that is to be finished."""
+
+    image: str
+    """Its id: as it was built, or as it was finished before."""
+    bases: Sequence[Image]
+    """The images that it may be built on."""
+    name: str
+    """That the finished image gets."""

@@ -12,13 +12,16 @@ from buildr.errors import Message, OptionError, OptionName
 from buildr.image.ensure import ensure_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
+    from buildr.dependencies import Dependencies
     from buildr.engines.images import Images
     from buildr.engines.progress import Verbosity
     from buildr.engines.protocol import Backend
     from buildr.options import Package
     from buildr.plan.project import Project
+
+_ONLY_HERE = "localhost/"  # what engines call an image that came from no registry
 
 
 class Published(Struct, frozen=True):
@@ -33,17 +36,55 @@ class Published(Struct, frozen=True):
 def build_and_publish(
     backend: Backend, project: Project, say: Callable[[str], None], *, cache: bool = True
 ) -> Published:
-    """Build the project's image, and push it if its options say so."""
+    """Return the project's image, finished for others (`buildr.image.finish`), and pushed if its options say so.
+
+    Raises:
+        ContextError: the files cannot be read or must not be sent.
+        ImageNotFoundError: the base image can neither be found nor pulled.
+        BuildError: a step failed.
+        PushError: the registry refused, or cannot be reached.
+    """
     package = project.package
     shown = verbosity(package)
-    image = ensure_image(backend, project, say, verbosity=shown, cache=cache)
-    digest = ""
     if package.publish:
-        with Progress(f"pushing {project.reference}", shown) as progress:
-            request = PushRequest(image=image, reference=project.reference)
-            digest = backend.push(request, progress)
-        say(f"pushed {project.reference}" + (f" ({digest})" if digest else ""))
+        for note in unpinned(project):
+            say(note)
+    image = ensure_image(backend, project, say, verbosity=shown, cache=cache, finished=True)
+    if not package.publish:
+        return Published(image)
+    with Progress(f"pushing {project.reference}", shown) as progress:
+        request = PushRequest(image=image, reference=project.reference)
+        digest = backend.push(request, progress)
+    say(f"pushed {project.reference}" + (f" ({digest})" if digest else ""))
     return Published(image, digest)
+
+
+def unpinned(project: Project) -> Iterator[str]:
+    """Yield in one line each what may be something else at the next build, though the project is the same."""
+    dependencies = project.dependencies
+    if dependencies is not None and dependencies.install and not _is_hashed(dependencies):
+        yield (
+            f"{dependencies.source} has no hashes, so the index decides what is installed; a lock has them, and so has what"
+            " `pip-compile --generate-hashes` writes"
+        )
+    for name in _bases(project):
+        if "@" not in name and not name.startswith((_ONLY_HERE, "sha256:")):
+            yield f"the base image {name} is named by a tag, which may move; {name}@sha256:… stays"
+
+
+def _is_hashed(dependencies: Dependencies) -> bool:
+    """Whether pip checks what it installs: where one requirement has a hash, it wants one of each."""
+    return "--require-hashes" in dependencies.install or any(
+        b"--hash=" in file.data for file in dependencies.files
+    )
+
+
+def _bases(project: Project) -> Sequence[str]:
+    if project.dockerfile is None:
+        return (project.recipe.base_image,)
+    from buildr.plan.dockerfile import bases, read_dockerfile
+
+    return bases(read_dockerfile(project.dockerfile))
 
 
 def build_elsewhere(
@@ -68,7 +109,11 @@ def build_elsewhere(
                     ", or name one engine for both.",
                 ),
             )
-        image = build_and_publish(builder, project, say, cache=cache).image
+        if project.package.publish:
+            image = build_and_publish(builder, project, say, cache=cache).image
+        else:
+            shown = verbosity(project.package)
+            image = ensure_image(builder, project, say, verbosity=shown, cache=cache)
         if builder.info.backend == executor.info.backend:
             return image
     finally:

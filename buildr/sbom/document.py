@@ -28,18 +28,22 @@ def check_library() -> None:
         )
 
 
-def render_sbom(inventory: Inventory, *, reference: str, image: str) -> str:
-    """Return the document.
+def render_sbom(inventory: Inventory, *, reference: str, image: str, created: int = 0) -> str:
+    """Return the document, the same each time for the same image.
 
     Args:
         inventory: what is installed.
         reference: the image's name.
         image: its id, ``sha256:…``.
+        created: the date that it bears, in seconds since the epoch.
 
     Raises:
         BuildrError: the library is not installed.
     """
     check_library()
+    from datetime import UTC, datetime
+    from uuid import NAMESPACE_URL, uuid5
+
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom
@@ -49,7 +53,8 @@ def render_sbom(inventory: Inventory, *, reference: str, image: str) -> str:
     from packageurl import PackageURL
 
     licenses = LicenseFactory()
-    bom = Bom()
+    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"{reference} {image}"))
+    bom.metadata.timestamp = datetime.fromtimestamp(created, UTC)
     bom.metadata.tools.components.add(
         Component(name="buildr", version=__version__, type=ComponentType.APPLICATION)
     )

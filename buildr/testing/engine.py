@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from buildr.testing.container import FakeContainer
 
 Operation: TypeAlias = Literal[
+    "add_referrer",
     "append",
     "appends",
     "attach",

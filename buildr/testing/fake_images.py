@@ -16,7 +16,14 @@ from buildr.testing.engine import FakeEngine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from buildr.engines.records import BuildRequest, EngineInfo, Layer, OnEvent, PushRequest
+    from buildr.engines.artifact import Artifact
+    from buildr.engines.records import (
+        BuildRequest,
+        EngineInfo,
+        Layer,
+        OnEvent,
+        PushRequest,
+    )
     from buildr.testing.build import FakeBuild
 
 
@@ -28,6 +35,7 @@ class FakeImages(FakeEngine):
         self.builds: list[FakeBuild] = []
         self.pulled: list[str] = []
         self.pushed: list[PushRequest] = []
+        self.referrers: list[tuple[str, Artifact]] = []
 
     def add_image(self, reference: str, image: Image | None = None) -> Image:
         """Store an image, as if it had been pulled.
@@ -102,6 +110,13 @@ class FakeImages(FakeEngine):
         on_event(Event(kind="transfer", text=f"pushing {request.reference}"))
         self.pushed.append(request)
         return image.id
+
+    def add_referrer(self, reference: str, digest: str, artifact: Artifact) -> str:
+        """See `buildr.engines.images.Images.add_referrer`; it is kept with the digest of its image."""
+        self._called("add_referrer")
+        self._images.get(digest)
+        self.referrers.append((digest, artifact))
+        return f"sha256:{hashlib.sha256(reference.encode() + artifact.data).hexdigest()}"
 
     def remove_image(self, image: str) -> None:
         """See `buildr.engines.images.Images.remove_image`."""

@@ -19,9 +19,8 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 FOLDER_TIME = 315619200  # 1980-01-02
 PLAIN = """\
-from buildr_backends.docker.engine import Docker
-from buildr_backends.podman.engine import Podman
-Docker.appends = Podman.appends = lambda _: False
+from buildr.image import generated
+generated._build_layered = lambda *_: None
 from buildr.cli import main
 main()
 """
@@ -70,8 +69,7 @@ def test_both_ways_make_the_same_image(project: Site) -> None:
     finally:
         project.engine.remove_images(f"localhost/buildr/{other}")
     assert layered["Id"] != built["Id"]
-    # The layers below the source are the same, and stored once.
-    assert layered["RootFS"]["Layers"][:-1] == built["RootFS"]["Layers"][:-1]
+    assert layered["RootFS"]["Layers"] == built["RootFS"]["Layers"]
     for image in (layered, built):
         image["Config"]["Labels"].pop("buildr.project")  # the digest includes the name
     for key in CONFIGURATION:

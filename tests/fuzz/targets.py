@@ -22,7 +22,7 @@ from buildr.installer.log import Log
 from buildr.installer.secrets import Secrets
 from buildr_backends.http import json_stream
 from buildr_backends.shared import frames as frame_reader
-from tests.fuzz import checkouts, sessions
+from tests.fuzz import checkouts, layers, sessions
 
 if TYPE_CHECKING:
     from buildr.engines.records import Event
@@ -168,12 +168,15 @@ TARGETS = {
     "frames": frames,
     "documents": documents,
     "archives": archives,
+    "layers": layers.layers,
+    "images": layers.images,
     "answers": answers,
     "logs": logs,
 }
 SEEDS = {
     **checkouts.SEEDS,
     **sessions.SEEDS,
+    **layers.SEEDS,
     "frames": [
         b"\1\0\0\0\0\0\0\5hello\2\0\0\0\0\0\0\1x",
         b"\3\0\0\0\0\0\0\4lost",

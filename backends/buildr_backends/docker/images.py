@@ -11,6 +11,7 @@ from buildr_backends.shared.images import HttpImages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from buildr.engines.artifact import Artifact
     from buildr.engines.records import BuildRequest, OnEvent, PushRequest
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
@@ -67,6 +68,12 @@ class DockerImages(HttpImages):
         except EngineError as error:
             raise transfer.push_error(request.reference, error.message) from None
         return transfer.follow_push(request.reference, documents(response.chunks()), on_event)
+
+    def add_referrer(self, reference: str, digest: str, artifact: Artifact) -> str:
+        """See `buildr.engines.images.Images.add_referrer`."""
+        from buildr_backends.shared import referrers
+
+        return referrers.add_referrer(reference, digest, artifact, podman=False)
 
     def _build(self, request: BuildRequest, on_event: OnEvent) -> str:
         if request.own and self._info.builder.frontends:

@@ -14,6 +14,7 @@ from buildr_backends.shared.images import HttpImages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from buildr.engines.artifact import Artifact
     from buildr.engines.records import BuildRequest, OnEvent, PushRequest
     from buildr_backends.http.response import Response
     from buildr_backends.shared.append_layer import Stored
@@ -56,7 +57,7 @@ class PodmanImages(HttpImages):
     def push(self, request: PushRequest, on_event: OnEvent) -> str:
         """See `buildr.engines.images.Images.push`."""
         from buildr_backends.http.json_stream import documents
-        from buildr_backends.shared import transfer
+        from buildr_backends.shared import referrers, transfer
 
         # Plain HTTP: podman-py's push throws the answer's stream away, errors included.
         try:
@@ -69,7 +70,16 @@ class PodmanImages(HttpImages):
             )
         except EngineError as error:
             raise transfer.push_error(request.reference, error.message) from None
-        return transfer.follow_push(request.reference, documents(response.chunks()), on_event)
+        reference = request.reference
+        told = transfer.follow_push(reference, documents(response.chunks()), on_event)
+        # Podman before 4.5 does not tell it.
+        return told or referrers.digest_in_registry(reference, request.image, podman=True)
+
+    def add_referrer(self, reference: str, digest: str, artifact: Artifact) -> str:
+        """See `buildr.engines.images.Images.add_referrer`."""
+        from buildr_backends.shared import referrers
+
+        return referrers.add_referrer(reference, digest, artifact, podman=True)
 
     def _build(self, request: BuildRequest, on_event: OnEvent) -> str:
         if request.secrets.values:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from buildr.archive.header import BLOCK, FILE, header, padding
+from buildr.archive.saved import CONFIGURATION_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,22 +26,6 @@ if TYPE_CHECKING:
     from buildr.engines.records import Layer
 
 _LAYER = b"layer.tar"
-# The fields of a configuration; an engine's inspection has more, such as the name of a container.
-_KEYS = (
-    "User",
-    "ExposedPorts",
-    "Env",
-    "Entrypoint",
-    "Cmd",
-    "Healthcheck",
-    "ArgsEscaped",
-    "Volumes",
-    "WorkingDir",
-    "OnBuild",
-    "Labels",
-    "StopSignal",
-    "Shell",
-)
 _NO_LAYER = "#(nop)"  # how a step that only sets something begins in Docker's history
 
 
@@ -58,7 +43,9 @@ class Stored(Struct, frozen=True, kw_only=True):
 
 def read_stored(found: Any, history: list[dict[str, Any]]) -> Stored:
     """Read an image's inspection, the same fields on both engines."""
-    config = {key: value for key in _KEYS if (value := (found.get("Config") or {}).get(key))}
+    config = {
+        key: value for key in CONFIGURATION_KEYS if (value := (found.get("Config") or {}).get(key))
+    }
     if health := found.get("HealthCheck"):  # where Podman has it
         config["Healthcheck"] = health
     names = {"Architecture": "architecture", "Os": "os", "Variant": "variant", "Author": "author"}

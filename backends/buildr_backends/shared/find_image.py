@@ -53,6 +53,8 @@ def read_image(found: Any) -> Image:
         layers=len((found.get("RootFS") or {}).get("Layers") or ()),
         triggers=tuple(config.get("OnBuild") or ()),
         size=found.get("Size") or 0,
+        digests=tuple(found.get("RepoDigests") or ()),
+        diff_ids=tuple((found.get("RootFS") or {}).get("Layers") or ()),
     )
 
 

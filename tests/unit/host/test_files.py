@@ -100,9 +100,18 @@ ELSEWHERE = {
             "buildr/context/listing.py",
         ),
     ),
-    "pipes of this process": ("buildr/run/line_search.py",),
+    "files of a repository, by readers that take regular files of a bounded size, too": (
+        *("buildr/plan/checkout.py", "buildr/plan/git_objects.py"),
+    ),
+    "layers in a folder of this process's own": (
+        *("buildr/archive/layers.py", "buildr/archive/normal.py", "buildr/archive/saved.py"),
+        "buildr/image/finish.py",
+    ),
+    "pipes of this process and connections": (
+        *("buildr/run/line_search.py", "buildr_backends/shared/registry_client.py"),
+    ),
     "files that Buildr writes or has written, and locks": (
-        *("buildr/cli/base.py", "buildr/cli/build.py", "buildr/config/template.py"),
+        *("buildr/cli/base.py", "buildr/cli/documents.py", "buildr/config/template.py"),
         *("buildr/host/cache.py", "buildr/host/marks.py", "buildr/host/private_folders.py"),
         *("buildr/host/state.py", "buildr/image/offline_base.py"),
         *("buildr/installer/installation.py", "buildr/installer/wheels.py"),

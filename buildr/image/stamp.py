@@ -1,0 +1,150 @@
+"""What a finished image says about itself: from which source, and on which base. The labels are the OCI's.
+
+https://github.com/opencontainers/image-spec/blob/main/annotations.md
+
+None of them decides whether an image is built: another commit with the same files gives the same layers, and other labels.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from buildr.labels import NORMALISED
+from buildr.plan.checkout import read_checkout
+from buildr.plan.source_date import FIXED, named_date
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from buildr.engines.images import Images
+    from buildr.engines.records import Image
+    from buildr.plan.checkout import Checkout
+    from buildr.plan.project import Project
+
+__all__ = ["Stamp", "base_of", "date_of", "stamp_of"]
+
+PREFIX = "org.opencontainers.image."
+_NAMES = ("source", "revision", "created", "base.name", "base.digest")
+_ONLY_HERE = "localhost/"  # what engines call an image that came from no registry
+
+
+class Stamp(Struct, frozen=True, kw_only=True):
+    """What an image says about itself."""
+
+    created: int
+    """The date that it bears, in seconds since the epoch."""
+    labels: Mapping[str, str]
+    """All labels that it has."""
+
+
+def stamp_of(
+    backend: Images, project: Project, image: Image, bases: Sequence[Image], *, normalised: bool
+) -> Stamp:
+    """Return what the finished image says about itself.
+
+    A label that the user's own Containerfile sets stays. One that only the base has says something about the base, and goes.
+
+    Args:
+        backend: the engine.
+        project: what it is built of.
+        image: as it was built, or finished before.
+        bases: the images that it may be built on.
+        normalised: whether its layers are the same each time.
+
+    Raises:
+        BuildError: ``SOURCE_DATE_EPOCH`` is not a number.
+    """
+    checkout = read_checkout(str(project.context))
+    date = _date(checkout)
+    base = base_of(image, bases)
+    name = _name_of(backend, project, base) if base else ""
+    known = {
+        "source": checkout.source if checkout else "",
+        "revision": checkout.commit if checkout else "",
+        "created": "" if date is None else rfc3339(date),
+        "base.name": name,
+        "base.digest": base_digest(name, base) if base and name else "",
+    }
+    inherited = base.labels if base else {}
+    ours = image.labels.get(NORMALISED, "").split()[1:]
+    own = {
+        label: text
+        for label, text in image.labels.items()
+        if label != NORMALISED
+        and (short := label.removeprefix(PREFIX)) not in ours
+        and (short not in _NAMES or inherited.get(label) != text)
+    }
+    given = {
+        f"{PREFIX}{short}": text
+        for short, text in known.items()
+        if text and f"{PREFIX}{short}" not in own
+    }
+    mark = " ".join(("1" if normalised else "0", *(name.removeprefix(PREFIX) for name in given)))
+    return Stamp(created=FIXED if date is None else date, labels={**own, **given, NORMALISED: mark})
+
+
+def date_of(project: Project) -> int:
+    """Return the date that a finished image bears, in seconds since the epoch.
+
+    Raises:
+        BuildError: as `stamp_of`.
+    """
+    date = _date(read_checkout(str(project.context)))
+    return FIXED if date is None else date
+
+
+def _date(checkout: Checkout | None) -> int | None:
+    date = named_date()
+    return checkout.time if date is None and checkout is not None else date
+
+
+def base_of(image: Image, bases: Sequence[Image]) -> Image | None:
+    """Return the image that another one is built on; ``None`` where it is built on none of these."""
+    found = (base for base in bases if base.diff_ids == image.diff_ids[: len(base.diff_ids)])
+    return max(found, key=lambda base: len(base.diff_ids), default=None)
+
+
+def _name_of(backend: Images, project: Project, base: Image) -> str:
+    """Return the name by which a build asks for its base image; empty for one that is known on this host alone."""
+    if project.dockerfile is None:
+        name = project.recipe.base_image
+    else:
+        from buildr.plan.dockerfile import bases, read_dockerfile
+
+        names = bases(read_dockerfile(project.dockerfile))
+        found = ((name, backend.image(name)) for name in names)
+        name = next((name for name, image in found if image and image.id == base.id), "")
+    if not name or name.startswith((_ONLY_HERE, "sha256:")):
+        return ""
+    from buildr.options.reference import parse_reference
+
+    return str(parse_reference(name).normalised())
+
+
+def base_digest(reference: str, image: Image) -> str:
+    """Return the digest under which a registry has an image; empty where that is not known.
+
+    Args:
+        reference: the image's name.
+        image: as it is stored.
+    """
+    name, _, digest = reference.partition("@")
+    if digest:
+        return digest
+    head, slash, last = name.rpartition("/")
+    repository = f"{head}{slash}{last.partition(':')[0]}"
+    # Docker leaves out what its own names leave out.
+    short = repository.removeprefix("docker.io/").removeprefix("library/")
+    for found in image.digests:
+        name, _, digest = found.partition("@")
+        if name in (repository, short, repository.removeprefix("docker.io/")):
+            return digest
+    return ""
+
+
+def rfc3339(seconds: int) -> str:
+    """Write a time as RFC 3339 has it, in whole seconds of UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
