@@ -17,7 +17,7 @@ from buildr.guest.shadows import guard
 
 guard()
 
-from buildr._gc import Uncollected  # noqa: E402 - likewise
+from buildr._gc import Uncollected  # noqa: E402 - after the guard
 
 with Uncollected(freeze=True):
     from buildr._version import __version__

@@ -120,7 +120,7 @@ class Message(str):
     __slots__ = ("parts",)
     parts: tuple[str, ...]
 
-    def __new__(cls, *parts: str) -> Message:  # noqa: PYI034 - likewise
+    def __new__(cls, *parts: str) -> Message:  # noqa: PYI034 - Self came with 3.11
         """Join parts, among which may be `Term` and other texts."""
         flat = tuple(
             piece

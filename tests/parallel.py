@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] # has no type hints
 
-    class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # likewise
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # has no type hints
         def _split_scope(self, nodeid: str) -> str:
             engine = _ENGINE.match(nodeid)
             return engine[1] if engine else nodeid.partition("::")[0]

@@ -168,7 +168,7 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _ustar(  # noqa: PLR0913, PLR0917 - likewise
+def _ustar(  # noqa: PLR0913, PLR0917 - as for `header`
     name: bytes,
     kind: bytes,
     mode: int,

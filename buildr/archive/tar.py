@@ -119,7 +119,7 @@ class _Measure(ArchiveStream):
         entry: Entry,
         name: bytes,
         mode: int,
-        content: bytes,  # noqa: ARG002
+        content: bytes,  # noqa: ARG002 - nothing is read
     ) -> None:
         self.put_header(name, FILE, mode=mode, size=entry.size)
         self.total += entry.size + len(padding(entry.size))

@@ -116,9 +116,11 @@ def look(
 
         if pins is not None:
             scan, digests = pins.settle(scan, content_digest)
-            content_digest = lambda entry: digests[entry.path]  # noqa: E731
         digest = tree_digest(
-            scan.entries, root, content_digest=content_digest, seen=contents.append
+            scan.entries,
+            root,
+            content_digest=content_digest if pins is None else lambda entry: digests[entry.path],
+            seen=contents.append,
         )
     found = Body(scan, contents)
     store(name, top, settings, digest, began, found)

@@ -90,30 +90,30 @@ class Containerized(object):
     For annotations it is the type of every decorated function, as on the host; a plain function stays one here.
     """
 
-    def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
+    def __init__(self, function):
         self.local = self.remote = self.__wrapped__ = function
         for name in ("__module__", "__name__", "__qualname__", "__doc__"):
             if hasattr(function, name):
                 setattr(self, name, getattr(function, name))
-        _add_ways(self, function)  # type: ignore[no-untyped-call] # likewise
-        self.within = _Within(self)  # type: ignore[no-untyped-call] # likewise
+        _add_ways(self, function)
+        self.within = _Within(self)
         self.cancel = _nothing
 
     def __class_getitem__(cls, _parameters: object) -> type:
         return cls
 
-    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def] # likewise
+    def __call__(self, *args, **kwargs):
         """Call it, here and now."""
         return self.local(*args, **kwargs)
 
-    def __get__(self, instance, owner=None):  # type: ignore[no-untyped-def] # likewise
+    def __get__(self, instance, owner=None):
         """Bind as the callable itself would: to an instance, to a class, or not at all."""
         bind = getattr(self.local, "__get__", None)
         bound = self.local if bind is None else bind(instance, owner)
-        return self if bound is self.local else Containerized(bound)  # type: ignore[no-untyped-call] # likewise
+        return self if bound is self.local else Containerized(bound)
 
 
-def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # noqa: N802 - its name is the host's, its types are checked there
+def Containerize(function=None, **options):  # noqa: N802 - the name on the host
     """Leave the function as it is: this is the container that it should run in."""
     if function is None:
         return Containerize
@@ -122,16 +122,16 @@ def Containerize(function=None, **options):  # type: ignore[no-untyped-def]  # n
     if name:
         # For the guest's side of call mode, which another decorator on top would hide it from.
         _decorated[plain.__module__, name] = plain
-    if not _is_plain(function, name):  # type: ignore[no-untyped-call] # likewise
-        return Containerized(function)  # type: ignore[no-untyped-call] # likewise
+    if not _is_plain(function, name):
+        return Containerized(function)
     function.local = function.remote = function
     function.cancel = _nothing
-    _add_ways(function, function)  # type: ignore[no-untyped-call] # likewise
-    function.within = _Within(function)  # type: ignore[no-untyped-call] # likewise
+    _add_ways(function, function)
+    function.within = _Within(function)
     return function
 
 
-def _is_plain(function, name):  # type: ignore[no-untyped-def] # likewise
+def _is_plain(function, name):
     """Whether it is a function outside of a class, which binds to nothing."""
     scope = name.rpartition(".")[0]
     return type(function) is type(_nothing) and (not scope or scope.endswith("<locals>"))
@@ -147,21 +147,21 @@ def _nothing() -> None:
 class _Within(object):
     """The guest's ``within``: here nothing limits the time."""
 
-    def __init__(self, function):  # type: ignore[no-untyped-def] # likewise
+    def __init__(self, function):
         self._function = function
 
-    def __call__(self, _seconds):  # type: ignore[no-untyped-def] # likewise
+    def __call__(self, _seconds):
         return self._function
 
 
 class _Here(object):
     """One of the guest's ways to call a function many times, or later: `buildr.guest.here`."""
 
-    def __init__(self, function, name):  # type: ignore[no-untyped-def] # likewise
+    def __init__(self, function, name):
         self._function = function
         self._name = name
 
-    def __call__(self, *args, **kwargs):  # type: ignore[no-untyped-def] # likewise
+    def __call__(self, *args, **kwargs):
         from buildr.guest.shadows import guard
 
         guard()
@@ -170,9 +170,9 @@ class _Here(object):
         return getattr(here, self._name)(self._function, *args, **kwargs)
 
 
-def _add_ways(target, function):  # type: ignore[no-untyped-def] # likewise
+def _add_ways(target, function):
     for name in ("map", "starmap", "spawn", "executor"):
-        setattr(target, name, _Here(function, name))  # type: ignore[no-untyped-call] # likewise
+        setattr(target, name, _Here(function, name))
 
 
 def is_in_docker_container() -> bool:

@@ -157,7 +157,7 @@ def describe(error: BaseException) -> Answer:
         text = "(it cannot be shown)"
     try:
         lines = traceback.format_exception(kind, error, trace)
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception:  # noqa: BLE001 - a class of the script's
         lines = ["%s: %s\n" % (transfer.type_name(kind), text)]
     report: dict[str, Any] = {
         "builtin": kind.__qualname__ if kind.__module__ == "builtins" else "",

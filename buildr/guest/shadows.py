@@ -52,7 +52,7 @@ class _Guard(object):
         self,
         name: str,
         globals: "Optional[dict[str, Any]]" = None,  # noqa: A002 - the names of `__import__`
-        locals: "Optional[dict[str, Any]]" = None,  # noqa: A002 - likewise
+        locals: "Optional[dict[str, Any]]" = None,  # noqa: A002 - the names of `__import__`
         fromlist: "Collection[str]" = (),
         level: int = 0,
     ) -> "Any":
@@ -114,7 +114,7 @@ def _importer(variables: "dict[str, Any]") -> str:
             return os.path.join(_STANDARD, "frozen")
         if os.path.isabs(file):
             return file
-        frame = sys._getframe(3) if frame is None else frame.f_back  # noqa: SLF001 - as warnings does it
+        frame = sys._getframe(3) if frame is None else frame.f_back  # noqa: SLF001 - like the module warnings
         if frame is None:
             return file
         variables = frame.f_globals

@@ -218,4 +218,4 @@ def _is_short(item: object) -> bool:
     kind = type(item)
     if kind is int:
         return -1 << 63 < item < 1 << 63  # type: ignore[operator] # it is of this very class
-    return kind is bool or (kind is str and item.isascii())  # type: ignore[attr-defined] # likewise
+    return kind is bool or (kind is str and item.isascii())  # type: ignore[attr-defined] # it is of this very class

@@ -280,7 +280,7 @@ def main(words: Sequence[str]) -> int:
     try:
         make(os.path.abspath(given.archive), release)
     except OfflineBaseError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - likewise
+        print(error, file=sys.stderr)  # noqa: T201 - a program of its own
         return 1
     return 0
 

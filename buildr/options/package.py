@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-# The documentation evaluates annotations.
-from buildr.options.files import PackageFile  # noqa: TC001
-from buildr.options.secrets import BuildSecret  # noqa: TC001
+from buildr.options.files import PackageFile  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.secrets import BuildSecret  # noqa: TC001 - Sphinx evaluates annotations
 
 if TYPE_CHECKING:
     import os

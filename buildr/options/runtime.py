@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-# The documentation evaluates annotations.
-from buildr.options.devices import Gpus  # noqa: TC001
-from buildr.options.health import HealthCheck  # noqa: TC001
-from buildr.options.mounts import Mount  # noqa: TC001
-from buildr.options.networks import Network  # noqa: TC001
-from buildr.options.ports import Port  # noqa: TC001
-from buildr.options.tmpfs import Tmpfs  # noqa: TC001
-from buildr.options.ulimits import Ulimit  # noqa: TC001
-from buildr.options.wait_for import Condition  # noqa: TC001
+from buildr.options.devices import Gpus  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.health import HealthCheck  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.mounts import Mount  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.networks import Network  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.ports import Port  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.tmpfs import Tmpfs  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.ulimits import Ulimit  # noqa: TC001 - Sphinx evaluates annotations
+from buildr.options.wait_for import Condition  # noqa: TC001 - Sphinx evaluates annotations
 
 if TYPE_CHECKING:
     import os

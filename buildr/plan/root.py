@@ -22,7 +22,7 @@ _SYSTEM = frozenset(
     (
         *("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt"),
         *("/proc", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib"),  # noqa: S108 - named, not used
-        *("/usr/local", "/usr/local/bin", "/usr/share", "/var", "/var/lib", "/var/tmp"),  # noqa: S108
+        *("/usr/local", "/usr/local/bin", "/usr/share", "/var", "/var/lib", "/var/tmp"),  # noqa: S108 - named, not used
     )
 )
 _INLINE = re.compile(rb"^# /// script[ \t]*\r?$", re.MULTILINE)

@@ -70,7 +70,7 @@ class Pipes:
         path = os.path.join(self._folder, name)
         os.mkfifo(path, 0o600)
         # Any user that the guest runs as may use it; nothing else reaches this folder.
-        os.chmod(path, 0o666)  # noqa: S103 - likewise
+        os.chmod(path, 0o666)  # noqa: S103 - the folder above is the user's alone
         # For both directions: that never waits for the other end, and no end of the guest's is the end.
         file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         stack.callback(os.close, file)

@@ -143,8 +143,8 @@ class Forwarding:
     def _echoes(self) -> bool:
         """Wait for the login: ``cat`` returns what it is sent, whatever else a shell prints before."""
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None  # noqa: S101 - pipes, as asked for
-        assert stdout is not None  # noqa: S101 - likewise
+        assert stdin is not None  # noqa: S101 - they are pipes
+        assert stdout is not None  # noqa: S101 - they are pipes
         with contextlib.suppress(BrokenPipeError):
             stdin.write(_READY + b"\n")
             stdin.flush()

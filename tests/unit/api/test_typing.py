@@ -163,7 +163,7 @@ def test_a_separate_dict_of_options_can_be_annotated() -> None:
     package: PackageDict = {"name": "x"}
     package["tag"] = "v1"
     package["gat"] = "v1"  # type: ignore[typeddict-unknown-key] # must be an error
-    del package["gat"]  # type: ignore[typeddict-item] # likewise
+    del package["gat"]  # type: ignore[typeddict-item] # must be an error
     Containerize(package=package)
 
 

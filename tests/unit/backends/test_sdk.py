@@ -285,7 +285,7 @@ def test_a_broken_connection_is_one_of_our_errors(name: str, serve: Serve, what:
         real = peer.hear
         peer.hear = lambda: b""  # type: ignore[method-assign]  # do not wait: the connection ends
         script(peer)
-        peer.hear = real  # type: ignore[method-assign]
+        peer.hear = real  # type: ignore[method-assign] # as before
 
     server = serve(breaking(hang_up))
     with pytest.raises(BackendError):

@@ -623,7 +623,7 @@ def test_a_function_of_a_module_without_a_file_cannot_be_found(
 
     module = ModuleType("made_up")
     monkeypatch.setitem(sys.modules, "made_up", module)
-    exec("from buildr import Containerize\n@Containerize\ndef f(): pass", vars(module))  # noqa: S102
+    exec("from buildr import Containerize\n@Containerize\ndef f(): pass", vars(module))  # noqa: S102 - our own text
     with pytest.raises(EntryError, match="its module made_up has no file"):
         module.f.remote()
     assert engine.operations == []

@@ -204,7 +204,7 @@ def test_the_flag_precedes_the_file(project: Path) -> None:
     with using({"docker": FakeBackend(), "from-file": FakeBackend()}) as engines:
         assert buildr("build", "--backend", "docker", "app.py").status == 0
         assert buildr("build", "app.py").status == 0
-    assert [len(engines[name].builds) for name in engines] == [1, 1]  # type: ignore[union-attr]
+    assert [len(engines[name].builds) for name in engines] == [1, 1]  # type: ignore[union-attr] # both are fakes
 
 
 def test_an_invalid_engine_is_reported_with_its_file(project: Path) -> None:

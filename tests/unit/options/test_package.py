@@ -255,7 +255,7 @@ def test_typed_options_with_an_invalid_value_are_refused_too(name: str, value: o
         (PackageFile("a", "/a", "0800"), "mode"),
         (PackageFile("a", "/a", "44"), "mode"),
         (PackageFile("a", "/a", "0400\n"), "mode"),
-        (PackageFile("a", "/a", 400), "mode"),  # type: ignore[arg-type] # as above
+        (PackageFile("a", "/a", 400), "mode"),  # type: ignore[arg-type] # users are not checked by mypy
     ],
 )
 def test_an_invalid_additional_file_is_refused_with_its_index(file: PackageFile, part: str) -> None:

@@ -223,7 +223,7 @@ def test_ports_with_different_protocols_or_addresses_coexist(ports: list[str]) -
         Port("", 70000, 80),
         Port("", 80, 0),
         Port("", "80", 80),  # type: ignore[arg-type] # users are not checked by mypy
-        Port("", 80, 80, "icmp"),  # type: ignore[arg-type] # as above
+        Port("", 80, 80, "icmp"),  # type: ignore[arg-type] # users are not checked by mypy
     ],
 )
 def test_an_invalid_port_is_refused_with_its_index(port: Any) -> None:

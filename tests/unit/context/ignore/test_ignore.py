@@ -293,8 +293,7 @@ def prefixes(path: str) -> list[str]:
 
 
 def judged(patterns: list[str], path: str) -> bool:
-    # Its published types want a PathLike; the code takes text only.
-    verdict: bool = PatternMatcher(patterns).matches(path)  # type: ignore[arg-type]
+    verdict: bool = PatternMatcher(patterns).matches(path)  # type: ignore[arg-type] # it takes text, not a PathLike
     return verdict
 
 
