@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ def calls(bench: Bench) -> Iterator[Measure]:
     found: list[dict[str, Any]] = [
         json.loads(run("call.py", "many").output) for _ in range(bench.pairs)
     ]
-    yield Measure(
+    warm = Measure(
         case="calls",
         name="warm",
         engine=name,
@@ -50,11 +51,12 @@ def calls(bench: Bench) -> Iterator[Measure]:
         theirs=series("ProcessPoolExecutor.submit().result()", [each["submit"] for each in found]),
         limit=5,
     )
-    yield Measure(
-        case="calls",
+    yield warm
+    yield dataclasses.replace(
+        warm,
         name="map",
-        engine=name,
         title="1,000 trivial inputs, 2 workers that have been started",
+        unit="s",
         how="ratio",
         ours=series(".map()", [each["map"] for each in found]),
         theirs=series("ProcessPoolExecutor(2).map()", [each["pool"] for each in found]),

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -223,10 +224,12 @@ def _accessed(path: Path) -> bool:
     return path.stat().st_atime != 1
 
 
-def test_the_context_is_read_again_if_a_file_vanishes(project: Site) -> None:
-    hook = """\
-import os
+def after_each_scan(change: str) -> str:
+    """Return imports for a script that change its project right after each scan on the host."""
+    return f"""\
+import os, time
 from contextlib import suppress
+from pathlib import Path
 try:
     from buildr.image import ensure as image
 except ImportError:
@@ -234,11 +237,14 @@ except ImportError:
 else:
     def read_sources(project, *, pin=False, found=image.read_sources):
         sources = found(project, pin=pin)
-        with suppress(FileNotFoundError):
-            os.unlink("data/file")
+{textwrap.indent(change, " " * 8)}
         return sources
     image.read_sources = read_sources
 """
+
+
+def test_the_context_is_read_again_if_a_file_vanishes(project: Site) -> None:
+    hook = after_each_scan("with suppress(FileNotFoundError):\n    os.unlink('data/file')")
     project.write({"data/file": "x" * 1_000_000, "data/last": ""})
     project.script("print(os.listdir('data'))", imports=hook)
     done = project.run()
@@ -248,28 +254,17 @@ else:
 
 
 def test_files_that_change_constantly_do_no_harm(project: Site) -> None:
-    hook = """\
-import os, time
-from pathlib import Path
-try:
-    from buildr.image import ensure as image
-except ImportError:
-    pass  # in the container
-else:
-    def read_sources(project, *, pin=False, found=image.read_sources):
-        sources = found(project, pin=pin)
-        for path in Path("data").glob("*.tmp"):
-            path.unlink()
-        now = str(time.time_ns())
-        Path("data", f"{now}.tmp").write_text(now)
-        Path("data", "state").write_text(now * len(os.listdir("data")) + str(os.getpid()))
-        os.replace("data/log", "data/log.1")
-        Path("data", "log").write_text(now)
-        with open("data/grows", "a") as file:
-            file.write(now * 100_000)
-        return sources
-    image.read_sources = read_sources
-"""
+    hook = after_each_scan("""\
+for path in Path("data").glob("*.tmp"):
+    path.unlink()
+now = str(time.time_ns())
+Path("data", f"{now}.tmp").write_text(now)
+Path("data", "state").write_text(now * len(os.listdir("data")) + str(os.getpid()))
+os.replace("data/log", "data/log.1")
+Path("data", "log").write_text(now)
+with open("data/grows", "a") as file:
+    file.write(now * 100_000)
+""")
     names = ["first.tmp", "grows", "log", "log.1", "state"]
     project.write({f"data/{name}": "x" * 100 for name in names})
     project.script("print(len(os.listdir('data')))", imports=hook)

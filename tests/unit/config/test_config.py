@@ -79,6 +79,15 @@ def settled(own: dict[str, Any] | None = None, *, on_command_line: bool = False)
 # Precedence -------------------------------------------------------------------------------------------
 
 
+def set_tags(project: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, ...]) -> None:
+    """Set the tag in each of these places, to the name of the place."""
+    if "file" in places:
+        configure(project, '[tool.buildr.package]\ntag = "from-file"\n')
+    if "variable" in places:
+        monkeypatch.setenv("BUILDR_PACKAGE_TAG", "from-variable")
+    decorate(project, {"tag": "from-decorator"} if "decorator" in places else {})
+
+
 @pytest.mark.parametrize(
     ("places", "holds"),
     [
@@ -96,11 +105,7 @@ def test_precedence_in_a_decorated_script_is_variable_decorator_file(
     places: tuple[str, ...],
     holds: str,
 ) -> None:
-    if "file" in places:
-        configure(project, '[tool.buildr.package]\ntag = "from-file"\n')
-    if "variable" in places:
-        monkeypatch.setenv("BUILDR_PACKAGE_TAG", "from-variable")
-    decorate(project, {"tag": "from-decorator"} if "decorator" in places else {})
+    set_tags(project, monkeypatch, places)
     assert run_script("app.py").status == 0
     assert engine.builds[0].tags == (f"localhost/buildr/app:{holds}",)
 
@@ -123,11 +128,7 @@ def test_precedence_of_the_command_is_flag_variable_decorator_file(
     places: tuple[str, ...],
     holds: str,
 ) -> None:
-    if "file" in places:
-        configure(project, '[tool.buildr.package]\ntag = "from-file"\n')
-    decorate(project, {"tag": "from-decorator"} if "decorator" in places else {})
-    if "variable" in places:
-        monkeypatch.setenv("BUILDR_PACKAGE_TAG", "from-variable")
+    set_tags(project, monkeypatch, places)
     flags = ("--tag", "from-flag") if "flag" in places else ()
     assert buildr("build", *flags, "app.py").status == 0
     assert engine.builds[0].tags == (f"localhost/buildr/app:{holds}",)

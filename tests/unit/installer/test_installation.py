@@ -20,6 +20,7 @@ from buildr.plan.entry import Entry
 from buildr.plan.project import plan
 from buildr.testing import FakeBackend
 from tests.unit.housekeeping import clean_up
+from tests.unit.installer.locked import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,14 +109,9 @@ def test_the_project_still_has_its_own_version(directory: Path) -> None:
 
 
 def test_all_calls_of_pip_get_the_secrets(directory: Path) -> None:
-    (directory / "requirements.txt").unlink()
-    (directory / "sub").mkdir()
-    (directory / "pylock.toml").write_text(
-        'lock-version = "1.0"\ncreated-by = "x"\n'
-        '[[packages]]\nname = "a"\nversion = "1"\n'
-        'wheels = [{ url = "https://f.example.org/a-1-py3-none-any.whl", hashes = { sha256 = "aa" } }]\n'
-        '[[packages]]\nname = "b"\nvcs = { type = "git", url = "https://g.example.org/b", commit-id = "0123456" }\n'
-        '[[packages]]\nname = "sub"\ndirectory = { path = "sub" }\n'
+    lock(
+        directory,
+        '[[packages]]\nname = "b"\nvcs = { type = "git", url = "https://g.example.org/b", commit-id = "0123456" }\n',
     )
     guest = Installer()
     backend = FakeBackend(guest)

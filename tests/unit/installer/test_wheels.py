@@ -22,6 +22,7 @@ from buildr.plan.entry import Entry
 from buildr.plan.project import plan
 from buildr.testing import FakeBackend
 from tests.unit.housekeeping import clean_up
+from tests.unit.installer.locked import lock
 from tests.unit.installer.test_installation import Installer
 
 if TYPE_CHECKING:
@@ -168,14 +169,7 @@ def test_a_requirement_in_the_source_is_installed_by_a_build(directory: Path) ->
 
 
 def test_a_build_installs_only_the_locked_packages_of_the_source(directory: Path) -> None:
-    (directory / "requirements.txt").unlink()
-    (directory / "sub").mkdir()
-    (directory / "pylock.toml").write_text(
-        'lock-version = "1.0"\ncreated-by = "x"\n'
-        '[[packages]]\nname = "a"\nversion = "1"\n'
-        'wheels = [{ url = "https://f.example.org/a-1-py3-none-any.whl", hashes = { sha256 = "aa" } }]\n'
-        '[[packages]]\nname = "sub"\ndirectory = { path = "sub" }\n'
-    )
+    lock(directory)
     guest = Installer()
     backend = engine(guest)
     run(backend)

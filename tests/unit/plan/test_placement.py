@@ -180,27 +180,28 @@ def test_a_script_below_home_is_not_sent_with_home(
     )
 
 
-def test_a_link_out_of_the_current_directory_stands_for_its_target(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def link(tmp_path: Path) -> Entry:
+    """A script that is a link to one in another directory."""
     write(tmp_path / "project" / "tool.py")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
-    entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
-    assert placed(entry, tmp_path / "bin", monkeypatch) == Placement(
+    return Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
+
+
+def test_a_link_out_of_the_current_directory_stands_for_its_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: Entry
+) -> None:
+    assert placed(link, tmp_path / "bin", monkeypatch) == Placement(
         context=str(tmp_path / "project"), command=("python", "-u", "/app/tool.py"), workdir="/app"
     )
 
 
 def test_a_link_out_of_the_named_context_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: Entry
 ) -> None:
-    write(tmp_path / "project" / "tool.py")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "tool").symlink_to("../project/tool.py")
-    entry = Entry(kind="script", script=str(tmp_path / "bin" / "tool"))
     with pytest.raises(ContextError, match="is not in the context"):
-        placed(entry, tmp_path / "bin", monkeypatch, ".")
+        placed(link, tmp_path / "bin", monkeypatch, ".")
 
 
 def test_the_root_is_not_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
