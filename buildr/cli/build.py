@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
-from buildr.cli.command import Command, completing, option
+from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_script
 from buildr.cli.documents import Built, Documents, document_options
 from buildr.cli.options import (
     BUILD,
@@ -62,7 +63,7 @@ _check_reproducible = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False, shell_complete=completing("file"))
+@click.argument("script", required=False, shell_complete=complete_script)
 @options(
     module_option,
     function_option,

@@ -20,6 +20,7 @@ _WIDEST_NAME = 25
 """Characters of an option with its value; the help of a longer one begins on the next line."""
 _WIDEST, _NARROWEST = 120, 30
 """Columns of a help: longer lines are hard to read, and shorter ones have no room for words."""
+_SENTENCE = 200  # characters
 _EVERY = f"{__name__}.every"
 """The key of a context's ``meta`` that asks for every option."""
 
@@ -90,6 +91,10 @@ class Command(click.Command):
         # click's mark of lines that are not filled is a backspace; a docstring that has one has to be raw (PEP 257).
         self.help = self.help and self.help.replace("\\b\n", "\b\n")
         self.usages = usages
+
+    def get_short_help_str(self, limit: int = _SENTENCE) -> str:
+        """Return the first sentence of the help, which is never cut: a list of commands wraps it."""
+        return super().get_short_help_str(max(limit, _SENTENCE))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; an unknown flag that another tool has is answered with what to do in its place."""

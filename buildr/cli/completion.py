@@ -15,6 +15,10 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_BUILDR_COMPLETE"
 """Set when a shell asks; click reads it."""
 _PROGRAM = "buildr"
+_NO_COMPINIT = (
+    "print -u2 \"buildr: completion needs zsh's own; add this line above the one of buildr in ~/.zshrc:"
+    ' autoload -U compinit && compinit"'
+)
 
 
 @click.command(cls=Command)
@@ -25,7 +29,7 @@ def completion(context: click.Context, shell: str) -> None:
 
     \b
     bash:  echo 'eval "$(buildr completion bash)"' >> ~/.bashrc
-    zsh:   echo 'eval "$(buildr completion zsh)"' >> ~/.zshrc
+    zsh:   echo 'eval "$(buildr completion zsh)"' >> ~/.zshrc    (below compinit)
     fish:  buildr completion fish > ~/.config/fish/completions/buildr.fish
     """
     from click.shell_completion import get_completion_class
@@ -35,7 +39,18 @@ def completion(context: click.Context, shell: str) -> None:
     def operation(_signals: Signals) -> int:
         found = get_completion_class(shell)
         if found is not None:  # click has all of these
-            click.echo(found(context.find_root().command, {}, _PROGRAM, VARIABLE).source())
+            source = found(context.find_root().command, {}, _PROGRAM, VARIABLE).source()
+            click.echo(_corrected(shell, source))
         return 0
 
     context.exit(exit_status_of(operation))
+
+
+def _corrected(shell: str, source: str) -> str:
+    """Return click's source of a completion, with what it lacks."""
+    if shell == "fish":
+        # A description may have commas of its own.
+        return source.replace('string split ","', 'string split --max 1 ","')
+    if shell == "zsh":
+        return f"if (( ! $+functions[compdef] )); then\n    {_NO_COMPINIT}\nelse\n{source}fi"
+    return source

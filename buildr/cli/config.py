@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, completing, option
+from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_script
 from buildr.cli.options import ignore_option, module_option, options
 from buildr.cli.output import echo
 from buildr.cli.table import table
@@ -34,7 +35,7 @@ _own_options = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] [SCRIPT]", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False, shell_complete=completing("file"))
+@click.argument("script", required=False, shell_complete=complete_script)
 @options(module_option, function_option, _own_options, ignore_option)
 @click.pass_context
 def config(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, completing
+from buildr.cli.command import Command
+from buildr.cli.completions import complete_script
 from buildr.cli.options import build_options, ignore_option, module_option, options, quiet_option
 from buildr.cli.target import Target, function_option
 from buildr.cli.values import in_words_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False, shell_complete=completing("file"))
+@click.argument("script", required=False, shell_complete=complete_script)
 @options(module_option, function_option, build_options, ignore_option, quiet_option)
 @click.pass_context
 def containerfile(

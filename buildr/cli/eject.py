@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import Command, completing, option
+from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_script
 from buildr.cli.options import (
     build_options,
     image_options,
@@ -40,7 +41,7 @@ _own_options = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False, shell_complete=completing("file"))
+@click.argument("script", required=False, shell_complete=complete_script)
 @options(
     _own_options, module_option, function_option, build_options, image_options, project_options
 )

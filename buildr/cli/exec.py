@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_run
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import interactive_option, options
 
@@ -36,7 +37,7 @@ _own_options = (
     usages=("[OPTIONS] RUN COMMAND [ARGUMENT]...",),
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("word", metavar="RUN")
+@click.argument("word", metavar="RUN", shell_complete=complete_run)
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @options(engines_option, _own_options, interactive_option)
 @click.pass_context

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_run
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
 
@@ -56,7 +57,7 @@ _own_options = (
 
 
 @click.command(cls=Command, short_help="Print what a run has written so far.")
-@click.argument("word", metavar="RUN")
+@click.argument("word", metavar="RUN", shell_complete=complete_run)
 @options(engines_option, _own_options)
 @click.pass_context
 def logs(  # noqa: PLR0913, PLR0917 - click passes each option by its name

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildr.cli.command import option
+from buildr.cli.command import completing, option
+from buildr.cli.completions import complete_mount
 from buildr.engines.plaintext import FLAG, allow_plaintext
 from buildr.options import OPTIONS
 
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     from buildr.options.declaration import FlagSet, Option
 
 BUILD = "Build options"
+
+
+_COMPLETED = {
+    "package.variant": completing(
+        "alpine", "slim", "bookworm", "slim-bookworm", "trixie", "slim-trixie"
+    ),
+    "package.user": completing("root"),
+    "runtime.mounts": complete_mount,
+    "runtime.interrupt": completing("host", "guest"),
+    "runtime.restart": completing("no", "on-failure", "always", "unless-stopped"),
+    "runtime.network": completing("none", "host"),
+}
+"""What completes the values of an option, by the option's key."""
 
 
 def _allow_plaintext(_context: click.Context, _parameter: click.Parameter, given: bool) -> None:
@@ -49,6 +63,8 @@ def flag(declared: Option) -> Callable[[FC], FC]:
     attributes: dict[str, Any] = {"is_flag": True}
     if declared.form != "switch":
         attributes = {"metavar": declared.metavar, "multiple": declared.repeatable}
+    if (complete := _COMPLETED.get(declared.key)) is not None:
+        attributes["shell_complete"] = complete
     return option(
         *declared.flags,
         parameter(declared),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildr.cli.command import Command
+from buildr.cli.completions import complete_run
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, short_help="Show where the ports of a run are reached.")
-@click.argument("word", metavar="RUN")
+@click.argument("word", metavar="RUN", shell_complete=complete_run)
 @click.argument("port", required=False, metavar="[PORT[/PROTOCOL]]")
 @options(engines_option)
 @click.pass_context

@@ -14,7 +14,8 @@ from buildr.cli.build import (
     print_json,
     say_of,
 )
-from buildr.cli.command import Command, completing
+from buildr.cli.command import Command
+from buildr.cli.completions import complete_script
 from buildr.cli.documents import Built, Documents, document_options
 from buildr.cli.options import (
     backend_option,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, usages=("[OPTIONS] SCRIPT", "[OPTIONS] -m MODULE"))
-@click.argument("script", required=False, shell_complete=completing("file"))
+@click.argument("script", required=False, shell_complete=complete_script)
 @options(
     module_option,
     function_option,

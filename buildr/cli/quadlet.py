@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from buildr.cli.command import completing, option
+from buildr.cli.command import option
+from buildr.cli.completions import complete_script
 from buildr.cli.options import (
     build_options,
     container_options,
@@ -61,7 +62,7 @@ _quiet = (option("-q", "--quiet", "package__quiet", is_flag=True, help="Say noth
     ),
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_script)
 @options(
     _own_options,
     module_option,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.build import no_cache_option
-from buildr.cli.command import Command, completing
+from buildr.cli.command import Command
+from buildr.cli.completions import complete_script
 from buildr.cli.options import (
     always_option,
     backend_option,
@@ -97,7 +98,7 @@ def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[st
     essential=ESSENTIAL,
     context_settings={"allow_interspersed_args": False},
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_script)
 @options(
     module_option,
     function_option,

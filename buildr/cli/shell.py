@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from buildr.cli.build import no_cache_option
-from buildr.cli.command import Command, completing, option
+from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_script
 from buildr.cli.options import (
     always_option,
     backend_option,
@@ -53,7 +54,7 @@ _own_options = (
         "[OPTIONS] -m MODULE [-c COMMAND | -- COMMAND...]",
     ),
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=completing("file"))
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, shell_complete=complete_script)
 @options(
     module_option,
     function_option,

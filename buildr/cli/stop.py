@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from buildr.cli.command import Command, option
+from buildr.cli.completions import complete_run
 from buildr.cli.engines import engines_option, reached
 from buildr.cli.options import options
 from buildr.cli.output import echo
@@ -29,7 +30,7 @@ _own_options = (
 
 
 @click.command(cls=Command, usages=("[OPTIONS] RUN...", "[OPTIONS] --all"))
-@click.argument("words", nargs=-1, metavar="RUN...")
+@click.argument("words", nargs=-1, metavar="RUN...", shell_complete=complete_run)
 @options(engines_option, _own_options)
 @click.pass_context
 def stop(

@@ -112,8 +112,8 @@ class EngineSession:
         from buildr.plan.sources import read_sources
         from buildr.plan.staging import notes
 
-        if self.say is console.say_nothing:
-            return
+        if self.say is console.say_nothing or not console.is_terminal():
+            return  # in a pipe the output is the script's own, as without Buildr
         project = self.project
         said = [*project.notes]
         with contextlib.suppress(BuildrError, ChangedError):

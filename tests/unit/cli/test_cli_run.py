@@ -12,6 +12,7 @@ import pytest
 
 from buildr.engines.records import PushRequest
 from buildr.errors import BuildError, CommandNotFoundError, EngineUnavailableError
+from buildr.host import console
 from buildr.testing import FakeBackend, FakeContainer, ScriptResult, run_script, using
 from tests.unit.command import command_project
 
@@ -86,9 +87,10 @@ def test_options_reach_image_and_container(engine: FakeBackend) -> None:
     assert engine.runs[0].spec.memory == 1 << 30
 
 
-def test_notes_are_repeated_when_a_run_of_a_stored_image_fails(
-    engine: FakeBackend, project: Path
+def test_notes_are_repeated_on_a_terminal_when_a_run_of_a_stored_image_fails(
+    engine: FakeBackend, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(console, "is_terminal", lambda: True)
     (project / ".env").write_text("A=1\n")
     built = buildr("run", "app.py").stderr.decode()
     assert built.count("nothing is installed") == 1
@@ -103,6 +105,8 @@ def test_notes_are_repeated_when_a_run_of_a_stored_image_fails(
     assert buildr("run", "-q", "app.py").stderr == b""
     engine.remove_image("localhost/buildr/app:latest")
     assert buildr("run", "--no-cache", "app.py").stderr.decode().count("nothing is installed") == 1
+    monkeypatch.setattr(console, "is_terminal", lambda: False)
+    assert buildr("run", "app.py").stderr == b""
 
 
 @pytest.mark.parametrize(
