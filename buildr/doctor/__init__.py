@@ -1,7 +1,7 @@
-"""What ``buildr doctor`` finds out: whether scripts can run in containers here, and how to fix what is missing.
+"""The checks of ``buildr doctor``: whether scripts can run in containers here, and how to fix what is missing.
 
-Each check is a function of what it looks at: a `Host` (a root directory, an environment, a user) or an engine. It may import
-`buildr.plan`, `buildr.engines` and what is below them.
+Each check is a function of what it examines: a `Host` (a root directory, an environment, a user) or an engine. It may
+import `buildr.plan`, `buildr.engines` and everything below.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Check", "Findings", "Host", "Status", "examine"]
 def examine(
     *, flag: str | None = None, base_image: str | None = None, host: Host | None = None
 ) -> Findings:
-    """Look at the engines and at what they need here.
+    """Examine the engines and their requirements.
 
     Args:
         flag: the backend named on the command line.
-        base_image: the base image to look for; by default what a build would take.
+        base_image: the base image to look for; by default that of a build.
         host: the machine; by default this one.
 
     Raises:
@@ -45,7 +45,7 @@ def examine(
 
 
 def _shown(check: Check) -> Check:
-    """Return a check as it may be shown: an engine's address may have a login in it."""
+    """Return a check without logins, which an engine's address may contain."""
     from msgspec import structs
 
     from buildr.host.confidential import without_logins
@@ -79,7 +79,7 @@ def _checks(host: Host, found: engines.Probe, base_image: str | None) -> Iterato
 def _of_machine(
     host: Host, found: engines.Probe, engine: engines.Engine | None, bad: Status
 ) -> Iterator[Check]:
-    """Yield what an engine on this machine needs of it."""
+    """Yield the checks of this machine for a local engine."""
     info = engine.backend.info if engine else None
     daemonless = [backend.info for backend in found.reached.values() if backend.info.daemonless]
     if host.uid != 0 and (info is None or daemonless or host.program(engines.RECOMMENDED)):
@@ -102,7 +102,7 @@ def _base_image(host: Host, named: str | None) -> str:
 
 
 def _detection(host: Host) -> Check:
-    """Check where a decorated script would believe itself to be."""
+    """Check whether this counts as a container."""
     found = detect(host.root or "/", host.environ)
     warnings = "".join(f"; {warning}" for warning in found.warnings)
     if not found.inside:

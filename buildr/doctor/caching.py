@@ -1,4 +1,4 @@
-"""Whether anything is kept for later runs."""
+"""The check of the cache folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def checks() -> Iterator[Check]:
-    """Check that the cache's folder is this user's alone; one that is, or is not there, is not mentioned."""
+    """Check that the cache folder is private; one that is, or that does not exist, is not mentioned."""
     path = cache.directory()
     try:
         os.close(open_folder(path))

@@ -1,4 +1,4 @@
-"""Control groups: whether limits of memory and CPUs hold."""
+"""The checks of control groups: whether limits of memory and CPUs apply."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DELEGATE = (
 
 
 def version(host: Host) -> Literal["1", "2", ""]:
-    """Return the version that this machine uses; empty where it has none mounted.
+    """Return the version that this machine uses; empty if none is mounted.
 
     With both mounted ("hybrid"), version 1 has the controllers.
     """
@@ -36,12 +36,12 @@ def version(host: Host) -> Literal["1", "2", ""]:
 
 
 def check(host: Host, *, rootless: bool, engine_says: str = "") -> Check:
-    """Check whether limits hold for containers of this user.
+    """Check whether limits apply to containers of this user.
 
     Args:
         host: the machine.
-        rootless: whether the engine is.
-        engine_says: the version that the engine names, if one does.
+        rootless: whether the engine is rootless.
+        engine_says: the version reported by the engine, if any.
     """
     found = engine_says or version(host)
     if found not in ("1", "2"):
@@ -62,9 +62,9 @@ def check(host: Host, *, rootless: bool, engine_says: str = "") -> Check:
 
 
 def runtime(host: Host, engine: Engine) -> Iterator[Check]:
-    """Yield a failure where the OCI runtime refuses this machine's control groups.
+    """Yield a failure if the OCI runtime refuses this machine's control groups.
 
-    crun starts nothing while both versions have controllers (its libcrun/cgroup-setup.c); runc does.
+    If both versions have controllers, crun starts nothing (its libcrun/cgroup-setup.c); runc does.
     """
     hybrid = version(host) == "1" and host.read("/sys/fs/cgroup/unified/cgroup.controllers").strip()
     if not hybrid or engine.details.oci_runtime != "crun" or engine.backend.info.remote:
@@ -95,9 +95,9 @@ def runtime(host: Host, engine: Engine) -> Iterator[Check]:
 
 
 def _delegated(host: Host) -> Check:
-    """Check the controllers that systemd hands to the user.
+    """Check the controllers that systemd delegates to the user.
 
-    See systemd.resource-control(5), ``Delegate=``; CPUs are not among them by default in older versions.
+    See systemd.resource-control(5), ``Delegate=``; older versions do not delegate CPUs by default.
     """
     service = f"/sys/fs/cgroup/user.slice/user-{host.uid}.slice/user@{host.uid}.service"
     controllers = host.read(f"{service}/cgroup.controllers").split()

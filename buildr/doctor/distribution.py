@@ -1,4 +1,4 @@
-"""Which distribution this is, as far as commands differ between them.
+"""The commands that differ between distributions.
 
 Source: os-release(5), whose ``ID_LIKE`` names the family that a derivative comes from.
 """
@@ -36,7 +36,7 @@ _INSTALL: dict[Family, str] = {
     "suse": "sudo zypper install -y",
     "alpine": "sudo apk add",
 }
-# Who brings newuidmap and newgidmap.
+# The packages of newuidmap and newgidmap.
 _ID_MAPPING: dict[Family, str] = {
     "debian": "uidmap",
     "fedora": "shadow-utils",
@@ -60,12 +60,12 @@ def release(host: Host) -> dict[str, str]:
 def _unquoted(value: str) -> str:
     try:
         return "".join(shlex.split(value))
-    except ValueError:  # a quote without its pair
+    except ValueError:  # an unmatched quote
         return value
 
 
 def family(host: Host) -> Family:
-    """Return the family whose commands this distribution has."""
+    """Return the family of this distribution, which determines commands."""
     fields = release(host)
     for name in (fields.get("ID", ""), *fields.get("ID_LIKE", "").split()):
         if name in _IDS:
@@ -74,19 +74,19 @@ def family(host: Host) -> Family:
 
 
 def install(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
-    """Return the command that installs packages; nothing where it is not known."""
+    """Return the command that installs packages; nothing if it is unknown."""
     command = _INSTALL.get(family(host))
     return (f"{command} {' '.join(packages)}",) if command else ()
 
 
 def install_id_mapping(host: Host) -> tuple[str, ...]:
-    """Return the command that installs ``newuidmap``; nothing where it is not known."""
+    """Return the command that installs ``newuidmap``; nothing if it is unknown."""
     package = _ID_MAPPING.get(family(host))
     return install(host, (package,)) if package else ()
 
 
 def boot_with_cgroup_2(host: Host) -> tuple[str, ...]:
-    """Return the commands that make the machine boot with cgroup version 2; nothing where none is known."""
+    """Return the commands that make the machine boot with cgroup version 2; nothing if unknown."""
     match family(host):
         case "debian":
             line = f'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX {_UNIFIED}"'

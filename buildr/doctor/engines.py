@@ -1,4 +1,4 @@
-"""The engines: which one a script would run on, why, and what is known of the others."""
+"""The checks of engines: the one that would run a script, and the state of the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import EngineInfo
 
 RECOMMENDED = next(iter(registry.BUILT_IN))
-"""The engine that is installed where there is none; its package and its program have the same name."""
+"""The engine to install if there is none; its package and its program have the same name."""
 
 
 class Engine(Struct, frozen=True, kw_only=True):
@@ -31,15 +31,15 @@ class Engine(Struct, frozen=True, kw_only=True):
     backend: Backend
     details: EngineDetails
     failure: str
-    """Why its details are not known; empty otherwise."""
+    """Why its details are unknown; empty otherwise."""
 
 
 class Probe(Struct, frozen=True, kw_only=True):
     """Which engines can be reached.
 
     Attributes:
-        choice: the name that was chosen, and where.
-        reached: those that answer, by name, in the order in which ``auto`` tries them.
+        choice: the chosen name, and where it was chosen.
+        reached: the engines that answer, by name, in the order in which ``auto`` tries them.
         failures: the others, in that order.
     """
 
@@ -49,7 +49,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str | None:
-        """The one that would run a script, as `buildr.engines.registry.connect` decides."""
+        """The name of the engine that would run a script, as `buildr.engines.registry.connect` decides."""
         if self.choice.name == registry.AUTO:
             return next(iter(self.reached), None)
         return self.choice.name if self.choice.name in self.reached else None
@@ -62,7 +62,7 @@ class Probe(Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def probe(choice: registry.Choice) -> Iterator[Probe]:
-    """Reach the chosen engine and all others; they are closed afterwards.
+    """Connect to the chosen engine and all others; close them afterwards.
 
     Raises:
         OptionError: there is no backend of the chosen name.
@@ -88,7 +88,7 @@ def _named(choice: registry.Choice) -> tuple[str, ...]:
 
 
 def ask(backend: Backend) -> Engine:
-    """Ask the chosen engine for its details."""
+    """Request the details of the chosen engine."""
     try:
         return Engine(backend=backend, details=backend.details(), failure="")
     except BackendError as error:
@@ -130,7 +130,7 @@ def _why(found: Probe) -> str:
 
 
 def _tried(found: Probe) -> list[str]:
-    """Return the engines that would be tried and cannot be used."""
+    """Return the engines that would be tried and are not usable."""
     if found.choice.name != registry.AUTO:
         return [name for name in found.failures if name == found.choice.name]
     before = itertools.takewhile(lambda name: name != found.name, registry.names())
@@ -138,7 +138,7 @@ def _tried(found: Probe) -> list[str]:
 
 
 def _unreached(host: Host, name: str, error: BackendError, found: Probe) -> Check:
-    """Say why an engine is out of reach; and how to fix that, where it would be used."""
+    """Say why an engine is unreachable, and how to fix that if it would be used."""
     if name not in _tried(found):
         return Check(name=name, status="ok", text=f"not usable, and not asked for: {error.what}")
     absent = isinstance(error, EngineNotFoundError) and host.program(name) is None

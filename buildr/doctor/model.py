@@ -1,4 +1,4 @@
-"""What a check looks at, and what it finds."""
+"""The input and the results of checks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Status: TypeAlias = Literal["ok", "warn", "fail"]
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """The machine as one user sees it.
+    """The machine, seen by one user.
 
     Attributes:
         root: the directory under which ``/etc``, ``/proc`` and the rest are looked for, without a slash at its end.
         environ: the user's environment.
         uid: the user's id.
-        user: the user's name; the id where it has none.
+        user: the user's name; the id if there is none.
     """
 
     root: str
@@ -32,14 +32,14 @@ class Host(Struct, frozen=True, kw_only=True):
     user: str
 
     def read(self, path: str) -> str:
-        """Return a file's text; empty where it cannot be read."""
+        """Return a file's text; empty if it cannot be read."""
         try:
             return read_file(self.root + path).decode(errors="replace")
         except OSError:
             return ""
 
     def program(self, name: str) -> str | None:
-        """Return the path of a program on ``PATH``; ``None`` where there is none."""
+        """Return the path of a program on ``PATH``; ``None`` if it is missing."""
         return shutil.which(name, path=self.environ.get("PATH", os.defpath))
 
 
@@ -47,11 +47,11 @@ class Check(Struct, frozen=True, kw_only=True):
     """One line of the report.
 
     Attributes:
-        name: what was looked at.
-        status: ``fail`` where it keeps scripts from running, ``warn`` where something works less well.
-        text: what was found.
-        fix: what to do about it: commands, each to be entered as it is.
-        advice: what to do in words, where no command does it.
+        name: the examined part.
+        status: ``fail`` if it prevents scripts from running, ``warn`` if something works less well.
+        text: the result.
+        fix: commands that fix it, each to be entered unchanged.
+        advice: what to do, if no command fixes it.
     """
 
     name: str
@@ -66,8 +66,8 @@ class Findings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         host: the name of the operating system.
-        engine: the backend that would run a script now; ``None`` where none can.
-        checks: in the order in which one needs them.
+        engine: the backend that would run a script now; ``None`` if none can.
+        checks: the checks in their logical order.
     """
 
     host: str
@@ -81,7 +81,7 @@ class Findings(Struct, frozen=True, kw_only=True):
 
 
 def this_host() -> Host:
-    """Return this machine, and who asks."""
+    """Return this machine and the current user."""
     import pwd
 
     uid = os.geteuid()

@@ -20,8 +20,8 @@ _NAME = 17
 _NARROWEST = 40
 
 
-def plain(text: str, status: Status) -> str:  # noqa: ARG001 - another painter goes by it
-    """Paint nothing."""
+def plain(text: str, status: Status) -> str:  # noqa: ARG001 - other painters use it
+    """Return the text without colours."""
     return text
 
 
@@ -31,9 +31,9 @@ def lines(
     """Yield the lines of the report.
 
     Args:
-        findings: what was found.
-        width: of a line, in columns; commands are never broken, so that they can be copied.
-        paint: gives a status its colour.
+        findings: the checks.
+        width: the width of a line in columns; commands are never wrapped, so that they can be copied.
+        paint: colours a status.
     """
     width = max(width, _NARROWEST)
     yield f"buildr {__version__}, Python {platform.python_version()}, {findings.host}"

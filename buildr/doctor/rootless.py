@@ -1,4 +1,4 @@
-"""What a rootless engine without a daemon, such as Podman, needs of a machine.
+"""The checks of what a daemonless rootless engine, such as Podman, needs on a machine.
 
 Sources: subuid(5), newuidmap(1), user_namespaces(7), and Podman's tutorial for rootless use.
 """
@@ -24,12 +24,12 @@ _FIRST = 100_000  # below are the system's own and people's
 def checks(
     host: Host, *, bad: Status, user_ids: int = 0, network_program: str = ""
 ) -> Iterator[Check]:
-    """Yield all of them.
+    """Yield all of these checks.
 
     Args:
         host: the machine.
-        bad: what a missing thing counts as: ``fail`` where no engine works, else ``warn``.
-        user_ids: how many user ids the engine reports; 0: not known.
+        bad: the status of a missing part: ``fail`` if no engine works, else ``warn``.
+        user_ids: the number of user ids that the engine reports; 0: unknown.
         network_program: as `buildr.engines.records.EngineInfo.network_program`.
     """
     yield user_namespaces(host, bad)
@@ -40,7 +40,7 @@ def checks(
 
 
 def user_namespaces(host: Host, bad: Status) -> Check:
-    """Check that the kernel lets users have namespaces of their own."""
+    """Check that the kernel allows user namespaces."""
     for path, key, value in (
         ("/proc/sys/user/max_user_namespaces", "user.max_user_namespaces", "28633"),
         ("/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", "1"),
@@ -59,7 +59,7 @@ def user_namespaces(host: Host, bad: Status) -> Check:
 
 
 def subordinate_ids(host: Host, bad: Status, user_ids: int = 0) -> Check:
-    """Check that the user has ids for the users inside containers."""
+    """Check that the user has subordinate ids."""
     name = "subordinate ids"
     files = ("/etc/subuid", "/etc/subgid")
     counts = [
@@ -88,7 +88,7 @@ def subordinate_ids(host: Host, bad: Status, user_ids: int = 0) -> Check:
 
 
 def _ranges(host: Host, file: str) -> Iterator[tuple[str, int, int]]:
-    """Yield owner, first id and count of each line; other lines are skipped, as readers of subuid(5) do."""
+    """Yield owner, first id and count of each line; like readers of subuid(5), skip other lines."""
     for line in host.read(file).splitlines():
         owner, _, rest = line.strip().partition(":")
         first, _, count = rest.partition(":")
@@ -97,7 +97,7 @@ def _ranges(host: Host, file: str) -> Iterator[tuple[str, int, int]]:
 
 
 def id_mapping(host: Host, bad: Status) -> Check:
-    """Check for the two programs that give subordinate ids to a namespace."""
+    """Check for the two programs that map subordinate ids."""
     programs = {name: host.program(name) for name in ("newuidmap", "newgidmap")}
     missing = [name for name, path in programs.items() if path is None]
     if missing:
@@ -130,12 +130,12 @@ def _is_privileged(path: str) -> bool:
         return True
     try:
         return bool(os.getxattr(path, "security.capability"))
-    except OSError:  # none, or a file system that knows none
+    except OSError:  # no capability, or a file system without support for them
         return False
 
 
 def network(host: Host, bad: Status, program: str = "") -> Check:
-    """Check for the device and the program that give a rootless container its network."""
+    """Check for the device and the program for networks of rootless containers."""
     name = "network"
     device = "/dev/net/tun"
     if not os.path.exists(host.root + device):

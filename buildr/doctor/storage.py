@@ -1,4 +1,4 @@
-"""How the engine stores layers: whether it copies them whole."""
+"""The check of the engine's storage driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NAME = "storage"
 _SLOW_DRIVER = "vfs"
 _ROOTLESS_OVERLAY = (5, 13)
-"""The first Linux that lets an unprivileged user mount one that works with SELinux, too."""
+"""The first Linux on which unprivileged users can mount overlays that work with SELinux."""
 _ADVICE = {
     "containers": 'Set driver = "overlay" in storage.conf on its machine, after a `podman system reset` there.',
     "docker": 'Set "storage-driver": "overlay2" in /etc/docker/daemon.json and restart Docker.',
@@ -27,7 +27,7 @@ _DRIVER = re.compile(r"^[ \t]*driver[ \t]*=", re.MULTILINE)
 
 
 def check(host: Host, engine: Engine) -> Check:
-    """Check how the engine stores layers."""
+    """Check the engine's storage driver."""
     details = engine.details
     if engine.failure:
         return Check(name=_NAME, status="warn", text=f"not known: {engine.failure}")
@@ -42,7 +42,7 @@ def check(host: Host, engine: Engine) -> Check:
 
 
 def _podman(host: Host, engine: Engine, text: str) -> Check:
-    """Say how to make Podman use overlay, in the file of containers-storage.conf(5) that applies here."""
+    """Say how to make Podman use overlay, in the containers-storage.conf(5) that applies here."""
     sudo = ""
     configured = host.environ.get("CONTAINERS_STORAGE_CONF", "")
     path = configured or "/etc/containers/storage.conf"
@@ -75,6 +75,6 @@ def _podman(host: Host, engine: Engine, text: str) -> Check:
 
 
 def _kernel(release: str) -> tuple[int, ...]:
-    """Return the first two numbers of a kernel's release; what cannot be read counts as new."""
+    """Return the first two numbers of a kernel's release; an unreadable one counts as new."""
     match = re.match(r"(\d+)\.(\d+)", release)
     return (int(match[1]), int(match[2])) if match else _ROOTLESS_OVERLAY

@@ -1,9 +1,9 @@
-"""Small files that make a later run quicker, and that no run needs.
+"""A cache of small files that make later runs faster.
 
-They are in ``$XDG_CACHE_HOME/buildr`` (``~/.cache/buildr``). Each is written whole beside its place and then renamed
-(rename(2) is atomic), carries a digest of what is in it, and is taken for absent when anything about it is odd:
-damaged, cut off, of another user, or writable by others. Where nothing can be written, nothing is kept; nor where the folder is
-not this user's alone (see `buildr.host.private_folders`).
+They are in ``$XDG_CACHE_HOME/buildr`` (``~/.cache/buildr``). Each is written to a temporary name and renamed (rename(2)
+is atomic), and contains a digest of its content. A file counts as absent if it is damaged, truncated, another user's,
+or writable by others. Nothing is kept if the folder cannot be written or is not private (see
+`buildr.host.private_folders`).
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 _MAGIC = b"buildr cache 1\n"
 _DIGEST_BYTES = 32
 _HEAD_BYTES = len(_MAGIC) + _DIGEST_BYTES
-_MOST_BYTES = 1 << 28  # no file of ours comes near; a larger one is not ours
+_MOST_BYTES = 1 << 28  # much larger than any file of ours
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# From `key`; while it is written with the process that does so, its start, and a time.
+# Names from `key`; temporary names include the process, its start time, and a time.
 _NAME = re.compile(r"[0-9a-f]{32}(?:\.(\d+-\d+-[0-9a-f]+))?", re.ASCII)
 _UNUSED_SECONDS = 60 * 24 * 3600  # after which a file is removed
 
 
 def directory() -> str:
-    """Return the path of the folder, which may not exist, and may be impossible to create."""
+    """Return the path of the folder, which need not exist."""
     return base_directory("XDG_CACHE_HOME", "~/.cache")
 
 
 def lock_directory(kind: str = "", *, make: bool = False) -> str | None:
-    """Return the path of a folder of this user's for locks, which are needed also where nothing can be cached.
+    """Return the path of a folder of this user for locks, which are needed even if nothing can be cached.
 
     Args:
-        kind: a folder in it; empty: itself.
-        make: whether it is made if need be.
+        kind: a subfolder; empty: the folder itself.
+        make: whether to create it if necessary.
 
     Returns:
-        Of the cache's folder, or else where files of running programs go; ``None`` where neither is available.
+        A folder in the cache, or else in the runtime directory; ``None`` if neither is available.
     """
     top = first_of((directory(), *runtime_folders()), make=make)
     return top and first_of((f"{top}/{kind}",), make=make) if kind else top
@@ -66,7 +66,7 @@ def key(*parts: str) -> str:
 
 
 def load(kind: str, name: str) -> list[memoryview] | None:
-    """Return what was stored, in the same parts; ``None`` where there is nothing that can be trusted.
+    """Return the stored parts; ``None`` if there is no valid file.
 
     Args:
         kind: the folder in the cache.
@@ -84,7 +84,7 @@ def load(kind: str, name: str) -> list[memoryview] | None:
             return None
         data = memoryview(os.read(file, status.st_size))
         with contextlib.suppress(OSError):
-            os.utime(file)  # how `store` knows what is in use
+            os.utime(file)  # this tells `store` that the file is in use
     except OSError:
         return None
     finally:
@@ -99,19 +99,19 @@ def load(kind: str, name: str) -> list[memoryview] | None:
 
 
 def store(kind: str, name: str, *parts: bytes) -> None:
-    """Store something, if that is possible.
+    """Store something, if possible.
 
     Args:
         kind: the folder in the cache.
         name: from `key`.
-        parts: what `load` gives back.
+        parts: the parts that `load` returns.
     """
     body = msgspec.msgpack.encode(parts)
     data = b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
     with contextlib.suppress(OSError), _folder(kind, make=True) as folder:
         is_new = not _exists(name, folder)
         _write_whole(folder, name, data)
-        if is_new:  # seldom enough for a look at the others
+        if is_new:  # rare enough to check the other files
             _remove_unused(folder)
 
 
@@ -120,7 +120,7 @@ def _folder(kind: str, *, make: bool = False) -> Iterator[int]:
     """Open a folder of the cache.
 
     Raises:
-        OSError: it is not there, or not this user's alone.
+        OSError: it does not exist, or is not private.
     """
     get = make_folder if make else open_folder
     with contextlib.ExitStack() as stack:
@@ -162,13 +162,13 @@ def _write(file: int, data: bytes) -> None:
 
 
 def _is_half_written(writer: str) -> bool:
-    """Whether a file is of a process that was killed before it had written it."""
+    """Whether a file is a partial one of a killed process."""
     pid, start, _ = writer.split("-")
     return start_time(pid) != start
 
 
 def _remove_unused(folder: int) -> None:
-    """Remove our own files that have not been read for two months, or that a killed run has left half-written."""
+    """Remove files of ours that have not been read for two months, and partial ones of killed processes."""
     before = time.time() - _UNUSED_SECONDS
     with os.scandir(folder) as found:
         for item in found:
@@ -182,7 +182,7 @@ def _remove_unused(folder: int) -> None:
 
 
 def _is_ours(name: str, folder: int) -> bool:
-    """Whether a file begins like those that are written here; a half-written one may lack the beginning."""
+    """Whether a file begins like those written here; a partial one may lack the beginning."""
     file = os.open(name, _READ, dir_fd=folder)
     try:
         status = os.fstat(file)

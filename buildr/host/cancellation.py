@@ -1,4 +1,4 @@
-"""A request that something ends, which any thread may make at any time, and the listeners to notify of it."""
+"""Requests to end an operation, from any thread, and their listeners."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ if TYPE_CHECKING:
 
 
 class Cancellation:
-    """Asks for the end of one thing: once gracefully, and once more for an end without grace.
+    """Requests the end of one operation: first gracefully, then without grace.
 
-    The code that works on it says by `telling` what a request does: so no request is lost, and none reaches other work.
+    The code that carries out the operation sets the effect of a request with `telling`, so that no request is lost or
+    reaches other work.
     """
 
     def __init__(self) -> None:
-        # When this is passed on, the work must not have changed hands meanwhile; reentrant, since a signal handler may ask, too.
+        # Held while a request is passed on, so that the listener does not change; reentrant, since signal handlers
+        # request, too.
         self._lock = threading.RLock()
         self._count = 0
         self._act: Callable[[], None] | None = None
 
     @property
     def asked(self) -> bool:
-        """Whether the end has been asked for."""
+        """Whether the end has been requested."""
         return self._count > 0
 
     def ask(self) -> None:
-        """Ask for the end; from any thread, and without waiting for it."""
+        """Request the end, from any thread, without waiting for it."""
         with self._lock:
             self._count += 1
             if self._act is not None:
@@ -36,10 +38,10 @@ class Cancellation:
 
     @contextlib.contextmanager
     def telling(self, act: Callable[[], None]) -> Iterator[None]:
-        """Pass each request on, those that came before included.
+        """Pass on each request, including earlier ones.
 
         Args:
-            act: must not wait for anything; it is never called after the end of the context.
+            act: called for each request, never after the end of the context; must not block.
         """
         with self._lock:
             self._act = act

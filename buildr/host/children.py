@@ -1,40 +1,40 @@
-"""Processes that this one starts and does not wait for."""
+"""Child processes that this process does not wait for."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
-_started: list[int] = []  # ours to collect when they have ended
+_started: list[int] = []  # reaped by `collect` after their end
 
 
 def note(pid: int) -> None:
-    """Remember a process that has been started, for `collect`."""
+    """Remember a started process for `collect`."""
     _started.append(pid)
 
 
 def collect() -> None:
-    """Let the kernel forget processes that have ended."""
+    """Reap processes that have ended."""
     for pid in tuple(_started):
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0] == pid
         except ChildProcessError:
-            ended = True  # something else has collected it
+            ended = True  # something else has reaped it
         if ended:
             _started.remove(pid)
 
 
 def inherited(last: int) -> list[int]:
-    """Return the descriptors that this process was started with; no process that outlives it may hold them.
+    """Return the descriptors that this process inherited, which processes that outlive it must not hold.
 
     Args:
-        last: those above this one.
+        last: only descriptors above this one.
     """
     found = []
     with contextlib.suppress(OSError):
         for name in os.listdir("/proc/self/fd"):
             descriptor = int(name)
-            with contextlib.suppress(OSError):  # that of the listing itself
+            with contextlib.suppress(OSError):  # the descriptor of the listing itself
                 if descriptor > last and os.get_inheritable(descriptor):
                     found.append(descriptor)
     return found

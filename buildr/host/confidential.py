@@ -1,4 +1,4 @@
-"""How secrets are recognized: by the name of a variable, or as a login in a URL."""
+"""Recognizes secrets: by the name of a variable, or as a login in a URL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WORDS: Final = (
     "auth authorization bearer cookie cred creds credential credentials connstr dsn jwt keys passcode passwords pat pin pw salt"
     " secrets signature tokens"
 )
-# Whole, or joined to what comes before: PGPASSWORD, DBPASS, APIKEY.
+# Matched as words or as suffixes: PGPASSWORD, DBPASS, APIKEY.
 _ENDINGS: Final = (
     "password",
     "passwd",
@@ -28,7 +28,7 @@ _OTHER_WORDS: Final = (
     " smokey turkey whiskey"
 )
 _PAIRS: Final = ("connection string", "webhook url")
-# The value of a name with one of these endings says where a secret is, or something about it.
+# Names with these endings hold facts about a secret, such as its place.
 _ABOUT: Final = (
     "algorithm dir enabled endpoint env expiration expires expiry file folder header host issuer length lifetime max method"
     " min mode name path port prefix provider required scheme size sock suffix timeout ttl type uri url version"
@@ -50,11 +50,11 @@ _NO_TOKENS: Final = (
 )
 _NO_PASSWORDS: Final = ("", "x-oauth-basic", "x")
 _HIDDEN: Final = "****"
-_TOKEN_LENGTH: Final = 16  # a user's name with so many characters is rather a token
+_TOKEN_LENGTH: Final = 16  # a user name of this length is probably a token
 
 
 def is_confidential(name: str) -> bool:
-    """Whether a variable, an option or a field of such a name holds a secret: ``PGPASSWORD``, ``DB_PASS``, ``apiKey``; not ``MONKEY``."""
+    """Whether a variable, option or field with this name holds a secret: ``PGPASSWORD``, ``DB_PASS``, ``apiKey``; not ``MONKEY``."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
     parts = [part for part in re.split(r"[^a-z0-9]+", words) if part]
     if " ".join(parts[-2:]) in _PAIRS:
@@ -74,7 +74,7 @@ def _secrets_of(login: re.Match[str]) -> list[str]:
     user, colon, password = login["login"].partition(":")
     has_password = password not in _NO_PASSWORDS
     found = [password] if has_password and password != _HIDDEN else []
-    # ssh://git@… has a user alone, and so has https://TOKEN@…
+    # ssh://git@… has only a user, and so has https://TOKEN@…
     may_be_token = bool(colon) or login["scheme"].lower().endswith(("http", "https"))
     if (
         may_be_token
@@ -91,7 +91,7 @@ def holds_login(text: str) -> bool:
 
 
 def without_logins(text: str) -> str:
-    """Return a text without the secrets of the logins that URLs in it have."""
+    """Return a text without the secrets of logins in URLs."""
     if "://" not in text or "@" not in text:
         return text
 

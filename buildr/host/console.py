@@ -1,4 +1,4 @@
-"""What Buildr says to the user: plain lines on standard error, which the guest's output never shares."""
+"""Buildr's messages: plain lines on standard error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _RED, _YELLOW = "31", "33"  # of SGR, ECMA-48
 
 
 def say(text: str) -> None:
-    """Write one line, or a few, on standard error; nothing if it is closed."""
+    """Write lines to standard error, unless it is closed."""
     _write(PREFIX, text)
 
 
 def say_nothing(_text: str) -> None:
-    """Write nothing: in place of `say` where the user asked for quiet."""
+    """Write nothing: replaces `say` if the user asked for quiet."""
 
 
 def warn(text: str) -> None:
@@ -32,7 +32,7 @@ def error(text: str) -> None:
 
 
 def ask(text: str) -> None:
-    """Write a question, which is answered on the same line."""
+    """Write a question, to be answered on the same line."""
     _write(PREFIX, text, end="")
 
 
@@ -50,7 +50,7 @@ def is_terminal() -> bool:
 
 
 def colours_wanted() -> bool:
-    """Whether the user wants colours where there is a terminal: https://no-color.org."""
+    """Whether the user wants colours on a terminal: https://no-color.org."""
     return not os.environ.get("NO_COLOR")
 
 
@@ -59,14 +59,14 @@ def _painted(word: str, colour: str) -> str:
 
 
 def _is_raw() -> bool:
-    """Whether standard error is a terminal on which a newline alone moves down and not back, as while a guest uses it."""
+    """Whether standard error is a terminal in raw mode, where a newline does not return the carriage."""
     if not os.isatty(2):
         return False
     import termios
 
     try:
         return not termios.tcgetattr(2)[1] & termios.OPOST
-    except termios.error:  # it has gone
+    except termios.error:  # the terminal is gone
         return False
 
 
@@ -75,7 +75,7 @@ def _write(prefix: str, text: str, *, end: str = "\n") -> None:
         from buildr.host.confidential import without_logins
 
         text = without_logins(text)
-    line = f"{prefix}{terminal_safe(text)}{end}"  # names and messages may come from anywhere
+    line = f"{prefix}{terminal_safe(text)}{end}"  # names and messages may be untrusted
     if _is_raw():
         line = line.replace("\n", "\r\n")
     # Raw, so that a replaced or broken sys.stderr neither hides nor breaks an error.

@@ -1,4 +1,4 @@
-"""Documents in TOML or JSON: those that others wrote, which may have any form, and JSON for people and programs."""
+"""Reads foreign TOML and JSON documents, and writes JSON for people and programs."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ __all__ = ["json_text", "read_json", "table_at"]
 
 
 def table_at(document: object, key: str) -> dict[str, Any]:
-    """Return the table of a key; an empty one where there is none, or where the document itself is not a table."""
+    """Return the table of a key; an empty one if it is missing or the document is not a table."""
     found = document.get(key) if isinstance(document, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def read_json(data: bytes | bytearray, *, most_values: int) -> Any:
-    """Decode JSON that takes a bounded amount of memory, which its length alone does not tell.
+    """Decode JSON with bounded memory, which depends on the number of values, not only on the length.
 
     Args:
         data: the document, in UTF-8.
-        most_values: how many values it can have, those in lists and tables included; about 200 bytes of memory each.
+        most_values: the maximum number of values, including nested ones, of about 200 bytes of memory each.
 
     Raises:
         ValueError: it is not JSON, or has more values.
         RecursionError: it is nested too deeply.
     """
-    # Each value but the first follows one of these; inside of strings, they are counted, too.
+    # Each value except the first follows one of these characters. Those in strings are counted, too.
     if len(data) > most_values and sum(map(data.count, (b"[", b"{", b","))) >= most_values:
         raise ValueError(f"more than {most_values} values")
     return json.loads(data, parse_constant=_no_constant)
 
 
 def json_text(document: object) -> str:
-    """Return a document as JSON that controls no terminal: what JSON need not escape is escaped all the same."""
+    """Return a document as JSON in which all control characters are escaped."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     if terminal_safe(text) == text:
         return text

@@ -1,4 +1,4 @@
-"""Ctrl+C before an operation has begun, or while the process is ending already: no traceback, and the status stays."""
+"""Handles Ctrl+C before an operation begins and while the process ends: no traceback, and the same status."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Held:
-    """Keeps interrupts until an operation has its own handlers; a context manager.
+    """Holds interrupts until an operation has its own handlers; a context manager.
 
-    What comes first is imported, which takes long enough to be interrupted, and has nothing to clean up.
+    It covers the imports, which take long enough to be interrupted and need no clean-up.
 
     Attributes:
-        count: how many came.
-        previous: the handler before; ``None`` where nothing is kept, as off the main thread.
+        count: the number of held interrupts.
+        previous: the previous handler; ``None`` if nothing is held, as off the main thread.
     """
 
     def __init__(self) -> None:
@@ -36,17 +36,17 @@ class Held:
         self.count += 1
 
     def __enter__(self) -> Self:
-        """Begin to keep them."""
+        """Begin to hold them."""
         if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
             with contextlib.suppress(ValueError):  # off the main thread
                 self.previous = signal.signal(signal.SIGINT, self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Put the handler back that was before, unless an operation has taken over.
+        """Restore the previous handler, unless an operation has taken over.
 
         Raises:
-            KeyboardInterrupt: one came.
+            KeyboardInterrupt: there was an interrupt.
         """
         present: object = signal.getsignal(signal.SIGINT)
         if present is self:
@@ -56,10 +56,10 @@ class Held:
 
 
 def interrupts_ending(end: SystemExit) -> Handler:
-    """Return a SIGINT handler for a program that the user has interrupted and that is now ending.
+    """Return a SIGINT handler for an interrupted program that is ending.
 
-    Another interrupt ends the process at once, with the status that it has: in a ``finally`` of the program, or while Python
-    waits for the program's threads. Where the program has caught the exception, and goes on, all is as it was before.
+    Another interrupt ends the process immediately with its status: in a ``finally`` of the program, or while Python
+    waits for threads. If the program catches the exception and continues, the handler has no further effect.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -73,8 +73,8 @@ def interrupts_ending(end: SystemExit) -> Handler:
 
 
 def end_on_interrupt() -> None:
-    """Let an interrupt end a process of Buildr's own, without a traceback, where it has nothing to clean up."""
-    # One that was ignored on purpose (nohup) stays ignored.
+    """Make an interrupt end a process of Buildr without a traceback, if it needs no clean-up."""
+    # A signal that is ignored on purpose (nohup) stays ignored.
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
         ignore_at_the_end()

@@ -1,4 +1,4 @@
-"""The exit status of an operation, however it ends."""
+"""Runs an operation and determines its exit status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 from buildr.errors import BuildrError
 from buildr.host import console
 from buildr.host.signals import Signals, Terminated
-from buildr.host.surroundings import explained  # now: there may be no descriptor left for it later
+from buildr.host.surroundings import (
+    explained,
+)  # imported now, since there may be no free descriptor later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +23,17 @@ _FORCED = 128 + signal.SIGINT
 def exit_status_of(
     operation: Callable[[Signals], int], *, leave: Callable[[int], NoReturn] | None = None
 ) -> int:
-    """Run an operation with signal handlers in force; return the exit status that its end means.
+    """Run an operation with signal handlers; return its exit status.
 
     Errors of Buildr are printed to standard error.
 
     Args:
         operation: called with the handlers, which are installed while it runs.
-        leave: ends the process with the status, by a SystemExit: then no interrupt ends it otherwise.
+        leave: ends the process with the status, by a SystemExit, so that later interrupts do not change the status.
 
     Returns:
-        The operation's status; that of the error; 0, or what the user wants instead, when the user cancelled; 128 + n when signal n ended it.
+        The operation's status; that of the error; 0, or the configured status, if the user cancelled; 128 + n if signal
+        n ended it.
     """
     occupy_standard_streams()
     with Signals() as signals:
@@ -68,8 +71,8 @@ def _status_of_error(error: Exception) -> int:
 def occupy_standard_streams() -> None:
     """Open ``/dev/null`` for a standard stream that is closed.
 
-    Otherwise the next thing that is opened, a connection to the engine say, would be that stream, and the guest's
-    output would be written into it.
+    Otherwise the next opened file, such as a connection to the engine, would become that stream and receive the guest's
+    output.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -77,8 +80,8 @@ def occupy_standard_streams() -> None:
 
 
 def _die_of_broken_pipe() -> int:
-    """End like any Unix program whose reader has gone: by SIGPIPE, silently."""
+    """End silently by SIGPIPE, like any Unix program without a reader."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.stdout = None  # what is buffered has no reader either
+    sys.stdout = None  # buffered output has no reader either
     os.kill(os.getpid(), signal.SIGPIPE)
     return 128 + signal.SIGPIPE

@@ -1,7 +1,7 @@
-"""The one way in which files of a project, and of the user's settings, are read: whole, regular, and no larger than they may be.
+"""Reads files of a project and of the user's settings: only regular files, with a size limit.
 
-A clone can hold anything under a name that Buildr reads: a link to ``/dev/zero``, a FIFO without a writer, a sparse file of a
-terabyte. Each of them is an `OSError` with its reason, as a file that may not be read is.
+A checkout can have anything under a name that Buildr reads: a link to ``/dev/zero``, a FIFO without a writer, a sparse
+file of a terabyte. Each of them is an `OSError` with the reason, like an unreadable file.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import stat
 __all__ = ["LARGE_BYTES", "SCRIPT_BYTES", "SMALL_BYTES", "read_file", "read_head"]
 
 SMALL_BYTES = 1 << 20
-"""The most that is read of settings: ``pyproject.toml``, an ignore file, a Containerfile, a file of variables."""
+"""The maximum size of settings: ``pyproject.toml``, an ignore file, a Containerfile, a file of variables."""
 SCRIPT_BYTES = 4 << 20
-"""The most that is read of a script, to see what it says of itself: a tree of its syntax takes a hundred times as much."""
+"""The maximum size of a script that is parsed: its syntax tree takes a hundred times as much."""
 LARGE_BYTES = 16 << 20
-"""The most that is read of what programs write: a lock, a list of requirements with hashes."""
+"""The maximum size of generated files: a lock, a list of requirements with hashes."""
 
 _HANDED = "/dev/fd/"
-"""What a shell makes of ``--env-file <(command)``: a pipe that was handed to this process."""
+"""The paths for ``--env-file <(command)`` in a shell: a pipe passed to this process."""
 _CHUNK_BYTES = 1 << 16
 _KINDS = (
     (stat.S_ISDIR, errno.EISDIR, "a directory"),
@@ -32,14 +32,14 @@ _KINDS = (
 
 
 def read_file(path: str | os.PathLike[str], most: int = SMALL_BYTES) -> bytes:
-    """Return what is in a regular file; links are followed.
+    """Return the content of a regular file; links are followed.
 
     Args:
-        path: of the file.
-        most: how many bytes it may have.
+        path: the path of the file.
+        most: the maximum size in bytes.
 
     Raises:
-        OSError: it is not there, cannot be read, is not a regular file, or has more bytes; its ``strerror`` is for people.
+        OSError: it does not exist, cannot be read, is not a regular file, or is larger; ``strerror`` is the reason.
     """
     data = read_head(path, most + 1)
     if len(data) > most:
@@ -51,16 +51,16 @@ def read_head(path: str | os.PathLike[str], most: int) -> bytes:
     """Return the beginning of a regular file; links are followed.
 
     Args:
-        path: of the file.
-        most: how many bytes are read.
+        path: the path of the file.
+        most: the number of bytes to read.
 
     Raises:
-        OSError: it is not there, cannot be read, or is not a regular file.
+        OSError: it does not exist, cannot be read, or is not a regular file.
     """
     if os.fspath(path).startswith(_HANDED):
         file = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
     else:
-        _refuse_others(os.stat(path), path)  # opening a device may already do something
+        _refuse_others(os.stat(path), path)  # opening a device may have side effects
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         if not os.fspath(path).startswith(_HANDED):

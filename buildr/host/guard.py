@@ -1,9 +1,9 @@
-"""A guard: a small process that outlives this one, and runs a module when this one has died.
+"""A guard: a small process that outlives this one and runs a module if this one dies.
 
-It holds the read end of a pipe. When this process has cleaned up itself it says so in one byte; when it is killed the
-kernel closes the pipe, and the guard becomes the program that cleans up. This process may also hand that over. The guard
-has a session of its own, so that nothing meant for this process reaches it. Until it is needed it is a bare interpreter that
-waits in one read; only then does it become a full one.
+It holds the read end of a pipe. When this process has cleaned up, it writes one byte; if it is killed, the kernel
+closes the pipe, and the guard executes the program that cleans up. This process can also hand its clean-up over. The
+guard has its own session, so that signals for this process do not reach it. Until it is needed, it is a bare
+interpreter that waits in a read.
 
 Usage: python -IS guard.py MODULE ARGUMENT…, and then
 python -m MODULE ARGUMENT… --end SECONDS COUNT
@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # as type checkers know it: importing typing would cost more than the waiting process does
+TYPE_CHECKING = (
+    False  # for type checkers: importing typing would cost more than the whole waiting process
+)
 if TYPE_CHECKING:
     from typing import Self
 
@@ -25,8 +27,8 @@ REFUSED = b"0"  # it will never exist
 REMOVED = b"-"  # it no longer exists
 AT_ONCE = b"!"  # the user has waited long enough: no grace
 
-# A container may be in the making: an engine that was asked for one creates it, even if the request was abandoned. A disk that is
-# busy with a build can keep it so long that the host process, too, waits two minutes (`buildr_backends.http.client.ANSWER_SECONDS`).
+# An engine creates a requested container even if the request was abandoned. If a build keeps the disk busy, this can
+# take as long as a host process waits for an answer (`buildr_backends.http.client.ANSWER_SECONDS`).
 CREATING_SECONDS = 120.0
 
 
@@ -34,7 +36,7 @@ _open: list[Guard] = []
 
 
 def _let_go() -> None:
-    """Close what a child of this process has of its guards: they wait for the end of the parent alone."""
+    """Close the guards' pipes in a forked child, since guards wait for the end of the parent only."""
     while _open:
         guard = _open.pop()
         guard.let_go()
@@ -44,11 +46,11 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 class Guard:
-    """A process that runs a module when this one has died; a context manager.
+    """A process that runs a module if this one dies; a context manager.
 
     Args:
-        module: to be run as a program.
-        arguments: for it.
+        module: the module to run as a program.
+        arguments: its arguments.
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -58,10 +60,10 @@ class Guard:
         self.taken_over = False
 
     def take_over(self, *, at_once: bool = False) -> bool:
-        """Let it finish what this process cannot: it begins when this run has ended.
+        """Hand the clean-up over to it; it begins when this run has ended.
 
         Args:
-            at_once: whether a guest gets no grace.
+            at_once: whether to skip the grace period.
 
         Returns:
             Whether there is a process that takes over.
@@ -72,13 +74,13 @@ class Guard:
         return self._pipe is not None
 
     def let_go(self) -> None:
-        """Be the child of the process that it watches, in which it does nothing."""
+        """Disable it in a forked child."""
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None
 
     def say(self, word: bytes) -> None:
-        """Send it one of the words of this module."""
+        """Send it a command of this module."""
         if self._pipe is not None:
             try:
                 os.write(self._pipe, word)
@@ -86,7 +88,7 @@ class Guard:
                 pass  # something killed it
 
     def __enter__(self) -> Self:
-        """Start it. Where no process can be started the work goes on without it; the next run sweeps up."""
+        """Start it. If no process can be started, continue without it; the next run cleans up."""
         if not sys.executable:
             return self
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -94,7 +96,7 @@ class Guard:
             self._pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-IS", os.path.abspath(__file__), *self._arguments],
-                # What this process can import, the process that cleans up can; -I ignores it until then.
+                # The module search path of this process, for the clean-up; -I ignores it until then.
                 {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path[1:]))},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, read, 0),
@@ -114,11 +116,11 @@ class Guard:
         return self
 
     def handed_on(self) -> list[tuple[int, int, int]]:
-        """Return what more the process gets, as actions of posix_spawn(3)."""
+        """Return further file actions of posix_spawn(3)."""
         return []
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Let it end, since there is nothing left to do; or let it finish, without waiting for it."""
+        """End it, or let it finish without waiting for it."""
         if self._pipe is None or self._pid is None:
             return
         forced = kind is not None and issubclass(kind, KeyboardInterrupt)
@@ -127,7 +129,7 @@ class Guard:
         elif not self.taken_over:
             self.say(DONE)
         _open.remove(self)
-        pipe, self._pipe = self._pipe, None  # a word that comes later must not go elsewhere
+        pipe, self._pipe = self._pipe, None  # a later command must not reach another file
         os.close(pipe)
         if forced or self.taken_over:
             return
@@ -138,7 +140,7 @@ class Guard:
 
 
 def watch(arguments: list[str]) -> None:
-    """Wait for the end of the process that has started this one; if it comes without a word, become the process that cleans up."""
+    """Wait for the end of the parent; if it ends without a command, execute the program that cleans up."""
     asked = there = 0
     while True:
         word = os.read(0, 1)

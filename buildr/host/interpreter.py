@@ -1,4 +1,4 @@
-"""The options that Python itself was started with: `python -O -W error app.py`."""
+"""The interpreter options of this process: `python -O -W error app.py`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_KEPT = "bBdOvx"  # what changes how a script runs; what isolates an interpreter would hide the guest part
+_KEPT = "bBdOvx"  # options that affect the script; isolation would hide the guest part
 _KEPT_WITH_VALUE = "WX"
-_LAST = "cm"  # what follows is the program
+_LAST = "cm"  # the program follows
 _LONG_WITH_VALUE = ("--check-hash-based-pycs",)
 
 
 def own_options() -> tuple[str, ...]:
-    """Return the options that this process was started with and that a guest gets as well."""
+    """Return the options of this process that a guest gets, too."""
     return interpreter_options(sys.orig_argv)
 
 
 def own_arguments(program: str, directory: str) -> tuple[str, ...]:
-    """Return the arguments that this process's program was started with, whatever `sys.argv` is now.
+    """Return the original arguments of this process's program, even if `sys.argv` has changed.
 
     Args:
         program: the absolute path of the script, or the name behind ``-m``.
@@ -33,14 +33,14 @@ def own_arguments(program: str, directory: str) -> tuple[str, ...]:
         return tuple(rest[2:])
     if rest and os.path.normpath(os.path.join(directory, rest[0])) == program:
         return tuple(rest[1:])
-    return tuple(sys.argv[1:])  # something else has started it
+    return tuple(sys.argv[1:])  # it was started in another way
 
 
 def interpreter_options(words: Sequence[str]) -> tuple[str, ...]:
-    """Return those options that a guest's interpreter gets, too, one or two words each.
+    """Return the options that a guest's interpreter gets, too, each as one or two words.
 
     Args:
-        words: of the command line, the interpreter's own name first: `sys.orig_argv`.
+        words: the command line, beginning with the interpreter: `sys.orig_argv`.
     """
     return tuple(_split(words)[0])
 
@@ -51,7 +51,7 @@ def is_python(program: str) -> bool:
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the options to keep, and what stands from the program on: ``-m`` and a name, or a script."""
+    """Return the options to keep, and the rest from the program on: ``-m`` and a name, or a script."""
     kept: list[str] = []
     left = list(words[1:])
     while left and left[0].startswith("-") and left[0] != "-":

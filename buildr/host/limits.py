@@ -1,7 +1,7 @@
-"""Limits on reading data that others control: a guest, a dependency's build, an engine, a registry.
+"""Limits for untrusted data: from guests, builds of dependencies, engines, registries.
 
-Every reader of foreign data takes its bound from here, so that the host's memory and disk never depend on what is sent.
-Sizes are bytes, unless a name says otherwise. What is larger ends in an error, or is cut where it is only shown.
+Every reader of foreign data uses these limits, so that memory and disk usage never depend on the sender.
+Sizes are in bytes, unless a name says otherwise. Larger data is an error, or is truncated if it is only shown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DOCUMENT_CHARACTERS: Final = 8 << 20
 REFUSAL: Final = 1 << 16
 """The body of an answer that refuses a request."""
 REFUSAL_SECONDS: Final = 10.0
-"""Seconds until all of it has come; what has come by then counts."""
+"""The time limit for all of it, in seconds; the part that has arrived by then is used."""
 REFUSAL_CHARACTERS: Final = 4000
 """Of its message that are shown, most of them from the end, where the reason stands."""
 STREAM_MESSAGE: Final = 1000

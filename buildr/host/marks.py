@@ -1,7 +1,7 @@
-"""Marks: files that exist as long as a run or a build goes on. A mark that is left behind shows that it was killed.
+"""Marks: files that exist while a run or a build lasts. A leftover mark shows that it was killed.
 
-The process that makes one holds a lock on it (flock(2)). The kernel lets go of that when the last process that has it ends, however
-that ends, and tells so in every pid namespace. They are kept in the cache, which machines may share: each machine sees its own.
+The creating process holds a lock on its mark (flock(2)). The kernel releases it when the last process that holds it
+ends, in every pid namespace. Marks are in the cache, which machines may share: each machine sees its own.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["build", "run"]
 
 _FOLDER = "marks"
-_UNFINISHED = "."  # prefix of the name of a mark that is not locked yet
+_UNFINISHED = "."  # prefix of names of marks that are not locked yet
 
 
 class Mark:
-    """The mark of a run or a build that goes on. Where none can be made, as in a read-only home, it does nothing.
+    """The mark of a running run or build. If none can be created, as in a read-only home, it does nothing.
 
     Args:
-        kind: of what.
+        kind: ``run`` or ``build``.
         engine: the backend's name.
-        name: of the run or build, unique.
+        name: the unique name of the run or build.
     """
 
     def __init__(self, kind: Kind, engine: str, name: str) -> None:
@@ -54,13 +54,13 @@ class Mark:
 
     @property
     def file(self) -> int | None:
-        """Its descriptor, to be handed on to a process that finishes the work."""
+        """Its descriptor, to be passed to a process that finishes the work."""
         return self._file
 
     def note(self, line: str) -> None:
         """Add a line to it."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # no room: then it stays unknown
+            with contextlib.suppress(OSError):  # the disk is full: the line is lost
                 os.write(self._file, f"{line}\n".encode())
 
     def remove(self) -> None:
@@ -71,14 +71,14 @@ class Mark:
         self.close()
 
     def close(self) -> None:
-        """Let go of it; it stays unless another process has it, too."""
+        """Close it without removing it."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 def left(kind: Kind, engine: str) -> list[str]:
-    """Return the marks of what was killed, by their paths; the caller removes the files once it has cleaned up.
+    """Return the paths of marks of killed runs or builds; the caller removes them after cleaning up.
 
     Args:
         kind: of what.
@@ -91,14 +91,14 @@ def left(kind: Kind, engine: str) -> list[str]:
 
 
 def remove(paths: list[str]) -> None:
-    """Remove marks that were left."""
+    """Remove leftover marks."""
     for path in paths:
         with contextlib.suppress(OSError):
             os.unlink(path)
 
 
 def remove_named(name: str) -> None:
-    """Remove the mark of a run or a build of that name."""
+    """Remove the mark of a run or build by name."""
     remove([path for path in _all() if path.endswith(f"-{name}")])
 
 
@@ -116,7 +116,7 @@ def _is_left(path: str) -> bool:
     except OSError:
         return False
     try:
-        # Shared, so that two processes that look at the same time do not take each other for its owner.
+        # A shared lock, so that two checking processes do not take each other for the owner.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -1,6 +1,6 @@
-"""What other distributions add by entry points.
+"""Entry points of other distributions.
 
-Reading entry points costs about 40 ms, so this happens only for a name that is in no table of Buildr's own.
+Reading entry points takes about 40 ms, so this happens only for names that are not built in.
 https://packaging.python.org/en/latest/specifications/entry-points/
 """
 
@@ -12,7 +12,7 @@ __all__ = ["load_plugin", "plugin_names"]
 
 
 def plugin_names(group: str) -> frozenset[str]:
-    """Return the names of all installed entry points of a group, as they are written."""
+    """Return the names of all installed entry points of a group."""
     from importlib.metadata import entry_points
 
     return frozenset(point.name for point in entry_points(group=group))
@@ -24,7 +24,7 @@ def load_plugin(group: str, name: str, kind: str) -> tuple[object, str] | None:
     Args:
         group: such as ``buildr.backends``.
         name: in lower case; names of entry points match in any case.
-        kind: what errors call it, such as ``backend``.
+        kind: the term for errors, such as ``backend``.
 
     Returns:
         The object with the entry point's value, ``module:attribute``; ``None`` where no distribution adds that name.
@@ -39,7 +39,7 @@ def load_plugin(group: str, name: str, kind: str) -> tuple[object, str] | None:
             continue
         try:
             return point.load(), point.value
-        except Exception as error:  # another project's code: whatever it raises
+        except Exception as error:  # another project's code may raise anything
             raise OptionError(
                 f"the {kind} {name!r} ({point.value}) cannot be imported:"
                 f" {type(error).__name__}: {error}",

@@ -1,7 +1,7 @@
-"""Folders that are this user's alone: no other user can have put anything into them, or do so later.
+"""Private folders: no other user can have written to them, or can do so later.
 
-A folder that is a link, another user's, or writable by others is refused, also where a variable names it: ``XDG_CACHE_HOME`` may
-point into a folder that users share, and under ``sudo -E`` it is somebody else's.
+A folder that is a link, another user's, or writable by others is refused, even if a variable names it:
+``XDG_CACHE_HOME`` may be in a shared folder, and under ``sudo -E`` it belongs to another user.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ __all__ = [
     "runtime_folders",
 ]
 
-TEMPORARY = "/tmp"  # noqa: S108 - what is made there is checked for its owner and mode
+TEMPORARY = "/tmp"  # noqa: S108 - owner and mode are checked
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class RefusedError(PermissionError):
-    """A folder is there, and is not this user's alone."""
+    """A folder exists and is not private."""
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Whether a folder is this user's, and no other user may write to it."""
+    """Whether a folder belongs to this user, and no other user can write to it."""
     mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
     return mine and not status.st_mode & _OTHERS
 
 
 def open_folder(path: str, *, within: int | None = None) -> int:
-    """Open a folder that is this user's alone; return its descriptor, which the caller closes.
+    """Open a private folder; return its descriptor, which the caller closes.
 
     Args:
         path: its path.
-        within: a descriptor of the folder that a relative path starts at.
+        within: a descriptor of the base folder of a relative path.
 
     Raises:
-        RefusedError: it is not a folder of this user's alone.
-        OSError: it is not there, or cannot be opened.
+        RefusedError: it is not a private folder.
+        OSError: it does not exist, or cannot be opened.
     """
     try:
         folder = os.open(path, _FOLDER, dir_fd=within)
@@ -67,11 +67,11 @@ def open_folder(path: str, *, within: int | None = None) -> int:
 
 
 def make_folder(path: str, *, within: int | None = None) -> int:
-    """Open a folder that is this user's alone, as `open_folder` does; made if need be, with the folders above it.
+    """Open a private folder, as `open_folder` does; create it and its parents if necessary.
 
     Raises:
-        RefusedError: it is not a folder of this user's alone, or it would be made in a folder of somebody else's.
-        OSError: it cannot be made.
+        RefusedError: it is not a private folder, or its parent belongs to another user.
+        OSError: it cannot be created.
     """
     try:
         folder = open_folder(path, within=within)
@@ -82,17 +82,17 @@ def make_folder(path: str, *, within: int | None = None) -> int:
         if os.fstat(folder).st_mode & 0o077:
             os.fchmod(folder, 0o700)
         return folder
-    with suppress(FileExistsError):  # another process was quicker, or it is a dangling link
+    with suppress(FileExistsError):  # another process was faster, or it is a dangling link
         os.mkdir(path, 0o700, dir_fd=within)
     return open_folder(path, within=within)
 
 
 def first_of(paths: Iterable[str], *, make: bool = False) -> str | None:
-    """Return the first of some folders that is this user's alone; ``None`` where there is none.
+    """Return the first private one of several folders; ``None`` if there is none.
 
     Args:
         paths: the folders, the best first.
-        make: whether one that is not there is made.
+        make: whether to create a missing one.
     """
     for path in paths:
         try:
@@ -104,29 +104,29 @@ def first_of(paths: Iterable[str], *, make: bool = False) -> str | None:
 
 
 def base_directory(variable: str, default: str) -> str:
-    """Return the path of Buildr's folder in one of the user's base directories.
+    """Return the path of Buildr's folder in a base directory of the user.
 
     A relative path in the variable is ignored: https://specifications.freedesktop.org/basedir-spec/latest/
 
     Args:
-        variable: names the base directory, ``XDG_CACHE_HOME``.
-        default: the base directory where the variable is not set, ``~/.cache``.
+        variable: the variable of the base directory, such as ``XDG_CACHE_HOME``.
+        default: the base directory without the variable, such as ``~/.cache``.
     """
     base = os.environ.get(variable, "")
     return f"{base if base.startswith('/') else os.path.expanduser(default)}/buildr"
 
 
 def runtime_folders() -> list[str]:
-    """Return where files of running programs go, the best place first: none of them need be there.
+    """Return candidates for the runtime directory, the best first; they need not exist.
 
-    Under sudo the variable may name somebody else's directory, in which root must leave nothing.
+    Under sudo the variable may name another user's directory, in which root must leave nothing.
     """
     uid = os.geteuid()
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
     places = [f"{TEMPORARY}/buildr-{uid}"]
     with suppress(OSError):
         status = os.stat(runtime)
-        # In a folder that others may write to, without the sticky bit, they could replace ours.
+        # In a folder that is writable by others and not sticky, they could replace ours.
         is_open = status.st_mode & _OTHERS and not status.st_mode & stat.S_ISVTX
         if status.st_uid == uid and not is_open:
             places.insert(0, f"{runtime}/buildr")
@@ -134,11 +134,11 @@ def runtime_folders() -> list[str]:
 
 
 def _make_above(path: str) -> None:
-    """Make the folders above ours, unless they would be made in a folder of another user."""
+    """Create the parents of ours, unless they would be in another user's folder."""
     try:
         owner = os.stat(path).st_uid
     except FileNotFoundError:
-        # A home that does not exist is a mistake, or means that there is none, as with system accounts.
+        # A missing home is a mistake, or means that there is none, as for system accounts.
         if path in (os.path.dirname(path), os.path.expanduser("~")):
             raise
         _make_above(os.path.dirname(path))

@@ -1,4 +1,4 @@
-"""Processes of this machine: when one started, and what its pid means."""
+"""Identification of processes: start times, boot id, pid namespace."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def start_time(pid: str) -> str:
-    """Return when a process started, in clock ticks since boot; empty when there is none."""
+    """Return the start time of a process in clock ticks since boot; empty if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name of the program is in parentheses and may hold anything, parentheses too.
+            # The name of the program is in parentheses and may contain parentheses itself.
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return ""
@@ -17,7 +17,7 @@ def start_time(pid: str) -> str:
 
 
 def boot_id() -> str:
-    """Return an id of the machine's current boot; empty if unknown."""
+    """Return the id of the current boot; empty if unknown."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

@@ -1,4 +1,4 @@
-"""The proxies that an engine's own build gets: what its command would hand to each step.
+"""The proxies of an engine's own builds, which its command passes to each step.
 
 ``docker build`` takes them from ``proxies`` in Docker's ``config.json`` (https://docs.docker.com/engine/cli/proxy/), ``podman build``
 from its environment; there ``env`` of containers.conf(5) may name them as well. Engines know them as predefined build
@@ -40,10 +40,10 @@ def build_proxies(
     remote: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return the variables that a step of a build gets.
+    """Return the proxy variables of a build step.
 
     Args:
-        source: where they come from: `buildr.engines.records.EngineInfo.proxies`.
+        source: the kind of their source: `buildr.engines.records.EngineInfo.proxies`.
         endpoint: its address, for which Docker's configuration may have proxies of their own.
         remote: whether it is on another machine: its builds have the proxies of that machine, unless Docker's configuration names others.
         environ: the environment; by default this process's.
@@ -78,7 +78,7 @@ def _of_docker(endpoint: str, environ: Mapping[str, str]) -> dict[str, str]:
     try:
         content = json.loads(read_file(f"{folder}/config.json"))
     except (OSError, ValueError, RecursionError):
-        return {}  # Docker's own command goes on without it, too
+        return {}  # Docker's own command ignores it, too
     proxies = table_at(content, "proxies")
     chosen = table_at(proxies, endpoint if endpoint in proxies else "default")
     return {
@@ -97,9 +97,7 @@ def _of_containers_conf(environ: Mapping[str, str]) -> dict[str, str]:
                 continue
             from tomllib import loads
 
-            with contextlib.suppress(
-                ValueError, RecursionError
-            ):  # Podman says what is wrong with it
+            with contextlib.suppress(ValueError, RecursionError):  # Podman reports the error
                 listed = table_at(loads(data.decode()), "containers").get("env")
                 for entry in listed if isinstance(listed, list) else ():
                     name, _, value = str(entry).partition("=")
@@ -109,7 +107,7 @@ def _of_containers_conf(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _containers_conf(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the paths of the files, the strongest last: containers.conf(5)."""
+    """Yield the paths of the files in ascending precedence: containers.conf(5)."""
     if named := environ.get("CONTAINERS_CONF"):
         yield named
     else:

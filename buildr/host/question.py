@@ -1,4 +1,4 @@
-"""A question to the user, where there is a terminal to ask it on."""
+"""Yes-or-no questions on a terminal."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def agreed(question: str) -> bool:
     """Ask a yes-or-no question and return the answer; anything but yes is no.
 
     Args:
-        question: of one line or several, without the choices.
+        question: one or several lines, without the choices.
     """
     with suppress(termios.error):  # discard what was typed before the question was asked
         termios.tcflush(0, termios.TCIFLUSH)
     console.ask(f"{question} [y/N] ")
     try:
         answer = os.read(0, _LONGEST_ANSWER)
-    except OSError:  # the terminal has gone
+    except OSError:  # the terminal is gone
         return False
     if not answer.endswith(b"\n"):
         console.end_line()

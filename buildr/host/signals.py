@@ -1,8 +1,8 @@
 """Signals of the host process while an action runs.
 
-Until a container exists a signal ends the action at once, by an exception. From then on signals are collected,
-for the run loop to forward; nothing is lost and nothing is interrupted half-way. The previous handlers come back
-afterwards. Off the main thread Python allows no handlers: there none is installed, and nothing else changes.
+Until a container exists, a signal ends the action immediately, by an exception. From then on signals are collected for
+the run loop to forward; none is lost, and nothing is interrupted half-way. The previous handlers are restored
+afterwards. Off the main thread, where Python allows no handlers, none is installed.
 
 A signal may come at any point and any number of times. So only one exception is raised: by the first signal that ends the
 action or, beside a container, by the third interrupt. Another one would break off what unwinds, and leave it in any state;
@@ -37,21 +37,21 @@ FORWARDED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-"""Passed on to the guest as they are. SIGINT cancels, SIGWINCH resizes, SIGTSTP suspends."""
+"""Forwarded to the guest. SIGINT cancels, SIGWINCH resizes, SIGTSTP suspends."""
 
 END = -1
-"""In `Signals.received`: not a signal from the user; Buildr itself ends the guest, with SIGTERM and its grace."""
+"""In `Signals.received`: not a signal from the user; Buildr itself ends the guest, with SIGTERM and a grace period."""
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HANDLED = (*FORWARDED, signal.SIGINT, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
-_FORCE = 3  # interrupts until even an orderly end is given up; more of them change nothing
+_FORCE = 3  # the number of interrupts that aborts even a clean end
 
 
 class Terminated(BaseException):
-    """A signal that ends a process came before there was a guest to forward it to.
+    """A terminating signal arrived before there was a guest.
 
     Attributes:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -68,9 +68,9 @@ class Signals:
     """The handlers of one action; a context manager.
 
     Attributes:
-        received: what came since `collect`, for one thread to take.
-        interrupts: how many SIGINT came.
-        ending: whether a signal came since `collect` that ends a process, SIGINT apart.
+        received: signals since `collect`, to be taken by one thread.
+        interrupts: the number of SIGINTs.
+        ending: whether a terminating signal other than SIGINT came since `collect`.
         interrupt_status: the exit status that the user wants after Ctrl+C.
     """
 
@@ -89,17 +89,17 @@ class Signals:
         self._waker: Waker | None = None
 
     def __enter__(self) -> Self:
-        """Install the handlers. What they raise, they raise inside `raising`."""
+        """Install the handlers. They raise only inside `raising`."""
         if threading.current_thread() is threading.main_thread():
             with contextlib.suppress(
                 RuntimeError
-            ):  # no thread may be started: handlers may run late
+            ):  # no thread can be started: handlers may run late
                 self._waker = Waker(self._raise_again)
             self._previous_hook = sys.unraisablehook
             self._has_hook = True
             sys.unraisablehook = self._on_unraisable
             for number in _HANDLED:
-                # A signal that was ignored on purpose (nohup) stays ignored.
+                # A signal that is ignored on purpose (nohup) stays ignored.
                 if signal.getsignal(number) != signal.SIG_IGN:
                     previous: object = signal.signal(number, self._handle)
                     if isinstance(previous, Held):
@@ -115,7 +115,7 @@ class Signals:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Bring the previous handlers back."""
+        """Restore the previous handlers."""
         if (
             self.interrupts
             and isinstance(error, SystemExit)
@@ -123,7 +123,7 @@ class Signals:
         ):
             self._previous[signal.SIGINT] = interrupts_ending(error)
         for number, handler in self._previous.items():
-            # None: it was not installed from Python; the best that can be done is the default.
+            # None: it was not installed from Python; use the default instead.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)  # type: ignore[arg-type]  # what signal() gave
         self._previous.clear()
         if self._has_hook:
@@ -134,7 +134,7 @@ class Signals:
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
-        """Let signals end what is inside.
+        """Let signals end the block.
 
         The third interrupt ends the process, where the first is ending that already.
 
@@ -152,21 +152,21 @@ class Signals:
 
     @property
     def forced(self) -> bool:
-        """Whether the user has interrupted so often that nothing may be waited for any more."""
+        """Whether the user has interrupted so often that nothing may be awaited any more."""
         return self.interrupts >= _FORCE
 
     @property
     def cancelled_status(self) -> int:
-        """The exit status of what was cancelled: 0 where a program asked for it, not the user."""
+        """The exit status after a cancel: 0 if the program requested it, not the user."""
         return self.interrupt_status if self.interrupts else 0
 
     @property
     def asked_to_end(self) -> bool:
-        """Whether something came since `collect` that ends the action; from the thread that takes `received`, before it does."""
+        """Whether a signal since `collect` ends the action; to be called before `received` is taken, by the same thread."""
         return bool(self.interrupts or self.ending or self._cancelled)
 
     def collect(self) -> None:
-        """From now on keep signals instead of raising: a container is about to exist."""
+        """Collect signals instead of raising from now on: a container is about to exist."""
         self._collecting = True
 
     def release(self) -> None:
@@ -174,7 +174,7 @@ class Signals:
 
         Raises:
             KeyboardInterrupt: an interrupt came meanwhile.
-            Terminated: another signal that ends a process did.
+            Terminated: another terminating signal came meanwhile.
         """
         self._collecting = False
         while not self.received.empty():
@@ -184,7 +184,7 @@ class Signals:
                 raise self._first
 
     def take_stop(self) -> bool:
-        """Return whether to stop the process now, for one or several SIGTSTP.
+        """Return whether to stop the process now, after one or several SIGTSTP.
 
         Not where it has stopped for them already, or the user has let it go on since (SIGCONT), as the kernel has it.
         From any thread.
@@ -192,19 +192,19 @@ class Signals:
         return self._waker is None or self._waker.take_stop()
 
     def request_cancel(self) -> None:
-        """Request what a first Ctrl+C requests; from any thread."""
+        """Act like a first Ctrl+C; from any thread."""
         self._cancelled = True
         self.received.put(signal.SIGINT)
 
     def request_end(self) -> None:
-        """Ask the guest to end, for a reason that is not the user's; from any thread."""
+        """Ask the guest to end, not on behalf of the user; from any thread."""
         self.received.put(END)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - Python's signature
         if number == signal.SIGINT:
             self._interrupt()
         elif number == signal.SIGCONT:
-            pass  # the waker has heard it
+            pass  # the waker has noticed it
         elif self._collecting:
             self.ending = self.ending or number in _ENDING
             self.received.put(number)
@@ -213,7 +213,7 @@ class Signals:
                 signal.raise_signal(signal.SIGSTOP)
         elif number in _ENDING:
             self._end(Terminated(number))
-        # The others are the guest's business, and there is none yet.
+        # Other signals are for the guest, which does not exist yet.
 
     def _interrupt(self) -> None:
         self.interrupts += 1

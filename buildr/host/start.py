@@ -1,4 +1,4 @@
-"""The directory in which this process was started: a script may call `os.chdir` before anything else runs."""
+"""The initial working directory of this process, since a script may call `os.chdir` first."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _directory = ""
 
 
 def record() -> None:
-    """Remember the current directory as the one in which the program was started."""
-    global _directory  # noqa: PLW0603 - one process starts once; `buildr.testing` starts programs inside it
+    """Record the current directory as the initial one."""
+    global _directory  # noqa: PLW0603 - a process starts once; `buildr.testing` starts programs inside it
     try:
         _directory = os.getcwd()
-    except OSError:  # it has been removed
+    except OSError:  # the directory has been removed
         _directory = ""
 
 

@@ -1,8 +1,8 @@
 """The identity of this user on this machine: a random key in ``$XDG_STATE_HOME/buildr`` (``~/.local/state/buildr``), and what is derived from it.
 
-Engines are shared by users and by machines, and home directories by machines, too. So what tells this user's things on
-this machine from all others is made of both: the key, which no other user can read, and the machine's own id (machine-id(5)).
-Where no key can be kept (a read-only home) the machine's id is all there is.
+Users and machines may share engines, and machines may share home directories. So the identity is made of both: the key,
+which no other user can read, and the machine's id (machine-id(5)). If no key can be stored (a read-only home), it is
+only the machine's id.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from buildr.host import private_folders
 _KEY = "key"
 _KEY_BYTES = 32
 _MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
-_MACHINE_ID_BYTES = 32  # both together are as long as a key of BLAKE2 may be
+_MACHINE_ID_BYTES = 32  # together they have the maximum length of a BLAKE2 key
 _DIGEST_BYTES = 16
 
 
 def directory() -> str:
-    """Return the path of the folder, which may not exist, and may be impossible to create."""
+    """Return the path of the folder, which need not exist."""
     return private_folders.base_directory("XDG_STATE_HOME", "~/.local/state")
 
 
@@ -50,7 +50,7 @@ def _secret(folder: str) -> bytes:
 
 
 def _key(folder: str) -> bytes | None:
-    """Return the key, made if need be; ``None`` where none can be kept, or where others might know it."""
+    """Return the key, created if necessary; ``None`` if it cannot be stored or others might know it."""
     path = f"{folder}/{_KEY}"
     try:
         return _read(path)
@@ -80,7 +80,7 @@ def _read(path: str) -> bytes | None:
 
 
 def _make(path: str) -> None:
-    """Make a key, unless another process is quicker; it appears whole."""
+    """Create a key atomically, unless another process is faster."""
     temporary = f"{path}.{os.urandom(8).hex()}"
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -95,7 +95,7 @@ def _make(path: str) -> None:
 def _machine_id() -> bytes:
     for path in _MACHINE_IDS:
         with contextlib.suppress(OSError), open(path, "rb") as file:
-            # Not there yet, or "uninitialized": machine-id(5).
+            # Missing or "uninitialized": machine-id(5).
             if len(found := file.read(2 * _MACHINE_ID_BYTES).strip()) == _MACHINE_ID_BYTES:
                 return found
     return b""

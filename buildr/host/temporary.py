@@ -1,6 +1,7 @@
-"""Folders for temporary files, which go even when the process that made them is killed.
+"""Temporary folders, which are removed even if the creating process is killed.
 
-Each is named for its process. What a killed one has left its watchdog or guard removes, or a later run, or ``buildr prune``.
+Each is named after its process. The watchdog or guard of a killed process removes it, or a later run or ``buildr
+prune``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "buildr-folder-"
-"""How the names of all of them begin."""
-# Of the pid namespace, the pid, and the start of a process; tempfile.mkdtemp adds something.
+"""The prefix of all names."""
+# The pid namespace, the pid, and the start time of a process; tempfile.mkdtemp adds a random part.
 _NAME = re.compile(rf"{PREFIX}(\d+)-(\d+)-(\d+)-.*", re.ASCII | re.DOTALL)
-# Where tempfile.mkdtemp makes folders, the current directory aside.
+# The places of tempfile.mkdtemp, except for the current directory.
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
 _LARGE = "/var/tmp"  # noqa: S108 - on a disk (file-hierarchy(7)); a folder of our own is made there
 _PLACES = ("/tmp", _LARGE)  # noqa: S108 - only what is this user's is touched
@@ -28,10 +29,10 @@ _PLACES = ("/tmp", _LARGE)  # noqa: S108 - only what is this user's is touched
 
 @contextlib.contextmanager
 def folder(*, large: bool = False) -> Iterator[str]:
-    """Make a folder that only this user can enter; it goes at the end.
+    """Create a private folder, which is removed at the end.
 
     Args:
-        large: whether its contents may be too large for memory, where ``/tmp`` often is.
+        large: whether its contents may be too large for ``/tmp``, which is often in memory.
 
     Yields:
         Its path.
@@ -53,7 +54,7 @@ def folder(*, large: bool = False) -> Iterator[str]:
 
 
 def sweep() -> None:
-    """Remove what processes of this user's have left that have certainly gone."""
+    """Remove folders of this user's processes that have certainly ended."""
     here = pid_namespace()
     for place in {*filter(None, map(os.environ.get, _VARIABLES)), *_PLACES}:
         with contextlib.suppress(OSError), os.scandir(place) as found:
@@ -68,7 +69,7 @@ def _lives(pid: str, started: str) -> bool:
         return False
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # All that is left of a process that has ended, and that its parent has not yet waited for.
+            # A zombie: it has ended, and its parent has not reaped it yet.
             return file.read().rpartition(b")")[2].split()[0] != b"Z"
     except OSError:
         return False
@@ -83,5 +84,5 @@ def _remove(item: os.DirEntry[str]) -> None:
             shutil.rmtree(item.path, ignore_errors=True)
 
 
-if __name__ == "__main__":  # as the guard of a folder
+if __name__ == "__main__":  # run as the guard of a folder
     sweep()

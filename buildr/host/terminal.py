@@ -1,4 +1,4 @@
-"""The host's terminal while a guest uses it: keys pass through one by one, and it is always put back."""
+"""The host's terminal while a guest uses it: keys pass through immediately, and its mode is always restored."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _INPUT, _OUTPUT, _CONTROL, _LOCAL, _CC = 0, 1, 2, 3, 6  # fields of termios.tcge
 
 
 def guest_gets_terminal() -> bool:
-    """Whether the guest gets a terminal: only when all three streams are one.
+    """Whether the guest gets a terminal: only if all three streams are one.
 
-    A terminal has one output; were stderr redirected, say, its bytes would end up in the other stream.
+    A terminal has a single output: if only stderr were redirected, its bytes would end up in the other stream.
     """
     return all(_is_terminal(fd) for fd in (0, 1, 2))
 
@@ -34,10 +34,10 @@ def size() -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def passing_keys(*, interrupt_to_guest: bool) -> Iterator[Terminal]:
-    r"""Put the terminal on standard input into raw mode, since the guest's terminal does all the work.
+    r"""Put the terminal on standard input into raw mode, since the guest's terminal processes keys.
 
     Args:
-        interrupt_to_guest: whether Ctrl+C, Ctrl+Z and Ctrl+\\ are the guest's too; otherwise they stay ours.
+        interrupt_to_guest: whether Ctrl+C, Ctrl+Z and Ctrl+\\ go to the guest, too, and not to the host.
     """
     terminal = Terminal(interrupt_to_guest=interrupt_to_guest)
     terminal.enter()
@@ -48,7 +48,7 @@ def passing_keys(*, interrupt_to_guest: bool) -> Iterator[Terminal]:
 
 
 class Terminal:
-    """The terminal on standard input, in the guest's mode or in its own."""
+    """The terminal on standard input, in raw or in its original mode."""
 
     def __init__(self, *, interrupt_to_guest: bool) -> None:
         self._own = termios.tcgetattr(0)
@@ -78,13 +78,13 @@ class Terminal:
         _set(self._guests)
 
     def leave(self) -> None:
-        """Put the terminal back as it was."""
+        """Restore the terminal."""
         _set(self._own)
 
     def suspend(self) -> None:
-        """Stop this process, as Ctrl+Z asks for, with the terminal put back; return when it goes on."""
+        """Stop this process, as for Ctrl+Z, with the terminal restored; return when it continues."""
         self.leave()
-        # To this thread: sent to the process, it would let this thread go on until another one has taken it.
+        # To this thread: a signal to the process might be delivered later, to another thread.
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         self.enter()
 
@@ -94,7 +94,7 @@ def _set(attributes: list[object]) -> None:
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU}) if is_main else None
     try:
-        with contextlib.suppress(termios.error):  # the terminal has gone
+        with contextlib.suppress(termios.error):  # the terminal is gone
             termios.tcsetattr(0, termios.TCSADRAIN, attributes)  # type: ignore[arg-type]  # what tcgetattr gave
     finally:
         if before is not None:

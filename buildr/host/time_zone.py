@@ -1,7 +1,7 @@
 """The time zone of this machine, by its name and by its rule.
 
-An image may have no data of time zones, and there libc takes a name that it does not find for UTC. The rule is what the files
-of the zones end with (RFC 8536, section 3.3): the form of POSIX, which libc understands without any data.
+In an image without time zone data, libc takes an unknown name for UTC. The rule is the last line of a zone's file (RFC
+8536, section 3.3), in the form of POSIX, which libc understands without any data.
 """
 
 from __future__ import annotations
@@ -15,27 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOCAL = "/etc/localtime"
-"""The machine's own zone: a link to the file of a zone, or a copy of one."""
+"""The machine's zone: a link to a zone file, or a copy of one."""
 
 _FOLDERS = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo")
 _MIDDLE = "/zoneinfo/"
 _UTC = ("Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UTC", "UCT", "Universal", "Zulu")
-_MOST_BYTES = 1 << 20  # of a file of a zone; they have a few thousand
+_MOST_BYTES = 1 << 20  # the maximum size of a zone file; they have a few thousand bytes
 
 
 class TimeZone(Struct, frozen=True):
-    """What a guest's ``TZ`` is."""
+    """The time zone of a guest."""
 
     value: str
     rule: str | None = None
-    """The rule of the zone that `value` names, in the form of POSIX; empty if unknown; ``None``: `value` is not the name of a zone."""
+    """The rule of the zone that `value` names, in the form of POSIX; empty if unknown; ``None``: `value` is not the
+    name of a zone.
+    """
 
 
 def time_zone(environ: Mapping[str, str]) -> TimeZone | None:
-    """Return the time zone of programs that are started from here; ``None`` if none is set, which means UTC.
+    """Return the time zone of this environment; ``None`` if none is set, which means UTC.
 
     Args:
-        environ: has ``TZ``, or not; then the machine's own zone counts.
+        environ: the environment; without ``TZ`` it is the machine's zone.
     """
     if "TZ" in environ:
         value = environ["TZ"]
@@ -51,13 +53,13 @@ def named(value: str) -> TimeZone:
     for folder in _FOLDERS:
         if name and ".." not in name and os.path.isfile(path := f"{folder}/{name}"):
             return TimeZone(value, _rule(path))
-    # A rule has an offset, and so a digit; names without one are those of zones, or mean UTC.
+    # A rule has an offset, and so a digit; names without a digit are names of zones, or mean UTC.
     is_name = name not in _UTC and ("/" in name or not any(map(str.isdigit, name)))
     return TimeZone(value, "" if name and is_name and name != "GMT" else None)
 
 
 def _of_file(path: str, otherwise: str) -> TimeZone | None:
-    """Return the zone that a file of this machine is, which the guest does not have at the same place."""
+    """Return the zone of a file of this machine, whose path the guest may not have."""
     real = os.path.realpath(path)
     if not os.path.isfile(real):
         return TimeZone(otherwise) if otherwise else None
@@ -71,7 +73,7 @@ def _of_file(path: str, otherwise: str) -> TimeZone | None:
 
 
 def _rule(path: str) -> str:
-    """Return the last line of a file of a zone; empty where it has none."""
+    """Return the last line of a zone file; empty if it has none."""
     try:
         with open(path, "rb") as file:
             data = file.read(_MOST_BYTES)

@@ -1,9 +1,9 @@
-"""A thread that makes signal handlers run at once, and that knows in which order the signals came.
+"""A thread that makes signal handlers run immediately, and that knows the order of signals.
 
-CPython only notes a signal when it comes; the handler runs when the main thread next executes bytecode. One that comes
-in the moment before that thread enters a system call, or restarts one after Ctrl+Z and `fg`, or that the kernel gives to
-another thread, would wait until the call returns by itself, and beside a quiet guest or a silent build step that may be
-never. (CPython 3.11 is worse under a tracer, as coverage is: with a signal that waits, all other threads spin.)
+CPython only records a signal; the handler runs when the main thread next executes bytecode. A signal just before that
+thread enters a system call, or restarts one after Ctrl+Z and `fg`, or that the kernel delivers to another thread, would
+have no effect until the call returns, which may be never with a quiet guest or build step. (CPython 3.11 is worse under
+a tracer, as coverage is: with a signal that waits, all other threads spin.)
 
 Handlers of several signals run in the order of their numbers. So only here it is known whether the user has let a process
 go on (SIGCONT) since it was asked to stop (SIGTSTP).
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-_WAKE = signal.SIGURG  # ignored by default in every process that it may reach
-_WAKE_PAUSE_SECONDS = 0.02  # between two tries to wake the main thread
+_WAKE = signal.SIGURG  # a signal that every process ignores by default
+_WAKE_PAUSE_SECONDS = 0.02  # between two attempts to wake the main thread
 # Beside the numbers of signals that the kernel lets CPython write into the pipe:
 _AGAIN = 0  # wakes the main thread
 _QUESTION = 255  # of a thread that would stop the process, if it is to stop by all that came before
 
 
 class Waker:
-    """A thread that learns of each signal at once, and interrupts the main thread until its handlers have run.
+    """A thread that is notified of each signal, and interrupts the main thread until its handlers have run.
 
-    To be made and closed on the main thread. A wakeup descriptor that another library has set, as asyncio does, still gets
-    every signal.
+    Create and close it on the main thread. A wakeup descriptor of another library, such as asyncio, still gets every
+    signal.
 
     Args:
         on_wake: called on the main thread when it has been woken; it may raise. Returns whether that is done, and need not
@@ -63,9 +63,9 @@ class Waker:
             raise
 
     def close(self) -> None:
-        """End the thread, and put back what was before."""
+        """End the thread, and restore the previous wakeup descriptor."""
         self._closing = True
-        # Closing is not enough: a child that was forked meanwhile has this end, too.
+        # Closing is not enough: a child forked meanwhile holds this end, too.
         self._tell(_AGAIN)
         self._thread.join()
         self._put_back()
@@ -81,13 +81,13 @@ class Waker:
         self._tell(_AGAIN)
 
     def take_stop(self) -> bool:
-        """Return whether SIGTSTP came, and no SIGCONT after it, and forget it; from any thread."""
+        """Return whether SIGTSTP came without a later SIGCONT, and reset that; from any thread."""
         answer: SimpleQueue[bool] = SimpleQueue()
         self._questions.append(answer)
         return not self._tell(_QUESTION) or answer.get()
 
     def _tell(self, byte: int) -> bool:
-        """Write a byte behind those of the signals; return whether the pipe had space."""
+        """Write a byte after those of the signals; return whether the pipe had space."""
         with contextlib.suppress(BlockingIOError):
             return bool(os.write(self._told, bytes([byte])))
         return False
@@ -118,7 +118,7 @@ class Waker:
                 self._woken.get_nowait()
         while not self._closing:
             signal.pthread_kill(self._main, _WAKE)
-            # Handlers run in one go: when this one has, so have those of the signals that came before it.
+            # Handlers run together: after this one, those of earlier signals have run, too.
             with contextlib.suppress(Empty):
                 self._woken.get(timeout=_WAKE_PAUSE_SECONDS)
                 return
@@ -131,6 +131,6 @@ def block_signals() -> None:
     """Block all signals in a helper thread: they must interrupt the main thread, which handles them."""
     if not hasattr(
         _blocked, "done"
-    ):  # asking the kernel again takes longer than most of what else a call takes
+    ):  # asking the kernel each time would dominate the cost of a call
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
         _blocked.done = True

@@ -1,6 +1,6 @@
-"""Ending containers, and removing what host processes that have gone left behind.
+"""Ends containers, and removes leftovers of host processes.
 
-What the watchdog, the sweep of the next run, ``buildr stop`` and ``buildr prune`` share.
+Shared by the watchdog, the sweep of the next run, ``buildr stop`` and ``buildr prune``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 _NOT_STARTED = ("configured", "created", "initialized")  # the engines' terms
 _ENDED = ("dead", "exited", "stopped")
 _FOR_GOOD = ("dead", "exited")
-"""States of a container with a restart policy: Podman lists one that has ended as ``stopped`` until it has decided whether to start it again."""
+"""States of a container with a restart policy: Podman lists one that has ended as ``stopped`` until it has decided
+whether to start it again.
+"""
 
 
 def sweep(backend: Backend) -> int:
     """Remove this user's containers whose host processes are certainly gone; return how many.
 
     Raises:
-        BackendError: the engine cannot list its containers. One that cannot be removed is left for the next time.
+        BackendError: the engine cannot list its containers. A failed removal is retried by the next sweep.
     """
     removed = 0
     for found in left_behind(backend):
@@ -46,7 +48,7 @@ def left_behind(backend: Backend) -> list[ContainerState]:
     """Return this user's containers whose host processes are certainly gone, except those that were kept or detached.
 
     Raises:
-        BackendError: the engine cannot list its containers, or not look at one.
+        BackendError: the engine cannot list or inspect its containers.
     """
     return [
         found
@@ -63,7 +65,7 @@ def _ours(backend: Backend, *flags: str) -> list[ContainerState]:
 
     Args:
         backend: the engine.
-        flags: labels that are set.
+        flags: labels that must be set.
 
     Raises:
         BackendError: the engine cannot list its containers.
@@ -73,7 +75,7 @@ def _ours(backend: Backend, *flags: str) -> list[ContainerState]:
 
 
 def _is_started_again(backend: Backend, found: ContainerState) -> bool:
-    """Whether a container looks as if it had never been started because its engine starts it again just now."""
+    """Whether a container only looks as if it had never been started, because its engine is restarting it."""
     if not found.labels.get(labels.RESTART) or found.status not in _NOT_STARTED:
         return False
     state = backend.state(found.id)
@@ -81,12 +83,12 @@ def _is_started_again(backend: Backend, found: ContainerState) -> bool:
 
 
 def is_detached(found: ContainerState) -> bool:
-    """Whether a container needs no host process (any more): see `buildr.run.detach`."""
+    """Whether a container no longer needs a host process: see `buildr.run.detach`."""
     return bool(found.labels.get(labels.DETACH)) and found.status not in _NOT_STARTED
 
 
 def has_ended(found: ContainerState) -> bool:
-    """Whether the guest of a container has ended, and is not about to be started again."""
+    """Whether the guest of a container has ended, and is not about to be restarted."""
     return found.status in (_FOR_GOOD if found.labels.get(labels.RESTART) else _ENDED)
 
 
@@ -105,21 +107,21 @@ def kept(backend: Backend) -> list[ContainerState]:
     """Return this user's containers that were kept for inspection.
 
     Raises:
-        BackendError: the engine cannot list its containers, or not look at one.
+        BackendError: the engine cannot list or inspect its containers.
     """
     return [found for found in _ours(backend, labels.KEEP) if is_kept(backend, found)]
 
 
 def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
-    """End the containers of one run gracefully: SIGTERM, the grace, SIGKILL; then remove them, unless they were kept before.
+    """End the containers of a run gracefully: SIGTERM, the grace period, SIGKILL. Then remove them, unless they were kept before.
 
-    There are several where a function is called many times at once; all have their grace at the same time.
+    Parallel calls of a function have several containers, which share one grace period.
 
     Returns:
         Their ids.
 
     Raises:
-        BackendError: the engine refuses or has gone; what could be removed has been.
+        BackendError: the engine refuses or is gone; other containers have been removed.
     """
     containers = [*filter(ownership.is_ours, backend.containers({labels.RUN: run}))]
     failures: list[BackendError] = []
@@ -129,7 +131,7 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
             if not is_kept(backend, found):
                 if ask_to_end(backend, found, grace_seconds):
                     let_finish(run)
-                # The removal kills; it comes after the grace, or as soon as the guest has ended.
+                # The removal kills the guest after the grace period, or follows its end.
                 backend.remove(found.id, volumes=True)
         except BackendError as error:
             failures.append(error)
@@ -145,13 +147,13 @@ def end_run(backend: Backend, run: str, grace_seconds: float) -> set[str]:
 
 
 def ask_to_end(backend: Backend, found: ContainerState, grace_seconds: float) -> bool:
-    """Send a container SIGTERM and wait for its end; return whether it came.
+    """Send SIGTERM to a container and wait; return whether it has ended.
 
     Raises:
-        BackendError: the engine refuses or has gone.
+        BackendError: the engine refuses or is gone.
     """
     if found.labels.get(labels.RESTART):
-        # Podman starts one again that has ended by `kill`, and then kills it when it is removed, without its grace.
+        # Podman restarts a container that ended by `kill`, and then kills it at the removal without a grace period.
         backend.stop(found.id, grace_seconds)
         return True
     if not found.running:
@@ -170,7 +172,7 @@ def _wait(backend: Backend, container: str, ended: threading.Event) -> None:
     except BackendError:
         try:
             if backend.state(container) is not None:
-                return  # the grace ends then
+                return  # the grace period ends
         except BackendError:
             return
-    ended.set()  # or it has been removed, as by its own host process
+    ended.set()  # or it has been removed, for example by its own host process

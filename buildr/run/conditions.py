@@ -1,8 +1,7 @@
-"""The conditions of ``wait_for``: checks that a port listens, a URL answers, a line is written, a health check succeeds.
+"""The conditions of ``wait_for``: a port listens, a URL answers, a line is written, a health check succeeds.
 
-Ports are looked at from this host, as the user's next command does. An engine's proxy may accept a connection there before
-anything listens in the container, and close it only when it has tried; so a connection that was accepted counts only if
-the guest's own table of sockets has a listener.
+Ports are checked from this host, like the user's next command. An engine's proxy may accept a connection before
+anything listens in the container, so an accepted connection counts only if the guest's socket table has a listener.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from buildr.options.wait_for import Condition
 
 LONGEST_LINE = 1 << 16
-"""How many characters of an unended line are kept."""
-_ANSWER_SECONDS = 5.0  # one try over a connection
+"""The number of characters to keep of an incomplete line."""
+_ANSWER_SECONDS = 5.0  # for one connection attempt
 _ON_LOOPBACK, _NOWHERE = 2, 3
 _LISTENERS = f"""\
 import sys
@@ -38,14 +37,16 @@ outside, loopback = ports.listening()
 port = int(sys.argv[2])
 sys.exit(0 if port in outside else {_ON_LOOPBACK} if port in loopback else {_NOWHERE})
 """
-"""A program that runs in the container, with `buildr.guest.ports`; its status says where something listens on the port."""
+"""A program that runs in the container, with `buildr.guest.ports`; its status says where something listens on the
+port.
+"""
 
 Check: TypeAlias = Callable[[bool], bool]
 """Checks whether a condition is met; its argument says whether the guest is still running."""
 
 
 class NeverError(Exception):
-    """A condition can no longer be met; the text says why."""
+    """A condition can no longer be met; the message says why."""
 
 
 def check_of(
@@ -59,10 +60,10 @@ def check_of(
 
     Args:
         backend: the engine.
-        container: the id of one that has just been started.
+        container: the id of a container that has just been started.
         condition: the condition.
         health: the container's health check, if the options name one.
-        enough: returns whether a check that takes long has to stop.
+        enough: returns whether a long check has to stop.
     """
     if condition.kind == "log":
         return _wrote(backend, container, condition.pattern, enough)
@@ -82,7 +83,7 @@ def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
             everywhere = binding.host_ip in ("", "0.0.0.0", "::")  # noqa: S104 - what it is published on
             here = everywhere or backend.info.forwards_ports
             return (LOOPBACK if here else binding.host_ip), binding.host
-    return LOOPBACK, 0  # it has ended already, which the wait reports
+    return LOOPBACK, 0  # it has already ended, which the wait reports
 
 
 def _accepts(place: tuple[str, int]) -> bool:
@@ -112,7 +113,7 @@ def _healthy(backend: Containers, container: str, health: HealthCheck | None) ->
 
     def check(_: bool) -> bool:
         nonlocal next_look
-        # If asking runs the check, it must not be asked more often than the check's interval.
+        # If the request runs the check, respect the check's interval.
         if (now := time.monotonic()) < next_look:
             return False
         next_look = now + (interval if backend.info.health_on_request else 0)
@@ -127,7 +128,7 @@ def _healthy(backend: Containers, container: str, health: HealthCheck | None) ->
 
 
 def _wrote(backend: Containers, container: str, pattern: str, enough: Callable[[], bool]) -> Check:
-    """Read the whole log each time, since an engine answers a request to follow a log only when there is something in it."""
+    """Read the whole log each time, since engines answer a request to follow a log only once it has content."""
 
     def check(goes_on: bool) -> bool:
         try:
@@ -141,7 +142,7 @@ def _wrote(backend: Containers, container: str, pattern: str, enough: Callable[[
 def _lines(
     backend: Containers, container: str, goes_on: bool, enough: Callable[[], bool]
 ) -> Iterator[Sequence[str]]:
-    """Yield the lines of a guest's output, as they come; the last one may lack its end only where the guest has ended."""
+    """Yield the lines of a guest's output live; an incomplete last line only after the guest has ended."""
     begun = {False: "", True: ""}
     with contextlib.closing(backend.logs(container)) as logs:
         while pieces := logs.read():
@@ -163,12 +164,12 @@ def unreachable(
 
     Args:
         backend: the engine.
-        container: the guest's.
+        container: the guest's container.
         port: the port.
 
     Returns:
-        Something listens on the container's loopback alone, or nothing listens; ``None``: it can be reached, or the
-        kernel cannot be asked, as in an image without Python.
+        The reason: something listens only on the container's loopback, or nothing listens. ``None`` if it is reachable,
+        or if the kernel cannot be asked, as in an image without Python.
 
     Raises:
         EngineLostError: the engine went away.

@@ -1,4 +1,4 @@
-"""The thread that talks to the engine while a guest runs: signals, the end of a grace period, a silent engine."""
+"""The thread that talks to the engine while a guest runs: it forwards signals, ends the grace period, and detects a silent engine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _SILENT_SECONDS = 10.0  # without output, before the engine is asked whether it is alive
 _STALLED_SECONDS = 5.0  # without output, after the guest has ended
-_START_SECONDS = 5.0  # for the first process of a guest to be ready for signals; it takes 0.02
+_START_SECONDS = 5.0  # for a guest's first process to be ready for signals, which takes 0.02
 _START_PAUSE_SECONDS = 0.01  # between two checks
 
 
 class Controlled(Protocol):
-    """What `Control` needs of an engine; a `buildr.engines.protocol.Backend` is one."""
+    """The part of an engine that `Control` needs; a `buildr.engines.protocol.Backend` is one."""
 
     def ping(self) -> None:
         """See `buildr.engines.protocol.Backend.ping`."""
@@ -52,12 +52,12 @@ class Control:
     """The thread that talks to the engine while a guest runs; a context manager.
 
     Attributes:
-        heard: set by the thread that moves output, whenever there is some.
-        reading: whether the thread that moves output waits for some.
-        cancelled: whether the user asked for the end.
-        ended: whether Buildr itself asked for it.
-        forced: whether the user then asked once more, and the guest was killed before its grace was over.
-        failure: why the engine was given up; empty otherwise.
+        heard: set by the output thread whenever there is output.
+        reading: whether the output thread is waiting for output.
+        cancelled: whether the user requested the end.
+        ended: whether Buildr itself requested the end.
+        forced: whether the user insisted, and the guest was killed before the end of its grace period.
+        failure: why the engine was abandoned; empty otherwise.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Control:
         self._keys = keys
         self._deadline: float | None = None
         self._started = False
-        self._quiet = False  # the guest has ended, and its streams have not
+        self._quiet = False  # the guest has ended, but not its streams
         self._thread = threading.Thread(target=self._serve, name="buildr-control", daemon=True)
 
     def __enter__(self) -> Self:
@@ -93,7 +93,7 @@ class Control:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop forwarding once pending requests are done; at once if the user insists."""
+        """Stop forwarding after pending requests; immediately if the user insists."""
         self._signals.received.put(0)
         if not self._signals.forced:
             self._thread.join()
@@ -112,11 +112,11 @@ class Control:
             except BackendError as error:
                 self.failure = error.what
             if self.failure:
-                self._attachment.close()  # wakes the thread that waits for output
+                self._attachment.close()  # wakes the waiting output thread
                 return
 
     def _patience(self) -> float:
-        """Return how long to wait for a signal, in seconds."""
+        """Return the time to wait for a signal, in seconds."""
         patience = _STALLED_SECONDS if self._quiet else _SILENT_SECONDS
         if self._deadline is None:
             return patience
@@ -133,8 +133,8 @@ class Control:
             return
         self._backend.ping()
         if not self.reading:
-            return  # the reader has gone, or it has ended
-        # The engine answers, and so the guest is quiet: or it has ended, and the streams do not tell.
+            return  # the reader is gone, or the guest has ended
+        # The engine answers, so the guest is quiet, or has ended without an end of its streams.
         state = self._backend.state(self._container)
         ended = state is None or state.exit_code is not None
         if ended and self._quiet and self.reading:
@@ -163,8 +163,8 @@ class Control:
             self._forward(signal.SIGINT)
 
     def _forward(self, number: int) -> None:
-        # The kernel drops what is sent to a first process that does not expect it yet (pid_namespaces(7)). Ours starts
-        # the command when it does; and a command that has been heard has been started.
+        # The kernel drops signals for a first process without a handler (pid_namespaces(7)). Ours installs its handlers
+        # before it starts the command; output shows that the command has started.
         until = time.monotonic() + _START_SECONDS
         self._started = self._started or self.heard
         while not self._started and time.monotonic() < until:
@@ -175,11 +175,11 @@ class Control:
         self._backend.kill(self._container, number)
 
     def _has_started(self) -> bool:
-        """Whether the guest's command has started, or all has ended."""
+        """Whether the guest's command has started, or everything has ended."""
         count = self._backend.processes(self._container)
         if count:
             return count > 1
-        # An engine may not know yet of a container that is just starting.
+        # An engine may not know a container yet that is just starting.
         state = self._backend.state(self._container)
         return state is None or state.exit_code is not None
 

@@ -1,8 +1,8 @@
 """Containers that outlive their host processes: ``detach``, ``buildr run --detach``.
 
-A label says so from the start, since none can be added later; a container is detached once it has been started. Until then it
-belongs to its host process like any other, and the watchdog removes it when that dies. From then on it belongs to no process, while
-its guest runs and after that, until the user removes it (`buildr.run.cleanup.is_detached`).
+A label marks it from the start, since labels cannot be added later; a container is detached once it has started. Until
+then it belongs to its host process, and the watchdog removes it if that dies. From then on it belongs to no process,
+even after the end of its guest, until the user removes it (`buildr.run.cleanup.is_detached`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
 
     Args:
         spec: the container.
-        restart: whether its engine starts it again when it has ended.
+        restart: its restart policy.
     """
     own = {**spec.labels, labels.DETACH: labels.SET}
     if restart != "no":
@@ -44,10 +44,10 @@ def to_be_detached(spec: ContainerSpec, restart: str = "no") -> ContainerSpec:
 
 
 def refuse_followed(runtime: Runtime) -> None:
-    """Refuse options that only a detached container can have in a run that is followed.
+    """Refuse options for detached containers in a followed run.
 
     Raises:
-        OptionError: there is such an option, and the run is not detached.
+        OptionError: there is such an option and the run is not detached.
     """
     if runtime.detach:
         return
@@ -92,14 +92,14 @@ def start(
     on_start: Callable[[str], None],
     watchdog: Watchdog,
 ) -> None:
-    """Start a container and print its run's id; where anything of that fails, nothing is left.
+    """Start a container and print the id of its run; after a failure nothing is left.
 
     Args:
         backend: the engine.
-        spec: of `to_be_detached`.
+        spec: the container, from `to_be_detached`.
         signals: the handlers of this action. A signal that ends the action before the id is printed ends the run, too.
         files: a tar archive to unpack into its ``/app`` before it starts.
-        on_start: called with the container's id once it runs; what it raises ends the run.
+        on_start: called with the container's id after its start; an exception ends the run.
         watchdog: finishes what this process cannot.
 
     Raises:
@@ -136,7 +136,7 @@ def _print(line: str) -> None:
 
 
 def ways_on(spec: ContainerSpec) -> str:
-    """Return a message about a run that continues by itself."""
+    """Return the message about a detached run."""
     name = spec.labels.get(labels.NAME) or "the script"
     run = short_id(spec.labels[labels.RUN])
     return f"{name} runs detached: `buildr logs -f {run}` follows it, `buildr stop {run}` ends and removes it"

@@ -1,4 +1,4 @@
-"""One more command in the container of a run, with this process's standard streams: what `buildr exec` does."""
+"""Runs a command in the container of a run, with this process's standard streams, for `buildr exec`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from buildr.host.signals import Signals
     from buildr.run.runs import Run
 
-_PAUSE_SECONDS = (
-    0.01  # between two checks whether a command whose streams have ended has ended, too
-)
+_PAUSE_SECONDS = 0.01  # between two checks for the end of a command whose streams have ended
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -31,12 +29,12 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
     """Run a command in a run's container to its end.
 
     Args:
-        run: the run whose container it is.
+        run: the run.
         spec: the command. ``spec.tty`` must say whether the streams are a terminal.
         signals: the handlers of this action.
 
     Returns:
-        The command's exit status, 128 + n when signal n killed it.
+        The command's exit status, 128 + n if signal n killed it.
 
     Raises:
         BuildrError: the run has ended.
@@ -68,7 +66,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
                 f"the command's streams were lost: {control.failure or error.what}",
                 hint="It may still run: it ends with the run.",
             ) from None
-        except BaseException:  # its reader has gone, or the user has interrupted
+        except BaseException:  # the reader is gone, or the user has interrupted
             with contextlib.suppress(BackendError):
                 execution.kill(signal.SIGKILL)
             raise
@@ -76,7 +74,7 @@ def execute(run: Run, spec: CommandSpec, signals: Signals) -> int:
 
 
 def _status(backend: Containers, container: str, execution: Execution) -> int:
-    """Wait for the end of a command whose streams have ended; return its status."""
+    """Wait for a command whose streams have ended; return its status."""
     while True:
         try:
             status = execution.status()

@@ -1,4 +1,4 @@
-"""Containers that are never started: a build, or the inspection of an image, needs their files for a moment."""
+"""Helper containers that are never started, for builds and for the inspection of images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def helper(backend: Containers, image: str) -> Iterator[str]:
-    """Create a container that is never started, and remove it at the end; housekeeping removes one that a killed process has left.
+    """Create a container that is never started, and remove it at the end; housekeeping removes those of killed processes.
 
     Args:
         backend: the engine.
@@ -28,10 +28,10 @@ def helper(backend: Containers, image: str) -> Iterator[str]:
         The container's id.
 
     Raises:
-        BackendError: it can be neither created nor removed.
+        BackendError: it cannot be created or removed.
     """
     own = ownership.labels(0, labels.HELPER_ROLE)
-    # An image without a command takes one that is never run.
+    # An image without a command needs one, which is never run.
     spec = ownership.signed(ContainerSpec(image=image, command=("true",), labels=own))
     mark = Mark("run", backend.info.backend, own[labels.RUN])
     removed = False
@@ -43,4 +43,4 @@ def helper(backend: Containers, image: str) -> Iterator[str]:
             backend.remove(container, volumes=True)
             removed = True
     finally:
-        mark.remove() if removed else mark.close()  # it may exist nevertheless
+        mark.remove() if removed else mark.close()  # it may still exist

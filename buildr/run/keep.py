@@ -1,8 +1,8 @@
 """Containers of failed runs that are kept for inspection: ``keep``, ``buildr run --keep``.
 
-A label says from the start that a container would be kept, since none can be added later; it is kept once its guest has
-ended with a status other than 0. From then on only the user removes it: neither the watchdog nor the sweep of a later run
-touches it. One whose guest still runs when its host process dies is removed like any other.
+A label marks it from the start, since labels cannot be added later; a container is kept once its guest has ended with a
+status other than 0. From then on only the user removes it, not the watchdog or a later sweep. If the host process dies
+while the guest is running, the container is removed like any other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def to_be_kept(spec: ContainerSpec) -> ContainerSpec:
-    """Return a container that stays if its guest fails."""
+    """Return a container that is kept if its guest fails."""
     return replace(spec, labels={**spec.labels, labels.KEEP: labels.SET})
 
 
@@ -32,10 +32,10 @@ def is_kept(backend: Containers, found: ContainerState) -> bool:
 
     Args:
         backend: its engine.
-        found: the container as it was listed; not every list has the exit status.
+        found: the listed container; not every list has the exit status.
 
     Raises:
-        BackendError: the engine cannot tell.
+        BackendError: the engine cannot inspect it.
     """
     if not found.labels.get(labels.KEEP) or found.running:
         return False
@@ -44,7 +44,7 @@ def is_kept(backend: Containers, found: ContainerState) -> bool:
 
 
 def ways_in(backend: Engine, container: str, spec: ContainerSpec, status: int) -> str:
-    """Return a message about a container that has just been kept: how to inspect it, and how to remove it."""
+    """Return the message about a kept container: how to inspect and remove it."""
     name = spec.labels.get(labels.NAME) or "the script"
     engine, short = backend.info.command, short_id(container)
     run = short_id(spec.labels[labels.RUN])

@@ -1,4 +1,4 @@
-"""Creation and removal of Buildr's containers, so that the watchdog always knows which of them it may have to remove."""
+"""Creates and removes containers, so that the watchdog always knows what to remove."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None) -> str:
-    """Create a container, which the watchdog knows about from the moment when it may exist; return its id.
+    """Create a container and return its id; notify the watchdog before it may exist.
 
     Raises:
         BackendError: see `buildr.engines.containers.Containers.create`.
@@ -45,7 +45,7 @@ def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None)
         if isinstance(error, BackendError) and not lost:
             watchdog.refused()
         else:
-            watchdog.take_over()  # the engine may have created it, or still do
+            watchdog.take_over()  # the engine may have created it, or may still create it
         raise
     watchdog.created()
     return container
@@ -54,21 +54,21 @@ def _create(backend: Containers, spec: ContainerSpec, watchdog: Watchdog | None)
 def remove_or_leave(
     backend: Containers, container: str, signals: Signals, watchdog: Watchdog | None
 ) -> None:
-    """Remove the container; or, if the user does not wait any longer, leave that to the watchdog."""
+    """Remove the container, or leave that to the watchdog if the user does not want to wait."""
     if signals.forced and watchdog is not None and watchdog.take_over(at_once=True):
         return
     remove(backend, container, watchdog)
 
 
 def remove(backend: Containers, container: str, watchdog: Watchdog | None) -> None:
-    """Remove the container; if the engine has gone, the watchdog or the next run does it (see `buildr.run.cleanup`)."""
+    """Remove the container; if the engine is gone, the watchdog or the next run does (see `buildr.run.cleanup`)."""
     try:
         backend.remove(container, volumes=True)
     except BackendError as error:
         console.warn(f"the container {short_id(container)} is left behind: {error.what}")
         if watchdog is not None:
             watchdog.take_over()
-    except BaseException:  # a signal, where they are not collected
+    except BaseException:  # a signal, while they are not collected
         if watchdog is not None:
             watchdog.take_over()
         raise

@@ -1,8 +1,8 @@
-"""Looks for a regular expression in lines of output, so that neither can hold up the host.
+"""Searches lines of output for a regular expression, with a time limit.
 
-``re`` may take hours on one short line: it tries every way to cut a row of ``a`` up for ``(a+)+b``. An expression in which nothing
-repeats and nothing branches cannot do so, and is matched in this process. Any other is matched in a process of its own, which the
-kernel ends when it has had its time.
+``re`` may take hours for one short line, since it tries every way to split a row of ``a`` for ``(a+)+b``. An expression
+without repetitions and branches is safe, and is matched in this process. Others are matched in a separate process with
+a limit of processor time.
 
 Usage: python -IS line_search.py SECONDS PATTERN, with the lines as standard input.
 """
@@ -14,27 +14,27 @@ import re
 import resource
 import sys
 
-TYPE_CHECKING = False  # as type checkers know it: importing typing would cost the process more than most searches
+TYPE_CHECKING = False  # for type checkers: importing typing would cost more than most searches
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SECONDS = 5
-"""Of processor time for one search; with an ordinary expression that is enough for some hundred megabytes."""
+"""The limit of processor time for one search; an ordinary expression searches some hundred megabytes in it."""
 
 _MAY_BE_SLOW = frozenset("*+?{|(")
 _FOUND, _MISSING = 0, 3
 
 
 class SearchError(Exception):
-    """A search that did not come to its end; the text says why."""
+    """A search that was not completed; the message says why."""
 
 
 def any_matches(pattern: str, batches: Iterable[Sequence[str]]) -> bool:
-    """Whether ``re.search`` finds a pattern in one of some lines; those after it are not asked for.
+    """Whether ``re.search`` finds a pattern in one of the lines; later lines are not consumed.
 
     Args:
         pattern: a valid regular expression.
-        batches: the lines, as they come; none has a line break.
+        batches: the lines, in batches; without line breaks.
 
     Raises:
         SearchError: it takes too long, or no process can be started for it.
@@ -54,7 +54,7 @@ def _elsewhere(pattern: str, batches: Iterable[Sequence[str]]) -> bool:
         for lines in batches:
             if not lines:
                 continue
-            # A session of its own: nothing that is typed on the terminal is meant for it.
+            # A separate session, so that keys on the terminal do not reach it.
             process = process or subprocess.Popen(
                 [sys.executable, "-IS", os.path.abspath(__file__), str(SECONDS), pattern],
                 stdin=subprocess.PIPE,
@@ -63,7 +63,7 @@ def _elsewhere(pattern: str, batches: Iterable[Sequence[str]]) -> bool:
                 start_new_session=True,
             )
             if process.stdin is None or not _sent(process.stdin.fileno(), lines):
-                break  # it has its answer, or has been ended
+                break  # it has found a match, or was killed
         if process is None:
             return False
         with contextlib.suppress(BrokenPipeError):
@@ -83,7 +83,7 @@ def _elsewhere(pattern: str, batches: Iterable[Sequence[str]]) -> bool:
 
 
 def _sent(pipe: int, lines: Sequence[str]) -> bool:
-    """Send lines to the process; return whether it takes more."""
+    """Send lines to the process; return whether it accepts more."""
     left = memoryview("".join(f"{line}\n" for line in lines).encode())
     try:
         while left:
@@ -94,9 +94,9 @@ def _sent(pipe: int, lines: Sequence[str]) -> bool:
 
 
 def main(seconds: int, pattern: str) -> int:
-    """Look for a pattern in the lines of standard input; return the status."""
+    """Search the lines of standard input for a pattern; return the status."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    # The kernel's own limit: `re` lets no handler of a signal run until it is done, and no other thread.
+    # A limit of the kernel, since `re` runs no signal handlers or other threads until it is done.
     soft = seconds if most == resource.RLIM_INFINITY else min(seconds, most)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, most))
     matches = re.compile(pattern).search

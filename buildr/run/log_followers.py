@@ -1,8 +1,8 @@
-"""Processes that follow a run's output, so that its container is removed only when they have read it to the end.
+"""Followers of a run's output: the container is removed only after they have read everything.
 
-Followed logs lag behind: Podman looks for more four times a second, and what it has not read when the container is removed
-is gone. A follower holds a shared lock on a file that is named for the run; the process that removes the container waits,
-briefly, until none is held. flock(2): the kernel lets go of it when a process ends, however it ends.
+Followed logs lag behind: Podman checks for new output four times a second, and the rest is lost when the container is
+removed. A follower holds a shared lock on a file named after the run; the process that removes the container briefly
+waits for these locks. The kernel releases a lock, flock(2), when its process ends.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _KIND = "followed"
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-_FINISH_SECONDS = 3.0  # a follower whose own reader is slow must not keep a container for ever
+_FINISH_SECONDS = 3.0  # a slow follower must not keep a container forever
 _PAUSE_SECONDS = 0.02
 
 
 @contextlib.contextmanager
 def following(run: str) -> Iterator[None]:
-    """Declare that this process follows the output of a run; if that is impossible (a read-only home), follow without.
+    """Register this process as a follower of a run, if possible (not in a read-only home).
 
     Args:
         run: the value of the label `buildr.labels.RUN`.
@@ -47,10 +47,10 @@ def following(run: str) -> Iterator[None]:
 
 
 def let_finish(run: str) -> None:
-    """Wait until the followers of a run's output have read it to its end; return at once if there are none.
+    """Wait until the followers of a run have read its output, if there are any.
 
     Args:
-        run: one whose guest has ended.
+        run: a run whose guest has ended.
     """
     if not (path := _path(run)):
         return
@@ -80,5 +80,5 @@ def _path(run: str, *, make: bool = False) -> str:
     """Return the path of a run's lock; empty if there is no private folder for it."""
     folder = cache.lock_directory(make=make)
     folder = folder and first_of((f"{folder}/{_KIND}",), make=make)
-    # Any program can set labels: one that is not an id must not lead elsewhere.
+    # Any program can set labels: a value that is not an id must not become a path.
     return f"{folder}/{cache.key(run)}" if folder else ""

@@ -1,11 +1,11 @@
 """The run loop: create, attach, start, stream, wait, remove.
 
-Three threads share the work. The caller's thread moves output, so that a line costs one read and one write. A
-second moves standard input. A third, the only one that talks to the engine meanwhile, forwards signals, ends a
-cancelled guest when its grace is over, and asks a silent engine whether it is alive.
+Three threads share the work. The caller's thread copies output, so that a line costs one read and one write. A second
+thread copies standard input. A third one, the only one that talks to the engine meanwhile, forwards signals, kills a
+cancelled guest after its grace period, and checks that a silent engine is alive.
 
-When the streams break, the status and the rest of the output come from the engine, where it still has both; a run whose
-output is not complete never ends with 0. Nothing here waits for an engine that is gone for longer than half a minute.
+If the streams break, the status and the rest of the output come from the engine, if it still has both. A run with
+incomplete output never ends with 0. Nothing here waits longer than half a minute for a lost engine.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ if TYPE_CHECKING:
     from buildr.host.signals import Signals
     from buildr.run.watchdog import Watchdog
 
-_BACK_SECONDS = 8.0  # for an engine that was lost to come back, as a restarted one does
+_BACK_SECONDS = 8.0  # for a lost engine to come back, for example after a restart
 _BACK_PAUSE_SECONDS = 0.2
-_ENDING_SECONDS = 1.0  # for a guest whose streams broke to turn out to be ending
+_ENDING_SECONDS = 1.0  # for a guest with broken streams to end
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """How a container is run, and the callbacks of the run."""
+    """The settings and callbacks of a run."""
 
     files: bytes = b""
     """A tar archive to unpack into its ``/app`` before it starts."""
     input: bytes | None = None
-    """Its whole standard input; ``None``: this process's, if ``spec.stdin`` says that it takes any."""
+    """Its whole standard input; ``None``: that of this process, if ``spec.stdin`` is set."""
     interrupt_to_guest: bool = False
-    """Whether Ctrl+C on a terminal is a key like any other."""
+    """Whether Ctrl+C on a terminal is passed to the guest as a key."""
     on_start: Callable[[str], None] | None = None
-    """Called with the container's id once it runs."""
+    """Called with the container's id after its start."""
     on_end: Callable[[str, int], None] | None = None
     """Called with the container's id and its exit status before it is removed."""
     on_kept: Callable[[str, int], None] | None = None
-    """If given, a container that fails is kept, and this is called with its id and its exit status."""
+    """If given, a failed container is kept, and this is called with its id and its exit status."""
 
 
 def run(
@@ -66,14 +66,14 @@ def run(
     *,
     watchdog: Watchdog | None = None,
 ) -> int:
-    """Run a container to its end, with this process's standard streams; leave nothing behind, unless asked to.
+    """Run a container to its end, with this process's standard streams; leave nothing behind by default.
 
     Args:
         backend: the engine.
         spec: the container. ``spec.tty`` must say whether the streams are a terminal.
         signals: the handlers of this action.
-        request: how it is run, and what is called meanwhile.
-        watchdog: finishes what this process cannot, or may not take the time for.
+        request: settings and callbacks.
+        watchdog: finishes what this process cannot, or has no time for.
 
     Returns:
         The guest's exit status, 128 + n when signal n killed it; `Signals.cancelled_status` when it was cancelled; 0
@@ -142,12 +142,12 @@ def _run(
 def _follow(
     backend: Containers, container: str, attachment: Attachment, control: Control, *, tty: bool
 ) -> int:
-    """Move output until the guest has ended; return its status.
+    """Copy output until the guest has ended; return its status.
 
     Raises:
         EngineLostError: the status is unknown, or it is 0 and output is missing.
-        BrokenPipeError: the reader of the output has gone.
-        BuildrError: it cannot be written.
+        BrokenPipeError: the reader of the output is gone.
+        BuildrError: the output cannot be written.
     """
     moved = Moved()
     failure = ""
@@ -155,25 +155,25 @@ def _follow(
         move_output(attachment, control, moved)
     except EngineLostError as error:
         failure = error.what
-    if failure := control.failure or failure:  # also where the streams were closed on our side
+    if failure := control.failure or failure:  # also if we closed the streams
         return _after_loss(backend, container, failure, moved)
     try:
         status = backend.wait(container)
     except (EngineLostError, EngineUnavailableError) as error:
         status = _after_loss(backend, container, error.what, None)
-    if not tty:  # which has no frames, and whose log is what it showed
+    if not tty:  # a terminal has no frames, and its log is what it showed
         complete_if_cut(backend, container, moved)
     return status
 
 
 def _after_loss(backend: Containers, container: str, why: str, moved: Moved | None) -> int:
-    """Return the status of a guest whose streams broke, where the engine still knows it; complete its output.
+    """Return the status of a guest with broken streams, if the engine still has it; complete its output.
 
     Args:
         backend: the engine.
-        container: the guest's.
+        container: the guest's container.
         why: what broke.
-        moved: what has been written; ``None``: all there is, as far as the streams tell.
+        moved: the written output; ``None``: the streams say that it is complete.
 
     Raises:
         EngineLostError: the status is unknown, or it is 0 and output is missing.
@@ -194,7 +194,7 @@ def _after_loss(backend: Containers, container: str, why: str, moved: Moved | No
 
 
 def _state_after_loss(backend: Containers, container: str, why: str) -> ContainerState | None:
-    """Ask for a container's state until the engine is back and a container that is ending has ended.
+    """Request a container's state until the engine is back and an ending container has ended.
 
     Raises:
         EngineLostError: the engine does not come back.

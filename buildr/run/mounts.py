@@ -1,4 +1,4 @@
-"""Whether a guest will see the files that were meant to be mounted: an engine elsewhere may have others at the same path."""
+"""Checks that a guest sees the intended files in mounts, since a remote engine may have others at the same path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_mounts(backend: Containers, container: str, spec: ContainerSpec) -> No
         BackendError: the engine cannot be asked.
     """
     for mount in spec.mounts:
-        # A file that was just made does not exist elsewhere, and the engine reports that itself.
+        # A file that was just created does not exist on another machine, and the engine reports that itself.
         is_checked = mount.kind == "bind" and PREFIX not in mount.source
         if is_checked and not backend.shows(container, mount):
             raise ContainerError(

@@ -1,8 +1,8 @@
-"""The guest's output, on its way to this process's own descriptors; and whether it is complete.
+"""Copies the guest's output to this process's descriptors, and checks that it is complete.
 
-An end of the streams proves little: it comes when the guest has ended, but also when the connection breaks between two
-frames, as with an engine that stops. So the output is compared with the engine's log, and what is missing is taken from
-there. Of a long output only the end is compared, which costs a millisecond or less.
+The end of the streams proves little: the guest may have ended, or the connection may have broken between two frames,
+for example because the engine stopped. So the output is compared with the engine's log, and missing output is read from
+there. For long output only the end is compared, which takes at most a millisecond.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 _STREAM = itemgetter(0)
 _FD = {STDOUT: 1}  # everything else is standard error
-_REPLACED = b"\xef\xbf\xbd"  # U+FFFD, which Docker's logs have in place of what is not UTF-8
-_WHOLE_BYTES = 1 << 16  # up to here all of a stream is compared with the log
-_TAIL_BYTES = 1 << 12  # and of more, this much at its end
+_REPLACED = b"\xef\xbf\xbd"  # U+FFFD, which replaces invalid UTF-8 in Docker's logs
+_WHOLE_BYTES = 1 << 16  # up to this size a stream is compared completely
+_TAIL_BYTES = 1 << 12  # of longer streams, this much of the end
 _TAIL_LINES = 10
 
 
 class Moved:
-    """The output that has been written.
+    """The written output.
 
     Attributes:
-        counts: bytes, by descriptor.
+        counts: the number of bytes, by descriptor.
     """
 
     def __init__(self) -> None:
@@ -54,20 +54,18 @@ class Moved:
             self._ends[fd] = (self._ends[fd] + data)[-_TAIL_BYTES:]
 
     def all_of(self, fd: int) -> bytes | None:
-        """Return everything that was written to a descriptor; ``None`` if that was too much to keep."""
+        """Return everything that was written to a descriptor; ``None`` if it was too much to keep."""
         return self._ends[fd] if self.counts[fd] <= _WHOLE_BYTES else None
 
     def end_of(self, fd: int) -> bytes:
-        """Return what was written last."""
+        """Return the end of the written output."""
         return self._ends[fd][-_TAIL_BYTES:]
 
 
 def flush_own() -> None:
-    """Write what this process has printed so far: it comes before what a guest prints from now on."""
+    """Flush this process's own output, so that it precedes the guest's."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(
-            OSError, ValueError, AttributeError
-        ):  # closed, or replaced by something else
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed or replaced
             stream.flush()
 
 
@@ -78,7 +76,7 @@ def move_output(attachment: Attachment, control: Control, moved: Moved) -> None:
     while pieces := attachment.read():
         control.reading = False
         control.heard = True
-        # Many short lines come as many pieces, and what is done for each of them would slow down the guest.
+        # Many short lines come as many pieces: the work per piece would slow down the guest.
         for stream_number, group in groupby(pieces, key=_STREAM):
             fd = _FD.get(stream_number, 2)
             data = _joined([piece for _, piece in group])
@@ -93,18 +91,16 @@ def _joined(pieces: list[memoryview]) -> memoryview:
 
 
 def write(fd: int, data: memoryview) -> None:
-    """Write all of it, however slow the reader is.
+    """Write everything, even to a slow reader.
 
     Raises:
-        BrokenPipeError: the reader has gone.
-        BuildrError: it cannot be written.
+        BrokenPipeError: the reader is gone.
+        BuildrError: the output cannot be written.
     """
     while data:
         try:
             written = os.write(fd, data)
-        except (
-            BlockingIOError
-        ):  # something made the descriptor non-blocking: wait until it takes more
+        except BlockingIOError:  # the descriptor is non-blocking: wait until it accepts more
             import select
 
             select.select((), (fd,), ())
@@ -121,12 +117,12 @@ def write(fd: int, data: memoryview) -> None:
 
 
 def complete(backend: Containers, container: str, moved: Moved) -> bool:
-    """Write what a guest that has ended wrote beyond what has been moved; return whether that is all of it."""
+    """Write the missing output of an ended guest; return whether it is complete now."""
     left = dict(moved.counts)
     try:
         for fd, data in _logs(backend, container):
             if _REPLACED in bytes(data):
-                return False  # positions in it mean nothing
+                return False  # positions in it are meaningless
             skipped = min(left[fd], len(data))
             left[fd] -= skipped
             write(fd, data[skipped:])
@@ -136,7 +132,7 @@ def complete(backend: Containers, container: str, moved: Moved) -> bool:
 
 
 def complete_if_cut(backend: Containers, container: str, moved: Moved) -> None:
-    """Write what a guest that has ended wrote beyond what has been moved, where its log begins as that does.
+    """Write the missing output of an ended guest, if its log begins with the written output.
 
     A log that cannot be read, or that begins differently, is ignored.
     """
@@ -165,7 +161,10 @@ def _write_what_follows(backend: Containers, container: str, moved: Moved) -> No
             and moved.counts[fd]
             and moved.end_of(fd)[-1:] != b"\n"
         ):
-            break_of, follows = fd, True  # Podman's log ends the last line where the guest did not
+            break_of, follows = (
+                fd,
+                True,
+            )  # Podman's log adds a line end that the guest did not write
             continue
         if break_of is not None:
             write(break_of, memoryview(b"\n"))
@@ -175,7 +174,7 @@ def _write_what_follows(backend: Containers, container: str, moved: Moved) -> No
 
 
 def _ends_otherwise(backend: Containers, container: str, moved: Moved) -> bool:
-    """Whether the last lines of the log differ from those that were written last."""
+    """Whether the last lines of the log differ from the last written ones."""
     lines = min(
         _TAIL_LINES, *(moved.end_of(fd).count(b"\n") for fd in moved.counts if moved.counts[fd])
     )
@@ -190,9 +189,9 @@ def _ends_otherwise(backend: Containers, container: str, moved: Moved) -> bool:
 
 
 def _agree(written: bytes, logged: bytes) -> bool:
-    """Whether one of two texts ends with the other, apart from the ends of lines.
+    """Whether one of two texts ends with the other, ignoring line ends.
 
-    Podman puts those of lines that were written in several pieces elsewhere when it is asked for the last lines.
+    For the last lines of a log, Podman moves the line ends of lines that were written in pieces.
     """
     written, logged = written.replace(b"\n", b""), logged.replace(b"\n", b"")
     return written.endswith(logged) or logged.endswith(written)

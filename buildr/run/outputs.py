@@ -1,7 +1,7 @@
-"""Files that the guest has written and that are copied to the project when the run has ended: the option ``outputs``.
+"""Copies files written by the guest to the project at the end of a run: the option ``outputs``.
 
-The engine tells which paths below ``/app`` have changed, and sends those that a pattern matches. What comes is written by a
-guest: only regular files are taken, no link is followed, and nothing is written outside the project.
+The engine lists changed paths below ``/app``, and sends those that match a pattern. The guest controls this data: only
+regular files are accepted, no link is followed, and nothing is written outside the project.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 MOST_FILES = 10_000
 MOST_BYTES = 4 << 30
-"""Of all files of one run together."""
+"""The limit for all files of one run together."""
 
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr"})
-"""Folders whose files make programs run, such as hooks and settings: no pattern reaches them."""
+"""Folders with files that can make programs run, such as hooks and settings: no pattern applies to them."""
 
-_SINGLY = 8  # paths that are asked for one by one; of more of them the folder that has them all
+_SINGLY = 8  # the number of paths to request one by one; for more, their common folder is requested
 _NOT_THERE = 404
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,23 +44,23 @@ _CHUNK = 1 << 20
 
 
 class Collected(Struct):
-    """The result of copying the files."""
+    """The result of a copy."""
 
     written: list[str]
     """Paths below the project."""
     refused: list[str]
-    """Why the others were not written, a line each."""
+    """Reasons for the files that were not written, a line each."""
 
 
 class Outputs:
-    """The files of one run.
+    """The output files of a run.
 
     Args:
-        patterns: as valid options have them.
+        patterns: the patterns of the options.
         project: the absolute path of the context; files are written below it.
 
     Raises:
-        OptionError: a pattern is not valid.
+        OptionError: a pattern is invalid.
     """
 
     def __init__(self, patterns: Sequence[str], project: str) -> None:
@@ -78,11 +78,11 @@ class Outputs:
         self._left = MOST_BYTES
 
     def collect(self, backend: Containers, container: str) -> Collected:
-        """Copy what has been written in a container that has ended.
+        """Copy the outputs of an ended container.
 
         Raises:
-            BackendError: the engine does not give it.
-            ContainerError: a file cannot be written here, or what comes is not an archive.
+            BackendError: the engine does not send them.
+            ContainerError: a file cannot be written here, or the data is not an archive.
         """
         wanted = {path for path in self._changed(backend, container) if self._matches(path)}
         found = Collected(written=[], refused=[])
@@ -91,7 +91,7 @@ class Outputs:
                 with closing(backend.get_archive(container, posixpath.join(APP, top))) as chunks:
                     self._unpack(TarReader(chunks), top, wanted, found)
             except EngineError as error:
-                if error.status != _NOT_THERE:  # it was in a folder that has gone since
+                if error.status != _NOT_THERE:  # its folder has been removed since
                     raise
             except (OSError, ValueError) as error:
                 raise ContainerError(
@@ -119,9 +119,7 @@ class Outputs:
 
     def _unpack(self, archive: TarReader, top: str, wanted: set[str], found: Collected) -> None:
         for member in archive:
-            rest = member.path.rstrip("/").partition("/")[
-                2
-            ]  # behind the name of what was asked for
+            rest = member.path.rstrip("/").partition("/")[2]  # after the name of the requested path
             path = posixpath.join(top, rest) if rest else top
             if path not in wanted or member.kind == b"5":
                 continue
@@ -138,14 +136,14 @@ class Outputs:
                 found.written.append(path)
 
     def _write(self, path: str, member: Found, content: Iterable[bytes]) -> str | None:
-        """Write a file; return the reason if it was not written, empty if it was, and ``None`` if the project has it already."""
+        """Write a file; return the reason if it was not written, empty if it was, ``None`` if the project already has it."""
         folder, name = posixpath.split(path)
         directory = self._open(folder)
         if directory is None:
             return "a folder above it is a link, or a file, in the project"
         temporary = f".buildr-output-{secrets.token_hex(8)}"
         try:
-            # The umask counts, as for what the user's own programs write; set-uid and the like do not travel.
+            # The umask applies, as for files of the user's programs; set-uid and the like are dropped.
             mode = 0o777 if member.mode & stat.S_IXUSR else 0o666
             file = os.open(temporary, _NEW, mode, dir_fd=directory)
             try:
@@ -164,7 +162,7 @@ class Outputs:
         return reason
 
     def _open(self, folder: str) -> int | None:
-        """Open a folder below the project, made if need be; ``None`` where it cannot be reached without a link."""
+        """Open a folder below the project, created if necessary; ``None`` if its path contains a link."""
         current = os.open(self._project, _FOLDER)
         for part in filter(None, folder.split("/")):
             above = current
@@ -193,9 +191,9 @@ class Outputs:
 
 
 def _tops(paths: set[str]) -> list[str]:
-    """Return the paths to ask the engine for, to get all of these and little else.
+    """Return the paths to request from the engine, to get all of these and little else.
 
-    Folders where possible: of a single path that is a link Podman sends what it leads to.
+    Prefer folders: for a single path that is a link, Podman sends its target.
     """
     asked = {posixpath.dirname(path) or path for path in paths}
     tops = [path for path in sorted(asked) if not any(above in asked for above in _above(path))]

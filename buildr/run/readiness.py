@@ -1,4 +1,4 @@
-"""Waiting until a detached container is ready: ``wait_for``."""
+"""Waits until a detached container is ready: ``wait_for``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
-_TAIL = 10  # lines of the guest that an error shows
+_TAIL = 10  # the number of output lines that an error shows
 
 
 def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
-    """Refuse to wait for ports of an engine on another machine: they are published there.
+    """Refuse to wait for ports of a remote engine, which are published there.
 
     Raises:
-        OptionError: one is to be waited for.
+        OptionError: the options wait for a port.
     """
     elsewhere = backend.info.remote and not backend.info.forwards_ports
     if elsewhere and any(condition.port for condition in runtime.wait_for):
@@ -42,16 +42,16 @@ def refuse_unreachable(backend: Engine, runtime: Runtime) -> None:
 def wait_until_ready(
     backend: Containers, container: str, runtime: Runtime, signals: Signals
 ) -> None:
-    """Wait until all conditions are met, one after the other; or until a signal asks for the end.
+    """Wait until all conditions are met, one after another, or until a signal requests the end.
 
     Args:
         backend: the engine.
-        container: the id of one that has just been started.
-        runtime: with the conditions.
-        signals: collected; what has come is left for the caller.
+        container: the id of a container that has just been started.
+        runtime: the options with the conditions.
+        signals: collected signals, which are left for the caller.
 
     Raises:
-        ContainerError: the guest has ended, is unhealthy, or the time is over.
+        ContainerError: the guest has ended or is unhealthy, or the time is over.
         EngineLostError: the engine went away.
     """
     deadline = time.monotonic() + runtime.wait_seconds
@@ -92,7 +92,7 @@ def _wait(
         if time.monotonic() >= deadline:
             what = f"the container was not ready within {runtime.wait_seconds:g} s: {_missing(condition)}"
             raise _failed(backend, container, what, condition)
-        # A look that takes long, as at a long log, must not keep a processor busy.
+        # A slow check, such as of a long log, must not keep a processor busy.
         took = time.monotonic() - began
         time.sleep(min(max(pause, took), max(0.0, deadline - time.monotonic())))
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
@@ -111,7 +111,7 @@ def _missing(condition: Condition) -> str:
 
 
 def _failed(backend: Containers, container: str, what: str, condition: Condition) -> ContainerError:
-    """Return the error of a container that did not get ready: the reason, its last output, and what to do."""
+    """Return the error for a container that did not become ready: the reason, its last output, and advice."""
     lines: deque[str] = deque(maxlen=_TAIL)
     with (
         contextlib.suppress(BackendError),

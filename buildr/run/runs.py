@@ -1,4 +1,4 @@
-"""The runs of this user on the engines here, for the commands that list, follow and end them."""
+"""The runs of this user, for the commands that list, follow and end them."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _FALLBACK_GRACE_SECONDS = 10.0
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """One container of Buildr's."""
+    """One container of Buildr."""
 
     id: str
     """The id of the run."""
     backend: Backend
     container: ContainerState
     name: str
-    """What runs: the script's or module's name."""
+    """The name of the script or module."""
     project: str
     """The project's key."""
     host: Host
     kept: bool
-    """Whether it is kept for inspection although it has ended: see `buildr.run.keep`."""
+    """Whether it is kept for inspection after its end: see `buildr.run.keep`."""
     detached: bool
     """Whether it needs no host process: see `buildr.run.detach`."""
     pid: int | None
     """The state of the host process, if the run has one."""
     created: int
-    """Seconds since the epoch; 0: not known."""
+    """Seconds since the epoch; 0: unknown."""
     grace_seconds: float
 
     @property
@@ -56,7 +56,7 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def owner(self) -> str:
-        """Whom it belongs to, for users: a host process that is alive, gone or unknown, or nobody, as it is detached or kept."""
+        """Its owner, for users: a host process that is alive, gone or unknown, or none if it is detached or kept."""
         if self.detached or self.kept:
             return "detached" if self.detached else "kept"
         return self.host
@@ -73,12 +73,12 @@ class Run(Struct, frozen=True, kw_only=True):
 
     @property
     def short_id(self) -> str:
-        """The id as it is shown to users."""
+        """The short id for users."""
         return short_id(self.id)
 
 
 def find(backends: Iterable[Backend]) -> list[Run]:
-    """Return this user's runs on all of the engines, the newest first, and those that appear to be of another machine.
+    """Return this user's runs on all engines, newest first, and those that seem to belong to another machine.
 
     Raises:
         BackendError: an engine cannot list its containers.
@@ -94,11 +94,11 @@ def find(backends: Iterable[Backend]) -> list[Run]:
 
 
 def choose(runs: Sequence[Run], words: Iterable[str]) -> list[Run]:
-    """Return the runs that are named.
+    """Return the named runs.
 
     Args:
-        runs: all there are; those of another machine cannot be chosen.
-        words: of each the beginning of a run's or container's id, or the whole name of what runs.
+        runs: all runs; those of another machine cannot be chosen.
+        words: prefixes of ids of runs or containers, or names of scripts.
 
     Raises:
         BuildrError: a word names no run, several, or one of another machine.

@@ -1,4 +1,4 @@
-"""Standard input on its way to the guest."""
+"""Copies standard input to the guest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BACKGROUND_MS = 200  # between two checks whether a background process may read
 
 
 def is_null() -> bool:
-    """Whether standard input is ``/dev/null``: then the guest gets its own, and nothing need be passed on."""
+    """Whether standard input is ``/dev/null``: then the guest gets its own, and nothing is copied."""
     try:
         status = os.fstat(0)
         return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.stat(os.devnull).st_rdev
@@ -30,9 +30,9 @@ def is_null() -> bool:
 
 
 class Feed:
-    """A thread that gives the guest a standard input that is known in advance; a context manager.
+    """A thread that writes a given text to the guest's standard input; a context manager.
 
-    A thread, since a guest may write more than the streams hold before it reads.
+    It is a thread, since a guest may fill the output streams before it reads.
     """
 
     def __init__(self, attachment: Attachment, data: bytes) -> None:
@@ -52,7 +52,7 @@ class Feed:
 
     def _serve(self) -> None:
         block_signals()
-        with contextlib.suppress(EngineLostError):  # the guest reads no more
+        with contextlib.suppress(EngineLostError):  # the guest does not read any more
             self._attachment.write(self._data)
             self._attachment.close_write()
 
@@ -60,8 +60,7 @@ class Feed:
 class StdinPump:
     """A thread that copies standard input to the guest until its end; a context manager.
 
-    It reads only when there is something, so that once the guest has ended it takes nothing from the process that
-    reads the same input next.
+    It reads only available input, so that after the guest's end the rest is left for the next reader.
     """
 
     def __init__(self, attachment: Attachment) -> None:
@@ -77,7 +76,7 @@ class StdinPump:
     def __exit__(self, *_: object) -> None:
         """Stop copying."""
         os.write(self._wake_write, b"x")
-        # A guest that ended without reading may leave the thread in a write, which ends with the connection.
+        # If the guest ended without reading, the thread may be in a write, which ends with the connection.
         self._attachment.close()
         self._thread.join()
         os.close(self._wake_read)
@@ -89,7 +88,7 @@ class StdinPump:
             self._copy()
             self._attachment.close_write()
         except EngineLostError:
-            pass  # the guest reads no more; its end is noticed where its output is read
+            pass  # the guest does not read any more; its end is noticed where its output is read
 
     def _copy(self) -> None:
         poll = select.poll()
@@ -104,8 +103,8 @@ class StdinPump:
                 data = os.read(0, _BUFFER)
             except OSError as error:
                 if error.errno == errno.EIO and os.isatty(0):
-                    # In the background a terminal may not be read; a guest that does not want to read
-                    # must not be stopped for that.
+                    # A background process must not read a terminal, and a guest that does not read must not be stopped
+                    # for that.
                     poll.unregister(0)
                     if poll.poll(_BACKGROUND_MS):
                         return

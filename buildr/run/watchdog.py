@@ -1,7 +1,7 @@
-"""The watchdog: a small process that outlives the host process and ends its container when that dies.
+"""The watchdog: a small process that outlives the host process and ends its container if it dies.
 
-It is a guard (`buildr.host.guard`) that finds the run's containers by their label. The host process may also hand its own
-clean-up over, where the engine has gone for now or the user does not want to wait.
+It is a guard (`buildr.host.guard`) that finds the run's containers by their label. The host process can also hand its
+clean-up over, if the engine is lost or the user does not want to wait.
 
 Usage: python -m buildr.run.watchdog BACKEND ENDPOINT RUN GRACE_SECONDS --end SECONDS COUNT
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from buildr.engines.protocol import Backend
     from buildr.host.marks import Mark
 
-# How long the process that cleans up tries: an engine that was lost may come back, and a slow one gets more than one try.
+# How long the clean-up tries: a lost engine may come back, and a slow one gets several attempts.
 _LOST_SECONDS = 150.0
-_MARK_FD = 3  # of the mark of the run, in the process
+_MARK_FD = 3  # the descriptor of the run's mark in the process
 _PAUSE_SECONDS = 0.25
-_SOON_SECONDS = 10.0  # in which most leftovers appear; after that it checks less often
+_SOON_SECONDS = 10.0  # most leftovers appear in this time; after that it checks less often
 _LATER_PAUSE_SECONDS = 1.0
 
 
@@ -36,7 +36,7 @@ class Watchdog(Guard):
         backend: the backend's name.
         endpoint: the engine's URL.
         run: the value of the label `buildr.labels.RUN`.
-        grace_seconds: between SIGTERM and SIGKILL.
+        grace_seconds: the time between SIGTERM and SIGKILL.
     """
 
     def __init__(self, backend: str, endpoint: str, run: str, grace_seconds: float) -> None:
@@ -45,7 +45,7 @@ class Watchdog(Guard):
         self._mark: Mark | None = None
 
     def __enter__(self) -> Self:
-        """Start it, and mark the run as one that goes on."""
+        """Start it, and mark the run as running."""
         from buildr.host.marks import Mark
 
         self._mark = Mark("run", *self._of)
@@ -59,12 +59,12 @@ class Watchdog(Guard):
             self._mark.close() if finishes else self._mark.remove()
 
     def handed_on(self) -> list[tuple[int, int, int]]:
-        """Hand on the mark: while it finishes the work, the run goes on for all that look at the mark."""
+        """Pass on the mark, so that the run counts as running until the watchdog has finished."""
         file = None if self._mark is None else self._mark.file
         return [] if file is None or file < _MARK_FD else [(os.POSIX_SPAWN_DUP2, file, _MARK_FD)]
 
     def asked(self) -> None:
-        """Note that the engine is being asked for a container, which may exist from now on."""
+        """Note that a container has been requested and may exist from now on."""
         self.say(ASKED)
 
     def created(self) -> None:
@@ -72,7 +72,7 @@ class Watchdog(Guard):
         self.say(CREATED)
 
     def refused(self) -> None:
-        """Note that nothing comes of what the engine was asked for."""
+        """Note that the requested container was not created."""
         self.say(REFUSED)
 
     def removed(self) -> None:
@@ -81,15 +81,15 @@ class Watchdog(Guard):
 
 
 def end(arguments: list[str], seconds: float, count: int) -> None:
-    """End the containers of a run, and remove the temporary files of host processes that have gone.
+    """End the containers of a run, and remove temporary files of ended host processes.
 
     Args:
-        arguments: the backend's name, the engine's URL, the run's id and its grace in seconds.
-        seconds: how long to look for containers that may yet come.
-        count: how many there may be in all.
+        arguments: the backend's name, the engine's URL, the run's id and its grace period in seconds.
+        seconds: how long to look for late containers.
+        count: the maximum number of containers.
 
     Raises:
-        BackendError: the engine is not there and does not come back; the next run's sweep remains.
+        BackendError: the engine is gone and does not come back; the next run cleans up.
     """
     from buildr.engines.records import Target
     from buildr.engines.registry import Choice, load
@@ -97,7 +97,7 @@ def end(arguments: list[str], seconds: float, count: int) -> None:
 
     backend, endpoint, run, grace_seconds = arguments
     connect = load(Choice(name=backend, origin="the watchdog"))
-    temporary.sweep()  # the rest may take long; and again afterwards, if the host process only hands over
+    temporary.sweep()  # before the rest, which may take long; and again afterwards, if the host process only hands over
     try:
         _end(lambda: connect(Target(endpoint=endpoint)), run, float(grace_seconds), seconds, count)
         marks.remove_named(run)
