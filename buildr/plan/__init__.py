@@ -1,4 +1,5 @@
-"""All that is decided from files and options alone, without an engine: entry, root, dependencies, Containerfile, fingerprint.
+"""Everything that is decided from files and options, without an engine: entry, root, Containerfile, fingerprint.
 
-It may import `buildr.archive`, `buildr.context`, `buildr.dependencies` and `buildr.options`; of `buildr.engines` the records alone.
+It may import `buildr.archive`, `buildr.context`, `buildr.dependencies` and `buildr.options`; of `buildr.engines` only
+the records.
 """

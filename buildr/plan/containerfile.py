@@ -1,6 +1,6 @@
-"""The Containerfile: from the template ``Containerfile.j2`` and validated values, one text for all engines.
+"""Renders the Containerfile from the template ``Containerfile.j2`` and validated values, the same for all engines.
 
-What users give reaches the text only through the two filters ``json`` and ``copy``: see `buildr.plan.containerfile_text`.
+Values of users reach the text only through the filters ``json`` and ``copy``: see `buildr.plan.containerfile_text`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from buildr.plan.containerfile_text import (
 )
 
 PIP = "python -m pip install --no-cache-dir --disable-pip-version-check"
-"""How a step begins that installs packages, after variables."""
+"""The beginning of a step that installs packages, after variables."""
 PIP_VARIABLES = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_BREAK_SYSTEM_PACKAGES": "1"}
 """Let pip install as root into the base's Python: https://peps.python.org/pep-0668/."""
 
 
 class CopiedFile(Struct, frozen=True, kw_only=True):
-    """An additional file: from a fixed name in the build to a path in the image."""
+    """An additional file, with a fixed name in the build and its path in the image."""
 
     source: str
     """A directory of the build, ``files/0/``, or ``files/0/*`` for the one file in it."""
@@ -47,15 +47,15 @@ class Recipe(Struct, frozen=True, kw_only=True):
     install: tuple[str, ...] = ()
     """Arguments of ``pip install``; empty: nothing is installed."""
     unhashed: tuple[str, ...] = ()
-    """Arguments of a second call of it, without hashes."""
+    """Arguments of a second call of pip, without hashes."""
     debugger: tuple[str, ...] = ()
     """Arguments of the call that installs the debugger, if one is wanted."""
     local: tuple[str, ...] = ()
-    """Arguments of a call after the source has been copied."""
+    """Arguments of a call of pip after the source has been copied."""
     versions: tuple[tuple[str, str], ...] = ()
     """Variables of these calls, with plain values: versions that projects would otherwise take from Git."""
     dependencies_source: str = ""
-    """Where the dependencies are declared, for users."""
+    """The source of the dependencies, for users."""
     source_first: bool = False
     """Whether a requirement points into the source."""
     system_packages: tuple[str, ...] = ()
@@ -64,13 +64,13 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Absolute folders to import from, beside the script's own; their names are plain."""
     files: tuple[CopiedFile, ...] = ()
     mounted: bool = False
-    """Whether the source is mounted when the image runs, and so is not part of it."""
+    """Whether the source is mounted at run time, and not part of the image."""
     on_ground: bool = False
-    """Whether the base image has all that `render_ground` describes already."""
+    """Whether the base image already has everything of `render_ground`."""
 
     @property
     def installs(self) -> tuple[tuple[str, ...], ...]:
-        """The arguments of all calls of pip, in their order."""
+        """The arguments of all calls of pip, in order."""
         calls = (self.install, self.unhashed, self.debugger, self.local)
         return tuple(words for words in calls if words)
 
@@ -86,7 +86,7 @@ def render(recipe: Recipe) -> str:
 
 
 def render_ground(recipe: Recipe) -> str:
-    """Return the Containerfile of an image with all that comes before the dependencies: the beginning of the whole one."""
+    """Return the beginning of the Containerfile, with everything before the dependencies."""
     return _render(recipe, ground=True)
 
 
@@ -128,12 +128,12 @@ def _render(recipe: Recipe, *, ground: bool) -> str:
 
 
 def source_step(user: str) -> str:
-    """Return the instruction that a rendered text copies the source with, for an image's history."""
+    """Return the instruction that copies the source, for an image's history."""
     return f'COPY --chown={user}:0 ["context/", "{APP}/"]'
 
 
 def identity(recipe: Recipe) -> str:
-    """Return a text that differs whenever the rendered one would; rendering costs an import on every run."""
+    """Return a text that changes with the rendered one; rendering itself would cost an import on every run."""
     packages = system_packages(recipe.system_packages) if recipe.system_packages else ""
     return f"{recipe!r}\n{packages}\n{template_text()}"
 

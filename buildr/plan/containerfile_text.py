@@ -1,7 +1,7 @@
-"""Text of Containerfiles: users' values in the forms that engines give back unchanged, and the step for packages of the system.
+"""Text of Containerfiles: quoting of users' values, and the step for system packages.
 
-What users give reaches a Containerfile only through `json_form`, for exec forms, and `copy_form`, for the words of a COPY, which
-engines expand even in their JSON form (Dockerfile reference, "Environment replacement").
+Values of users reach a Containerfile only through `json_form`, for exec forms, and `copy_form`, for the words of a
+COPY, which engines expand even in JSON form (Dockerfile reference, "Environment replacement").
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ PYTHON = (
     # Debian's and Ubuntu's packages have no `python`.
     '{ command -v python || ! command -v python3 || ln -s "$(command -v python3)" /usr/local/bin/python; } > /dev/null'
 )
-"""Lets an image have `python`."""
+"""Makes sure that an image has `python`."""
 
 
 def system_packages(names: tuple[str, ...]) -> str:
-    """Return the step that installs packages of the system."""
+    """Return the step that installs system packages."""
     words = shlex.join(names)
     return (
         "# One text for Alpine and Debian. A version is part of a name, where one is wanted: curl=8.5.0-r0.\n"
@@ -41,10 +41,10 @@ def json_form(value: object) -> str:
 
 
 def comment_form(text: str) -> str:
-    """Write a text so that it stays in the line of a comment."""
+    """Write text for a comment, on one line."""
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def copy_form(words: list[str]) -> str:
-    """Write the words of a COPY so that the engine's expansion gives them back."""
+    """Write the words of a COPY so that the engine's expansion does not change them."""
     return json_form(["".join(f"\\{c}" if c in "\\$'\"" else c for c in word) for word in words])

@@ -1,8 +1,8 @@
 """A debugger that waits in the container: ``debug``, ``buildr run --debug``.
 
-debugpy, which speaks the Debug Adapter Protocol (https://microsoft.github.io/debug-adapter-protocol), is in a layer of its own on top of
-the dependencies, in a folder of its own: it changes nothing of what the project has installed. `buildr.guest.debug` waits for the
-client and then runs the script.
+debugpy, which speaks the Debug Adapter Protocol (https://microsoft.github.io/debug-adapter-protocol), is in a separate
+layer on top of the dependencies, in its own folder, so that it does not change what the project has installed.
+`buildr.guest.debug` waits for the client and then runs the script.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 _REQUIREMENT = "debugpy>=1.8,<2"  # 1.8 is for Python 3.8 and newer, as Buildr's guests are
-_INTERPRETER = ("python", "-u")  # how every guest's command begins
+_INTERPRETER = ("python", "-u")  # the beginning of every guest's command
 _LOOPBACK = ("127.", "::1")
 
 
@@ -30,7 +30,7 @@ def with_debugger(project: Project) -> Project:
     """Return the project with debugpy in its image.
 
     Raises:
-        OptionError: another option makes that impossible, or unwise.
+        OptionError: it is incompatible with another option.
     """
     if project.package.publish:
         raise exclusive(
@@ -57,14 +57,14 @@ def to_be_debugged(spec: ContainerSpec, port: Port, *, routed: bool = False) -> 
     Args:
         spec: the container.
         port: where the debugger listens.
-        routed: whether other machines may reach the container at its own address: then only its host can connect.
+        routed: whether other machines may reach the container at its own address; then only its host can connect.
     """
     host_only = routed and port.host_ip.startswith(_LOOPBACK)
     place = f"host:{port.container}" if host_only else str(port.container)
     words = spec.command[len(_INTERPRETER) :]
     command = (
         *_INTERPRETER,
-        # As debugpy itself asks for: it sees nothing of modules that are frozen into the interpreter.
+        # Recommended by debugpy, which cannot debug modules that are frozen into the interpreter.
         *("-X", "frozen_modules=off"),
         *(DEBUG, DEBUGGER_ROOT, place),
     )
@@ -72,7 +72,7 @@ def to_be_debugged(spec: ContainerSpec, port: Port, *, routed: bool = False) -> 
 
 
 def way_in(project: Project, port: Port) -> str:
-    """Return the line that says where a debugger attaches."""
+    """Return the message that says where a debugger can attach."""
     host = port.bracketed_ip
     if not port.host_ip.startswith(_LOOPBACK):
         console.warn(

@@ -1,6 +1,6 @@
-"""The user's own Containerfile: its text, the images that it builds on, and the features that it needs of a builder.
+"""Reads the user's own Containerfile: the images that it needs, and the features that it needs of a builder.
 
-Read only as far as that needs, by the rules of the Dockerfile reference; everything else is the engine's business.
+It follows the rules of the Dockerfile reference, as far as necessary; everything else is left to the engine.
 https://docs.docker.com/reference/dockerfile/
 """
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 HERE_DOCUMENTS = "here-documents"
 _MOST_BYTES = 256 << 10
-_LONGEST = 4096  # characters: each step of an expansion can double what it is given
+_LONGEST = 4096  # characters: each step of an expansion can double its input
 _VARIABLE = r"\$(?:(\w+)|\{(\w+)(?:(:?[-+])((?:\$\{\w+\}|[^}])*))?\})"
-# As engines name them: https://docs.docker.com/build/building/variables/#multi-platform-build-arguments
+# The names of engines: https://docs.docker.com/build/building/variables/#multi-platform-build-arguments
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-# Every supported builder knows these flags, so no engine is asked about them.
+# Every supported builder has these flags.
 _KNOWN = {"FROM --platform", "COPY --from", "COPY --chown", "ADD --chown"}
 
 
 class _TooLongError(Exception):
-    """A text expands to more than an image's name can have."""
+    """A text expands to more than the maximum length of an image's name."""
 
 
 class _Stage(Struct):
-    """A stage, and what it starts from or copies from."""
+    """A stage, and its sources."""
 
     name: str
     stages: set[int] = field(default_factory=set)
@@ -44,7 +44,7 @@ class _Stage(Struct):
 
 
 def read_dockerfile(path: str) -> bytes:
-    """Return what is in the user's own Containerfile.
+    """Return the content of the user's own Containerfile.
 
     Raises:
         ContextError: it cannot be read.
@@ -61,26 +61,27 @@ def read_dockerfile(path: str) -> bytes:
 def bases(content: bytes) -> tuple[str, ...]:
     """Return the images that a Containerfile's stages start from or copy from, as it names them.
 
-    Stages of its own and names that cannot be known before the build are not among them.
+    Its own stages, and names that are unknown before the build, are left out.
 
     Raises:
-        ContextError: the value of an argument before the stages, or a name, expands to more than an image's name can have.
+        ContextError: the value of an argument before the stages, or a name, expands to more than the maximum length of
+            a name.
     """
     stages = list(_stages(content))
     return tuple(dict.fromkeys(need for stage in stages for need in stage.images))
 
 
 def needed_bases(content: bytes) -> tuple[str, ...]:
-    """Return those of the `bases` that the last stage is made of, directly or by other stages.
+    """Return those of the `bases` that the last stage needs, directly or through other stages.
 
-    BuildKit and Buildah build no other stage, so no other image has to be there.
+    BuildKit and Buildah build no other stages, so other images are not needed.
 
     Raises:
         ContextError: as with `bases`.
     """
     stages = list(_stages(content))
     reached = {len(stages) - 1} if stages else set()
-    for at in reversed(range(len(stages))):  # a stage needs earlier ones only
+    for at in reversed(range(len(stages))):  # a stage can only need earlier ones
         if at in reached:
             reached |= stages[at].stages
     return tuple(dict.fromkeys(need for at in sorted(reached) for need in stages[at].images))
@@ -102,7 +103,7 @@ def needs(content: bytes) -> dict[str, int]:
 
 
 def frontend(content: bytes) -> str:
-    """Return the image that a line ``# syntax=`` names: a builder to be used in place of the engine's own; empty without one."""
+    """Return the frontend image named by a line ``# syntax=``; empty without one."""
     _, value = directives(text_of(content)).get("syntax", (0, ""))
     return value.partition(" ")[0]
 
@@ -112,7 +113,7 @@ def without_frontend(content: bytes) -> bytes:
     found = directives(text_of(content))
     lines = content.split(b"\n")
     if "syntax" in found:
-        # Any other line among the directives would end them.
+        # Any other line would end the directives.
         lines.insert(len(found), b"")
         del lines[found["syntax"][0] - 1]
     return b"\n".join(lines)
@@ -121,7 +122,7 @@ def without_frontend(content: bytes) -> bytes:
 def _stages(content: bytes) -> list[_Stage]:
     arguments = _platform()
     stages: list[_Stage] = []
-    earlier: dict[str, int] = {}  # stages that others can name, by that name and by their number
+    earlier: dict[str, int] = {}  # stages by name and by number
     for instruction in instructions(text_of(content)):
         words = instruction.words
         if instruction.name == "FROM" and words:
@@ -135,7 +136,7 @@ def _stages(content: bytes) -> list[_Stage]:
         elif stages:
             for source in _sources(instruction):
                 _add(stages[-1], source, earlier)
-        elif instruction.name == "ARG":  # only those before the first FROM count there
+        elif instruction.name == "ARG":  # only arguments before the first FROM apply there
             for argument in words:
                 name, equals, value = argument.partition("=")
                 if equals:
@@ -173,7 +174,7 @@ def _sources(instruction: Instruction) -> list[str]:
 
 
 def _add(stage: _Stage, source: str, earlier: Mapping[str, int]) -> None:
-    """Note what a stage needs: one of the earlier ones, by name or number, or an image."""
+    """Record what a stage needs: an earlier stage, by name or number, or an image."""
     named = earlier.get(source.lower())
     if named is not None:
         stage.stages.add(named)
@@ -182,7 +183,7 @@ def _add(stage: _Stage, source: str, earlier: Mapping[str, int]) -> None:
 
 
 def _platform() -> dict[str, str]:
-    """Return the arguments that builders set by themselves, for a build on the machine's own platform."""
+    """Return the predefined arguments of builders, for a build on the machine's own platform."""
     machine = os.uname().machine
     if (architecture := _ARCHITECTURES.get(machine)) is None:
         return {}
@@ -204,7 +205,7 @@ def _expand(text: str, arguments: Mapping[str, str]) -> str | None:
     """Expand the variables of a text; ``None`` if one has no value, or if the text itself is far too long for an image's name.
 
     Raises:
-        _TooLongError: the result is far too long for one.
+        _TooLongError: the result is far too long for an image's name.
     """
     if len(text) > _LONGEST:
         return None

@@ -1,7 +1,7 @@
-"""What a Containerfile's steps reach beyond the files of the build and a private network.
+"""Finds what a Containerfile requests beyond the files of the build and a private network.
 
-An engine gives a step no more than that by itself. But a file can ask for more: by a flag of ``RUN``, by an address that the engine
-downloads itself, from the network of its own machine, or by a file of that machine in the place of an image.
+By default a step has no more than that. But a file can request more: with a flag of ``RUN``, with an address that the
+engine downloads from the network of its machine, or with a file of that machine as an image.
 """
 
 from __future__ import annotations
@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from buildr.plan.dockerfile_syntax import Instruction
 
 OFFICIAL_FRONTEND = r"(?:docker\.io/)?docker/dockerfile(?:-upstream)?(?:[:@].*)?"
-"""The builder that ``# syntax=`` mostly names; engines have one of their own, which knows the same or a little less."""
+"""The usual frontend in ``# syntax=``; the engines' own one has the same features or slightly fewer."""
 
 _USUAL_NETWORKS = ("", "none", "default")
-_USUAL_MOUNTS = ("", "bind", "tmpfs", "secret", "ssh")  # of an agent, which Buildr does not forward
-# https://man.archlinux.org/man/containers-transports.5: what Podman takes for something else than a name in a registry.
+_USUAL_MOUNTS = (
+    "",
+    "bind",
+    "tmpfs",
+    "secret",
+    "ssh",
+)  # for an ssh agent, which Buildr does not forward
+# https://man.archlinux.org/man/containers-transports.5: prefixes of references that are not names in a registry.
 _TRANSPORT = re.compile(
     r"(?:containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif|tarball):"
 )
@@ -31,9 +37,9 @@ _ADDRESS = re.compile(r"(?i)[^/]*://|git@|github\.com/|[^/]*\$")
 
 
 def reach(content: bytes) -> tuple[str, ...]:
-    """Return what a Containerfile asks for, each once, as people can judge it.
+    """Return the requests of a Containerfile, each once, described for users.
 
-    What a variable decides counts as asked for.
+    What depends on a variable counts as requested.
     """
     text = text_of(content)
     found = []
@@ -47,7 +53,7 @@ def reach(content: bytes) -> tuple[str, ...]:
 
 
 def triggers_reach(triggers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what an image asks for that runs instructions in each build on top of it (``ONBUILD``)."""
+    """Return the requests of an image's ``ONBUILD`` instructions."""
     return reach("\n".join(("FROM scratch", *triggers)).encode())
 
 
@@ -86,7 +92,7 @@ def _device(value: str) -> Iterator[str]:
 
 
 def _mount(value: str) -> Iterator[str]:
-    # Which of two fields of one name counts is left open: both do.
+    # Of two fields with the same name both count.
     fields = [part.strip().partition("=") for part in value.split(",")]
     for key, _, said in fields:
         if key.lower() == "from":
@@ -107,7 +113,7 @@ def _is_file(image: str) -> bool:
 
 
 def _operands(instruction: Instruction) -> list[str]:
-    """Return the words of an instruction that takes a list of them, also as JSON, without quotes."""
+    """Return the words of an instruction that takes a list, also in JSON form, without quotes."""
     try:
         found = json.loads(" ".join(instruction.words))
     except (ValueError, RecursionError):
@@ -123,4 +129,4 @@ _FLAGS: dict[str, Callable[[str], Iterator[str]]] = {
     "device": _device,
     "mount": _mount,
 }
-"""Flags of ``RUN``; all others concern the step alone."""
+"""Flags of ``RUN`` with a wider effect; all others only concern the step."""

@@ -1,8 +1,8 @@
-"""A Containerfile's instructions, cut as BuildKit's parser cuts them: lines, flags, words, here-documents.
+"""Parses a Containerfile into instructions like BuildKit: lines, flags, words, here-documents.
 
-What an instruction means is the engine's business. Where it ends is ours as well: a line inside a here-document is not
-an instruction, and a shift in a RUN does not begin a here-document.
-https://docs.docker.com/reference/dockerfile/, and frontend/dockerfile/parser in https://github.com/moby/buildkit
+The meaning of instructions is left to the engine, but their boundaries matter: a line inside a here-document is not an
+instruction, and a shift in a RUN does not begin a here-document. https://docs.docker.com/reference/dockerfile/, and
+frontend/dockerfile/parser in https://github.com/moby/buildkit
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class Instruction(Struct, frozen=True, kw_only=True):
     name: str
     """In upper case."""
     line: int
-    """Where it begins, from 1."""
+    """The number of its first line, from 1."""
     flags: tuple[tuple[str, str], ...]
-    """Names without their dashes, and values."""
+    """Names without dashes, and values."""
     words: tuple[str, ...]
-    """What follows the flags; quotes and escapes are as they were written."""
+    """The rest after the flags, with quotes and escapes."""
     heredocs: bool = False
-    """Whether here-documents belong to it."""
+    """Whether it has here-documents."""
     escape: str = "\\"
-    """What takes its meaning from the next character."""
+    """The escape character."""
 
     def flag(self, name: str) -> str:
-        """Return the value of a flag; empty where it is not given."""
+        """Return the value of a flag; empty if it is not given."""
         return dict(self.flags).get(name, "")
 
 
@@ -62,7 +62,7 @@ def instructions(text: str) -> Iterator[Instruction]:
 
 
 def directives(text: str) -> dict[str, tuple[int, str]]:
-    """Return the parser directives of a Containerfile by their names: the line of each, from 1, and its value."""
+    """Return the parser directives of a Containerfile by name: the line, from 1, and the value."""
     found: dict[str, tuple[int, str]] = {}
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         match = _DIRECTIVE.fullmatch(line.strip())
@@ -73,7 +73,7 @@ def directives(text: str) -> dict[str, tuple[int, str]]:
 
 
 class _Lines:
-    """The lines of a Containerfile, with those joined that are continued.
+    """The lines of a Containerfile, with continued lines joined.
 
     Attributes:
         escape: the character that continues a line.
@@ -104,11 +104,11 @@ class _Lines:
         return (begun, text) if text else None
 
     def skip(self, end: str, *, chomp: bool) -> None:
-        """Pass over a here-document.
+        """Skip a here-document.
 
         Args:
             end: the line that ends it.
-            chomp: whether tabs may stand before that.
+            chomp: whether tabs may precede that line.
         """
         while self._at < len(self._lines):
             line = self._lines[self._at].rstrip("\r")
@@ -117,7 +117,7 @@ class _Lines:
                 return
 
     def _cut(self, line: str) -> tuple[str, bool]:
-        """Return a line without what continues it, and whether it is continued."""
+        """Return a line without the continuation character, and whether it is continued."""
         bare = line.rstrip(" \t")
         if not bare.endswith(self.escape) or bare.endswith(2 * self.escape):
             return line, False
@@ -135,7 +135,7 @@ def _split(line: str, escape: str) -> tuple[str, list[tuple[str, str]], str]:
         match = word.match(rest, at)
         end = match.end() if match else len(rest)
         given = rest[at:end]
-        at = blanks.match(rest, end).end()  # type: ignore[union-attr]  # it matches nothing, too
+        at = blanks.match(rest, end).end()  # type: ignore[union-attr]  # it also matches the empty string
         if given == "--":
             break
         flag, _, value = unquoted(given, escape)[2:].partition("=")
@@ -144,7 +144,7 @@ def _split(line: str, escape: str) -> tuple[str, list[tuple[str, str]], str]:
 
 
 def words(text: str, escape: str) -> list[str] | None:
-    """Cut a text at its blanks as a shell does, quotes and escapes kept; ``None`` where a quote or brace is left open."""
+    """Split a text at blanks like a shell, keeping quotes and escapes; ``None`` for an unmatched quote or brace."""
     found: list[str] = []
     word = re.compile(rf"({_word(escape)})(?:\s+|\Z)")
     text = text.strip()
@@ -175,14 +175,14 @@ def _word(escape: str) -> str:
 
 
 def _heredocs(name: str, rest: str, line: str, escape: str) -> list[tuple[str, bool]]:
-    """Return the here-documents that a line announces: the line that ends each, and whether tabs may stand before it."""
+    """Return the here-documents of a line: the end line of each, and whether tabs may precede it."""
     if "<<" not in line:
         return []
     if name == "ONBUILD":
         name, _, rest = _split(rest, escape) if rest else ("", [], "")
     if name not in _TAKE_HEREDOCS or _is_json(rest):
         return []
-    # Their words are always a shell's, whatever continues a line.
+    # Their words follow shell rules, with any continuation character.
     matches = [_HEREDOC.fullmatch(word) for word in words(line, "\\") or ()]
     return [(unquoted(match[2], "\\"), match[1] == "-") for match in matches if match]
 

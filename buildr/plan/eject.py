@@ -1,4 +1,4 @@
-"""Leaving Buildr: everything that a build gets, as files, for the engines' own commands."""
+"""Writes everything that a build needs as files, for the engines' own commands."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Ejected(Struct, frozen=True, kw_only=True):
     """The result of an eject."""
 
     sources: Sources
-    """The files that the source was read from."""
+    """The source files."""
     foreign: tuple[str, ...]
-    """Files beside those that were written which a build copies too, since they are in the same folders."""
+    """Other files in the same folders, which a build copies, too."""
 
 
 def eject(
@@ -60,11 +60,11 @@ def eject(
     """Write the Containerfile, an ignore file, and what the Containerfile copies.
 
     Args:
-        project: what is ejected; nothing of it is changed.
-        directory: where to; made where it is not there.
-        force: whether it may hold something. What an earlier call has written, and is unchanged since, is replaced
-            or removed; other files stay.
-        lookout: looks into all that is written, for values of secrets.
+        project: the project, which is not changed.
+        directory: the destination, created if necessary.
+        force: whether it may have files. Unchanged files of an earlier eject are replaced or removed; other files are
+            kept.
+        lookout: searches all written files for values of secrets.
 
     Raises:
         OptionError: the project has a Containerfile of its own.
@@ -119,7 +119,7 @@ def eject(
 
 
 def _refuse_source(project: Project, directory: str, top: str) -> None:
-    """Refuse a directory that holds the source; a folder of the source without the script is accepted."""
+    """Refuse a directory that contains the source; a folder of the source without the script is accepted."""
     context = os.path.realpath(project.context)
     script = os.path.realpath(os.path.join(context, project.script)) if project.script else context
     for path in (context, script):
@@ -147,7 +147,7 @@ def _archive(project: Project, sources: Sources, lookout: Lookout | None) -> tar
 
 
 def _marks(project: Project, sources: Sources, lookout: Lookout | None) -> dict[str, str]:
-    """Return what will be written, by path; all of it is read, so that what cannot be read is known before."""
+    """Return what will be written, by path; everything is read, so that unreadable files are known before."""
     marks: dict[str, str] = {}
     with _archive(project, sources, lookout) as archive:
         for member in archive:
@@ -169,8 +169,8 @@ def _marks(project: Project, sources: Sources, lookout: Lookout | None) -> dict[
 def _refuse_conflicts(
     directory: str, found: Survey, new: Mapping[str, str], *, has_record: bool
 ) -> None:
-    """Refuse to replace what no eject has written, or what was changed since."""
-    occupied = {path.rpartition("/")[0] for path in found.foreign}  # folders that would not go
+    """Refuse to replace foreign files, or files that were changed since."""
+    occupied = {path.rpartition("/")[0] for path in found.foreign}  # folders that cannot be removed
     conflicts = [
         path
         for path, mark in new.items()
@@ -200,7 +200,7 @@ def _is_above(path: str, folders: set[str]) -> bool:
 
 
 def _replace(place: Place, found: Survey, new: Mapping[str, str]) -> None:
-    """Note what is about to be written, and remove what will not be replaced."""
+    """Record what is about to be written, and remove old files that will not be replaced."""
     both = _once(new)
     for path, mark in found.ours.items():
         both[path] = tuple(dict.fromkeys((*both.get(path, ()), mark)))

@@ -1,6 +1,6 @@
-"""Putting files into a directory that may hold others: by descriptors of folders, so that no link leads out of it.
+"""Writes files into a directory that may have others, by descriptors of folders, so that no link leads out of it.
 
-Each file is written under a name of its own and then renamed (rename(2) is atomic), so what is there is whole, old or new.
+Each file is written to a temporary name and renamed (rename(2) is atomic), so every file is complete, old or new.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["TEMPORARY", "Place"]
 
 TEMPORARY: Final = ".buildr-eject.tmp"
-"""The name, at the top of the directory, of a file that is being written."""
+"""The temporary name, at the top of the directory, of a file being written."""
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Place:
-    """A directory that is written into; a context manager.
+    """A directory to write to; a context manager.
 
     Args:
         top: its path.
@@ -44,7 +44,7 @@ class Place:
         os.close(self._top)
 
     def remove(self, path: str) -> None:
-        """Remove a file, a link, or a folder if nothing is in it; what is not there, or not empty, is fine.
+        """Remove a file, a link, or an empty folder; a missing path or a folder with files is not an error.
 
         Raises:
             OSError: it cannot be removed.
@@ -68,7 +68,7 @@ class Place:
                 os.fchmod(folder, mode | stat.S_IRWXU)
 
     def write(self, path: str, content: IO[bytes] | bytes, mode: int = 0o644) -> None:
-        """Write a file in the place of one, or of nothing.
+        """Write a file, replacing an existing one.
 
         Raises:
             OSError: it cannot be written.
@@ -103,15 +103,15 @@ class Place:
                     name, TEMPORARY, src_dir_fd=folder, dst_dir_fd=self._top, follow_symlinks=False
                 )
             self._rename(path)
-            self._clear()  # two names of one file are not renamed to each other: rename(2)
+            self._clear()  # rename(2) does nothing for two names of one file
         elif (content := archive.extractfile(member)) is not None:
             self.write(path, content, member.mode)
 
     def finish(self) -> None:
-        """Give the folders that were made their modes, which may not let the owner write into them.
+        """Set the modes of the created folders, which may make them read-only.
 
         Raises:
-            OSError: one has gone.
+            OSError: a folder is gone.
         """
         for path, mode in reversed(self._modes.items()):
             with self._folder(path) as folder:

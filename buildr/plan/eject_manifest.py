@@ -1,7 +1,7 @@
-"""The record of what ``buildr eject`` has written into a directory, so that a later one replaces that and nothing else.
+"""The record of the files written by ``buildr eject``, so that a later eject replaces only those.
 
-Each path has a mark: ``dir``, ``sha256:`` and the digest of a file's content, or ``link:`` and the target of a symbolic link. What
-does not have the mark in the record has been changed since, and is the user's.
+Each path has a mark: ``dir``, ``sha256:`` and the digest of a file's content, or ``link:`` and the target of a symbolic
+link. A path with another mark has been changed since, and belongs to the user.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOLDER: Final = "dir"
 """The mark of a directory."""
 
 Marks: TypeAlias = dict[str, tuple[str, ...]]
-"""By path, relative to the directory, the marks that it may have: two where one eject was killed while it replaced another."""
+"""Possible marks by relative path: two if an eject was killed while it replaced an earlier one."""
 
 _VERSION: Final = 1
 _MOST_BYTES: Final = 1 << 28
@@ -51,12 +51,12 @@ class Survey(Struct, frozen=True, kw_only=True):
     """What is in a directory."""
 
     ours: Mapping[str, str]
-    """What an eject has written and is unchanged since: the mark of each path."""
+    """Unchanged paths of an eject, with their marks."""
     foreign: Mapping[str, str]
-    """All else, with its mark."""
+    """All other paths, with their marks."""
 
     def without_foreign(self) -> list[str]:
-        """Return the paths that together hold everything of ours, and nothing else; an empty path is the whole directory."""
+        """Return a minimal list of paths that contain only our files; an empty path is the whole directory."""
         if not self.foreign:
             return [""]
         mixed = {""}
@@ -70,7 +70,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
 
 def file_mark(digest: str) -> str:
-    """Return the mark of a file, by the SHA-256 of its content in hexadecimal digits."""
+    """Return the mark of a file, given the hexadecimal SHA-256 of its content."""
     return f"sha256:{digest}"
 
 
@@ -80,10 +80,10 @@ def link_mark(target: str) -> str:
 
 
 def read_manifest(top: str) -> Marks | None:
-    """Return what an earlier eject has written into a directory; ``None`` if there is no record.
+    """Return the record of an earlier eject; ``None`` if there is none.
 
     Raises:
-        ContextError: there is a record that is not one of ours, or is damaged.
+        ContextError: the record is foreign or damaged.
     """
     path = f"{top}/{MANIFEST}"
     try:
@@ -116,14 +116,14 @@ def manifest_text(marks: Marks) -> str:
 
 
 def survey(top: str, written: Marks) -> Survey:
-    """Look at everything in a directory; links are not followed. Only files that the record names are read.
+    """Examine a directory without following links. Only files in the record are read.
 
     Args:
-        top: the directory; it need not be there.
-        written: from `read_manifest`.
+        top: the directory, which need not exist.
+        written: the result of `read_manifest`.
 
     Raises:
-        OSError: a file that the record names cannot be read.
+        OSError: a file in the record cannot be read.
     """
     ours: dict[str, str] = {}
     foreign: dict[str, str] = {}
@@ -136,7 +136,7 @@ def survey(top: str, written: Marks) -> Survey:
                     stack.enter_context(os.scandir(f"{top}/{folder}")), key=lambda i: i.name
                 )
             except (FileNotFoundError, NotADirectoryError, PermissionError):
-                continue  # what cannot be listed is not empty, and stays
+                continue  # an unreadable folder counts as not empty and is kept
             for item in items:
                 path = f"{folder}/{item.name}" if folder else item.name
                 if path == MANIFEST or (written and path == TEMPORARY):

@@ -1,4 +1,4 @@
-"""The program that was started on the host: the script or module that the guest runs again, and its arguments."""
+"""The program that was started on the host, which the guest runs again: script or module, and arguments."""
 
 from __future__ import annotations
 
@@ -30,23 +30,24 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     kind: Literal["script", "module"]
     script: str
-    """Absolute path of the file (or the directory with a ``__main__.py``) that runs; empty for a module that only
-    the image has."""
+    """The absolute path of the file (or the directory with a ``__main__.py``); empty for a module that only the image
+    has.
+    """
     module: str = ""
-    """The name behind ``python -m``."""
+    """The name after ``python -m``."""
     import_root: str = ""
-    """With a module: the absolute directory that holds its package."""
+    """For a module: the absolute path of the directory of its package."""
     arguments: tuple[str, ...] = ()
-    """What follows the script: ``sys.argv[1:]``."""
+    """The arguments of the script: ``sys.argv[1:]``."""
     directory: str = ""
-    """Absolute path of the directory in which it was started; empty: the current one."""
+    """The absolute path of the initial directory; empty: the current one."""
     interactive: bool = False
-    """Whether the interpreter stays when the script has ended (``python -i``, IPython's ``%run``)."""
+    """Whether the interpreter continues after the script (``python -i``, IPython's ``%run``)."""
     interpreter: tuple[str, ...] = ()
     """Options of Python itself: ``-O``, ``-X dev``, ``-W error``."""
 
     def __post_init__(self) -> None:
-        """Refuse what the engines' APIs, which are JSON, cannot carry.
+        """Refuse text that JSON, and so the engines' APIs, cannot represent.
 
         Raises:
             EntryError: the path of the script or an argument is not UTF-8.
@@ -62,18 +63,18 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def source(self) -> str:
-        """The absolute path of the file whose text runs; empty as `script` is."""
+        """The absolute path of the source file; empty if `script` is."""
         is_folder = self.script and os.path.isdir(self.script)
         return os.path.join(self.script, "__main__.py") if is_folder else self.script
 
     @property
     def directory_of_source(self) -> str:
-        """The absolute path of the directory that holds the file whose text runs, or a module's package."""
+        """The absolute path of the directory of the source file, or of a module's package."""
         return self.import_root or os.path.dirname(self.source)
 
     @property
     def stem(self) -> str:
-        """A name for the image: the script's, or its directory's for a ``__main__.py``."""
+        """A name for the image: that of the script, or of its directory for a ``__main__.py``."""
         if self.module:
             return self.module
         name, _ = os.path.splitext(os.path.basename(self.script))
@@ -83,7 +84,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
-    """Return the entry for a script that is named, as ``buildr run`` names it.
+    """Return the entry of a named script, as for ``buildr run``.
 
     Raises:
         EntryError: there is no such script, or Python does not run it from source.
@@ -106,7 +107,7 @@ def script_entry(script: str, arguments: tuple[str, ...] = ()) -> Entry:
 
 
 def _near(path: str) -> str:
-    """Return a question for the script beside a path that is not there, if one has nearly that name."""
+    """Return a suggestion for a missing path, if there is a script with a similar name."""
     from buildr.options.errors import did_you_mean
 
     folder, name = os.path.split(path)
@@ -117,7 +118,7 @@ def _near(path: str) -> str:
 
 
 def running_entry() -> Entry:
-    """Return the entry for the program that runs now.
+    """Return the entry of the running program.
 
     Raises:
         EntryError: it cannot be started again: a REPL, ``-c``, a notebook, a launcher, an archive.
@@ -131,7 +132,7 @@ def running_entry() -> Entry:
     path = os.path.normpath(os.path.join(directory, str(file)))
     _refuse_launchers(path)
     spec = getattr(main, "__spec__", None)
-    # `python directory` sets a spec named __main__, `python -m name` one named for the module.
+    # `python directory` sets a spec named __main__, `python -m name` one named after the module.
     if spec is not None and spec.name and spec.name != "__main__":
         found = replace(_module(spec.name, path), directory=directory, interactive=interactive)
         arguments = own_arguments(found.module, directory)
@@ -155,7 +156,7 @@ def running_entry() -> Entry:
 
 
 def is_main_script(function_module: str) -> bool:
-    """Whether a function is defined in the script itself, so that an error may end the process."""
+    """Whether a function is defined in the script itself; then an error may end the process."""
     return function_module == "__main__" and not _is_interactive_prompt()
 
 
@@ -204,7 +205,7 @@ def _refuse_what_has_no_script(program: str, file: str | None) -> None:
 
 
 def _refuse_launchers(path: str) -> None:
-    """Refuse pytest, uvicorn, console scripts: what was started is a program of an installation."""
+    """Refuse launchers such as pytest, uvicorn and console scripts, which are installed programs."""
     if is_installed(path):
         launcher = os.path.basename(path)
         if launcher == "__main__.py":
@@ -216,7 +217,7 @@ def _refuse_launchers(path: str) -> None:
 
 
 def is_installed(path: str) -> bool:
-    """Whether a file belongs to an installation of Python's, and so to no project."""
+    """Whether a file belongs to an installation of Python, and not to a project."""
     import sysconfig
 
     installed = {sysconfig.get_path(name) for name in ("scripts", "purelib", "platlib", "stdlib")}

@@ -1,4 +1,4 @@
-"""Files of environment variables: ``.env``, in the form that Python programs read (python-dotenv)."""
+"""Reads files of environment variables (``.env``) in the format of python-dotenv."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["read_env_files"]
 
 
 def read_env_files(paths: Sequence[str], directory: str = "") -> dict[str, str | None]:
-    """Return the variables that files give; of two files the later one decides.
+    """Return the variables of files; later files have precedence.
 
     Args:
-        paths: of the files.
-        directory: the absolute path of the one that relative paths start at; empty: the current one.
+        paths: the paths of the files.
+        directory: the absolute base directory of relative paths; empty: the current one.
 
     Returns:
-        Values by name; ``None`` where the host's value is passed on.
+        Values by name; ``None`` passes on the host's value.
 
     Raises:
-        ContainerError: a file cannot be read, or a line of it says nothing. No value is shown, as it may be a secret.
+        ContainerError: a file cannot be read, or has an invalid line. No value is shown, since it may be a secret.
     """
     found: dict[str, str | None] = {}
     for path in paths:
@@ -41,7 +41,7 @@ def _read(path: str, directory: str) -> dict[str, str | None]:
 
     full = os.path.abspath(os.path.join(directory, os.path.expanduser(path)))
     try:
-        # Editors on Windows put a byte order mark before the first name.
+        # Editors on Windows add a byte order mark.
         text = read_file(full).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ContainerError(f"{path} is not UTF-8", hint="Save it as UTF-8.") from None
@@ -51,7 +51,7 @@ def _read(path: str, directory: str) -> dict[str, str | None]:
             hint=f"It was looked for at {full}.",
         ) from None
     found: dict[str, str | None] = {}
-    # Not dotenv_values(), which leaves out what it cannot read; and a $ in a password is a $.
+    # Not dotenv_values(), which ignores invalid lines and expands a $ in passwords.
     for binding in parse_stream(StringIO(text, newline=None)):
         where = f"{path}, line {binding.original.line}"
         if binding.error:

@@ -1,4 +1,4 @@
-"""The fingerprint: the digest of everything that decides an image, and the name by which it is found again."""
+"""The fingerprint: the digest of everything that determines an image, and the image's name."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 TAG_DIGITS = 32
-"""Digits of a fingerprint in the name of an image: 128 bits."""
-_GROWN = "-grown"  # ends the tag of an image that grew by deltas
-_PREPARED = "-prepared"  # ends the tag of one that the source is still to come on
+"""The number of digits in an image's name: 128 bits."""
+_GROWN = "-grown"  # ends the tag of an incremental image
+_PREPARED = "-prepared"  # ends the tag of an image without the source
 _MAKERS = ("archive", "image", "plan")
-"""Folders of this package whose code makes images. Two states of a checkout may have one version."""
+"""Folders of this package whose code builds images, since two states of a checkout may have the same version."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):
-    """All that decides an image, except the context."""
+    """Everything that determines an image, except the context."""
 
     digest: str
     local_name: str
 
     def fingerprint(self, tree: str) -> str:
-        """Return the digest of all that decides the image's content.
+        """Return the digest of everything that determines the image's content.
 
         Args:
             tree: the digest of the context.
@@ -45,18 +45,18 @@ class Frame(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(f"{self.digest} {tree}".encode()).hexdigest()
 
     def tag(self, tree: str, *, grown: bool = False) -> str:
-        """Return the name by which the image of a context is found again."""
+        """Return the name of the image of a context."""
         digits = self.fingerprint(tree)[:TAG_DIGITS]
         return f"{self.local_name}:{digits}{_GROWN if grown else ''}"
 
     @property
     def prepared_tag(self) -> str:
-        """The name by which the image below any context is found again."""
+        """The name of the image without a context."""
         return f"{self.local_name}:{self.digest[:TAG_DIGITS]}{_PREPARED}"
 
 
 def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
-    """Return everything but the context that decides the image."""
+    """Return everything that determines the image, except the context."""
     parts = [
         __version__,
         _code(),
@@ -82,7 +82,7 @@ def frame(project: Project, sources: Sources, bases: Sequence[Image]) -> Frame:
 
 @cache
 def _code() -> str:
-    """Return the digest of the code that makes images."""
+    """Return the digest of the code that builds images."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     found = hashlib.sha256()
     for folder in _MAKERS:
@@ -94,11 +94,11 @@ def _code() -> str:
 
 
 def is_fingerprint(tag: str, local_name: str) -> bool:
-    """Whether a name of an image is one by which a project's images are found again.
+    """Whether a name is a fingerprint of a project's images.
 
     Args:
-        tag: the whole name.
-        local_name: that of the project's images, without a tag.
+        tag: the full name.
+        local_name: the name of the project's images, without a tag.
     """
     name, _, version = tag.rpartition(":")
     digits = version.removesuffix(_GROWN).removesuffix(_PREPARED)
@@ -106,13 +106,13 @@ def is_fingerprint(tag: str, local_name: str) -> bool:
 
 
 def is_prepared(tag: str) -> bool:
-    """Whether a name that is a fingerprint is that of an image without the source."""
+    """Whether a fingerprint is that of an image without the source."""
     return tag.endswith(_PREPARED)
 
 
 def may_serve(image: Image, project: Project) -> bool:
-    """Whether an image that is found again may be used for a project.
+    """Whether an existing image may be used for a project.
 
-    An image that the cache of wheels took part in is not published (`buildr.installer.wheels`).
+    An image that was built with the wheel cache is not published (`buildr.installer.wheels`).
     """
     return not (project.package.publish and WHEELS in image.labels)

@@ -1,4 +1,4 @@
-"""The guest part as files of the build: a package ``buildr`` that holds little more than the public names."""
+"""The guest part as files of the build: a package ``buildr`` with little more than the public names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from buildr.options import PackageOptions, RuntimeOptions
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _API = "api.py"
-"""Of the folder ``guest``: in the image it is the package itself."""
+"""The module in the folder ``guest`` that becomes the package itself."""
 _SHARED = ("errors.py", "_version.py")
 
 
@@ -41,9 +41,9 @@ def guest_files() -> tuple[tuple[str, bytes], ...]:
 
 
 def _with_defaults(data: bytes) -> bytes:
-    """Return the code of the public names with the options' defaults, which the host declares."""
+    """Return the code of the public names with the options' defaults from the host's declarations."""
     for group, options in (("package", PackageOptions()), ("runtime", RuntimeOptions())):
-        names: dict[str, str] = {}  # those with one default in one line: each start reads it
+        names: dict[str, str] = {}  # grouped by default value, since each start reads it
         for name, default in asdict(options).items():
             names[repr(default)] = f"{names.get(repr(default), '')}{name} = "
         lines = "".join(f"    {left}{value}\n" for value, left in names.items())

@@ -1,4 +1,4 @@
-"""The source itself in the container, in place of a copy: ``mount_source``, ``buildr run --live``."""
+"""The source mounted in the container instead of a copy: ``mount_source``, ``buildr run --live``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SELINUX = "/sys/fs/selinux/enforce"  # exists if the kernel has SELinux enabled
 
 
 def source_mounted(project: Project) -> Project:
-    """Return the project as it is when its source is mounted: with images that do not hold it.
+    """Return the project with a mounted source, whose images do not contain it.
 
-    Where an installation needs the source, it is in the image all the same; the mount covers it.
+    If an installation needs the source, the image has it, too; the mount covers it.
 
     Raises:
-        OptionError: another option wants it in the image.
+        OptionError: another option needs the source in the image.
     """
     package = project.package
     if package.publish:
@@ -67,10 +67,10 @@ def source_mounted(project: Project) -> Project:
 
 
 def source_mount(backend: Engine, project: Project) -> MountSpec:
-    """Return the mount that shows a guest the source.
+    """Return the mount of the source.
 
     Raises:
-        ContainerError: the engine sees other files than this process.
+        ContainerError: the engine does not share files with this process.
     """
     if backend.info.remote:
         raise ContainerError(
@@ -78,6 +78,6 @@ def source_mount(backend: Engine, project: Project) -> MountSpec:
             hint="Leave mount_source (--live) out: then the source is sent there.",
         )
     source = os.path.realpath(project.placement.context)
-    # Without the label of what containers share, SELinux shows a guest nothing of a home directory.
+    # Without the shared label, SELinux denies a guest access to a home directory.
     relabel: Literal["", "z"] = "z" if os.path.exists(_SELINUX) else ""
     return MountSpec(kind="bind", source=source, target=APP, relabel=relabel)

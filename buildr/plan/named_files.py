@@ -1,4 +1,4 @@
-"""The files that the options ``additional_files`` and ``dockerfile`` name, found on the host."""
+"""Resolves the files of the options ``additional_files`` and ``dockerfile`` on the host."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _PATTERN = r"[*?[\\]"
 
 
 class ExtraFile(Struct, frozen=True, kw_only=True):
-    """An additional file or directory, found on the host."""
+    """An additional file or directory on the host."""
 
     source: str
-    """Absolute path, links followed."""
+    """The absolute path, with links resolved."""
     name: str
-    """That of the file in the build; empty for a directory."""
+    """The name of the file in the build; empty for a directory."""
     destination: str
-    """Ends with ``/`` when a file goes into a directory under this name."""
+    """Ends with ``/`` if it is a directory for the file."""
     mode: int | None
 
 
 def find_file(file: PackageFile, context: str) -> ExtraFile:
-    """Find an additional file on the host.
+    """Resolve an additional file on the host.
 
     Args:
         file: the option.
-        context: the absolute path that a relative source starts at.
+        context: the absolute base directory of a relative source.
 
     Raises:
-        ContextError: it is not there, cannot travel, or leads out of the context without being named by an absolute path.
+        ContextError: it does not exist, cannot travel, or leads out of the context with a relative path.
     """
     named = os.path.expanduser(file.src)
     path = os.path.realpath(os.path.join(context, named))
@@ -86,7 +86,7 @@ def find_dockerfile(named: str | None, context: str) -> str | None:
     """Return the absolute path of the user's own Containerfile, if the options name one.
 
     Raises:
-        ContextError: it is not there.
+        ContextError: it does not exist.
     """
     if named is None:
         return None

@@ -1,4 +1,4 @@
-"""Where a program is in the context, and so in the image."""
+"""The place of a program in the context, and so in the image."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ if TYPE_CHECKING:
 
 
 class Placement(Struct, frozen=True, kw_only=True):
-    """Where an entry is in the context, and so in the image."""
+    """The place of an entry in the context, and so in the image."""
 
     context: str
-    """Absolute path on the host."""
+    """The absolute path on the host."""
     command: tuple[str, ...]
     """The guest's command without the script's arguments: ``python -u /app/…``."""
     workdir: str
-    """Absolute path in the image: where the current directory of the host is found there."""
+    """The absolute path in the image that corresponds to the current directory on the host."""
 
 
 def place(entry: Entry, context: str | None) -> Placement:
     """Choose the context and the guest's command.
 
     The context is the root of the script's project (`buildr.plan.root`), else the script's own directory; ``context``
-    names another. A script with inline metadata is a project of its own: its context is the directory in which it was
-    started if it is in there, else its own.
+    names another. A script with inline metadata is a separate project: its context is the current directory if that
+    contains it, else its own directory.
 
     Args:
         entry: the program.
         context: the option, relative to the directory in which the program was started.
 
     Raises:
-        ContextError: the context is not a directory, does not hold the script, or is ``/``, the home directory or the like.
+        ContextError: the context is not a directory, does not contain the script, or is ``/``, the home directory or
+            the like.
     """
     start = entry.directory or _current()
     inner = entry.import_root or entry.script
@@ -49,7 +50,7 @@ def place(entry: Entry, context: str | None) -> Placement:
     else:
         root = _root(entry, inner, start)
     if entry.kind == "script" and _within(os.path.realpath(inner), root) is None:
-        # A link that leads out of the context stands for its target: Python imports from there, too.
+        # A link out of the context stands for its target, from which Python imports, too.
         inner = os.path.realpath(inner)
         root = root if context is not None else _root(entry, inner, start)
     if context is None and is_wide(root):
@@ -98,7 +99,7 @@ def _current() -> str:
 
 
 def _within(path: str, root: str) -> str | None:
-    """Return ``path`` relative to ``root``, or ``None`` when it is not below it."""
+    """Return ``path`` relative to ``root``, or ``None`` if it is not below it."""
     for inner, outer in ((path, root), (os.path.realpath(path), os.path.realpath(root))):
         if inner == outer:
             return "."

@@ -1,4 +1,4 @@
-"""Files that never travel, since an option or a variable of this host names them for secrets, whatever their names in a context."""
+"""Files that never travel, since an option or a variable of this host names them for secrets."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TLS_FILES = ("key.pem", "cert.pem", "ca.pem")
 
 
 def private_files(package: Package, context: str, env_files: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths of such files; they need not be there.
+    """Return the paths of such files, which need not exist.
 
     Args:
         package: the options.
-        context: the directory that a secret's relative path starts at.
+        context: the base directory of relative paths of secrets.
         env_files: the files of the option ``env_file``, whose relative paths start at the current directory.
     """
     return tuple(dict.fromkeys(_paths(package, context, env_files)))
@@ -53,7 +53,7 @@ def _paths(package: Package, context: str, env_files: Iterable[str]) -> Iterator
 
 
 def identities(paths: Iterable[str]) -> frozenset[tuple[int, int]]:
-    """Return device and inode of each file that is there, which all its names have in common, and of a link that leads to it."""
+    """Return device and inode of each existing file, which all its hard links share, and of links to it."""
     found = set()
     for path in paths:
         for follow in (True, False):

@@ -1,7 +1,7 @@
-"""A project: the result of an entry and its package options, before any engine is asked.
+"""A project: the result of an entry and its package options, without an engine.
 
-Everything here is decided from files and options alone, so that ``buildr containerfile`` needs no engine and the
-same project gives the same Containerfile on all of them.
+Everything here is derived from files and options, so that ``buildr containerfile`` needs no engine, and the
+Containerfile is the same for all engines.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ _DEFAULT_VERSION = "3"
 
 
 class Project(Struct, frozen=True, kw_only=True):
-    """Everything that decides an image, except the contents of files."""
+    """Everything that determines an image, except for contents of files."""
 
     name: str
-    """For people, e.g. ``hello``."""
+    """A name for users, such as ``hello``."""
     reference: str
     """The image's full reference."""
     local_name: str
-    """Under which images of this project are kept here, a tag for each fingerprint."""
+    """The local name of this project's images, with a tag per fingerprint."""
     key: str
-    """Names this project among others on this host, in labels."""
+    """Identifies this project on this host, in labels."""
     placement: Placement
     package: Package
     recipe: Recipe
     dependencies: Dependencies | None
     files: tuple[ExtraFile, ...]
     dockerfile: str | None
-    """Absolute path of the user's own Containerfile, if there is one."""
+    """The absolute path of the user's own Containerfile, if any."""
     notes: tuple[str, ...]
-    """What the user should know before a build, a line each."""
+    """Notes for the user before a build, a line each."""
     private: tuple[str, ...] = ()
-    """Absolute paths of files that never travel: see `buildr.plan.private_files`."""
+    """The absolute paths of files that never travel: see `buildr.plan.private_files`."""
     env_files: tuple[str, ...] = ()
     """Those of them that the option ``env_file`` names."""
 
@@ -80,7 +80,7 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def can_grow(self) -> bool:
-        """Whether ``/app`` in the project's images holds the context and nothing else, untouched by the build."""
+        """Whether ``/app`` in the project's images is exactly the context, unchanged by the build."""
         recipe = self.recipe
         in_app = any(f"{file.destination}/".startswith(f"{APP}/") for file in recipe.files)
         return not (
@@ -89,17 +89,17 @@ class Project(Struct, frozen=True, kw_only=True):
 
 
 def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Project:
-    """Decide how an entry becomes an image.
+    """Plan the image of an entry.
 
     Args:
-        entry: what runs.
+        entry: the program.
         package: the options.
         env_files: the files of the option ``env_file``, which never travel.
 
     Raises:
-        ContextError: the context cannot be one, or a named file is not there or leaves it.
+        ContextError: the context is invalid, or a named file does not exist or leads out of it.
         DependencyError: the dependencies cannot be read.
-        OptionError: no image reference can be made of the script's name.
+        OptionError: the script's name gives no valid image reference.
     """
     placement = place(entry, package.context)
     context = Path(placement.context)
@@ -127,7 +127,7 @@ def plan(entry: Entry, package: Package, *, env_files: Sequence[str] = ()) -> Pr
         notes.append("package.secrets: nothing is installed, so nothing is asked of them")
     recipe = Recipe(
         project=key,
-        # Not used with a dockerfile, which names its own.
+        # Not used with a user's Containerfile, which names its own.
         base_image="" if package.dockerfile else _base_image(package, context, dependencies, notes),
         command=placement.command,
         user="0" if package.user == "root" else str(USER_ID),
@@ -198,7 +198,7 @@ def _dependencies(
 
 
 def _installation(dependencies: Dependencies) -> dict[str, Any]:
-    """Return the fields of a recipe that dependencies decide."""
+    """Return the fields of a recipe that depend on dependencies."""
     root = DEPENDENCIES_ROOT
     return {
         "install": dependencies.arguments(root),
@@ -233,17 +233,17 @@ def _base_image(
 
 
 def image_reference(package: Package, default_name: str) -> str:
-    """Return the full reference of the image that is built.
+    """Return the full reference of the built image.
 
     Args:
         package: validated options.
-        default_name: the name where none is given; see `image_name_from`.
+        default_name: the name if none is given; see `image_name_from`.
 
     Returns:
         ``repository/name:tag`` with its registry, or ``localhost/buildr/name:tag`` without a repository.
 
     Raises:
-        OptionError: the parts do not make a reference together, e.g. since they are too long.
+        OptionError: the parts do not form a valid reference, for example because it is too long.
     """
     name = package.name or default_name
     repository = package.repository or "localhost/buildr"

@@ -1,4 +1,4 @@
-"""Which Python a project asks for, if the option ``py_version`` is not given."""
+"""Finds the Python version that a project requests without the option ``py_version``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["infer_python_version", "python_notes", "required_python"]
 
 _NEWEST = 14
-"""The minor of the newest Python 3 that is certainly released; an older Buildr takes an older image."""
+"""The minor version of the newest Python 3 that is certainly released; an older Buildr uses an older image."""
 _OLDEST = 8
-"""The minor of the oldest Python that the guest part runs on."""
+"""The minor version of the oldest Python that the guest part supports."""
 _FAR = 999
 _FILE = ".python-version"
 _OF_PROJECT = "requires-python in pyproject.toml"
 _RANGE = ("<", ">", "=", "~", "!")
-"""The operators with which a range begins."""
+"""The operators at the beginning of a range."""
 _OPEN = r"\s*>=\s*3(?:\.[0-9]{1,2}){0,2}\s*(?:,\s*<\s*4(?:\.0)*\s*)?"
 """A range without an upper bound below 4, recognized without importing ``packaging``."""
 _PIN = (
@@ -39,26 +39,26 @@ _PIN = (
     r"(?P<dev>-dev)?"
     r"(?:-[a-z].*|/envs/.*)?"
 )
-"""pyenv's and uv's forms: ``3.12``, ``3.12.4``, ``3.12.*``, ``3.14.0rc1``, ``3.13t``, ``3.13+debug``, ``3.15-dev``, ``cpython-3.12``,
-``cp312``, ``cpython-3.12.4-linux-x86_64-gnu``, and ``3.12.4/envs/name`` for a virtual environment."""
+"""pyenv's and uv's forms: ``3.12``, ``3.12.4``, ``3.12.*``, ``3.14.0rc1``, ``3.13t``, ``3.13+debug``, ``3.15-dev``,
+``cpython-3.12``, ``cp312``, ``cpython-3.12.4-linux-x86_64-gnu``, and ``3.12.4/envs/name`` for a virtual environment.
+"""
 _ELSEWHERE = (
     (".tool-versions", r"(?m)^python[ \t]+(\S+)"),
     ("mise.toml", r"(?m)^python\s*=\s*[\"']([^\"']+)"),
     (".mise.toml", r"(?m)^python\s*=\s*[\"']([^\"']+)"),
     ("runtime.txt", r"^python-(\S+)"),
 )
-"""Files of other tools that name a version of Python, and how."""
+"""Files of other tools with a version of Python, and their formats."""
 
 
 def infer_python_version(
     context: Path, requires_python: tuple[str, str] | None
 ) -> tuple[str, str] | None:
-    """Find the version of Python that a project asks for.
+    """Find the version of Python that a project requests.
 
     Args:
         context: the context.
-        requires_python: the range that the script's inline metadata or the source of dependencies asks for,
-            and where it is written.
+        requires_python: the range in the script's inline metadata or the source of dependencies, and its origin.
 
     Returns:
         The version, ``3``, ``3.12`` or ``3.12.4``, and where it was found; ``None`` where nothing is said.
@@ -66,7 +66,7 @@ def infer_python_version(
         without an upper bound gives ``3``, the newest there is; otherwise the newest minor inside it.
 
     Raises:
-        DependencyError: a file cannot be read, is not valid, or asks for a Python that Buildr cannot run.
+        DependencyError: a file cannot be read or is invalid, or requests an unsupported Python.
     """
     pinned = _pinned(context)
     if pinned is not None:
@@ -79,11 +79,11 @@ def infer_python_version(
 
 
 def required_python(context: Path, dependencies: Dependencies | None) -> tuple[str, str] | None:
-    """Return the range of versions that a project can run on, and where it is written; ``None`` where nothing says it.
+    """Return the range of Python versions of a project, and its origin; ``None`` if there is none.
 
     Args:
         context: the context.
-        dependencies: those of the project, whose source may ask for a Python.
+        dependencies: the dependencies of the project, whose source may require a Python.
 
     Raises:
         DependencyError: ``pyproject.toml`` cannot be read.
@@ -95,7 +95,7 @@ def required_python(context: Path, dependencies: Dependencies | None) -> tuple[s
 
 
 def _read(context: Path, name: str) -> str | None:
-    """Return a file of the context as text; ``None`` where it is not there."""
+    """Return a file of the context as text; ``None`` if it does not exist."""
     path = os.path.join(context, name)
     if not os.path.lexists(path):
         return None
@@ -106,12 +106,12 @@ def _read(context: Path, name: str) -> str | None:
 
 
 def python_notes(context: Path, taken: str, origin: str | None) -> tuple[str, ...]:
-    """Return what a user should know about the files that name a version of Python, a line each.
+    """Return notes for the user about files with a version of Python, a line each.
 
     Args:
         context: the context.
-        taken: the version that is taken.
-        origin: where it was found, as `infer_python_version` says it; ``None``: it is the newest.
+        taken: the chosen version.
+        origin: its origin, as returned by `infer_python_version`; ``None``: it is the newest.
     """
     requests = _requests(context)
     usable = [request for request in requests if _version_of(request) is not None]
@@ -140,7 +140,7 @@ def _named_elsewhere(context: Path, taken: str) -> Iterator[str]:
         try:
             found = re.search(pattern, _read(context, name) or "")
         except DependencyError:
-            continue  # an unknown form belongs to another tool
+            continue  # an unknown format belongs to another tool
         if found:
             yield (
                 f"{name} is not read, which names Python {found[1][:60]}; Python {taken} is taken:"
@@ -149,7 +149,7 @@ def _named_elsewhere(context: Path, taken: str) -> Iterator[str]:
 
 
 def _requests(context: Path) -> list[str]:
-    """Return what ``.python-version`` asks for: a range, or the words of each line, as pyenv reads them."""
+    """Return the requests of ``.python-version``: a range, or the words of each line, as in pyenv."""
     found = []
     for line in (_read(context, _FILE) or "").splitlines():
         text = line.partition("#")[0].strip()
@@ -158,13 +158,13 @@ def _requests(context: Path) -> list[str]:
 
 
 def _pinned(context: Path) -> str | None:
-    """Return the first usable request of ``.python-version``; other implementations are not usable."""
+    """Return the first usable request of ``.python-version``; implementations other than CPython are not."""
     found = (_version_of(request) for request in _requests(context))
     return next((version for version in found if version is not None), None)
 
 
 def _version_of(request: str) -> str | None:
-    """Return the version that a request asks for, in the words of the official images' tags; ``None``: it is not one.
+    """Return the version of a request in the format of the official images' tags; ``None`` if it is invalid.
 
     Raises:
         DependencyError: Buildr cannot run it.
@@ -181,7 +181,7 @@ def _version_of(request: str) -> str | None:
     if minor < _OLDEST:
         raise _too_old(version, _FILE)
     if match["dev"] and minor > _NEWEST:
-        return f"3.{minor}-rc"  # the tag of what is not released yet
+        return f"3.{minor}-rc"  # the tag of unreleased versions
     return version + (match["pre"] or "")
 
 
@@ -208,14 +208,14 @@ def _of_project(context: Path) -> str | None:
 
 
 def _newest(asked: str, where: str) -> str:
-    """Return the newest Python inside a range, as far as it is known to be released."""
+    """Return the newest Python in a range that is known to be released."""
     if re.fullmatch(_OPEN, asked, re.ASCII):
         return "3"
     from packaging.specifiers import SpecifierSet
 
     try:
         version = _newest_in(SpecifierSet(asked))
-    except ValueError:  # InvalidSpecifier is one, and so is a number of thousands of digits
+    except ValueError:  # includes InvalidSpecifier, and numbers of thousands of digits
         raise DependencyError(
             f"{where} cannot be {asked[:60]!r}", hint='accepted: a range such as ">=3.11,<3.14"'
         ) from None

@@ -34,7 +34,7 @@ class Root(Struct, frozen=True, kw_only=True):
     directory: str
     """Absolute path."""
     marker: str
-    """The name of what makes it the root: a file such as ``pyproject.toml``, or the folder of a repository."""
+    """The name of its marker: a file such as ``pyproject.toml``, or the folder of a repository."""
 
 
 def find_root(directory: str) -> Root | None:
@@ -47,7 +47,7 @@ def find_root(directory: str) -> Root | None:
         directory: an absolute path.
 
     Returns:
-        ``None`` where there is none below the home directory, ``/tmp`` and the like (see `is_wide`).
+        ``None`` if there is none below the home directory, ``/tmp`` and the like (see `is_wide`).
     """
     for folder in _upwards(directory):
         for name in (*_PROJECT, *_REPOSITORY):
@@ -57,7 +57,7 @@ def find_root(directory: str) -> Root | None:
 
 
 def is_wide(directory: str) -> bool:
-    """Whether a directory holds much that no image is meant to have: ``/``, the home directory, those above it, ``/tmp``, ``/etc``."""
+    """Whether a directory is too wide for a context: ``/``, the home directory and its parents, ``/tmp``, ``/etc``."""
     home = os.path.realpath(os.path.expanduser("~"))
     real = os.path.realpath(directory)
     temporary = os.path.realpath(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - nothing is put there
@@ -67,7 +67,7 @@ def is_wide(directory: str) -> bool:
 
 
 def has_inline_metadata(script: str) -> bool:
-    """Whether a script describes itself (PEP 723), so that no project around it counts."""
+    """Whether a script has inline metadata (PEP 723), so that it does not belong to the surrounding project."""
     try:
         return _INLINE.search(read_file(script, SCRIPT_BYTES)) is not None
     except OSError:
@@ -75,14 +75,14 @@ def has_inline_metadata(script: str) -> bool:
 
 
 def _upwards(directory: str) -> Iterator[str]:
-    """Yield a directory and those above it, up to the first that is wide."""
+    """Yield a directory and its parents, up to the first wide one."""
     while not is_wide(directory):
         yield directory
         directory = os.path.dirname(directory)
 
 
 def _workspace_of(member: str) -> Root | None:
-    """Return the root of the uv workspace that a directory is a member of."""
+    """Return the root of a directory's uv workspace."""
     for folder in _upwards(os.path.dirname(member)):
         table = _workspace(f"{folder}/pyproject.toml")
         if table is None:
@@ -100,13 +100,13 @@ def _workspace(path: str) -> dict[str, Any] | None:
         data = read_file(path)
     except OSError:
         return None
-    if b"workspace" not in data:  # importing tomllib takes as long as much else of a run
+    if b"workspace" not in data:  # importing tomllib takes a large part of a run's time
         return None
     import tomllib
 
     try:
         found: Any = tomllib.loads(data.decode())
-    except (ValueError, RecursionError):  # reported when the file is read for what it means
+    except (ValueError, RecursionError):  # reported when the file is read for its content
         return None
     for key in ("tool", "uv", "workspace"):
         found = found.get(key) if isinstance(found, dict) else None
@@ -114,7 +114,7 @@ def _workspace(path: str) -> dict[str, Any] | None:
 
 
 def _names(patterns: object, path: str) -> bool:
-    """Whether one of the globs of a workspace names a path; a ``*`` stands for one component."""
+    """Whether one of the globs of a workspace matches a path; a ``*`` matches one component."""
     parts = path.split("/")
     for pattern in patterns if isinstance(patterns, list) else ():
         wanted = os.path.normpath(str(pattern)).split("/")

@@ -1,4 +1,4 @@
-"""The current state of a project's files; nothing is listed or read that the index knows (`buildr.context.index`)."""
+"""The current state of a project's files; whatever the index knows is not read again (`buildr.context.index`)."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 IGNORE_FILES = (".containerignore", ".dockerignore")
-"""At the top of a context. With a Containerfile of the user's own that is the top of the tar stream, too, where the
-engines would read them once more, each in its own way; so there they stay behind."""
+"""Ignore files at the top of a context. With a user's own Containerfile, that is also the top of the tar stream,
+where each engine would apply them again in its own way, so they are not sent.
+"""
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """What a project's files are right now."""
+    """The current files of a project."""
 
     tree: Snapshot
     """The context."""
     extra: tuple[tuple[ExtraFile, Snapshot], ...]
     """Additional files and directories."""
     dockerfile: bytes = b""
-    """The text of the Containerfile, where it is the user's own: read once, for the fingerprint and the build."""
+    """The text of the user's own Containerfile, read once for the fingerprint and the build."""
 
     @property
     def extra_digest(self) -> str:
@@ -50,15 +51,15 @@ class Sources(Struct, frozen=True, kw_only=True):
 
 
 def read_sources(project: Project, *, without: Sequence[str] = (), pin: bool = False) -> Sources:
-    """Look at all files that would travel.
+    """Read the state of all files that would travel.
 
     Args:
         project: the project.
-        without: real paths of files that do not travel.
-        pin: whether files that are written to all the time are held as they are read: see `buildr.context.pins`.
+        without: real paths of files to leave out.
+        pin: whether to hold contents of files that change constantly: see `buildr.context.pins`.
 
     Raises:
-        ContextError: something cannot be read, or must not be sent.
+        ContextError: a file cannot be read, or must not be sent.
     """
     return Sources(
         tree=nothing()
@@ -116,7 +117,7 @@ def _look_at_context(project: Project, without: Sequence[str], pins: Pins | None
 
 
 def _below(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Return those of some real paths that are in a folder, relative to it."""
+    """Return the real paths that are in a folder, relative to it."""
     top = os.path.realpath(folder).rstrip("/") + "/"
     return tuple(path.removeprefix(top) for path in paths if path.startswith(top))
 
@@ -143,7 +144,7 @@ def _look_at_extra(
         from buildr.context.scan import scan
         from buildr.context.secrets import SecretTable
 
-        # A folder of secrets that is named itself, such as ~/.aws, is asked for as a whole.
+        # An explicitly named folder of secrets, such as ~/.aws, is included as a whole.
         named = SecretTable(IgnoreRules.parse("")).is_secret_folder(file.source, path.name)
         return scan(
             path,

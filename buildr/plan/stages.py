@@ -1,4 +1,4 @@
-"""Containerfiles that add one step to an image that there is: the guest part, what has changed, what was installed elsewhere."""
+"""Containerfiles that extend an existing image: with the guest part, with changes, or with an installation."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _REMOVE = (
     "import os,shutil,sys;"
     "[shutil.rmtree(p) if os.path.isdir(p) and not os.path.islink(p) else os.remove(p) for p in sys.argv[1:]]"
 )
-_ROOT = "# hadolint ignore=DL3002\nUSER 0:0\n"  # whatever user a base names
-_PLAIN_USER = r"[\w.-]+(?::[\w.-]+)?"  # of USER, where it can be used in a COPY as well
+_ROOT = "# hadolint ignore=DL3002\nUSER 0:0\n"  # for any user of the base
+_PLAIN_USER = r"[\w.-]+(?::[\w.-]+)?"  # a value of USER that is valid in a COPY, too
 
 
 def render_marker_stage(
@@ -31,19 +31,19 @@ def render_marker_stage(
     *,
     user: str | None = None,
 ) -> str:
-    """Return the stage that makes an image built from the user's own Containerfile one of ours.
+    """Return the stage that adds the guest part to an image built from the user's own Containerfile.
 
     Args:
-        image: that image.
+        image: the user's image.
         project: the project's key.
-        command: what to run: its own CMD, or the script.
-        files: additional files; they belong to the image's own user.
-        user: in place of its own.
+        command: the command: its own CMD, or the script.
+        files: additional files, which belong to the image's user.
+        user: replaces the image's user.
     """
     markers = " ".join(f'{name}="{value}"' for name, value in MARKERS.items())
     owner = user or (image.user if re.fullmatch(_PLAIN_USER, image.user, re.ASCII) else "0")
     if ":" not in owner:
-        owner += ":0"  # an engine may want a group of the same name otherwise
+        owner += ":0"  # otherwise an engine may require a group of the same name
     copies = "".join(
         f"COPY --chown={owner} {copy_form([file.source, file.destination])}\n" for file in files
     )
@@ -70,7 +70,7 @@ def render_growth(image: str, user: str, removed: tuple[str, ...], *, put: bool)
         image: the older one's id.
         user: as in the recipe.
         removed: paths of the context to remove first.
-        put: whether anything of the context is then put.
+        put: whether to copy files of the context then.
 
     Raises:
         UnicodeEncodeError: a path is not valid UTF-8.
@@ -93,8 +93,8 @@ def render_dependencies(base: Image, label: str, *, removed: bool) -> str:
     """Return the Containerfile of an image that adds what was installed elsewhere.
 
     Args:
-        base: the image that it was installed on.
-        label: in the form of a LABEL.
+        base: the image on which it was installed.
+        label: a label in the format of LABEL.
         removed: whether ``removed`` in the build lists paths that the installation has removed.
     """
     place = f"{DEPENDENCIES_ROOT}/removed"

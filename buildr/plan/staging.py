@@ -1,4 +1,4 @@
-"""What goes into a build: the files of a project, and those that Buildr adds."""
+"""The content of a build: the files of a project, and those that Buildr adds."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 CONTAINERFILE = "Containerfile"
-"""The name of a generated one in the tar stream."""
-_LARGE_BYTES = 100_000_000  # of a context; the user is warned of a larger one
+"""The name of a generated Containerfile in the tar stream."""
+_LARGE_BYTES = 100_000_000  # the size of a context above which the user is warned
 _LARGEST = 3
 
 
 def notes(sources: Sources, context: Path) -> Iterator[str]:
-    """Yield notes for the user on what does not travel, a line each.
+    """Yield notes for the user about files that do not travel, a line each.
 
     Args:
         sources: the files that travel.
-        context: the directory they are taken from.
+        context: their directory.
     """
     if held_back := describe(sources.tree.scan.secrets):
         yield held_back
@@ -69,7 +69,7 @@ def _links_out(sources: Sources, context: Path) -> str:
 
 
 def _largest(entries: Iterable[Entry]) -> list[str]:
-    """Return the names at the top of a context that take the most space, with their sizes."""
+    """Return the largest files and folders at the top of a context, with their sizes."""
     sizes: dict[str, int] = {}
     for entry in entries:
         top, below, _ = entry.path.partition("/")
@@ -79,7 +79,7 @@ def _largest(entries: Iterable[Entry]) -> list[str]:
 
 
 def parts_of(project: Project, sources: Sources) -> list[Part]:
-    """Return all that a build from a generated Containerfile is sent."""
+    """Return everything that is sent to a build from a generated Containerfile."""
     parts: list[Part] = [Member(path=CONTAINERFILE, data=render(project.recipe).encode())]
     parts += guest_members()
     if project.dependencies:
@@ -98,7 +98,7 @@ def parts_of(project: Project, sources: Sources) -> list[Part]:
 
 
 def source_tree(project: Project, sources: Sources, prefix: str = "") -> Tree:
-    """Return the context, below a prefix: with the contents that its fingerprint is made of, or none."""
+    """Return the context, below a prefix, with the contents in its fingerprint."""
     tree = sources.tree
     return Tree(
         entries=tree.scan.entries,
@@ -115,7 +115,7 @@ def guest_members() -> list[Part]:
 
 
 def extra_members(sources: Sources) -> list[Part]:
-    """Return the additional files, below ``files/`` and their number."""
+    """Return the additional files, below ``files/NUMBER``."""
     parts: list[Part] = []
     for index, (file, tree) in enumerate(sources.extra):
         name = f"files/{index}"
@@ -146,7 +146,7 @@ def extra_members(sources: Sources) -> list[Part]:
 
 
 def counting(progress: Progress) -> Callable[[int], None]:
-    """Return a function that reports how much has been sent; it is called with the size of each piece."""
+    """Return a function that reports upload progress; it is called with the size of each piece."""
     sent = 0
 
     def add(size: int) -> None:
@@ -158,7 +158,7 @@ def counting(progress: Progress) -> Callable[[int], None]:
 
 
 def counted(chunks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
-    """Pass a stream on, and show how much of it has gone."""
+    """Pass on a stream, and show its progress."""
     add = counting(progress)
     for chunk in chunks:
         yield chunk

@@ -1,5 +1,5 @@
-"""Where an image runs: on a local engine, as a unit of systemd, or where another distribution's runner takes it.
+"""The runners of images: a local engine, a systemd unit, or a third-party runner.
 
-`buildr.runners.plan` says what is to run, `buildr.runners.protocol` what a runner does with it, and `buildr.runners.registry` which
-runner that is. It may import everything below it; `api`, `call` and `cli` import it.
+`buildr.runners.plan` is what to run, `buildr.runners.protocol` what a runner does, and `buildr.runners.registry` finds
+runners. It may import everything below it; `api`, `call` and `cli` import it.
 """

@@ -1,9 +1,10 @@
-"""Which runner runs a plan, and which engine builds its image.
+"""Chooses the runner of a plan, and the engine that builds its image.
 
-``executor`` names either an engine, on which the runner ``engine`` runs, or a runner. ``--backend`` and ``BUILDR_BACKEND`` name
-engines: of the two options they replace an executor that is an engine, and where the executor is a runner they choose the engine that builds.
+``executor`` names either an engine, for the runner ``engine``, or another runner. ``--backend`` and ``BUILDR_BACKEND``
+name engines: they replace an executor that is an engine; if the executor is a runner, they choose the engine that
+builds.
 
-Buildr's own runners are in a table. Entry points of the group `ENTRY_POINTS` are read for another name only.
+Buildr's own runners are in a table. Entry points of the group `ENTRY_POINTS` are read only for other names.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ BUILT_IN = {
 _NO_EXECUTORS = {
     ENGINE,
     "quadlet",
-}  # the one is chosen by an engine's name, the other only writes files
+}  # the first is chosen by an engine's name, the second only writes files
 
 
 class Choices(Struct, frozen=True, kw_only=True):
-    """Which runner runs, and which engine builds."""
+    """The chosen runner, and the engine that builds."""
 
     runner: str
     """The runner's name."""
     executor: Choice
-    """The engine that it uses; with another runner than `ENGINE` the runner itself."""
+    """The engine that it uses; for runners other than `ENGINE` the runner itself."""
     builder: Choice
     """The engine that builds the image."""
 
@@ -51,10 +52,10 @@ class Choices(Struct, frozen=True, kw_only=True):
 def choose(
     settings: Settings, *, backend: str | None = None, builder: str | None = None
 ) -> Choices:
-    """Decide which runner runs a program, and which engine builds its image.
+    """Choose the runner of a program, and the engine that builds its image.
 
     Args:
-        settings: the options that hold, with ``executor`` and ``builder``.
+        settings: the effective options, with ``executor`` and ``builder``.
         backend: the flag ``--backend``.
         builder: the flag ``--builder``.
     """
@@ -78,7 +79,7 @@ def choose(
 
 
 def check(executor: Choice) -> None:
-    """Check that an engine or a runner has the name of an executor.
+    """Check that the name of an executor is that of an engine or runner.
 
     Raises:
         OptionError: there is none.
@@ -87,7 +88,7 @@ def check(executor: Choice) -> None:
     if engines.is_built_in(name) or engines.substitute is not None:
         return
     if executor.origin in ("--backend", engines.VARIABLE):
-        return  # they name engines alone
+        return  # they only name engines
     if name not in map(str.lower, engines.names()):
         known = [name for name in names() if name not in _NO_EXECUTORS]
         raise OptionError(

@@ -1,4 +1,4 @@
-"""Which container runs an image: the guest's command, user, environment, ports and mounts, from the user's options."""
+"""Derives the container from the options: command, user, environment, ports, mounts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def container_spec(
     """Return the container that runs a project's image.
 
     Args:
-        session: the engine, and what is to run.
+        session: the engine and the plan.
         ready: the image.
         tty: whether it gets a terminal; ``None``: if this process has one.
     """
@@ -84,13 +84,13 @@ def container_spec(
 
 
 def _as_given(runtime: Runtime) -> dict[str, Any]:
-    """Return the options that a container takes as they are: those for which its specification has a field of the same name."""
+    """Return the options that have a field of the same name in the specification of containers."""
     names = set(ContainerSpec.__struct_fields__) & set(runtime.__struct_fields__) - _NOT_AS_GIVEN
     return {name: getattr(runtime, name) for name in names}
 
 
 def with_interpreter_options(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:
-    """Return a container whose Python gets the options that this process's was started with."""
+    """Return a container whose Python gets the interpreter options of this process."""
     entry = session.plan.entry
     if entry is None or not entry.interpreter:
         return spec
@@ -105,23 +105,23 @@ def with_interpreter_options(spec: ContainerSpec, session: EngineSession) -> Con
 
 
 def _home(backend: Images, image: str) -> str:
-    """Return the home directory that an image names: the project does not know it, as its user may have been replaced."""
+    """Return the home directory set by an image; the project does not know it, since its user may have been replaced."""
     stored = backend.image(image)
     named = [line for line in stored.environment if line.startswith("HOME=")] if stored else []
     return named[-1].removeprefix("HOME=") if named else ""
 
 
 def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
-    """Find the source of a mount.
+    """Resolve the source of a mount.
 
     Args:
         info: of the engine.
         mount: the option.
-        directory: the absolute path of the one that a relative source starts at.
+        directory: the absolute base directory of a relative source.
 
     Raises:
-        ContainerError: the engine is on another machine; or the source does not exist. Engines differ here: some make
-            a directory that belongs to root.
+        ContainerError: the engine is on another machine, or the source does not exist; some engines would create a
+            directory that belongs to root.
     """
     # A bare name is a named volume; anything else becomes an absolute path.
     source = mount_source(mount, directory)
@@ -144,7 +144,7 @@ def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
                 ),
             ) from None
         except OSError:
-            pass  # the engine may see more than this user does
+            pass  # the engine may see more than this user
     return MountSpec(
         kind="bind" if is_path else "volume",
         source=source,
@@ -155,14 +155,14 @@ def find_mount(info: EngineInfo, mount: Mount, directory: str) -> MountSpec:
 
 
 def find_device(info: EngineInfo, device: str) -> DeviceSpec:
-    """Find a device.
+    """Resolve a device.
 
     Args:
         info: of the engine.
         device: the option.
 
     Raises:
-        ContainerError: it is not there. Engines report it at different moments and in different words.
+        ContainerError: it does not exist, which engines report at different times and with different messages.
     """
     if not device.startswith("/"):
         return DeviceSpec(host=device)
@@ -180,7 +180,7 @@ def find_device(info: EngineInfo, device: str) -> DeviceSpec:
 
 
 def user_of(info: EngineInfo, mounts: tuple[MountSpec, ...]) -> str | None:
-    """Return who the guest runs as, so that what it writes into mounts belongs to the user.
+    """Return the user of the guest, so that files written to mounts belong to the host's user.
 
     On a rootless engine uid 0 in the container is the user; on a rootful one it is the user's own uid.
     """

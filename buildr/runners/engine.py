@@ -1,6 +1,6 @@
 """The runner that uses a local engine: Podman, Docker, or another backend.
 
-`run` takes a script from its options to its exit status; `open_workers` gives calls of single functions their containers.
+`run` runs scripts; `open_workers` provides containers for calls of single functions.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def open_workers(plan: RunPlan) -> Workers:
 
 
 def _prepare(session: EngineSession, *, trust: bool) -> tuple[ContainerSpec, Ready]:
-    """Return the container, and what it is made of."""
+    """Return the container and its image."""
     runtime = session.runtime
     ready = session.make_ready(trust=trust)
     spec = container_spec(session, ready, tty=False if runtime.detach else None)
@@ -130,7 +130,7 @@ def _detach(
         if not signals.asked_to_end:
             session.say(ways_on(spec))
 
-    with session.housekeeping(ready), watchdog:  # only until the id of the run has been printed
+    with session.housekeeping(ready), watchdog:  # only until the id of the run is printed
         start(
             session.backend,
             spec,
@@ -143,7 +143,7 @@ def _detach(
 
 
 def _report_start(session: EngineSession, container: str, spec: ContainerSpec) -> None:
-    """Print how a container that has just been started is reached."""
+    """Print how to reach a container that has just been started."""
     if session.runtime.debug is not None:
         from buildr.plan.debugger import way_in
 

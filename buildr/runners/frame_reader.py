@@ -1,4 +1,4 @@
-"""Reading what a worker answers, without waiting for it and in bounded memory: a worker may write anything."""
+"""Reads the answers of a worker without blocking, in bounded memory; a worker may write anything."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _KINDS = (frames.READY, frames.ANSWER, frames.LAST)
 
 
 class FrameReader:
-    """Puts frames together from what has come.
+    """Assembles frames from received data.
 
     Attributes:
-        broken: whether something came that is not a frame, or one that is larger than may be: nothing more is read.
+        broken: whether the data was not a frame, or a frame was too large; nothing more is read then.
     """
 
     def __init__(self) -> None:
@@ -25,14 +25,14 @@ class FrameReader:
         self._left = memoryview(b"")
 
     def begin(self, most: int) -> None:
-        """Accept frames of so many bytes from now on."""
+        """Set the maximum size of frames from now on."""
         self._most = most
 
     def take(self, file: int) -> tuple[bytes, bytearray] | None:
-        """Return the next frame, its kind and its data; ``None`` where it has not come as a whole.
+        """Return the next frame, its kind and its data; ``None`` if it is still incomplete.
 
         Args:
-            file: a descriptor that does not wait.
+            file: a non-blocking descriptor.
         """
         try:
             while not self.broken:
@@ -42,7 +42,7 @@ class FrameReader:
                     self._left = self._left[os.readv(file, [self._left]) :]
                 if self._data is not None and not self._left:
                     found, self._data = self._data, None
-                    self._left = memoryview(b"")  # even an empty part of it would keep it alive
+                    self._left = memoryview(b"")  # even an empty view would keep it alive
                     return self._kind, found
         except BlockingIOError:
             pass

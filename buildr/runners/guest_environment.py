@@ -1,4 +1,4 @@
-"""The guest's environment beyond the image's: what the user names, the terminal, time zone, locale."""
+"""The guest's environment in addition to the image's: user variables, terminal, time zone, locale."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MODULE_PATH = "PYTHONPATH"
 
 
 def guest_environment(runtime: Runtime, directory: str, *, tty: bool) -> dict[str, str]:
-    """Return the variables, those for the guest's first process included.
+    """Return the variables, including those for the guest's first process.
 
     Args:
         runtime: the options.
-        directory: the absolute path of the one that relative paths of files start at.
+        directory: the absolute base directory of relative paths.
         tty: whether the guest gets a terminal.
     """
     environ = os.environ
@@ -44,9 +44,9 @@ def guest_environment(runtime: Runtime, directory: str, *, tty: bool) -> dict[st
             found[name] = environ[name]
     if given.get("TZ") is not None:
         zone = named(found["TZ"])
-    if _MODULE_PATH in found:  # the guest part is found through it
+    if _MODULE_PATH in found:  # the guest part is found via this variable
         found[_MODULE_PATH] = f"{found[_MODULE_PATH]}:{GUEST_ROOT}"
-    # What the user names stays as it is.
+    # Variables of the user are not changed.
     if handed_on := sorted(locale.difference(given)):
         found[LOCALE] = " ".join(handed_on)
     if zone is not None and zone.rule is not None:
@@ -62,7 +62,7 @@ def published(runtime: Runtime) -> dict[str, str]:
 
 
 def _named(runtime: Runtime, directory: str) -> Mapping[str, str | None]:
-    """Return the variables that the options name, those of files too."""
+    """Return the variables of the options, including those of files."""
     if not runtime.env_file:
         return runtime.env
     from buildr.plan.env_files import read_env_files

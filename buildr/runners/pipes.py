@@ -1,8 +1,8 @@
-"""The FIFOs between this process and one worker: requests, answers, and what its functions write.
+"""The FIFOs between this process and a worker: requests, answers, and output.
 
-A folder of the host's is mounted into the container, read-only: FIFOs can be written all the same. That costs no request to the engine,
-works with a read-only root, and whatever becomes of the container, what was written is here. It takes no room on a
-disk, and no more in memory than an answer may have. The folder lies in one that only the user can enter.
+A folder of the host is mounted read-only into the container; FIFOs in it are still writable. This needs no request to
+the engine, works with a read-only root, and the data arrives even if the container is lost. It takes no disk space, and
+no more memory than the limit of an answer. The folder is in a private one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
 
 PLACE = f"{GUEST_ROOT}/calls"
-"""Where the folder is in the container."""
+"""The path of the folder in the container."""
 _SELINUX = "/sys/fs/selinux/enforce"
 _SHOWN = ((frames.STDOUT, 1), (frames.STDERR, 2))
 _OUTPUT_BYTES = 1 << 16
@@ -40,7 +40,7 @@ class Pipes:
     """The FIFOs of one worker; a context manager.
 
     Attributes:
-        shown: the ends of what its functions write, each with the descriptor of this process where it goes.
+        shown: the read ends of the output, each with the destination descriptor of this process.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Pipes:
         self._reader = FrameReader()
 
     def __enter__(self) -> Self:
-        """Make them."""
+        """Create the FIFOs."""
         with contextlib.ExitStack() as stack:
             self._folder = os.path.join(stack.enter_context(temporary.folder()), "calls")
             os.mkdir(self._folder)
@@ -63,7 +63,7 @@ class Pipes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close and remove them."""
+        """Close and remove the FIFOs."""
         self._stack.close()
 
     def _made(self, stack: contextlib.ExitStack, name: str) -> int:
@@ -74,12 +74,12 @@ class Pipes:
         # For both directions: that never waits for the other end, and no end of the guest's is the end.
         file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         stack.callback(os.close, file)
-        with contextlib.suppress(OSError):  # the user has too many that are so large
+        with contextlib.suppress(OSError):  # the user's limit of pipe buffers is reached
             fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, frames.PIPE_BYTES)
         return file
 
     def into(self, spec: ContainerSpec) -> ContainerSpec:
-        """Return a container that has them."""
+        """Return a container with the FIFOs mounted."""
         mount = MountSpec(
             kind="bind",
             source=self._folder,
@@ -92,15 +92,15 @@ class Pipes:
     def exchange(
         self, request: Sequence[frames.Bytes], most: int, ended: int
     ) -> tuple[bytes, bytearray] | None:
-        """Send a request; return the kind of the answer, and what it says.
+        """Send a request; return the kind and the data of the answer.
 
         Args:
             request: the data of the frame in parts.
-            most: bytes that an answer may have.
-            ended: a descriptor that is readable when the worker has ended.
+            most: the maximum size of the answer in bytes.
+            ended: a descriptor that becomes readable when the worker has ended.
 
         Returns:
-            ``None``: it has ended, or there is more than may be, so that nothing more is read.
+            ``None`` if the worker has ended or the answer is too large.
         """
         self._reader.begin(most)
         head = frames.HEAD.pack(frames.CALL, sum(map(len, request)))
@@ -128,34 +128,34 @@ class Pipes:
                 return None
 
     def is_ready(self) -> bool:
-        """Whether the worker has said by now that it takes calls; called until it has, or `is_broken`."""
+        """Whether the worker is ready for calls; to be called until it is, or `is_broken`."""
         found = self._reader.take(self._answers)
         return found is not None and found[0] == frames.READY
 
     @property
     def is_broken(self) -> bool:
-        """Whether something else than frames came from the worker."""
+        """Whether the worker sent anything other than frames."""
         return self._reader.broken
 
     @property
     def answers(self) -> int:
-        """Where the worker says that it is ready."""
+        """The descriptor on which the worker reports that it is ready."""
         return self._answers
 
     def end(self) -> None:
-        """Tell the worker that there are no more calls."""
-        with contextlib.suppress(OSError):  # it does not read
+        """Notify the worker that there are no more calls."""
+        with contextlib.suppress(OSError):  # the worker does not read
             os.write(self._requests, frames.HEAD.pack(frames.END, 0))
 
     def show(self) -> None:
-        """Write what the functions have written until now; by one thread at a time.
+        """Copy the output of functions so far; by one thread at a time.
 
         Raises:
-            BrokenPipeError: the reader of our output has gone.
+            BrokenPipeError: the reader of our output is gone.
             BuildrError: our output cannot be written.
         """
         for source, file in self.shown.items():
-            left = _waiting(source)  # what comes later may have no end
+            left = _waiting(source)  # later output may be endless
             while left > 0:
                 data = os.read(source, min(left, _OUTPUT_BYTES))
                 left -= len(data)
@@ -166,13 +166,13 @@ class Pipes:
             frames.send(self._requests, left)
 
     def _close_answers(self) -> None:
-        """Let what the worker writes on fail."""
+        """Make further writes of the worker fail."""
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.dup2(null, self._answers, inheritable=False)
         os.close(null)
 
 
 def _waiting(file: int) -> int:
-    """Return how many bytes can be read."""
+    """Return the number of available bytes."""
     (count,) = struct.unpack("i", fcntl.ioctl(file, termios.FIONREAD, bytes(4)))
     return int(count)

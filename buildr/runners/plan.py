@@ -1,4 +1,4 @@
-"""The plan of a run: the one record that every runner takes."""
+"""The plan of a run, the input of every runner."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["RunPlan", "plan_image", "plan_run"]
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
-    """What is to run, how, and where; decided without asking an engine."""
+    """What to run, how, and where; decided without an engine."""
 
     settings: Settings
-    """The options that hold, and where each comes from."""
+    """The effective options and their origins."""
     choices: Choices
-    """Which runner runs it, and which engine builds it."""
+    """The chosen runner and the engine that builds."""
     entry: Entry | None = None
     """The program with its arguments; ``None``: that of `image`."""
     project: Project | None = None
-    """The project that its image is built from; ``None``: `image` exists already."""
+    """The project of its image; ``None``: `image` exists already."""
     image: str = ""
-    """The reference of an image that runs as it is, in place of a project's."""
+    """The reference of an existing image to run instead of a project's."""
     command: tuple[str, ...] = ()
     """What runs in place of the program; empty: the program."""
     cache: bool = True
-    """Whether an image, or layers, of an earlier build may serve."""
+    """Whether images and layers of earlier builds may be used."""
     stored_secrets: tuple[tuple[str, str], ...] = ()
-    """Variables of a rendered plan that secrets of the place where it runs give their values, each with the secret's name."""
+    """Variables of a rendered plan whose values come from secrets of the target, with the secrets' names."""
 
     @property
     def package(self) -> Package:
@@ -64,14 +64,14 @@ def plan_run(
 
     Args:
         entry: the program.
-        settings: the options that hold for it.
+        settings: its effective options.
         backend: the flag ``--backend``.
         builder: the flag ``--builder``.
-        command: what runs in place of the program; empty: the program.
-        cache: whether an image, or layers, of an earlier build may serve.
+        command: a command to run instead of the program; empty: the program.
+        cache: whether images and layers of earlier builds may be used.
 
     Raises:
-        TrustError: the project's file asks for what the user does not allow.
+        TrustError: the project's file requests what the user does not allow.
         BuildrError: the program cannot become an image; see `buildr.plan.project.plan`.
     """
     allow(settings)
@@ -86,15 +86,15 @@ def plan_run(
 
 
 def plan_image(image: str, settings: Settings, *, command: tuple[str, ...] = ()) -> RunPlan:
-    """Plan the run of an image that exists already.
+    """Plan the run of an existing image.
 
     Args:
         image: its full reference.
-        settings: the options that hold.
-        command: in place of the image's own; empty: that stays.
+        settings: the effective options.
+        command: replaces the image's command; empty: its own.
 
     Raises:
-        TrustError: the project's file asks for what the user does not allow.
+        TrustError: the project's file requests what the user does not allow.
     """
     allow(settings)
     return RunPlan(settings=settings, choices=choose(settings), image=image, command=command)

@@ -1,7 +1,7 @@
 """The protocols of a runner.
 
-A runner is a module, or any object, with one or more of these functions; it need not have all of them. Three narrow
-protocols describe them, and `buildr.runners.registry` returns a runner by the one that its caller needs.
+A runner is a module or object with one or more of these functions. Three narrow protocols describe them, and
+`buildr.runners.registry` returns a runner as the protocol that its caller needs.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Runner(Protocol):
     """Runs plans."""
 
     def run(self, plan: RunPlan, signals: Signals) -> int:
-        """Build if need be, publish if asked for, and run to the end.
+        """Build if necessary, publish if requested, and run to the end.
 
-        With ``detach`` among the options it only starts what then goes on by itself, a service say: it prints the id of the
-        run and returns 0.
+        With the option ``detach`` it only starts a run that continues by itself, such as a service, prints its id and
+        returns 0.
 
         Args:
             plan: what is to run.
-            signals: the handlers in force; what arrives is forwarded, and Ctrl+C ends the guest gracefully.
+            signals: the installed handlers; signals are forwarded, and Ctrl+C ends the guest gracefully.
 
         Returns:
-            The guest's exit status, 128 + n when signal n killed it; 0 when the user cancelled it.
+            The guest's exit status, 128 + n if signal n killed it; 0 if the user cancelled it.
 
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
@@ -45,25 +45,25 @@ class Runner(Protocol):
 
 
 class CallRunner(Protocol):
-    """Runs single functions, with arguments from here: ``.remote`` and ``.map``."""
+    """Runs single functions: ``.remote`` and ``.map``."""
 
     def open_workers(self, plan: RunPlan) -> Workers:
-        """Return where calls of functions in the plan's image run; nothing is asked of an engine or a cluster yet."""
+        """Return workers for calls of functions in the plan's image, without contacting an engine or a cluster yet."""
         ...
 
 
 class Renderer(Protocol):
-    """Writes a plan as files that something else runs: neither an engine nor a cluster is needed."""
+    """Writes a plan as files for another program; needs no engine or cluster."""
 
     def render(self, plan: RunPlan, name: str) -> Manifest:
         """Return the text of the files.
 
         Args:
-            plan: what is to run.
-            name: of the service or workload.
+            plan: what to run.
+            name: the name of the service or workload.
 
         Raises:
-            OptionError: an option has no form there.
+            OptionError: an option is not supported there.
         """
         ...
 
@@ -74,46 +74,46 @@ class Manifest(Struct, frozen=True, kw_only=True):
     files: Mapping[str, str]
     """Texts by file name."""
     image: str
-    """The image that they name."""
+    """The image in these files."""
     notes: tuple[str, ...] = ()
     """What the user should know about it, a line each."""
     private: bool = False
-    """Whether the files contain values of variables or arguments, so that only the user may read them."""
+    """Whether the files contain values of variables or arguments, and so must be private."""
 
 
 class WorkerCall(Struct, frozen=True, kw_only=True):
-    """One call, as a worker gets it."""
+    """One call, the input of a worker."""
 
     parts: tuple[bytes | bytearray | memoryview, ...]
-    """The request in parts, which may be large, as the guest part reads it: `buildr.guest.call`."""
+    """The request in parts, which may be large, in the format of `buildr.guest.call`."""
     answer_bytes: int
-    """How much of the answer is read, at most; one byte more shows that there is more."""
+    """The maximum size of the answer to read; one more byte shows that it is larger."""
     cancellation: Cancellation
-    """Asks for the call's end."""
+    """Requests the end of the call."""
     on_start: Callable[[], None]
-    """Called once the function is about to run."""
+    """Called when the function is about to run."""
 
 
 class Answer(Struct, frozen=True, kw_only=True):
     """The outcome of a call."""
 
     status: int
-    """The guest's exit status; 0 while it goes on."""
+    """The guest's exit status; 0 if it continues."""
     message: bytes | bytearray
-    """The answer that the guest part wrote; empty if it wrote none."""
+    """The answer of the guest part; empty if there is none."""
 
 
 class Workers(Protocol):
-    """Where the calls of one plan run; a context manager whose methods may be called from several threads."""
+    """The workers of one plan; a context manager whose methods may be called from several threads."""
 
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None:
-        """End the workers, and release what the calls shared; all calls have ended."""
+        """End the workers and release shared resources; all calls have ended."""
         ...
 
     def prepare(self) -> str:
-        """Make everything ready that calls share, the image above all; only the first time.
+        """Prepare everything that calls share, above all the image; only the first time.
 
         Returns:
             The path of the program in the image; empty for a module.
@@ -124,7 +124,7 @@ class Workers(Protocol):
         ...
 
     def run(self, call: WorkerCall) -> Answer:
-        """Run one call to its end, in a worker that has no other one at that time.
+        """Run one call to its end, in a worker without another call at that time.
 
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
@@ -132,13 +132,13 @@ class Workers(Protocol):
         ...
 
     def trim(self, seconds: float) -> float | None:
-        """End the workers that have been idle for so long; without waiting for their end.
+        """End workers that have been idle for this time, without waiting.
 
         Returns:
-            In how many seconds the next one will have been; ``None``: there is no idle one.
+            The seconds until the next one is due; ``None``: there is no idle one.
         """
         ...
 
     def give_up(self) -> None:
-        """Return at once; calls in progress are ended without this process waiting for them."""
+        """End running calls without waiting for them."""
         ...

@@ -1,4 +1,4 @@
-r"""The runner that writes a plan down as a unit of the user's systemd, for rootless Podman: ``buildr quadlet``.
+r"""The runner that writes a plan as a systemd user unit for rootless Podman: ``buildr quadlet``.
 
 Podman's generator (podman-systemd.unit(5), "Quadlet") makes a service of a ``.container`` file. Only keys that its first
 version, of Podman 4.4, has are written, because it refuses a file with one that it does not know; what came later is in
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
-_START_SECONDS = (
-    900  # Podman may have to pull the image first, for which the usual 90 seconds are too short
-)
-_MORE_SECONDS = 10  # systemd's own patience, beyond the grace after which Podman kills
+_START_SECONDS = 900  # the default of 90 seconds is too short if Podman has to pull the image first
+_MORE_SECONDS = 10  # added to Podman's grace period for systemd
 _VALUES = re.compile(rf"^(?:Exec=|Environment=(?!\"?{PUBLISHED}=))", re.MULTILINE)
 _HERE = EngineInfo(
     backend="podman", version="", rootless=True, remote=False, endpoint="", found="systemd"
@@ -53,7 +51,7 @@ def render(plan: RunPlan, name: str) -> Manifest:
 
     Raises:
         OptionError: an option or an argument cannot be written into such a file.
-        ContainerError: a mount's source or a file of variables is not there.
+        ContainerError: a mount's source or an env file does not exist.
     """
     runtime = plan.runtime
     if runtime.mount_source:
@@ -129,7 +127,7 @@ def _container(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
     if service.command:
         notes.extend(secret_arguments(service.command))
         yield "Exec", " ".join(map(argument, service.command))
-    # The image has a first process of its own; the first version of the generator adds one otherwise.
+    # The image has its own first process; the first version of the generator would add another one.
     yield "RunInit", "false"
     if user := user_of(_HERE, mounts):
         uid, _, gid = user.partition(":")
@@ -154,16 +152,16 @@ def _container(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _restart(runtime: Runtime) -> str:
-    """Return systemd's word for a restart policy, of systemd.service(5), ``Restart=``.
+    """Return the restart policy of systemd: systemd.service(5), ``Restart=``.
 
-    It has none for ``unless-stopped``: with ``always``, too, a service that was stopped stays so.
+    ``unless-stopped`` becomes ``always``, with which a stopped service stays stopped, too.
     """
     name = runtime.restart.partition(":")[0]
     return "always" if name == "unless-stopped" else name
 
 
 def _start_limit(runtime: Runtime) -> list[tuple[str, str]]:
-    """Return how often systemd starts it, of systemd.unit(5), ``StartLimitBurst=``: the first start counts there."""
+    """Return the limit of starts, including the first one: systemd.unit(5), ``StartLimitBurst=``."""
     if not (tries := runtime.restart.partition(":")[2]):
         return []
     return [("StartLimitIntervalSec", "infinity"), ("StartLimitBurst", str(int(tries) + 1))]
@@ -176,7 +174,7 @@ def _variables(service: Service, notes: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _files(runtime: Runtime, notes: list[str]) -> Iterator[str]:
-    """Yield the absolute paths of the files of variables, which Podman reads in a form of its own."""
+    """Yield the absolute paths of the env files, which Podman reads in its own format."""
     from buildr.plan.env_files import read_env_files
 
     for named in runtime.env_file:
@@ -191,7 +189,7 @@ def _files(runtime: Runtime, notes: list[str]) -> Iterator[str]:
 
 
 def _as_podman_reads(path: str) -> dict[str, str | None]:
-    """Read a file of variables as ``podman run --env-file`` does (podman-run(1))."""
+    """Read an env file as ``podman run --env-file`` does (podman-run(1))."""
     found: dict[str, str | None] = {}
     for line in read_file(path).decode().splitlines():
         name, equals, value = line.lstrip().partition("=")

@@ -1,4 +1,4 @@
-"""Options of a run in a unit: the values of its keys, and options of ``podman run`` for what has no key."""
+"""Options of a run in a unit: values of keys, and options of ``podman run`` for the rest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """What a unit runs."""
+    """The service of a unit."""
 
     name: str
     """The name of the unit, without ``.container``."""
@@ -31,17 +31,17 @@ class Service(Struct, frozen=True, kw_only=True):
     """The image's full reference."""
     runtime: Runtime
     command: tuple[str, ...]
-    """Replaces the image's CMD; empty: that stays."""
+    """Replaces the image's CMD; empty: the image's own."""
     workdir: str
-    """Replaces the image's working directory; empty: that stays."""
+    """Replaces the image's working directory; empty: the image's own."""
     home: str
-    """The home directory in the image, for a hardened container; empty: not known."""
+    """The home directory in the image, for a hardened container; empty: unknown."""
     secrets: tuple[tuple[str, str], ...]
-    """Variables that Podman's secrets give their values, each with the secret's name."""
+    """Variables whose values are Podman secrets, with the secrets' names."""
 
 
 def podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterator[str]:
-    """Yield the options of ``podman run`` that the first version of the generator has no key for."""
+    """Yield options of ``podman run`` for which the first version of the generator has no key."""
     runtime = service.runtime
     yield f"--stop-timeout={grace(runtime)}"
     if service.workdir:
@@ -56,7 +56,7 @@ def podman_arguments(service: Service, mounts: tuple[MountSpec, ...]) -> Iterato
         aliases = ",".join(f"alias={alias}" for alias in network.aliases)
         yield f"--network={network.name}" + (f":{aliases}" if aliases else "")
     if runtime.hardened:
-        yield "--read-only-tmpfs=false"  # directories in memory are those that follow
+        yield "--read-only-tmpfs=false"  # tmpfs directories are added below
     spec = ContainerSpec(
         image=service.image,
         mounts=mounts,
@@ -79,10 +79,10 @@ def _same_flags(runtime: Runtime) -> Iterator[str]:
 
 
 def _health(runtime: Runtime) -> Iterator[str]:
-    """Yield the health check; the generator has ``HealthCmd=`` since 4.5 only."""
+    """Yield the health check; the generator supports ``HealthCmd=`` only since 4.5."""
     if (health := runtime.healthcheck) is None:
         return
-    # Podman reads a list in JSON as words, and anything else as a line for sh.
+    # Podman reads a JSON list as words, and anything else as a shell command.
     kind, *words = health.test
     yield f"--health-cmd={words[0] if kind == 'CMD-SHELL' else json.dumps([kind, *words])}"
     yield f"--health-interval={health.interval:g}s"
@@ -92,7 +92,7 @@ def _health(runtime: Runtime) -> Iterator[str]:
 
 
 def grace(runtime: Runtime) -> int:
-    """Return the grace in whole seconds, which is all that Podman and systemd take."""
+    """Return the grace period in whole seconds, as Podman and systemd require."""
     return math.ceil(runtime.grace_seconds)
 
 
@@ -109,7 +109,7 @@ def volume_text(mount: MountSpec) -> str:
     """Return the value of ``Volume=``.
 
     Raises:
-        OptionError: a unit cannot have it.
+        OptionError: it cannot be written into a unit.
     """
     options = [*(["ro"] if mount.read_only else []), *([mount.relabel] if mount.relabel else [])]
     text = ":".join((mount.source, mount.target, *([",".join(options)] if options else [])))

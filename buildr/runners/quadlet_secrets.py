@@ -1,4 +1,4 @@
-"""Keeps secrets in variables and arguments out of a unit, which people pass on."""
+"""Keeps secrets in variables and arguments out of units, which people share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["secret_arguments", "written_variables"]
 def written_variables(
     env: Mapping[str, str | None], stored: Collection[str], notes: list[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the variables that may be written into the unit; what is left out is noted.
+    """Yield the variables that may be written into the unit; note those that are left out.
 
     Args:
         env: the variables; ``None`` stands for this host's value.
-        stored: those that secrets of Podman's give their values.
-        notes: takes a line for each variable that is left out.
+        stored: variables whose values are Podman secrets.
+        notes: receives a line for each omitted variable.
     """
     for name, value in env.items():
         if name in stored:
@@ -37,7 +37,7 @@ def written_variables(
 
 
 def secret_arguments(command: Sequence[str]) -> Iterator[str]:
-    """Yield a line for each argument that looks like a secret: they cannot be left out."""
+    """Yield a line for each argument that looks like a secret; arguments cannot be left out."""
     option = ""
     for word in command:
         name, value = "", word

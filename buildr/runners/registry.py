@@ -1,4 +1,4 @@
-"""Looks up runners by name, for scripts, for calls, and for writing files."""
+"""Looks up runners by name: for scripts, for calls, and for rendering."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _ABILITIES = {
 
 
 def runner(name: str) -> Runner:
-    """Return the runner of that name, for a whole script.
+    """Return the named runner, for a whole script.
 
     Raises:
-        OptionError: there is none, it cannot be imported, or it runs no scripts.
+        OptionError: it does not exist, cannot be imported, or it runs no scripts.
     """
     return cast("Runner", _load(name, "run"))
 
 
 def call_runner(name: str) -> CallRunner:
-    """Return the runner of that name, for calls of single functions.
+    """Return the named runner, for calls of single functions.
 
     Raises:
-        OptionError: there is none, it cannot be imported, or it runs no single functions.
+        OptionError: it does not exist, cannot be imported, or it runs no single functions.
     """
     return cast("CallRunner", _load(name, "open_workers"))
 
 
 def renderer(name: str) -> Renderer:
-    """Return the runner of that name, for writing a plan down.
+    """Return the named runner, for rendering a plan.
 
     Raises:
-        OptionError: there is none, it cannot be imported, or it writes nothing down.
+        OptionError: it does not exist, cannot be imported, or it writes nothing down.
     """
     return cast("Renderer", _load(name, "render"))
 

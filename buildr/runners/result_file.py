@@ -1,7 +1,7 @@
-"""How a result comes back from an engine that sees other files than this process: as a file in the container.
+"""Results of calls on an engine that does not share files with this process: a file in the container.
 
-It is fetched as an archive when the guest has ended, which takes 0.04 to 0.09 s (docs/decisions.md), and read as far as it may be
-that large. Elsewhere results come through FIFOs: `buildr.runners.pipes`.
+It is fetched as an archive after the guest's end, which takes 0.04 to 0.09 s (docs/decisions.md), with a size limit.
+Other engines use FIFOs: `buildr.runners.pipes`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("/tmp", "/var/tmp", APP)  # noqa: S108 - in the container; one of them is not covered by a mount
 _NOT_THERE = 404
-# Podman 4.3 gives an empty archive, and says 200, while the monitor of a container that has just ended unmounts its files.
+# Podman 4.3 returns an empty archive with status 200 while it unmounts a container that has just ended.
 _TRIES = 10
 _PAUSE_SECONDS = 0.05
 _AROUND = (
     20 << 10
-)  # bytes of an archive beside its one file: headers, and zeros up to a record of 10 KiB
+)  # the overhead of an archive with one file: headers, and padding to a record of 10 KiB
 
 
 class ResultFile:
@@ -32,11 +32,11 @@ class ResultFile:
 
     Args:
         spec: the call's container.
-        most: bytes that are read, at most.
+        most: the maximum number of bytes to read.
 
     Attributes:
         place: its path in the container.
-        data: what the guest wrote, as far as it may be that large; empty where it wrote nothing.
+        data: what the guest wrote, up to the limit; empty if it wrote nothing.
 
     Raises:
         ContainerError: there is no place for it.
@@ -51,7 +51,7 @@ class ResultFile:
         """Fetch it, before the container is removed.
 
         Raises:
-            EngineError: the engine does not give it.
+            EngineError: the engine does not send it.
         """
         for left in reversed(range(_TRIES)):
             self.data = self._member(backend, container)
@@ -69,7 +69,7 @@ class ResultFile:
                 for chunk in chunks:
                     archive += chunk
                     if len(archive) > self._most + _AROUND:
-                        return b"."  # too much of it: no answer
+                        return b"."  # too large: treated as no answer
         except EngineError as error:
             if error.status != _NOT_THERE:
                 raise

@@ -1,4 +1,4 @@
-"""A local engine that runs a project, and how the project's image comes to it."""
+"""A local engine that runs a project, and the project's image on it."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 
 class EngineSession:
-    """The engine that runs a plan, reached, and closed at the end; a context manager.
+    """The connected engine that runs a plan; a context manager, which closes it.
 
     Args:
-        plan: what is to run.
+        plan: what to run.
 
     Attributes:
-        plan: what is to run.
-        project: what its image is built from, with what a run on an engine adds.
+        plan: what to run.
+        project: the project of its image, with the additions of a run on an engine.
         backend: the engine's.
-        say: prints one line for the user, unless quiet is asked for.
+        say: prints a line for the user, unless the run is quiet.
 
     Raises:
-        BuildrError: the options exclude each other, or the engine cannot be reached.
+        BuildrError: the options exclude each other, or the engine is unreachable.
     """
 
     def __init__(self, plan: RunPlan) -> None:
@@ -60,7 +60,7 @@ class EngineSession:
         return self.plan.runtime
 
     def __enter__(self) -> Self:
-        """Warn of limits that will not hold, and of what is not isolated from the host."""
+        """Warn about limits that will not apply, and about missing isolation from the host."""
         try:
             warn_of_limits(self.backend, self.runtime)
             warn_of_network(self.runtime)
@@ -75,7 +75,7 @@ class EngineSession:
         self.backend.close()
 
     def make_ready(self, *, trust: bool) -> Ready:
-        """Return what a container of the project is made of; build if necessary, publish if asked for.
+        """Return the image for a container of the project; build if necessary, publish if requested.
 
         Args:
             trust: see `buildr.image.ensure.Wanted`.
@@ -132,10 +132,10 @@ class EngineSession:
         return Watchdog(info.backend, info.endpoint, run_id, self.runtime.grace_seconds)
 
     def housekeeping(self, ready: Ready) -> AbstractContextManager[None]:
-        """Return a context manager that starts housekeeping, in a process of its own, when a run has ended.
+        """Return a context manager that starts housekeeping in a background process after a run.
 
         Args:
-            ready: what the run is made of.
+            ready: the image of the run.
         """
         info = self.backend.info
         if ready.is_new:
@@ -143,7 +143,7 @@ class EngineSession:
         return housekeeping.afterwards(info)
 
     def report_ports(self, container: str, spec: ContainerSpec) -> None:
-        """Print which host ports the engine chose; it is asked only when it had to choose."""
+        """Print the host ports that the engine chose; the engine is asked only if it had to choose."""
         if not any(port.host == 0 for port in spec.ports):
             return
         state = self.backend.state(container)
@@ -152,7 +152,7 @@ class EngineSession:
 
 
 def _project(plan: RunPlan) -> Project:
-    """Return the project as this run needs it in an image."""
+    """Return the project in the form that this run needs."""
     project = plan.project
     if project is None:
         raise ContainerError(
@@ -169,10 +169,10 @@ def _project(plan: RunPlan) -> Project:
 
 
 def _growth(runtime: Runtime) -> Growth:
-    """Return how small changes may come into the container.
+    """Return how small changes may be applied to the container.
 
-    Where the root is read-only engines put no files into a container, and below a mount they would put them into what
-    is mounted.
+    Engines cannot copy files into a container with a read-only root, and below a mount they would write to the mounted
+    files.
     """
     targets = [f"{mount.target}/" for mount in runtime.mounts]
     targets += [f"{item.target}/" for item in runtime.tmpfs]

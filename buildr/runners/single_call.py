@@ -1,6 +1,6 @@
-"""A call whose container has no FIFOs of this host's: the request is its standard input, the answer a file that is fetched.
+"""A call without FIFOs: the request is the container's standard input, the answer a file that is fetched.
 
-That is the way on an engine that sees other files than this process.
+Used on engines that do not share files with this process.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def run_call(
     files: bytes,
     watchdog: Watchdog | None,
 ) -> Answer:
-    """Run a call in a container of its own.
+    """Run a call in its own container.
 
     Args:
         call: the call.
         session: the engine.
-        spec: the container, but for its command.
+        spec: the container, without its command.
         files: see `buildr.run.loop.RunRequest`.
-        watchdog: of all calls.
+        watchdog: the watchdog of all calls.
 
     Raises:
         BuildrError: of any kind; see `buildr.errors`.
@@ -49,7 +49,7 @@ def run_call(
     spec = with_interpreter_options(spec, session)
 
     def stop() -> None:
-        signals.interrupts = 1  # what is not created yet never starts
+        signals.interrupts = 1  # a container that was not created yet never starts
         signals.request_cancel()
 
     def on_start(container: str) -> None:

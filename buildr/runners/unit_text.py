@@ -1,4 +1,4 @@
-"""Text in a systemd unit, written so that Podman's generator and then systemd read it back unchanged."""
+"""Quotes text for systemd units, so that Podman's generator and then systemd read it unchanged."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ _PLAIN = r"[\w./:=,@+-]+"  # a word that needs no quotes
 
 
 def argument(text: str) -> str:
-    """Write an argument of the script.
+    """Quote an argument of the script.
 
     Raises:
-        OptionError: Podman's generator loses it.
+        OptionError: Podman's generator would lose it.
     """
     if text in ("", ";"):
-        # Its splitting ends at an empty word; and it writes a semicolon without quotes, which ends a command for systemd.
+        # Its splitting ends at an empty word, and it writes a semicolon without quotes, which separates commands for
+        # systemd.
         raise OptionError(
             f"the argument {text!r} cannot be written into a unit: Podman's generator would lose it",
             hint="Hand it over in a variable (--env), or leave it out.",
@@ -27,7 +28,7 @@ def argument(text: str) -> str:
 
 
 def word(text: str) -> str:
-    """Write one word so that the generator and then systemd read it back unchanged."""
+    """Quote one word."""
     if re.fullmatch(_PLAIN, text, re.ASCII):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -36,10 +37,10 @@ def word(text: str) -> str:
 
 
 def doubled(text: str) -> str:
-    """Double what systemd would replace: ``%`` and ``$``."""
+    """Escape ``%`` and ``$``, which systemd would replace, by doubling them."""
     return text.replace("%", "%%").replace("$", "$$")
 
 
 def comment(text: str) -> str:
-    """Write a text so that it stays in the line of a comment, and no backslash at its end joins the next."""
+    """Write text for a comment: on one line, without a backslash at the end."""
     return "".join(c if c.isprintable() else "?" for c in text).rstrip("\\")

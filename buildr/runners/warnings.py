@@ -1,4 +1,4 @@
-"""Warnings before a container runs: limits that do not hold, and isolation that is given up."""
+"""Warnings before a container runs: limits that will not apply, and missing isolation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ __all__ = ["warn_of_limits", "warn_of_neighbours", "warn_of_network"]
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 _LOOPBACK = ("127.", "::1")
 _KIND = "warned-of-neighbours"
-_UNIFIED_CGROUPS = "/sys/fs/cgroup/cgroup.controllers"  # exists only with version 2, see cgroups(7)
+_UNIFIED_CGROUPS = (
+    "/sys/fs/cgroup/cgroup.controllers"  # exists only with cgroups version 2, see cgroups(7)
+)
 
 
 def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
-    """Warn of limits that will not hold: only root can set them in version 1 of cgroups, and engines say nothing."""
+    """Warn about limits that will not apply: with version 1 of cgroups only root can set them, and engines do not report it."""
     info = backend.info
     if not info.rootless or info.remote or os.path.exists(_UNIFIED_CGROUPS):
         return
@@ -37,7 +39,7 @@ def warn_of_limits(backend: Backend, runtime: Runtime) -> None:
 
 
 def warn_of_network(runtime: Runtime) -> None:
-    """Warn that a guest in the network of the host is not isolated from it."""
+    """Warn about a guest in the host's network, which is not isolated."""
     if any(item.name == "host" for item in runtime.network):
         console.warn(
             "the guest shares the network of the engine's host: it reaches what listens on 127.0.0.1 there, and"
@@ -46,7 +48,7 @@ def warn_of_network(runtime: Runtime) -> None:
 
 
 def warn_of_neighbours(backend: Backend, runtime: Runtime) -> None:
-    """Warn, once for each engine, that a port on 127.0.0.1 is reached from elsewhere at the container's own address."""
+    """Warn, once per engine, that a port on 127.0.0.1 is reachable from other machines at the container's own address."""
     info = backend.info
     ports = [port for port in runtime.ports if port.host_ip.startswith(_LOOPBACK)]
     apart = not any(item.name in ("host", "none") for item in runtime.network)

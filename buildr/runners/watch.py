@@ -1,7 +1,7 @@
-"""Running again when something changes: ``buildr run --watch``.
+"""Reruns a program when files change: ``buildr run --watch``.
 
-A thread looks; the main thread runs the guest. On a change the guest is asked to end as `buildr stop` asks it: SIGTERM,
-its grace, SIGKILL.
+A thread checks for changes; the main thread runs the guest. On a change the guest is ended as by `buildr stop`:
+SIGTERM, the grace period, SIGKILL.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 _LEAST_PAUSE_SECONDS = 0.2  # between two checks
 _MOST_PAUSE_SECONDS = 1.0
-_SHARE = 0.05  # share of a processor that checking may take while nothing changes
-# Without another change, until a change counts: editors and git write several files.
+_SHARE = 0.05  # maximum share of a processor for checks
+# Time without another change until a change counts: editors and git write several files.
 _QUIET_SECONDS = 0.1
-_MOST_QUIET_SECONDS = 3.0  # until it counts although changes go on
-_NAMED = 3  # changed files that are named
+_MOST_QUIET_SECONDS = 3.0  # until it counts even if changes continue
+_NAMED = 3  # the number of changed files to name
 
 
 class Watcher:
-    """The thread that looks for changes; a context manager.
+    """The thread that checks for changes; a context manager.
 
     Args:
-        signals: of the action; a guest that runs is asked to end through them.
+        signals: the handlers of the action, which end a running guest.
     """
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
-        self._lock = threading.Lock()  # guards what both threads change, and checks
+        self._lock = threading.Lock()  # guards the shared state and the checks
         self._seen: View | None = None
         self._known: State | None = None
         self._changed: tuple[str, ...] | None = None
@@ -60,14 +60,14 @@ class Watcher:
 
     @property
     def watches(self) -> bool:
-        """Whether there is anything yet that may change."""
+        """Whether a view is being watched."""
         return self._seen is not None
 
     def begin(self, seen: View) -> None:
-        """Watch this from now on; the caller is about to build and run it.
+        """Watch a view from now on; the caller is about to build and run it.
 
         Raises:
-            ContextError: what this process writes would be taken for a change.
+            ContextError: output of this process would count as a change.
         """
         with self._lock:
             if seen != self._seen:
@@ -79,12 +79,12 @@ class Watcher:
             self._running = True
 
     def end(self) -> None:
-        """Note that the run is over: no guest is asked to end."""
+        """Note that the run is over, so that no guest needs to be ended."""
         with self._lock:
             self._running = False
 
     def wait(self) -> tuple[str, ...]:
-        """Wait until something has changed since `begin`; return what, for people."""
+        """Wait for a change since `begin`; describe it."""
         self._notified.wait()
         with self._lock:
             self._notified.clear()
@@ -93,7 +93,7 @@ class Watcher:
 
     @property
     def has_changes(self) -> bool:
-        """Whether `wait` would return at once."""
+        """Whether `wait` would return immediately."""
         return self._notified.is_set()
 
     def _serve(self) -> None:
@@ -123,7 +123,7 @@ class Watcher:
         self._changed = (*(self._changed or ()), *changed(old, new, seen.files))
         self._notified.set()
         if self._running:
-            self._running = False  # once is enough
+            self._running = False  # request the end only once
             self._signals.request_end()
 
 
@@ -135,9 +135,9 @@ def run_watching(
     """Run a program, and again whenever it changes, until the user ends it.
 
     Args:
-        find: returns the program and its options as they are now.
+        find: returns the current program and options.
         run: builds and runs it.
-        signals: the handlers in force.
+        signals: the installed handlers.
 
     Returns:
         The status of the guest that the user's signal ended; 0 after Ctrl+C.

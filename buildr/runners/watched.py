@@ -1,9 +1,9 @@
-"""What `buildr run --watch` watches: everything that decides a build or a run, and its state at one time.
+"""The files that `buildr run --watch` watches, and their state at one time.
 
-What decides is what decides a build: the digest of the files that travel, from the index (`buildr.context.index`), which
-looks at the status of each file and reads those whose status has changed. So a file that is ignored changes nothing, whatever its name
-is, and no list of patterns has to say once more what belongs to a project. Beside it a few files are watched that decide
-options or dependencies and may not travel themselves, such as ``.env``. docs/decisions.md says why it does not use inotify.
+The state is what decides a build: the digest of the files that travel, from the index (`buildr.context.index`), which
+checks the status of each file and reads changed ones. So ignored files do not matter, and no separate patterns are
+needed. A few files that decide options or dependencies are watched even if they do not travel, such as ``.env``.
+docs/decisions.md says why it does not use inotify.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from buildr.plan.entry import Entry
     from buildr.plan.project import Project
 
-# What can decide options or dependencies, even where an ignore file leaves it out.
+# Files that can decide options or dependencies, even if they are ignored.
 _DECIDING = (
     *(".containerignore", ".dockerignore", ".python-version"),
     *(file for _, file in SOURCES if file),
@@ -34,15 +34,15 @@ _DECIDING = (
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """What is watched."""
+    """The watched files."""
 
     project: Project
     files: tuple[str, ...]
-    """Absolute paths of files that matter whether or not they travel."""
+    """Absolute paths of files that matter even if they do not travel."""
 
 
 class State(Struct, frozen=True, kw_only=True, eq=False):
-    """The state of what is watched at one time."""
+    """The state of the watched files at one time."""
 
     tree: Snapshot | None
     """The context; ``None`` while it cannot be read."""
@@ -50,21 +50,21 @@ class State(Struct, frozen=True, kw_only=True, eq=False):
     """The state of everything else, for comparison."""
 
     def is_as(self, other: State) -> bool:
-        """Whether nothing has changed between the two."""
+        """Whether two states are the same."""
         if self.tree is None or other.tree is None:
             return self.tree is other.tree and self.rest == other.rest
         return self.tree.digest == other.tree.digest and self.rest == other.rest
 
 
 def view(entry: Entry, package: Package, runtime: Runtime) -> View:
-    """Return what decides a run of a program.
+    """Return the files that decide a run of a program.
 
     Raises:
-        BuildrError: it cannot run as it is; see `buildr.plan.project.plan`.
+        BuildrError: it cannot run; see `buildr.plan.project.plan`.
     """
     from buildr.plan.project import plan
 
-    # As if it travelled, where the source is mounted, too.
+    # As if it travelled, even if the source is mounted.
     with paths_read() as read:
         project = plan(entry, package, env_files=runtime.env_file)
     context = project.placement.context
@@ -80,7 +80,7 @@ def view(entry: Entry, package: Package, runtime: Runtime) -> View:
 
 
 def look(seen: View) -> State:
-    """Look at all of it; where that fails the failure is the state, and a build will report it."""
+    """Return the current state; an error becomes part of the state, and the build will report it."""
     from buildr.plan.sources import read_sources
 
     files = tuple(map(_status, seen.files))
@@ -100,12 +100,12 @@ def _status(path: str) -> tuple[int, ...] | None:
 
 
 def changed(old: State, new: State, files: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths that differ, for people; none where they are not known.
+    """Return the paths that differ, for users; none if they are unknown.
 
     Args:
         old: the state before.
         new: the one after.
-        files: those of the view.
+        files: the files of the view.
     """
     found: dict[str, None] = {}
     if old.tree is not None and new.tree is not None:
@@ -122,7 +122,7 @@ def _rows(tree: Snapshot) -> set[tuple[str, str, int, str, bytes]]:
 
 
 def refuse_own_output(state: State) -> None:
-    """Refuse to write into what is watched: it would restart for ever.
+    """Refuse output to a watched file, which would restart forever.
 
     Raises:
         ContextError: standard output or error is a file that travels.

@@ -1,4 +1,4 @@
-"""A worker: a container that answers calls, one at a time, until it is asked to end, or a call ends it."""
+"""A worker: a container that answers calls, one at a time, until it is asked to end or a call ends it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """A container of its own thread, and a second thread that shows what its functions write.
+    """A container with its own thread, and a second thread that copies its output.
 
     Args:
-        run_container: runs the container to its end; what it raises is raised to the call that is under way.
-        grace_seconds: how long it may take to end when it is asked to.
-        on_ready: called when it takes calls.
+        run_container: runs the container to its end; its exceptions are raised to the current call.
+        grace_seconds: the grace period for its end.
+        on_ready: called when it is ready for calls.
         on_end: called when its container has been removed.
 
     Attributes:
-        signals: for the run loop, to end it.
-        is_usable: whether it will take another call.
-        settled: set when it takes calls, or never will.
-        idle_since: when its last call ended, on the clock of `time.monotonic`.
+        signals: end it in the run loop.
+        is_usable: whether it accepts another call.
+        settled: set when it is ready for calls, or never will be.
+        idle_since: the end of its last call, on the clock of `time.monotonic`.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Worker:
         self._failure: BaseException | None = None
         self._pipes = Pipes()
         self._over = threading.Event()
-        self._turn = threading.Lock()  # held by a call, and at the end for good
+        self._turn = threading.Lock()  # held by a call, and after the end permanently
         self._showing = threading.Lock()
         self._timer: threading.Timer | None = None
 
     def start(self) -> None:
-        """Begin; what goes wrong shows when a call is answered."""
+        """Begin; errors are reported to the first call."""
         self._pipes.__enter__()
         self._ended, self._end = os.pipe2(os.O_CLOEXEC)
         threading.Thread(target=self._serve, name="buildr-worker", daemon=True).start()
@@ -73,8 +73,8 @@ class Worker:
         """Run one call.
 
         Raises:
-            BuildrError: the engine failed, or what the function has written cannot be shown.
-            BrokenPipeError: the reader of our output has gone.
+            BuildrError: the engine failed, or the output cannot be written.
+            BrokenPipeError: the reader of our output is gone.
         """
         found = None
         with self._turn:
@@ -94,7 +94,7 @@ class Worker:
         return Answer(status=0, message=found[1])
 
     def finish(self) -> None:
-        """Tell it to end, and see to it that it does, without waiting; one that is at a call is interrupted."""
+        """Make it end, without waiting; a current call is interrupted."""
         self.is_usable = False
         if not self._turn.acquire(blocking=False):
             self.stop()
@@ -109,9 +109,9 @@ class Worker:
             self._turn.release()
 
     def stop(self) -> None:
-        """Interrupt it, and kill it after its grace; when asked once more, kill it at once."""
+        """Interrupt it, and kill it after its grace period, or at a second request."""
         self.is_usable = False
-        self.signals.interrupts = 1  # one that is not created yet never starts
+        self.signals.interrupts = 1  # a container that was not created yet never starts
         self.signals.request_cancel()
 
     def join(self) -> None:
@@ -119,15 +119,15 @@ class Worker:
         self._over.wait()
 
     def note_end(self, status: int) -> None:
-        """Note that its container has ended, with this exit status."""
+        """Record the exit status of its container."""
         self.is_usable = False
         self._status = status
 
     def ended_with(self, answer: Answer) -> Answer:
-        """Return an answer with the exit status of the container that it came from, which has been removed.
+        """Return an answer with the exit status of its container, which has been removed.
 
         Raises:
-            BuildrError: what failed after the answer had come.
+            BuildrError: an error after the answer.
         """
         if self._failure is not None:
             raise self._failure
@@ -178,7 +178,7 @@ class Worker:
             self._kill()
 
     def _is_settled(self) -> bool:
-        """Whether it is known by now that the worker takes calls, or never will."""
+        """Whether the worker is ready, or known to have failed."""
         if self._pipes.is_ready():
             self.settled.set()
             self._on_ready(self)

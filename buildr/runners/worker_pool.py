@@ -1,4 +1,4 @@
-"""The workers of one image: started when calls need them, given to one call at a time, ended when idle."""
+"""The workers of one image: started on demand, used by one call at a time, ended when idle."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class WorkerPool:
-    """As many workers as there are calls at a time; those that have ended are replaced when they are needed.
+    """As many workers as concurrent calls; ended ones are replaced on demand.
 
     Args:
         run_container: see `buildr.runners.worker.Worker`.
-        grace_seconds: likewise.
+        grace_seconds: see `buildr.runners.worker.Worker`.
     """
 
     def __init__(self, run_container: RunContainer, grace_seconds: float) -> None:
@@ -30,15 +30,17 @@ class WorkerPool:
         self._waiting = 0  # calls
         self._all: set[Worker] = set()
         self._starting: list[Worker] = []
-        self._failed: list[Worker] = []  # that ended before they were ready: a call says why
-        self._idle: list[Worker] = []  # the one that was used last at the end
+        self._failed: list[
+            Worker
+        ] = []  # workers that ended before they were ready: a call reports why
+        self._idle: list[Worker] = []  # the last used worker is at the end
 
     def run(self, call: WorkerCall, *, keep: bool) -> Answer:
         """Run a call.
 
         Args:
             call: the call.
-            keep: whether its worker may have had others, and will have; else it has one of its own.
+            keep: whether to share a worker with other calls; otherwise it gets its own.
 
         Raises:
             BuildrError: of any kind; see `buildr.errors`.
@@ -82,7 +84,7 @@ class WorkerPool:
             worker.join()
 
     def _take(self, cancellation: Cancellation) -> Worker | None:
-        """Wait for a worker; ``None`` when the call is no longer wanted."""
+        """Wait for a worker; ``None`` if the call is no longer wanted."""
         with cancellation.telling(self._wake), self._changed:
             self._waiting += 1
             try:
@@ -126,7 +128,7 @@ class WorkerPool:
         return worker
 
     def _put_back(self, worker: Worker) -> bool:
-        """Let the next call have a worker; return whether it takes one."""
+        """Give a worker to the next call; return whether it accepts it."""
         with self._changed:
             if worker.is_usable:
                 worker.idle_since = time.monotonic()

@@ -1,4 +1,4 @@
-"""Calls of single functions on a local engine: containers that stay for many calls, of one image, with one watchdog."""
+"""Calls of single functions on a local engine: reusable containers of one image, with one watchdog."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from buildr.runners.protocol import Answer, WorkerCall
     from buildr.runners.worker import Worker
 
-_preparing = threading.Lock()  # builds of one project at once would be the same build
+_preparing = threading.Lock()  # parallel builds of one project would be the same build
 
 
 class _Prepared(Struct, frozen=True):
-    """What calls share once it is prepared."""
+    """The prepared resources that calls share."""
 
     session: EngineSession
     ready: Ready
@@ -46,12 +46,12 @@ class EngineWorkers:
     """See `buildr.runners.protocol.Workers`.
 
     Args:
-        plan: what the calls run in.
+        plan: the plan of the calls.
     """
 
     def __init__(self, plan: RunPlan) -> None:
         settings = plan.settings
-        runtime = replace(settings.runtime, debug=None)  # that is for whole scripts
+        runtime = replace(settings.runtime, debug=None)  # only for whole scripts
         self._plan = replace(plan, settings=replace(settings, runtime=runtime))
         self._lock = threading.Lock()
         self._prepared: _Prepared | None = None
@@ -76,7 +76,7 @@ class EngineWorkers:
         project, entry = prepared.session.project, self._plan.entry
         path = "" if entry is None or entry.kind == "module" else project.placement.command[-1]
         if project.dockerfile is not None and path:
-            # The user's own image has it where its command says, if that names it.
+            # In a user's own image, its command names the script, if anything does.
             same = [word for word in prepared.spec.command if _leaf(word) == _leaf(path)]
             return same[0] if same else path
         return path
@@ -87,7 +87,7 @@ class EngineWorkers:
         try:
             return self._run(call, prepared)
         except ContainerError as error:
-            # On this host and yet with other files: in a container itself, or Docker Desktop's.
+            # A local engine with other files: in a container, or of Docker Desktop.
             if temporary.PREFIX not in str(error):
                 raise
             self._mounts = False
@@ -131,7 +131,7 @@ class EngineWorkers:
         with _preparing:
             ready = session.make_ready(trust=trust)
         spec = container_spec(session, ready, tty=False)
-        if self._prepared is not None:  # the watchdog knows the calls by their label
+        if self._prepared is not None:  # the watchdog finds the calls by their label
             spec = replace(spec, labels=self._prepared.spec.labels)
         return _Prepared(session, ready, replace(spec, stdin=False, health=None))
 
@@ -163,7 +163,7 @@ class EngineWorkers:
 def _may_stay(runtime: Runtime) -> bool:
     """Whether workers stay for further calls.
 
-    Not where what they have would then be missing for others: a name or a port, or for the project: outputs.
+    Not if they hold what others need: a name, a port, or outputs for the project.
     """
     only_one = runtime.name is not None or any(port.host for port in runtime.ports)
     return not (runtime.call_fresh or runtime.outputs or only_one)

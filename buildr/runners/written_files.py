@@ -1,4 +1,4 @@
-"""Files that the guest writes into its own file system: copied to the project, or reported as lost."""
+"""Files that the guest writes to its own file system: copied to the project, or reported as lost."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SHOWN = 3
 
 
 def reporting_lost_files(spec: ContainerSpec, session: EngineSession) -> ContainerSpec:
-    """Return a container whose first process names the files that are lost with it, if a user reads that.
+    """Return a container whose first process names its lost files, if a user can read that.
 
-    The guest itself looks for them, which costs a run that writes nothing a few milliseconds at most; an engine's own list of
-    changes can take as long as the run.
+    The guest searches for them, which takes a few milliseconds; an engine's list of changes can take as long as the
+    run.
     """
     runtime = session.runtime
     kept = runtime.mount_source or runtime.hardened or runtime.detach or runtime.outputs
@@ -35,7 +35,7 @@ def reporting_lost_files(spec: ContainerSpec, session: EngineSession) -> Contain
 
 
 def collector(session: EngineSession) -> Callable[[str, int], None] | None:
-    """Return a function that copies the outputs of a container that has ended, given its id and its status; ``None`` if none are wanted.
+    """Return a function that copies the outputs of an ended container, given its id and status; ``None`` without outputs.
 
     Raises:
         OptionError: a pattern is not valid.
@@ -43,7 +43,7 @@ def collector(session: EngineSession) -> Callable[[str, int], None] | None:
     runtime = session.runtime
     if (
         not runtime.outputs or runtime.mount_source
-    ):  # in a mounted source they are in the project already
+    ):  # with a mounted source they are already in the project
         return None
     from buildr.run.outputs import Outputs
 
@@ -55,7 +55,7 @@ def collector(session: EngineSession) -> Callable[[str, int], None] | None:
         except BuildrError as error:
             if not status:
                 raise
-            console.warn(error.what)  # the script's own failure comes first
+            console.warn(error.what)  # a failure of the script takes precedence
 
     return collect
 
