@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _RELEASES = ("bookworm", "trixie")
 _CHUNK = 1 << 20
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+", re.ASCII)  # Debian Policy, 5.6.1
 _own_options = (
     option(
         "-o",
@@ -31,6 +33,12 @@ _own_options = (
         metavar="|".join(_RELEASES),
         help="Debian's release.  [default: this machine's, else bookworm]",
         shell_complete=completing(*_RELEASES),
+    ),
+    option(
+        "--include",
+        multiple=True,
+        metavar="PACKAGE,…",
+        help="Further packages of Debian, such as gcc,libpq-dev; repeatable.",
     ),
     option(
         "--mirror",
@@ -56,6 +64,7 @@ def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     backend: str | None,
     output: str | None,
     release: str | None,
+    include: tuple[str, ...],
     mirror: str | None,
     name: str | None,
     force: bool,
@@ -76,6 +85,8 @@ def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     from buildr.image import offline_base
     from buildr.options.reference import parse_reference
 
+    packages = _packages(include)
+
     def say(text: str) -> None:
         if not quiet:
             console.say(text)
@@ -83,7 +94,9 @@ def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     def make(archive: str, chosen: str, reference: str) -> None:
         say(f"making {reference} from Debian's packages (about half a minute)")
         try:
-            offline_base.make(archive, chosen, mirror=mirror or "", name=reference)
+            offline_base.make(
+                archive, chosen, mirror=mirror or "", name=reference, include=packages
+            )
         except offline_base.OfflineBaseError as error:
             raise BuildrError(error.what, hint=error.hint) from None
         except OSError as error:
@@ -95,7 +108,9 @@ def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
     def operation(_signals: Signals) -> int:
         chosen = release or offline_base.default_release()
         reference = (
-            str(parse_reference(name).normalised()) if name else offline_base.reference(chosen)
+            str(parse_reference(name).normalised())
+            if name
+            else offline_base.reference(chosen, packages)
         )
         if output is not None:
             make(os.path.abspath(output), chosen, reference)
@@ -118,6 +133,15 @@ def base(  # noqa: PLR0913, PLR0917 - click passes each option by its name
         return 0
 
     context.exit(exit_status_of(operation))
+
+
+def _packages(include: tuple[str, ...]) -> list[str]:
+    packages = [word for words in include for word in words.split(",")]
+    for word in packages:
+        if not _PACKAGE.fullmatch(word):
+            text = f"{word!r} is not the name of a package."
+            raise click.BadParameter(text, param_hint="--include")
+    return packages
 
 
 def _chunks(path: str) -> Iterator[bytes]:

@@ -86,7 +86,7 @@ def in_words_of(context: click.Context) -> Iterator[None]:
     except BuildrError as error:
         from buildr.cli.options import parameter
         from buildr.options import OPTIONS
-        from buildr.options.errors import Accepts
+        from buildr.options.errors import Accepts, Setting
 
         if isinstance(error, OptionError) and any(
             context.params.get(parameter(OPTIONS[name])) not in _NOT_GIVEN
@@ -100,11 +100,13 @@ def in_words_of(context: click.Context) -> Iterator[None]:
         def word(term: Term) -> str:
             if isinstance(term, Accepts):
                 return term.as_text
-            if not isinstance(term, OptionName):
+            if not isinstance(term, OptionName | Setting):
                 return term
             option = OPTIONS.get(term.option)
             if option is None or parameter(option) not in taken:
                 return term
+            if isinstance(term, Setting):
+                return " ".join(f"{option.long_flag} {value}" for value in term.values)
             return option.long_flag + _part(term)
 
         error.reword(word)

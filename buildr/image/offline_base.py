@@ -82,9 +82,12 @@ def default_release() -> str:
     return next(iter(PYTHONS))
 
 
-def reference(release: str) -> str:
-    """Return the name of the image of a release."""
-    return f"localhost/buildr/offline-base:{release}-python{PYTHONS[release]}"
+def reference(release: str, include: Sequence[str] = ()) -> str:
+    """Return the name of the image of a release, which tells images with different further packages apart."""
+    name = f"localhost/buildr/offline-base:{release}-python{PYTHONS[release]}"
+    if not include:
+        return name
+    return f"{name}-{hashlib.sha256(' '.join(sorted(set(include))).encode()).hexdigest()[:8]}"
 
 
 def default_mirror(release: str) -> str:
@@ -104,7 +107,9 @@ def default_mirror(release: str) -> str:
     return found[0] if found else _PUBLIC_MIRROR
 
 
-def make(archive: str, release: str, *, mirror: str = "", name: str = "") -> None:
+def make(
+    archive: str, release: str, *, mirror: str = "", name: str = "", include: Sequence[str] = ()
+) -> None:
     """Make the image; write it to a file.
 
     Args:
@@ -112,6 +117,7 @@ def make(archive: str, release: str, *, mirror: str = "", name: str = "") -> Non
         release: one of `PYTHONS`.
         mirror: a URL; by default this machine's.
         name: the image's; by default its `reference`.
+        include: further packages of Debian.
 
     Raises:
         OfflineBaseError: mmdebstrap is missing or fails.
@@ -126,21 +132,25 @@ def make(archive: str, release: str, *, mirror: str = "", name: str = "") -> Non
     mirror = mirror or default_mirror(release)
     with tempfile.TemporaryDirectory(prefix="buildr-base-", dir=os.path.dirname(archive)) as work:
         layer = os.path.join(work, "layer.tar")
-        _bootstrap(program, release, mirror, layer, os.path.join(work, "log"))
+        _bootstrap(program, release, mirror, layer, os.path.join(work, "log"), include)
         part = os.path.join(work, "image.tar")
-        _write(part, layer, release, name or reference(release))
+        _write(part, layer, release, name or reference(release, include))
         os.chmod(part, 0o644)
         os.replace(part, archive)
 
 
-def _bootstrap(program: str, release: str, mirror: str, layer: str, log: str) -> None:
+def _bootstrap(
+    program: str, release: str, mirror: str, layer: str, log: str, include: Sequence[str]
+) -> None:
     # Named, since other distributions do not trust Debian's keys by themselves.
     keys = f"[signed-by={_KEYS}] " if os.path.exists(_KEYS) else ""
     command = [
         *(program, "--variant=essential", "--format=tar", "--skip=output/dev"),
         # Without usr-is-merged apt takes usrmerge, and with it the whole of Perl.
         # The official image has libstdc++6, too: wheels with C++, NumPy among them, load it.
-        "--include=usr-is-merged,python3,python3-pip,ca-certificates,libstdc++6",
+        ",".join(
+            ("--include=usr-is-merged,python3,python3-pip,ca-certificates,libstdc++6", *include)
+        ),
         *("--hook-dir=" + _HOOKS, "--dpkgopt=force-unsafe-io"),
         '--aptopt=Acquire::Languages "none"',
     ]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from buildr.errors import BuildError
+from buildr.errors import BuildError, Message, OptionName
 from buildr.host.limits import ADVISED_CHARACTERS, LOG_LINES
 from buildr.layout import DEPENDENCIES_ROOT
+from buildr.options.errors import Setting
 from buildr.plan.containerfile import PIP
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def advised(error: BuildError, base_image: str = "") -> BuildError:
     found = advise(error.hint, base_image, system=system)
     what = "system_packages" if system else "dependencies"
     why = found.reason or error.what.rpartition("`: ")[2]
-    hint = "\n".join(filter(None, [plain(error.hint), found.hint]))
+    shown = plain(error.hint)
+    hint = Message(shown, "\n" if shown and found.hint else "", found.hint)
     return BuildError(f"{what} cannot be installed: {why}", step=error.step, hint=hint)
 
 
@@ -145,7 +147,7 @@ def _no_version(text: str, family: Family) -> Advice | None:
         if listed == "none" or _holds(wanted, version):
             return Advice(
                 f"{wanted} is not for the image's Python: version {version} needs Python {python}",
-                f"Take {PYTHON}, or another version of the package.",
+                Message("Take ", PYTHON, ", or another version of the package."),
             )
     if listed and listed != "none":
         newest = listed.split(",")[-1].strip()
@@ -153,15 +155,17 @@ def _no_version(text: str, family: Family) -> Advice | None:
             f"there is no {wanted} for the image; the newest version is {newest}",
             "Ask for a version that there is. One with files for another Python or C library alone does not count.",
         )
-    musl = (
-        ""
-        if family == "debian"
-        else ' and Alpine takes none for glibc (package={"variant": "slim"})'
-    )
+    slim = Setting("package.variant", "slim")
+    musl = Message(", and Alpine takes none for glibc (", slim, ")")
     return Advice(
         f"the index has no package {wanted} for the image",
-        "Check the name, and whether another index has it. A package may also have no file for the image's Python"
-        f" (py_version){',' if musl else ''}{musl}.",
+        Message(
+            "Check the name, and whether another index has it. A package may also have no file for the image's Python (",
+            OptionName("package.py_version"),
+            ")",
+            "" if family == "debian" else musl,
+            ".",
+        ),
     )
 
 

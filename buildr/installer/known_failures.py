@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from buildr.installer.missing_packages import Family, install, of_header, of_program
+from buildr.errors import Message, OptionName
+from buildr.installer.missing_packages import Family, install, of_header, of_program, packages
+from buildr.options.errors import Setting
 
 __all__ = ["BEFORE_VERSIONS", "BEHIND_VERSIONS", "PYTHON", "Failure"]
 
@@ -26,7 +28,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     advice: str | _Advice
 
 
-PYTHON = 'another Python, for instance package={"py_version": "3.12"}'
+PYTHON = Message("another Python, for instance ", Setting("package.py_version", "3.12"))
 _SCM = (
     "The folder .git does not travel into the image, so the version cannot be found there. Set it on this host, as in"
     " `{}=1.2.3 buildr run app.py`, or write one for this case into the project ({})."
@@ -36,16 +38,27 @@ _OF_GIT = "the project takes its version from Git, and .git is not in the image"
 
 def _built(match: re.Match[str], family: Family) -> str:
     del match
-    other = "" if family == "debian" else '; most have one for Debian: package={"variant": "slim"}'
-    return f"Its own words are above. Another version of it, or of Python, may have a wheel{other}."
+    slim = Message("; most have one for Debian: ", Setting("package.variant", "slim"))
+    return Message(
+        "Its own words are above. Another version of it, or of Python, may have a wheel",
+        "" if family == "debian" else slim,
+        ".",
+    )
 
 
 BEFORE_VERSIONS = (
     Failure(
         pattern=r"No module named '?pip\b",
         reason="the base image has no pip",
-        advice='Take the official image (without base_image), or install it: package={"system_packages": ["python3-pip"]}'
-        ' on Debian, ["py3-pip"] on Alpine.',
+        advice=Message(
+            "Take the official image (without ",
+            OptionName("package.base_image"),
+            "), or install it: ",
+            packages("python3-pip"),
+            " on Debian, ",
+            packages("py3-pip"),
+            " on Alpine.",
+        ),
     ),
     Failure(
         pattern=r"(?i)no space left on device",
@@ -108,8 +121,10 @@ BEFORE_VERSIONS = (
     Failure(
         pattern=r"cannot find -l([\w+-]+)",
         reason="a package is compiled, and the library {} is missing",
-        advice=lambda match, _: (
-            f"Install the package of the system that has it (system_packages), often lib{match[1]}-dev or {match[1]}-dev."
+        advice=lambda match, _: Message(
+            "Install the package of the system that has it, often ",
+            packages(f"lib{match[1]}-dev"),
+            f" or {match[1]}-dev.",
         ),
     ),
     # The way to the index, and to repositories.

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from buildr.engines.records import Event
-from buildr.errors import BuildError
+from buildr.errors import BuildError, Message
 from buildr.host.confidential import without_logins
 from buildr.host.limits import LINE, LINE_CHARACTERS, LOG_LINES
 from buildr.installer.advice import advise, plain
@@ -63,12 +63,12 @@ class Log:
         """Return the error of an installation that failed."""
         log = "\n".join(self._tail)
         found = advise(log, self._base_image)
-        hint = [log, found.hint]
+        hint = [log, "\n" if log and found.hint else "", found.hint]
         if self._cache and f"{self._cache}/" in log:
-            hint.append("If a file of the cache is damaged: `buildr prune --cache` removes it.")
+            hint.append("\nIf a file of the cache is damaged: `buildr prune --cache` removes it.")
         return BuildError(
             f"dependencies cannot be installed: {found.reason or f'pip ended with status {status}'}",
-            hint="\n".join(filter(None, hint)),
+            hint=Message(*hint),
         )
 
     def _say(self, line: bytes) -> None:

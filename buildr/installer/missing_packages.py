@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Literal
 
-__all__ = ["Family", "compiled", "install", "of_header", "of_program"]
+from buildr.errors import Message, OptionName
+from buildr.options.errors import Setting
+
+__all__ = ["Family", "compiled", "install", "of_header", "of_program", "packages"]
 
 Family = Literal["alpine", "debian", ""]
 """The distribution of the base image, as far as its name says it."""
@@ -52,7 +54,8 @@ _PACKAGES = {  # what a program or header belongs to, on Debian and on Alpine
     "linux/": ("linux-libc-dev", "linux-headers"),
     "portaudio.h": ("portaudio19-dev", "portaudio-dev"),
 }
-_OTHER = ' Most packages have a wheel for Debian: package={"variant": "slim"}.'
+_SLIM = Setting("package.variant", "slim")
+_OTHER = Message(" Most packages have a wheel for Debian: ", _SLIM, ".")
 _STANDARD = (
     r"(?:assert|ctype|errno|fcntl|limits|math|signal|stdio|stdlib|string|unistd|sys/types)\.h"
 )
@@ -65,16 +68,20 @@ def install(names: str, family: Family) -> str:
         names: a key of the table, else the name of a package everywhere.
         family: of the base image.
     """
-    debian, alpine = (json.dumps(words.split()) for words in _PACKAGES.get(names, (names, names)))
-    option = 'package={"system_packages": '
+    debian, alpine = (packages(*words.split()) for words in _PACKAGES.get(names, (names, names)))
     if debian == alpine or family:
-        return f"install it: {option}{alpine if family == 'alpine' else debian}}}"
-    return f"install it: {option}{debian}}} on Debian, {alpine} on Alpine"
+        return Message("install it: ", alpine if family == "alpine" else debian)
+    return Message("install it: ", debian, " on Debian, ", alpine, " on Alpine")
+
+
+def packages(*names: str) -> Setting:
+    """Return the option that installs packages of the system."""
+    return Setting("package.system_packages", *names, is_list=True)
 
 
 def compiled(names: str, family: Family) -> str:
     """Say what helps where a package is compiled for want of a wheel."""
-    return f"{install(names, family)}.{'' if family == 'debian' else _OTHER}"
+    return Message(install(names, family), ".", "" if family == "debian" else _OTHER)
 
 
 def of_program(name: str, family: Family) -> str:
@@ -94,5 +101,10 @@ def of_header(header: str, family: Family) -> str:
     for key in (header, header.rpartition("/")[2], f"{header.partition('/')[0]}/"):
         if key in _PACKAGES:
             return compiled(key, family)
-    other = "" if family == "debian" else f".{_OTHER}"
-    return f"install the package of the system that has this header (system_packages){other}"
+    other = "" if family == "debian" else Message(".", _OTHER)
+    return Message(
+        "install the package of the system that has this header (",
+        OptionName("package.system_packages"),
+        ")",
+        other,
+    )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
-__all__ = ["Accepts", "InvalidValueError", "did_you_mean", "exclusive", "shown"]
+__all__ = ["Accepts", "InvalidValueError", "Setting", "did_you_mean", "exclusive", "shown"]
 
 _LONGEST = 60
 
@@ -55,6 +55,29 @@ class Accepts(Term):
         """Join the two."""
         self = super().__new__(cls, f"{as_text}, or {others}")
         self.as_text = as_text
+        return self
+
+
+class Setting(Term):
+    """An option with a value, as it is written in the decorator: ``package={"variant": "slim"}``.
+
+    Args:
+        option: ``package.variant``.
+        values: the value, or those of a list.
+        is_list: whether the option takes a list.
+    """
+
+    __slots__ = ("option", "values")
+    option: str
+    values: tuple[str, ...]
+
+    def __new__(cls, option: str, *values: str, is_list: bool = False) -> Self:
+        """Write them down."""
+        group, _, name = option.partition(".")
+        quoted = ", ".join(f'"{value}"' for value in values)
+        self = super().__new__(cls, f'{group}={{"{name}": {f"[{quoted}]" if is_list else quoted}}}')
+        self.option = option
+        self.values = values
         return self
 
 

@@ -13,6 +13,7 @@ import pytest
 from buildr.engines.records import PushRequest
 from buildr.errors import BuildError, CommandNotFoundError, EngineUnavailableError
 from buildr.host import console
+from buildr.plan.containerfile import PIP
 from buildr.testing import FakeBackend, FakeContainer, ScriptResult, run_script, using
 from tests.unit.command import command_project
 
@@ -276,3 +277,49 @@ def test_a_build_works_inside_a_container(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("BUILDR_IN_CONTAINER", "true")
         assert buildr("build", "app.py").status == 0
     assert engine.builds
+
+
+# Advice -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("log", "flags", "options"),
+    [
+        (
+            "Error: pg_config executable not found.",
+            "--system-package gcc --system-package libc6-dev --system-package libpq-dev",
+            'package={"system_packages": ["gcc", "libc6-dev", "libpq-dev"]}',
+        ),
+        (
+            "/bin/sh: 1: mysql_config: not found",
+            "--system-package default-libmysqlclient-dev",
+            '"default-libmysqlclient-dev", "pkg-config"]}',
+        ),
+        (
+            "error: command 'gcc' failed: No such file or directory",
+            "--system-package gcc --system-package libc6-dev",
+            'package={"system_packages": ["gcc", "libc6-dev"]}',
+        ),
+        (
+            "error: cargo: command not found",
+            "--system-package cargo",
+            'package={"system_packages": ["cargo"]}',
+        ),
+    ],
+)
+def test_advice_is_in_the_terms_of_the_command_line_or_of_the_decorator(
+    engine: FakeBackend, project: Path, log: str, flags: str, options: str
+) -> None:
+    (project / "requirements.txt").write_text("psycopg2\n")
+    error = BuildError("step 5 failed", step=f"RUN {PIP} -r x", hint=log)
+    engine.fail("build", error, times=None)
+    said = buildr("run", "--variant", "slim", "app.py").stderr.decode()
+    assert flags in said
+    assert "package={" not in said
+    (project / "app.py").write_text(
+        "from buildr import Containerize\n"
+        '@Containerize(package={"variant": "slim"})\ndef main(): ...\nmain()\n'
+    )
+    said = run_script("app.py").stderr.decode()
+    assert options in said
+    assert "--system-package" not in said

@@ -66,6 +66,22 @@ def test_the_image_is_loaded_and_its_name_printed(
     assert words[-1].endswith(f"{MIRROR} trixie main")
 
 
+def test_further_packages_are_included_and_change_the_name(reported: Path) -> None:
+    backend = FakeBackend()
+    plain = base("-q", backend=backend).stdout.strip()
+    name = base("-q", "--include", "gcc,libpq-dev", "--include", "g++", backend=backend).stdout
+    assert name.strip().startswith(f"{plain}-")
+    [words] = [line for line in reported.read_text().splitlines() if "gcc" in line]
+    assert words.endswith(",libstdc++6,gcc,libpq-dev,g++")
+
+
+@pytest.mark.parametrize("given", ["", "gcc,", "-x", "gcc --x", "Gcc", "a,b;c"])
+def test_what_is_not_the_name_of_a_package_is_refused(given: str) -> None:
+    result = base("--include", given)
+    assert result.exit_code == 2
+    assert "is not the name of a package" in result.output
+
+
 def test_a_stored_image_is_made_again_only_by_force(reported: Path) -> None:
     backend = FakeBackend()
     name = base("-q", backend=backend).stdout.strip()
