@@ -1,8 +1,7 @@
-"""The layers of an image as trees of paths: what one holds, and what a layer on top of it changes.
+"""Reads layers of an image, and applies them to a tree of paths.
 
-A layer is a tar archive in which ``.wh.NAME`` stands for a path that is gone, and ``.wh..wh..opq`` for a folder of which nothing below
-shows: https://github.com/opencontainers/image-spec/blob/main/layer.md. Engines write the same changes in different ways, so a layer
-is read for what it does. Only names and attributes are held, and never the contents.
+A layer is a tar archive in which ``.wh.NAME`` removes a path and ``.wh..wh..opq`` hides everything below a folder:
+https://github.com/opencontainers/image-spec/blob/main/layer.md. Only names and attributes are held in memory, not the contents.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = ["Layer", "Node", "Tree", "above", "read_layer"]
 _GONE: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _CHUNK: Final = 1 << 20
-# Of an attribute, what a file system has for itself is no part of an image, and a label of SELinux is the host's.
+# Attributes of the host's file system and its SELinux labels are not part of an image.
 _KEPT_ATTRIBUTES: Final = ("security.capability", "user.")
 _DROPPED_ATTRIBUTES: Final = ("user.overlay.", "user.fuseoverlayfs.", "user.containers.")
 
@@ -48,11 +47,11 @@ class Node(Struct, frozen=True, kw_only=True):
     device: tuple[int, int] = (0, 0)
     attributes: tuple[tuple[str, bytes], ...] = ()
     archive: str = ""
-    """The file with the layer that holds the content."""
+    """The file with the layer that contains the content."""
     offset: int = 0
-    """Where in it."""
+    """The position in it, in bytes."""
     group: str = ""
-    """What all names of a file have in common that has more than one."""
+    """Identifies a file with several names; empty for others."""
 
     @property
     def is_folder(self) -> bool:
@@ -60,7 +59,7 @@ class Node(Struct, frozen=True, kw_only=True):
         return self.kind == DIRECTORY
 
     def is_like(self, other: Node | None) -> bool:
-        """Whether nothing of a path differs, as far as that can be seen without its content."""
+        """Whether all attributes are equal; the content is not compared."""
         if other is None or (self.kind, self.mode, self.uid, self.gid, self.attributes) != (
             *(other.kind, other.mode, other.uid, other.gid, other.attributes),
         ):
@@ -73,17 +72,17 @@ class Node(Struct, frozen=True, kw_only=True):
 _FOLDER: Final = Node(kind=DIRECTORY, mode=0o755, uid=0, gid=0, mtime=0)
 
 Tree = dict[str, Node]
-"""Paths of an image, relative to its root, with what they are."""
+"""The paths of an image, relative to its root."""
 
 
 class Layer(Struct, frozen=True, kw_only=True):
-    """What a layer does to the image below it."""
+    """The changes of a layer to the image below it."""
 
     nodes: Tree
     gone: frozenset[str]
-    """Paths that are removed, with what is below them."""
+    """Paths that are removed with everything below them."""
     emptied: frozenset[str]
-    """Folders of which nothing that was below them stays."""
+    """Folders whose previous content is removed."""
 
     @property
     def hides(self) -> bool:
@@ -91,13 +90,13 @@ class Layer(Struct, frozen=True, kw_only=True):
         return bool(self.gone or self.emptied)
 
     def without(self, paths: Iterable[str]) -> Layer:
-        """Return the layer as if it did not touch some paths."""
+        """Return the layer without some paths."""
         left_out = {*paths}
         nodes = {path: node for path, node in self.nodes.items() if path not in left_out}
         return replace(self, nodes=nodes)
 
     def hidden(self, below: Mapping[str, Node]) -> set[str]:
-        """Return the paths of the image below that it hides; those that it has itself may be among them."""
+        """Return the paths of the image below that it hides or replaces."""
         over = {
             path for path, node in self.nodes.items() if not node.is_folder and path in below
         } - self.gone
@@ -121,7 +120,7 @@ class Layer(Struct, frozen=True, kw_only=True):
 
 
 def above(below: Tree, layer: Layer) -> Tree:
-    """Return the tree with a layer on top; a folder that no layer lists is as engines make it."""
+    """Return the tree including a layer; folders that no layer lists get the attributes that engines give them."""
     hidden = layer.hidden(below)
     found = {path: node for path, node in below.items() if path not in hidden}
     found.update(layer.nodes)
@@ -141,7 +140,7 @@ def read_layer(path: str) -> Layer:
 
     Raises:
         OSError: the file cannot be read.
-        ArchiveError: it is not such an archive, or has something in it that layers do not have.
+        ArchiveError: it is not a valid layer.
     """
     nodes: Tree = {}
     gone: set[str] = set()
@@ -152,7 +151,7 @@ def read_layer(path: str) -> Layer:
         if last == _OPAQUE:
             emptied.add(folder)
         elif last.startswith(_GONE):
-            if not last.startswith(_GONE * 2):  # others of AUFS's own
+            if not last.startswith(_GONE * 2):  # metadata of AUFS
                 gone.add(f"{folder}/{last[len(_GONE) :]}" if folder else last[len(_GONE) :])
         elif name:
             nodes[name] = _node(member, path)
@@ -169,7 +168,7 @@ def read_layer(path: str) -> Layer:
 
 def _node(member: Found, path: str) -> Node:
     if member.sparse:
-        raise ArchiveError(f"{member.path} is stored with holes")
+        raise ArchiveError(f"{member.path} is stored as a sparse file")
     kept = {
         name: value
         for name, value in member.attributes.items()
@@ -192,7 +191,7 @@ def _node(member: Found, path: str) -> Node:
 
 
 def _with_groups(nodes: Tree) -> Tree:
-    """Give each name of a file that has several the file's own attributes and content."""
+    """Give all names of a file the attributes and content of the file itself."""
     for path, node in nodes.items():
         if node.kind == HARDLINK:
             file = nodes.get(node.link)
@@ -206,7 +205,7 @@ def _name(path: str) -> str:
     """Return the path of a member relative to the root; empty for the root itself.
 
     Raises:
-        ArchiveError: it leads out of there.
+        ArchiveError: it leads outside.
     """
     name = posixpath.normpath(f"/{path}").lstrip("/")
     if ".." in path.split("/"):

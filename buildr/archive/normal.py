@@ -1,8 +1,8 @@
-"""One layer of an image, written the same way whichever engine has made it, and whenever.
+"""Writes a layer of an image in one canonical form, independent of the engine and the time of the build.
 
-What is in it follows from the files below it and above it alone: paths are sorted, a folder is there where it is new, different, or
-above something, times are no later than one that is given, and what only an engine or the moment has left is gone. Bytecode
-of Python's goes on being valid: its header names the time that its source has got.
+The layer is determined only by the files before and after it. Paths are sorted. Folders are only listed if they are new, have
+changed, or contain a change. Times are clamped, and leftovers of the engine and of package managers are removed. Python's
+bytecode remains valid: its header contains the new time of its source.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ __all__ = ["Times", "changes", "contents", "left_behind", "write"]
 
 _GONE: Final = ".wh."
 _CHUNK: Final = 1 << 20
-_PYC_HEADER: Final = (
-    16  # bytes (PEP 552): a magic number, flags, the time and the size of the source
-)
+_PYC_HEADER: Final = 16  # bytes (PEP 552): a magic number, flags, time and size of the source
 _PYC = re.compile(
     r"(?:(?P<cached>.*/|)__pycache__/(?P<name>[^/]+)\.[^/.]+(?:\.opt-[12])?|(?P<plain>.+))\.pyc"
 )
 
-# Where an engine mounts something while a step runs, and leaves the place.
+# Mount points that an engine creates while a step runs, and leaves behind.
 _PLACES: Final = frozenset(
     ("etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv", ".dockerenv")
 )
@@ -48,18 +46,18 @@ _MOMENT: Final = re.compile(
     r"|var/log/(?:apk\.log|alternatives\.log|apt|bootstrap\.log|dpkg\.log|fontconfig\.log)"
     r")(?:/.*|$)"
 )
-"""What programs that install something record of when and where; nothing reads it in a container."""
+"""Logs and caches of programs that install something; nothing reads them in a container."""
 
 
 class Times(Struct, frozen=True, kw_only=True):
-    """The times that files get, in seconds since the epoch."""
+    """The times of what is written, in seconds since the epoch."""
 
     latest: int
-    """Of a file; an earlier time stays."""
+    """The maximum for files; earlier times are kept."""
     folder: int
-    """Of a folder, a link, and all else."""
+    """For everything that is not a file."""
     kept: frozenset[str] = frozenset()
-    """Files with layers that stay as they are."""
+    """Files with layers that are not rewritten."""
 
     def of(self, node: Node) -> int:
         """Return the time of a path."""
@@ -69,7 +67,7 @@ class Times(Struct, frozen=True, kw_only=True):
 
 
 def left_behind(layer: Layer) -> set[str]:
-    """Return the paths of a layer that are there only because a command ran when and where it did."""
+    """Return the paths in the layer of a ``RUN`` step that are only leftovers of running it."""
     found = {
         path
         for path, node in layer.nodes.items()
@@ -81,15 +79,15 @@ def left_behind(layer: Layer) -> set[str]:
 
 
 def changes(below: Tree, layer: Layer, now: Tree) -> dict[str, Node | None]:
-    """Return what a layer has to hold, in its order; ``None`` for what is gone.
+    """Return the minimal content of a layer, in its order; ``None`` for removed paths.
 
     Args:
         below: the paths below it.
-        layer: as an engine has written it.
-        now: the paths with it on top.
+        layer: the layer, as the engine wrote it.
+        now: the paths including it.
 
     Raises:
-        ArchiveError: it puts something below a file.
+        ArchiveError: a path lies below a file.
         OSError: a file cannot be read.
     """
     found: dict[str, Node | None] = {
@@ -117,7 +115,7 @@ def _is_folder(path: str, tree: Tree) -> bool:
 
 
 def _stays(node: Node, below: Node | None) -> bool:
-    """Whether a path is what it was. Two steps may write a file within one second."""
+    """Whether a path is unchanged. Contents are compared, because two steps may write a file within one second."""
     if below is None or not node.is_like(below):
         return False
     return node.kind != FILE or all(
@@ -134,10 +132,10 @@ def write(
     """Write a layer; return its digest, ``sha256:…``.
 
     Args:
-        output: where it goes.
+        output: the file to write to.
         content: from `changes`.
-        now: the paths with it on top.
-        times: that its files get.
+        now: the paths including the layer.
+        times: the times to write.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -195,7 +193,7 @@ def _content(path: str, node: Node, now: Tree, times: Times) -> Iterator[bytes]:
 
 
 def contents(node: Node) -> Iterator[bytes]:
-    """Yield the content of a file; nothing for all else.
+    """Yield the content of a file; nothing for other kinds.
 
     Raises:
         OSError: the file with the layer cannot be read.
@@ -208,15 +206,15 @@ def contents(node: Node) -> Iterator[bytes]:
         while left:
             chunk = file.read(min(left, _CHUNK))
             if not chunk:
-                raise OSError(f"{node.archive} broke off")
+                raise OSError(f"{node.archive} ends early")
             left -= len(chunk)
             yield chunk
 
 
 def _with_time(head: bytes, source: Node | None, times: Times) -> bytes:
-    """Return the header of bytecode with the time that its source gets, if it was valid for that.
+    """Return the header of bytecode with the new time of its source.
 
-    Bytecode that is checked by a hash of its source, or not at all, has no time (the flags), nor has Python 2's a place for flags.
+    Hash-based bytecode, which the flags indicate, contains no time.
     """
     if head[2:4] != b"\r\n" or head[4:8] != bytes(4):
         return head

@@ -1,7 +1,7 @@
-"""Images as archives in the format of ``docker save``: taken apart into files, and put together for ``load``.
+"""Unpacks and creates image archives in the format of ``docker save``.
 
-https://github.com/moby/docker-image-spec/blob/main/spec.md. Archives of today are OCI image layouts as well, but the file
-``manifest.json`` still says where everything is.
+https://github.com/moby/docker-image-spec/blob/main/spec.md. Newer archives are OCI image layouts as well, but
+``manifest.json`` still lists all files.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _CHUNK: Final = 1 << 20
 
 
 class Saved(Struct, frozen=True, kw_only=True):
-    """An image that was taken apart."""
+    """An unpacked image."""
 
     configuration: dict[str, Any]
-    """As the engine has it: ``config``, ``history``, ``rootfs`` and more."""
+    """The engine's description: ``config``, ``history``, ``rootfs`` and more."""
     digests: tuple[str, ...]
-    """Of the layers' contents, the lowest first."""
+    """The digests of the uncompressed layers, the lowest first."""
     layers: tuple[str, ...]
-    """The files with them, not compressed, in the same order."""
+    """The files that contain them, uncompressed, in the same order."""
 
 
 def take_apart(chunks: Iterable[bytes], folder: str) -> Saved:
@@ -77,7 +77,7 @@ def take_apart(chunks: Iterable[bytes], folder: str) -> Saved:
 
 
 def _unpack(chunks: Iterable[bytes], folder: str) -> dict[str, str]:
-    """Write all files of an archive to a folder, under names of our own; return these by those in the archive."""
+    """Write the files of an archive to a folder under new names; return these by the names in the archive."""
     files: dict[str, str] = {}
     links: dict[str, str] = {}
     total = 0
@@ -94,22 +94,22 @@ def _unpack(chunks: Iterable[bytes], folder: str) -> dict[str, str]:
             files[name] = f"{folder}/{number}"
             with open(files[name], "wb") as file:
                 file.writelines(archive.content())
-    # A layer that is there twice, or has an older name as well.
+    # Duplicate layers, and legacy names of layers.
     return {**{name: files[link] for name, link in links.items() if link in files}, **files}
 
 
 def put_together(
     configuration: bytes, reference: str, stored: int, layers: Sequence[str]
 ) -> Iterator[bytes]:
-    """Give the archive of an image of which an engine has the lower layers already.
+    """Yield the archive of an image whose lower layers the engine already stores.
 
-    It looks up each by its digest before it reads it, so an empty file takes the place of each.
+    Engines look up layers by digest before they read them, so an empty file replaces each of these.
 
     Args:
         configuration: of the image.
-        reference: the name that it gets.
-        stored: how many layers the engine has.
-        layers: the files with those above.
+        reference: its name.
+        stored: the number of layers that the engine already stores.
+        layers: the files with the other layers.
 
     Raises:
         OSError: a file cannot be read.

@@ -57,7 +57,7 @@ _check_reproducible = (
         "twice",
         is_flag=True,
         section=BUILD,
-        help="Build twice, without a cache, and end with status 1 if the two images differ.",
+        help="Build twice without a cache, and exit with status 1 if the images differ.",
     ),
 )
 
@@ -213,11 +213,11 @@ def _is_reproducible(engine: Backend, project: Project, say: Callable[[str], Non
     if not found.differences:
         say(f"reproducible: two builds gave the same image, {found.image}")
         return True
-    console.say(f"two builds of {project.reference} gave two images, which differ in:")
+    console.say(f"two builds of {project.reference} differ in:")
     for line in found.differences:
         console.say(f"  {line}")
     console.say(
-        "what a step takes from elsewhere has to be the same each time: packages by a lock, the base image by its digest"
+        "a reproducible image needs a lock with hashes, and a base image that is pinned by digest"
     )
     return False
 

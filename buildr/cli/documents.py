@@ -27,13 +27,13 @@ document_options = (
         metavar="FILE",
         section=BUILD,
         help="Write what is installed in the image to FILE, as CycloneDX in JSON; - is standard output."
-        " A pushed image has it beside it in the registry, too.",
+        " With a push, it is also stored in the registry.",
     ),
     option(
         "--provenance",
         metavar="FILE",
         section=BUILD,
-        help="Write how the image came about to FILE, as SLSA v1 provenance; likewise.",
+        help="Write SLSA v1 provenance to FILE; - is standard output. With a push, it is also stored in the registry.",
     ),
 )
 
@@ -92,7 +92,7 @@ class Documents(Struct, frozen=True, kw_only=True):
 
         if self and project.package.publish and not built.digest:
             say(
-                "neither the engine nor the registry tells the digest of the image, so nothing is attached"
+                "neither the engine nor the registry reports the image's digest, so nothing is attached"
             )
         for flag, path, kind, text in self._rendered(engine, project, built):
             if path == _STANDARD_OUTPUT:

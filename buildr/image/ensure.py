@@ -44,7 +44,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     wheels: bool = False
     """Whether dependencies may be installed with the cache of wheels."""
     finished: bool = False
-    """Whether it is for others, too: see `buildr.image.finish`."""
+    """Whether the image is finished for publication: see `buildr.image.finish`."""
 
 
 def ensure_image(

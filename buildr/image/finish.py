@@ -1,8 +1,8 @@
-"""The last step of an image that others get: the same each time, on every engine, and with labels that say where it comes from.
+"""The last step of `buildr build` and `buildr push`: makes an image reproducible, and adds labels about its origin.
 
-A build leaves the times of the moment, and each engine writes layers in its own form. So the image is read as its engine saves
-it, the layers above the base are written again (`buildr.archive.normal`), and the engine loads what has changed. What runs on this host needs
-none of that: the ordinary image has the same files.
+A build stores the current time in many places, and each engine writes layers in its own form. Here the image is read as the engine
+saves it, the layers above the base are rewritten (`buildr.archive.normal`), and the engine loads the result. Runs skip this step,
+since it does not change the files.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["finish"]
 
-# How a step that copies files begins in a history, as the classic builder, Buildah, BuildKit and Buildr write it.
+# How histories of the classic builder, Buildah, BuildKit and Buildr name a step that copies files.
 _COPIES = re.compile(r"(?:/bin/sh -c #\(nop\) +)?(?:COPY|ADD)\b")
 _FOLDER = re.compile(r"(?:/bin/sh -c #\(nop\) +)?WORKDIR\b")
 _DIGEST = re.compile(r"\b(file|dir|multi):[0-9a-f]{64}\b")
@@ -51,13 +51,13 @@ _PLATFORM = ("architecture", "os", "os.version", "variant", "author")
 def finish(
     backend: Images, project: Project, made: Made, say: Callable[[str], None], progress: Progress
 ) -> str:
-    """Return the id of the image that others get; one that is finished already is left alone.
+    """Return the id of the finished image; one that is already finished is unchanged.
 
     Args:
         backend: the engine.
         project: what the image was built of.
         made: the image.
-        say: called with the reason if its layers stay as they were built.
+        say: called with the reason if the layers cannot be rewritten.
         progress: receives the events.
 
     Raises:
@@ -79,15 +79,13 @@ def finish(
             return _normalise(backend, stored, base_of(stored, made.bases), stamp, made.name)
         except (ArchiveError, EngineError, OSError) as error:
             why = f"{error.what}: {error.message}" if isinstance(error, EngineError) else error
-            say(
-                f"the image is not the same each time, as its layers stay as they were built: {why}"
-            )
+            say(f"the image is not reproducible, because its layers could not be rewritten: {why}")
             stamp = stamp_of(backend, project, stored, made.bases, normalised=False)
     return _with_labels(backend, stored, stamp, progress, made.name)
 
 
 def _with_labels(backend: Images, image: Image, stamp: Stamp, progress: Progress, name: str) -> str:
-    """Give an image labels, and nothing else; return the id of the new one."""
+    """Only change the labels; return the id of the new image."""
     labels = {
         **{label: "" for label in image.labels if label not in stamp.labels},
         **{label: text for label, text in stamp.labels.items() if image.labels.get(label) != text},
@@ -100,12 +98,12 @@ def _with_labels(backend: Images, image: Image, stamp: Stamp, progress: Progress
 
 
 def _normalise(backend: Images, image: Image, base: Image | None, stamp: Stamp, name: str) -> str:
-    # What is written there may be large: it goes at once when this process is killed.
+    # The files may be large, so a guard removes them at once if this process is killed.
     with temporary.folder(large=True) as folder, Guard(temporary.__name__, folder):
         saved = take_apart(backend.save(image.id), folder)
         below = len(base.diff_ids) if base else 0
         if saved.digests != image.diff_ids:
-            raise ArchiveError("the engine has saved other layers than it says that there are")
+            raise ArchiveError("the archive contains other layers than the engine reports")
         steps = _Steps.read(saved)
         layers = _rewrite(saved, below, steps, folder)
         configuration = _configuration(saved, below, steps, layers, stamp)
@@ -118,31 +116,31 @@ class _Steps(Struct, frozen=True):
 
     rows: list[dict[str, Any]]
     layers: list[str]
-    """What has made each layer."""
+    """The instruction that created each layer."""
 
     @classmethod
     def read(cls, saved: Saved) -> _Steps:
         """Read them.
 
         Raises:
-            ArchiveError: it is not known which of them made which layer.
+            ArchiveError: they do not match the layers.
         """
         rows = saved.configuration.get("history") or []
         layers = [row.get("created_by") or "" for row in rows if not row.get("empty_layer")]
         if len(layers) != len(saved.digests):
-            raise ArchiveError("its history does not say which step made which layer")
+            raise ArchiveError("the history of the image does not match its layers")
         return cls(rows, layers)
 
 
 class _Rewritten(Struct, frozen=True):
-    """A layer; with nothing that has changed it is empty, and left out."""
+    """A rewritten layer; empty if it changes nothing, and then omitted."""
 
     path: str = ""
     digest: str = ""
 
 
 def _rewrite(saved: Saved, below: int, steps: _Steps, folder: str) -> list[_Rewritten]:
-    """Write the layers above the base again."""
+    """Rewrite the layers above the base."""
     tree: Tree = {}
     for path in saved.layers[:below]:
         tree = above(tree, read_layer(path))
@@ -153,11 +151,11 @@ def _rewrite(saved: Saved, below: int, steps: _Steps, folder: str) -> list[_Rewr
     for number, path in enumerate(saved.layers[below:]):
         step = steps.layers[below + number]
         layer = read_layer(path)
-        # What a user puts there is meant to be there.
+        # Copied files are never leftovers.
         if not _COPIES.match(step):
             layer = layer.without(left_behind(layer))
         layer = replace(layer, nodes=above(pending, layer))
-        # Docker makes a layer of a folder to work in; with Podman it comes with the next one.
+        # Docker creates a layer for WORKDIR; with Podman the folder is part of the next layer.
         if _FOLDER.match(step) and not layer.hides and number + 1 < len(saved.layers) - below:
             pending = layer.nodes
             found.append(_Rewritten())
@@ -178,7 +176,7 @@ def _rewrite(saved: Saved, below: int, steps: _Steps, folder: str) -> list[_Rewr
 def _configuration(
     saved: Saved, below: int, steps: _Steps, layers: list[_Rewritten], stamp: Stamp
 ) -> bytes:
-    """Return what describes the new image."""
+    """Return the configuration of the new image, as JSON."""
     made = {"created": rfc3339(stamp.created), "comment": "buildr"}
     history: list[dict[str, Any]] = []
     at = 0

@@ -1,4 +1,4 @@
-"""What an image is built from, and what a build has made."""
+"""What an image is built from, and the result of a build."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Made(Struct, frozen=True, kw_only=True):
     """An image that is to be finished."""
 
     image: str
-    """Its id: as it was built, or as it was finished before."""
+    """Its id: just built, or finished earlier."""
     bases: Sequence[Image]
-    """The images that it may be built on."""
+    """Its possible base images."""
     name: str
-    """That the finished image gets."""
+    """The name of the finished image."""

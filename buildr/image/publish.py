@@ -36,7 +36,7 @@ class Published(Struct, frozen=True):
 def build_and_publish(
     backend: Backend, project: Project, say: Callable[[str], None], *, cache: bool = True
 ) -> Published:
-    """Return the project's image, finished for others (`buildr.image.finish`), and pushed if its options say so.
+    """Return the project's image, normalized (`buildr.image.finish`), and pushed if its options say so.
 
     Raises:
         ContextError: the files cannot be read or must not be sent.
@@ -60,20 +60,20 @@ def build_and_publish(
 
 
 def unpinned(project: Project) -> Iterator[str]:
-    """Yield in one line each what may be something else at the next build, though the project is the same."""
+    """Yield a line for each input that is not pinned, so that it may differ in the next build of the same project."""
     dependencies = project.dependencies
     if dependencies is not None and dependencies.install and not _is_hashed(dependencies):
         yield (
-            f"{dependencies.source} has no hashes, so the index decides what is installed; a lock has them, and so has what"
-            " `pip-compile --generate-hashes` writes"
+            f"{dependencies.source} has no hashes, so the next build may install something else; use a lock, or"
+            " `pip-compile --generate-hashes`"
         )
     for name in _bases(project):
         if "@" not in name and not name.startswith((_ONLY_HERE, "sha256:")):
-            yield f"the base image {name} is named by a tag, which may move; {name}@sha256:… stays"
+            yield f"the base image {name} is not pinned, so the next build may use another one; {name}@sha256:… pins it"
 
 
 def _is_hashed(dependencies: Dependencies) -> bool:
-    """Whether pip checks what it installs: where one requirement has a hash, it wants one of each."""
+    """Whether pip checks hashes: if one requirement has a hash, it requires one of each."""
     return "--require-hashes" in dependencies.install or any(
         b"--hash=" in file.data for file in dependencies.files
     )

@@ -1,4 +1,4 @@
-"""Whether a project's image is the same each time: it is built twice, without a cache, and what differs is named."""
+"""Checks that a project's image is reproducible: builds it twice without a cache, and compares."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     image: str
     """The id of the second image."""
     differences: tuple[str, ...]
-    """What differs, a line each, and no more than a page of them; empty: it is the same image."""
+    """The first differences, a line each; empty if the images are identical."""
 
 
 def build_twice(
@@ -77,7 +77,7 @@ def _first_lines(lines: Iterator[str]) -> tuple[str, ...]:
 
 
 def differences(backend: Images, first: str, second: str) -> Iterator[str]:
-    """Yield in one line each how two images differ: paths in their layers, then settings.
+    """Yield the differences of two images, a line each: first paths in layers, then settings.
 
     Raises:
         EngineError: they cannot be read.

@@ -1,8 +1,8 @@
-"""What a finished image says about itself: from which source, and on which base. The labels are the OCI's.
+"""The labels of a finished image that name its source and its base, as the OCI specifies them.
 
 https://github.com/opencontainers/image-spec/blob/main/annotations.md
 
-None of them decides whether an image is built: another commit with the same files gives the same layers, and other labels.
+They never cause a rebuild: another commit with the same files gives the same layers with other labels.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ _ONLY_HERE = "localhost/"  # what engines call an image that came from no regist
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
-    """What an image says about itself."""
+    """The labels and the date of an image."""
 
     created: int
-    """The date that it bears, in seconds since the epoch."""
+    """Its date, in seconds since the epoch."""
     labels: Mapping[str, str]
-    """All labels that it has."""
+    """All its labels."""
 
 
 def stamp_of(
     backend: Images, project: Project, image: Image, bases: Sequence[Image], *, normalised: bool
 ) -> Stamp:
-    """Return what the finished image says about itself.
+    """Return the labels and the date of the finished image.
 
-    A label that the user's own Containerfile sets stays. One that only the base has says something about the base, and goes.
+    A label from the user's own Containerfile is kept; one that is inherited from the base describes the base, and is removed.
 
     Args:
         backend: the engine.
         project: what it is built of.
-        image: as it was built, or finished before.
-        bases: the images that it may be built on.
-        normalised: whether its layers are the same each time.
+        image: just built, or finished earlier.
+        bases: its possible base images.
+        normalised: whether its layers are rewritten.
 
     Raises:
         BuildError: ``SOURCE_DATE_EPOCH`` is not a number.
@@ -87,7 +87,7 @@ def stamp_of(
 
 
 def date_of(project: Project) -> int:
-    """Return the date that a finished image bears, in seconds since the epoch.
+    """Return the date of a finished image, in seconds since the epoch.
 
     Raises:
         BuildError: as `stamp_of`.
@@ -102,13 +102,13 @@ def _date(checkout: Checkout | None) -> int | None:
 
 
 def base_of(image: Image, bases: Sequence[Image]) -> Image | None:
-    """Return the image that another one is built on; ``None`` where it is built on none of these."""
+    """Return the base of an image; ``None`` if it is not among these."""
     found = (base for base in bases if base.diff_ids == image.diff_ids[: len(base.diff_ids)])
     return max(found, key=lambda base: len(base.diff_ids), default=None)
 
 
 def _name_of(backend: Images, project: Project, base: Image) -> str:
-    """Return the name by which a build asks for its base image; empty for one that is known on this host alone."""
+    """Return the base's name in the Containerfile; empty for a local image."""
     if project.dockerfile is None:
         name = project.recipe.base_image
     else:
@@ -125,7 +125,7 @@ def _name_of(backend: Images, project: Project, base: Image) -> str:
 
 
 def base_digest(reference: str, image: Image) -> str:
-    """Return the digest under which a registry has an image; empty where that is not known.
+    """Return an image's digest in its registry; empty if unknown.
 
     Args:
         reference: the image's name.

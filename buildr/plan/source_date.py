@@ -1,4 +1,4 @@
-"""The date that an image bears: the same whenever it is built, so that two builds of the same source are the same image.
+"""The date of an image, which does not depend on when it is built.
 
 https://reproducible-builds.org/specs/source-date-epoch/
 """
@@ -33,9 +33,9 @@ def named_date() -> int | None:
 
 
 def times() -> tuple[int, int]:
-    """Return the latest time that a file of an image may have, and that of its folders and links, in seconds since the epoch.
+    """Return the maximum time of files in an image, and the time of its folders and links, in seconds since the epoch.
 
-    A commit does not decide them, so that layers are the same for each with the same files.
+    They do not depend on the commit, and so neither do layers.
 
     Raises:
         BuildError: as `named_date`.

@@ -33,6 +33,6 @@ def test_what_differs_ends_the_command_with_status_1(
     with using(Saving()) as engine:  # each clean build is another image there
         done = run_script("../command/tool.py", "build", "--check-reproducible", "app.py")
         assert done.status == 1, done.stderr
-        assert b"gave two images, which differ in:" in done.stderr
+        assert b"two builds of localhost/buildr/app:latest differ in:" in done.stderr
         assert done.stdout == b""
         assert not any("first-of-two" in tag for image in engine.images({}) for tag in image.tags)

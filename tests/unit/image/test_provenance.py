@@ -56,7 +56,7 @@ def test_the_digest_of_a_base_is_that_of_its_registry(
 @pytest.mark.parametrize(
     ("text", "base", "said"),
     [
-        ("rich\n", BASE, ["requirements.txt has no hashes", "is named by a tag"]),
+        ("rich\n", BASE, ["requirements.txt has no hashes", "is not pinned"]),
         ("rich==1 --hash=sha256:00\n", f"docker.io/library/python@{DIGEST}", []),
         ("", "localhost/base:1", []),
     ],
