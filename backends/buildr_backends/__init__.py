@@ -1,1 +1,1 @@
-"""The adapters to the engines: one package for each, and what they share. It may import `buildr.engines` and what is below it."""
+"""The adapters to the engines: one package per engine, and shared code. It may import `buildr.engines` and everything below."""

@@ -1,8 +1,8 @@
-"""Where options come from: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first one that sets an option wins.
+"""The sources of options: flags, ``BUILDR_*`` variables, the decorator, ``[tool.buildr]``; the first one that sets an option wins.
 
-Each place is a `Layer` of valid values, and `settle` merges them on the host; whatever acts on the options calls
-`buildr.config.trust.allow` first, since a project's file may ask for more than the project. It may import `buildr.plan` and what is
-below it.
+Each source is a `Layer` of valid values, and `settle` merges them on the host; code that acts on the options first
+calls `buildr.config.trust.allow`, since a project's file may request more than the project. It may import `buildr.plan`
+and everything below.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = ["FileUse", "Layer", "Settings", "settle", "settle_here"]
 
 
 class FileUse(Struct, frozen=True, kw_only=True):
-    """What the command line says of the project's file.
+    """The command line's settings for the project's file.
 
     Attributes:
-        ignored: whether its options do not count.
-        trusted: whether it may ask for more than the project's folder and a private network.
+        ignored: whether its options are ignored.
+        trusted: whether it may request more than the project's folder and a private network.
     """
 
     ignored: bool = False
@@ -108,7 +108,7 @@ def _settled(upper: Sequence[Layer], folder: str, said: FileUse) -> Settings:
 def _reaches(
     layer: Layer, settings: Settings, layers: Sequence[Layer], paths: tuple[str, str, str]
 ) -> tuple[Reach, ...]:
-    """Return what a place asks for beyond the project's folder and a private network.
+    """Return the requests of a place beyond the project's folder and a private network.
 
     Args:
         layer: the place.

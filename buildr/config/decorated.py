@@ -1,4 +1,4 @@
-"""The decorator's options, read from a script's text for commands: nothing of the script is run."""
+"""Reads the decorator's options from a script's source, without running any of it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = ["Decorated", "read_decorator", "read_decorator_of"]
 
 
 class Decorated(Struct, frozen=True, kw_only=True):
-    """What a script's decorator gives.
+    """The options of a script's decorator.
 
     Attributes:
-        layer: the options that can be read; none where nothing is decorated.
-        notes: what cannot be read, a line each, with its place.
+        layer: the readable options; none if nothing is decorated.
+        notes: unreadable options, a line each, with their place.
     """
 
     layer: Layer
@@ -41,7 +41,7 @@ class Decorated(Struct, frozen=True, kw_only=True):
 def read_decorator(
     path: str, function: str | None = None, *, roots: Sequence[str] = ()
 ) -> Decorated:
-    """Read what the decorator gives to the function that a script calls.
+    """Read the decorator's options of the function that a script calls.
 
     Args:
         path: the script; empty: a module that only the image has.
@@ -81,7 +81,7 @@ def read_decorator(
 
 
 def read_decorator_of(entry: Entry, function: str | None = None) -> Decorated:
-    """Read what the decorator gives to a program; see `read_decorator`."""
+    """Read the decorator's options of a program; see `read_decorator`."""
     roots = (entry.import_root,) if entry.import_root else ()
     return read_decorator(entry.source, function, roots=roots)
 

@@ -1,4 +1,4 @@
-"""What one place gives of the options that hold, and where its relative paths start."""
+"""The effective options of one place, and the base directories of its relative paths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Given", "Places", "given_by"]
 
 
 class Places(Struct, frozen=True, kw_only=True):
-    """Where the paths of one place start.
+    """The base directories of one place.
 
     Attributes:
         folder: the project's.
@@ -32,7 +32,7 @@ class Places(Struct, frozen=True, kw_only=True):
 
 
 class Given(Struct, frozen=True, kw_only=True):
-    """What one place gives, and what holds.
+    """The options of one place, and the effective options.
 
     Attributes:
         values: what this place gives and no higher place replaces, by ``runtime.mounts``.
@@ -60,7 +60,7 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 def given_by(layer: Layer, settings: Settings, higher: Sequence[Layer], places: Places) -> Given:
-    """Return what a layer gives, as far as no higher one replaces it.
+    """Return the options of a layer that no higher one replaces.
 
     Args:
         layer: the place.

@@ -44,16 +44,16 @@ class Layer(Struct, frozen=True, kw_only=True):
     is_command_line: bool = False
 
     def origin_of(self, option: str) -> str:
-        """Return the name of the place that gives an option."""
+        """Return the name of the place that sets an option."""
         return self.origins.get(option, self.origin)
 
 
 class Reach(Struct, frozen=True):
-    """One thing that an option asks for beyond the project's folder and a private network.
+    """One request of an option beyond the project's folder and a private network.
 
     Attributes:
         option: ``runtime.mounts``.
-        what: it, for people.
+        what: a description for users.
     """
 
     option: str
@@ -126,7 +126,7 @@ def merge(layers: Sequence[Layer]) -> Settings:
 
 
 def _with_origins(error: OptionError, origins: Mapping[str, str]) -> OptionError:
-    """Say where the options come from that an error names; for the decorator and the command line that is obvious."""
+    """Add the origins of options to an error, unless they are the decorator or the command line."""
     places = [
         Message("\n", OptionName(option), f" is from {origins[option]}")
         for option in error.options

@@ -27,12 +27,13 @@ FILE = "pyproject.toml"
 KEYS = ("backend", "package", "runtime")
 _TABLE = "tool.buildr"
 _KEY = rb"buildr[\"']?[ \t]*[].=]"
-"""The table's name in the place of a key, in every spelling but escapes. Importing tomllib would take much of a run's time, and most
-files have no such table."""
+"""The table's name in the place of a key, in every spelling but escapes. Importing tomllib would take much of a run's
+time, and most files have no such table.
+"""
 
 
 def read_project_file(directory: str) -> Layer | None:
-    """Read the options in a project's file; ``None`` where there are none.
+    """Read the options in a project's file; ``None`` if there are none.
 
     Relative paths of mounts, of files of variables and of the context start at the file's directory.
 

@@ -1,4 +1,4 @@
-"""What options ask for beyond the project: its own folder, and a network of the container's own.
+"""Finds what options request beyond the project's folder and a private network.
 
 A project's file may ask for what lies in the folder that it is in. All that reaches further, each as people can judge it, is listed
 here; `buildr.config.trust` asks the user for it.
@@ -19,7 +19,7 @@ __all__ = ["RULES", "reaches"]
 
 
 def reaches(given: Given) -> tuple[Reach, ...]:
-    """Return what a place asks for beyond the project's folder and a private network, in the order of the options."""
+    """Return the requests of a place beyond the project's folder and a private network, in the order of the options."""
     return tuple(
         Reach(option, printable(what))
         for option, rule in RULES.items()

@@ -1,4 +1,4 @@
-"""What each option of the image asks for beyond the project: see `buildr.config.reach`."""
+"""The requests of options of the image beyond the project: see `buildr.config.reach`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _dockerfile(given: Given, value: str) -> Iterator[str]:
     try:
         content = read_dockerfile(os.path.join(given.places.context, os.path.expanduser(value)))
     except ContextError:
-        return  # said where it is used
+        return  # reported where it is used
     yield from (f"{what}, by {value}" for what in reach(content))
 
 

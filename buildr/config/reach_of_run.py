@@ -1,4 +1,4 @@
-"""What each option of the run asks for beyond the project: see `buildr.config.reach`."""
+"""The requests of options of the run beyond the project: see `buildr.config.reach`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _env_file(given: Given, value: Any) -> Iterator[str]:
         try:
             found = read_env_files((named,), given.places.start)
         except BuildrError:
-            continue  # said where it is used
+            continue  # reported where it is used
         for name, text in found.items():
             if text is None and name not in given.runtime.env:
                 yield f"your variable {name}, by {named}"

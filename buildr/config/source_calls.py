@@ -1,4 +1,4 @@
-"""Which of several decorated functions a script calls, as far as its text says."""
+"""Finds which of several decorated functions a script calls, from its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of a script as its text has them: where each is bound, and where what it names may change.
+"""The names in a script's source: where each is bound, and where its object may change.
 
 Nothing is run, so a name has a value here only where the text leaves no doubt: bound by a plain assignment that every way to its use
 goes through, and not changed in between.

@@ -1,4 +1,4 @@
-"""Values that can be read from a script's text: literals, names of them, and what is composed of both.
+"""Reads values from a script's source: literals, names, and combinations of both.
 
 Longer than 250 lines: one reader, whose methods call each other.
 """
@@ -25,7 +25,9 @@ __all__ = ["UNKNOWN", "Pair", "Reader"]
 Pair = tuple[Any, ast.expr, Place]
 """An item of a mapping: key, value, and the place where the value is evaluated."""
 UNKNOWN = object()
-"""The key of what is unpacked into a mapping and is not known; what stood before it may be replaced by it, and is left out."""
+"""The key of what is unpacked into a mapping and is not known; what stood before it may be replaced by it, and is
+left out.
+"""
 
 RECORDS = ("BuildSecret", "Mount", "PackageFile", "Port", "Tmpfs")
 GROUPS = {"package": "PackageOptions", "runtime": "RuntimeOptions"}
@@ -159,7 +161,7 @@ class Reader:
         """Return the value of an expression.
 
         Raises:
-            Computed: the text does not say.
+            Computed: the source does not determine it.
         """
         self._step()
         read = self._readers.get(type(node))

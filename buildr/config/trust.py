@@ -1,7 +1,8 @@
-"""What a project's own file may do without a question, and how the user is asked for the rest.
+"""Consent: what a project's file may do without a question, and how the user is asked for the rest.
 
-The rule: the file may ask for what lies in its own folder, and for a private network; the rest needs the user's yes. It is given on a
-terminal, by ``--trust``, or by ``BUILDR_TRUST=1``, and is kept for this project and this list: a longer one is asked about again.
+The file may request files in its own folder, and a private network; the rest needs the user's consent: on a terminal,
+by ``--trust``, or by ``BUILDR_TRUST=1``. Consent is stored for this project and this list; a longer list needs new
+consent.
 """
 
 from __future__ import annotations
@@ -46,15 +47,15 @@ _known: set[str] = set()
 
 
 def allow(settings: Settings) -> None:
-    """Let the user agree to what the project's file asks for, before any of it is done; a second time nothing is asked.
+    """Ask the user for consent to the requests of the project's file, unless it was given before.
 
-    What the decorator asks for is code, and is not asked about; at its first run it is shown.
+    The decorator is code and needs no consent; its requests are shown at the first run.
 
     Args:
-        settings: the options that hold.
+        settings: the effective options.
 
     Raises:
-        TrustError: the user does not agree, or there is nobody to ask; each thing is named.
+        TrustError: the user does not agree, or there is no terminal; the error lists the requests.
         OptionError: ``BUILDR_TRUST`` is neither true nor false.
     """
     if not (settings.asks or settings.shows):
@@ -72,10 +73,10 @@ def is_allowed(settings: Settings) -> bool:
 
 
 def is_set(variable: str) -> bool | None:
-    """Return what a variable says; ``None`` where it is empty or not set.
+    """Return the value of the variable; ``None`` if it is empty or not set.
 
     Raises:
-        OptionError: it says neither.
+        OptionError: it is neither true nor false.
     """
     value = os.environ.get(variable, "").lower()
     if value in ("", "1", "true", "0", "false"):
@@ -84,15 +85,15 @@ def is_set(variable: str) -> bool | None:
 
 
 def listed(asked: Iterable[Reach], prefix: str = "tool.buildr.") -> str:
-    """Return what is asked for, a line each."""
+    """Return the requests, a line each."""
     return "\n".join(f"  {prefix}{one.option}: {one.what}" for one in asked)
 
 
 def _ask(settings: Settings) -> None:
-    """Ask for what the file asks for.
+    """Ask for consent.
 
     Raises:
-        TrustError: the answer is not yes, or there is nobody to ask.
+        TrustError: the answer is not yes, or there is no terminal.
     """
     said = is_set(TRUST_VARIABLE)
     if settings.trusted or said:
@@ -111,7 +112,7 @@ def _ask(settings: Settings) -> None:
 
 
 def _show(settings: Settings) -> None:
-    """Show what the decorator asks for, once for each project and list."""
+    """Show the requests of the decorator, once for each project and list."""
     if not settings.shows or settings.package.quiet:
         return
     key = _key(settings.project, settings.shows)

@@ -1,4 +1,4 @@
-"""What has changed between two states of a context: all that needs to be sent if an image already holds the older one."""
+"""The changes between two states of a context, for images that have the older state."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def _parents(path: str) -> Iterable[str]:
 
 
 def _topmost(paths: list[str]) -> tuple[str, ...]:
-    """Drop what is below a folder that is itself among the paths."""
+    """Drop paths below other paths."""
     all_ = set(paths)
     return tuple(sorted(path for path in all_ if all_.isdisjoint(_parents(path))))

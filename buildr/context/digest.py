@@ -1,4 +1,4 @@
-"""One digest of all that decides the content of an image, as far as the context goes."""
+"""The digest of a context: everything in it that determines the content of an image."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def tree_digest(
 
 
 class ContentReader(TreeReader):
-    """Gives the digests of files' contents."""
+    """Computes the digests of files' contents."""
 
     def digest(self, entry: Entry) -> bytes:
         """Digest the content of a file: the size it was scanned with, and its blocks of 1 MiB.
@@ -132,7 +132,7 @@ class RunningDigest:
         self._held = bytearray()
 
     def update(self, offset: int, data: bytes) -> None:
-        """Take a piece; pieces come in their order, and the gaps between them are zeros."""
+        """Process a piece; pieces are in order, and gaps between them are zeros."""
         rest = memoryview(data)
         while rest:
             number, start = divmod(offset, _BLOCK)

@@ -1,4 +1,4 @@
-"""What the parts of the context package hand to each other."""
+"""The records of the context package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EntryKind = Literal["file", "dir", "symlink", "hardlink"]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Something that travels.
+    """A file, folder or link that travels.
 
     Positional, unlike other records: a context may have 50,000 of them.
 
@@ -59,14 +59,14 @@ CLIMBING = "a symbolic link out of the context"
 
 
 class Skipped(NamedTuple):
-    """Something that cannot travel: its path, and what it is."""
+    """A path that cannot travel, and the reason."""
 
     path: str
     reason: str
 
 
 class Without(msgspec.Struct, frozen=True, kw_only=True):
-    """What never travels, whatever the rules of an ignore file say.
+    """Paths that never travel, regardless of ignore rules.
 
     Attributes:
         paths: relative to the directory.
@@ -78,7 +78,7 @@ class Without(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a walk found.
+    """The result of a scan.
 
     Attributes:
         entries: what travels. A folder comes before what is in it; names of one folder are in the order of
@@ -117,7 +117,7 @@ def normal_mode(mode: int, kind: EntryKind) -> int:
 
 
 def first_of(paths: Sequence[str]) -> str:
-    """Return the first few of some paths, and how many more there are, for people."""
+    """Return the first few paths and the number of the others, for users."""
     shown = ", ".join(printable(path) for path in paths[:3])
     return shown if len(paths) <= 3 else f"{shown} and {len(paths) - 3} more"
 

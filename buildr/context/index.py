@@ -1,4 +1,4 @@
-"""The index of a directory: what the last look at it found, so that the next one reads only what has changed.
+"""The index of a directory: the result of the last scan, so that the next one reads only changed files.
 
 As in git's index, a file whose status is what it was (size, times, inode, device, mode) has the content that it had;
 and a folder whose status is what it was has the same names in it. So a directory where nothing has changed
@@ -37,7 +37,7 @@ Known: TypeAlias = "Callable[[Entry], bool]"
 
 
 class Snapshot:
-    """What travels of a directory.
+    """The files of a directory that travel.
 
     Attributes:
         digest: SHA-256 of all that decides what will be in the image, in hexadecimal digits; see
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 def nothing() -> Snapshot:
-    """Return what a directory gives of which nothing travels."""
+    """Return the snapshot of an empty directory."""
     return Snapshot("", Body(Scan(entries=(), secrets=(), skipped=()), []))
 
 
@@ -85,7 +85,7 @@ def look(
     pins: Pins | None = None,
     now_ns: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
-    """Find what travels of a directory, reading as little as possible.
+    """Find the files of a directory that travel, reading as little as possible.
 
     Args:
         root: the directory.
@@ -147,7 +147,7 @@ class _Known:
         }
 
     def has(self, entry: Entry) -> bool:
-        """Say whether a file travelled before and has not changed since."""
+        """Whether a file travelled before and is unchanged."""
         return self.get(entry) is not None
 
     def get(self, entry: Entry) -> bytes | None:
@@ -157,7 +157,7 @@ class _Known:
 
 
 def _is_unchanged(root: str, head: Head) -> bool:
-    """Whether everything that was looked at is as it was; this is where a run of a large project spends its time."""
+    """Whether all watched paths are unchanged; a run of a large project spends most of its time here."""
     lstat = os.lstat
     prefix = root.rstrip("/") + "/"
     try:

@@ -1,4 +1,4 @@
-"""The index of a directory as it is stored in the cache: a part that is read on every look, and one that is read only after a change."""
+"""The index of a directory in the cache: a head that is read each time, and a body that is read only after a change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OtherRow = tuple[str, tuple[int, int, int, int, int]]
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
-    """What is read on every look.
+    """The part that is read each time.
 
     Attributes:
         root: the directory, and
@@ -54,7 +54,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
-    """What is read when something has changed, or must be built.
+    """The part that is read after a change or for a build.
 
     Attributes:
         scan: what was found.
@@ -82,7 +82,7 @@ def is_racy(entry: Entry, began_ns: int) -> bool:
 
 
 def load(name: str, root: str, settings: str) -> tuple[Head | None, memoryview]:
-    """Return the head of an index and its body, still encoded; without one ``None`` and nothing.
+    """Return the head of an index and its encoded body; ``None`` and nothing without an index.
 
     Args:
         name: the key in the cache.
@@ -102,7 +102,7 @@ def load(name: str, root: str, settings: str) -> tuple[Head | None, memoryview]:
 
 
 def store(name: str, root: str, settings: str, digest: str, began_ns: int, found: Body) -> None:
-    """Keep what a look has found; see `Head` for the arguments. A name that is not UTF-8 cannot be kept: such a tree has no index."""
+    """Store an index; see `Head` for the arguments. A tree with names that are not UTF-8 has no index."""
     from buildr.context.file_systems import unreliable
 
     scan = found.scan

@@ -19,7 +19,7 @@ __all__ = ["climbs", "describe_links", "leaves_context"]
 
 
 def climbs(path: str, target: str) -> bool:
-    """Say whether a link's names alone lead above the context; of an absolute target they do not.
+    """Whether the components of a relative target lead above the context.
 
     Args:
         path: the link, relative to the context.
@@ -30,7 +30,7 @@ def climbs(path: str, target: str) -> bool:
 
 
 def describe_links(sent: Sequence[str], left_out: Sequence[str]) -> str:
-    """Say in one line which links lead out of the context; empty where none does.
+    """Return a line about links that lead out of the context; empty if there are none.
 
     Args:
         sent: paths of those that are sent as they are.
@@ -45,7 +45,7 @@ def describe_links(sent: Sequence[str], left_out: Sequence[str]) -> str:
 
 
 def leaves_context(root: str, path: str, target: str) -> bool:
-    """Say whether following a link could end outside of ``root``.
+    """Whether following a link could end outside ``root``.
 
     An absolute target always leaves: in the image the context lies elsewhere. A relative one leaves where its
     names climb above the root (engines refuse to unpack that), or where, on this host, they do so by way of

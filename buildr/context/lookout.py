@@ -1,4 +1,4 @@
-"""Looks for what must not be in an archive while the archive is written, since everything is read then anyway."""
+"""Searches files for secret values while an archive is written, since everything is read then anyway."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Lookout:
         return bool(self._words)
 
     def look(self, path: str, data: bytes, before: bytes = b"") -> bytes:
-        """Look into a file, or a piece of one.
+        """Search a file, or a piece of one.
 
         Args:
             path: the file, for the message.
             data: the piece.
-            before: what the call for the piece before has returned.
+            before: the result of the call for the previous piece.
 
         Returns:
-            What the next call needs.
+            The argument for the next call.
 
         Raises:
-            ContextError: a value is there.
+            ContextError: it contains a secret value.
         """
         data = before + data
         for word, name in self._words:

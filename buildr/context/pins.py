@@ -1,4 +1,4 @@
-"""Files that are written to all the time: their contents are held as they were read, so that what was hashed is what is sent."""
+"""Files that change constantly: their contents are held in memory, so that the hashed content is the one that is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Pins"]
 
 _MOST_BYTES: Final = 4 << 20  # of one file
 _MOST_BYTES_IN_ALL: Final = 64 << 20
-_TRIES: Final = 3  # to read a file of which nothing was overwritten meanwhile
+_TRIES: Final = 3  # attempts to read a file that is not overwritten meanwhile
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -39,7 +39,7 @@ class Pins:
         self._left = _MOST_BYTES_IN_ALL
 
     def pin(self, file: str, entry: Entry) -> Entry:
-        """Read a file if it is young, and not too large to be held.
+        """Read a file if it changed recently and is not too large to be held.
 
         Args:
             file: where it is.
@@ -49,7 +49,7 @@ class Pins:
             The file as it was when it was read; ``entry`` where it is not held.
 
         Raises:
-            FileNotFoundError: it is not there any more.
+            FileNotFoundError: it no longer exists.
         """
         if not is_racy(entry, self._began):
             return entry
@@ -67,7 +67,7 @@ class Pins:
                     break
                 data = os.pread(descriptor, status.st_size, 0)
                 after = os.fstat(descriptor)
-                # What a file that only grew held before is still there.
+                # A file that only grew still has its earlier content.
                 if after.st_mtime_ns == status.st_mtime_ns or after.st_size > status.st_size:
                     return self._hold(entry, status, data)
         finally:
@@ -88,7 +88,7 @@ class Pins:
         )
 
     def settle(self, scan: Scan, digest: Callable[[Entry], bytes]) -> tuple[Scan, dict[str, bytes]]:
-        """Digest the contents of files, and drop those files that have vanished since the scan.
+        """Digest the contents of files, and drop files that have vanished since the scan.
 
         Args:
             scan: what was found.

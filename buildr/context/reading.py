@@ -25,15 +25,15 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_
 
 
 class ChangedError(ContextError):
-    """A file is not what it was when the context was scanned; another look may succeed."""
+    """A file has changed since the context was scanned; another scan may succeed."""
 
 
 class VanishedError(ChangedError):
-    """A file is not there any more."""
+    """A file no longer exists."""
 
 
 def changed(path: str, kind: type[ChangedError] = ChangedError) -> ChangedError:
-    """Make the error for a file that is not what it was when the context was scanned."""
+    """Return the error for a file that has changed since the context was scanned."""
     return kind(
         f"{printable(path)} changed while it was read",
         hint="Run again. If a program writes to it all the time, leave it out by the ignore file.",
@@ -66,7 +66,7 @@ class TreeReader:
             self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise unreadable(os.fspath(root), error.strerror or str(error)) from error
-        # The folder of the last file, since the next one is mostly in the same folder.
+        # The folder of the last file, since the next one is usually in the same folder.
         self._folder = self._root
         self._folder_path = ""
 

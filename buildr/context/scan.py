@@ -34,20 +34,19 @@ def scan(
     """Find what travels of the directory ``root``.
 
     Links are kept as links and never followed. A folder that is left out is not entered, unless a rule may
-    bring back something below it. Of files only those are read whose name leaves open whether they hold a secret; source
-    code and large files are not among them. What vanishes during the walk counts as not there.
+    bring back something below it. Files are read only if their names leave open whether they contain a secret, which
+    excludes source code and large files. Files that vanish during the walk are skipped.
 
     Args:
         root: the context.
-        rules: from its ignore file; None means the defaults.
+        rules: the rules of its ignore file; ``None``: the defaults.
         include_secrets: send likely secrets too.
-        without: what is left out whatever the rules say.
-        known: whether a file has not changed since an earlier scan with the same arguments looked into it and let it travel.
-        pins: holds the contents of files that are written to all the time.
+        without: paths to leave out regardless of the rules.
+        known: whether a file is unchanged since an earlier scan with the same arguments included it.
+        pins: holds the contents of files that change constantly.
 
     Raises:
-        ContextError: something that should travel cannot be read, or a
-            name would be taken for a deletion by the engines.
+        ContextError: a file cannot be read, or engines would take a name for a deletion.
     """
     walk = Walk(os.fspath(root), rules or default_rules(), known, pins)
     walk.include_secrets = include_secrets
@@ -56,14 +55,14 @@ def scan(
 
 
 def scan_file(path: Path, pins: Pins | None = None) -> Scan:
-    """Find one file, as if it were all that is in its folder.
+    """Scan one file, as if it were alone in its folder.
 
     Args:
         path: a regular file, its links followed.
-        pins: holds its content if it is written to all the time.
+        pins: holds its content if it changes constantly.
 
     Raises:
-        ContextError: it is not there, or cannot be read.
+        ContextError: it does not exist, or cannot be read.
     """
     try:
         status = os.stat(path, follow_symlinks=False)

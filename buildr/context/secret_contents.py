@@ -1,4 +1,4 @@
-"""Recognizes a file that holds a secret by its content, whatever its name.
+"""Recognizes files with secrets by their content, regardless of their names.
 
 Only what is almost certainly a secret counts: the frame of a private key with a key in it, and tokens that begin as those of
 well-known services do and are as long (after the rules of gitleaks and trufflehog). A search for fixed words goes before every
@@ -31,7 +31,7 @@ _DISTINCT: Final = 8  # different characters that a random text has at least
 _KEY_BYTES: Final = 32  # characters of a key; a frame with less is an example
 _KEY_WINDOW: Final = 2048
 _SENTENCE_WORDS: Final = 6
-_BINARY_BYTES: Final = 1024  # a file that is not text mostly has a NUL in them
+_BINARY_BYTES: Final = 1024  # a file that is not text usually has a NUL in them
 _PRIVATE: Final = b"PRIVATE KEY"
 _FRAME: Final = rb"-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _FRAME_HEADERS: Final = rb"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset):[^\n\\]*"
@@ -134,7 +134,7 @@ _SHAPES: Final = (
     (b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----", rb"-"),
 )  # fmt: skip
 
-# What stands where a password would: a reference, a placeholder, or nothing.
+# Values in place of a password: references, placeholders, or nothing.
 _PLACEHOLDER: Final = (
     rb"(?!(?:[$<{%*\[(@]|null|none|nil\b|true|false|change|your|my[_-]|xxx|\.\.\.|todo|placeholder|dummy|example|test"
     rb"|secret\b|pass(?:word)?\b|env[.(]|process\.|os\.))"
@@ -158,7 +158,7 @@ _RECORDED: Final = rb"(?i)\"name\"\s{0,20}:\s{0,20}\"(?:authorization|cookie|set
 
 
 def find_secret(data: bytes) -> bool:
-    """Whether a content is that of a file with a secret in it, whatever its name."""
+    """Whether a content has a secret in it, regardless of the file's name."""
     if _PRIVATE in data and any(
         _is_key(data, match.end()) for match in _expression(_FRAME).finditer(data)
     ):
@@ -191,7 +191,7 @@ def _is_random(token: bytes) -> bool:
 
 
 def is_public(data: bytes) -> bool:
-    """Whether a file with the name of a key holds something else: a certificate, a public key, slides, or nothing."""
+    """Whether a file named like a key contains something else: a certificate, a public key, slides, or nothing."""
     if _PRIVATE in data or is_der_key(data):
         return False
     return (

@@ -1,7 +1,7 @@
 """Names of files and folders that probably hold a secret.
 
-Put together from the lists of gitleaks, trufflehog, shhgit and GitHub's templates of ``.gitignore``, and from where programs keep their logins.
-Where a name says too little, the content decides: see `buildr.context.secret_contents`.
+Compiled from the lists of gitleaks, trufflehog, shhgit and GitHub's templates of ``.gitignore``, and from the places
+where programs store logins. If the name is not sufficient, the content decides: see `buildr.context.secret_contents`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _DATA: Final = (
 
 
 def _data(*stems: str) -> str:
-    """Return names of files that hold data, with and without an ending that says so."""
+    """Return names of data files, with and without a file extension."""
     return " ".join(f"{stem} " + " ".join(f"{stem}.{end}" for end in _DATA) for stem in stems)
 
 

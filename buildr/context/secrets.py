@@ -1,7 +1,7 @@
-"""Files that probably hold a secret, and are left out of the context unless they are asked for.
+"""Files that probably contain a secret, and are left out of the context unless they are explicitly included.
 
-Their names tell (`buildr.context.secret_names`), or what is in them (`buildr.context.secret_contents`). A user asks for one with a ``!`` in
-the ignore file that names it.
+They are recognized by name (`buildr.context.secret_names`) or content (`buildr.context.secret_contents`). A user
+includes one with a ``!`` line in the ignore file that names it.
 
 Longer than 250 lines: one table of rules with its reading.
 """
@@ -27,12 +27,12 @@ __all__ = ["SecretTable", "Suspicion", "describe", "describe_extra", "describe_h
 
 _KEY_BYTES: Final = (
     4 << 20
-)  # of a file whose name says that it may be a key, which may follow a long chain of certificates
+)  # of a file that may be a key by its name, which may follow a long chain of certificates
 _TABLE_NAMES: Final = frozenset(name for row in (*ROWS, *FOLDERS) for name in row.names.split())
 
 
 class Suspicion(NamedTuple):
-    """What a file's content has to show, where its name does not decide."""
+    """What to look for in a file's content if its name does not decide."""
 
     most_bytes: int
     """How much of it is to be read."""
@@ -47,7 +47,7 @@ _CERTAIN: Final = Suspicion(0, lambda _: True, if_longer=True)
 
 
 class SecretTable:
-    """The table, ready to be asked about one context.
+    """The table of secrets, for one context.
 
     A ``!`` of the ignore file asks for a secret when it names it: its last component begins with a letter of
     the name (``!.env*``) or is a pattern of the table (``!*.pem``). ``!**/*.json`` names none, and neither
@@ -64,14 +64,14 @@ class SecretTable:
         self._asked_folders = PatternSet(tuple(filter(_names_something, folders)))
 
     def suspect(self, path: str, name: str) -> Suspicion | None:
-        """Say why a file may be held back.
+        """Return why a file may be left out.
 
         Args:
             path: the file, relative to the context.
             name: its last component.
 
         Returns:
-            What its content has to show; None where the file is asked for, or is source code.
+            What to look for in its content; ``None`` if the file is included, or is source code.
         """
         row = self._files.find(path, name)
         if row is None:
@@ -83,24 +83,24 @@ class SecretTable:
         return _suspicion(row)
 
     def is_secret_name(self, path: str, name: str) -> bool:
-        """Say whether the name of a file alone tells that it is a secret, asked for or not."""
+        """Whether the name of a file marks it as a secret, even if it is included."""
         row = self._files.find(path, name)
         return row is not None and row.by_name
 
     def is_secret_folder(self, path: str, name: str) -> bool:
-        """Say whether the folder, or the link by such a name, is one that holds secrets."""
+        """Whether the name of a folder or link is that of a folder of secrets."""
         return self._folders.find(path, name) is not None
 
     def asks_for(self, path: str, name: str) -> bool:
-        """Say whether the ignore file asks for the file ``path``."""
+        """Whether the ignore file includes the file ``path``."""
         return self._asked.matches(path, name)
 
     def asks_for_folder(self, path: str, name: str) -> bool:
-        """Say whether the ignore file asks for the folder ``path`` with all that is in it."""
+        """Whether the ignore file includes the folder ``path`` completely."""
         return self._asked_folders.matches(path, name)
 
     def may_ask_below(self, directory: str) -> bool:
-        """Say whether the ignore file may ask for something below ``directory``."""
+        """Whether the ignore file may include something below ``directory``."""
         asked = (*self._asked.patterns, *self._asked_folders.patterns)
         return any(pattern.may_match_below(directory) for pattern in asked)
 
@@ -114,7 +114,7 @@ def _suspicion(row: Row) -> Suspicion:
 
 
 class _Glob:
-    """A pattern that is meant at any depth, in which ``*`` is all that is special.
+    """A pattern for any depth, in which only ``*`` is special.
 
     No expression is compiled: hundreds of them would cost more than a walk of a small project.
     """
@@ -125,7 +125,7 @@ class _Glob:
         self._any_source = not self.is_wild or text[0] == "."
 
     def matches(self, components: Sequence[str]) -> bool:
-        """Say whether it fits a path, given by its components in small letters."""
+        """Whether it matches a path, given by its components in lower case."""
         if len(components) < len(self.parts):
             return False
         if not self._any_source and _is_source(components[-1]):
@@ -161,12 +161,12 @@ _place = attrgetter("place")
 
 
 class _Names:
-    """Rows, arranged so that of most paths a look or two tells that none fits."""
+    """Rows, arranged so that for most paths one or two lookups show that none matches."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._excepted: list[list[_Glob]] = []
         self._exact: dict[str, list[_Candidate]] = {}
-        self._below: dict[str, list[_Candidate]] = {}  # by the folder, where the name says little
+        self._below: dict[str, list[_Candidate]] = {}  # by the folder, if the name says little
         self._wild: list[_Candidate] = []
         for at, row in enumerate(rows):
             fits, excepted = _globs(row)
@@ -187,7 +187,7 @@ class _Names:
         self._inner = tuple({piece for pieces, piece in telling if piece in pieces[1:-1]})
 
     def find(self, path: str, name: str) -> Row | None:
-        """Return the first row that fits a path whose last component is ``name``."""
+        """Return the first row that matches a path whose last component is ``name``."""
         low = name.lower()
         candidates = self._exact.get(low, [])
         if (
@@ -240,10 +240,10 @@ def _without_wildcards_below(pattern: Pattern) -> Pattern:
 
 
 def describe(held_back: Sequence[str]) -> str:
-    """Say in one line what was held back; empty where nothing was.
+    """Return a line about omitted secrets; empty if there are none.
 
     Args:
-        held_back: paths relative to the context, folders with a final ``/``.
+        held_back: omitted paths relative to the context, folders with a final ``/``.
     """
     if not held_back:
         return ""
@@ -255,11 +255,11 @@ def describe(held_back: Sequence[str]) -> str:
 
 
 def describe_extra(source: str, held_back: Sequence[str]) -> str:
-    """Say in one line what was held back of an additional folder; empty where nothing was.
+    """Return a line about omitted secrets of an additional folder; empty if there are none.
 
     Args:
         source: the folder.
-        held_back: paths relative to it, folders with a final ``/``.
+        held_back: omitted paths relative to it, folders with a final ``/``.
     """
     if not held_back:
         return ""
@@ -268,7 +268,7 @@ def describe_extra(source: str, held_back: Sequence[str]) -> str:
 
 
 def describe_histories(left_out: Sequence[str]) -> str:
-    """Say in one line which histories of version control systems stay; empty where the ignore file leaves them out itself."""
+    """Return a line about omitted version control folders; empty if the ignore file excludes them itself."""
     if not left_out:
         return ""
     way = f"to send it, without logins, add the line !{printable(left_out[0])} to the ignore file"

@@ -35,9 +35,8 @@ class _Folder:
     """A folder on the way down.
 
     Attributes:
-        items: what is still to be looked at.
-        pending: its entry, while nothing in it has been found to travel; only for a folder that is left
-            out itself.
+        items: the remaining items.
+        pending: its entry, until something in it is found to travel; only for a folder that is itself excluded.
         secrets: what happens to secrets in it.
     """
 
@@ -85,12 +84,12 @@ class Walk:
         self._first_names: dict[tuple[int, int], str] = {}
         self._excluded = ExcludedFiles()
         self._folders: list[_Folder] = []
-        self._pending = 0  # how many of them have a pending entry
+        self._pending = 0  # the number of folders with a pending entry
 
     def run(self) -> Scan:
         """Walk the context; see `buildr.context.scan.scan`."""
         try:
-            # Before it is listed, as with all folders: what comes into it meanwhile then shows.
+            # Before it is listed, like all folders, so that later additions are noticed.
             self._watched.append(entry_of("", "dir", os.stat(self._root)))
             items = list_folder(self._root)
         except OSError as error:
@@ -143,7 +142,7 @@ class Walk:
         elif not excluded:
             self._folder(item, path, excluded=False)
         elif self._rules.may_reinclude(path):
-            # Docker, too, takes it that nothing was meant in an excluded folder that cannot be read.
+            # Like Docker, ignore an excluded folder that cannot be read.
             with suppress(PermissionError):
                 self._folder(item, path, excluded=True)
 
@@ -205,9 +204,9 @@ class Walk:
                 self._add(entry_of(path, "hardlink", status, first))
                 return
         mine = status.st_uid == self._euid and status.st_mode & stat.S_IRUSR
-        # Only where the mode leaves doubt is the system asked.
+        # Ask the system only if the mode is not conclusive.
         if not (mine or status.st_mode & 0o444 == 0o444 or may_read(item.path)):
-            os.lstat(item.path)  # what has vanished may not be read either
+            os.lstat(item.path)  # a vanished file cannot be read either
             raise self._unreadable(path)
         self._add(entry)
 

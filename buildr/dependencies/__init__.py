@@ -1,7 +1,7 @@
 """Dependencies: where a project declares them, and how pip is called.
 
-The first source in the order of `SOURCES` is taken, unless the user names a file; a further source is one module with the functions
-of `Source`, and one row. It imports `buildr.host` and `buildr.errors` alone.
+The first source in the order of `SOURCES` is used, unless the user names a file; a new source is a module with the
+functions of `Source`, and one row. It may import only `buildr.host` and `buildr.errors`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ SOURCES: tuple[tuple[str, str], ...] = (
     ("pyproject", "pyproject.toml"),
     ("setup_cfg", "setup.cfg"),
 )
-"""The modules of `buildr.dependencies.readers`, and the file of each, which may be in the script itself; one is imported only where
-its file is there."""
+"""The modules of `buildr.dependencies.readers`, and the file of each, which may be in the script itself; one is
+imported only where its file is there.
+"""
 _WITHOUT_CHOICES = ("requirements", "inline", "listed")
 _OPTION = OptionName("package.dependencies")
 _FILE_OPTION = OptionName("package.dependencies_file")
@@ -131,7 +132,7 @@ def _listed(project: ProjectFiles, wanted: tuple[str, ...]) -> Dependencies:
 
 
 def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Dependencies:
-    """Refuse extras, groups and members where the source has none."""
+    """Refuse extras, groups and members if the source has none."""
     for option in ("extras", "groups"):
         if getattr(project, option) and source in _WITHOUT_CHOICES:
             raise DependencyError(
@@ -155,7 +156,7 @@ def _checked(project: ProjectFiles, found: Dependencies, source: str) -> Depende
 
 
 def _with_notes(project: ProjectFiles, found: Dependencies, source: str) -> Dependencies:
-    """Say where another file says something else."""
+    """Note contradictions of other files."""
     if source.endswith("_lock"):
         from buildr.dependencies.stale import describe_missing
 

@@ -37,7 +37,7 @@ _NO_ENCODINGS = ("unicode-escape", "raw-unicode-escape", "undefined", "idna", "p
 
 
 class Text(Struct, frozen=True, kw_only=True):
-    """The text of a file, and how it was encoded."""
+    """The text of a file, and its encoding."""
 
     text: str
     encoding: str

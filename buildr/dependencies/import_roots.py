@@ -1,4 +1,4 @@
-"""Where the project's own packages are imported from.
+"""Finds the import path of the project's own packages.
 
 A project that is a package itself is not installed: its source is in ``/app`` anyway, and every change of it would
 mean another installation. What an editable installation would do, a path to import from, the image has as well.

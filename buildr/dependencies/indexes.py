@@ -1,4 +1,4 @@
-"""Indexes that a project itself names, beside those of pip's configuration.
+"""Indexes of a project, in addition to those of pip's configuration.
 
 Each tool has its own way to name them. With a lock only those are passed to pip that a locked package comes from: the usual
 index, or a mirror of it, is what pip in the image is configured for, and hashes decide what is installed, whichever index
@@ -97,7 +97,7 @@ def _of_poetry(tool: dict[str, Any]) -> Iterator[Index]:
             continue
         priority = str(item.get("priority", "primary")).lower()
         primary = priority in ("primary", "default") and not public
-        public = public or primary  # of several, pip takes one in place of the usual
+        public = public or primary  # the first one replaces the default index
         yield Index(
             url=str(item["url"]),
             name=str(item.get("name", "")),
@@ -115,7 +115,7 @@ def _of_rye(tool: dict[str, Any]) -> Iterator[Index]:
 
 
 def lines(found: Iterable[Index], path: str) -> tuple[str, ...]:
-    """Return the lines that tell pip of indexes.
+    """Return the lines that configure indexes for pip.
 
     Raises:
         DependencyError: one is not a URL.
@@ -125,7 +125,7 @@ def lines(found: Iterable[Index], path: str) -> tuple[str, ...]:
 
 
 def note(found: Iterable[str], path: str) -> str | None:
-    """Say that pip prefers no index to another, where there are several.
+    """Note that pip does not prefer any of several indexes.
 
     Args:
         found: the lines for pip.
@@ -168,12 +168,12 @@ def with_uv_file(project: ProjectFiles, path: str, data: dict[str, Any]) -> dict
     tool = table_at(data, "tool")
     sources = {
         "sources": table_at(tool, "uv").get("sources", {})
-    }  # these are for pyproject.toml alone
+    }  # these are only valid in pyproject.toml
     return {**data, "tool": {**tool, "uv": {**load(project, beside), **sources}}}
 
 
 def line(url: str, where: str, *, kind: str = "extra") -> str:
-    """Return the line that tells pip of an index.
+    """Return the line that configures an index for pip.
 
     Args:
         url: its URL.

@@ -27,7 +27,7 @@ _STAGED = "requirements.txt"
 
 
 def check(wanted: Iterable[str], where: str, after: str = "") -> None:
-    """Check that each is a requirement, and means the same as a line of a file of requirements.
+    """Check that each is a requirement with the same meaning as a line of a requirements file.
 
     Args:
         wanted: the requirements.

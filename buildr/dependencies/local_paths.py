@@ -1,4 +1,4 @@
-"""Paths in files of requirements: what they mean on the host, they mean in the image.
+"""Adapts paths in requirements files, so that they have the same meaning in the image as on the host.
 
 pip starts a relative path at the current directory, which is ``/app`` in the image, except the files that ``-r`` and ``-c``
 name, and for ``--find-links`` where the folder is beside the file. Requirement files are not in ``/app``, so that

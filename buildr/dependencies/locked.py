@@ -1,4 +1,4 @@
-"""One package of a lock, of each kind that pip can install in an image.
+"""The kinds of locked packages that pip can install in an image.
 
 Packages of an index are passed to pip as name, version and hashes, not as the URLs that some locks hold: where they
 come from is the business of pip's configuration.
@@ -40,13 +40,13 @@ URL = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\\#]+"
 
 
 class Locked(Struct, frozen=True, kw_only=True):
-    """One package, as a lock has it.
+    """One locked package.
 
     Attributes:
         name: its name.
         requirement: how pip gets it, without marker and hashes.
         hashes: of all its files, ``sha256:…``; empty where there are none.
-        condition: under which it is installed.
+        condition: the condition for its installation.
         local: whether it is in the source.
         index: the URL of the index that it comes from; empty: the usual one; ``None``: it comes from elsewhere.
         project: the folder of a project that is not installed, but imported from where it is, relative to the context.
@@ -72,13 +72,13 @@ def from_index(
     *,
     index: str = "",
 ) -> Locked:
-    """Return a package that comes from an index.
+    """Return a package from an index.
 
     Args:
         name: its name.
         version: the locked one.
         hashes: of all its files.
-        condition: under which it is installed.
+        condition: the condition for its installation.
         where: the lock, for errors.
         index: the index's URL; empty: the usual one.
 
@@ -136,14 +136,14 @@ def folder(
         lock: the path of the lock, to which `path` is relative.
         name: of the package.
         path: of the folder.
-        condition: under which it is installed.
+        condition: the condition for its installation.
         editable: whether its source is used in place.
 
     Raises:
         DependencyError: it is outside the context, or is not there.
     """
     url = _in_source(project, lock, name, path, os.path.isdir, "folder")
-    if editable and condition == ALWAYS:  # pip reads no marker behind -e
+    if editable and condition == ALWAYS:  # pip does not support markers after -e
         place = _joined(project, lock, path)
         roots = roots_in_place(project, place)
         return Locked(

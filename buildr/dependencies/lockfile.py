@@ -1,4 +1,4 @@
-"""Reading lock files: their form, what the user chose of them, their markers."""
+"""Reads lock files: their format, the user's selection, and markers."""
 
 from __future__ import annotations
 

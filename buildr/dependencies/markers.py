@@ -1,4 +1,4 @@
-"""Environment markers: what can be decided before the image exists is decided, the rest is left to pip inside it.
+"""Environment markers: evaluates what is known before the image exists, and leaves the rest to pip inside it.
 
 The guest is always Linux, and which extras and groups are wanted is known. Anything else, the version of Python
 above all, depends on the image. The grammar is that of PEP 508; ``extras`` and ``dependency_groups`` are
@@ -43,7 +43,7 @@ _WORD = r"""\s*(?:("[^"\\#\n]*"|'[^'\\#\n]*')|(not\s+in\b|in\b|and\b|or\b|[A-Za-
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What the user chose, normalised."""
+    """The user's selection, normalized."""
 
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def read(marker: str, wanted: Wanted) -> Condition:
 
 
 def both(first: Condition, second: Condition) -> Condition:
-    """Return the condition that holds where both do.
+    """Return the conjunction of two conditions.
 
     Raises:
         OverflowError: it has too many alternatives.
@@ -79,7 +79,7 @@ def both(first: Condition, second: Condition) -> Condition:
 
 
 def either(first: Condition, second: Condition) -> Condition:
-    """Return the condition that holds where one of them does.
+    """Return the disjunction of two conditions.
 
     Raises:
         OverflowError: it has too many alternatives.
@@ -88,7 +88,7 @@ def either(first: Condition, second: Condition) -> Condition:
 
 
 def text(condition: Condition) -> str:
-    """Write a condition as a marker for pip; empty where it always holds."""
+    """Write a condition as a marker for pip; empty if it is always true."""
     terms = sorted(
         " and ".join(sorted(" ".join(atom) for atom in term)) for term in condition if term
     )

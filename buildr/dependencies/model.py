@@ -1,4 +1,4 @@
-"""What a source of dependencies receives and returns."""
+"""The input and output of sources of dependencies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Dependencies", "PartialSource", "ProjectFiles", "Source", "StagedFil
 
 
 class ProjectFiles(Struct, frozen=True, kw_only=True):
-    """Where dependencies may be written down.
+    """The input of a source: where dependencies may be declared.
 
     Attributes:
         context: the absolute path of the context.
@@ -47,7 +47,7 @@ class StagedFile(Struct, frozen=True, kw_only=True):
 
 
 class Dependencies(Struct, frozen=True, kw_only=True):
-    """What to install before the script can run.
+    """The result of a source: what to install.
 
     Attributes:
         source: where it is written down, for people: ``requirements.txt``.
@@ -93,7 +93,7 @@ class Dependencies(Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """A kind of file that says what a project needs. A module with these functions is one."""
+    """A kind of file that declares dependencies: a module with these functions."""
 
     def accepts(self, name: str) -> bool:
         """Return whether a file of this name, which the user named, is of this kind."""

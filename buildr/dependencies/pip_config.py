@@ -107,7 +107,7 @@ def _settings(found: Mapping[tuple[str, str], str], environ: Mapping[str, str]) 
 
 
 def _asked(environ: Mapping[str, str]) -> dict[tuple[str, str], str] | None:
-    """Ask pip for its settings, by section and name; ``None`` where this interpreter has no pip.
+    """Ask pip for its settings, by section and name; ``None`` if this interpreter has no pip.
 
     Raises:
         OptionError: pip cannot read its own configuration.
@@ -210,7 +210,7 @@ def _logins(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _with_login(url: str, logins: Mapping[str, tuple[str, str]]) -> str:
-    """Put the login for an index's host into its URL; pip hides it in all that it says."""
+    """Put the login for an index's host into its URL; pip hides it in its output."""
     parts = urlsplit(url)
     try:
         host = parts.hostname or ""

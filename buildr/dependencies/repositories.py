@@ -44,7 +44,7 @@ def repository(name: str, revision: Revision, condition: Condition, where: str) 
     Args:
         name: its name.
         revision: where it comes from.
-        condition: under which it is installed.
+        condition: the condition for its installation.
         where: the lock, for errors.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One requirement: whether it is Buildr itself, points into the source, or holds a password."""
+"""Classifies a requirement: whether it is Buildr itself, points into the source, or contains a password."""
 
 from __future__ import annotations
 
@@ -91,17 +91,17 @@ def is_local(location: str) -> bool:
 
 
 def without_password(text: str) -> str:
-    """Return a text in which the user and password of URLs are hidden."""
+    """Return a text with users and passwords of URLs hidden."""
     return re.sub(r"(://)[^/\s]*@", r"\1…@", text)
 
 
 def note_left_out(where: str) -> str:
-    """Say that a requirement on Buildr itself is not installed."""
+    """Return the note that a requirement on Buildr itself is not installed."""
     return f"{where}: Buildr itself is left out, since what the script needs of it is in the image already"
 
 
 def note_password(text: str, where: str) -> str | None:
-    """Say if a line puts a user's name or password into the image."""
+    """Return a note if a line puts a user name or password into the image."""
     for match in re.finditer(_USERINFO, text):
         if not re.fullmatch(_PLACEHOLDERS, match[0].partition("://")[2][:-1]):
             return (
@@ -112,7 +112,7 @@ def note_password(text: str, where: str) -> str | None:
 
 
 def note_repository(text: str, there: Collection[str]) -> str | None:
-    """Say if pip needs a program that small base images lack.
+    """Return a note if pip needs a program that small base images lack.
 
     Args:
         text: a staged file of requirements.

@@ -50,7 +50,7 @@ _FLAGS = ("no-index", "prefer-binary", "require-hashes", "no-require-hashes", "p
 
 
 def logical_lines(lines: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Join continued lines and cut comments off, as pip does.
+    """Join continued lines and strip comments, as pip does.
 
     Yields:
         The first and the last line's index, and the text; lines without text are left out.

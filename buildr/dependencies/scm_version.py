@@ -1,4 +1,4 @@
-"""Versions that a project takes from Git: where it is installed without ``.git``, the host may say which one it is.
+"""Versions from Git: for an installation without ``.git``, variables of the host can set them.
 
 Each of these variables is read by a build back end or its plug-in; its value is a version.
 """

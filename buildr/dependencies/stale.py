@@ -1,4 +1,4 @@
-"""Files that say something else than the one that is taken: a lock that was made before the project changed, and metadata that do not count.
+"""Finds contradictions to the used source: an outdated lock, and ignored inline metadata.
 
 The project's own tool would write the lock again, or refuse it. Here it is said, since what is missing shows only when an import fails in
 the container.

@@ -1,4 +1,4 @@
-"""Names that a project ties to a place: an index of their own, a repository, a path.
+"""Packages that a project ties to a source: an index, a repository, a path.
 
 pip asks all of its indexes for every name and takes the newest version, so a package of the same name on the public
 index would be installed in place of the private one (dependency confusion). Without a lock such a name is refused.
@@ -58,7 +58,7 @@ class _Tie(Struct, frozen=True):
 def refuse_ties(
     data: dict[str, Any], wanted: Sequence[str], path: str, *, uv_lock: str = "uv lock"
 ) -> None:
-    """Refuse requirements that their own tool would get from one place alone.
+    """Refuse requirements that their own tool would install from one source only.
 
     Args:
         data: the content of ``pyproject.toml``, or of inline metadata.

@@ -1,4 +1,4 @@
-"""Files that say what a project needs and that Buildr does not read: each is named, with what to do.
+"""Notes about files with dependencies that Buildr does not read, with advice.
 
 Nothing of them is installed, which would show only when an import fails in the container.
 """

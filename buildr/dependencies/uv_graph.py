@@ -1,4 +1,4 @@
-"""``uv.lock`` as records, and which of its packages are needed under which condition.
+"""``uv.lock`` as records, and the packages that are needed, with their conditions.
 
 A lock holds the packages for every platform as a graph, whose edges have markers; what is needed is found by walking it.
 """
@@ -47,7 +47,7 @@ class File(Struct, frozen=True):
 
 
 class Edge(Struct, frozen=True):
-    """What a package, or a script, needs."""
+    """A dependency of a package or script."""
 
     name: str
     version: str | None = None
@@ -59,7 +59,7 @@ class Edge(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True, rename="kebab"):
-    """What a project of the lock declares."""
+    """The declarations of a project in the lock."""
 
     provides_extras: tuple[str, ...] = ()
     requires_dev: dict[str, tuple[Edge, ...]] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Package(Struct, frozen=True, rename="kebab"):
 
 
 class Manifest(Struct, frozen=True, rename="kebab"):
-    """What the lock itself is for."""
+    """The scope of the lock."""
 
     members: tuple[str, ...] = ()
     requirements: tuple[Edge, ...] = ()
@@ -130,7 +130,7 @@ class Graph:
             self._named.setdefault(package.name, []).append(number)
 
     def need(self, package: Package, condition: Condition, extras: Iterable[str]) -> None:
-        """Take note that a package is needed under a condition, and what it needs."""
+        """Record that a package is needed under a condition, and its dependencies."""
         self._walk([(self.packages.index(package), condition, tuple(extras))])
 
     def follow(self, edges: Iterable[Edge], condition: Condition) -> None:
@@ -159,7 +159,7 @@ class Graph:
             if is_buildr(edge.name):
                 numbers = self._named.get(edge.name, [])
                 self.needed |= {(number, ""): ALWAYS for number in numbers}
-                continue  # nor what it needs
+                continue  # nor its dependencies
             where = f"{self.path}: {edge.name}"
             try:
                 holds = both(condition, marker(edge.marker, self.wanted, where))

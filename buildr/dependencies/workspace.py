@@ -37,7 +37,7 @@ _PURE = frozenset(
 def chosen_member(
     project: ProjectFiles, members: Iterable[tuple[str, str]], path: str
 ) -> str | None:
-    """Return the name of the member that is meant.
+    """Return the name of the selected member.
 
     Args:
         project: the project.

@@ -1,1 +1,1 @@
-"""The part of Buildr that travels into the image, on CPython 3.8 and newer. It imports the standard library alone."""
+"""The part of Buildr that travels into the image, on CPython 3.8 and newer. It imports only the standard library."""

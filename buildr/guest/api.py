@@ -114,7 +114,7 @@ class Containerized(object):
 
 
 def Containerize(function=None, **options):  # noqa: N802 - the name on the host
-    """Leave the function as it is: this is the container that it should run in."""
+    """Return the function unchanged: this is the container in which it should run."""
     if function is None:
         return Containerize
     plain = getattr(function, "__func__", function)  # of a static or class method
@@ -176,7 +176,7 @@ def _add_ways(target, function):
 
 
 def is_in_docker_container() -> bool:
-    """Say whether this process runs in a container; here it does, unless a variable denies it."""
+    """Whether this process runs in a container; here it does, unless a variable says otherwise."""
     from buildr.guest.shadows import guard
 
     guard()

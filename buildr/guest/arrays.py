@@ -1,4 +1,4 @@
-"""NumPy's arrays and numbers, and Arrow's tables: as bytes beside the JSON, which are neither encoded nor copied on their way.
+"""NumPy's arrays and numbers, and Arrow's tables, as bytes beside the JSON, without encoding or copying.
 
 The libraries are used where they have been imported already; what comes back needs them on this side, too.
 """

@@ -1,4 +1,4 @@
-"""The guest's side of call mode: runs a function of the script, and writes down the outcome.
+"""The guest's side of call mode: runs a function of the script, and writes the outcome.
 
 Usage: python -u call.py PLACE
 
@@ -65,11 +65,11 @@ def main(place: str) -> int:
 
 
 def respond(request: bytes | bytearray) -> Answer:
-    """Do what a request asks for; return the answer."""
+    """Carry out a request; return the answer."""
     head, payload = transfer.parse(request) or ({}, b"")
     try:
         function = load(head)
-    except BaseException as error:  # noqa: BLE001 - whatever the script's own code raises
+    except BaseException as error:  # noqa: BLE001 - the script's code may raise anything
         kind, report = describe(error)
         answer: Answer = dict(kind, ends=True), report  # half of a script serves no further call
     else:
@@ -243,5 +243,5 @@ def _cut(text: str, shown: int = _SHOWN) -> str:
 
 
 if __name__ == "__main__":
-    # sys.exit, not os._exit: what the function left to the end of the process, it gets.
+    # sys.exit, not os._exit, so that exit handlers of the function run.
     sys.exit(main(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""What /proc/self/mountinfo says of a container: proc(5), "mountinfo"."""
+"""Reads /proc/self/mountinfo for evidence of a container: proc(5), "mountinfo"."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
 
 def main(words: list[str]) -> None:
-    """Wait for a debugger, then run what is named."""
+    """Wait for a debugger, then run the program."""
     folder, port, *command = words
     if os.path.dirname(os.path.abspath(__file__)) == sys.path[0]:
         del sys.path[0]  # modules with common names
@@ -71,7 +71,7 @@ def open_gate(port: str) -> Any:
     if not started.stdout.readline():
         sys.exit("buildr: nothing can listen on port " + port)
     started.stdout.close()
-    started.wait()  # it goes on in a process of its own
+    started.wait()  # it continues in a separate process
     return started.stdin
 
 

@@ -1,4 +1,4 @@
-"""Does this process run inside a container, and in which engine's?
+"""Detects whether this process runs inside a container, and of which engine.
 
 The answer is a function of a root directory and an environment, so that recordings can be replayed. Files are
 opened read-only, nothing is started, and no content makes it raise.
@@ -81,7 +81,7 @@ class Detection:
 def detect(
     root: str | os.PathLike[str] = "/", environ: Mapping[str, str] | None = None
 ) -> Detection:
-    """Tell whether this process runs in a container.
+    """Detect whether this process runs in a container.
 
     Args:
         root: The directory under which ``/proc``, ``/run`` and the rest are looked for.

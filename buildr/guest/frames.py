@@ -1,6 +1,6 @@
 """Frames between the host and a worker: a byte that says what it is, the length as a big-endian 64-bit number, and the data.
 
-They go through FIFOs that belong to the worker alone: neither what a function prints nor what it reads gets in between.
+They go through separate FIFOs, so that neither output nor input of a function interferes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PIPE_BYTES = 1 << 20
 
 
 def write(file: int, kind: bytes, *parts: Bytes) -> None:
-    """Write a frame, whose data may come in parts."""
+    """Write a frame, whose data may be in parts."""
     send(
         file, [memoryview(part) for part in (HEAD.pack(kind, sum(map(len, parts))), *parts) if part]
     )
@@ -76,7 +76,7 @@ def _exactly(file: int, count: int) -> Optional[bytearray]:
 
 
 def open_fifo(folder: str, name: str, flags: int) -> int:
-    """Open a FIFO whose other end is open; fail rather than wait for it."""
+    """Open a FIFO whose other end is open, without blocking."""
     file = os.open(os.path.join(folder, name), flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     os.set_blocking(file, True)
     return file

@@ -1,4 +1,4 @@
-"""Admits connections to a port from the container's own host alone, since a debugger asks for no password.
+"""Accepts connections to a port only from the container's host, since debuggers have no password.
 
 An engine of root gives a container an address that other machines can reach where the host forwards packets, and other containers
 in any case. What comes from the host by the published port has the address of the host in the container's network: the gateway.

@@ -32,7 +32,7 @@ def spawn(function: Any, *args: Any, **kwargs: Any) -> Future[Any]:
         if _is_async(function):
             value = _run(value)
         future.set_result(value)
-    except Exception as error:  # noqa: BLE001 - raised where the result is due
+    except Exception as error:  # noqa: BLE001 - raised by `result`
         future.set_exception(error)
     return future
 
@@ -45,7 +45,7 @@ def executor(_function: Any, _max_workers: Any = None) -> Executor:
 
 
 def _run(coroutine: Any) -> Any:
-    """Run a coroutine to its end, also where this thread has a loop that runs."""
+    """Run a coroutine to its end, even if this thread has a running loop."""
     import asyncio
     import threading
 

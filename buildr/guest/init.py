@@ -91,7 +91,7 @@ def _beside(name: str) -> Any:
 
 
 def _remark(status: int, killed: int, since: float | None) -> None:
-    """Report what the command's exit status does not say.
+    """Report what the command's exit status does not show.
 
     Args:
         status: the command's.

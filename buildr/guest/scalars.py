@@ -18,7 +18,7 @@ _PATHS = ("PosixPath", "PurePosixPath", "PureWindowsPath")
 
 
 def fault(value: Any, kind: type) -> str:
-    """Say why JSON does not give a value back as it is; empty where it does."""
+    """Return why JSON would change a value; empty if it would not."""
     if value is None or kind is bool:
         return ""
     if kind is str:

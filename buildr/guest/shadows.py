@@ -80,7 +80,7 @@ class _Guard(object):
                     self._swap(-1)
 
     def _take_back(self) -> None:
-        """Put the user's modules back where the last import was C code's."""
+        """Restore the user's modules if the last import was by C code."""
         with self._lock:
             if self._lent:
                 self._lent = False
@@ -93,7 +93,7 @@ class _Guard(object):
         return theirs >= max((len(entry) for entry in others if _is_below(file, entry)), default=-1)
 
     def _swap(self, step: int) -> None:
-        """Put one side's modules in the place of the other's."""
+        """Replace the modules of one side by those of the other."""
         before, self._depth = self._depth, self._depth + step
         if before and self._depth:
             return
@@ -147,7 +147,7 @@ def guard() -> None:
 
 
 def _front() -> "list[str]":
-    """Return what comes before the standard library in `sys.path`."""
+    """Return the entries before the standard library in `sys.path`."""
     found: "list[str]" = []
     for entry in sys.path:
         folder = os.path.abspath(entry)

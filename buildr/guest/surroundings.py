@@ -1,4 +1,4 @@
-"""What the first process sets up before the command starts, since it depends on the image: locale, time zone, the user's name.
+"""Sets up what depends on the image before the command starts: locale, time zone, the user's name.
 
 `buildr.guest.init` loads it by its file name, which is why it imports nothing of the package.
 """
@@ -16,7 +16,9 @@ LOCALE = "BUILDR_LOCALE"
 """Names the variables of the locale that the host has handed on, separated by blanks; the command does not see it."""
 
 TIME_ZONE = "BUILDR_TIME_ZONE"
-"""Says what the zone that ``TZ`` names is in the words of POSIX (``CET-1CEST,M3.5.0,M10.5.0/3``), or nothing; likewise."""
+"""Says what the zone that ``TZ`` names is in the words of POSIX (``CET-1CEST,M3.5.0,M10.5.0/3``), or nothing;
+likewise.
+"""
 
 _FALLBACK = "C.UTF-8"
 _ZONES = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo")
@@ -76,7 +78,7 @@ def settle_time_zone(rule: str) -> None:
 
 
 def settle_user() -> None:
-    """Name the user, where the image does not know the uid: `getpass.getuser` fails otherwise."""
+    """Name the user if the image does not have the uid; otherwise `getpass.getuser` fails."""
     try:
         import pwd
 

@@ -100,7 +100,7 @@ def divided(head: Mapping[str, Any], data: Bytes) -> Tuple[memoryview, memoryvie
 
 
 def buffers(head: Mapping[str, Any], beside: memoryview) -> List[memoryview]:
-    """Return the bytes beside a pickle one by one."""
+    """Yield the bytes beside a pickle."""
     found = []
     for size in head.get("buffers", ()):
         found.append(beside[:size])
@@ -198,7 +198,7 @@ def _json(value: object) -> bytes:
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Whether JSON gives a value back as it is."""
+    """Whether a value survives JSON unchanged."""
     # Exactly these classes: what derives from them would arrive as one of them.
     kind = type(value)
     if kind is list:

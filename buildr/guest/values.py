@@ -23,7 +23,7 @@ DEPTH = 200
 
 
 class Packer(object):
-    """Turns values into JSON's, and bytes beside it.
+    """Converts values to JSON with bytes beside it.
 
     Args:
         classes: returns the classes of the user's own that may travel, by name.
@@ -97,7 +97,7 @@ class Packer(object):
 
 
 class Unpacker(object):
-    """Turns what a `Packer` has made back.
+    """Converts the result of a `Packer` back.
 
     Args:
         beside: the bytes beside the JSON.
@@ -149,7 +149,7 @@ class Unpacker(object):
 
 
 def refuse(name: str, why: str) -> NoReturn:
-    """Say that a value cannot travel.
+    """Raise the error for a value that cannot travel.
 
     Raises:
         TransferError: always.

@@ -20,7 +20,7 @@ _INTERRUPTED = 130  # 128 + SIGINT
 
 
 def serve(folder: str, respond: Callable[[bytearray], Tuple[Any, ...]]) -> int:
-    """Answer calls until the host has no more, or a function has ended the program; return the exit status.
+    """Answer calls until the host has no more, or a function ends the program; return the exit status.
 
     Args:
         folder: where the FIFOs are.

@@ -1,7 +1,7 @@
-"""The options that users set: each is declared once, and checked when it is given; each error names its option.
+"""The options: each is declared once and validated when it is set; each error names its option.
 
-`package_options` and `runtime_options` take what a user gives and return `Package` and `Runtime`, in which
-every value is valid and in one form. It imports `buildr.errors` and nothing else of Buildr.
+`package_options` and `runtime_options` return `Package` and `Runtime`, in which every value is valid and normalized. It
+may import only `buildr.errors`.
 """
 
 from __future__ import annotations

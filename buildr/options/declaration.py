@@ -90,7 +90,7 @@ class Option(Struct, frozen=True, kw_only=True):
 
     @property
     def long_flag(self) -> str:
-        """The first of its flags that has two dashes; empty where it has none."""
+        """The first of its flags with two dashes; empty if there is none."""
         return next((flag for flag in self.flags if flag.startswith("--")), "")
 
     def check(self, value: object) -> Any:
@@ -147,7 +147,7 @@ class Option(Struct, frozen=True, kw_only=True):
 
 
 def _number(text: str, kind: type[int | float]) -> float | str:
-    """Return a number; or the text as it is, for the option's reader to refuse."""
+    """Return a number, or the unchanged text for the option's reader to refuse."""
     try:
         return kind(text) if re.fullmatch(r"[0-9+.eE-]+", text, re.ASCII) else text
     except ValueError:

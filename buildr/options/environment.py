@@ -28,7 +28,7 @@ def environment(value: object) -> dict[str, str | None]:
         InvalidValueError: it is neither a dict nor a list, a name is invalid or reserved, or a value is not text.
     """
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        pairs = (item.partition("=") for item in value)  # what TOML, which has no None, can say
+        pairs = (item.partition("=") for item in value)  # the equivalent of None in TOML
         value = {name: text if equals else None for name, equals, text in pairs}
     if not isinstance(value, Mapping):
         raise InvalidValueError(value, _ACCEPTS, secret=True)

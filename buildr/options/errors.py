@@ -41,7 +41,7 @@ def did_you_mean(name: str, known: Iterable[str], ending: str = "") -> str:
 
 
 class Accepts(Term):
-    """What an option accepts, as a noun phrase.
+    """The accepted values of an option, as a noun phrase.
 
     Args:
         as_text: what can be written as text, and so on a command line.

@@ -1,4 +1,4 @@
-"""Files that are put into the image beside the context."""
+"""Additional files in the image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MODE = 'three or four octal digits as text, such as "0400"'
 
 
 class PackageFile(Struct, frozen=True):
-    """A file or directory of the host that is copied into the image.
+    """A file or directory of the host to copy into the image.
 
     Attributes:
         src: where it is, absolute or relative to the context.

@@ -27,7 +27,7 @@ _DAY = 86_400
 
 
 class HealthCheck(Struct, frozen=True):
-    """A command that tells whether a container is healthy, by ending with 0.
+    """A command that exits with 0 if the container is healthy.
 
     The times are Docker's own unless given: https://docs.docker.com/reference/dockerfile/#healthcheck.
 

@@ -1,7 +1,7 @@
 """Which of Docker's two builders builds a user's own Containerfile, and which features it lacks.
 
-BuildKit is part of every Docker that Buildr supports. The classic builder takes its place where the user, by
-``DOCKER_BUILDKIT=0``, or the daemon, by ``features.buildkit`` in its configuration, says so, as for Docker's own command.
+BuildKit is part of every Docker that Buildr supports. The user, with ``DOCKER_BUILDKIT=0``, or the daemon, with
+``features.buildkit`` in its configuration, can choose the classic builder instead, as for Docker's own command.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class DockerContainers(HttpContainers):
     def _make_volumes(self, names: list[str], spec: ContainerSpec) -> None:
         """Make volumes that belong to the guest's user, as Podman does; Docker's belong to root.
 
-        They are mounted in a container that never starts; an archive that is unpacked there gives them their owner.
-        Where the image has something at a volume's target, Docker copies it later, its owner included.
+        They are mounted in a container that never starts; an archive unpacked there sets their owner.
+        If the image has files at a volume's target, Docker copies them later, including the owner.
         """
         image = None if spec.user else find_image(self._client, spec.image)
         uid, _, gid = (spec.user or (image.user if image else "")).partition(":")
@@ -139,7 +139,7 @@ class DockerContainers(HttpContainers):
                 lambda found: int(found["State"]["ExitCode"])
             )
         except BackendError:
-            return None  # the original failure says more than this one
+            return None  # the original error is more informative
         return status if status in (126, 127) else None
 
     def _create_body(self, spec: ContainerSpec) -> dict[str, Any]:

@@ -19,7 +19,7 @@ SYSTEM_SOCKET = "/var/run/docker.sock"
 
 
 def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
-    """Return the endpoint that the user named by URL or context, and where it was named.
+    """Return the endpoint named by the user as a URL or context, and the place of that setting.
 
     Raises:
         EngineUnavailableError: the named context does not exist, or its address has a scheme that Buildr does not support.

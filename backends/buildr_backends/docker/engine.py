@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 OLDEST = (1, 41)
 """The API of Docker 20.10."""
 _NOT_ROUTED_SINCE = 28
-"""The major version since which other machines reach no container at its own address: https://github.com/moby/moby/pull/49325."""
+"""The major version since which other machines reach no container at its own address:
+https://github.com/moby/moby/pull/49325.
+"""
 _NEWEST = (1, 44)  # the newest API this module was written for; Docker 29 serves nothing older
 
 
 def connect(target: Target) -> Docker:
-    """Reach Docker: the named address or context, else the sockets that exist.
+    """Connect to Docker: the named address or context, else existing sockets.
 
     All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`; an engine that has
     answered may take longer to report about itself, see `buildr_backends.shared.facts.facts_of`.
@@ -142,7 +144,7 @@ class Docker(DockerImages, DockerContainers, HttpVolumes):
 
 
 def read_facts(found: Any) -> Facts:
-    """Read what ``/info`` reports about where the engine runs."""
+    """Read the facts about the engine's machine from ``/info``."""
     return Facts(
         rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or ()),
         remote=is_elsewhere(found["KernelVersion"], found["MemTotal"]),

@@ -109,7 +109,7 @@ def stores_with_containerd(found: Any) -> bool:
 
 
 def _name_and_tag(reference: str) -> tuple[str, str]:
-    """Split a reference as the API takes it: the name of an image, and its tag or digest."""
+    """Split a reference as for the API: the name of an image, and its tag or digest."""
     name, at, digest = reference.partition("@")
     head, slash, last = name.rpartition("/")  # a colon before it belongs to a port
     last, _, tag = last.partition(":")

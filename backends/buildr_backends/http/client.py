@@ -60,7 +60,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         ok: tuple[int, ...] = _SUCCESS,
     ) -> Response:
-        """Send a request that any healthy engine answers soon; otherwise like `request`.
+        """Send a request that any healthy engine answers quickly; otherwise like `request`.
 
         If no answer comes in time, the engine counts as gone until it answers again, and no later request waits long for it.
         """
@@ -150,7 +150,7 @@ class Client:
                 response = self._answer(connection, method, deadline, refused)
             except EngineLostError:
                 if fresh or refused is not None or method not in ("GET", "HEAD"):
-                    raise  # the engine may have done what it was asked
+                    raise  # the engine may have carried out the request
             else:
                 self._suspect = False
                 response.bound(seconds)

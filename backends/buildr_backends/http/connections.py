@@ -91,7 +91,7 @@ class Connections:
         connection.close()
 
     def close(self) -> None:
-        """Close the idle connections, and the way to another machine; those in use close when they come back."""
+        """Close the idle connections and the tunnel; those in use are closed when they are returned."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

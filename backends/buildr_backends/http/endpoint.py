@@ -64,7 +64,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     @property
     def plaintext(self) -> bool:
-        """Whether what is sent is not encrypted on its way."""
+        """Whether the connection is not encrypted."""
         return not self.path and not self.tls and self.ssh is None
 
     def connect(self, timeout: float) -> Connection:
@@ -129,7 +129,7 @@ def parse_endpoint(url: str) -> Endpoint:
     if scheme in ("tcp", "http", "https"):
         host, port = _host_and_port(rest.rstrip("/"))
         if host and port:
-            # Whether it is TLS is a field of its own; docker-py wants one scheme for both.
+            # TLS is a separate field; docker-py expects one scheme for both.
             return Endpoint(url=f"tcp://{rest}", host=host, port=port, tls=scheme == "https")
     if scheme == "ssh" and (address := _ssh_address(rest)):
         return Endpoint(url=url, ssh=address)
@@ -142,7 +142,7 @@ def parse_endpoint(url: str) -> Endpoint:
 
 
 def with_socket(endpoint: Endpoint, path: str) -> Endpoint:
-    """Return an endpoint by ``ssh`` with the path of the socket on the other machine, where it has none."""
+    """Return an ``ssh`` endpoint with the path of the socket on the other machine, if it has none."""
     if endpoint.ssh is None or endpoint.ssh.path:
         return endpoint
     url = f"{endpoint.url.partition('?')[0].rstrip('/')}{path}"
@@ -161,7 +161,7 @@ def _ssh_address(rest: str) -> SshAddress | None:
 
 
 def _host_and_port(place: str) -> tuple[str, int]:
-    """Split ``host:port``; the port is 0 where there is none, or none that can be right."""
+    """Split ``host:port``; the port is 0 if it is missing or invalid."""
     host, _, port = place.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     right = port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 1 << 16

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
 _SPACE = re.compile(r"\s*")
-_SHORT = 1 << 13  # bytes of a document that is tried at the end of each of its lines
-_GROWTH = 8  # a longer one is tried again when it has grown by this fraction
+_SHORT = 1 << 13  # bytes of a document up to which decoding is tried at each line end
+_GROWTH = 8  # for a longer one, decoding is tried again when it has grown by this fraction
 
 
 def documents(chunks: Iterable[bytes]) -> Iterator[object]:
-    """Decode a stream of JSON documents, however it is cut: one may span chunks, and a chunk may hold several.
+    """Decode a stream of JSON documents in arbitrary chunks.
 
     Engines end each document with a line break. What follows the last line break is kept as bytes, since UTF-8
     may be cut anywhere.
@@ -46,7 +46,7 @@ def documents(chunks: Iterable[bytes]) -> Iterator[object]:
 
 
 def _whole(decoder: json.JSONDecoder, text: str) -> Generator[object, None, str]:
-    """Yield the whole documents at the start of ``text``; return what is left."""
+    """Yield the complete documents at the start of ``text``; return the rest."""
     at = 0
     while (at := _SPACE.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches anywhere
         try:

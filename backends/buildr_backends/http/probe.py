@@ -26,7 +26,7 @@ _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})(?![0-9]).*", re.ASCII)
 
 
 def ping(client: Client, deadline: float) -> Mapping[str, str]:
-    """Ask an engine for a sign of life.
+    """Check that an engine is alive.
 
     Args:
         client: to it.
@@ -70,7 +70,8 @@ def first_that_answers(
         deadline: of all together, on the clock of `time.monotonic`.
 
     Returns:
-        The engine; or the first failure, since the best socket's reason says the most; or neither, if there is no socket.
+        The engine; or the first failure, since the best socket is the most informative; or neither, if there is no
+        socket.
     """
     failure: EngineUnavailableError | None = None
     for endpoint, why in found:

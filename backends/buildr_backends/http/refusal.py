@@ -19,7 +19,7 @@ _INTERNAL = 500
 
 
 def shortened(message: str, most: int = REFUSAL_CHARACTERS) -> str:
-    """Return a message, without its middle if it is long: its beginning says what failed, and its end why."""
+    """Shorten a long message in the middle: its beginning says what failed, and its end why."""
     if len(message) <= most:
         return message
     head = most // 4

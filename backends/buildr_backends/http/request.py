@@ -1,4 +1,4 @@
-"""A request as it is sent (RFC 9112): its head, quoted as RFC 3986 demands, and its content."""
+"""Writes requests (RFC 9112): the head, quoted by RFC 3986, and the content."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def tar_content(archive: bytes | Iterable[bytes]) -> Content:
 
 
 def request_head(method: str, path: str, query: Mapping[str, str], content: Content) -> bytes:
-    """Return the part of a request that comes before its body."""
+    """Return the head of a request."""
     fields = {"Host": "buildr", "User-Agent": "buildr", **content.headers}
     if isinstance(content.data, bytes):
         fields["Content-Length"] = str(len(content.data))

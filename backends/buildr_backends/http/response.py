@@ -85,7 +85,7 @@ class Response:
 
     @property
     def connection(self) -> Connection:
-        """Where the answer arrives, as long as its body has not been read."""
+        """The connection of the answer, until its body has been read."""
         if self._socket is None:
             raise EngineLostError(f"the connection to the engine at {self._url} is closed")
         return self._socket
@@ -142,7 +142,7 @@ class Response:
         return bytes(body)
 
     def json(self, read: Callable[[Any], T]) -> T:
-        """Return what ``read`` makes of the whole body, decoded.
+        """Return the result of ``read`` for the decoded body.
 
         Args:
             read: given the document, which is ``None`` for an empty body. It need not check the document's
@@ -289,7 +289,7 @@ class Response:
 
 
 def silent(url: str) -> EngineUnavailableError:
-    """Return the error of an engine that gives no answer in time."""
+    """Return the error for an engine that does not answer in time."""
     return EngineUnavailableError(
         f"the engine at {url} does not answer",
         hint="Is it stopped or overloaded? `buildr doctor` shows what answers.",

@@ -1,4 +1,4 @@
-"""A connection with TLS that behaves as a socket does.
+"""A TLS connection with the interface of a socket.
 
 `ssl.SSLSocket` cannot end one direction and go on with the other, and must not be used by two threads at once;
 an attached container needs both. So TLS is done in memory, each step under a lock, and waiting is left to the
@@ -126,13 +126,13 @@ class TlsConnection:
             left = left[self.send(left) :]
 
     def shutdown(self, how: int) -> None:
-        """As of a socket; the end of writing is TLS's own word for it, so that reading goes on."""
+        """Like a socket's; the end of writing is a TLS alert, so that reading can continue."""
         if how != socket.SHUT_WR:
             self._socket.shutdown(how)
             return
         with self._lock:
             with contextlib.suppress(ssl.SSLError):
-                while data := self._tls.read(_BUFFER):  # OpenSSL gives up on what comes afterwards
+                while data := self._tls.read(_BUFFER):  # OpenSSL fails on later data
                     self._early += data
             with contextlib.suppress(ssl.SSLWantReadError):
                 self._tls.unwrap()
@@ -143,7 +143,7 @@ class TlsConnection:
         self._socket.close()
 
     def _deadline(self) -> float | None:
-        """Return the deadline that the timeout sets for one call: a record that comes byte by byte is one wait, not many."""
+        """Return the deadline of one call: a record that arrives byte by byte is a single wait."""
         return time.monotonic() + self._seconds if self._seconds else None
 
     def _fill(self, deadline: float | None) -> None:

@@ -40,7 +40,7 @@ class Tunnel:
         self._opening = threading.Lock()
 
     def endpoint(self, *, again: bool = False) -> Endpoint:
-        """Return where the engine can be reached here.
+        """Return the local endpoint of the engine.
 
         Args:
             again: whether to log in again, although ``ssh`` still runs.
@@ -66,7 +66,7 @@ class Tunnel:
         return Endpoint(url=self._url, path=path)
 
     def hint(self) -> str:
-        """Say why the engine does not answer although ``ssh`` has logged in; empty if that is not known."""
+        """Say why the engine does not answer although ``ssh`` has logged in; empty if unknown."""
         text = self._socket.messages() if self._socket is not None else ""
         return hint_of(text, self._address) if text else ""
 
@@ -95,7 +95,7 @@ class Tunnel:
             ) from None
 
     def end(self, container: str) -> None:
-        """Forward no more ports of a container."""
+        """Stop forwarding the ports of a container."""
         if forwarding := self._ports.pop(container, None):
             forwarding.close()
 

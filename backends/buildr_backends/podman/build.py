@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_STEP_PARENT = b"buildah-oci-runtime"  # the name of a service's child that runs a step
-_CLEANUP_SECONDS = 5.0  # for the removal of what a build has left
+_STEP_PARENT = b"buildah-oci-runtime"  # the name of the child process that runs a step
+_CLEANUP_SECONDS = 5.0  # for the removal of a build's leftovers
 _PAUSE_SECONDS = 0.02
 
 
 class BuildService:
     """A private service for one build; a context manager.
 
-    A guard beside it ends the service, and what it was doing, when this process is killed.
+    If this process is killed, a guard ends the service and its build.
 
     Args:
         program: path of ``podman``.
@@ -79,7 +79,7 @@ class BuildService:
 
 
 def end(service: PrivateService, others: AbstractSet[str] = frozenset()) -> None:
-    """End a build whose host process has gone: its steps, what it works in, its service.
+    """End a build without its host process: its steps, working containers and service.
 
     Args:
         service: the one that builds.
@@ -150,7 +150,7 @@ def _children() -> dict[int, list[int]]:
 
 
 def main(arguments: list[str]) -> None:
-    """End what a host process has left, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS COUNT``."""
+    """Clean up after a host process, as its guard: ``SOCKET PID STARTED OTHERS… --end SECONDS COUNT``."""
     path, pid, started, *others = arguments[:-3]
     endpoint = Endpoint(url=f"unix://{path}", path=path)
     end(PrivateService(endpoint=endpoint, pid=int(pid), started=started), set(others))

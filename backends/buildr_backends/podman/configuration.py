@@ -13,7 +13,7 @@ from buildr_backends.podman.service_environment import service_environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_IDLE_SECONDS = 120  # how long a service outlives its last request
+_IDLE_SECONDS = 120  # the idle time after which a service ends
 IDLE_VARIABLE = "BUILDR_PODMAN_IDLE_SECONDS"
 
 # The service keeps the environment of its first user, so a run with another one needs another service.
@@ -38,7 +38,7 @@ _FROZEN = {
     "XDG_DATA_HOME",
     "XDG_RUNTIME_DIR",
 }
-# Files that the service reads once, when it starts, and the variables that name others in their place.
+# Files that the service reads at its start, and the variables that replace them.
 _CONFIGURATION = {
     "containers.conf": "CONTAINERS_CONF",
     "registries.conf": "CONTAINERS_REGISTRIES_CONF",
@@ -47,7 +47,7 @@ _CONFIGURATION = {
 
 
 def idle_seconds() -> int:
-    """Return how many seconds a service outlives its last request.
+    """Return the idle time of a service in seconds.
 
     Raises:
         EngineUnavailableError: `IDLE_VARIABLE` does not hold a number of seconds.
@@ -62,7 +62,7 @@ def idle_seconds() -> int:
 
 
 def service_key(podman: str) -> str:
-    """Return a key for what a service freezes: its environment, its priority, its configuration, and the program."""
+    """Return a key of everything that a service keeps from its start: environment, priority, configuration, and program."""
     parts = [f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"]  # containers inherit it
     for name, value in sorted(service_environment().items()):
         if name in _FROZEN or name.startswith(_FROZEN_PREFIXES) or name.lower().endswith("_proxy"):
@@ -75,7 +75,7 @@ def service_key(podman: str) -> str:
 
 
 def configuration_files(name: str) -> Iterator[str]:
-    """Yield the paths of a configuration file that may be there, ``containers.conf`` say."""
+    """Yield the possible paths of a configuration file such as ``containers.conf``."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     yield f"/etc/containers/{name}"
     yield f"{config}/containers/{name}"

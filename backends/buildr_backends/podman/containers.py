@@ -55,8 +55,8 @@ class PodmanContainers(HttpContainers):
 
     def wait(self, container: str) -> int:
         """See `buildr.engines.containers.Containers.wait`."""
-        # libpod's own wait returns only when the container's monitor has cleaned up, 0.1 s after the status is
-        # known. An end of the streams means that the status comes within milliseconds, so look for it first.
+        # libpod's wait returns only after the container's monitor has cleaned up, 0.1 s after the status is known.
+        # After the end of the streams the status is known within milliseconds, so check for it first.
         for pause in _STATUS_PAUSES:
             time.sleep(pause)
             state = self.state(container)

@@ -17,7 +17,7 @@ _TLS_FILES = ("ca", "cert", "key")
 
 
 def explicit(endpoint: str | None) -> tuple[Endpoint, str] | None:
-    """Return the endpoint that the user named, by URL or as one of Podman's connections, and where it was named.
+    """Return the endpoint named by the user as a URL or a Podman connection, and the place of that setting.
 
     Raises:
         EngineUnavailableError: there is no such connection, or the address has a scheme that Buildr does not support.
@@ -137,7 +137,7 @@ def _connections_json(directory: str, name: str) -> _Connection | None:
         files = {"ca": entry.get("TLSCA"), "cert": entry.get("TLSCert"), "key": entry.get("TLSKey")}
         return _Connection(label, str(entry["URI"]), files, str(entry.get("Identity") or ""))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # absent or not what Podman writes: Podman's own command says so better
+        return None  # absent or invalid: Podman's own command reports it
 
 
 def _containers_conf(directory: str, name: str) -> _Connection | None:

@@ -42,7 +42,7 @@ _SLOW_SECONDS = 30.0
 
 
 def connect(target: Target) -> Podman:
-    """Reach Podman: the named socket, else one that exists, else a transient service.
+    """Connect to Podman: the named socket, else an existing one, else a transient service.
 
     All attempts together last until the target's deadline, or `buildr_backends.http.probe.REACH_SECONDS`; a transient service may
     take up to 30 s longer, and an engine that has answered may take longer to report about itself, see `buildr_backends.shared.facts.facts_of`.
@@ -91,7 +91,7 @@ def _reach_service(program: str, deadline: float) -> Podman:
             console.say(
                 f"Podman's service is slow to start; waiting for up to {_SLOW_SECONDS:.0f} s"
             )
-        else:  # it was just ending because it was idle, or it failed; then the second attempt says why
+        else:  # it was just ending after its idle time, or it failed; then the second attempt reports why
             endpoint = podman_service.service(program)
     try:
         return _reach(endpoint, why, time.monotonic() + _SLOW_SECONDS, program)
@@ -187,7 +187,7 @@ class Podman(PodmanImages, PodmanContainers, HttpVolumes):
 
 
 def read_facts(found: Any) -> Facts:
-    """Read what ``podman info`` reports about where the engine runs."""
+    """Read the facts about the engine's machine from ``podman info``."""
     host = found["host"]
     return Facts(
         rootless=host["security"]["rootless"] is True,

@@ -72,7 +72,7 @@ class PodmanImages(HttpImages):
             raise transfer.push_error(request.reference, error.message) from None
         reference = request.reference
         told = transfer.follow_push(reference, documents(response.chunks()), on_event)
-        # Podman before 4.5 does not tell it.
+        # Podman before 4.5 does not report it.
         return told or referrers.digest_in_registry(reference, request.image, podman=True)
 
     def add_referrer(self, reference: str, digest: str, artifact: Artifact) -> str:

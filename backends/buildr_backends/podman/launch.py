@@ -86,7 +86,7 @@ def start(podman: str, path: str, log: str, temporary: str | None = None) -> int
 
 
 def listens(endpoint: Endpoint) -> bool:
-    """Whether a service takes connections."""
+    """Whether a service accepts connections."""
     try:
         endpoint.connect(_LISTEN_SECONDS).close()
     except OSError:

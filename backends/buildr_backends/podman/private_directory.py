@@ -1,4 +1,4 @@
-"""The directory that only this user can open, in which the services have their sockets."""
+"""The private directory of the services' sockets."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def start(podman: str) -> PrivateService:
 
 
 def left_behind() -> Iterator[PrivateService]:
-    """Yield this user's private services that are alive, and whose host processes have gone."""
+    """Yield live private services of this user whose host processes are gone."""
     try:
         directory = private_directory.private_directory()
         names = os.listdir(directory)
@@ -96,7 +96,7 @@ def left_behind() -> Iterator[PrivateService]:
             endpoint = Endpoint(url=f"unix://{path}", path=path)
             service = PrivateService(endpoint=endpoint, pid=int(pid), started=begun)
             if of_namespace != pid_namespace():
-                # Its process has another pid here. It ends by itself, when it has been idle.
+                # Its process has another pid here. It ends by itself after its idle time.
                 if not _listens(path):
                     forget(service)
             elif service.is_alive:
@@ -155,7 +155,7 @@ def _remove_lock(path: str, lock: int | None = None) -> None:
 
 
 def _remove_left(directory: str) -> None:
-    """Remove leftovers of private services whose users were killed before they could do so."""
+    """Remove leftovers of private services whose host processes were killed."""
     for name in os.listdir(directory):
         path = f"{directory}/{name}"
         if not name.startswith(PRIVATE) or name.endswith(_PROCESS):

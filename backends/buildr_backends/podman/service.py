@@ -1,4 +1,4 @@
-"""The transient Podman service: how Buildr works where no daemon runs.
+"""The transient Podman service, for machines without a running service.
 
 ``podman system service`` answers on a socket that only this user can open, in a session of its own so that
 Ctrl+C in the terminal does not reach it, and ends by itself after two idle minutes. Later runs share it.

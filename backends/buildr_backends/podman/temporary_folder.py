@@ -64,7 +64,7 @@ def remove_folder(path: str) -> None:
 
 
 def _usual_place(path: str) -> str | None:
-    """Return where a service would keep its temporary files, unless other things depend on it, too."""
+    """Return the place of a service's temporary files, unless other things depend on it, too."""
     of_temporary = path.startswith(f"{private_folders.TEMPORARY}/")
     if os.geteuid() != 0 and of_temporary:
         return (
@@ -76,7 +76,7 @@ def _usual_place(path: str) -> str | None:
 
 
 def _is_configured() -> bool:
-    """Whether Podman's configuration says where temporary files go, containers.conf(5)."""
+    """Whether Podman's configuration sets the place of temporary files: containers.conf(5)."""
     name = "containers.conf"
     for path in (f"/usr/share/containers/{name}", *configuration_files(name)):
         more: list[str] = []

@@ -1,1 +1,1 @@
-"""What the two engines have in common above HTTP: attached streams, exec, builds, transfers, credentials. It imports `http`."""
+"""The common parts of both engines above HTTP: attached streams, exec, builds, transfers, credentials. It imports `http`."""

@@ -1,4 +1,4 @@
-"""An image made of another one and one more layer, without a build: an archive for ``load`` that holds that layer alone.
+"""Appends a layer to an image without a build: with an archive for ``load`` that contains only the new layer.
 
 Both engines look up a layer by the digest of its content before they read it from the archive, so layers that are stored
 already need not be in it: an empty file takes the place of each. The layer is unpacked once, into the store. A build writes
@@ -86,7 +86,7 @@ def docker_history(rows: Iterable[Any], layers: int) -> list[dict[str, Any]]:
 
 
 def archive(base: Stored, layer: Layer, on_image: Callable[[str], None]) -> Iterator[bytes]:
-    """Stream the archive of the new image.
+    """Yield the archive of the new image.
 
     Args:
         base: the image below.

@@ -85,7 +85,7 @@ class HijackedStreams:
 
 
 class ResponseStreams:
-    """A `buildr.engines.streams.Attachment` that can only be read: the body of an answer, as logs come in."""
+    """A read-only `buildr.engines.streams.Attachment`: the body of an answer with logs."""
 
     def __init__(self, response: Response, *, framed: bool) -> None:
         self._response = response

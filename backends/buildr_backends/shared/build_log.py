@@ -60,7 +60,7 @@ def follow_build(chunks: Iterable[bytes], on_event: OnEvent) -> str:
 
 
 class _Log:
-    """Separates the engine's words from the output of a step, and joins the latter into lines.
+    """Separates the engine's messages from the output of a step, and joins the latter into lines.
 
     Each of the engine's own words is a document of its own. Output comes as it was written, cut anywhere.
 
@@ -124,7 +124,7 @@ class _Log:
         )
 
     def _release(self) -> None:
-        """Treat as output what looked like the image's id: more has come since."""
+        """Treat a text that looked like the image's id as output, since more output follows."""
         if self.image:
             self.image = ""
             self._output(self._held)

@@ -1,4 +1,4 @@
-"""The fields of a container's specification that engines take as they are, each with its place in both requests.
+"""The fields of a container's specification that engines accept unchanged, with their places in both requests.
 
 What the engines take in different shapes (ports, mounts, networks) is in the `container_body` of each adapter.
 """

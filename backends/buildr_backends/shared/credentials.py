@@ -50,7 +50,7 @@ def login_files(*, podman: bool) -> Iterator[str]:
 
 
 def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
-    """Return what to send to the registry of an image reference, or ``None`` without a login.
+    """Return the login for the registry of an image reference, or ``None``.
 
     Args:
         reference: a full reference, registry first.
@@ -63,7 +63,7 @@ def credentials(reference: str, *, podman: bool) -> dict[str, str] | None:
         try:
             table: object = json.loads(read_file(path))
         except (OSError, ValueError, RecursionError):
-            continue  # absent or unreadable: the registry will say what is missing
+            continue  # absent or unreadable: the registry will report what is missing
         if isinstance(table, dict) and (found := _look_up(table, reference)):
             return found
     return None
@@ -94,7 +94,7 @@ def _look_up(table: dict[str, Any], reference: str) -> dict[str, str] | None:
 
 
 def _login(row: object) -> dict[str, str] | None:
-    """Read one row of ``auths``; ``None`` when it holds nothing, as beside a credential helper."""
+    """Read one row of ``auths``; ``None`` if it is empty, as beside a credential helper."""
     if not isinstance(row, dict):
         return None
     if isinstance(token := row.get("identitytoken"), str) and token:
@@ -107,7 +107,7 @@ def _login(row: object) -> dict[str, str] | None:
 
 
 def _keys(reference: str) -> Iterator[str]:
-    """Yield the keys under which a login may stand, the narrowest first (containers-auth.json(5))."""
+    """Yield the possible keys of a login, the most specific first (containers-auth.json(5))."""
     path = reference.partition("@")[0]
     head, _, last = path.rpartition("/")
     path = f"{head}/{last.partition(':')[0]}"

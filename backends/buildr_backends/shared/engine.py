@@ -1,4 +1,4 @@
-"""What the two engines' HTTP APIs have in common.
+"""The common part of the engines' HTTP APIs.
 
 Podman's libpod API took most of its shape from Docker's; with the right prefix the same paths serve both. The modules beside
 this one hold the common part for images, containers and volumes; each adapter adds the differences. References: Docker Engine

@@ -1,4 +1,4 @@
-"""One more command in a running container: the engines' exec API, the same requests on both.
+"""Commands in a running container: the exec API, with the same requests for both engines.
 
 Docker Engine API 1.41, "Exec"; Podman's libpod API 4.0, "exec". It has no way to send a signal: the command is
 marked by a variable in its environment, and one more command finds it by that and sends it.
@@ -98,7 +98,7 @@ class ExecStreams(HijackedStreams):
             pieces = self._pieces()
             if not pieces:
                 return self._end()
-            # What may be the engine's own words is held back until it is known whether output follows.
+            # A possible message of the engine is held back until it is known whether output follows.
             found: list[tuple[int, memoryview]] = []
             for stream, data in pieces:
                 if len(self._held) < _HELD and self._own(stream, data):

@@ -1,4 +1,4 @@
-"""Facts that only an engine itself can report: whether it runs as root, and whether it is on this machine.
+"""Facts that only the engine itself can report: whether it is rootless, and whether it is on this machine.
 
 The owner of its socket does not show that: a forwarded socket, as by ``ssh -L``, belongs to the user who forwards it.
 Podman takes a second or more for the answer, which is cached as long as the socket stays the same.
@@ -36,7 +36,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 
 
 def facts_of(client: Client, read: Callable[[Any], Facts]) -> Facts:
-    """Return what an engine reports about itself.
+    """Return the facts that an engine reports about itself.
 
     The first time this takes up to 20 s on an engine that is busy; later it costs no request.
 
@@ -71,7 +71,7 @@ def is_elsewhere(kernel: str, memory: int) -> bool:
 
 
 def _memory() -> int:
-    """Return the memory of this machine in bytes, as engines read it (proc(5)); 0: not known."""
+    """Return the memory of this machine in bytes, as engines read it (proc(5)); 0: unknown."""
     with contextlib.suppress(OSError, ValueError), open("/proc/meminfo", "rb") as file:
         for line in file:
             if line.startswith(b"MemTotal:"):
@@ -86,7 +86,7 @@ def _ask(client: Client, read: Callable[[Any], Facts]) -> Facts | None:
 
 
 def socket_key(endpoint: Endpoint) -> str:
-    """Return a key that identifies a socket until it is made again; empty where there is none."""
+    """Return a key that identifies a socket until it is recreated; empty if there is none."""
     try:
         found = os.stat(endpoint.path)
     except OSError:

@@ -1,4 +1,4 @@
-"""The log of a container, which both engines give in the same way."""
+"""The log of a container, the same for both engines."""
 
 from __future__ import annotations
 

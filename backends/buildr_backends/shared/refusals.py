@@ -1,6 +1,7 @@
 """An engine's refusal to create or start a container, as an error that says what to do.
 
-Engines give the reason as text alone. It is read here and nowhere else, and becomes an error with a class and a hint.
+Engines report the reason only as text. It is parsed here and nowhere else, and becomes an error with a class and a
+hint.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _IN_USE = "already allocated|address already in use|failed to bind port|listen f
 
 
 def start_error(error: EngineError, status: int | None) -> ContainerError:
-    """Return the error of a container that cannot start.
+    """Return the error for a container that cannot start.
 
     Args:
         error: the engine's refusal.
-        status: 126 or 127 where the command is to blame.
+        status: 126 or 127 if the command is the cause.
     """
     if status == CommandNotFoundError.exit_code:
         return CommandNotFoundError(

@@ -49,7 +49,7 @@ class _Adapter(BaseAdapter):
 
 
 def take_over(session: Session, endpoint: Endpoint, seconds: float) -> None:
-    """Let the requests of an SDK go over Buildr's transport.
+    """Route the requests of an SDK through Buildr's transport.
 
     Args:
         session: the SDK's, which is one of requests.

@@ -83,7 +83,7 @@ def failure_of(document: object) -> str:
 
 
 def text_of(document: object, *path: str) -> str:
-    """Return the text at a place in a document; empty where there is none."""
+    """Return the text at a path in a document; empty if there is none."""
     found = _at(document, *path)
     return found if isinstance(found, str) else ""
 

@@ -1,1 +1,1 @@
-"""Ignore files: where they are, what their patterns mean, and what is left out without one."""
+"""Ignore files: their places, the semantics of their patterns, and the defaults."""

@@ -1,4 +1,4 @@
-"""What is left out of a context that has no ignore file.
+"""The default ignore rules.
 
 One table; the documentation shows it as it is. ``build/`` and ``dist/`` are not in it: a folder of
 that name is as often part of the program (a package, a web front end) as it is an artefact.
@@ -54,12 +54,12 @@ MARKERS: Final[dict[str, str]] = {
 
 @cache
 def default_rules() -> IgnoreRules:
-    """Give the rules that apply where there is no ignore file."""
+    """Return the rules that apply without an ignore file."""
     return rules_after_defaults("", source="the defaults of Buildr")
 
 
 def rules_after_defaults(text: str, source: str) -> IgnoreRules:
-    """Give the rules of the defaults, with lines of an ignore file after them.
+    """Return the default rules, followed by lines of an ignore file.
 
     Args:
         text: the lines; they must be valid.

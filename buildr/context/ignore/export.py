@@ -1,6 +1,6 @@
-"""An ignore file for a source that is in a folder of the context: what ``buildr eject`` leaves behind.
+"""Writes the ignore file of ``buildr eject``, whose source is in a folder of the context.
 
-The engines know neither Buildr's defaults nor what it takes for a secret, so both are written out.
+Engines have neither Buildr's defaults nor its rules for secrets, so both are included.
 """
 
 from __future__ import annotations

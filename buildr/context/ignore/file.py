@@ -1,4 +1,4 @@
-"""Where the ignore file of a context is. Its rules are parsed only when the context is listed."""
+"""Finds the ignore file of a context. Its rules are parsed only when the context is scanned."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class IgnoreFile(NamedTuple):
     text: str
 
     def parse(self) -> IgnoreRules:
-        """Understand it.
+        """Parse it.
 
         A file of nothing but ``!`` lines says nothing to Docker. Here it is how a user asks for a file that
         is held back, and must not lose the defaults by that.

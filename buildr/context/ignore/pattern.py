@@ -84,7 +84,7 @@ class Pattern:
         self._heads: tuple[re.Pattern[str], ...] | None = None
 
     def may_match_below(self, directory: str) -> bool:
-        """Say whether a path below ``directory``, which itself does not match, could match.
+        """Whether a path below ``directory``, which itself does not match, could match.
 
         When unsure, it could.
         """
@@ -98,7 +98,7 @@ class Pattern:
 
 
 class PatternSet:
-    """Patterns of which one has to match, arranged so that few paths need a regular expression."""
+    """A set of patterns, arranged so that few paths need a regular expression."""
 
     __slots__ = (
         "_name_heads",
@@ -136,7 +136,7 @@ class PatternSet:
         )
 
     def matches(self, path: str, name: str) -> bool:
-        """Say whether one of them matches ``path``, whose last component is ``name``."""
+        """Whether one of them matches ``path``, whose last component is ``name``."""
         if name in self._names or path in self._paths:
             return True
         if path.startswith(self._path_heads) or path.endswith(self._path_tails):
@@ -151,7 +151,7 @@ class PatternSet:
 
 
 def _compile(expressions: list[list[str]]) -> Callable[[str], bool] | None:
-    """Return what says whether one of some expressions matches a whole text."""
+    """Return a function that tells whether one of the expressions matches a whole text."""
     if not expressions:
         return None
     few = sum(map(len, expressions)) <= _MOST_PIECES

@@ -101,7 +101,7 @@ class IgnoreRules:
         return cls(patterns, source=source, markers=markers)
 
     def excludes(self, path: str) -> bool:
-        """Say whether the file or folder ``path`` is left out."""
+        """Whether the file or folder ``path`` is left out."""
         if path in {"", "."}:
             return False
         folder, _, name = path.rpartition("/")
@@ -115,7 +115,7 @@ class IgnoreRules:
         return False
 
     def may_reinclude(self, directory: str) -> bool:
-        """Say whether something below ``directory``, an excluded folder, may be included all the same.
+        """Whether something below ``directory``, an excluded folder, may still be included.
 
         Only a ``!`` after the last pattern that leaves the folder out can do so, and only if it could match
         a path below it. False is certain, True is not.

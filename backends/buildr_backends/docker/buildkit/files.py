@@ -1,4 +1,4 @@
-"""The files of a build, as BuildKit asks for them: a list first, then only those that it does not have yet.
+"""The files of a build for BuildKit: first a list, then only the files that it requests.
 
 The protocol is fsutil's, in the service ``moby.filesync.v1.FileSync``: https://github.com/tonistiigi/fsutil
 """

@@ -1,4 +1,4 @@
-"""A server of gRPC on one connection: requests come by HTTP/2, and each is answered by a `Call`.
+"""A gRPC server on one connection: requests arrive over HTTP/2, and a `Call` answers each.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
@@ -48,10 +48,10 @@ class RefusedError(Exception):
 
 
 class Call(Protocol):
-    """One request. Its messages are sent in order, as fast as the other side takes them."""
+    """One request. Its messages are sent in order, as fast as the other side accepts them."""
 
     def start(self) -> Iterable[bytes]:
-        """Return the messages that are sent at once."""
+        """Return the messages to send immediately."""
         ...
 
     def message(self, data: bytes) -> Iterable[bytes]:
@@ -142,7 +142,7 @@ class GrpcServer:
             return  # the other side notices when the connection is closed
 
     def _receive(self, data: bytes) -> bool:
-        """Take bytes; return whether the connection goes on."""
+        """Process received bytes; return whether the connection continues."""
         for event in self._h2.receive_data(data):
             if isinstance(event, RequestReceived):
                 self._open(event.stream_id, {_text(k): _text(v) for k, v in event.headers})

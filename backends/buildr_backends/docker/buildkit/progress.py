@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import OnEvent
 
 _TRACE, _IMAGE = "moby.buildkit.trace", "moby.image.id"
-# As in "[2/3] RUN true", with the names of platform and stage before the numbers where there are several.
+# For example "[2/3] RUN true", with the names of platform and stage before the numbers if there are several.
 _STEP = re.compile(r"\[(?:[^\]]* )?(\d{1,9})/(\d{1,9})\] (.*)", re.DOTALL)
 _OWN = "[internal] "  # BuildKit's internal steps
 _CANCELLED = "context canceled"
@@ -169,7 +169,7 @@ class _Trace:
                 self._output(vertex, value)
 
     def _found(self, digest: str) -> _Vertex:
-        """Return the step of a digest, a new one where it is not known yet.
+        """Return the step of a digest, a new one if it is unknown.
 
         Raises:
             ValueError: there are more than a build can have.
@@ -200,7 +200,7 @@ class _Trace:
 
 
 def _plain(failure: str) -> str:
-    """Return a failure without the prefixes that only say where in the engine it was noticed."""
+    """Return an error without the prefixes that only say where in the engine it occurred."""
     while match := _BEFORE.match(failure):
         failure = failure[match.end() :]
     match = _EXIT.fullmatch(failure)

@@ -1,4 +1,4 @@
-"""The session of a build: a connection on which BuildKit asks for files, secrets and logins while it builds."""
+"""The session of a build: a connection on which BuildKit requests files, secrets and logins."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _HEADER = "X-Docker-Expose-Session-"
 
 
 class Session:
-    """Answers what BuildKit asks, in a thread of its own; a context manager.
+    """Answers BuildKit's requests in a separate thread; a context manager.
 
     Attributes:
         id: by which a build names it.
@@ -76,7 +76,7 @@ class Session:
             headers = {
                 f"{_HEADER}Uuid": self.id,
                 f"{_HEADER}Name": "buildr",
-                # The engine keeps the files of a directory under this key, to be sent only what has changed.
+                # The engine caches the files of a directory under this key, so that only changes are sent.
                 f"{_HEADER}Sharedkey": _key(archive.tree.root),
                 "Upgrade": "h2c",
             }
@@ -130,10 +130,10 @@ class Session:
         raise RefusedError(UNIMPLEMENTED, path)
 
     def _listed(self, headers: Mapping[str, str]) -> Sequence[ArchiveFile]:
-        """Return the files of the directory that is asked for."""
+        """Return the files of the requested directory."""
         if headers.get("dir-name") == "dockerfile":
             return self._files.member(self._containerfile)
-        # What is to be ignored has been left out already, by the rules that hold for both engines.
+        # Ignored files have already been left out, by the same rules for both engines.
         if headers.get("followpaths") == ".dockerignore":
             return []
         return self._files.tree()
@@ -142,7 +142,7 @@ class Session:
         self.error = self.error or error
 
     def _login(self, request: Mapping[int, str]) -> bytes:
-        """Return the login to a registry; empty where there is none."""
+        """Return the login to a registry; empty if there is none."""
         host = request.get(1, "")
         found = credentials(f"{_HUB_LOGIN if host == _HUB else host}/", podman=False) or {}
         if found and self._endpoint.plaintext:
