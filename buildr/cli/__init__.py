@@ -1,6 +1,7 @@
 """The command ``buildr``.
 
-Reading a command line imports click alone; each command imports what it needs when it runs. It may import everything below it.
+Parsing a command line imports only click; each command imports what it needs when it runs. It may import everything
+below it.
 """
 
 from __future__ import annotations
@@ -49,18 +50,18 @@ could not be started, as with docker and podman; 2 for a wrong command line.
 
 
 class _Group(click.Group):
-    """The commands, in the order in which one needs them."""
+    """The commands, in their usual order of use."""
 
     context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names as they were added."""
+        """Return the names in the order of their definition."""
         return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a script in its place is a likely slip, as is a command of an engine's."""
+        """Find the command; detect the likely mistakes of a script or an engine's command in its place."""
         name = args[0]
         if name not in self.commands:
             if name.endswith(".py") or os.path.isfile(name):

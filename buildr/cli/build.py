@@ -124,7 +124,7 @@ def build(  # noqa: PLR0913, PLR0917 - click passes each option by its name
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """How a command line asks to build, beside options."""
+    """The settings of a build beside options."""
 
     backend: str | None
     cache: bool = True
@@ -140,7 +140,7 @@ def build_target(
     request: Request,
     report: Callable[[Backend, Project, Built], None],
 ) -> int:
-    """Build, and publish if asked for; return the command's status.
+    """Build, and publish if requested; return the command's status.
 
     Args:
         context: of the command.
@@ -192,7 +192,7 @@ def build_target(
 
 
 def print_json(engine: Images, project: Project, built: Built) -> None:
-    """Print what was built as a document."""
+    """Print the result as a document."""
     stored = engine.image(built.image)
     document = {
         "id": built.image,
@@ -223,7 +223,7 @@ def _is_reproducible(engine: Backend, project: Project, say: Callable[[str], Non
 
 
 def say_of(project: Project) -> Callable[[str], None]:
-    """Return what says to the user how a build goes on."""
+    """Return the function that reports a build to the user."""
     from buildr.host import console
 
     return console.say_nothing if project.package.quiet else console.say

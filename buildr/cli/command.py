@@ -1,4 +1,4 @@
-"""What Buildr's commands add to click's: options in sections, several usage lines."""
+"""Extends click's commands: options in sections, several usage lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Option(click.Option):
         self.section = section
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the names and the text; of several long names, which are for other tools' users, only the first."""
+        """Return the names and the text; of several long names (aliases for users of other tools) only the first."""
         record = super().get_help_record(ctx)
         if record is None:
             return None
@@ -93,11 +93,11 @@ class Command(click.Command):
         self.usages = usages
 
     def get_short_help_str(self, limit: int = _SENTENCE) -> str:
-        """Return the first sentence of the help, which is never cut: a list of commands wraps it."""
+        """Return the first sentence of the help in full: a list of commands wraps it."""
         return super().get_short_help_str(max(limit, _SENTENCE))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an unknown flag that another tool has is answered with what to do in its place."""
+        """Parse; answer a known flag of another tool with the equivalent here."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -108,7 +108,7 @@ class Command(click.Command):
             raise click.UsageError(f"No such option: {error.option_name}. {hint}", ctx) from None
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the usage, one line for each way."""
+        """Write the usage, one line per form."""
         if not self.usages:
             super().format_usage(ctx, formatter)
             return
@@ -117,7 +117,7 @@ class Command(click.Command):
             formatter.write_usage(ctx.command_path, usage, "Usage: " if number == 0 else " " * 7)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options by sections, in the order in which they were declared, in one column."""
+        """Write the options by section, in the order of declaration, in one column."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self._shown_params(ctx):
             record = param.get_help_record(ctx)
@@ -158,7 +158,7 @@ def _help_all() -> click.Option:
 
 
 def completing(*words: str) -> Callable[..., list[CompletionItem]]:
-    """Return what completes an argument: those of the words that match; with ``file`` or ``dir``, the shell does."""
+    """Return completions of an argument: matching words; for ``file`` or ``dir``, the shell completes."""
 
     def complete(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem

@@ -1,4 +1,4 @@
-"""What shells complete beyond options and files: runs, scripts, the sources of mounts."""
+"""Completion beyond options and files: runs, scripts, sources of mounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def complete_run(
     context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
-    """Return the ids and the names of runs; nothing where no engine answers."""
+    """Return the ids and the names of runs; nothing if no engine answers."""
     from click.shell_completion import CompletionItem
 
     from buildr.engines import registry
@@ -33,7 +33,7 @@ def complete_run(
             finally:
                 engine.close()
     except (BuildrError, OSError):
-        pass  # a message would break the line that is being typed
+        pass  # a message would disturb the current input line
     return [
         CompletionItem(word, help=text)
         for word, text in found.items()
@@ -44,7 +44,7 @@ def complete_run(
 def complete_script(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
-    """Return the Python files that match; where a folder matches, too, the shell completes all paths."""
+    """Return matching Python files; if a folder matches, too, the shell completes all paths."""
     from click.shell_completion import CompletionItem
 
     folder, name = os.path.split(begun)
@@ -67,7 +67,7 @@ def complete_script(
 def complete_mount(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
-    """Let the shell complete the source of a mount, and no further part."""
+    """Let the shell complete only the source of a mount."""
     from click.shell_completion import CompletionItem
 
     return [] if ":" in begun else [CompletionItem(begun, type="file")]

@@ -94,11 +94,11 @@ def config(
 def _settings(
     named: tuple[str | None, str | None, str | None], file: FileUse
 ) -> tuple[Entry | None, Settings, tuple[str, ...]]:
-    """Return the program, the options that hold, and what is not known of the decorator's.
+    """Return the program, the effective options, and notes about unreadable ones.
 
     Args:
         named: a script, a module, a decorated function.
-        file: what the command line says of the project's file.
+        file: the command line's settings for the project's file.
     """
     from buildr.cli import target
     from buildr.config import Layer, settle, settle_here
@@ -113,7 +113,7 @@ def _settings(
 
 
 def _outcome(entry: Entry | None, settings: Settings) -> Iterator[str]:
-    """Yield the lines that say what follows from the options, as far as that is known without an engine."""
+    """Yield lines about consequences of the options that are known without an engine."""
     from buildr.config.trust import is_allowed
     from buildr.errors import BuildrError
     from buildr.plan.project import plan
@@ -146,7 +146,7 @@ def _python(project: Project) -> str:
 
 
 def _asks(settings: Settings) -> Iterator[str]:
-    """Yield the lines that say what is asked for beyond the project."""
+    """Yield lines about requests beyond the project."""
     from buildr.config.trust import BEYOND, is_allowed, listed
 
     if settings.asks:
@@ -220,7 +220,7 @@ def _mount(mount: Mount) -> Any:
     import msgspec
 
     if ":" in mount.source or ":" in mount.target:
-        return msgspec.to_builtins(mount)  # what text cannot express
+        return msgspec.to_builtins(mount)  # values that text cannot express
     access = ",".join(filter(None, ("ro" if mount.read_only else "", mount.relabel)))
     return ":".join(filter(None, (mount.source, mount.target, access)))
 

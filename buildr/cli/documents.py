@@ -39,7 +39,7 @@ document_options = (
 
 
 class Built(Struct, frozen=True, kw_only=True):
-    """An image, and how it came about."""
+    """An image and its build."""
 
     image: str
     digest: str
@@ -48,22 +48,22 @@ class Built(Struct, frozen=True, kw_only=True):
 
 
 class Documents(Struct, frozen=True, kw_only=True):
-    """Where documents go: paths, or ``-``."""
+    """The destinations of documents: paths, or ``-``."""
 
     sbom: str | None
     provenance: str | None
 
     def __bool__(self) -> bool:
-        """Whether any is asked for."""
+        """Whether any document is requested."""
         return bool(self.sbom or self.provenance)
 
     @property
     def on_output(self) -> bool:
-        """Whether one goes to standard output, which holds nothing else then."""
+        """Whether a document goes to standard output, which then has nothing else."""
         return _STANDARD_OUTPUT in (self.sbom, self.provenance)
 
     def check(self) -> None:
-        """Check that they can be made, before a build that may take minutes.
+        """Check that they can be created, before a build that may take minutes.
 
         Raises:
             BuildrError: a package is missing, or both go to standard output.
@@ -83,7 +83,7 @@ class Documents(Struct, frozen=True, kw_only=True):
     def write(
         self, engine: Backend, project: Project, built: Built, say: Callable[[str], None]
     ) -> None:
-        """Write them; a registry that has the image gets them, too.
+        """Write the documents; if the image was pushed, also to its registry.
 
         Raises:
             BuildrError: one cannot be written, or the registry refuses.

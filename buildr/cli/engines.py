@@ -1,4 +1,4 @@
-"""The engines that a command is about: the named one, or every one that answers."""
+"""The engines of a command: the named one, or every one that answers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ engines_option = (
 
 @contextlib.contextmanager
 def reached(flag: str | None) -> Iterator[list[Backend]]:
-    """Reach them; they are closed afterwards.
+    """Connect to them; close them afterwards.
 
     Raises:
-        BackendError: there is none, or the named one does not answer.
+        BackendError: there is no engine, or the named one does not answer.
     """
     from buildr.engines import registry
     from buildr.host import console

@@ -1,4 +1,4 @@
-"""What the users of docker, podman and uv type, and what to type here in its place."""
+"""Flags and commands of docker, podman and uv, and their equivalents here."""
 
 from __future__ import annotations
 

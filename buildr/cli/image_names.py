@@ -1,4 +1,4 @@
-"""Names of images as people know them, without those that only Buildr looks for."""
+"""Names of images for users, without those that only Buildr uses."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def own_names(image: Image) -> list[str]:
-    """Return an image's names without those that are fingerprints; empty where a newer image has taken them over."""
+    """Return an image's names without fingerprints; empty if a newer image has taken them over."""
     return [tag for tag in image.tags if not is_fingerprint(tag, tag.rpartition(":")[0])]
 
 
 def shown_name(image: Image | None, identity: str) -> str:
-    """Return the name by which an image is shown, or the beginning of its id.
+    """Return the shown name of an image, or its short id.
 
     Args:
         image: the image; ``None``: it is no longer stored.

@@ -22,7 +22,7 @@ _UNIT_SECONDS = (86400, 3600, 60, 1)
 
 
 def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Return how long ago, or a time, in seconds since the epoch."""
+    """Return a duration before now, or a time, in seconds since the epoch."""
     from datetime import datetime
 
     if value is None:

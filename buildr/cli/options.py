@@ -1,4 +1,4 @@
-"""The options of the commands: those that the decorator has, too, made from their declarations, and a few more.
+"""The options of the commands: those of the decorator, made from their declarations, and a few more.
 
 The parameter of a declared option is called ``package__py_version``: see `buildr.cli.values`.
 """
@@ -54,7 +54,7 @@ def options(*groups: Sequence[Callable[[FC], FC]]) -> Callable[[FC], FC]:
 
 
 def parameter(declared: Option) -> str:
-    """Return the name of the parameter that a declared option is in a command."""
+    """Return the parameter name of a declared option in a command."""
     return f"{declared.group}__{declared.name}"
 
 

@@ -1,4 +1,4 @@
-"""Lines on standard output, without the control characters in what they quote."""
+"""Lines on standard output, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from buildr.errors import terminal_safe
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a line, or a few."""
+    """Print one or several lines."""
     click.echo(terminal_safe(text), err=err)

@@ -77,7 +77,7 @@ def ps(context: click.Context, backend: str | None, quiet: bool, as_json: bool) 
 
 
 def _examined(found: Iterable[Run]) -> list[_Shown]:
-    """Ask the engines for what lists do not tell."""
+    """Request details that lists do not have."""
     from buildr.cli.image_names import shown_name
 
     names: dict[tuple[str, str], str] = {}
@@ -104,7 +104,7 @@ def _row(one: _Shown) -> tuple[str, ...]:
 
 
 def _mapping(port: Port) -> str:
-    """Return a published port as the engines' own commands show it."""
+    """Return a published port in the format of the engines' own commands."""
     return f"{port.address}->{port.container}/{port.protocol}"
 
 

@@ -148,7 +148,7 @@ def quadlet(  # noqa: PLR0913, PLR0917 - click passes each option by its name
 
 
 def _secret(word: str) -> tuple[str, str]:
-    """Split VARIABLE=NAME; the name is the variable's where there is none."""
+    """Split VARIABLE=NAME; the name is the variable's if it is missing."""
     variable, _, name = word.partition("=")
     name = name or variable
     if not re.fullmatch(r"[A-Za-z_]\w*=[\w][\w.-]*", f"{variable}={name}", re.ASCII):
@@ -160,7 +160,7 @@ def _secret(word: str) -> tuple[str, str]:
 
 
 def _name(plan: RunPlan) -> str:
-    """Return the name of a unit for which none is given: that of the image."""
+    """Return the default name of a unit: that of the image."""
     from buildr.options.reference import image_name_from, parse_reference
 
     if plan.entry is None:
@@ -169,5 +169,5 @@ def _name(plan: RunPlan) -> str:
 
 
 def _is_image(word: str) -> bool:
-    """Whether a word names an image: no file is there, and it does not look as if one should be."""
+    """Whether a word names an image: no such file exists, and it does not look like a path."""
     return not os.path.exists(word) and not word.endswith(".py")

@@ -50,22 +50,22 @@ ESSENTIAL = (
 
 
 class RunCommand(Command):
-    """A command whose options end at the script or module: what follows belongs to that."""
+    """A command whose options end at the script or module; the rest are its arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; see `_end_options_at_module`."""
         return super().parse_args(ctx, _end_options_at_module(self.get_params(ctx), args))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete options of this command, and behind the script no more."""
+        """Complete options of this command, but not after the script."""
         return [] if ctx.params.get("words") else super().shell_complete(ctx, incomplete)
 
 
 def _end_options_at_module(params: Iterable[click.Parameter], words: Sequence[str]) -> list[str]:
-    """Put ``--`` behind ``-m MODULE``, where Python's own command ends its options, too.
+    """Insert ``--`` after ``-m MODULE``, where the options of Python end, too.
 
     Args:
-        params: what the command declares, to know which options have a value.
+        params: the declared parameters, to know which options have a value.
         words: the command line.
     """
     valued = {
@@ -176,7 +176,7 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option by its name
                 plan = plan_run(
                     entry, settings, backend=backend, builder=builder, cache=not no_cache
                 )
-                no_cache = False  # a watch builds again only what has changed
+                no_cache = False  # a watch rebuilds only what has changed
                 return runner(plan.choices.runner).run(plan, signals)
 
         if watch:
@@ -189,7 +189,7 @@ def run(  # noqa: PLR0913, PLR0917 - click passes each option by its name
 
 
 def _run_here_inside(entry: Entry) -> None:
-    """In a container become the script, as a decorated script would just run there."""
+    """In a container, execute the script, as a decorated script would just run there."""
     from buildr.guest.detection import detect
     from buildr.host import console
 
@@ -202,4 +202,4 @@ def _run_here_inside(entry: Entry) -> None:
     console.say(f"this is already a container ({found.reason}), so the script runs here{way_out}")
     program = ("-m", entry.module) if entry.module else (entry.script,)
     command = (sys.executable, *program, *entry.arguments)
-    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted: the script takes this process's place
+    os.execv(sys.executable, command)  # noqa: S606 - the script replaces this process, without a shell

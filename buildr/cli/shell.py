@@ -108,7 +108,7 @@ def shell(  # noqa: PLR0913, PLR0917 - click passes each option by its name
         if not {"detach", "debug"}.isdisjoint(resolved.given.runtime):
             raise click.UsageError("A shell can be neither detached nor debugged.")
         with in_words_of(context):
-            # It takes the script's place, and what the script is not: a session of the user's.
+            # It replaces the script, and is interactive.
             runtime = replace(
                 resolved.settings.runtime,
                 interrupt="guest",

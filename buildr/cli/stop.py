@@ -63,7 +63,7 @@ def stop(
             found = runs.find(engines)
             mine = [run for run in found if run.is_ours]
             chosen = mine if everything else runs.choose(found, words)
-            # All at once, since each may take its whole grace; daemons, so that an interrupt ends them.
+            # In parallel, since each may take its whole grace period; daemon threads, so that an interrupt ends them.
             ends: SimpleQueue[tuple[Run, str]] = SimpleQueue()
             for run in chosen:
                 words_of_it = (run, grace_seconds, ends)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return a line for each row, cells under each other; the first row is the heading.
 
-    What would control a terminal is escaped: names and labels may come from anywhere.
+    Control characters are escaped, since names and labels may be untrusted.
     """
     rows = [tuple(map(one_line, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -24,5 +24,5 @@ def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Return text as one line that controls no terminal."""
+    """Return text as one line without control characters."""
     return terminal_safe(text).replace("\n", "\\n").replace("\t", "\\t")

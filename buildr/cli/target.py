@@ -1,6 +1,6 @@
-"""What a command line names, without importing or running it: a script, or a module as ``python -m`` finds it.
+"""The program named by a command line, without importing it: a script, or a module as for ``python -m``.
 
-`Target.resolve` puts its decorator's options and all others on top of each other: each command that takes a script begins with that.
+`Target.resolve` merges its decorator's options with all others; each command for a script begins with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ function_option = (
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """A program, and the options that hold for it."""
+    """A program, and its effective options."""
 
     entry: Entry
     settings: Settings
@@ -39,15 +39,15 @@ class Resolved(Struct, frozen=True, kw_only=True):
 
 
 class Target:
-    """The program that a command line names.
+    """The program named by a command line.
 
     Args:
         context: of the command.
         values: of its parameters, by name.
         script: the path of a script.
-        module: the name behind ``-m``, in place of a script.
+        module: the name after ``-m``, instead of a script.
         function: the name of the decorated function whose options hold.
-        arguments: what the program gets.
+        arguments: the arguments of the program.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Target:
     def resolve(self) -> Resolved:
         """Return the program and its options: flags, variables, the decorator, ``[tool.buildr]``.
 
-        What the decorator gives and cannot be read is printed, once.
+        Unreadable options of the decorator are reported once.
 
         Raises:
             click.UsageError: neither a script nor a module is named, or both.
@@ -89,7 +89,7 @@ class Target:
         with in_words_of(self._context):
             given = flags(self._context, self._values)
             entry = self.entry()
-        # Outside, as its errors name options in the decorator's words.
+        # Outside, since its errors use the decorator's names of options.
         found = read_decorator_of(entry, self._function)
         with in_words_of(self._context):
             settings = settle(entry, given, decorator=found.layer, file=file_use(self._values))
@@ -101,12 +101,12 @@ class Target:
 
 
 def find(script: str | None, module: str | None, arguments: tuple[str, ...] = ()) -> Entry:
-    """Return the entry that a command line names.
+    """Return the entry named by a command line.
 
     Args:
         script: the path of a script.
-        module: the name behind ``-m``, in place of a script.
-        arguments: what the script gets.
+        module: the name after ``-m``, instead of a script.
+        arguments: the arguments of the script.
 
     Raises:
         click.UsageError: neither is named, or both.
@@ -152,7 +152,7 @@ def _module_entry(name: str, arguments: tuple[str, ...]) -> Entry:
 
 
 def _roots() -> Iterator[str]:
-    """Yield where ``python -m`` looks first: the current directory, then ``PYTHONPATH``."""
+    """Yield the first places of ``python -m``: the current directory, then ``PYTHONPATH``."""
     yield os.getcwd()
     for path in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         if path:

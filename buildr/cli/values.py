@@ -1,4 +1,4 @@
-"""From the options of a command line to those of `buildr.options`, with errors in the words of the command line."""
+"""Converts command-line options to those of `buildr.options`, with errors in terms of the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_GIVEN = (None, False, ())
 
 
 def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
-    """Validate what a command line gives, by the decorator's rules.
+    """Validate the options of a command line by the decorator's rules.
 
     Args:
         context: of the command.
@@ -43,7 +43,7 @@ def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
                 groups[option.group][option.name] = option.from_flag(value)
                 origins[option.key] = option.long_flag
         if not groups["package"].keys().isdisjoint(("base_image", "py_version", "variant")):
-            # A flag wins over the variable, as --backend does.
+            # A flag overrides the variable, as for --backend.
             os.environ.pop("BUILDR_BASE_IMAGE", None)
         return Layer(
             package=read_package(groups["package"]),
@@ -55,7 +55,7 @@ def flags(context: click.Context, values: Mapping[str, Any]) -> Layer:
 
 
 def file_use(values: Mapping[str, Any]) -> FileUse:
-    """Return what a command line says of the project's file.
+    """Return the command line's settings for the project's file.
 
     Args:
         values: of the command's parameters, by name.
@@ -67,7 +67,7 @@ def file_use(values: Mapping[str, Any]) -> FileUse:
 
 @contextlib.contextmanager
 def wrong_command_line() -> Iterator[None]:
-    """Let an error be one of the command line: it ends with that status."""
+    """Turn an error into a usage error, with its exit status."""
     try:
         yield
     except BuildrError as error:
@@ -77,9 +77,9 @@ def wrong_command_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def in_words_of(context: click.Context) -> Iterator[None]:
-    """Let errors name options as the command line does: ``--py-version`` for ``package.py_version``.
+    """Make errors use the flags of options: ``--py-version`` for ``package.py_version``.
 
-    One about an option that the command line gives ends with the status of a wrong command line.
+    An error about an option of the command line has the exit status of usage errors.
     """
     try:
         yield

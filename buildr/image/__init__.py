@@ -1,4 +1,4 @@
-"""From a project to an image that an engine stores: found again, grown, built, published.
+"""Images of projects: lookup, incremental and clean builds, publishing.
 
-It may import `buildr.installer`, `buildr.leftovers`, `buildr.plan` and what is below them; never `buildr.runners`.
+It may import `buildr.installer`, `buildr.leftovers`, `buildr.plan` and everything below; never `buildr.runners`.
 """

@@ -1,8 +1,8 @@
-"""What a base image has where the source goes.
+"""The content of a base image at the place of the source.
 
-Usually nothing. If it has files there, a clean build keeps those for which the source has none of the same name; so a removal
-on top of the last image would remove too much. Where it has no folder there, or a volume, engines write elsewhere than
-into the image, or forget what they have written.
+Usually it is empty. If it has files there, a clean build keeps those without a counterpart in the source, so removing
+files on top of the last image would remove too much. If there is no folder, or a volume, engines write to another
+place, or lose what they have written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from buildr.engines.records import Image
 
 Place: TypeAlias = Literal["free", "filled", "other"]
-"""``free``: nothing, or an empty folder; ``filled``: a folder with something in it; ``other``: anything else, or not known."""
+"""``free``: nothing, or an empty folder; ``filled``: a folder with something in it; ``other``: anything else, or not
+known.
+"""
 
 _PLACES: tuple[Place, ...] = ("free", "filled", "other")
 _KIND = "base-app"
@@ -28,7 +30,7 @@ _OFFICIAL = "docker.io/library/python:"
 
 
 def place_in(backend: Containers, base: Image) -> Place:
-    """Return what an image has at ``/app``; the engine is asked only once."""
+    """Return the content of an image at ``/app``; the result is cached."""
     if any(_overlap(volume) for volume in base.volumes):
         return "other"
     if any(tag.startswith(_OFFICIAL) for tag in base.tags):
@@ -47,7 +49,7 @@ def place_in(backend: Containers, base: Image) -> Place:
 
 
 def _overlap(volume: str) -> bool:
-    """Whether a volume holds the source, or a part of it."""
+    """Whether a volume contains the source, or a part of it."""
     ours, theirs = f"{APP}/", f"{volume.rstrip('/')}/"
     return ours.startswith(theirs) or theirs.startswith(ours)
 

@@ -1,6 +1,6 @@
-"""The images that a build starts from: looked up, pulled when they are not stored, pulled again on request.
+"""The base images of a build: looked up, pulled if they are not stored, pulled again on request.
 
-Builds themselves never pull, so that an image that cannot be pulled is reported as that, before anything is sent.
+Builds themselves never pull, so that a failed pull is reported as such before the upload.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 _TAKES_FILES = r"(?i)\s*(?:COPY|ADD)\s"
 _SHOWN = 80  # characters of an instruction
-_ONLY_HERE = "localhost/"  # what engines call an image that came from no registry
+_ONLY_HERE = "localhost/"  # the engines' prefix of local images
 
 
 def find_bases(backend: Images, project: Project, progress: Progress) -> list[Image]:
-    """Return the images that a project's build starts from; those of a user's own Containerfile as far as it names them.
+    """Return the base images of a project's build; for a user's own Containerfile those that it names.
 
     Raises:
         ContextError: the user's own Containerfile cannot be read.
-        ImageNotFoundError: one can neither be found nor pulled, or cannot be pulled again.
-        BuildError: one makes builds on top of it reach beyond their own files and a private network.
+        ImageNotFoundError: an image can neither be found nor pulled, or cannot be pulled again.
+        BuildError: an image's ``ONBUILD`` requests more than the build's files and a private network.
     """
     found = _found(backend, project, progress)
     for image in found:
@@ -55,10 +55,10 @@ def _found(backend: Images, project: Project, progress: Progress) -> list[Image]
         try:
             reference = str(parse_reference(name).normalised())
         except OptionError:
-            reference = ""  # an image's id; or no reference, and the engine says in which line
+            reference = ""  # an id, or an invalid reference, which the engine reports with its line
         if not reference and not name.startswith("sha256:"):
             continue
-        image = backend.image(name)  # by its short name first, which may be one of this host
+        image = backend.image(name)  # first by its short name, which may be that of a local image
         if reference and (image is None or refresh):
             image = _find(backend, reference, progress, refresh=refresh)
         found += [image] if image else []
@@ -66,7 +66,7 @@ def _found(backend: Images, project: Project, progress: Progress) -> list[Image]
 
 
 def base_notes(project: Project, bases: Sequence[Image]) -> Iterator[str]:
-    """Yield what the user should know of the base image of a generated Containerfile, a line each."""
+    """Yield notes about the base image of a generated Containerfile, a line each."""
     if project.dockerfile is not None:
         return
     for base in bases:
@@ -84,7 +84,7 @@ def base_notes(project: Project, bases: Sequence[Image]) -> Iterator[str]:
 
 
 def _check_triggers(image: Image) -> None:
-    """Refuse an image whose instructions for builds on top of it reach further: the user has neither read nor allowed them."""
+    """Refuse an image whose ``ONBUILD`` instructions request more, which the user has neither read nor allowed."""
     from buildr.plan.dockerfile_reach import triggers_reach
 
     if asked := triggers_reach(image.triggers):
@@ -114,5 +114,5 @@ def _find(backend: Images, reference: str, progress: Progress, *, refresh: bool)
 
 
 def _may_change(reference: str) -> bool:
-    """Whether a registry may hold another image under this name than the one that is stored."""
+    """Whether a registry may have another image with this name than the stored one."""
     return not reference.startswith((_ONLY_HERE, "sha256:")) and "@" not in reference

@@ -30,10 +30,10 @@ def check(content: bytes, path: str, info: EngineInfo, *, fetches: bool = True) 
         content: its text.
         path: its place, for messages.
         info: of the engine.
-        fetches: whether the builder that a line ``# syntax=`` names can be had.
+        fetches: whether the frontend of a line ``# syntax=`` is available.
 
     Raises:
-        BuildError: it uses something that the builder does not know.
+        BuildError: it uses a feature that the builder lacks.
     """
     builder = info.builder
     if builder.frontends and frontend(content):

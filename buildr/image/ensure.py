@@ -1,4 +1,4 @@
-"""From a project to an image that an engine stores: look it up by its fingerprint, or build it."""
+"""Returns the stored image of a project: looks it up by its fingerprint, or builds it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 
-_TRIES = 3  # to read files that are being edited
+_TRIES = 3  # attempts to read files that are being edited
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """How an image may be made."""
+    """How an image may be built."""
 
     growth: Growth = "clean"
     """How small changes may get into the container."""
@@ -56,14 +56,14 @@ def ensure_image(
     cache: bool = True,
     finished: bool = False,
 ) -> str:
-    """Return the id of the project's image, built clean when it is not stored as it should be.
+    """Return the id of the project's clean image; build it if it is not stored.
 
     Args:
         backend: the engine.
         project: what to build.
-        say: called with each line that the user should know about a build.
+        say: called with each note for the user about a build.
         verbosity: how much progress is shown.
-        cache: whether an image, or layers, of an earlier build may serve.
+        cache: whether images and layers of earlier builds may be used.
         finished: see `Wanted`.
 
     Raises:
@@ -86,17 +86,17 @@ def make_ready(
     *,
     verbosity: Verbosity = "normal",
 ) -> Ready:
-    """Return what a container of the project is made of, building no more than necessary.
+    """Return the image for a container of the project, building no more than necessary.
 
     Args:
         backend: the engine.
         project: what to run.
-        say: called with each line that the user should know about a build.
-        wanted: how the image may come about.
+        say: called with each note for the user about a build.
+        wanted: how the image may be built.
         verbosity: how much progress is shown.
 
-    A file that changes while it is read is read again, with all others, so that an image holds one state of them. Those
-    that change all the time are in it as they were read the last time.
+    If a file changes while it is read, all files are read again, so that an image has one consistent state. Files that
+    change constantly are included as they were last read.
 
     Raises:
         ContextError: the files cannot be read or must not be sent, or change all the time and are too large to be held.
@@ -127,7 +127,7 @@ def _make_ready(
     *,
     pin: bool = False,
 ) -> Ready:
-    """Do what `make_ready` does with the files as they are now.
+    """Do the same as `make_ready` with the current state of files.
 
     Args:
         backend: as there, and so on.
@@ -138,7 +138,7 @@ def _make_ready(
         pin: whether files that are written to all the time are held as they are read.
 
     Raises:
-        ChangedError: they are no longer what they were.
+        ChangedError: a file has changed meanwhile.
     """
     with Progress(project.name, verbosity) as progress:
         sources = read_sources(project, pin=pin)
@@ -207,6 +207,6 @@ def _build(
             from buildr.image.user_containerfile import build_own
 
             image = build_own(backend, project, inputs.sources, progress, say, cache=wanted.cache)
-        # Only now: an image that a failed build left half-done may carry our labels too, but never this tag.
+        # Only now: a partial image of a failed build may have our labels, but never this tag.
         backend.tag(image, inputs.frame.tag(inputs.sources.tree.digest))
     return image

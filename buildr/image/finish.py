@@ -98,7 +98,7 @@ def _with_labels(backend: Images, image: Image, stamp: Stamp, progress: Progress
 
 
 def _normalise(backend: Images, image: Image, base: Image | None, stamp: Stamp, name: str) -> str:
-    # The files may be large, so a guard removes them at once if this process is killed.
+    # The files may be large, so a guard removes them immediately if this process is killed.
     with temporary.folder(large=True) as folder, Guard(temporary.__name__, folder):
         saved = take_apart(backend.save(image.id), folder)
         below = len(base.diff_ids) if base else 0

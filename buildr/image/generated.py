@@ -1,8 +1,8 @@
-"""An image from a generated Containerfile, clean: all that comes before the source is built, and the source is one layer on top.
+"""Clean images from a generated Containerfile: everything before the source is built, and the source is appended as a layer.
 
-A build has the engine write a context three times: as it comes, into the step's container, and as a layer. A layer that
-is handed over ready is written once, so a first build of many files takes a fraction of the engine's own
-(docs/performance.md). The image is the one that the Containerfile describes, whichever way it was made.
+In a build, the engine writes a context three times: on arrival, into the step's container, and as a layer. A ready-made
+layer is written once, so a first build of many files takes a fraction of the time (docs/performance.md). The image is
+the same in both cases.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from buildr.image.inputs import Inputs
     from buildr.plan.project import Project
 
-_HOLES_BYTES = 1 << 20  # in one file; a build sends no holes, and a layer does
-_BLOCK = 512  # what st_blocks counts in
+_HOLES_BYTES = 1 << 20  # in one file; a build does not send holes, a layer does
+_BLOCK = 512  # the unit of st_blocks
 
 
 def build_generated(
@@ -52,7 +52,7 @@ def build_generated(
         project: what to build.
         inputs: what it is built from.
         progress: receives the events of the build.
-        cache: whether what was built before may serve.
+        cache: whether earlier builds may be used.
         wheels: whether dependencies may be installed with the cache of wheels.
 
     Raises:
@@ -60,7 +60,7 @@ def build_generated(
         BuildError: a step failed.
     """
     sources, prepared_tag = inputs.sources, inputs.frame.prepared_tag
-    base_image = project.recipe.base_image  # by its name, which an image of dependencies has not
+    base_image = project.recipe.base_image  # by its name, which images of dependencies do not have
     if project.package.secrets and project.recipe.installs:
         from buildr.installer import with_dependencies
 
@@ -104,7 +104,7 @@ def _build_layered(
     prepare: Callable[[Project], str],
     progress: Progress,
 ) -> str | None:
-    """Build the project's image; ``None`` where it cannot be made like this.
+    """Build the project's image; ``None`` if that is not possible this way.
 
     Args:
         backend: the engine.
@@ -136,7 +136,7 @@ def _build_layered(
     progress(Event(kind="step", text=layer.created_by, current=1, total=1))
     try:
         return backend.append(below, layer, progress)
-    except EngineError as error:  # a build may still do, or says what is wrong
+    except EngineError as error:  # a build may still succeed, or reports the error
         progress(Event(kind="log", text=f"{error.what}: {error.message}"))
         return None
 

@@ -1,4 +1,4 @@
-"""Small changes: what has changed since the last image goes on top of it, in place of a build from the start.
+"""Incremental builds: small changes are applied on top of the last image, instead of a clean build.
 
 Two ways, both measured (docs/performance.md). Files are put into the created container before it starts: the quickest, as
 no image is made, but it takes a little on every run, and can neither remove a file nor write where nothing may be
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
     from buildr.engines.progress import Progress
     from buildr.plan.project import Project
 
-_PUT_BYTES = 4 << 20  # more takes longer on every run than an image costs once
+_PUT_BYTES = 4 << 20  # more would take longer on every run than building an image once
 _PUT_ENTRIES = 400
-_FREE_BYTES = 1 << 20  # a delta that small is always worth it
-_MOST_REMOVED = (
-    16 << 10
-)  # characters of names that one instruction takes; Docker reads lines of 64 KiB
+_FREE_BYTES = 1 << 20  # a delta of this size is always worth it
+_MOST_REMOVED = 16 << 10  # characters of names in one instruction; Docker reads lines of 64 KiB
 
 
 def small_delta(old: State, new: State) -> Delta | None:
-    """Return the changes, unless a clean build would be as quick."""
+    """Return the changes, unless a clean build would be as fast."""
     delta = difference(old, new)
     if delta is None or delta.size > max(
         _FREE_BYTES, sum(entry.size for entry in new.entries) // 2
@@ -69,7 +67,7 @@ def _tree(project: Project, delta: Delta, prefix: str) -> Tree:
 def grow(
     backend: Images, project: Project, image: str, delta: Delta, progress: Progress
 ) -> str | None:
-    """Build an image from another one; ``None`` where that cannot be done.
+    """Build an image from another one; ``None`` if that is not possible.
 
     Args:
         backend: the engine.
@@ -100,4 +98,4 @@ def grow(
             progress.on_image = keep_account
             return backend.build(request, progress)
     except BuildError:
-        return None  # a clean build says what is wrong, if anything is
+        return None  # a clean build reports the error, if there is one

@@ -1,4 +1,4 @@
-"""What an image is built from, and the result of a build."""
+"""The inputs and the result of a build."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Inputs(Struct, frozen=True, kw_only=True):
-    """What a project's image is built from."""
+    """The inputs of a project's image."""
 
     sources: Sources
     """The files."""
@@ -26,7 +26,7 @@ class Inputs(Struct, frozen=True, kw_only=True):
 
 
 class Made(Struct, frozen=True, kw_only=True):
-    """An image that is to be finished."""
+    """A built image that is not finished yet."""
 
     image: str
     """Its id: just built, or finished earlier."""

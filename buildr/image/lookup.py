@@ -1,4 +1,4 @@
-"""An image that an engine stores already: the one of a project's state, or one that a small change turns into it."""
+"""Finds a stored image: that of a project's state, or one that small changes turn into it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ _MOST_LAYERS = 20
 """After so many deltas an image is built clean: every one of them costs each start a little."""
 
 Growth = Literal["clean", "images", "files"]
-"""How small changes may be applied: only by a clean build; also by an image on top of the last one; or also by files that are put
-into the container before it starts."""
+"""How small changes may be applied: only by a clean build; also by an image on top of the last one; or also by files
+that are put into the container before it starts.
+"""
 
 
 class Ready(Struct, frozen=True, kw_only=True):
-    """What a container is made of."""
+    """The image of a container, and the changes to apply."""
 
     image: str
     """Its image's id."""
@@ -64,7 +65,7 @@ class Lookup:
         self._memory = Memory(project.key, backend)
 
     def find(self, growth: Growth, progress: Progress, *, trust: bool) -> Ready | None:
-        """Return an image that there is, or that grows from one; ``None`` when it must be built clean."""
+        """Return a stored or incremental image; ``None`` if a clean build is necessary."""
         grows = growth != "clean" and self._project.can_grow
         last = self._memory.last()
         tags = (self.tag, self._grown_tag) if grows else (self.tag,)
@@ -78,19 +79,19 @@ class Lookup:
         if last is None or not grows:
             return None
         if (stored := self._backend.image(self._grown_tag)) is not None:
-            # How many layers it has is not known any more.
+            # The number of its layers is no longer known.
             layers = last.layers if last.tag == self._grown_tag else _MOST_LAYERS
             return self.remember(self._grown_tag, stored, layers=layers)
         old = self._state_of(last, trust=trust)
         return self._grow(last, old, growth, progress) if old else None
 
     def _state_of(self, last: LastImage, *, trust: bool) -> State | None:
-        """Return the context that the last image was made of; ``None`` where nothing can come on top of that image."""
+        """Return the context of the last image; ``None`` if that image cannot be extended."""
         tag = self._frame.tag(last.tree, grown=last.layers > 0)
-        if last.tag != tag:  # something else than the context has changed, too
+        if last.tag != tag:  # more than the context has changed
             return None
         if not trust:
-            # Under its name there may be another image by now: the same state may have been built again.
+            # Its name may belong to another image by now, if the same state has been rebuilt.
             stored = self._backend.image(tag)
             if stored is None or stored.id != last.id:
                 return None
@@ -121,7 +122,7 @@ class Lookup:
     def remember(
         self, tag: str, image: Image | str, *, layers: int = 0, is_new: bool = False
     ) -> Ready:
-        """Remember an image; return it."""
+        """Record an image; return it."""
         if isinstance(image, str):
             stored = self._backend.image(image)
             if stored is None:

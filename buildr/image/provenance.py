@@ -1,4 +1,4 @@
-"""How an image came about, as a statement that tools can check policies by: SLSA provenance v1 in an in-toto statement.
+"""The provenance of an image for policy checks: SLSA provenance v1 in an in-toto statement.
 
 https://slsa.dev/spec/v1.0/provenance, https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 
@@ -69,7 +69,7 @@ def _name(reference: str) -> str:
 
 
 def _parameters(project: Project) -> dict[str, Any]:
-    """Return what was asked for, as far as it decides the image."""
+    """Return the requested options that affect the image."""
     recipe = project.recipe
     wanted = {
         "command": list(recipe.command),

@@ -1,4 +1,4 @@
-"""Images that pass through a registry: built and pushed, or built by one engine and run by another."""
+"""Images in registries: built and pushed, or built by one engine and run by another."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ def build_elsewhere(
 
 
 def verbosity(package: Package) -> Verbosity:
-    """Return how much of a build's output is shown."""
+    """Return the verbosity of a build."""
     return "quiet" if package.quiet else "verbose" if package.verbose else "normal"

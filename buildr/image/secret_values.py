@@ -1,4 +1,4 @@
-"""The values of a project's secrets, to be looked for in what is sent."""
+"""The values of a project's secrets, to search for in uploads."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["lookout", "own_secrets"]
 
-_LONG = 12  # a variable's value this long, with letters and digits, appears nowhere else by chance
+_LONG = 12  # a value of this length, with letters and digits, does not appear by chance
 
 
 def lookout(project: Project) -> Lookout | None:
     """Return a lookout for the values of the project's secrets; ``None`` if there are none.
 
-    A secret that is not there now is left out: it is needed only when something is installed.
+    A missing secret is skipped, since it is needed only for an installation.
     """
     words: dict[str, str] = {}
     for secret in project.package.secrets:
         from buildr.installer.secrets import read_secrets
 
         try:
-            # An edit does not wait for pip.
+            # Running pip would delay each edit.
             words |= read_secrets((secret,), str(project.context), ask_pip=False).sought
         except BuildrError:
             continue

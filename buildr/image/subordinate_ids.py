@@ -1,4 +1,4 @@
-"""Hosts without subordinate ids: there a rootless container has one user id, root, which is the user's own."""
+"""Hosts without subordinate ids: a rootless container then has a single user id, root, which is the user outside."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NOTE = (
 
 
 def fit(project: Project, backend: Engine) -> Project:
-    """Return the project as it can be built here: with root as its user if no other id is available."""
+    """Return the project with root as its user if no other id is available."""
     info = backend.info
     if project.dockerfile or not info.rootless or info.remote or _listed(os.geteuid()):
         return project
-    # Ids may come from elsewhere than the file, a directory service say; the engine knows what it got.
+    # Ids may come from a directory service instead of the file; the engine knows.
     if backend.details().user_ids != 1:
         return project
     recipe = replace(project.recipe, user="0")

@@ -1,4 +1,4 @@
-"""An image from the user's own Containerfile: built as it is, with a small stage on top that makes it one of ours."""
+"""Builds images from the user's own Containerfile, unchanged, with a small stage on top that adds the guest part."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from buildr.plan.sources import Sources
 
 _NAME = ".buildr-Containerfile"
-# Both engines read this file and keep what it names out of the image: the Containerfile may be outside the context.
+# Both engines read this file and leave out what it names: the Containerfile may be outside the context.
 _IGNORE = Member(path=".dockerignore", data=f".dockerignore\n{_NAME}\n".encode())
 
 
@@ -47,7 +47,7 @@ def build_own(
     *,
     cache: bool,
 ) -> str:
-    """Build the user's own Containerfile as it is, and put the guest part on top of it; return the image's id.
+    """Build the user's own Containerfile unchanged, and add the guest part; return the image's id.
 
     Args:
         backend: the engine.
@@ -129,12 +129,12 @@ def _build_as_it_is(
 
 
 def _command(backend: Containers, image: Image, project: Project) -> tuple[str, ...]:
-    """Return the command of an image of the user's own.
+    """Return the command of a user's image.
 
-    Its own CMD; where it has none, or only the bare interpreter that the official Python images name, the script.
+    That is its own CMD; if it has none, or only the bare interpreter of the official Python images, the script.
 
     Raises:
-        BuildError: the script is not where it can be found.
+        BuildError: the script is not found.
     """
     bare = len(image.command) == 1 and is_python(image.command[0])
     if image.entrypoint or (image.command and not bare):
@@ -151,7 +151,7 @@ def _place(backend: Containers, image: Image, script: str, project: Project) -> 
     """Return the script's path in an image: below its working directory or ``/app``, with its folder or without.
 
     Raises:
-        BuildError: nowhere there.
+        BuildError: it is in none of these places.
     """
     relative = os.path.relpath(script, APP)
     inner = "/__main__.py" if os.path.isdir(project.context / relative) else ""

@@ -1,4 +1,4 @@
-"""Installing dependencies in a container of its own: the same on every engine, and with secrets that leave no trace in the image.
+"""Installs dependencies in a separate container, the same on every engine, with secrets that leave no trace in the image.
 
 Docker's classic builder has no ``RUN --mount=type=secret``, so `buildr.installer.in_container` gets the secrets by standard input, and
 what it changed comes back as an archive that is searched for them; a build without secrets makes an image of that, with a tag of
@@ -44,7 +44,7 @@ _DONE: dict[str, Any] = {
     "source_first": False,
 }
 """The fields of a recipe that are left empty on top of them."""
-_KEPT = 2  # images of one project's dependencies, so that going back and forth is quick
+_KEPT = 2  # images of one project's dependencies, for quick switching
 
 
 def with_dependencies(
@@ -55,17 +55,17 @@ def with_dependencies(
     *,
     cache: bool,
 ) -> Project:
-    """Install what a project needs; return the project as it is to be built on top of that.
+    """Install a project's dependencies; return the project to be built on top of that.
 
     Args:
         backend: the engine.
         project: with secrets, and something to install.
         sources: its files.
         progress: shows pip's log, without secrets.
-        cache: whether what was installed before may serve.
+        cache: whether earlier installations may be used.
 
     Raises:
-        OptionError: a secret is not there.
+        OptionError: a secret is missing.
         BuildError: pip failed, or a file that it wrote contains a secret.
     """
     reference = project.recipe.base_image
@@ -85,7 +85,7 @@ def with_dependencies(
     recipe = replace(project.recipe, base_image=image, **_DONE)
     dependencies = project.dependencies
     if dependencies is not None:
-        # They are installed; the metadata of the project itself is not.
+        # They are installed, except for the metadata of the project itself.
         dependencies = replace(dependencies, files=())
     return replace(project, recipe=recipe, dependencies=dependencies)
 
@@ -93,7 +93,7 @@ def with_dependencies(
 def _with_system_packages(
     backend: Images, project: Project, base: Image, progress: Progress, *, cache: bool
 ) -> Image:
-    """Return the base with packages of the system: pip may need their compilers, or git."""
+    """Return the base image with system packages: pip may need their compilers, or git."""
     text = render_system_packages(base, project.recipe.system_packages)
     request = BuildRequest(
         context=pack([Member(path=CONTAINERFILE, data=text.encode())]),
@@ -109,7 +109,7 @@ def _with_system_packages(
 
 
 def _fingerprint(project: Project, sources: Sources, base: Image) -> str:
-    """Return the digest of all that decides what is installed, except the secrets' values."""
+    """Return the digest of everything that determines the installation, except the secrets' values."""
     from buildr.installer.installation import program
 
     dependencies = project.dependencies
@@ -135,7 +135,7 @@ def _install(
     from buildr.installer.secrets import read_secrets
 
     secrets = read_secrets(project.package.secrets, str(project.context))
-    # What is written there may be large: it goes at once when this process is killed.
+    # The files may be large, so a guard removes them immediately if this process is killed.
     with temporary.folder() as folder, Guard(temporary.__name__, folder):
         archive = f"{folder}/installed.tar"
         try:
@@ -159,7 +159,7 @@ def add_installed(
     labels: Mapping[str, str],
     progress: Progress,
 ) -> str:
-    """Build an image of what was installed; return its id.
+    """Build an image of an installation; return its id.
 
     Args:
         backend: the engine.
@@ -215,7 +215,7 @@ def old_names(backend: Images, project: str, local_name: str) -> list[str]:
 
 
 def names_but_newest(rows: Iterable[Image], prefix: str, count: int) -> list[str]:
-    """Return the names of images that have no others, and that are not among the newest.
+    """Return the names of old images without other names.
 
     Args:
         rows: images, newest first.

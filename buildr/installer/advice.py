@@ -1,6 +1,6 @@
-"""What to do when an installation fails in the image: pip's own reason, and the advice that fits it.
+"""The reason of a failed installation, and advice that fits it.
 
-pip's wording changes; where nothing known is found in it, its last error is the reason.
+pip's messages change; if none is recognized, its last error is the reason.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DEBIAN = r"slim|bookworm|bullseye|buster|trixie|debian|ubuntu|jammy|noble|/libr
 
 
 class Advice(Struct, frozen=True):
-    """Why an installation failed, and what helps."""
+    """The reason of a failure, and advice."""
 
     reason: str
     """In one line; empty where nothing says it."""
@@ -61,12 +61,12 @@ def plain(text: str) -> str:
 
 
 def advise(log: str, base_image: str = "", *, system: bool = False) -> Advice:
-    """Say why an installation failed.
+    """Return why an installation failed.
 
     Args:
         log: the last lines of its output.
         base_image: the reference of the base image, by which its distribution may be known.
-        system: whether packages of the system were installed, and not those of Python.
+        system: whether system packages were installed, not Python packages.
     """
     lines = map(_short, plain(log).splitlines()[-LOG_LINES:])
     text = "\n".join(lines).replace(f"{DEPENDENCIES_ROOT}/", "")
@@ -109,7 +109,7 @@ def advised(error: BuildError, base_image: str = "") -> BuildError:
 
 
 def _short(line: str) -> str:
-    """Return the part of a line that is searched: a package's output must not make an expression take long."""
+    """Return the part of a line to search: a package's output must not make an expression slow."""
     head, mark, versions = line.partition(_VERSIONS)
     end = f"{mark}{versions.partition(')')[0][-_NEWEST:]})" if mark else ""
     return head[:ADVISED_CHARACTERS] + end
@@ -135,7 +135,7 @@ def _of_known(text: str, known: Iterable[Failure], family: Family) -> Advice | N
 
 
 def _no_version(text: str, family: Family) -> Advice | None:
-    """Say why pip found no version: the name, the version, or Python."""
+    """Return why pip found no version: the name, the version, or Python."""
     from buildr.installer.known_failures import PYTHON
 
     match = re.search(_MISSING, text)

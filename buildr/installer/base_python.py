@@ -1,6 +1,7 @@
-"""Whether the Python of a base image is one that the project asks for, checked before anything is built on it.
+"""Checks before a build that the base image has a Python that the project supports.
 
-pip asks the same of each package, but not of the project itself, whose source is copied: a script would fail much later.
+pip checks this for each package, but not for the project itself, whose source is copied; a script would fail much
+later.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _LOOK = (
 
 
 def check_python(backend: Backend, project: Project, base: Image) -> None:
-    """Check that the base image has a Python that the project asks for.
+    """Check that the base image has a Python that the project supports.
 
     Args:
         backend: the engine.
@@ -54,7 +55,7 @@ def check_python(backend: Backend, project: Project, base: Image) -> None:
         return
     version = python_of(backend, base)
     if version is None:
-        return  # the build says what is wrong with it
+        return  # the build reports the error
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     allowed, where = asked
@@ -71,7 +72,7 @@ def check_python(backend: Backend, project: Project, base: Image) -> None:
 
 
 def python_of(backend: Backend, image: Image) -> str | None:
-    """Return the version of an image's Python; ``None`` where it cannot be found out. The engine is asked only once."""
+    """Return the version of an image's Python; ``None`` if it is unknown. The result is cached."""
     for line in image.environment:
         if line.startswith(_VARIABLE) and re.fullmatch(_VERSION, line.removeprefix(_VARIABLE)):
             return line.removeprefix(_VARIABLE)

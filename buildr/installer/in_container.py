@@ -1,4 +1,4 @@
-"""Installs dependencies inside a container of its own, with secrets or a cache that stay outside of the image.
+"""Installs dependencies inside a separate container, with secrets or a cache that stay outside the image.
 
 This runs in a container made from the base image, on CPython 3.8 or newer with the standard library alone. Standard
 input is a line of JSON (what to do, and the secrets) and a tar archive (the files that the installation reads). What the
@@ -36,7 +36,7 @@ def main() -> None:
     """Run the installation."""
     order = json.loads(sys.stdin.buffer.readline())
     skipped = set(EXCLUDED) | mount_points()
-    # What pip reads is part of the image if it holds no secret.
+    # The files that pip reads are part of the image, unless they contain secrets.
     before = snapshot("/", skipped) if order.get("keep_files") else {}
     unpack(sys.stdin.buffer, "/", order["owner"])
     environment = dict(os.environ)

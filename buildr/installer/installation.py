@@ -1,4 +1,4 @@
-"""One installation in a container of its own: secrets go in by standard input, what was installed comes out."""
+"""One installation in a separate container: secrets are passed by standard input, and the result is an archive."""
 
 from __future__ import annotations
 
@@ -75,21 +75,23 @@ class Cache(Struct, frozen=True, kw_only=True):
 
 
 class Installed(Struct, frozen=True, kw_only=True):
-    """What an installation changed beside writing files."""
+    """Changes of an installation other than written files."""
 
     removed: tuple[str, ...]
-    """The paths that are gone, including those that exist again as something else, such as a file in place of a folder."""
+    """The paths that are gone, including those that exist again as something else, such as a file in place of a
+    folder.
+    """
     replaced: tuple[str, ...] = ()
     """Only those that exist again as something else."""
 
     @property
     def listed(self) -> bytes:
-        """All that are gone, each with a NUL behind it."""
+        """The removed paths, each followed by a NUL."""
         return b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in self.removed)
 
     @property
     def whiteouts(self) -> bytes:
-        """Members of a layer that remove what is below it; what is there again hides that by itself."""
+        """Whiteouts for removed paths; recreated paths need none."""
         found = b""
         for path in sorted({*self.removed}.difference(self.replaced)):
             folder, _, name = path.lstrip("/").encode("utf-8", "surrogateescape").rpartition(b"/")
@@ -161,7 +163,7 @@ def install(backend: Containers, order: Order, archive: str, progress: Progress)
         environment=MARKERS,
         mounts=(cache.mount,) if cache else (),
         labels=ownership.labels(0, labels.HELPER_ROLE),
-        logged=False,  # an archive, perhaps of gigabytes, does not belong in a log
+        logged=False,  # an archive of possibly gigabytes does not belong in a log
         workdir="/",
         user="0:0",
     )

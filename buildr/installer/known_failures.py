@@ -1,6 +1,6 @@
-"""Why installations fail, as pip, build back ends, apk and apt say it, and what helps.
+"""Known failures of installations: messages of pip, build back ends, apk and apt, with advice.
 
-The first row whose expression is found counts: what is a cause of others comes before them.
+The first matching row counts, so causes precede their consequences.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ BEFORE_VERSIONS = (
             "POETRY_DYNAMIC_VERSIONING_BYPASS", "default-version in [tool.versioningit]"
         ),
     ),
-    # What is missing to compile.
+    # Missing compilers and headers.
     Failure(
         pattern=r"fatal error: ([\w./+-]+\.h(?:pp)?): No such file",
         reason="a package is compiled, and the header {} is missing",
@@ -127,7 +127,7 @@ BEFORE_VERSIONS = (
             f" or {match[1]}-dev.",
         ),
     ),
-    # The way to the index, and to repositories.
+    # Access to the index and to repositories.
     Failure(
         pattern=r"Cannot find command '(git|hg|svn|bzr)'",
         reason="a requirement is fetched with {}, which the image does not have",
@@ -162,7 +162,7 @@ BEFORE_VERSIONS = (
         advice="Check the network of this host, and whether it needs a proxy (docs/dependencies.md, behind a proxy)."
         " docs/offline.md says how to work without a network.",
     ),
-    # What pip refuses.
+    # Refusals of pip.
     Failure(
         pattern=r"(?P<needs>requires a different Python: [^\n]+)",
         reason="a package {}",
@@ -195,7 +195,7 @@ BEFORE_VERSIONS = (
         reason="{} cannot be installed",
         advice="Is it there, with a pyproject.toml or setup.py, and not left out by the ignore file?",
     ),
-    # Packages of the system.
+    # System packages.
     Failure(
         pattern=r"Unable to locate package (\S+)|Package '([^']+)' has no installation candidate|(\S+) \(no such package\)",
         reason="the base image's distribution has no package {}",

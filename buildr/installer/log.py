@@ -1,4 +1,4 @@
-"""The log of an installation in a container of its own: without secrets, and without what moves a terminal's cursor."""
+"""The log of an installation, without secrets and control characters."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Log:
         progress(Event(kind="step", text=f"pip install, with {what}", current=1, total=1))
 
     def add(self, data: bytes) -> None:
-        """Take output, cut anywhere."""
-        # Whole lines alone, so that no secret is shown in two halves.
+        """Process a piece of output."""
+        # Only complete lines, so that no secret is shown in two halves.
         begun = 0
         while (end := data.find(b"\n", begun)) >= 0:
             self._keep(data[begun : min(end, begun + LINE)])
@@ -51,7 +51,7 @@ class Log:
         self._keep(data[begun : begun + LINE])
 
     def flush(self) -> None:
-        """Report a line, whether or not it has an end."""
+        """Report a line, even an incomplete one."""
         partial = bytes(self._partial)
         self._partial.clear()
         self._say(partial)
@@ -73,7 +73,7 @@ class Log:
 
     def _say(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
-        # A progress bar overwrites itself. Of a line that was cut the end is not shown: a secret may be cut there.
+        # A progress bar overwrites itself. The end of a truncated line is not shown: a secret may be cut there.
         text = plain(text if len(line) == LINE else text.rpartition("\r")[2]).rstrip()
         if text:
             shown = without_logins(self._secrets.hide(text))[:LINE_CHARACTERS]

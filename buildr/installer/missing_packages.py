@@ -1,4 +1,4 @@
-"""Which packages of the system a build lacks: by the program or header that it does not find."""
+"""Finds the system packages that a build lacks, by missing programs and headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Family", "compiled", "install", "of_header", "of_program", "packages
 Family = Literal["alpine", "debian", ""]
 """The distribution of the base image, as far as its name says it."""
 
-_PACKAGES = {  # what a program or header belongs to, on Debian and on Alpine
+_PACKAGES = {  # the packages of programs and headers on Debian and Alpine
     "compiler": ("gcc libc6-dev", "gcc musl-dev"),
     "c++": ("g++", "g++"),
     "gfortran": ("gfortran", "gfortran"),
@@ -62,7 +62,7 @@ _STANDARD = (
 
 
 def install(names: str, family: Family) -> str:
-    """Say how to install what is missing.
+    """Return how to install missing packages.
 
     Args:
         names: a key of the table, else the name of a package everywhere.
@@ -75,17 +75,17 @@ def install(names: str, family: Family) -> str:
 
 
 def packages(*names: str) -> Setting:
-    """Return the option that installs packages of the system."""
+    """Return the option that installs system packages."""
     return Setting("package.system_packages", *names, is_list=True)
 
 
 def compiled(names: str, family: Family) -> str:
-    """Say what helps where a package is compiled for want of a wheel."""
+    """Return advice for a package that is compiled because there is no wheel."""
     return Message(install(names, family), ".", "" if family == "debian" else _OTHER)
 
 
 def of_program(name: str, family: Family) -> str:
-    """Say what helps where a program is missing that compiles a package."""
+    """Return advice for a missing compiler or build tool."""
     name = name.rpartition("/")[2]
     if re.fullmatch(r"(?:[\w.-]+-)?(?:gcc|cc|clang)(?:-[\d.]+)?|C", name):
         name = "compiler"
@@ -95,7 +95,7 @@ def of_program(name: str, family: Family) -> str:
 
 
 def of_header(header: str, family: Family) -> str:
-    """Say what helps where a header is missing."""
+    """Return advice for a missing header."""
     if re.fullmatch(_STANDARD, header):
         return compiled("compiler", family)
     for key in (header, header.rpartition("/")[2], f"{header.partition('/')[0]}/"):

@@ -63,11 +63,11 @@ def read_answer(line: bytes, form: type[T]) -> T:
     """Read the first line.
 
     Args:
-        line: as it came.
-        form: what it has to be.
+        line: the received line.
+        form: the expected type.
 
     Raises:
-        BuildError: it is something else.
+        BuildError: it has another form.
     """
     try:
         return convert(read_json(line, most_values=INSTALLATION_VALUES), form)

@@ -31,7 +31,7 @@ _FRAMES: Final = ("-----", "#", ";", "[", "//")
 
 
 class Word(NamedTuple):
-    """A text that must not turn up.
+    """A text that must not appear.
 
     Attributes:
         text: the word.

@@ -70,7 +70,7 @@ def read_secrets(named: Sequence[BuildSecret], context: str, *, ask_pip: bool = 
     hidden: dict[str, str] = {}
     sought: dict[str, str] = {}
     hide = partial(_note_words, hidden, sought)
-    # What the user names goes before what this host is set to.
+    # Secrets named by the user precede settings of this host.
     for secret in sorted(named, key=lambda secret: secret.id != HOST_PIP):
         if secret.id == HOST_PIP:
             variables, paths = settings(ask=ask_pip)
@@ -109,7 +109,7 @@ def read_secrets(named: Sequence[BuildSecret], context: str, *, ask_pip: bool = 
 def _note_words(
     hidden: dict[str, str], sought: dict[str, str], name: str, text: str, *, of_host: bool = False
 ) -> str:
-    """Note the words of a secret that must not appear anywhere; return the secret."""
+    """Record the words of a secret that must not appear anywhere; return the secret."""
     for word in words_of(name, text, of_host=of_host):
         hidden.setdefault(word.text, HOST_PIP if of_host else name)
         if word.sought:
@@ -129,7 +129,7 @@ def _file(path: str, label: str) -> str:
 
 
 def find_secret(archive: str, secrets: Secrets) -> tuple[str, str] | None:
-    """Look for secrets in what was installed; return the id of one that is there, and the path."""
+    """Search an installation for secrets; return the id of a found one, and the path."""
     names = {word.encode("utf-8", "surrogateescape"): name for word, name in secrets.sought.items()}
     if not names:
         return None

@@ -86,7 +86,7 @@ def with_wheels(
     if recipe.source_first or not recipe.installs:
         return None
     base = backend.image(recipe.base_image)
-    if base is None:  # it may have been removed meanwhile, and a build says so
+    if base is None:  # it may have been removed meanwhile, which a build reports
         return None
     ground = render_ground(replace(recipe, base_image=base.id))
     wanted = _fingerprint(project, recipe, ground, base)
@@ -151,14 +151,14 @@ def _labels() -> dict[str, str]:
 
 
 def _volume(backend: Volumes) -> str:
-    """Make the volume, if it is not there; return its name."""
+    """Create the volume, if it does not exist; return its name."""
     name = f"buildr-{_WHEELS}-{os.getuid()}"
     backend.make_volume(name, _labels())
     return name
 
 
 def _fingerprint(project: Project, recipe: Recipe, ground: str, base: Image) -> str:
-    """Return the digest of all that decides what is installed."""
+    """Return the digest of everything that determines the installation."""
     files = project.dependencies.files if project.dependencies else ()
     parts = [
         __version__,
@@ -226,7 +226,7 @@ def _install(
             )
             try:
                 return backend.append(ground.id, layer, progress)
-            except EngineError as error:  # a build may still do
+            except EngineError as error:  # a build may still succeed
                 progress(Event(kind="log", text=f"{error.what}: {error.message}"))
         return add_installed(backend, ground, archive, installed, labels_of_image, progress)
 

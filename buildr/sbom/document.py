@@ -1,4 +1,4 @@
-"""An inventory as a CycloneDX document in JSON (ECMA-424), by the library that the CycloneDX project keeps."""
+"""Writes an inventory as a CycloneDX document in JSON (ECMA-424), with the library of the CycloneDX project."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def render_sbom(inventory: Inventory, *, reference: str, image: str, created: in
                 version=package.version,
                 type=ComponentType.LIBRARY,
                 purl=purl,
-                bom_ref=where,  # a package may be there twice, in two folders
+                bom_ref=where,  # a package may be installed twice, in two folders
                 licenses=[licenses.make_from_string(package.license)] if package.license else [],
                 properties=[Property(name="buildr:path", value=package.path)]
                 if package.path

@@ -1,4 +1,4 @@
-"""What is installed in an image: Python packages, and those of Debian's or Alpine's package manager.
+"""Lists what is installed in an image: Python packages, and those of Debian or Alpine.
 
 Read from the files of a container that never starts. The formats: "Recording installed projects" (PyPA's
 specifications, with the older ``egg-info``), dpkg's ``status`` (Debian policy 5.3), apk's ``installed`` database.
@@ -48,7 +48,7 @@ class Installed(Struct, frozen=True, kw_only=True, order=True):
 
 
 class Inventory(Struct, frozen=True, kw_only=True):
-    """All that is installed in an image, sorted."""
+    """Everything that is installed in an image, sorted."""
 
     packages: tuple[Installed, ...]
     distribution: str = ""
@@ -58,7 +58,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
 
 
 def read_inventory(backend: Containers, image: str) -> Inventory:
-    """Read what is installed in a stored image.
+    """Read the inventory of a stored image.
 
     Args:
         backend: the engine.
@@ -72,10 +72,10 @@ def read_inventory(backend: Containers, image: str) -> Inventory:
 
 
 def read_archive(chunks: Iterable[bytes]) -> Inventory:
-    """Read what is installed in a root directory, given as a tar archive.
+    """Read the inventory of a root directory, given as a tar archive.
 
     Raises:
-        EngineLostError: it is not an archive, or broke off.
+        EngineLostError: it is not an archive, or is truncated.
     """
     packages: set[Installed] = set()
     release: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""An engine that lives in memory: `FakeBackend`."""
+"""An engine in memory: `FakeBackend`."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class FakeBackend(FakeImages, FakeContainers, FakeVolumes):
         self._installs = installs
 
     def fail(self, operation: Operation, error: BackendError, *, times: int | None = 1) -> None:
-        """Let an operation raise an error instead of doing its work.
+        """Make an operation raise an error.
 
         Args:
             operation: the name of the method.
-            error: what it raises.
-            times: how often; ``None``: from now on.
+            error: the error.
+            times: the number of times; ``None``: permanently.
         """
         self._faults.append((operation, error, times))

@@ -50,7 +50,7 @@ class BuildFile(Struct, frozen=True, kw_only=True):
 
 
 class FakeBuild(Struct, frozen=True, kw_only=True):
-    """A build that a fake engine was asked to do."""
+    """A build requested from a fake engine."""
 
     containerfile: str
     """Its text."""

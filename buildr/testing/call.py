@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FakeCall:
-    """A call that a guest has to answer, by one of the methods; each returns the exit status that a guest would end with.
+    """A call that a guest has to answer with one of the methods; each returns the guest's exit status.
 
     Attributes:
         function: the function's name, ``Class.method``.
