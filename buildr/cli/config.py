@@ -27,9 +27,27 @@ if TYPE_CHECKING:
     from buildr.plan.project import Project
 
 _HIDDEN = "…"
+
+
+def _print_schema(context: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given and not context.resilient_parsing:
+        from importlib.resources import files
+
+        click.echo(files("buildr.config").joinpath("schema.json").read_text("utf-8"), nl=False)
+        context.exit()
+
+
 _own_options = (
     option("-a", "--all", "everything", is_flag=True, help="Also show what has its default."),
     option("--json", "as_json", is_flag=True, help="Print every option as JSON."),
+    option(
+        "--schema",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_print_schema,
+        help="Print the JSON schema of [tool.buildr], for editors, and exit.",
+    ),
     option("--show-env", is_flag=True, help="Also show the values of runtime.env."),
 )
 

@@ -19,7 +19,7 @@ _own_options = (
         "--cache",
         "with_cache",
         is_flag=True,
-        help="Also remove the cache of wheels that installations use.",
+        help="Also remove the caches of wheels and of home directories (cache_home).",
     ),
     option("-n", "--dry-run", is_flag=True, help="Only say what would be removed."),
     option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
@@ -37,7 +37,7 @@ def prune(
     That is builds, containers and temporary files whose host process has certainly gone, containers that `buildr run --keep`
     has left, detached ones that have ended, and images of Buildr's without a name.
     Runs that are alive, and whatever is not Buildr's, stay as they are. With --cache the downloads and built wheels go, too,
-    that installations keep for one another.
+    that installations keep for one another, and the home directories that runs with cache_home keep.
     """
     from itertools import chain
 

@@ -86,17 +86,19 @@ def images(backend: Backend) -> Iterator[Leftover]:
 
 
 def caches(backend: Backend) -> Iterator[Leftover]:
-    """Yield this user's wheel caches, which are kept until the user removes them.
+    """Yield this user's caches of wheels and of home directories, which are kept until the user removes them.
 
     Raises:
         BackendError: the engine cannot list them.
     """
     from buildr.installer.wheels import cache_volumes
+    from buildr.run.home_cache import home_volumes
 
-    for volume in cache_volumes(backend):
-        size = "" if volume.size is None else f", {volume.size / 1e6:.1f} MB"
-        text = f"volume {volume.name} (the cache of wheels{size})"
-        yield Leftover(kind="volume", id=volume.name, text=text)
+    for what, list_volumes in (("wheels", cache_volumes), ("a home directory", home_volumes)):
+        for volume in list_volumes(backend):
+            size = "" if volume.size is None else f", {volume.size / 1e6:.1f} MB"
+            text = f"volume {volume.name} (the cache of {what}{size})"
+            yield Leftover(kind="volume", id=volume.name, text=text)
 
 
 def unnamed_images(backend: Backend) -> list[Image]:

@@ -36,6 +36,8 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
         env_file: files of variables (``.env``), one or a list; ``env`` takes precedence.
         mounts: ``"source:/target[:ro]"``, dicts, or `Mount` objects.
         tmpfs: directories in memory, ``"/target"`` or ``"/target:size=64m"``.
+        cache_home: whether a volume of the project keeps the guest's home directory, with what matplotlib, Hugging Face or NLTK have
+            downloaded to it; ``buildr prune --cache`` removes it.
         outputs: files below ``/app`` that are copied to the project when the run ends, whatever its status: ``"out/*.csv"``,
             ``"reports/**"``, one or a list. Never over a newer file.
         cpus: how many CPUs the container can use.
@@ -89,6 +91,7 @@ class RuntimeOptions(Struct, frozen=True, kw_only=True):
     env_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = ()
     mounts: Sequence[str | Mount | Mapping[str, Any]] = ()
     tmpfs: Sequence[str | Tmpfs | Mapping[str, Any]] = ()
+    cache_home: bool = False
     outputs: str | Sequence[str] = ()
     cpus: float | None = None
     memory: str | int | None = None

@@ -100,6 +100,14 @@ _DECLARED = (
         confined=True,
     ),
     _followed(
+        name="cache_home",
+        read=flag,
+        form="switch",
+        flags=("--cache-home",),
+        help="Keep the home directory for the project's next runs; `buildr prune --cache` removes it.",
+        confined=True,
+    ),
+    _followed(
         name="outputs",
         flag_set="collected",
         read=outputs,

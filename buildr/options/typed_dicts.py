@@ -75,6 +75,7 @@ class RuntimeDict(_MetaparticleRuntime, total=False):
     env_file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
     mounts: Sequence[str | Mount | Mapping[str, Any]] | None
     tmpfs: Sequence[str | Tmpfs | Mapping[str, Any]] | None
+    cache_home: bool | None
     outputs: str | Sequence[str] | None
     cpus: float | None
     memory: str | int | None

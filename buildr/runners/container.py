@@ -17,6 +17,7 @@ from buildr.labels import PROJECT
 from buildr.options.mounts import mount_source
 from buildr.plan.mounted_source import source_mount
 from buildr.run import stdin
+from buildr.run.home_cache import home_mount
 from buildr.run.mounts import NOT_SEEN_HINT
 from buildr.runners.guest_environment import guest_environment
 
@@ -58,6 +59,10 @@ def container_spec(
     if own and (stored := backend.image(image)) is not None:
         command = stored.command
     mounts = tuple(find_mount(backend.info, mount, directory) for mount in runtime.mounts)
+    if runtime.cache_home:
+        home = _home(backend, image)
+        if home and all(mount.target != home for mount in mounts):
+            mounts = (*mounts, home_mount(backend, str(project.context), home))
     if runtime.mount_source:
         mounts = (source_mount(backend, project), *mounts)
     spec = ContainerSpec(

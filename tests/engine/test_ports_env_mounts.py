@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -470,6 +471,21 @@ def test_limits_apply_or_are_reported_as_ignored(engine: Engine, site: Site) -> 
         assert "cpus and memory will not hold" in said
     else:
         assert printed(site, LIMITS, options) == [0.5, 256 * MIB]
+
+
+def test_a_home_directory_is_kept_for_the_next_runs(site: Site) -> None:
+    write = "path = os.path.expanduser('~/.cache/big'); os.makedirs(os.path.dirname(path), exist_ok=True); "
+    write += "open(path, 'a').write('x'); print(open(path).read(), os.stat(path).st_uid)"
+    for expected in (b"x 1000\n", b"xx 1000\n"):
+        done = run(site, write, {"cache_home": True})
+        assert (done.returncode, done.stdout) == (0, expected), done.stderr.decode()
+    assert run(site, write).stdout == b"x 1000\n"
+    [volume] = [
+        name
+        for name in site.engine.cli("volume", "ls", "--quiet").split()
+        if name.endswith(hashlib.sha256(os.fsencode(site.directory)).hexdigest()[:16])
+    ]
+    site.engine.cli("volume", "rm", volume)  # not by prune, which takes those of other tests, too
 
 
 def test_a_script_that_fills_shared_memory_is_told_which_option_makes_it_larger(site: Site) -> None:

@@ -117,6 +117,7 @@ SAMPLES = {
     "runtime.interrupt": [Sample("guest")],
     "runtime.interrupt_status": [Sample(130)],
     "runtime.hardened": [ON],
+    "runtime.cache_home": [ON],
     "runtime.mount_source": [ON],
     "runtime.debug": [Sample(5678), Sample("127.0.0.2:7000"), Sample("[::1]:7000")],
     "runtime.keep": [ON],
