@@ -315,6 +315,10 @@ class ContainerError(BackendError):
     """The container cannot be created or started."""
 
 
+class StartError(ContainerError):
+    """The engine cannot start the container, because of its options or because it cannot run any."""
+
+
 class NotExecutableError(ContainerError):
     """The command of the container is there and cannot be executed."""
 

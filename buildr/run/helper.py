@@ -1,4 +1,4 @@
-"""Helper containers that are never started, for builds and for the inspection of images."""
+"""Helper containers, in which nothing of the user's runs, for builds and for the inspection of images."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def helper(backend: Containers, image: str) -> Iterator[str]:
-    """Create a container that is never started, and remove it at the end; housekeeping removes those of killed processes.
+def helper(backend: Containers, image: str, *, entrypoint: tuple[str, ...] = ()) -> Iterator[str]:
+    """Create a container without starting it, and remove it at the end; housekeeping removes those of killed processes.
 
     Args:
         backend: the engine.
         image: the image's id.
+        entrypoint: what runs in place of the image's, for a caller that starts it.
 
     Yields:
         The container's id.
@@ -32,7 +33,8 @@ def helper(backend: Containers, image: str) -> Iterator[str]:
     """
     own = ownership.labels(0, labels.HELPER_ROLE)
     # An image without a command needs one, which is never run.
-    spec = ownership.signed(ContainerSpec(image=image, command=("true",), labels=own))
+    spec = ContainerSpec(image=image, entrypoint=entrypoint, command=("true",), labels=own)
+    spec = ownership.signed(spec)
     mark = Mark("run", backend.info.backend, own[labels.RUN])
     removed = False
     try:

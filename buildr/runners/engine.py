@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from buildr.errors import ImageNotFoundError
+from buildr.errors import BuildError, ImageNotFoundError, StartError
 from buildr.run.keep import to_be_kept, ways_in
 from buildr.run.loop import RunRequest
 from buildr.run.loop import run as run_container
@@ -38,6 +38,20 @@ def run(plan: RunPlan, signals: Signals) -> int:
         from buildr.run.detach import refuse_followed
 
         refuse_followed(runtime)
+    try:
+        return _run_plan(plan, signals)
+    except (BuildError, StartError) as error:
+        from buildr.runners.fallback import on_another_engine
+
+        another = on_another_engine(plan, error)
+        if another is None:
+            raise
+        signals.release()
+    return _run_plan(another, signals)
+
+
+def _run_plan(plan: RunPlan, signals: Signals) -> int:
+    runtime = plan.runtime
     with EngineSession(plan) as session:
         if runtime.wait_for:
             from buildr.run.readiness import refuse_unreachable

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableError
+from buildr.errors import CommandNotFoundError, ContainerError, NotExecutableError, StartError
 
 if TYPE_CHECKING:
     from buildr.engines.container_spec import ContainerSpec
@@ -35,12 +35,11 @@ def start_error(error: EngineError, status: int | None) -> ContainerError:
     # Podman reports this as 126 as well, though the command is not at fault.
     if status == NotExecutableError.exit_code and not is_limit(error):
         return NotExecutableError(f"the container's command cannot be executed: {error.message}")
-    in_use = re.search(_IN_USE, error.message, re.IGNORECASE) is not None
-    hint = "Another program holds that port: choose another host port, or 0 for a free one."
-    return ContainerError(
-        f"the container cannot start: {error.message}",
-        hint=hint if in_use else hint_of(error),
-    )
+    what = f"the container cannot start: {error.message}"
+    if re.search(_IN_USE, error.message, re.IGNORECASE):
+        hint = "Another program holds that port: choose another host port, or 0 for a free one."
+        return ContainerError(what, hint=hint)
+    return StartError(what, hint=hint_of(error))
 
 
 def create_hint(spec: ContainerSpec, error: EngineError) -> str:
