@@ -58,6 +58,7 @@ __all__ = [
     "OptionError",
     "PushError",
     "RemoteError",
+    "StartError",
     "TransferError",
     "TrustError",
 ]

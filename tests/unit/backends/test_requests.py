@@ -172,6 +172,7 @@ OF_DOCKER = {
         "ExtraHosts": ["host.containers.internal:host-gateway"],
         "CapDrop": ["ALL"],
         "ReadonlyRootfs": True,
+        "Sysctls": {"net.ipv6.conf.lo.disable_ipv6": "0"},
         "Tmpfs": {
             "/tmp": "rw,nosuid,nodev,noexec,mode=1777",
             "/home/app": "rw,nosuid,nodev,noexec,mode=1777",
