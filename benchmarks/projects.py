@@ -120,7 +120,7 @@ def timed(function, *args):
 def main():
     with ProcessPoolExecutor(2) as pool:
         list(pool.map(abs, range(COUNT)))  # starts both
-        list(same.map(range(COUNT), concurrency=2))  # likewise
+        list(same.map(range(COUNT), concurrency=2))  # starts both, too
         found = {
             "warm": 1000 * statistics.median(timed(same.remote, n) for n in range(200)),
             "submit": 1000 * statistics.median(timed(lambda n: pool.submit(abs, n).result(), n) for n in range(200)),

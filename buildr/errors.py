@@ -191,8 +191,8 @@ class OptionError(BuildrError, ValueError):
 
     Args:
         what: see `BuildrError`.
-        hint: likewise.
-        on_command_line: whether it was given there: then the exit status is that of a wrong command line.
+        hint: see `BuildrError`.
+        on_command_line: whether the option was given there; then the exit status is that of a usage error.
     """
 
     def __init__(self, what: str, *, hint: str = "", on_command_line: bool = False) -> None:

@@ -112,7 +112,7 @@ def small_digest(data: bytes) -> bytes:
 
 
 def content_digest(data: bytes) -> bytes:
-    """Digest a whole content of any size, likewise."""
+    """Digest a whole content of any size in the same way."""
     running = RunningDigest(len(data))
     running.update(0, data)
     return running.finish()

@@ -156,12 +156,12 @@ def _comparison(left: str, operator: str, right: str, wanted: Wanted) -> Conditi
     variable, literal = (right, left[1:-1]) if left[0] in "'\"" else (left, right[1:-1])
     chosen = {"extra": wanted.extras, "extras": wanted.extras, "dependency_groups": wanted.groups}
     if variable in chosen:
-        return _told(normalised(literal) in chosen[variable], operator)
+        return _condition(normalised(literal) in chosen[variable], operator)
     if variable in _KNOWN and operator in ("==", "!="):
-        return _told(_KNOWN[variable] == literal, operator)
+        return _condition(_KNOWN[variable] == literal, operator)
     if variable in _KNOWN and operator in ("in", "not in"):
         value = _KNOWN[variable]
-        return _told(value in literal if left == variable else literal in value, operator)
+        return _condition(value in literal if left == variable else literal in value, operator)
     if left != variable and operator in (*_MIRRORED, "==", "!="):
         # "3.8" <= python_version: with the variable first, as nearly everybody writes it.
         left, operator, right = right, _MIRRORED.get(operator, operator), left
@@ -175,7 +175,7 @@ def _quoted(side: str) -> str:
     return f"'{side[1:-1]}'" if "'" not in side[1:-1] else side
 
 
-def _told(holds: bool, operator: str) -> Condition:
+def _condition(holds: bool, operator: str) -> Condition:
     return ALWAYS if holds == (operator in ("==", "in", "===")) else NEVER
 
 

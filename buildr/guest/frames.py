@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 HEAD = struct.Struct(">cQ")
 READY = b"r"
-"""From a worker: it takes calls."""
+"""From a worker: it is ready for calls."""
 CALL = b"c"
-"""To a worker: a request, as `buildr.guest.transfer.message` writes it."""
+"""To a worker: a request, in the format of `buildr.guest.transfer.message`."""
 ANSWER = b"a"
-"""From a worker: what came of the call, likewise."""
+"""From a worker: the outcome of the call, in the same format."""
 LAST = b"l"
-"""The same; and the worker ends."""
+"""The same, and the worker ends."""
 END = b"e"
 """To a worker: there are no more calls."""
 

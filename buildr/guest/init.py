@@ -37,15 +37,16 @@ _FAULTS = {
 # How long to wait for the size of a terminal; it comes within a few hundredths of a second, if at all.
 _SIZE_SECONDS = 0.5
 
-# Names the published TCP ports of the container, separated by commas; the command does not see it. The word RELAY among them
-# asks for connections to be passed on to servers that listen on loopback alone.
+# The published TCP ports of the container, separated by commas; not passed to the command. With the word RELAY,
+# connections are forwarded to servers that listen only on loopback.
 PUBLISHED = "BUILDR_PUBLISHED_PORTS"
 RELAY = "relay"
 
-# Asks for a line about the files that are lost with the container: ``always``, or ``success``, where a failed one is kept; likewise.
+# Requests a line about files that are lost with the container: ``always``, or ``success`` if failed containers are
+# kept; not passed to the command.
 NOT_KEPT = "BUILDR_NOT_KEPT"
 
-# The kernel's clock for files lags behind by up to one of its ticks, in seconds.
+# The kernel's clock for files lags behind by up to one tick, in seconds.
 _TICK = 0.02
 
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOCALE = "BUILDR_LOCALE"
-"""Names the variables of the locale that the host has handed on, separated by blanks; the command does not see it."""
+"""The locale variables passed on by the host, separated by blanks; not passed to the command."""
 
 TIME_ZONE = "BUILDR_TIME_ZONE"
-"""Says what the zone that ``TZ`` names is in the words of POSIX (``CET-1CEST,M3.5.0,M10.5.0/3``), or nothing;
-likewise.
+"""The rule of the zone in ``TZ`` in the format of POSIX (``CET-1CEST,M3.5.0,M10.5.0/3``), or empty; not passed to the
+command.
 """
 
 _FALLBACK = "C.UTF-8"

@@ -104,7 +104,7 @@ class Unpacker(object):
         classes: see `Packer`.
 
     Attributes:
-        classes: likewise.
+        classes: see `Packer`.
     """
 
     def __init__(self, beside: memoryview, classes: Classes) -> None:

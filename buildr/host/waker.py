@@ -51,10 +51,10 @@ class Waker:
         self._questions: deque[SimpleQueue[bool]] = deque()
         self._stops = False
         self._closing = False
-        self._heard, self._told = os.pipe()
-        os.set_blocking(self._told, False)
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
         self._previous_handler = signal.signal(_WAKE, self._on_signal)
-        self._previous_fd = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        self._previous_fd = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._serve, name="buildr-waker", daemon=True)
         try:
             self._thread.start()
@@ -73,8 +73,8 @@ class Waker:
     def _put_back(self) -> None:
         signal.set_wakeup_fd(self._previous_fd)
         signal.signal(_WAKE, self._previous_handler or signal.SIG_DFL)
-        os.close(self._told)
-        os.close(self._heard)
+        os.close(self._write_end)
+        os.close(self._read_end)
 
     def wake(self) -> None:
         """Wake the main thread as if a signal had come."""
@@ -89,7 +89,7 @@ class Waker:
     def _tell(self, byte: int) -> bool:
         """Write a byte after those of the signals; return whether the pipe had space."""
         with contextlib.suppress(BlockingIOError):
-            return bool(os.write(self._told, bytes([byte])))
+            return bool(os.write(self._write_end, bytes([byte])))
         return False
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -99,7 +99,7 @@ class Waker:
     def _serve(self) -> None:
         block_signals()
         while not self._closing:
-            numbers = os.read(self._heard, 512)
+            numbers = os.read(self._read_end, 512)
             if self._previous_fd >= 0:
                 with contextlib.suppress(OSError):  # full, or closed by its owner
                     os.write(self._previous_fd, numbers.translate(None, bytes([_AGAIN, _QUESTION])))

@@ -159,7 +159,7 @@ def exclusive(one: str, other: str, why: str, hint: str = "Leave one of them out
 
     Args:
         one: an `OptionName`, or any other text.
-        other: likewise.
+        other: an `OptionName`, or any other text.
         why: the reason.
         hint: what to do.
     """

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _NOT_AS_GIVEN = {
     "mounts",  # their sources are resolved first
-    "devices",  # likewise
+    "devices",  # resolved first, too
     "restart",  # only a detached run has it
 }
 

@@ -38,8 +38,8 @@ class FakeContainer:
         environment: the image's variables, and those of ``spec``.
         files: what the guest has by absolute path: put there by an archive or by the guest, read back by an archive.
         stdin: bytes from the host, read as from a file.
-        stdout: takes bytes for the host; nothing is buffered.
-        stderr: likewise; with a terminal it is one stream with ``stdout``.
+        stdout: accepts bytes for the host, unbuffered.
+        stderr: the same; with a terminal it is one stream with ``stdout``.
         signals: how the guest handles signals.
         terminal_size: rows and columns, once the host has set them.
         started: whether it was started.

@@ -16,12 +16,12 @@ _BELOW = ["a/", "a/b", "a/c/", "a/c/d", "e", "f/"]
 
 
 def layers(data: bytes) -> None:
-    """Write a layer again: nothing but our own error, and what is written does to an image what the layer did."""
+    """Rewrite a layer: only our own error, and the result has the same effect on an image."""
     does_the_same(tar(_BELOW), data)
 
 
 def does_the_same(base: bytes, data: bytes) -> None:
-    """Write a layer on a base again, likewise."""
+    """Rewrite a layer on a base, with the same effect."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             below = above({}, _read(folder, "below", base))

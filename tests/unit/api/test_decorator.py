@@ -1,4 +1,4 @@
-"""The decorator: where a call runs, how a process ends by it, and what it says."""
+"""The decorator: where a call runs, how the process ends, and messages."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_a_script_that_may_intend_it_is_not_reported(tmp_path: Path, more: str) 
 
 
 def test_forgotten_calls_after_a_call_are_reported_once(tmp_path: Path) -> None:
-    # A call that fails before it needs an engine, between two functions.
+    # A call that fails before it needs an engine.
     before = (
         FORGETS.replace("main", "first")
         + "try:\n    first.remote(object())\nexcept Exception: pass\n"
@@ -324,7 +324,7 @@ def test_an_option_outside_its_group_is_reported_with_its_group(
 
 def test_positional_options_are_reported() -> None:
     with pytest.raises(OptionError, match=r"is for a function, not for \{'name': 'x'\}"):
-        Containerize({"name": "x"})  # type: ignore[call-overload] # that is what is wrong
+        Containerize({"name": "x"})  # type: ignore[call-overload] # the error under test
 
 
 def test_an_option_outside_its_group_in_a_script_is_reported_without_a_traceback(

@@ -1,6 +1,6 @@
-"""What type checkers know of the public interface: `mypy` checks this file, and runs of it prove little.
+"""The types of the public interface. `mypy` checks this file; running it proves little.
 
-Every ``type: ignore`` here is a call that must be an error; mypy reports one that is not as unused.
+Every ``type: ignore`` here marks a call that must be an error; otherwise mypy reports it as unused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Archives that others wrote: read as tarfile reads them, in bounded memory, and refused where they are anything else."""
+"""Foreign archives: read like tarfile does, in bounded memory; anything else is refused."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def gnu_tar(*arguments: str, data: bytes) -> bytes:
 
 def extract(data: bytes, folder: Path) -> Path:
     folder.mkdir()
-    # GNU tar does not know the record of POSIX for names that are no UTF-8, says so, and does right.
+    # GNU tar warns about the POSIX record for names that are not UTF-8, but extracts them correctly.
     quiet = "--warning=no-unknown-keyword"
     gnu_tar("-x", "-p", quiet, "-C", os.fspath(folder), data=data)
     return folder
@@ -298,7 +298,7 @@ def test_different_contents_have_different_times_that_every_tool_supports(
     one: bytes, other: bytes
 ) -> None:
     assert (time_of(one) == time_of(other)) == (one == other)
-    assert 315_619_200 <= time_of(one) < 1 << 31  # zip files; 32 bits
+    assert 315_619_200 <= time_of(one) < 1 << 31  # for zip files; for 32 bits
     assert time_of(one) < 1_420_000_000  # past on every machine whose clock is not broken
     assert time_of(one) % 2 == 0  # zip files know no odd ones
 
@@ -744,7 +744,7 @@ def test_a_missing_context_is_an_error_that_names_it(scanned: tuple[Path, Tree])
 def test_a_file_with_only_another_inode_is_accepted(
     scanned: tuple[Path, Tree],
 ) -> None:
-    # As on network file systems that renumber files.
+    # As on network file systems that change inode numbers.
     file, part = scanned
     status = file.stat()
     other = file.with_name("new")
@@ -770,7 +770,7 @@ def known(root: Path, prefix: str = "") -> Tree:
 
 
 def rewrite_and_grow(file: Path) -> None:
-    """Write a file as most editors do: in place. The size, larger now, does not tell."""
+    """Rewrite a file in place, as most editors do, and let it grow."""
     file.write_bytes(b"y" * (file.stat().st_size + 1))
 
 

@@ -1,4 +1,4 @@
-"""A BuildKit for tests: what dockerd does with a session, which is to be a client of gRPC on it."""
+"""A fake BuildKit: like dockerd, it acts as a gRPC client on a session."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Stat(NamedTuple):
 
 
 class BuildKit:
-    """The two connections of a build: `session` and `build` are the scripts of a server.
+    """The two connections of a build: `session` and `build` are scripts for a `Server`.
 
     Args:
-        work: what is done by the session before the build's answer.
+        work: what to do in the session before the build's answer.
         documents: that answer.
     """
 
@@ -59,7 +59,7 @@ class BuildKit:
         self._ended: set[int] = set()
 
     def session(self, peer: Peer) -> None:
-        """Take the session, and hold it until the client ends it."""
+        """Accept the session, and hold it until the client ends it."""
         request = peer.request()
         assert (request.method, request.path) == ("POST", "/v1.41/session")
         assert request.headers["upgrade"] == "h2c"
@@ -72,7 +72,7 @@ class BuildKit:
         self.over.wait(10)
 
     def build(self, peer: Peer) -> None:
-        """Take the build, do its work, and answer."""
+        """Accept the build, do its work, and answer."""
         request = peer.request()
         self.query = request.query
         assert self._ready.wait(10)
@@ -103,12 +103,12 @@ class BuildKit:
         self._flush()
 
     def announce(self, stream: int, size: int) -> None:
-        """Say that a message of a size comes."""
+        """Announce the size of a message."""
         self._h2.send_data(stream, struct.pack(">BI", 0, size))
         self._flush()
 
     def receive(self, stream: int) -> bytes | None:
-        """Return the next message; ``None`` when there is none left."""
+        """Return the next message; ``None`` at the end."""
         while True:
             data = self._coming[stream]
             if len(data) >= 5:
@@ -128,7 +128,7 @@ class BuildKit:
         return self._status[stream]
 
     def call(self, path: str, message: bytes = b"") -> tuple[int, dict[int, int | bytes]]:
-        """Do a request with one message; return the status, and the fields of the answer."""
+        """Send a request with one message; return the status, and the fields of the answer."""
         stream = self.open(path)
         self.send(stream, message, last=True)
         found = self.receive(stream)
@@ -189,7 +189,7 @@ class BuildKit:
 
 
 class FilesRefusedError(Exception):
-    """The files do not come."""
+    """The client refuses the files."""
 
 
 def built(image: str = IMAGE) -> object:
@@ -215,5 +215,5 @@ def _stat(message: object) -> Stat:
 
 
 def json_lines(*documents: object) -> bytes:
-    """Return a stream of documents as it comes from an engine."""
+    """Return a stream of documents like that of an engine."""
     return b"".join(json.dumps(document).encode() + b"\r\n" for document in documents)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Serve(Protocol):
-        """Starts a `Server`, which ends with the test."""
+        """Starts a `Server`, which is closed after the test."""
 
         def __call__(
             self, *scripts: Callable[[Peer], object], tls: ssl.SSLContext | None = None
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Know nothing of engines from before."""
+    """Start without cached facts about engines."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

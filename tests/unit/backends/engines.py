@@ -1,4 +1,4 @@
-"""Both engines before a `Server`, and what real ones answered."""
+"""Both engines, connected to a `Server`, and answers of real ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREFIX = {"podman": "/v4.0.0/libpod", "docker": "/v1.41"}
 
 
 def reach(name: str, server: Server) -> Podman | Docker:
-    """Return an engine as it is once it has answered."""
+    """Return a connected engine."""
     client = server.client(PREFIX[name])
     info = EngineInfo(
         backend=name,
@@ -43,14 +43,14 @@ def reach(name: str, server: Server) -> Podman | Docker:
 
 
 def engine(name: str, serve: Serve, script: Callable[[Peer], object]) -> Podman | Docker:
-    """Return an engine before a server that does this."""
+    """Return an engine connected to a server with this script."""
     return reach(name, serve(script))
 
 
 def with_routes(name: str, table: Mapping[str, bytes]) -> Callable[[Peer], object]:
     """Return a script that answers by ``METHOD path``, without the engine's prefix.
 
-    Images and volumes are there.
+    Images and volumes exist.
     """
     found = {}
     for key, value in table.items():

@@ -1,4 +1,4 @@
-"""Stands in for ``podman system service``: notes how it was started, and answers pings on descriptor 3.
+"""A fake ``podman system service``: records how it was started, and answers pings on descriptor 3.
 
 Run by itself, with the directory for its notes in ``FAKE_NOTES``; ends when a request for ``/end`` comes.
 """

@@ -1,7 +1,7 @@
-"""A small engine for tests: an HTTP server on a Unix socket that says what a test tells it to say.
+"""A fake engine: an HTTP server on a Unix socket that is scripted by tests.
 
-Each connection is led by a function of the test, given a `Peer`; so a test can answer in pieces, break off, fall
-silent, or speak another protocol. No engine and no network is needed.
+A function of the test handles each connection, given a `Peer`, so a test can answer in pieces, break the connection,
+stay silent, or use another protocol. It needs neither an engine nor a network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """What a client asked for."""
+    """A request of a client."""
 
     method: str
     target: str
@@ -49,7 +49,7 @@ class Request(NamedTuple):
         return json.loads(self.body)
 
 
-class Hangup(Exception):  # noqa: N818 - not an error: the client may go whenever it likes
+class Hangup(Exception):  # noqa: N818 - not an error: the client may leave at any time
     """The client has closed the connection."""
 
 
@@ -57,7 +57,7 @@ class Peer:
     """One connection, as the server sees it.
 
     Attributes:
-        requests: of all connections of the server, in the order in which they were read.
+        requests: the requests of all connections of the server, in order.
     """
 
     def __init__(self, connection: socket.socket, requests: list[Request]) -> None:
@@ -88,11 +88,11 @@ class Peer:
         return request
 
     def hear(self) -> bytes:
-        """Read what the client sends until it ends its side."""
+        """Read until the client closes its side."""
         return self._file.read()
 
     def more(self) -> bytes:
-        """Read what has come, at least a byte.
+        """Read at least one byte.
 
         Raises:
             Hangup: the client has closed the connection.
@@ -126,7 +126,7 @@ class Server:
     """A server on a Unix socket, or with TLS on loopback; a context manager.
 
     Args:
-        scripts: what to do with each connection, in their order; the last one serves all that follow.
+        scripts: the scripts of connections, in order; the last one serves all further ones.
         tls: with the certificate of the server, for TLS.
 
     Attributes:
@@ -213,7 +213,7 @@ class Server:
             with contextlib.closing(Peer(connection, self.requests)) as peer:
                 script(peer)
         except (Hangup, OSError):
-            connection.close()  # the client has seen enough
+            connection.close()  # the client has left
         except BaseException as error:  # noqa: BLE001 - raised at the end of the test
             self._failures.append(error)
 
@@ -236,7 +236,7 @@ def answer_chunked(*chunks: bytes, status: int = 200) -> bytes:
 
 
 def answer_stream(*documents: object) -> bytes:
-    """Return a chunked answer with JSON documents, one a line, as engines tell progress."""
+    """Return a chunked answer with JSON documents, one per line, as engines report progress."""
     return answer_chunked(*(json.dumps(document).encode() + b"\r\n" for document in documents))
 
 
@@ -246,7 +246,7 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 
 
 def always(*answers: bytes) -> Callable[[Peer], None]:
-    """Return a script that answers each request in turn, the last answer for all that follow."""
+    """Return a script that sends these answers in order, the last one for all further requests."""
 
     def script(peer: Peer) -> None:
         for found in answers[:-1]:
@@ -263,8 +263,8 @@ def hanging(*pieces: bytes, heard: list[bytes] | None = None) -> Callable[[Peer]
     """Return a script that answers one request with these pieces, and then waits for the client to hang up.
 
     Args:
-        pieces: what to say.
-        heard: gets what the client sends after that.
+        pieces: what to send.
+        heard: receives what the client sends after that.
     """
 
     def script(peer: Peer) -> None:
@@ -278,13 +278,13 @@ def hanging(*pieces: bytes, heard: list[bytes] | None = None) -> Callable[[Peer]
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """Cut bytes at places, of which each counts modulo their length."""
+    """Split bytes at positions, modulo their length."""
     marks = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
     return [data[a:b] for a, b in pairwise(marks)]
 
 
 def routes(table: Mapping[str, bytes]) -> Callable[[Peer], None]:
-    """Return a script that answers by ``METHOD path``, each key a pattern; what is not there is a 404."""
+    """Return a script that answers by ``METHOD path``, with patterns as keys; other requests get a 404."""
 
     def script(peer: Peer) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The archive that adds a layer to an image of an engine: its content, and how the engine's answer is read."""
+"""The archive that appends a layer to an image, and the engine's answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from buildr_backends.shared.append_layer import archive, docker_history, read_st
 from tests.unit.backends.server import Peer, Server, always, answer_json, answer_stream
 from tests.unit.backends.test_podman_containers import podman
 
-# Cut down from what the engines answer.
+# Shortened from answers of the engines.
 PODMAN: dict[str, Any] = {
     "Id": "c64c08157b41",
     "Architecture": "amd64",

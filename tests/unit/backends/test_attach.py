@@ -36,7 +36,7 @@ def everything(streams: Attachment) -> list[tuple[int, bytes]]:
 
 
 def in_thread(streams: Attachment) -> tuple[threading.Thread, list[object]]:
-    """Read in a thread; tell what it got, and the error that ended it."""
+    """Read in a thread; return a function that returns the result and the error."""
     found: list[object] = []
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""An engine that sends too much, or too slowly: what it costs has a bound."""
+"""An engine that sends too much, or too slowly: the cost is bounded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TICK = 1.0  # seconds
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a second pass whenever somebody looks."""
+    """Advance the clock by a second at each reading."""
     now = time.monotonic()
 
     def tick() -> float:
@@ -102,7 +102,7 @@ def test_a_slow_tls_record_is_one_wait() -> None:
 
 
 class _OneByOne:
-    """A socket that gives one byte at a time, and the last one again and again."""
+    """A socket that returns one byte at a time, and repeats the last one."""
 
     def __init__(self, real: socket.socket) -> None:
         self._real = real

@@ -1,4 +1,4 @@
-"""What builds tell: real streams of Podman 4.3.1 and Docker 20.10.24, and what else may come."""
+"""Output of builds: real streams of Podman 4.3.1 and Docker 20.10.24, and unusual ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ID = "efd5b0cf191b7492081da4ed3677754f1cacb50bebe06beee3dfcb312cb9e6e8"
 HASH = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
-# As Podman sent it; a step prints half a line, stderr, and what looks like the engine's own words.
+# Recorded from Podman; a step prints half a line, stderr, and text that looks like the engine's messages.
 PODMAN = [
     "STEP 1/5: FROM localhost/buildr/offline-base:bookworm-python3.11\n",
     "STEP 2/5: LABEL a=b\n",
@@ -74,7 +74,7 @@ DOCKER = [
 
 
 def stream(*documents: object) -> bytes:
-    """Return a body as an engine sends it; text stands for a document with output."""
+    """Return a body like that of an engine; text stands for a document with output."""
     rows = [{"stream": one} if isinstance(one, str) else one for one in documents]
     return b"".join(json.dumps(row).encode() + b"\r\n" for row in rows)
 
@@ -85,7 +85,7 @@ def follow(*documents: object) -> tuple[str, list[Event]]:
 
 
 def logs(*documents: object) -> list[str]:
-    """Return the lines of output that a build tells."""
+    """Return the lines of output of a build."""
     return [event.text for event in follow(*documents, ID)[1] if event.kind == "log"]
 
 

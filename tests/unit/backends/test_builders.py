@@ -1,4 +1,4 @@
-"""What the engines' builders know, by version and by what is chosen."""
+"""The features of the engines' builders, by version and choice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds by BuildKit: what it is asked for, what it is given in its session, and how its progress is read."""
+"""Builds with BuildKit: the request, the session, and the progress."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_a_request_that_fills_the_memory_is_refused(serve: Serve, project: Path)
     found: list[int] = []
 
     def work(kit: BuildKit) -> None:
-        # A large file is not read to its end here, so each request would wait behind it.
+        # A large file is not read completely here, so that each request would wait behind it.
         stream = kit.open(FILES, [("dir-name", "context")])
         number = (
             4  # a, a/inner.py, a/same, a.txt, b, b/large: in this order, the directories among them

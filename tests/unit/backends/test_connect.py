@@ -1,4 +1,4 @@
-"""Reaching an engine: what answers, how old it is, and how long all attempts together may take."""
+"""Connecting to an engine: recognition, versions, and deadlines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ENGINES = pytest.mark.parametrize("name", CONNECT)
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave no engine to be found."""
+    """Hide all engines."""
     for name in tuple(os.environ):
         if name.startswith(("CONTAINER", "DOCKER_", "PODMAN_", "XDG_")):
             monkeypatch.delenv(name)
@@ -58,7 +58,7 @@ def answering(headers: Mapping[str, str]) -> Callable[[Peer], object]:
 
 
 def saying(name: str, *, rootless: bool, kernel: str = "", memory: int = 0) -> dict[str, Any]:
-    """Return what an engine says of itself: on this machine, unless something else is given."""
+    """Return what an engine reports about itself: by default on this machine."""
     kernel = kernel or os.uname().release
     memory = memory or facts._memory()
     if name == "podman":
@@ -73,7 +73,7 @@ ROOTFUL = {name: saying(name, rootless=False) for name in CONNECT}
 
 
 def telling(name: str, said: object) -> Callable[[Peer], object]:
-    """Return a script of an engine that answers pings, and says this of itself."""
+    """Return a script of an engine that answers pings, and reports this about itself."""
     pong = answer(200, b"OK", REAL[name]["ping"])
     return routes({"GET (/v4.0.0/libpod)?/_ping": pong, "GET .*/info": answer_json(said)})
 
@@ -92,7 +92,7 @@ def found_at(
 
 
 def dead(path: Path, count: int) -> list[Endpoint]:
-    """Return sockets on which nothing listens any more."""
+    """Return sockets without a listener."""
     endpoints = []
     for index in range(count):
         with socket.socket(socket.AF_UNIX) as listener:
@@ -123,7 +123,7 @@ def test_a_real_engine_is_recognized_by_its_first_answer(name: str, serve: Serve
 
 
 def asked(name: str, serve: Serve, said: object) -> tuple[bool, bool]:
-    """Return whether an engine that says this of itself is rootless, and whether it is on another machine."""
+    """Return whether an engine with these facts counts as rootless, and as remote."""
     info = reach(name, serve, telling(name, said)).info
     return info.rootless, info.remote
 
@@ -132,7 +132,7 @@ def asked(name: str, serve: Serve, said: object) -> tuple[bool, bool]:
 def test_an_engine_is_rootless_if_it_says_so_regardless_of_the_socket_owner(
     name: str, serve: Serve
 ) -> None:
-    """Here this process does; it may be ssh that forwards the socket of root's engine."""
+    """Here this process owns it; it might be ssh that forwards the socket of a rootful engine."""
     assert asked(name, serve, ROOTLESS[name]) == (True, False)
     assert asked(name, serve, ROOTFUL[name]) == (False, False)
 
@@ -211,7 +211,7 @@ def test_a_rootful_engine_is_shared(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, name: str, uid: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    # A rootless engine is its user's alone, and root's Podman root's; one on another machine may be anyone's.
+    # A rootless engine belongs to its user, and rootful Podman to root; one on another machine may be shared.
     assert not reach(name, serve, telling(name, ROOTLESS[name])).info.shared
     rootful = reach(name, serve, telling(name, ROOTFUL[name])).info
     assert rootful.shared is ((name, uid) != ("podman", 0))
@@ -271,7 +271,7 @@ def test_a_server_other_than_docker_is_refused(serve: Serve, api: str) -> None:
 
 
 def test_docker_at_podman_s_address_is_recognized(serve: Serve) -> None:
-    # Docker has no page at libpod's path, and says so.
+    # Docker returns a 404 for libpod's path.
     script = routes({"GET /_ping": answer(200, b"OK", REAL["docker"]["ping"])})
     with pytest.raises(EngineUnavailableError, match="no container engine seems to be"):
         reach("podman", serve, script)
@@ -410,7 +410,7 @@ def test_an_engine_over_tcp_is_remote_and_treated_as_rootful(
 
 
 class Clock:
-    """Time that passes only while an engine is waited for."""
+    """A clock that advances only while waiting for an engine."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0

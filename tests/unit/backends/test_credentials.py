@@ -1,4 +1,4 @@
-"""Where logins are found, in which order, in every form that ``podman login`` and ``docker login`` write."""
+"""The places and precedence of logins, in every format of ``podman login`` and ``docker login``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Home:
         file.write_text(table if isinstance(table, str) else json.dumps(table))
 
     def helper(self, name: str, known: dict[str, Any]) -> Path:
-        """Put a credential helper on PATH; return the file in which it notes what it was asked."""
+        """Put a credential helper on PATH; return the file that records its requests."""
         asked = self.path / f"asked-{name}"
         program = self.path / "bin" / f"docker-credential-{name}"
         program.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A new volume on Docker belongs to the guest's user; on its own Docker gives it to root."""
+"""A new volume on Docker belongs to the guest's user; by default it would belong to root."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def image(user: str) -> bytes:
 
 
 def create(*answers: bytes, user: str | None = None, mount: MountSpec = VOLUME) -> list[Request]:
-    """Create a container with a mount, and return what was asked of the engine."""
+    """Create a container with a mount, and return the requests."""
     with Server(always(*answers)) as server:
         assert docker(server).create(spec(user, mount)) == "c"
         return server.requests

@@ -1,4 +1,4 @@
-"""Streams of JSON documents, cut anywhere."""
+"""Streams of JSON documents, split anywhere."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_documents_are_returned_at_the_end_of_their_line() -> None:
         assert seen == [{"a": 1}, {"b": 2}]
 
     for document in documents(live()):
-        seen.append(document)  # noqa: PERF402 - live() looks at it meanwhile
+        seen.append(document)  # noqa: PERF402 - live() inspects it meanwhile
     assert len(seen) == 2
 
 

@@ -1,4 +1,4 @@
-"""Where engines are looked for, in which order, and what is not spoken."""
+"""The places and precedence of endpoints, and unsupported schemes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VARIABLES = (
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with nothing in it, and no engine named anywhere."""
+    """An empty home, and no engine named anywhere."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -337,7 +337,7 @@ def test_broken_connections_are_skipped(home: Path, content: str) -> None:
 
 
 def context(home: Path, name: str, endpoint: object, *files: str) -> Path:
-    """Keep a context as Docker's command does; return the directory of its TLS files."""
+    """Write a context like Docker's command; return the directory of its TLS files."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     endpoints = {"docker": endpoint}
     write(

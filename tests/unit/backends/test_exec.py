@@ -1,4 +1,4 @@
-"""One more command in a container: what is asked for, and how the engine's own words are separated from output."""
+"""Commands in a container: the requests, and separating the engine's messages from output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MISSING = (
 
 
 def engine(serve: Serve, status: int, *pieces: bytes) -> Server:
-    """Serve one command that writes these, and then ends with a status."""
+    """Serve one command with this output and status."""
 
     def script(peer: Peer) -> None:
         while True:
@@ -106,7 +106,7 @@ def test_podman_s_message_about_unread_input_is_a_warning_rather_than_output(
     pieces = (frame(STDOUT, b"out"), frame(STDERR, NOISE))
     assert output(engine(serve, 0, *pieces)) == [(STDOUT, b"out")]
     assert "may have lost the end of its output" in capfd.readouterr().err
-    # In the midst of output it is the command's own.
+    # In the middle of output it belongs to the command.
     own = (frame(STDERR, NOISE), frame(STDOUT, b"out"))
     assert output(engine(serve, 0, *own)) == [(STDERR, NOISE), (STDOUT, b"out")]
     assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""The decoders keep their promises whatever an engine, or something in its place, sends."""
+"""The decoders handle any bytes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_documents_of_any_bytes(data: bytes) -> None:
 @given(data=st.data())
 def test_readers_of_any_bytes(name: str, data: st.DataObject) -> None:
     seeds = st.sampled_from(SEEDS[name])
-    # Mostly what a reader understands, with a part of something else in it.
+    # Mostly valid input, with a foreign part.
     parts = st.lists(seeds | st.binary(max_size=24), min_size=1, max_size=3).map(b"".join)
     cuts = st.tuples(parts, st.integers(0, 200), st.integers(0, 200), st.binary(max_size=8))
     TARGETS[name](data.draw(cuts.map(lambda c: c[0][: c[1]] + c[3] + c[0][c[1] + c[2] :]) | parts))

@@ -22,7 +22,7 @@ def frame(stream: int, payload: bytes, length: int | None = None) -> bytes:
 
 
 def decode(*pieces: bytes) -> list[tuple[int, bytes]]:
-    """Return what comes out, with neighbours of one stream joined."""
+    """Return the pieces, with adjacent ones of the same stream joined."""
     decoder = FrameDecoder()
     joined: list[tuple[int, bytes]] = []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""The HTTP client: every framing of RFC 9112 that an engine may use, and every way in which one may fail."""
+"""The HTTP client: every framing of RFC 9112 that an engine may use, and every failure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Pieces:
-    """A connection on which the given pieces come, each by itself, and then its end."""
+    """A connection that receives the given pieces one by one, and then ends."""
 
     def __init__(self, *pieces: bytes) -> None:
         self._pieces = [piece for piece in pieces if piece]
@@ -56,14 +56,14 @@ class Pieces:
         """Never wait."""
 
     def shutdown(self, how: int) -> None:
-        """Nobody is at the other end."""
+        """There is no other end."""
 
     def close(self) -> None:
         self.closed = True
 
 
 def answer_on(connection: object, method: str = "GET", deadline: float | None = None) -> Response:
-    """Return the answer that comes on a connection that a test made up, and that is not reused."""
+    """Return the answer on a fake connection, which is not reused."""
     return Response(
         "unix:///nowhere",
         cast("Connection", connection),
@@ -74,7 +74,7 @@ def answer_on(connection: object, method: str = "GET", deadline: float | None = 
 
 
 def response(*pieces: bytes, method: str = "GET") -> Response:
-    """Return an answer that comes in these pieces."""
+    """Return an answer in these pieces."""
     connection = Pieces(*pieces)
     try:
         return answer_on(connection, method)
@@ -190,7 +190,7 @@ def test_no_answer_is_a_different_error(data: bytes) -> None:
 
 
 class Endless(Pieces):
-    """A connection on which one thing comes for ever; reading too much of it is an error."""
+    """A connection that repeats one piece forever; reading too much of it is an error."""
 
     def __init__(self, start: bytes, rest: bytes) -> None:
         super().__init__(start)
@@ -289,7 +289,7 @@ def test_a_closed_client_keeps_no_connection(serve: Serve) -> None:
 
 
 class Stale(Pieces):
-    """An idle connection whose end is not seen yet: the peer hangs up in just this moment."""
+    """An idle connection that the peer is just closing."""
 
     def __init__(self, *, sends: bool) -> None:
         super().__init__()
@@ -654,7 +654,7 @@ def test_a_listener_that_never_accepts_times_out(tmp_path_factory: pytest.TempPa
     with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as queue:
         listener.bind(path)
         listener.listen(0)
-        # What fits into the queue waits for an answer, what does not waits for the queue.
+        # Connections in the queue wait for an answer, others wait for the queue.
         with pytest.raises(EngineUnavailableError, match="does not answer"):
             Client(endpoint).request("GET", "/", seconds=0.05)
         with contextlib.suppress(TimeoutError, BlockingIOError):

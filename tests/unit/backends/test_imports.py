@@ -1,4 +1,4 @@
-"""What importing a backend costs: the modules that a run must not load before it needs them."""
+"""The cost of importing a backend: modules that a run must not load before it needs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines over plain TCP: logins, build secrets and passwords of proxies do not travel in clear, unless the user says so."""
+"""Engines over plain TCP: no logins, build secrets and proxy passwords are sent unless the user allows it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PUSH = PushRequest(image="sha256:" + "a" * 64, reference=REFERENCE)
 def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DOCKER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(VARIABLE, "")  # so that it is put back
+    monkeypatch.setenv(VARIABLE, "")  # so that it is restored
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".docker").mkdir()
     auth = base64.b64encode(b"me:opens-sesame").decode()
@@ -43,7 +43,7 @@ def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def over(name: str, serve: Serve, *, tls: bool) -> tuple[Any, Any]:
-    """Return an engine over TCP, and what serves it."""
+    """Return an engine over TCP, and its server."""
     table = {
         "GET .*/images/.*/json": answer_json(REAL[name]["image"]),
         "POST .*/tag": answer(201),
@@ -86,7 +86,7 @@ def test_a_login_is_sent_over_tls(name: str, serve: Serve) -> None:
 def test_the_user_can_allow_plain_tcp(name: str, serve: Serve) -> None:
     backend, _ = over(name, serve, tls=False)
     allow_plaintext()
-    # The server speaks TLS, so what comes is an error of the connection, and no refusal of ours.
+    # The server speaks TLS, so there is a connection error, not our refusal.
     with pytest.raises(Exception, match=r"engine|answered") as caught:
         backend.pull(REFERENCE, lambda _: None)
     assert not isinstance(caught.value, OptionError)

@@ -1,4 +1,4 @@
-"""A build that is given up: its steps are killed, and what Podman then cleans up is waited for."""
+"""Cancelled builds: their steps are killed, and Podman's clean-up is awaited."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# A service whose child leads a step, under the name by which Podman's does.
+# A service with a child that leads a step, with the name of Podman's.
 SERVICE = """\
 import os, subprocess, sys
 leader = (
@@ -58,7 +58,7 @@ def build(
     working: Callable[[], set[str]],
     end: BaseException | None = None,
 ) -> int:
-    """Build until a step runs, and end as asked; return a pidfd of the step."""
+    """Build until a step is running, and end as requested; return a pidfd of the step."""
     ends = () if end is None else (type(end),)
     with contextlib.suppress(*ends), BuildService("podman", working):
         assert service.stdout is not None

@@ -1,4 +1,4 @@
-"""What only Podman's containers need: separate connections for input and output, and waiting for one that is just ending."""
+"""Specifics of Podman's containers: separate connections for input and output, and waiting for an ending container."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_input_uses_a_connection_without_output() -> None:
 
     def input_(peer: Peer) -> None:
         peer.request()
-        # It is read all the same, or Podman would stop, and dropped.
+        # It is still read, and dropped, or Podman would stop.
         peer.say(OPEN, frame(STDOUT, b"hello" * 100_000))
         heard.put(peer.hear())
 
@@ -108,7 +108,7 @@ def volume(created: str, *, anonymous: bool = True) -> bytes:
 
 
 def removals(table: dict[str, bytes], *, volumes: bool) -> list[str]:
-    """Remove a container, and return what was asked to be removed."""
+    """Remove a container, and return the removal requests."""
     with Server(routes({**table, "DELETE .*": answer(204)})) as server:
         podman(server).remove("c", volumes=volumes)
         return [

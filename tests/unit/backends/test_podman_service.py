@@ -1,4 +1,4 @@
-"""The transient service, with a stand-in for the ``podman`` program."""
+"""The transient service, with a fake ``podman`` program."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Host:
         monkeypatch.setenv("PATH", f"{self.program.parent}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.setattr(private_folders, "TEMPORARY", str(self.temporary))
         monkeypatch.setattr(children, "_started", [])
-        # The system's own sockets are not this host's.
+        # Hide the system's own sockets.
         monkeypatch.setattr("buildr_backends.podman.endpoint.discovered", lambda: iter(()))
 
     def install(self, script: str) -> None:
@@ -69,7 +69,7 @@ class Host:
         self.program.chmod(0o755)
 
     def started(self) -> list[dict[str, Any]]:
-        """Return the notes of all services so far."""
+        """Return the records of all services so far."""
         return [json.loads(path.read_text()) for path in sorted(self.notes.glob("*.json"))]
 
     def end(self) -> None:
@@ -95,7 +95,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 
 def connect() -> Endpoint:
-    """Reach Podman; return where it was found."""
+    """Connect to Podman; return where it was found."""
     engine = podman_engine.connect(Target())
     try:
         return engine._client.endpoint
@@ -132,7 +132,7 @@ def test_ten_simultaneous_first_users_start_one_service(
         answer = listens(endpoint)
         if not hasattr(looked, "once"):
             looked.once = True
-            barrier.wait(10)  # all ten see that there is none yet
+            barrier.wait(10)  # all ten see that there is no service yet
         return answer
 
     monkeypatch.setattr(podman_service, "listens", look)
@@ -287,7 +287,7 @@ def test_an_ended_service_is_started_again(host: Host) -> None:
 
 
 def test_a_service_that_ends_during_the_connection_is_started_again(host: Host) -> None:
-    # The first one takes the connection and goes, as one whose idle time is over.
+    # The first one accepts the connection and ends, as after its idle time.
     host.install(f"test -e {host.notes}/once && {SERVES}\n: > {host.notes}/once\nexit 0")
     connect()
     assert len(host.started()) == 1

@@ -1,4 +1,4 @@
-"""What a build's own Podman service keeps, and that it goes: with the build, or later when everybody was killed."""
+"""The files of a build's private Podman service, which are removed with the build, or later after a kill."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ GONE = "4194305-1"  # no pid is as large, proc(5)
 
 
 class Place:
-    """Where services would run.
+    """The place of services.
 
     Attributes:
         directory: of their sockets.
         usual: in place of ``/var/tmp``.
-        given: the folder for temporary files that each service was started with.
+        given: the temporary folder of each service.
     """
 
     def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ class Place:
         return service, Path(folder)
 
     def left(self) -> list[str]:
-        """Return the names of all that is there."""
+        """Return the names of all files."""
         return sorted(os.listdir(self.directory) + os.listdir(self.usual))
 
 
@@ -93,7 +93,7 @@ def test_a_configured_directory_is_used(
     path.write_text('[engine]\nimage_copy_tmp_dir = "storage"\n')
     forget(start("podman"))
     assert place.given[-1] is None
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # which comes before that for Podman, too
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # which has precedence in Podman, too
     forget(place.start()[0])
 
 
@@ -186,7 +186,7 @@ def test_leftovers_are_removed_and_live_or_young_services_kept(place: Place) -> 
 
 
 class FromElsewhere:
-    """What a build in another pid namespace shows of itself: its host process has no such pid here.
+    """A build in another pid namespace, whose host process has another pid here.
 
     Attributes:
         path: of its socket.

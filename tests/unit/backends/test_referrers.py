@@ -247,7 +247,7 @@ def test_a_refusal_is_told_in_one_line_without_the_login(
 ) -> None:
     log_in(home, registry.host)
     registry.challenge = 'Basic realm="x"'
-    registry.token = "another"  # noqa: S105 - likewise
+    registry.token = "another"  # noqa: S105 - a test's own
     with pytest.raises(PushError, match=r"answered 401 UNAUTHORIZED: who \[31m are you") as error:
         add(registry)
     assert WORD not in f"{error.value.what}{error.value.hint}"

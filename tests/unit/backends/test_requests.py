@@ -1,4 +1,4 @@
-"""What the two backends ask of their engines, and how they read the answers."""
+"""The requests of the two backends, and the parsing of answers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ FULL = ContainerSpec(
     home="/home/app",
 )
 
-# After the definition of SpecGenerator in Podman's API, version 4.0.
+# From the definition of SpecGenerator in Podman's API, version 4.0.
 OF_PODMAN = {
     "image": IMAGE,
     "name": "mine",
@@ -136,7 +136,7 @@ OF_PODMAN = {
     "read_only_filesystem": True,
 }
 
-# After ContainerCreate in Docker's Engine API, version 1.41.
+# From ContainerCreate in Docker's Engine API, version 1.41.
 OF_DOCKER = {
     "Image": IMAGE,
     "Cmd": ["python", "-u", "/app/app.py", "--x=$y"],
@@ -182,7 +182,7 @@ OF_DOCKER = {
 
 
 def created(name: str, serve: Serve, spec: ContainerSpec) -> tuple[Any, dict[str, str]]:
-    """Return the body and the parameters with which an engine is asked for a container."""
+    """Return the body and the parameters of a request to create a container."""
     server = serve(with_routes(name, {"POST /containers/create": answer_json({"Id": ID}, 201)}))
     assert reach(name, server).create(spec) == ID
     request = server.requests[-1]
@@ -210,7 +210,7 @@ BIND = MountSpec(kind="bind", source="/s", target="/t")
 PORT = Port(host_ip="127.0.0.1", host=1, container=2)
 PLAIN = ContainerSpec(image=IMAGE, ports=(PORT,), mounts=(BIND,), hardened=True)
 
-# For each field something else than in PLAIN.
+# Values that differ from PLAIN, for each field.
 OTHERS: dict[str, object] = {
     "image": "sha256:" + "b" * 64,
     "command": ("true",),
@@ -255,7 +255,7 @@ OTHER_MOUNTS = {
 
 
 def test_the_tables_have_every_field() -> None:
-    """A new field belongs into both backends, and then into these tables."""
+    """A new field must be added to both backends, and then to these tables."""
     assert OTHERS.keys() | HINTS == asdict(PLAIN).keys()
     assert OTHER_PORTS.keys() == asdict(PORT).keys()
     assert OTHER_MOUNTS.keys() == asdict(BIND).keys()
@@ -686,7 +686,7 @@ def test_images_are_listed_with_their_names(name: str, serve: Serve) -> None:
 def test_an_empty_archive_is_requested_again(
     name: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Podman 5.8 sends one of a container that has just ended."""
+    """As Podman 5.8 does for a container that has just ended."""
     monkeypatch.setattr(archives, "_ARCHIVE_PAUSE", 0)
     nothing = answer(200, b"")
     backend = engine(name, serve, always(nothing, nothing, answer(200, b"tar")))

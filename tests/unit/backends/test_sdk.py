@@ -1,4 +1,4 @@
-"""The two SDKs: what they send, and that nothing of what they raise passes into Buildr."""
+"""The two SDKs: their requests, and the conversion of their exceptions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from buildr.engines.records import Event
     from tests.unit.backends.conftest import Serve
 
-# Both SDKs leave the socket of an answer that broke off to the garbage collector.
+# Both SDKs leave the socket of a truncated answer to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 
 ENGINES = pytest.mark.parametrize("name", ["podman", "docker"])
@@ -66,14 +66,14 @@ PUSH = PushRequest(image="sha256:" + "a" * 64, reference=REFERENCE)
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """Collect what the SDKs leave while its warnings are not heard."""
+    """Collect garbage of the SDKs with warnings disabled."""
     yield
     gc.collect()
 
 
 @pytest.fixture(autouse=True)
 def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log in to the registry, with both engines, and name a proxy that no engine may be reached by."""
+    """Log in to the registry, with both engines, and set a proxy that must not be used for engines."""
     for name in ("REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DOCKER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -86,7 +86,7 @@ def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nothing(_: Event) -> None:
-    """Look at no progress."""
+    """Ignore progress."""
 
 
 def answering(
@@ -154,7 +154,7 @@ def test_a_pull_uses_the_user_s_login(name: str, serve: Serve, reference: str) -
 
 @ENGINES
 def test_a_pull_without_a_login_is_anonymous(name: str, serve: Serve, tmp_path: Path) -> None:
-    # A store whose helper is not installed would make docker-py fail, were it asked.
+    # docker-py would fail if it called the missing helper of the store.
     (tmp_path / ".docker/config.json").write_text('{"credsStore": "not-installed"}')
     server = serve(answering(name, answer_stream({"status": "x"})))
     reach(name, server).pull("docker.io/library/python:3-alpine", nothing)
@@ -374,7 +374,7 @@ def exceptions_of(module: ModuleType) -> list[type[Exception]]:
 def test_every_exception_of_the_sdks_is_caught(
     module: ModuleType, caught: tuple[type[Exception], ...]
 ) -> None:
-    """Fails when a new version of an SDK brings a class that Buildr does not know."""
+    """Fails if a new version of an SDK has an unknown class."""
     found = exceptions_of(module)
     assert len(found) > 10
     assert [one for one in found if not issubclass(one, caught)] == []

@@ -1,4 +1,4 @@
-"""Whether an engine mounts what this process sees: it is asked when that was last changed there."""
+"""Whether an engine mounts the files that this process sees, by their modification times."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def source(tmp_path: Path) -> Path:
 
 
 def there(mtime: str) -> bytes:
-    """Return an engine's answer about something that was last changed then."""
+    """Return an engine's answer for a path with this modification time."""
     found = json.dumps({"name": "data", "size": 1, "mode": 0, "mtime": mtime, "linkTarget": ""})
     head = base64.b64encode(found.encode()).decode()
     return answer(200, b"", {"X-Docker-Container-Path-Stat": head})
 
 
 def shown(name: str, source: Path, *answers: bytes) -> tuple[bool, int]:
-    """Return what comes of each question, and how many an engine was asked."""
+    """Return the result of each check, and the number of requests."""
     mount = MountSpec(kind="bind", source=str(source), target="/data")
     with Server(always(*answers)) as server:
         backend = reach(name, server)

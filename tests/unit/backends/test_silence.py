@@ -1,4 +1,4 @@
-"""An engine that falls silent or goes away is given up in time, and taken back when it answers."""
+"""An engine that falls silent or disappears is abandoned in time, and used again when it answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named volumes: made once, listed by their labels, removed when no container uses them."""
+"""Named volumes: created once, listed by labels, removed if no container uses them."""
 
 from __future__ import annotations
 
