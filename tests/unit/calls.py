@@ -1,4 +1,4 @@
-"""What the tests of call mode share: a module with decorated functions, in a project of its own."""
+"""Helpers of the tests of call mode: a module with decorated functions, in its own project."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def maker():
 def imported(
     directory: Path, monkeypatch: pytest.MonkeyPatch, text: str = MODULE, name: str = "work"
 ) -> Iterator[Any]:
-    """Import a module of a project, with nothing of this machine's around it; forget it afterwards."""
+    """Import a module of a project, isolated from this machine's settings; unload it afterwards."""
     project = directory / "project"
     path = project / f"{name.replace('.', '/')}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def imported(
 
 
 def answer(container: FakeContainer, data: bytes, *, status: int = 0) -> int:
-    """Let a guest answer its call by whatever bytes."""
+    """Answer a guest's call with arbitrary bytes."""
     assert call_in(container) is not None
     assert container.calls is not None
     frames.write(container.calls._answers, frames.LAST, data)

@@ -1,4 +1,4 @@
-"""Scripts in processes of their own, with a fake engine behind them: for all that belongs to a whole process."""
+"""Scripts in separate processes with a fake engine, for tests that need a whole process."""
 
 from __future__ import annotations
 

@@ -23,5 +23,5 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def engine() -> Iterator[FakeBackend]:
     with using(FakeBackend()) as backend:
         yield backend
-    assert all(run.removed for run in backend.runs)  # those that wait for further calls, too
+    assert all(run.removed for run in backend.runs)  # including idle workers
     assert backend.closed or not backend.operations

@@ -48,7 +48,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def engine() -> Iterator[FakeBackend]:
     with using(FakeBackend()) as backend:
         yield backend
-    assert all(run.removed for run in backend.runs)  # those that wait for further calls, too
+    assert all(run.removed for run in backend.runs)  # including idle workers
     assert backend.closed or not backend.operations
 
 
@@ -124,7 +124,7 @@ def test_a_method_needs_pickle_for_its_object(work: Any, engine: FakeBackend) ->
 
 
 def test_a_class_method_gets_its_class(work: Any, engine: FakeBackend) -> None:
-    class Inherited(work.App):  # type: ignore[misc] # a module of the test's own
+    class Inherited(work.App):  # type: ignore[misc] # defined by the test
         __module__ = work.__name__
 
     Inherited.__qualname__ = Inherited.__name__
@@ -584,7 +584,7 @@ def test_a_third_interrupt_does_not_wait(work: Any, monkeypatch: pytest.MonkeyPa
         return 0
 
     def ask_again(_container: str, _number: int) -> None:
-        """Be an engine that cannot kill, and a user who presses Ctrl+C once more each time."""
+        """Simulate an engine that cannot kill, and a user who presses Ctrl+C each time."""
         os.kill(os.getpid(), signal.SIGINT)
 
     def say(watchdog: Watchdog, word: bytes) -> None:
@@ -598,7 +598,7 @@ def test_a_third_interrupt_does_not_wait(work: Any, monkeypatch: pytest.MonkeyPa
         with pytest.raises(KeyboardInterrupt):
             work.give.remote(1)
         assert not backend.runs[0].removed
-        assert words[-1] == b"!"  # the watchdog finishes, at once
+        assert words[-1] == b"!"  # the watchdog finishes immediately
         end.set()
         for thread in threading.enumerate():
             if thread.name == "buildr-call":

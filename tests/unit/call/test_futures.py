@@ -1,4 +1,4 @@
-"""Calls whose results are due later: `Containerized.spawn` and `Containerized.executor`."""
+"""Calls in the background: `Containerized.spawn` and `Containerized.executor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that a guest was given do not come back in the report of an exception."""
+"""Secrets of a guest are hidden in the report of an exception."""
 
 from __future__ import annotations
 

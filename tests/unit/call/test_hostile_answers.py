@@ -1,4 +1,4 @@
-"""A guest that answers with anything: what it costs the host has a bound, and nothing of it ends or fools the program."""
+"""A guest that answers with anything: the cost for the host is bounded, and the program is neither ended nor misled."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def raised(**changed: object) -> BaseException:
 
 @pytest.fixture
 def _little_memory() -> Iterator[None]:
-    """Let the process take no more than a little memory beyond what it has."""
+    """Limit the process's additional memory."""
     with open("/proc/self/statm", encoding="ascii") as file:
         size = int(file.read().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -186,7 +186,7 @@ def test_an_endless_first_line_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Guest:
-    """The other end of a worker's FIFOs: a thread that writes what it is given, and then ends."""
+    """The other end of a worker's FIFOs: a thread that writes the given data and ends."""
 
     def __init__(self, pipes: Pipes, write: Callable[[BinaryIO], None]) -> None:
         mount = pipes.into(ContainerSpec(image="i")).mounts[-1]
@@ -259,7 +259,7 @@ def test_an_unread_request_ends_with_the_worker() -> None:
 
 
 class Engine:
-    """An engine that gives an archive."""
+    """An engine that returns an archive."""
 
     def __init__(self, *chunks: bytes, endless: bytes = b"") -> None:
         self._chunks = chunks

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """A guest that returns its argument when it is let.
+    """A guest that returns its argument when it is released.
 
     Attributes:
-        most: how many ran at the same time.
-        began: the arguments, in the order in which their guests began.
-        interrupted: those whose guests got SIGINT.
+        most: the maximum number of concurrent guests.
+        began: the arguments, in the order of their starts.
+        interrupted: the arguments of interrupted guests.
     """
 
     def __init__(self) -> None:

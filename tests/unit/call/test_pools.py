@@ -1,4 +1,4 @@
-"""Workers that stay after a call: for which calls they do, and when they end."""
+"""Workers that stay after a call: for which calls, and how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what it reads, what it refuses, and in which words."""
+"""The command line: parsing, errors, and help."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ COMMANDS = (
 
 
 class Call:
-    """What the run that a command line asks for was given."""
+    """The arguments of the run of a command line."""
 
     entry: Entry
     package: Package
@@ -91,18 +91,18 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
         return 7
 
     monkeypatch.setattr(engine, "run", run)
-    # Whatever the options ask for.
+    # With any options.
     monkeypatch.setattr(run_plans, "plan", lambda *_, **_given: None)
     return found
 
 
 def buildr_command(*words: str) -> Result:
-    # As on a terminal of 80 columns, of which click leaves two.
+    # Like a terminal of 80 columns, of which click leaves two free.
     return CliRunner().invoke(app, words, prog_name="buildr", terminal_width=78)
 
 
 def refused(capfd: pytest.CaptureFixture[str], *words: str, status: int = 2) -> str:
-    """Run a command that must fail; return what it says."""
+    """Run a command that must fail; return its message."""
     result = buildr_command(*words)
     assert result.exit_code == status
     return capfd.readouterr().err + result.stderr

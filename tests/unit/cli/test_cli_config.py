@@ -1,4 +1,4 @@
-"""`buildr config`: each option, its value, and where it comes from."""
+"""`buildr config`: each option, its value, and its origin."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_each_value_has_its_origin(project: Path, monkeypatch: pytest.MonkeyPatc
     found = rows()
     assert found["backend"] == ("podman", "BUILDR_BACKEND")
     assert found["package.base_image"] == ("localhost/base", "BUILDR_BASE_IMAGE")
-    assert found["package.variant"] == (None, "default")  # it has no effect now
+    assert found["package.variant"] == (None, "default")  # this variable has no effect
 
 
 def test_the_decorator_is_read_without_running_it(project: Path, tmp_path: Path) -> None:

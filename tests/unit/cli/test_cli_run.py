@@ -1,4 +1,4 @@
-"""`buildr run` and `buildr build` from the command line to the engine, here one that lives in memory."""
+"""`buildr run` and `buildr build` from the command line to a fake engine."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_notes_are_repeated_on_a_terminal_when_a_run_of_a_stored_image_fails(
 def test_a_failure_has_one_message_and_its_status(
     engine: FakeBackend, operation: str, error: BuildError, status: int
 ) -> None:
-    engine.fail(operation, error)  # type: ignore[arg-type] # the parameter is one of its names
+    engine.fail(operation, error)  # type: ignore[arg-type] # the name of a fault
     result = buildr("run", "-q", "app.py")
     assert (result.status, result.stderr) == (status, f"buildr: error: {error.what}\n".encode())
 

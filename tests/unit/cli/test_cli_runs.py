@@ -1,4 +1,4 @@
-"""The commands over the runs that there are: which they find, and what they do to whom."""
+"""The commands that manage runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def labels_of_a_dead_process() -> dict[str, str]:
     code = "from buildr.engines import ownership; print(ownership.labels(1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    found: dict[str, str] = eval(done.stdout)  # noqa: S307 - what we printed ourselves
+    found: dict[str, str] = eval(done.stdout)  # noqa: S307 - our own output
     return found
 
 
@@ -439,7 +439,7 @@ def test_images_of_other_users_of_an_engine_are_not_listed() -> None:
 
 
 def left_images(backend: FakeBackend) -> tuple[str, str]:
-    """Store what builds leave that are killed after, and before, the step that sets the labels."""
+    """Store the leftovers of builds that were killed before and after the step that sets the labels."""
     text = "FROM base\nENV BUILDR_IN_CONTAINER=true METAPARTICLE_IN_CONTAINER=true\n{}"
     labelled = f"ENTRYPOINT {json.dumps(ENTRYPOINT)}\nLABEL {PROJECT}=x\n"
     backend.add_image("base")
@@ -551,7 +551,7 @@ def test_images_of_a_killed_build_are_swept_once() -> None:
     backend = FakeBackend(name="docker")
     left = left_images(backend)
     sweep_images(backend)
-    assert all(backend.image(image) for image in left)  # nothing was killed
+    assert all(backend.image(image) for image in left)  # no build was killed
     code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
     backend.fail("remove_image", EngineError("its step still runs"), times=len(left))
@@ -563,7 +563,7 @@ def test_images_of_a_killed_build_are_swept_once() -> None:
 
 
 def test_an_image_in_use_does_not_keep_the_mark_of_a_killed_build() -> None:
-    """Podman's own killed builds leave working containers, which nothing tells from those of builds that go on."""
+    """Podman's killed builds leave working containers, which are indistinguishable from those of running builds."""
     backend = FakeBackend(name="docker")
     left_images(backend)
     code = "import os\nfrom buildr.leftovers.build_lock import building\nwith building('docker'): os.kill(os.getpid(), 9)"
@@ -597,7 +597,7 @@ def test_recorded_images_of_a_killed_build_are_leftovers_unless_they_are_named()
 
 
 class Building(FakeBackend):
-    """An engine that still works for a host process that was killed."""
+    """An engine that continues a build of a killed host process."""
 
     def __init__(self) -> None:
         super().__init__(name="docker")

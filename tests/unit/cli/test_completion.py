@@ -36,7 +36,7 @@ CASES = [
     ("buildr run --interrupt g", {"guest"}),
     ("buildr run ap", {"app.py"}),
     ("buildr help qu", {"quadlet"}),
-    # Behind the script the options are the script's own.
+    # After the script, options belong to it.
     ("buildr run app.py --hard", set()),
 ]
 
@@ -111,7 +111,7 @@ def test_zsh(tmp_path: Path, environ: dict[str, str]) -> None:
 
 
 def wait_for(terminal: int, text: bytes, seen: bytearray) -> None:
-    """Read until a text has come that was not waited for yet; what comes behind it stays in ``seen``."""
+    """Read up to the next occurrence of a text; the rest stays in ``seen``."""
     limit = time.monotonic() + SECONDS
     while text not in seen:
         ready, _, _ = select.select((terminal,), (), (), max(0.0, limit - time.monotonic()))

@@ -1,4 +1,4 @@
-"""A decorated script is one thing to every command: the same image, the same options, the same errors."""
+"""Every command treats a decorated script the same: the same image, options and errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def engine() -> Iterator[FakeBackend]:
 
 
 def buildr(*words: str) -> ScriptResult:
-    """Run a command, with the option that ``eject`` needs."""
+    """Run a command, with the required option of ``eject``."""
     more = ("-o", "../ejected", "--force") if words[0] == "eject" else ()
     return run_script("../command/tool.py", words[0], *more, *words[1:])
 

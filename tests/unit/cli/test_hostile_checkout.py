@@ -1,4 +1,4 @@
-"""A checkout whose files are not what their names say: nothing hangs, nothing fills the host, and one error says which it is."""
+"""A checkout with hostile files: nothing hangs or fills the host, and one error names the file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sparse(path: Path) -> None:
 
 
 def buildr(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with little memory: what reads without a bound ends by a traceback, or never."""
+    """Run the command with little memory, so that unbounded reads fail with a traceback."""
     return subprocess.run(
         [sys.executable, "-m", "buildr", *words],
         env=environment({name: os.environ[name] for name in os.environ if name[:7] == "BUILDR_"}),
@@ -76,7 +76,7 @@ def test_an_invalid_file_is_one_error(
         monkeypatch.setenv("BUILDR_PACKAGE_DOCKERFILE", name)
         words = ["containerfile"]
     result = buildr(*words, "app.py")
-    # What the command line names is not a script at all.
+    # The named script is not a script at all.
     assert result.returncode == (2 if name == "app.py" and make is not sparse else 125)
     said = [line for line in result.stderr.splitlines() if line.startswith("buildr: error: ")]
     assert len(said) == 1
@@ -108,7 +108,7 @@ def test_text_crafted_to_take_forever_is_read_quickly(project: Path, name: str, 
 
 
 def test_the_first_checkout_gets_nothing(project: Path) -> None:
-    """What a pyproject.toml of seven lines had before: a home's keys, all files, root, the host's variables."""
+    """A pyproject.toml of seven lines that requests a home's keys, all files, root, and the host's variables."""
     (project / "pyproject.toml").write_text(
         "[tool.buildr.package]\n"
         'additional_files = [{ src = "~/.ssh", dest = "/loot/ssh" }]\n'
@@ -143,7 +143,7 @@ def test_the_second_checkout_gets_nothing(project: Path) -> None:
 
 
 def refused(*words: str) -> list[str]:
-    """Run a command that is refused; return the options that it names."""
+    """Run a command that is refused; return the options in the error."""
     result = buildr(*words)
     assert result.returncode == 125
     lines = result.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""A shell in the place of a script: what runs, and in which container."""
+"""A shell instead of a script: its command and container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where options come from: `[tool.buildr]`, variables, the decorator, flags; and which one holds."""
+"""The sources of options: `[tool.buildr]`, variables, the decorator, flags; and their precedence."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_precedence_of_the_command_is_flag_variable_decorator_file(
 def test_an_option_set_to_its_default_counts_as_given(project: Path) -> None:
     configure(project, "[tool.buildr.package]\nverbose = true\ntag = 'v1'\n")
     assert settled({"package": {"verbose": False}}).package.verbose is False
-    # Typed options do not tell what was left out.
+    # Typed options do not show which ones were omitted.
     assert settled({"package": PackageOptions(verbose=False)}).package.verbose is True
 
 
@@ -257,7 +257,7 @@ def test_an_invalid_key_is_reported_with_its_file(project: Path, text: str, prob
     assert result.status == 125
     assert result.stderr.decode().startswith(f"buildr: error: {project}/pyproject.toml: {problem}")
     assert "\naccepted" in result.stderr.decode()
-    # The command finds the same, and does not take it for a flag of its own.
+    # The command reports the same, and not as an error of a flag.
     assert buildr("run", "app.py").stderr == result.stderr
 
 
@@ -352,7 +352,7 @@ def test_what_changes_the_image_changes_its_fingerprint(project: Path, engine: F
     decorate(project)
     (project / ".containerignore").write_text(
         "pyproject.toml\n"
-    )  # a change of the file itself is one
+    )  # the file itself has changed, too
     engine.add_image("docker.io/library/python:3-alpine")
     engine.add_image("docker.io/library/python:3.11-alpine")
     builds = []

@@ -1,4 +1,4 @@
-"""What is read of a decorator in a script's text, and what is said not to be known."""
+"""Reading the decorator from a script's source, and notes about unreadable options."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read(project: Path, text: str, function: str | None = None, head: str = HEAD
 
 
 def package(project: Path, text: str, head: str = HEAD) -> dict[str, Any]:
-    """Return the options of the image; all of them must be readable."""
+    """Return the options of the image, all of which must be readable."""
     found = read(project, text, head=head)
     assert found.notes == ()
     return dict(found.layer.package)

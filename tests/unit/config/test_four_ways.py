@@ -1,4 +1,4 @@
-"""Every option can be set in the decorator, in pyproject.toml, by a variable and by a flag, and the same holds each time."""
+"""Every option can be set in the decorator, in pyproject.toml, by a variable and by a flag, with the same effect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Sample(Struct):
-    """One value, as it is written in each place."""
+    """One value, in the format of each place."""
 
     value: Any
     """In the decorator; the same as TOML in pyproject.toml, and as text or JSON in a variable."""
@@ -172,7 +172,7 @@ def toml(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Return a value as a variable and a flag have it."""
+    """Return a value in the format of variables and flags."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -223,7 +223,7 @@ def test_each_place_has_the_same_effect(
     nothing = decorated({})
     wanted = in_decorator(key, sample, project)
     default = held(settled(nothing, project), key)
-    assert wanted != default or key == "runtime.replicas"  # of which there is one alone
+    assert wanted != default or key == "runtime.replicas"  # there is only one
 
     file = settled(nothing, project, key, sample.value, sample.beside)
     assert held(file, key) == beside_the_file(key, wanted, project)
@@ -246,7 +246,7 @@ def test_each_place_has_the_same_effect(
 
 
 def beside_the_file(key: str, value: Any, project: Path) -> Any:
-    """Return what holds where pyproject.toml gives a value: paths of some options start there."""
+    """Return the effective value from pyproject.toml: some paths are relative to it."""
     if key == "package.context":
         return str(project)
     if key == "runtime.env_file":

@@ -1,4 +1,4 @@
-"""`buildr init`: a commented `[tool.buildr]`, and nothing else is touched."""
+"""`buildr init`: adds a commented `[tool.buildr]`, and changes nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project's own file may do without a question: what lies in its own folder, and a private network."""
+"""What a project's file may request without consent: its own folder, and a private network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a declaration says that an option decides is what it decides: the image, a unit of systemd."""
+"""Options affect what their declarations say: the image, a systemd unit."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ RUNTIME: dict[str, Any] = {
     "ports": [8080],
     "public": True,
     "env": {"A": "b"},
-    # Outside of the context, where being named keeps nothing from travelling.
+    # Outside the context, so that naming a file does not keep it from travelling.
     "env_file": ["../vars"],
     "mounts": ["./sub:/data"],
     "tmpfs": ["/t"],
@@ -145,7 +145,7 @@ def test_every_option_is_tested() -> None:
 
 
 def text(value: object) -> str:
-    """Return a value as a variable has it."""
+    """Return a value in the format of a variable."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -167,7 +167,7 @@ def test_options_declared_so_change_the_image(
             monkeypatch.setenv(name, value)
         result = run_script("app.py")
         assert result.status == 0, result.stderr.decode()
-        # A small change of the context is put into the container instead.
+        # A small change of the context is applied to the container instead.
         images.append((engine.runs[-1].spec.image, sorted(engine.runs[-1].files)))
     assert (images[1] != images[0]) is OPTIONS[key].decides_image
 
@@ -186,7 +186,7 @@ def test_options_declared_so_change_the_unit(key: str) -> None:
         settings = Settings(package=package_options(None), runtime=runtime, origins={})
         return "".join(render(plan_image("x", settings), "x").files.values())
 
-    if name == "mount_source":  # which is refused: a service has its source in the image
+    if name == "mount_source":  # refused: a service has its source in the image
         assert QUADLET not in OPTIONS[key].runners
     else:
         changes = written({name: RUNTIME[name]}) != written({})

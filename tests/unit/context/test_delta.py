@@ -1,4 +1,4 @@
-"""Deltas: removing and putting what they say turns the old tree into the new one."""
+"""Deltas: applying them turns the old tree into the new one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOLDER = Node("dir", 0o755)
 
 
 def state(tree: Tree) -> State:
-    """Make what a scan of such a tree gives: a folder before what is in it."""
+    """Return the scan of such a tree: folders precede their contents."""
     paths = sorted(tree)
     entries = tuple(
         Entry(p, n.kind, n.mode, len(n.content), 0, 0, 0, n.target)
@@ -35,7 +35,7 @@ def state(tree: Tree) -> State:
 
 
 def apply(tree: Tree, old: Tree, new: Tree) -> Tree:
-    """Do to ``tree`` what the delta from ``old`` to ``new`` says."""
+    """Apply the delta from ``old`` to ``new`` to ``tree``."""
     delta = difference(state(old), state(new))
     assert delta is not None
     result = dict(tree)
@@ -46,7 +46,7 @@ def apply(tree: Tree, old: Tree, new: Tree) -> Tree:
         parent = entry.path.rpartition("/")[0]
         assert parent == "" or parent in seen, "a folder comes before what is in it"
         there = result.get(entry.path)
-        # What an engine does not do of itself: turn one kind into another, or write over a link.
+        # Engines do not change the type of a path, or write over a link.
         assert there is None or (there.kind == entry.kind != "symlink")
         result[entry.path] = new[entry.path]
         seen.add(entry.path)
@@ -67,7 +67,7 @@ def nodes() -> st.SearchStrategy[Node]:
             st.sampled_from([b"", b"1", b"2"]),
             st.just(""),
         ),
-        # All fields given: what is left out may be made up from its type.
+        # All fields are given; otherwise Hypothesis would generate them.
         st.builds(Node, st.just("dir"), st.sampled_from([0o755, 0o555]), st.just(b""), st.just("")),
         st.builds(Node, st.just("symlink"), st.just(0o777), st.just(b""), st.sampled_from("ab")),
     )

@@ -1,4 +1,4 @@
-"""The index: what has not changed is not read again, and what has changed is never missed."""
+"""The index: unchanged files are not read again, and changes are never missed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LATER_NS = 60_000_000_000
 
 
 class Site:
-    """A directory, and looks at it that say what they had to do.
+    """A directory, and scans of it that record their work.
 
     Attributes:
         root: the directory.
-        walks: how often it was walked.
-        read: paths of the files that were read.
+        walks: the number of walks.
+        read: the paths of files that were read.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,14 +58,14 @@ class Site:
         return scan(self.root, rules=IgnoreRules.parse(RULES), known=known)
 
     def look(self, *, later_ns: int = LATER_NS, settings: str = "") -> str:
-        """Look, by default as if long after the last change; afterwards times are other ones than before."""
+        """Scan, by default as if long after the last change; later changes get other times."""
         self.walks, self.read = 0, []
         found = index.look(self.root, settings, self.find, now_ns=lambda: time.time_ns() + later_ns)
         tick(self.root.parent)
         return found.digest
 
     def truth(self) -> str:
-        """Return the digest that a full scan gives."""
+        """Return the digest of a full scan."""
         read = self.read.copy()
         digest = tree_digest(scan(self.root, rules=IgnoreRules.parse(RULES)).entries, self.root)
         self.read = read
@@ -73,7 +73,7 @@ class Site:
 
 
 def tick(folder: Path) -> None:
-    """Wait until the file system gives another time than it gave before."""
+    """Wait until the file system's time advances."""
     probe = folder / "probe"
     probe.write_bytes(b"")
     before = now = probe.stat().st_ctime_ns
@@ -87,7 +87,7 @@ TABLE = "1 0 {major}:{minor} / / rw,relatime shared:1 - {kind} {source} {options
 
 
 def mounted(table: Path, *kinds: str, device: int, options: str = "rw") -> None:
-    """Write what the kernel would tell of mounts at the root, one above the other, proc(5)."""
+    """Write the kernel's table of mounts at the root, one above the other, proc(5)."""
     major, minor = os.major(device), os.minor(device)
     row = {"major": major, "minor": minor, "source": "none", "options": options}
     table.write_text("".join(TABLE.format(kind=kind, **row) for kind in kinds))
@@ -95,7 +95,7 @@ def mounted(table: Path, *kinds: str, device: int, options: str = "rw") -> None:
 
 @pytest.fixture(autouse=True)
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Wherever temporary files lie here, their file system counts as ext4."""
+    """The file system of temporary files counts as ext4."""
     found = tmp_path / "mountinfo"
     mounted(found, "ext4", device=tmp_path.stat().st_dev)
     monkeypatch.setattr(file_systems, "_TABLE", str(found))
@@ -176,7 +176,7 @@ def test_on_local_file_systems_nothing_is_read_twice(site: Site, table: Path, ki
 
 
 def test_an_unlisted_device_counts_as_the_mount_at_its_path(site: Site, table: Path) -> None:
-    """So it is with subvolumes of btrfs; of mounts at one place the last is seen."""
+    """As with subvolumes of btrfs; of several mounts at one path the last is visible."""
     mounted(table, "tmpfs", "btrfs", device=site.root.stat().st_dev + 1)
     site.look()
     site.look()
@@ -237,7 +237,7 @@ def write(path: str, data: bytes) -> Callable[[Path], object]:
 
 
 def rewrite_with_the_same_time(root: Path) -> None:
-    """Change a file so that neither its size nor the time of its content tells."""
+    """Change a file without changing its size or modification time."""
     path = root / "sub" / "a"
     times = path.stat()
     path.write_bytes(b"AAAA")
@@ -303,7 +303,7 @@ def test_a_change_is_noticed(site: Site, change: Callable[[Path], object]) -> No
     change(site.root)
     second = site.look()
     assert second == site.truth()
-    # By default rules nothing with pyvenv.cfg travels; the rules here know no such marker.
+    # By default, folders with pyvenv.cfg are left out; the rules here have no such marker.
     assert second != first
 
 
@@ -331,7 +331,7 @@ def test_changes_of_excluded_files_do_not_matter(site: Site) -> None:
 
 
 def test_a_very_recent_file_is_read_again(site: Site) -> None:
-    # All in one tick of the file system's clock, as far as that can be.
+    # All within one tick of the file system's clock, if possible.
     site.look(later_ns=0)
     site.look(later_ns=0)
     assert site.walks == 1
@@ -536,7 +536,7 @@ def _rewrite(target: Path, *step: object) -> None:
 
 
 def take(root: Path, step: tuple[object, ...]) -> None:
-    """Take one step; one that the tree does not allow does nothing."""
+    """Carry out one step, if the tree allows it."""
     action, path, *more = step
     target = root / str(path)
     _rewrite(target, action, *more)
@@ -573,7 +573,7 @@ def test_the_index_and_a_full_scan_agree_after_any_change(
     site = Site(root, monkeypatch)
     for step in [*steps, ("look", LATER_NS)]:
         if step[0] == "look":
-            # Only one who looks "later" needs other times from here on: the others distrust what is young.
+            # Only scans "later" need other times from here on: the others distrust recent files.
             late = step[1] == LATER_NS
             if late:
                 tick(top)

@@ -1,4 +1,4 @@
-"""Files that are written to all the time: read once, and sent as they were read."""
+"""Files that change constantly: read once, and sent as they were read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def look(root: Path, pins: Pins, *then: Path) -> index.Snapshot:
-    """Look, and remove some files as soon as they have been found."""
+    """Scan, and remove some files as soon as they have been found."""
 
     def find(known: index.Known) -> Scan:
         found = scan(root, rules=RULES, known=known, pins=pins)

@@ -43,7 +43,7 @@ def only(root: Path) -> Entry:
 
 @pytest.fixture
 def entered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect the folders that are listed."""
+    """Record the listed folders."""
     listed: list[str] = []
     real = os.scandir
 

@@ -1,4 +1,4 @@
-"""Any content of a file of dependencies is read, or refused in plain words."""
+"""Any content of a dependency file is read, or refused with a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which source of dependencies is taken, and what it hands over."""
+"""The choice of the source of dependencies, and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lock files, written by their own tools: what pip gets of them.
+"""Lock files, written by their own tools, and the resulting arguments of pip.
 
 The data in ``tests/data/dependencies`` were made by uv 0.13, Poetry 2.5, pipenv 2026.10 and pip 26.3 from the projects
 beside them; only the hosts in URLs are others.

@@ -1,4 +1,4 @@
-"""What the image says of the project itself, which is not installed."""
+"""The metadata of the project in the image, which is not installed."""
 
 from __future__ import annotations
 

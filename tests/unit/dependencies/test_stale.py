@@ -1,4 +1,4 @@
-"""A lock that the project has outgrown, and metadata that do not count, are said."""
+"""Notes about outdated locks and ignored metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that name dependencies and are not read are named, with what to do."""
+"""Notes about files with dependencies that are not read."""
 
 from __future__ import annotations
 

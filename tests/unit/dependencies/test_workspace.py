@@ -1,4 +1,4 @@
-"""uv workspaces: whose dependencies are installed, and what is imported from where it is."""
+"""uv workspaces: installed dependencies, and members imported from the source."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def found(context: Path, script: str, member: str | None = None) -> Dependencies
 
 
 def names(dependencies: Dependencies) -> set[str]:
-    """Return the names of what is installed."""
+    """Return the names of installed packages."""
     text = b"".join(file.data for file in dependencies.files).decode()
     return {
         line.partition("==")[0] for line in text.splitlines() if not line.startswith((" ", "--"))

@@ -34,7 +34,7 @@ UNKNOWN = "# nothing that anybody knows\nID=plan10\nBROKEN='\n"
 
 
 class Machine:
-    """A directory in the place of a machine's root, with all that rootless Podman needs."""
+    """A directory as a machine's root, with everything that rootless Podman needs."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -68,7 +68,7 @@ class Machine:
         return file
 
     def directory(self, path: str) -> None:
-        """Make a directory of the user's."""
+        """Create a directory of the user."""
         found = self.root / path.strip("/")
         found.mkdir(parents=True)
         if os.geteuid() == 0:
@@ -247,7 +247,7 @@ def test_without_the_tun_device_its_module_is_loaded(machine: Machine) -> None:
 def test_a_tun_device_that_cannot_be_opened_is_made_accessible(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may open everything
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root can open everything
     assert rootless.network(machine.host, "fail").fix == ("sudo chmod 666 /dev/net/tun",)
 
 

@@ -1,4 +1,4 @@
-"""Progress of builds and transfers: moving on a terminal and gone when done, silent elsewhere."""
+"""Progress of builds and transfers: a transient line on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ print("done")
         before, note, after = terminal.all.partition(b"buildr: a note\r\n")
         assert note
         assert b"one" in before
-        assert before.endswith(b"\x1b[2K")  # the moving line is gone
+        assert before.endswith(b"\x1b[2K")  # the progress line is erased
         assert b"building hello" in after
 
 

@@ -1,4 +1,4 @@
-"""The choice of an engine: who decides, what is tried, and when another one takes its place."""
+"""The choice of an engine: precedence, attempts, and fallback."""
 
 from __future__ import annotations
 

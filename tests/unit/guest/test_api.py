@@ -1,4 +1,4 @@
-"""The guest part: what travels into every image, and what ``import buildr`` means there."""
+"""The guest part: the files in every image, and ``import buildr`` there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = 124 << 10
 
 @pytest.fixture(scope="module")
 def guest_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that looks as the guest's root in an image."""
+    """A directory like the guest's root in an image."""
     root = tmp_path_factory.mktemp("guest")
     for path, data in guest_files():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def guest_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def in_guest(root: Path, code: str, *, variable: str = "true") -> Any:
-    """Run code as in an image: nothing but the standard library and the guest part; return what it prints."""
+    """Run code as in an image, with only the standard library and the guest part; return its output."""
     prepared = f"import json, sys; sys.path.insert(0, {str(root)!r})\n{code}"
     done = subprocess.run(
         [sys.executable, "-ISB", "-c", prepared],

@@ -1,4 +1,4 @@
-"""The guest's side of call mode, as a process of its own: `buildr.guest.call`."""
+"""The guest's side of call mode as a separate process: `buildr.guest.call`."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ if __name__ == "__main__":
 
 
 class Guest:
-    """A folder that looks as an image: the guest part, and a script with a package beside it."""
+    """A folder like an image: the guest part, and a script with a package beside it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

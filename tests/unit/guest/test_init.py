@@ -1,4 +1,4 @@
-"""The first process of a container, run here as an ordinary one."""
+"""The first process of a container, run here as an ordinary process."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_command_without_a_handler_dies_of_a_forwarded_signal(
 
 
 def test_a_stopped_command_continues(tmp_path: Path) -> None:
-    """Learning of a child that has stopped does not end it."""
+    """A notification about a stopped child does not end the first process."""
     command = code(
         "print(os.getpid(), flush=True)",
         "os.kill(os.getpid(), signal.SIGSTOP)",
@@ -182,7 +182,7 @@ def test_the_first_process_works_with_an_ignored_sigchld(tmp_path: Path) -> None
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Look again and again, for want of an event."""
+    """Poll a condition, since there is no event."""
     limit = time.monotonic() + SECONDS
     while not true():
         assert time.monotonic() < limit
@@ -282,7 +282,7 @@ def test_the_command_starts_even_if_the_terminal_never_gets_a_size(
 
 
 def waits_for(pid: int, number: int) -> bool:
-    """Whether a process that blocks all signals waits for this one: meanwhile it does not count as blocked."""
+    """Whether a process that blocks all signals is waiting for this one, which then does not count as blocked."""
     status = Path(f"/proc/{pid}/status").read_text()
     blocked = int(status.partition("\nSigBlk:")[2].split()[0], 16)
     return bool(blocked) and not blocked >> (number - 1) & 1

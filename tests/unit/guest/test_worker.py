@@ -1,4 +1,4 @@
-"""A worker as a process of its own, without a container: `buildr.guest.worker` at the host's FIFOs."""
+"""A worker as a separate process, without a container: `buildr.guest.worker` with the host's FIFOs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ LIMIT = 1 << 20
 
 
 class Worker:
-    """A process at the FIFOs of a host, which this test is."""
+    """A worker process; this test acts as the host."""
 
     def __init__(self, root: Path, pipes: Pipes) -> None:
         for name, data in guest_files():
@@ -121,7 +121,7 @@ class Worker:
         return found[0], json.loads(bytes(parsed[1]))
 
     def end(self) -> int:
-        """Tell it that there are no more calls; return its exit status."""
+        """End its calls; return its exit status."""
         self._pipes.end()
         return self.process.wait()
 

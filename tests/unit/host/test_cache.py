@@ -1,4 +1,4 @@
-"""Small files that make a later run quicker: given back as they were stored, or not at all."""
+"""The cache of small files: returned as they were stored, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mark that is left tells of a run or a build that was killed, and of nothing else."""
+"""A leftover mark shows that a run or build was killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clean image is built without the source and gets it as one layer, where the engine can do that."""
+"""A clean image is built without the source, which is appended as a layer if the engine supports it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Appending(FakeBackend):
-    """A fake engine that takes a layer alone.
+    """A fake engine that can append a layer.
 
     Attributes:
         layers: what it was given: the image below, the layer, and its bytes.
@@ -189,7 +189,7 @@ def save(path: Path, text: str) -> None:
 
 
 class Edited(Appending):
-    """An engine that takes its time: somebody edits the script before it is sent.
+    """A slow engine: the script is edited before it is sent.
 
     Args:
         script: the file that is edited.

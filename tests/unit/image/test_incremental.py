@@ -1,4 +1,4 @@
-"""Small changes: put into the container, or built on top of the last image, or built clean; which of them, and when."""
+"""Small changes: copied into the container, built on top of the last image, or built clean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Housekeeping: begun by a run that has something for it, never waited for, and tried again less and less often."""
+"""Housekeeping: started by a run if there is work, never awaited, and retried with growing pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is ours is proven: labels are copied by engines and written by anybody, and machines and users share engines."""
+"""Ownership is proven, since labels can be copied or forged, and machines and users share engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md asks of every module: one purpose in no more lines than a reader keeps in mind, or a reason."""
+"""The maximum length of modules, as CONTRIBUTING.md requires, or a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Containers that outlive their host processes: what starts them, what is printed, and what removes them."""
+"""Detached containers: their start, messages, and removal."""
 
 from __future__ import annotations
 

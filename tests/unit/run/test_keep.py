@@ -1,4 +1,4 @@
-"""Containers of failed runs that are kept: which are, what is said about them, and what removes them."""
+"""Kept containers of failed runs: conditions, messages, and removal."""
 
 from __future__ import annotations
 

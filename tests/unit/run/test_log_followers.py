@@ -1,4 +1,4 @@
-"""A follower reads a run's output to the end before the container goes; none is waited for in vain or for long."""
+"""A follower reads a run's output completely before the container is removed; waiting for it is limited."""
 
 from __future__ import annotations
 

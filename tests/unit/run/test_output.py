@@ -1,4 +1,4 @@
-"""Streams that end before the output does: what is missing comes from the engine's log, and nothing comes twice."""
+"""Streams that end early: missing output comes from the engine's log, without duplicates."""
 
 from __future__ import annotations
 

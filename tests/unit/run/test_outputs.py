@@ -1,4 +1,4 @@
-"""Files that the guest has written and the project gets: what is taken, and what a guest cannot do with it."""
+"""Files written by the guest for the project: what is copied, and what a guest cannot do."""
 
 from __future__ import annotations
 

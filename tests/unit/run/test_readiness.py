@@ -1,4 +1,4 @@
-"""Waiting until a detached container is ready: its conditions, what ends the waiting, and what is said then."""
+"""Waiting until a detached container is ready: conditions, ends, and messages."""
 
 from __future__ import annotations
 

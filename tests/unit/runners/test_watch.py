@@ -1,4 +1,4 @@
-"""`buildr run --watch`: what counts as a change, and what then becomes of the guest."""
+"""`buildr run --watch`: what counts as a change, and its effect on the guest."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Watched:
-    """A watch that runs; what it and its guests say comes line by line."""
+    """A running watch; its output and that of its guests is read line by line."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -85,7 +85,7 @@ class Watched:
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Replace a file's content in one step, as editors do: it is never seen half-written."""
+    """Replace a file atomically, as editors do."""
     new = path.parent.parent / path.name
     new.write_text(text)
     new.replace(path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The text of an ignore file, a path, and whether it is left out. But for those under "Where Docker
 # does not do what it documents", each was put to moby/patternmatcher's MatchesOrParentMatches too.
 VERDICTS = [
-    # Anchored at the context, whatever slashes stand at the ends.
+    # Anchored at the context, with or without slashes at the ends.
     ("a.txt", "a.txt", True),
     ("a.txt", "sub/a.txt", False),
     ("/a.txt", "a.txt", True),
@@ -124,7 +124,7 @@ VERDICTS = [
     ("a.c", "abc", False),
     ("a+(b)|{1}$", "a+(b)|{1}$", True),
     ("*+(b)$", "a+(b)$", True),
-    # Lines that are no patterns, and some that only look so.
+    # Lines that are not patterns, and some that only look so.
     ("# a.txt\na.txt", "a.txt", True),
     ("#a.txt", "#a.txt", False),
     (" #a.txt", "#a.txt", True),
@@ -165,7 +165,7 @@ VERDICTS = [
     ("*\n!**/*.json\nnode_modules", "x/a.json", False),
 ]
 
-# Where Docker does not do what it documents.
+# Deviations of Docker from its documentation.
 OUR_VERDICTS = [
     ("*|b", "a", False),
     ("*|b", "a|b", True),
