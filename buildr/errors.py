@@ -22,6 +22,7 @@
         ├── BuildError               125
         ├── PushError                125
         └── ContainerError           125
+            ├── StartError           125
             ├── NotExecutableError   126
             └── CommandNotFoundError 127
 

@@ -193,7 +193,8 @@ def test_every_option_has_podman_s_form(serve: Serve) -> None:
     assert created("podman", serve, FULL) == (OF_PODMAN, {})
 
 
-def test_every_option_has_docker_s_form(serve: Serve) -> None:
+def test_every_option_has_docker_s_form(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buildr_backends.docker.containers._IPV6", "/")  # a host with IPv6
     assert created("docker", serve, FULL) == (OF_DOCKER, {"name": "mine"})
 
 
