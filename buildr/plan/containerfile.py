@@ -22,8 +22,13 @@ from buildr.plan.containerfile_text import (
 
 PIP = "python -m pip install --no-cache-dir --disable-pip-version-check"
 """The beginning of a step that installs packages, after variables."""
-PIP_VARIABLES = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_BREAK_SYSTEM_PACKAGES": "1"}
-"""Let pip install as root into the base's Python: https://peps.python.org/pep-0668/."""
+PIP_VARIABLES = {
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "PIP_BREAK_SYSTEM_PACKAGES": "1",
+    # Before 3.11, the order of constant sets in bytecode depends on it: https://github.com/python/cpython/issues/81777
+    "PYTHONHASHSEED": "0",
+}
+"""Let pip install as root into the base's Python (https://peps.python.org/pep-0668/), and write the same bytecode every time."""
 
 
 class CopiedFile(Struct, frozen=True, kw_only=True):

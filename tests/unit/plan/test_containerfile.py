@@ -215,6 +215,13 @@ def test_locked_packages_precede_the_source_and_packages_of_the_source_follow() 
     assert users(text) == ["0:0", "1000:0"]
 
 
+def test_pip_writes_bytecode_that_does_not_depend_on_a_random_seed() -> None:
+    text = render(
+        replace(PLAIN, install=("a",), unhashed=("b",), debugger=("c",), local=("-r", "/c.txt"))
+    )
+    assert text.count("PYTHONHASHSEED=0 ") == text.count("pip install") == 4
+
+
 def test_the_comment_names_the_source_of_dependencies() -> None:
     source = "the inline metadata of a\nRUN id\u2028.py"
     text = render(replace(PLAIN, install=("-r", "/a.txt"), dependencies_source=source))
