@@ -90,7 +90,7 @@ def terminal_safe(text: str) -> str:
 
 
 class Term(str):
-    """A part of a `Message` that each place words in its own way."""
+    """A part of a `Message` that an API and a command line call by different names."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The context: which files are sent to the build, and whether they have changed since the last look.
+"""Decides which files are sent to the build, and whether they have changed since the last scan.
 
-It imports `buildr.host`, and neither options nor engines.
+It may import `buildr.host`, but neither options nor engines.
 """

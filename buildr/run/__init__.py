@@ -1,4 +1,5 @@
-"""One container, from its creation to its exit status: streams, signals, the watchdog; and the list of runs.
+"""Runs one container, from creation to exit status, with its streams, signals and watchdog; and lists the runs.
 
-It may import `buildr.engines`, `buildr.host`, `buildr.options` and `buildr.plan`; it does not know how an image was made.
+It may import `buildr.engines`, `buildr.host`, `buildr.options` and `buildr.plan`; it does not know how the image was
+made.
 """
