@@ -95,6 +95,12 @@ class Layer(Struct, frozen=True, kw_only=True):
         nodes = {path: node for path, node in self.nodes.items() if path not in left_out}
         return replace(self, nodes=nodes)
 
+    def on(self, earlier: Layer) -> Layer:
+        """Return one layer with the changes of an earlier one, which removes nothing, and of this one."""
+        hidden = self.hidden(earlier.nodes)
+        kept = {path: node for path, node in earlier.nodes.items() if path not in hidden}
+        return replace(self, nodes=kept | self.nodes)
+
     def hidden(self, below: Mapping[str, Node]) -> set[str]:
         """Return the paths of the image below that it hides or replaces."""
         over = {

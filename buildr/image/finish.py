@@ -12,14 +12,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from buildr.archive.layers import above, read_layer
 from buildr.archive.normal import Times, changes, left_behind, write
 from buildr.archive.reader import ArchiveError
 from buildr.archive.saved import CONFIGURATION_KEYS, put_together, take_apart
 from buildr.archive.tar import Member, pack
-from buildr.engines.records import BuildRequest
+from buildr.engines.records import BuildRequest, Event
 from buildr.errors import EngineError, ImageNotFoundError
 from buildr.host import temporary
 from buildr.host.guard import Guard
@@ -30,7 +29,7 @@ from buildr.plan.staging import CONTAINERFILE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from buildr.archive.layers import Tree
+    from buildr.archive.layers import Layer, Tree
     from buildr.archive.saved import Saved
     from buildr.engines.images import Images
     from buildr.engines.progress import Progress
@@ -75,6 +74,7 @@ def finish(
     if stamp.labels == stored.labels:
         return stored.id
     if normalised:
+        progress(Event(kind="log", text="making the image reproducible"))
         try:
             return _normalise(backend, stored, base_of(stored, made.bases), stamp, made.name)
         except (ArchiveError, EngineError, OSError) as error:
@@ -147,20 +147,21 @@ def _rewrite(saved: Saved, below: int, steps: _Steps, folder: str) -> list[_Rewr
     latest, of_folders = times()
     given = Times(latest=latest, folder=of_folders, kept=frozenset(saved.layers[:below]))
     found = []
-    pending: Tree = {}
+    pending: Layer | None = None
     for number, path in enumerate(saved.layers[below:]):
         step = steps.layers[below + number]
         layer = read_layer(path)
         # Copied files are never leftovers.
         if not _COPIES.match(step):
             layer = layer.without(left_behind(layer))
-        layer = replace(layer, nodes=above(pending, layer))
+        if pending is not None:
+            layer = layer.on(pending)
         # Docker creates a layer for WORKDIR; with Podman the folder is part of the next layer.
         if _FOLDER.match(step) and not layer.hides and number + 1 < len(saved.layers) - below:
-            pending = layer.nodes
+            pending = layer
             found.append(_Rewritten())
             continue
-        pending = {}
+        pending = None
         now = above(tree, layer)
         if content := changes(tree, layer, now):
             output = f"{folder}/normal-{number}"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from buildr.archive.fields import ArchiveError
-from buildr.archive.layers import read_layer
+from buildr.archive.layers import above, read_layer
 from buildr.archive.normal import Times, left_behind, write
 from tests.fuzz.layers import does_the_same
 from tests.unit.archive.layering import (
@@ -132,6 +132,18 @@ def test_what_is_written_again_does_the_same(stack: Stack, other: Stack, tmp_pat
     assert (
         {*other.tree.keys() - hidden, *again.nodes} == expected == {"a", "a/b", "a/b/new", "e", "h"}
     )
+
+
+def test_two_layers_become_one(stack: Stack) -> None:
+    stack.base(Put("srv/", mode=0o711))
+    folder = stack.read(Put("srv/app/", mode=0o750), "srv/old")
+    both = stack.read("srv/app/file", "srv/.wh.old").on(folder)
+    now = above(stack.tree, both)
+    assert {path: node.mode for path, node in now.items()} == {
+        "srv": 0o711,
+        "srv/app": 0o750,
+        "srv/app/file": 0o644,
+    }
 
 
 def test_a_file_that_was_written_again_within_a_second_is_there(stack: Stack) -> None:
