@@ -130,6 +130,7 @@ ELSEWHERE = {
     ),
     "files of the package itself": (
         *("buildr/plan/containerfile.py", "buildr/plan/fingerprint.py"),
+        "buildr/cli/config.py",
         "buildr/plan/guest_files.py",
     ),
     "files of the kernel and of the system": (
