@@ -202,10 +202,13 @@ def test_the_engine_is_chosen_in_the_same_order(
 
 def test_the_flag_precedes_the_file(project: Path) -> None:
     configure(project, '[tool.buildr]\nbackend = "from-file"\n')
-    with using({"docker": FakeBackend(), "from-file": FakeBackend()}) as engines:
+    docker, from_file = FakeBackend(), FakeBackend()
+    with using({"docker": docker, "from-file": from_file}):
         assert buildr("build", "--backend", "docker", "app.py").status == 0
+        assert (bool(docker.builds), bool(from_file.builds)) == (True, False)
+        docker.builds.clear()
         assert buildr("build", "app.py").status == 0
-    assert [len(engines[name].builds) for name in engines] == [1, 1]  # type: ignore[union-attr] # both are fakes
+        assert (bool(docker.builds), bool(from_file.builds)) == (False, True)
 
 
 def test_an_invalid_engine_is_reported_with_its_file(project: Path) -> None:

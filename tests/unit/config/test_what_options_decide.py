@@ -100,6 +100,8 @@ RUNTIME: dict[str, Any] = {
     "call_format": "pickle",
     "call_fresh": True,
     "call_keep_seconds": 5,
+    "cache_home": True,
+    "loopback_relay": False,
 }
 REFUSED = {"runtime.replicas", "runtime.shard_spec", "runtime.job_spec"}
 """One engine runs one container."""
@@ -111,6 +113,7 @@ VALUES = {f"package.{name}": value for name, value in PACKAGE.items()} | {
 BESIDE: dict[str, dict[str, Any]] = {
     "package.publish": {"package.repository": "registry.example.org/me"},
     "runtime.public": {"runtime.ports": [8080]},
+    "runtime.loopback_relay": {"runtime.ports": [8080]},
     "runtime.restart": {"runtime.detach": True},
     "runtime.wait_for": {"runtime.detach": True},
 }
@@ -152,6 +155,8 @@ def text(value: object) -> str:
 NOT_HERE = {
     *("package.builder", "runtime.executor"),  # another engine has images of its own
     *("package.dockerfile", "package.secrets"),  # the fake engine cannot build these without help
+    "runtime.cache_home",  # the fake engine makes no volumes
+    "package.publish",  # the same files, but a published image is normalised
 }
 
 
