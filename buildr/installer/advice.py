@@ -42,7 +42,7 @@ _VERSIONS = "(from versions: "
 _NEWEST = 60  # characters at the end of that list, which may be long
 _LONGEST = 300  # characters of a reason
 # Control sequences of terminals: CSI (colours, the cursor) and OSC (titles, links), ECMA-48 5.4 and 5.6; other controls.
-_CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]"
+_CONTROLS = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 _ALPINE = r"alpine"
 _DEBIAN = r"slim|bookworm|bullseye|buster|trixie|debian|ubuntu|jammy|noble|/library/python:[\d.]+$"
 
