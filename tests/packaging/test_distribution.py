@@ -50,7 +50,7 @@ def test_the_wheel_has_the_two_packages_the_template_and_its_metadata(dist: Path
     assert found == packages | {"buildr/Containerfile.j2"} | {
         f"{NAME}.dist-info/{name}" for name in metadata
     }
-    assert {Path(path).suffix for path in packages} == {".py", ".typed"}
+    assert {Path(path).suffix for path in packages} == {".json", ".py", ".typed"}
 
 
 def test_the_sdist_has_everything_for_a_test_run(dist: Path) -> None:
