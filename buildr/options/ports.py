@@ -59,6 +59,11 @@ class Port(Struct, frozen=True):
     protocol: Literal["tcp", "udp", "sctp"] = "tcp"
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it is bound to every address of the host, or of one family."""
+        return self.host_ip in (EVERY_INTERFACE, "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+    @property
     def bracketed_ip(self) -> str:
         """The address of the host as it is written before a port: ``[::1]``."""
         return f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
@@ -146,10 +151,8 @@ def bound(ports: Iterable[Port], default_ip: str) -> tuple[Port, ...]:
 
 
 def _collide(one: Port, other: Port) -> bool:
-    if not one.host or one.host != other.host or one.protocol != other.protocol:
-        return False
-    everywhere = {EVERY_INTERFACE, "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
-    return one.host_ip == other.host_ip or not everywhere.isdisjoint({one.host_ip, other.host_ip})
+    same = one.host and (one.host, one.protocol) == (other.host, other.protocol)
+    return bool(same) and (one.host_ip == other.host_ip or one.everywhere or other.everywhere)
 
 
 def _pair(container: object, host: object) -> list[Port]:

@@ -80,8 +80,7 @@ def _place(backend: Containers, container: str, port: int) -> tuple[str, int]:
     state = backend.state(container)
     for binding in state.ports if state else ():
         if binding.container == port and binding.protocol == "tcp":
-            everywhere = binding.host_ip in ("", "0.0.0.0", "::")  # noqa: S104 - what it is published on
-            here = everywhere or backend.info.forwards_ports
+            here = binding.everywhere or backend.info.forwards_ports
             return (LOOPBACK if here else binding.host_ip), binding.host
     return LOOPBACK, 0  # it has already ended, which the wait reports
 

@@ -78,7 +78,7 @@ class Tunnel:
         """
         forwards = sorted(
             {
-                f"127.0.0.1:{binding.host}:{_connectable(binding.host_ip)}:{binding.host}"
+                f"127.0.0.1:{binding.host}:{_connectable(binding)}:{binding.host}"
                 for binding in bindings
                 if binding.protocol == "tcp" and binding.host
             }
@@ -128,11 +128,11 @@ class Tunnel:
             os.unlink(f"{self._folder}/engine.sock")
 
 
-def _connectable(address: str) -> str:
-    """Return an address to connect to, of one that a port is published on."""
-    if address in ("", "0.0.0.0"):  # noqa: S104 - what it is published on
-        return "127.0.0.1"
-    return {"::": "[::1]"}.get(address, f"[{address}]" if ":" in address else address)
+def _connectable(binding: Port) -> str:
+    """Return an address there to connect to, for a port that is published."""
+    if binding.everywhere:
+        return "[::1]" if binding.host_ip == "::" else "127.0.0.1"
+    return binding.bracketed_ip
 
 
 def _listens(path: str) -> bool:
