@@ -8,6 +8,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+from buildr.engines.records import short_id
 from buildr.errors import ContainerError, EngineUnavailableError
 from buildr.host import temporary
 from buildr_backends.http.endpoint import Endpoint
@@ -85,7 +86,7 @@ class Tunnel:
         )
         if not forwards:
             return
-        log = f"{self._directory()}/{container[:12]}.log"
+        log = f"{self._directory()}/{short_id(container)}.log"
         try:
             self._ports[container] = Forwarding(self._address, forwards, log, *_ALL_OR_NONE)
         except EngineUnavailableError as error:

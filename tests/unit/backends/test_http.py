@@ -134,7 +134,7 @@ NONSENSE = {
     "another protocol's first bytes": b"\x15\x03\x01\x00\x02",
     "a version that is none": b"HTTP/2.0 200 OK\r\n\r\n",
     "no status": b"HTTP/1.1\r\n\r\n",
-    "a status that is no number": b"HTTP/1.1 abc OK\r\n\r\n",
+    "a status that is not a number": b"HTTP/1.1 abc OK\r\n\r\n",
     "a status with a sign": b"HTTP/1.1 +20 OK\r\n\r\n",
     "a status of four digits": b"HTTP/1.1 2000 OK\r\n\r\n",
     "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
@@ -158,7 +158,7 @@ def test_an_invalid_head_is_a_lost_engine(data: bytes) -> None:
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BROKEN = {
     "a negative chunk": CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n",
-    "a chunk size that is no number": CHUNKED + b"hello\r\n",
+    "a chunk size that is not a number": CHUNKED + b"hello\r\n",
     "a chunk size with a prefix": CHUNKED + b"0x5\r\nhello\r\n0\r\n\r\n",
     "a chunk size with an underline": CHUNKED + b"0_5\r\nhello\r\n0\r\n\r\n",
     "no chunk size": CHUNKED + b"\r\nhello\r\n",

@@ -599,7 +599,7 @@ def test_an_image_that_vanishes_again_is_an_error() -> None:
     ("error", "status"),
     [
         (OptionError("wrong"), 125),
-        (BuildError("failed", hint="Mend it."), 125),
+        (BuildError("failed", hint="Fix it."), 125),
         (NotExecutableError("no"), 126),
         (CommandNotFoundError("no"), 127),
     ],
