@@ -38,7 +38,7 @@ def of_memory(root: str = _CGROUP) -> str:
 
 
 def of_signal(number: int, shared: str = "/dev/shm") -> str:  # noqa: S108 - not a temporary file
-    """Return a message about the fault that killed the command; empty where it was no fault.
+    """Return a message about the fault that killed the command; empty if there was none.
 
     Args:
         number: the signal that killed it; 0: none.

@@ -23,7 +23,7 @@ def can_ask() -> bool:
 
 
 def agreed(question: str) -> bool:
-    """Ask a yes-or-no question and return the answer; anything but yes is no.
+    """Ask a yes-or-no question and return the answer; anything but yes counts as no.
 
     Args:
         question: one or several lines, without the choices.

@@ -79,7 +79,7 @@ def test_a_frame_that_announces_four_gibibytes_costs_no_memory() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"plain text that is no frame",
+        b"plain text that is not a frame",
         bytes([4, 0, 0, 0, 0, 0, 0, 1]),
         bytes([1, 0, 0, 1]) + b"\0" * 4,
     ],
@@ -120,7 +120,7 @@ def test_an_endless_error_of_the_engine_is_limited() -> None:
 
 def test_output_before_an_error_is_not_lost() -> None:
     decoder = FrameDecoder()
-    pieces = decoder.feed(memoryview(frame(STDOUT, b"last words") + b"garbage that is no frame"))
+    pieces = decoder.feed(memoryview(frame(STDOUT, b"last words") + b"garbage that is not a frame"))
     assert [bytes(data) for _, data in pieces] == [b"last words"]
     assert decoder.failure is not None
     with pytest.raises(EngineLostError, match="not in frames"):

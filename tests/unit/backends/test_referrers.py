@@ -159,7 +159,7 @@ def test_the_artifact_names_the_image_as_its_subject(registry: FakeRegistry) -> 
 
 def test_a_registry_that_knows_no_referrers_gets_a_list(registry: FakeRegistry) -> None:
     first = add(registry)
-    assert add(registry) == first  # once more is no second row
+    assert add(registry) == first  # adding it again adds no row
     second = add_referrer(
         registry.reference, DIGEST, Artifact(kind="x/y", name="b", data=b"b"), podman=True
     )

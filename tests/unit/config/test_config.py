@@ -306,7 +306,7 @@ def test_camel_case_is_accepted_here_too(project: Path) -> None:
         "",
         "[project]\nname = 'x'\n",
         "[project]\ndependencies = ['buildr-oci>=1', \"buildr\",\n]\n",
-        "this mentions no such table and is no TOML [",
+        "this mentions no such table and is not TOML [",
     ],
 )
 def test_without_the_table_nothing_is_parsed(project: Path, text: str) -> None:
